@@ -1,0 +1,17 @@
+/** Environment variables that a backend, the agent and the hooks share. None holds a secret, at most names its file. */
+export const AGENT_ENV = {
+  /** Path of the bootstrap file. */
+  bootstrap: 'BATON_BOOTSTRAP',
+  /** The forge's runner program's folder: start.sh looks for a Node there. */
+  programDirectory: 'BATON_PROGRAM_DIRECTORY',
+  /** The Node that runs the agent and the hooks. */
+  node: 'BATON_NODE',
+  /** The agent's socket, for hooks. */
+  socket: 'BATON_SIGNAL_SOCKET',
+  /** How long a hook waits at most, milliseconds; default 2000. */
+  hookTimeout: 'BATON_HOOK_TIMEOUT_MS',
+  /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
+  natsUrl: 'BATON_NATS_URL',
+  natsCredentials: 'BATON_NATS_CREDENTIALS',
+  runner: 'BATON_RUNNER',
+} as const;

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+
+/** Bytes of a unix socket's path: macOS allows 104 with the closing zero. */
+export const MAX_SOCKET_PATH = 103;
+
+/**
+ * The agent's bootstrap file: all it needs to begin. A backend writes it into the instance (mode 0400, the instance's
+ * user), names it in `BATON_BOOTSTRAP`, and the agent removes it right after reading. Holds a secret.
+ */
+export const bootstrapFile = z.object({
+  version: z.literal(1),
+  runner: z.string().min(1).max(63),
+  natsUrl: z.string().min(1),
+  /** Content of a NATS credentials file; empty where the NATS server asks for none (development). */
+  credentials: z.string(),
+  /** The forge's runner program: where it is installed, and what to run in place of its run.sh. */
+  program: z.object({ directory: z.string().min(1), command: z.array(z.string()).min(1).optional() }),
+  /** End of the runner's time to live, ISO 8601: the agent ends itself then, whatever happens. */
+  expiresAt: z.iso.datetime(),
+  /** Where the agent listens for hook scripts; its folder is made private (0700) when it does not exist. */
+  socket: z.string().min(1).max(MAX_SOCKET_PATH),
+});
+
+export type BootstrapFile = z.infer<typeof bootstrapFile>;
+
+/** One file of the agent's bundle. */
+export interface AgentFile {
+  /** A plain name, no folders. */
+  name: string;
+  content: Buffer;
+  /** Whether it is a script that is started by its path. */
+  executable: boolean;
+}
+
+/** All that runs inside an instance, ready to be put there; `start.sh` is the way in. */
+export interface AgentBundle {
+  files: AgentFile[];
+  /** Of all contents, hex: the same bundle has the same hash. */
+  hash: string;
+}

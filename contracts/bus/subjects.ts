@@ -1,0 +1,46 @@
+/**
+ * Every subject on the bus, and nothing else builds one. A runner's own credential may publish to
+ * `signal.<runner>.>` and `register.<runner>` and subscribe to `_INBOX_<runner>.>`: no more.
+ */
+export const PREFIX = 'baton.v1';
+
+export const SIGNAL_KINDS = ['online', 'started', 'completed', 'exited'] as const;
+export type SignalKind = (typeof SIGNAL_KINDS)[number];
+
+export const subjects = {
+  /** A forge's webhook, normalised: {@link ../messages/job-event.ts}. Stream BATON_WEBHOOKS. */
+  webhook: (forge: string, event: string): string => `${PREFIX}.webhook.${forge}.${event}`,
+  /** What an agent or a hook says about its own runner. Stream BATON_SIGNALS. */
+  signal: (runner: string, kind: SignalKind): string => `${PREFIX}.signal.${runner}.${kind}`,
+  /** What a backend's watcher says: an instance died. Not publishable from inside an instance. Stream BATON_SIGNALS. */
+  instanceDied: (runner: string): string => `${PREFIX}.instance.${runner}.died`,
+  /** A backend made an instance. Plain NATS, kept in no stream: for whoever watches just now. */
+  instanceCreated: (runner: string): string => `${PREFIX}.created.${runner}`,
+  /** Request/reply: an agent asks the registrar for its registration. Kept in no stream: the answer is a secret. */
+  register: (runner: string): string => `${PREFIX}.register.${runner}`,
+  /** Request/reply: anyone with a service credential asks the orchestrator what is going on. */
+  status: `${PREFIX}.status`,
+  /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
+  dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
+} as const;
+
+export const wildcards = {
+  webhooks: `${PREFIX}.webhook.>`,
+  signals: `${PREFIX}.signal.>`,
+  instances: `${PREFIX}.instance.>`,
+  created: `${PREFIX}.created.*`,
+  register: `${PREFIX}.register.*`,
+  dead: `${PREFIX}.dead.>`,
+} as const;
+
+/** The inbox prefix of a runner's connection: the only thing it may subscribe to. */
+export function runnerInbox(runner: string): string {
+  return `_INBOX_${runner}`;
+}
+
+/** The runner's name in `baton.v1.(signal|instance|register|created).<runner>[.…]`; undefined for other subjects. */
+export function runnerOfSubject(subject: string): string | undefined {
+  const parts = subject.split('.');
+  if (parts[0] !== 'baton' || parts[1] !== 'v1') return undefined;
+  return ['signal', 'instance', 'register', 'created'].includes(parts[2] ?? '') ? parts[3] : undefined;
+}

@@ -1,0 +1,28 @@
+import type { GroupSettings } from '../actors.ts';
+import type { Config } from './config.ts';
+import type { GroupConfig } from './group-config.ts';
+
+/** A group of the configuration as the actors know it, defaults filled in. */
+export function groupSettings(config: Config, group: GroupConfig): GroupSettings {
+  return {
+    manager: config.name,
+    name: group.name,
+    forge: config.forge.type,
+    scope: { organization: group.organization, repository: group.repository },
+    labels: group.labels,
+    max: group.max,
+    min: group.min,
+    backend: group.backend,
+    timeToStartMs: group.time_to_start ?? config.time_to_start,
+    timeToLiveMs: group.time_to_live ?? config.time_to_live,
+    instance: {
+      image: group.instance.image,
+      cpu: group.instance.cpu,
+      memoryBytes: group.instance.memory,
+      diskBytes: group.instance.disk,
+      pids: group.instance.pids,
+      user: group.instance.user,
+      program: { directory: group.runner.directory, command: group.runner.command },
+    },
+  };
+}

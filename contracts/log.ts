@@ -1,0 +1,23 @@
+import { pino, type Logger } from 'pino';
+
+export type { Logger };
+
+/**
+ * The JSON log of a process (or, in an instance, of the agent). Field names are the same everywhere: `service`, `group`,
+ * `runner`, `instance`, `job` (id), `run`, `repository`, `delivery`, `workflow` (id), `backend`, `code` (of an error), `ms`.
+ *
+ * @param level `LOG_LEVEL` of the environment comes first; default info
+ */
+export function createLogger(service: string, level = process.env['LOG_LEVEL'] ?? 'info'): Logger {
+  return pino({
+    level,
+    base: { service, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    // A second line of defence: nothing logs these on purpose.
+    redact: {
+      paths: ['*.jitConfig', 'jitConfig', '*.credentials', 'credentials', '*.token', 'token', '*.authorization'],
+      censor: '[secret]',
+    },
+  });
+}
