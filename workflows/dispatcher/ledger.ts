@@ -1,0 +1,231 @@
+import type { DispatcherSnapshot, GroupSettings, JobNotice } from '../../contracts/actors.ts';
+import type { HookJob } from '../../contracts/messages/runner-signal.ts';
+import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
+
+/** A queued job dies on GitHub after 24 h: demand older than that is nobody's. */
+const JOB_LIFETIME_MS = 24 * 3_600_000;
+/** Jobs that are over are remembered, so that a late `queued` makes no demand; the newest so many. */
+const CLOSED_LIMIT = 10_000;
+const BACKOFF_FIRST_MS = 1000;
+const BACKOFF_MOST_MS = 5 * 60_000;
+
+interface WaitingJob {
+  key: string;
+  run: string;
+  since: number;
+  /** Deliveries that said `queued`. */
+  queued: string[];
+  /** Behind an environment's protection: no demand yet. */
+  held: boolean;
+}
+
+interface KnownRunner {
+  since: number;
+  busy: boolean;
+  /** The job, once the forge has said which one. */
+  job?: string;
+  /** The run, where only the runner's own hook has spoken so far. */
+  run?: string;
+}
+
+/** A {@link Ledger} as JSON, for continue-as-new. */
+export interface LedgerState {
+  waiting: WaitingJob[];
+  closed: string[];
+  runners: [string, KnownRunner][];
+  ghosts: [string, string][];
+  failures: number;
+  notBefore: number;
+}
+
+/**
+ * A group's demand and its runners. Counts, never pairs a runner with a job: the forge gives any matching job to any
+ * matching runner. Pure; every entry may come twice, late, in any order, or never.
+ */
+export class Ledger {
+  readonly #waiting: Map<string, WaitingJob>;
+  readonly #closed: Set<string>;
+  readonly #runners: Map<string, KnownRunner>;
+  /** Runners that are gone, with the run their hook told, while the forge hasn't said which job it was. */
+  readonly #ghosts: Map<string, string>;
+  #failures: number;
+  #notBefore: number;
+
+  constructor(state?: LedgerState) {
+    this.#waiting = new Map(state?.waiting.map((job) => [job.key, job]));
+    this.#closed = new Set(state?.closed);
+    this.#runners = new Map(state?.runners);
+    this.#ghosts = new Map(state?.ghosts);
+    this.#failures = state?.failures ?? 0;
+    this.#notBefore = state?.notBefore ?? 0;
+  }
+
+  /** The forge's word on a job. */
+  job(notice: JobNotice, now: number): void {
+    if (notice.runnerName !== null && notice.action !== 'queued') this.#attribute(notice.runnerName, notice);
+    if (this.#closed.has(notice.key)) return;
+    switch (notice.action) {
+      case 'queued': {
+        const job = this.#waiting.get(notice.key) ?? this.#enter(notice, now);
+        if (job.queued.includes(notice.delivery)) return;
+        job.queued.push(notice.delivery);
+        job.held = false;
+        return;
+      }
+      case 'waiting': {
+        // A job behind an environment is queued twice, before the protection and after it. Where both were heard
+        // already, this one is late and holds nothing back.
+        const job = this.#waiting.get(notice.key) ?? this.#enter(notice, now);
+        if (job.queued.length < 2) job.held = true;
+        return;
+      }
+      case 'in_progress':
+      case 'completed':
+        this.#close(notice.key);
+        return;
+      default:
+        notice.action satisfies never;
+    }
+  }
+
+  /** A runner's hook says that a job of this run started on it. */
+  busy(runner: string, job: HookJob): void {
+    const known = this.#runners.get(runner);
+    if (known === undefined) return;
+    known.busy = true;
+    known.run = runKey(job.runId, job.runAttempt);
+    this.#failures = 0;
+  }
+
+  /** A runner and all that belonged to it is gone. */
+  gone(outcome: RunnerOutcome, now: number): void {
+    const known = this.#runners.get(outcome.runner);
+    if (known === undefined) return;
+    this.#runners.delete(outcome.runner);
+    if (known.job === undefined && known.run !== undefined) this.#ghosts.set(outcome.runner, known.run);
+    if (outcome.ranJob) {
+      this.#failures = 0;
+      this.#notBefore = 0;
+    } else if (outcome.failed && now >= this.#notBefore) {
+      // A group whose runners fail is tried ever more slowly; a wave of failures counts once.
+      this.#failures += 1;
+      this.#notBefore = now + Math.min(BACKOFF_FIRST_MS * 2 ** (this.#failures - 1), BACKOFF_MOST_MS);
+    }
+  }
+
+  /** These runners have been started. */
+  started(runners: readonly string[], now: number): void {
+    for (const runner of runners) this.#runners.set(runner, { since: now, busy: false });
+  }
+
+  /** How many runners to start now: for the waiting jobs plus `min` idle ones, never more than `max` in all. */
+  shortage(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number {
+    if (now < this.#notBefore) return 0;
+    return this.#missing(settings, now);
+  }
+
+  /** When held-back starts may go on, milliseconds since the epoch; undefined where none are held back. */
+  resumeAt(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number | undefined {
+    return now < this.#notBefore && this.#missing(settings, now) > 0 ? this.#notBefore : undefined;
+  }
+
+  /** Whether the group has more runners without a job than `min` asks for. */
+  mayRetire(runner: string, settings: Pick<GroupSettings, 'min'>): boolean {
+    const known = this.#runners.get(runner);
+    if (known === undefined) return true;
+    return !known.busy && this.#count().ready > settings.min;
+  }
+
+  snapshot(settings: GroupSettings, now: number): DispatcherSnapshot {
+    const { busy, ready } = this.#count();
+    let oldest: number | undefined;
+    for (const job of this.#waiting.values()) {
+      if (!job.held && (oldest === undefined || job.since < oldest)) oldest = job.since;
+    }
+    const resume = this.resumeAt(settings, now);
+    const waiting = this.demand(now);
+    return {
+      settings,
+      waiting,
+      oldestWaitingSince: waiting > 0 && oldest !== undefined ? new Date(oldest).toISOString() : null,
+      busy,
+      ready,
+      backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
+    };
+  }
+
+  /** Jobs that wait for a runner. */
+  demand(now: number): number {
+    const runs = new Map<string, number>();
+    for (const job of this.#waiting.values()) {
+      if (now - job.since > JOB_LIFETIME_MS) this.#close(job.key);
+      else if (!job.held) runs.set(job.run, (runs.get(job.run) ?? 0) + 1);
+    }
+    // A hook tells the run, not which of its jobs: until the forge says which, it stands against any one of that run.
+    for (const runner of this.#runners.values()) {
+      if (runner.job === undefined && runner.run !== undefined) less(runs, runner.run);
+    }
+    for (const [name, run] of this.#ghosts) {
+      if (!less(runs, run)) this.#ghosts.delete(name);
+    }
+    let demand = 0;
+    for (const count of runs.values()) demand += count;
+    return demand;
+  }
+
+  toState(): LedgerState {
+    return {
+      waiting: [...this.#waiting.values()],
+      closed: [...this.#closed],
+      runners: [...this.#runners],
+      ghosts: [...this.#ghosts],
+      failures: this.#failures,
+      notBefore: this.#notBefore,
+    };
+  }
+
+  #missing(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number {
+    const wanted = this.demand(now) + settings.min - this.#count().ready;
+    return Math.max(0, Math.min(wanted, settings.max - this.#runners.size));
+  }
+
+  #count(): { busy: number; ready: number } {
+    let busy = 0;
+    for (const runner of this.#runners.values()) if (runner.busy) busy += 1;
+    return { busy, ready: this.#runners.size - busy };
+  }
+
+  #enter(notice: JobNotice, now: number): WaitingJob {
+    const job = { key: notice.key, run: runKey(notice.runId, notice.runAttempt), since: now, queued: [], held: false };
+    this.#waiting.set(notice.key, job);
+    return job;
+  }
+
+  #attribute(runner: string, notice: JobNotice): void {
+    this.#ghosts.delete(runner);
+    const known = this.#runners.get(runner);
+    if (known === undefined) return;
+    known.busy = true;
+    known.job = notice.key;
+    this.#failures = 0;
+  }
+
+  #close(key: string): void {
+    this.#waiting.delete(key);
+    this.#closed.add(key);
+    if (this.#closed.size <= CLOSED_LIMIT) return;
+    const [oldest] = this.#closed;
+    if (oldest !== undefined) this.#closed.delete(oldest);
+  }
+}
+
+function runKey(runId: number, attempt: number): string {
+  return `${runId}/${attempt}`;
+}
+
+/** One fewer of that run; false where there was none. */
+function less(runs: Map<string, number>, run: string): boolean {
+  const count = runs.get(run) ?? 0;
+  if (count > 0) runs.set(run, count - 1);
+  return count > 0;
+}

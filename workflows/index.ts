@@ -1,0 +1,3 @@
+/** What the orchestrator's worker runs: one export a workflow type (contracts/actors.ts, WORKFLOW). */
+export { dispatcher } from './dispatcher/dispatcher.ts';
+export { runner } from './runner/runner.ts';

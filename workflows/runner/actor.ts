@@ -1,0 +1,309 @@
+import {
+  ActivityCancellationType,
+  ApplicationFailure,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  sleep,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import {
+  TASK_QUEUE,
+  type BackendActivities,
+  type OrchestratorActivities,
+  type RunnerInput,
+  type RunnerNews,
+} from '../../contracts/actors.ts';
+import type { InstanceSpec } from '../../contracts/instance.ts';
+import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
+import { runnerDetails } from './details.ts';
+import { Facts, type FactsState } from './facts.ts';
+
+const KEYWORD = {
+  phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
+  repository: defineSearchAttributeKey('BatonRepository', 'KEYWORD'),
+  jobId: defineSearchAttributeKey('BatonJobId', 'KEYWORD'),
+};
+
+/** A worker that was not heard of for so long is dead, and another one does its work. Activities beat every 3 s. */
+const HEARTBEAT_TIMEOUT = '20 s';
+/** How long a removal waits before it asks the forge again about a registration that is said to be busy; doubled each time. */
+const BUSY_AGAIN_MS = { first: 2000, most: 60_000 };
+/** A registration ordered just before the end may still be on its way to the forge. */
+const LATE_REGISTRATION_MS = 15_000;
+/** More asks for a registration than this are not lost answers. */
+const GRANTS_AT_MOST = 5;
+
+const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'askRetirement'>>({
+  startToCloseTimeout: '20 s',
+  retry: { initialInterval: '500 ms', maximumInterval: '30 s' },
+});
+
+const forge = proxyActivities<Pick<OrchestratorActivities, 'removeRegistration'>>({
+  taskQueue: TASK_QUEUE.orchestrator,
+  startToCloseTimeout: '5 min',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  retry: { initialInterval: '1 s', maximumInterval: '1 min' },
+  summary: 'remove the registration from the forge',
+});
+
+/** What continue-as-new carries over. */
+export interface RunnerState {
+  facts: FactsState;
+  createdAt: string;
+  instanceId: string | undefined;
+  grants: number;
+}
+
+/** A runner's own deeds: each is an activity, or a change of what people see of it. */
+export class RunnerActor {
+  readonly input: RunnerInput;
+  readonly facts: Facts;
+  readonly #createdAt: Date;
+  readonly #startsBy: Date;
+  readonly #endsBy: Date;
+  /** Entered, not derived from facts: once removal begins there is no way back. */
+  #end: 'removing' | 'gone' | 'failed' | undefined;
+  #shownPhase: Phase = 'provisioning';
+  #shownJob: string | undefined;
+  #note: string | undefined;
+  #instanceId: string | undefined;
+  /** Why the instance could not be created. */
+  #problem: string | undefined;
+  #unregistered = false;
+  #grants: number;
+  /** Activities under way. */
+  #calls = 0;
+
+  /** @param startedAt when the workflow started: both timers count from then */
+  constructor(input: RunnerInput, startedAt: Date, carried?: RunnerState) {
+    this.input = input;
+    this.facts = new Facts(carried?.facts);
+    this.#createdAt = carried ? new Date(carried.createdAt) : startedAt;
+    this.#startsBy = new Date(this.#createdAt.getTime() + input.settings.timeToStartMs);
+    this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
+    this.#instanceId = carried?.instanceId;
+    this.#grants = carried?.grants ?? 0;
+  }
+
+  toState(): RunnerState {
+    return {
+      facts: this.facts.toState(),
+      createdAt: this.#createdAt.toISOString(),
+      instanceId: this.#instanceId,
+      grants: this.#grants,
+    };
+  }
+
+  /** Takes news in and shows what it changes. */
+  hear(items: readonly RunnerNews[]): void {
+    if (this.facts.learn(items)) this.show();
+  }
+
+  /** Whether its job is over: the forge or the agent or the backend says so. */
+  over(): boolean {
+    return this.ended() || this.facts.forgeCompleted;
+  }
+
+  /** Whether its program or its instance has ended. */
+  ended(): boolean {
+    return this.facts.died !== undefined || this.facts.exited !== undefined;
+  }
+
+  /** Whether nothing is under way: a point at which the history may begin anew. */
+  quiet(): boolean {
+    return this.#calls === 0;
+  }
+
+  timeToStartLeft(): number {
+    return Math.max(1, this.#startsBy.getTime() - Date.now());
+  }
+
+  timeToLiveLeft(): number {
+    return Math.max(1, this.#endsBy.getTime() - Date.now());
+  }
+
+  /** The gate: passed once a runner (and again for a lost answer), only before it has come online. */
+  assertMayRegister(): void {
+    const open = !this.facts.online && !this.facts.started && !this.over() && this.#end === undefined;
+    if (open && this.#grants < GRANTS_AT_MOST) return;
+    throw ApplicationFailure.nonRetryable(
+      `runner ${this.input.runner} may not register: it is ${this.#phase()}${open ? ' and asked too often' : ''}`,
+      'REGISTRATION_REFUSED',
+    );
+  }
+
+  grant(): void {
+    this.#grants += 1;
+    this.facts.granted = true;
+    this.show();
+  }
+
+  /** Makes the instance; false where that failed for good, with the reason in the details. */
+  async create(): Promise<boolean> {
+    if (this.#instanceId !== undefined) return true;
+    const { settings, runner } = this.input;
+    const spec: InstanceSpec = {
+      ...settings.instance,
+      manager: settings.manager,
+      group: settings.name,
+      runner,
+      expiresAt: this.#endsBy.toISOString(),
+    };
+    const { createInstance } = proxyActivities<Pick<BackendActivities, 'createInstance'>>({
+      taskQueue: TASK_QUEUE.backend(settings.backend),
+      // Retried until time-to-start is up: a backend that is away for a while costs time, not the runner.
+      scheduleToCloseTimeout: settings.timeToStartMs,
+      startToCloseTimeout: '10 min',
+      heartbeatTimeout: HEARTBEAT_TIMEOUT,
+      retry: { initialInterval: '1 s', maximumInterval: '30 s' },
+      // A removal must not overtake a creation that is still under way.
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+      summary: `create instance ${runner}`,
+    });
+    try {
+      const { instanceId } = await this.#call(() => createInstance(spec));
+      this.#instanceId = instanceId;
+      this.show();
+      return true;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      this.#problem = rootMessage(error);
+      return false;
+    }
+  }
+
+  /** Whether the group has more idle runners than it keeps warm. */
+  async mayRetire(): Promise<boolean> {
+    const { settings, runner } = this.input;
+    return (await this.#call(() => local.askRetirement({ group: settings.name, runner }))) === 'retire';
+  }
+
+  /** Removes the registration, unless the forge says that a job runs: then false. */
+  async forgeConsents(): Promise<boolean> {
+    if (!this.facts.granted) return true;
+    const { settings, runner } = this.input;
+    const result = await this.#call(() => forge.removeRegistration({ scope: settings.scope, runner }));
+    this.#unregistered = result !== 'busy';
+    return this.#unregistered;
+  }
+
+  /** Removes all that belongs to this runner, retrying for as long as it takes; then tells the dispatcher. */
+  async remove(reason: RemovalReason): Promise<RunnerOutcome> {
+    this.#end = 'removing';
+    this.note(this.#outcome(reason).detail);
+    await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
+    const outcome = this.#outcome(reason);
+    await local.reportGone({ group: this.input.settings.name, outcome });
+    this.#end = outcome.failed ? 'failed' : 'gone';
+    this.note(outcome.detail);
+    return outcome;
+  }
+
+  /** What people read beside the phase. */
+  note(note: string): void {
+    this.#note = note;
+    this.show();
+  }
+
+  /** Brings search attributes (an event each time they change) and current details (none) up to date. */
+  show(): void {
+    const phase = this.#phase();
+    const updates = [];
+    if (phase !== this.#shownPhase) updates.push({ key: KEYWORD.phase, value: phase });
+    const { job, hookJob } = this.facts;
+    const shown = job ? String(job.jobId) : hookJob?.repository;
+    if (shown !== undefined && shown !== this.#shownJob) {
+      updates.push({ key: KEYWORD.repository, value: job?.repository ?? hookJob?.repository ?? null });
+      if (job) updates.push({ key: KEYWORD.jobId, value: String(job.jobId) });
+    }
+    if (updates.length > 0) upsertSearchAttributes(updates);
+    this.#shownPhase = phase;
+    this.#shownJob = shown;
+    setCurrentDetails(
+      runnerDetails(this.input, this.facts, {
+        phase,
+        note: this.#note,
+        instanceId: this.#instanceId,
+        timeToStartEnds: this.#startsBy,
+        timeToLiveEnds: this.#endsBy,
+      }),
+    );
+  }
+
+  #phase(): Phase {
+    if (this.#end !== undefined) return this.#end;
+    if (this.facts.hookCompleted || this.facts.forgeCompleted) return 'completing';
+    if (this.facts.started) return 'busy';
+    if (this.facts.online) return 'idle';
+    return this.#instanceId === undefined ? 'provisioning' : 'starting';
+  }
+
+  /** The end as all facts have it by now: news that came during the removal counts. */
+  #outcome(given: RemovalReason): RunnerOutcome {
+    const { facts } = this;
+    const ended = given === 'instance-died' || given === 'agent-exited';
+    // Of a job that its runner died with, the forge says after a while that it is completed: failed.
+    const missed = given === 'instance-died' && facts.diedAtWork && facts.conclusion !== 'success';
+    const completed =
+      (facts.forgeCompleted && !missed) ||
+      facts.hookCompleted ||
+      (facts.started && (facts.exited !== undefined || given !== 'instance-died'));
+    const reason = ended && completed ? 'job-completed' : given;
+    const failed =
+      ['create-failed', 'instance-died', 'agent-exited'].includes(reason) ||
+      (reason === 'time-to-start' && !facts.online) ||
+      // A warm runner that was never needed ends at its time to live as it should.
+      (reason === 'time-to-live' && facts.started);
+    const known =
+      reason === 'create-failed' ? this.#problem : reason === 'instance-died' ? facts.died?.reason : undefined;
+    const lost = failed && facts.started ? '; its job is lost' : '';
+    const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${lost}`;
+    return { runner: this.input.runner, reason, ranJob: facts.started, failed, detail };
+  }
+
+  async #call<T>(deed: () => Promise<T>): Promise<T> {
+    this.#calls += 1;
+    try {
+      return await deed();
+    } finally {
+      this.#calls -= 1;
+    }
+  }
+
+  async #removeInstance(): Promise<void> {
+    const { settings, runner } = this.input;
+    const { deleteInstance } = proxyActivities<Pick<BackendActivities, 'deleteInstance'>>({
+      taskQueue: TASK_QUEUE.backend(settings.backend),
+      startToCloseTimeout: '10 min',
+      heartbeatTimeout: HEARTBEAT_TIMEOUT,
+      retry: { initialInterval: '1 s', maximumInterval: '1 min' },
+      summary: `delete instance ${runner}`,
+    });
+    await deleteInstance({ runner });
+  }
+
+  async #removeRegistration(): Promise<void> {
+    // Without a grant there can be none. An ephemeral registration ends with its job, but only the forge can say so.
+    if (!this.facts.granted || this.#unregistered) return;
+    const { settings, runner } = this.input;
+    if (!this.facts.online && !this.facts.started) {
+      await sleep(LATE_REGISTRATION_MS, { summary: 'a registration may still be on its way' });
+    }
+    for (let pause = BUSY_AGAIN_MS.first; ; pause = Math.min(pause * 2, BUSY_AGAIN_MS.most)) {
+      const result = await forge.removeRegistration({ scope: settings.scope, runner });
+      if (result !== 'busy') return;
+      this.note('the forge still counts it as busy: its registration is removed as soon as it lets go');
+      await sleep(pause, { summary: 'registration is busy: ask again' });
+    }
+  }
+}
+
+/** The message at the bottom of a failure's causes: what really went wrong. */
+function rootMessage(error: unknown): string {
+  let at: unknown = error;
+  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
+  return at instanceof Error ? at.message : String(at);
+}
