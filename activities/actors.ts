@@ -1,0 +1,110 @@
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+  type Client,
+} from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import {
+  DISPATCHER_MAY_RETIRE,
+  DISPATCHER_NEWS,
+  dispatcherWorkflowId,
+  runnerWorkflowId,
+  TASK_QUEUE,
+  WORKFLOW,
+  type DispatcherNews,
+  type GroupSettings,
+  type OrchestratorActivities,
+  type RunnerInput,
+} from '../contracts/actors.ts';
+import type { RunnerOutcome } from '../contracts/runner/phase.ts';
+
+const KEYWORD = {
+  group: defineSearchAttributeKey('BatonGroup', 'KEYWORD'),
+  forge: defineSearchAttributeKey('BatonForge', 'KEYWORD'),
+  backend: defineSearchAttributeKey('BatonBackend', 'KEYWORD'),
+  phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
+};
+
+/** Starts that go out at once: more only queue up in the server. */
+const STARTS_AT_ONCE = 16;
+
+type ActorActivities = Pick<OrchestratorActivities, 'startRunners' | 'reportGone' | 'askRetirement'>;
+
+/**
+ * What the actors say to one another, over Temporal's client: one marker in a history instead of a child's or an
+ * external signal's three to six events, and no limit of 2,000 open children.
+ *
+ * @param client on the worker's own connection: runners then start eagerly on this worker
+ */
+export function createActorActivities(client: Client): ActorActivities {
+  return {
+    async startRunners({ settings, runners }) {
+      const queue = [...runners];
+      const starter = async (): Promise<void> => {
+        for (let runner = queue.shift(); runner !== undefined; runner = queue.shift()) {
+          await startRunner(client, settings, runner);
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(STARTS_AT_ONCE, runners.length) }, starter));
+    },
+
+    async reportGone({ group, outcome }: { group: string; outcome: RunnerOutcome }) {
+      const news: DispatcherNews[] = [{ type: 'gone', outcome }];
+      try {
+        await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news);
+      } catch (error) {
+        // Nobody to tell: the group was removed.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    },
+
+    async askRetirement({ group, runner }) {
+      try {
+        const may = await client.workflow
+          .getHandle(dispatcherWorkflowId(group))
+          .executeUpdate<boolean, [string]>(DISPATCHER_MAY_RETIRE, { args: [runner] });
+        return may ? 'retire' : 'keep';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'retire';
+        throw error;
+      }
+    },
+  };
+}
+
+async function startRunner(client: Client, settings: GroupSettings, runner: string): Promise<void> {
+  const input: RunnerInput = { settings, runner };
+  try {
+    await client.workflow.start(WORKFLOW.runner, {
+      workflowId: runnerWorkflowId(settings.name, runner),
+      taskQueue: TASK_QUEUE.orchestrator,
+      args: [input],
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      requestEagerStart: true,
+      staticSummary: `${settings.name} runner on ${settings.backend}`,
+      staticDetails: runnerFacts(settings),
+      typedSearchAttributes: [
+        { key: KEYWORD.group, value: settings.name },
+        { key: KEYWORD.forge, value: settings.forge },
+        { key: KEYWORD.backend, value: settings.backend },
+        { key: KEYWORD.phase, value: 'provisioning' },
+      ],
+      memo: { manager: settings.manager, labels: settings.labels, scope: settings.scope },
+    });
+  } catch (error) {
+    // The activity ran before and its result was lost.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+/** What is the same all its life, markdown. */
+function runnerFacts({ scope, labels, instance, manager }: GroupSettings): string {
+  const { image, cpu, memoryBytes, user } = instance;
+  const facts = [
+    `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization}, made by ${manager}`,
+    `**Labels** ${labels.map((label) => `\`${label}\``).join(' ')}`,
+    `**Instance** ${image ? `\`${image}\`` : 'no image'}, ${cpu ?? 'all'} CPU, ${memoryBytes ? `${Math.round(memoryBytes / 1024 ** 2)} MiB` : 'all memory'}, user ${user}`,
+  ];
+  return facts.join('\n\n');
+}

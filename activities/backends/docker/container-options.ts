@@ -1,0 +1,72 @@
+import type Docker from 'dockerode';
+import { AGENT_ENV } from '../../../contracts/agent-env.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import { LABELS } from './engine.ts';
+
+/** Where the agent lives in a container. */
+export const AGENT_FOLDER = '/baton';
+
+export const BOOTSTRAP_NAME = 'bootstrap.json';
+
+/**
+ * The user of an instance as numbers. The group is the user's own number where none is given: the engine would take root's
+ * for a user that the image doesn't know.
+ *
+ * @throws BatonError INSTANCE_INVALID for root, and for names, which the image could make mean root
+ */
+export function userOf(spec: InstanceSpec): { uid: number; gid: number } {
+  const match = /^(\d+)(?::(\d+))?$/.exec(spec.user);
+  const uid = Number(match?.[1] ?? 0);
+  if (uid === 0) {
+    const message = `creating ${spec.runner}: user "${spec.user}" is root or not a number; give uid or uid:gid`;
+    throw new BatonError('INSTANCE_INVALID', message);
+  }
+  return { uid, gid: Number(match?.[2] ?? uid) };
+}
+
+/** All that the engine is told about a runner's container. Holds no secret: `docker inspect` shows it to anyone. */
+export function containerOptions(
+  spec: InstanceSpec,
+  { network, hash }: { network: string; hash: string },
+): Docker.ContainerCreateOptions {
+  const { uid, gid } = userOf(spec);
+  return {
+    name: spec.runner,
+    Hostname: spec.runner,
+    Image: spec.image ?? '',
+    User: `${uid}:${gid}`,
+    Entrypoint: ['/bin/sh', `${AGENT_FOLDER}/start.sh`],
+    Cmd: [],
+    Env: [
+      `${AGENT_ENV.bootstrap}=${AGENT_FOLDER}/${BOOTSTRAP_NAME}`,
+      `${AGENT_ENV.programDirectory}=${spec.program.directory}`,
+    ],
+    Labels: {
+      [LABELS.manager]: spec.manager,
+      [LABELS.group]: spec.group,
+      [LABELS.runner]: spec.runner,
+      [LABELS.spec]: hash,
+    },
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      NetworkMode: network,
+      // How instances reach a NATS server on the engine's machine.
+      ExtraHosts: ['host.docker.internal:host-gateway'],
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      Privileged: false,
+      IpcMode: 'private',
+      // Reaps what jobs leave behind, and passes SIGTERM on.
+      Init: true,
+      RestartPolicy: { Name: 'no' },
+      PidsLimit: spec.pids,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
+      ...(spec.cpu === undefined ? {} : { NanoCpus: Math.round(spec.cpu * 1e9) }),
+      // As much swap as memory would be as much again: equal means none.
+      ...(spec.memoryBytes === undefined ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
+      // Only storage drivers with quotas can; others refuse, which is better than a limit that isn't one.
+      ...(spec.diskBytes === undefined ? {} : { StorageOpt: { size: String(spec.diskBytes) } }),
+    },
+  };
+}

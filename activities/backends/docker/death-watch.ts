@@ -1,0 +1,166 @@
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { z } from 'zod';
+import { messageOf } from '../../../contracts/errors.ts';
+import type { Instance } from '../../../contracts/instance.ts';
+import type { Logger } from '../../../contracts/log.ts';
+import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
+import { hasDied, inspected, listed } from './instance.ts';
+
+/** All containers are looked at this often as well, milliseconds: a stream of events can fall silent without ending. */
+const SWEEP_MS = 60_000;
+const RECONNECT_FIRST_MS = 250;
+const RECONNECT_MAX_MS = 10_000;
+
+const engineEvent = z.object({
+  Action: z.string(),
+  Actor: z.object({ ID: z.string(), Attributes: z.record(z.string(), z.string()) }),
+  time: z.number(),
+});
+
+export interface DeathWatchOptions {
+  docker: Docker;
+  manager: string;
+  onDeath: (dead: Instance) => void;
+  /** Whether this process is removing that runner's instance just now: its death is no news. */
+  isRemoving: (runner: string) => boolean;
+  log: Logger;
+}
+
+/** Listens to the engine's events about one manager's containers, and looks at all of them after each (re)connect. */
+export class DeathWatch {
+  private readonly options: DeathWatchOptions;
+  private readonly told = new Set<string>();
+  /** Those that ran when last heard of: one that is missing later was removed by somebody. */
+  private alive = new Map<string, Instance>();
+
+  constructor(options: DeathWatchOptions) {
+    this.options = options;
+  }
+
+  /** Ends when `abort` fires. */
+  async run(abort: AbortSignal): Promise<void> {
+    for (let failures = 0; !abort.aborted; failures++) {
+      try {
+        await this.listen(abort, () => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (abort.aborted) return;
+        this.options.log.warn({ reason: messageOf(error), failures }, 'the engine’s events ended; listening again');
+      }
+      const full = Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(failures, 10));
+      await sleep(full / 2 + (Math.random() * full) / 2, undefined, { signal: abort }).catch(() => undefined);
+    }
+  }
+
+  private async listen(abort: AbortSignal, onConnected: () => void): Promise<void> {
+    const { docker, manager } = this.options;
+    const ending = new AbortController();
+    const either = AbortSignal.any([abort, ending.signal]);
+    const stream = await docker.getEvents({
+      filters: {
+        type: ['container'],
+        event: ['start', 'oom', 'die', 'destroy'],
+        label: labelFilter(manager).label,
+      },
+      abortSignal: either,
+    });
+    // Ended by hand: the request's own signal does no more once its answer has begun.
+    const end = (): void => void (stream instanceof Readable && stream.destroy());
+    either.addEventListener('abort', end);
+    let sweeps: NodeJS.Timeout | undefined;
+    try {
+      // Only now that events come in can nothing fall between the sweep and them.
+      await this.sweep(abort);
+      onConnected();
+      sweeps = setInterval(() => {
+        this.sweep(abort).catch(() => ending.abort());
+      }, SWEEP_MS);
+      for await (const line of linesOf(stream)) await this.take(line, abort);
+    } finally {
+      clearInterval(sweeps);
+      end();
+    }
+  }
+
+  private async sweep(abort: AbortSignal): Promise<void> {
+    const { docker, manager } = this.options;
+    const filters = labelFilter(manager);
+    const containers = await ask('listing containers', abort, (abortSignal) =>
+      docker.listContainers({ all: true, filters, abortSignal }),
+    );
+    const instances = containers.map(listed);
+    const present = new Set(instances.map(({ id }) => id));
+    const before = this.alive;
+    this.alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
+    for (const dead of instances.filter(hasDied)) await this.look(dead.id, dead, abort);
+    for (const [id, instance] of before) if (!present.has(id)) this.tell(removed(instance));
+    for (const id of this.told) if (!present.has(id)) this.told.delete(id);
+  }
+
+  private async take(line: string, abort: AbortSignal): Promise<void> {
+    const parsed = engineEvent.safeParse(safeJson(line));
+    if (!parsed.success) {
+      this.options.log.warn('an event of the engine does not have its documented shape');
+      return;
+    }
+    const { Action: action, Actor: actor, time } = parsed.data;
+    const instance: Instance = {
+      id: actor.ID,
+      runner: actor.Attributes[LABELS.runner] ?? '',
+      group: actor.Attributes[LABELS.group] ?? '',
+      state: 'running',
+      createdAt: new Date(time * 1000).toISOString(),
+    };
+    if (action === 'start') this.alive.set(instance.id, instance);
+    else if (action === 'die') await this.look(instance.id, died(instance, actor.Attributes['exitCode']), abort);
+    else if (action === 'destroy') this.tell(removed(instance));
+  }
+
+  /** Asks what it died of, since a `die` event doesn't tell; `fallback` is told when the container is gone already. */
+  private async look(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
+    if (this.told.has(id) || this.options.isRemoving(fallback.runner)) return;
+    const info = await askExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
+      this.options.docker.getContainer(id).inspect({ abortSignal }),
+    );
+    const instance = info === 404 ? fallback : inspected(info);
+    if (instance.state === 'dead') this.tell(instance);
+  }
+
+  private tell(instance: Instance): void {
+    this.alive.delete(instance.id);
+    if (this.told.has(instance.id) || this.options.isRemoving(instance.runner)) return;
+    this.told.add(instance.id);
+    this.options.onDeath(instance);
+  }
+}
+
+/** Lines of a stream; unlike readline's, an end that came too early or by `destroy` is an error. */
+async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+  let rest = '';
+  stream.setEncoding('utf8');
+  for await (const chunk of stream) {
+    const lines = `${rest}${String(chunk)}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.filter((line) => line !== '');
+  }
+}
+
+function died(instance: Instance, exitCode: string | undefined): Instance {
+  const code = exitCode === undefined ? null : Number(exitCode);
+  return { ...instance, state: 'dead', exitCode: code, reason: `exited with code ${code}` };
+}
+
+function removed(instance: Instance): Instance {
+  return { ...instance, state: 'dead', exitCode: null, reason: 'its container was removed' };
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,81 @@
+import Docker from 'dockerode';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+
+/** How long the engine may take for one request, milliseconds; a busy one takes seconds for a network. */
+const REQUEST_BOUND_MS = 120_000;
+
+/** Labels on everything that is made, so that an orphan can be told by them alone. */
+export const LABELS = {
+  manager: 'baton.manager',
+  group: 'baton.group',
+  runner: 'baton.runner',
+  /** Hash of the parameters. */
+  spec: 'baton.spec',
+} as const;
+
+/** @param address the engine's socket, or `tcp://host:port` */
+export function connectEngine(address: string): Docker {
+  if (!address.startsWith('tcp://')) return new Docker({ socketPath: address });
+  const url = new URL(address);
+  return new Docker({ protocol: 'http', host: url.hostname, port: Number(url.port || 2375) });
+}
+
+/** The status that the engine answered with; undefined when it did not answer. */
+export function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
+  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+/**
+ * One request to the engine, bounded in time.
+ *
+ * @param doing what for, e.g. `creating container x`
+ * @throws BatonError BACKEND_UNAVAILABLE when the engine didn't answer or had an error of its own, else INSTANCE_INVALID;
+ *   the signal's reason when `abort` fired
+ */
+export async function ask<T>(
+  doing: string,
+  abort: AbortSignal,
+  request: (abortSignal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return askExpecting<T, never>(doing, abort, [], request);
+}
+
+/** {@link ask}, where some answers of the engine are no errors: their status is returned in place of a value. */
+export async function askExpecting<T, S extends number>(
+  doing: string,
+  abort: AbortSignal,
+  expected: readonly S[],
+  request: (abortSignal: AbortSignal) => Promise<T>,
+): Promise<T | S> {
+  abort.throwIfAborted();
+  try {
+    const bound = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_BOUND_MS)]);
+    // Not every request of the library can be ended by a signal.
+    return await Promise.race([request(bound), rejection(bound)]);
+  } catch (error) {
+    abort.throwIfAborted();
+    // A fault of ours is no silence of the engine's.
+    if (error instanceof TypeError) throw error;
+    const status = statusOf(error);
+    const answer = expected.find((candidate) => candidate === status);
+    if (answer !== undefined) return answer;
+    const unavailable = status === undefined || status >= 500 || status === 429;
+    // An engine that can't limit a disk says so with a 500.
+    const code = unavailable && !/storage-opt/i.test(messageOf(error)) ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
+    throw new BatonError(code, `${doing}: ${messageOf(error).trim()}`, { cause: error, details: { status } });
+  }
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** A filter for all that is this manager's, or one runner's of it. */
+export function labelFilter(manager: string, runner?: string): { label: string[] } {
+  const label = [`${LABELS.manager}=${manager}`];
+  if (runner !== undefined) label.push(`${LABELS.runner}=${runner}`);
+  return { label };
+}

@@ -1,0 +1,63 @@
+import type Docker from 'dockerode';
+import type { Instance } from '../../../contracts/instance.ts';
+import { LABELS } from './engine.ts';
+
+const NEVER_STARTED = 'it was never started';
+
+/** A container as the engine tells it in detail. */
+export function inspected(info: Docker.ContainerInspectInfo): Instance {
+  const { State: state, Config: config } = info;
+  const common = {
+    id: info.Id,
+    runner: config.Labels[LABELS.runner] ?? '',
+    group: config.Labels[LABELS.group] ?? '',
+    createdAt: info.Created,
+  };
+  if (state.Status === 'created') return { ...common, state: 'dead', exitCode: null, reason: NEVER_STARTED };
+  if (['running', 'paused', 'restarting'].includes(state.Status)) return { ...common, state: 'running' };
+  const because = state.OOMKilled ? ' (out of memory)' : state.Error ? ` (${state.Error})`.slice(0, 400) : '';
+  return {
+    ...common,
+    state: 'dead',
+    exitCode: state.ExitCode,
+    reason: `exited with code ${state.ExitCode}${because}`,
+  };
+}
+
+/** A container as the engine lists it. */
+export function listed(info: Docker.ContainerInfo): Instance {
+  const common = {
+    id: info.Id,
+    runner: info.Labels[LABELS.runner] ?? '',
+    group: info.Labels[LABELS.group] ?? '',
+    createdAt: new Date(info.Created * 1000).toISOString(),
+  };
+  if (info.State === 'created') return { ...common, state: 'dead', exitCode: null, reason: NEVER_STARTED };
+  if (['running', 'paused', 'restarting'].includes(info.State)) return { ...common, state: 'running' };
+  const code = /^Exited \((\d+)\)/.exec(info.Status)?.[1];
+  const exitCode = code === undefined ? null : Number(code);
+  return {
+    ...common,
+    state: 'dead',
+    exitCode,
+    reason: exitCode === null ? 'it ended' : `exited with code ${exitCode}`,
+  };
+}
+
+/** A network whose container was never made, or is gone: it still holds a range of addresses. */
+export function networkAlone(network: Docker.NetworkInspectInfo): Instance {
+  return {
+    id: network.Id,
+    runner: network.Labels?.[LABELS.runner] ?? '',
+    group: network.Labels?.[LABELS.group] ?? '',
+    state: 'dead',
+    createdAt: network.Created,
+    exitCode: null,
+    reason: 'there is only its network',
+  };
+}
+
+/** Whether it died after it had run: what was never started may just be in the making. */
+export function hasDied(instance: Instance): boolean {
+  return instance.state === 'dead' && instance.reason !== NEVER_STARTED;
+}

@@ -1,0 +1,144 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import { ask, askExpecting, LABELS, labelFilter, statusOf } from './engine.ts';
+
+/** A /28: the engine's gateway, one container, and nothing to be stingy about. */
+const PREFIX_BITS = 28;
+const SIZE = 2 ** (32 - PREFIX_BITS);
+
+/** How long a network may keep endpoints of a container that is gone, milliseconds. */
+const DETACH_BOUND_MS = 10_000;
+
+/** IPv4 range, both ends included. */
+interface Range {
+  from: number;
+  to: number;
+}
+
+/** `10.213.0.0/16` as numbers; undefined for IPv6 and nonsense. */
+export function parseRange(prefix: string): Range | undefined {
+  const match = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(prefix);
+  if (!match) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0, bits = 0] = match.slice(1).map(Number);
+  const size = 2 ** (32 - bits);
+  const address = ((a * 256 + b) * 256 + c) * 256 + d;
+  const from = address - (address % size);
+  return { from, to: from + size - 1 };
+}
+
+function format(address: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.');
+}
+
+/**
+ * The runner's own network: made, or found again by its labels. Each gets a /28 of the pool, chosen by the hash of its name
+ * so that processes that choose at the same time seldom meet; the engine refuses a range that is taken.
+ *
+ * @returns the network's id
+ * @throws BatonError BACKEND_UNAVAILABLE also when all of the pool is taken: retried until one is free
+ */
+export async function ensureNetwork(
+  docker: Docker,
+  spec: InstanceSpec,
+  options: { pool: string; hash: string },
+  abort: AbortSignal,
+): Promise<string> {
+  const [found] = await findNetworks(docker, spec.manager, spec.runner, abort);
+  if (found) return found.Id;
+  const pool = parseRange(options.pool);
+  if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is no IPv4 prefix`);
+  const count = Math.floor((pool.to - pool.from + 1) / SIZE);
+  const first = createHash('sha256').update(spec.runner).digest().readUInt32BE(0) % count;
+  let taken: Range[] | undefined;
+  for (let offset = 0; offset < count; offset++) {
+    const from = pool.from + ((first + offset) % count) * SIZE;
+    const to = from + SIZE - 1;
+    if (taken?.some((range) => range.from <= to && from <= range.to)) continue;
+    const id = await createNetwork(
+      docker,
+      spec,
+      { subnet: `${format(from)}/${PREFIX_BITS}`, hash: options.hash },
+      abort,
+    );
+    if (id !== undefined) return id;
+    taken = await takenRanges(docker, abort);
+  }
+  throw new BatonError(
+    'BACKEND_UNAVAILABLE',
+    `making a network for ${spec.runner}: all ${count} of ${options.pool} are taken`,
+  );
+}
+
+/** Undefined when the range is taken. */
+async function createNetwork(
+  docker: Docker,
+  { manager, group, runner }: InstanceSpec,
+  { subnet, hash }: { subnet: string; hash: string },
+  abort: AbortSignal,
+): Promise<string | undefined> {
+  return ask(`making network ${runner} with ${subnet}`, abort, async (abortSignal) => {
+    try {
+      const network = await docker.createNetwork({
+        // Two processes may make one at the same time. The engine would take both, and then find one name ambiguous; two
+        // names it can tell apart, and the one that is not used goes when the runner goes.
+        Name: `${runner}-${randomUUID().slice(0, 8)}`,
+        Driver: 'bridge',
+        EnableIPv6: false,
+        IPAM: { Config: [{ Subnet: subnet }] },
+        Labels: { [LABELS.manager]: manager, [LABELS.group]: group, [LABELS.runner]: runner, [LABELS.spec]: hash },
+        abortSignal,
+      });
+      return network.id;
+    } catch (error) {
+      if (statusOf(error) !== undefined && /overlap/i.test(messageOf(error))) return undefined;
+      throw error;
+    }
+  });
+}
+
+async function takenRanges(docker: Docker, abort: AbortSignal): Promise<Range[]> {
+  const networks = await ask('listing networks', abort, (abortSignal) => docker.listNetworks({ abortSignal }));
+  return networks
+    .flatMap((network) => network.IPAM?.Config ?? [])
+    .map((range) => parseRange(range.Subnet ?? ''))
+    .filter((range) => range !== undefined);
+}
+
+/** This manager's networks, of one runner or of all. A runner may have two, of which one is used. */
+export async function findNetworks(
+  docker: Docker,
+  manager: string,
+  runner: string | undefined,
+  abort: AbortSignal,
+): Promise<Docker.NetworkInspectInfo[]> {
+  const filters = labelFilter(manager, runner);
+  return ask('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
+}
+
+/** Removes all networks of that runner; resolves when there is none left. */
+export async function removeNetworks(
+  docker: Docker,
+  manager: string,
+  runner: string,
+  abort: AbortSignal,
+): Promise<void> {
+  const deadline = Date.now() + DETACH_BOUND_MS;
+  const doing = `removing network ${runner}`;
+  for (let attempt = 0; ; attempt++) {
+    const networks = await findNetworks(docker, manager, runner, abort);
+    if (networks.length === 0) return;
+    if (attempt > 0) {
+      if (Date.now() > deadline) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: something is attached to it`);
+      await sleep(100, undefined, { signal: abort });
+    }
+    for (const network of networks) {
+      // 403 or 409: the engine has not yet detached the container that was in it.
+      await askExpecting(doing, abort, [404, 403, 409], (abortSignal) =>
+        docker.getNetwork(network.Id).remove({ abortSignal }),
+      );
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
+
+/** What is known of an instance from its making on. */
+const record = z.object({
+  version: z.literal(1),
+  manager: z.string(),
+  group: z.string(),
+  runner: z.string(),
+  hash: z.string(),
+  createdAt: z.string(),
+});
+
+const ending = z.object({ code: z.number().int().nullable(), signal: z.string().nullable() });
+
+export type InstanceRecord = z.infer<typeof record>;
+export type InstanceEnding = z.infer<typeof ending>;
+
+/** Where a log is cut, and how much of its end is kept then, bytes. */
+const MAX_LOG = 8 * 1024 ** 2;
+const KEPT_LOG = 1024 ** 2;
+
+/** Leftovers of a process that died while making or removing a folder are removed after this, milliseconds. */
+const LEFTOVER_MS = 600_000;
+
+const REMOVAL = 'removing';
+const CLAIM = /^claim-(\d+)$/;
+
+/**
+ * The folder of one instance: `instance.json` (what it is), `claim-N` (which backend process makes it), `process.json` (its
+ * pid and start time), `exit.json` (how it ended), `removing` (its end is intended), `log`. A folder appears whole and
+ * vanishes whole, by a rename, so that a process which dies at any moment leaves nothing half written behind.
+ */
+export class InstanceFolder {
+  readonly path: string;
+  private readonly parent: string;
+
+  constructor(parent: string, runner: string) {
+    this.parent = parent;
+    this.path = join(parent, runner);
+  }
+
+  /** Makes the folder with its record and our claim. False when there is one already. */
+  async make(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
+    const staged = join(this.parent, `.new-${randomUUID()}`);
+    await mkdir(staged, { mode: 0o700 });
+    await writeFile(join(staged, 'instance.json'), JSON.stringify(content));
+    await writeFile(join(staged, 'claim-1'), JSON.stringify(self));
+    try {
+      await rename(staged, this.path);
+      return true;
+    } catch (error) {
+      await rm(staged, { recursive: true, force: true });
+      if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false;
+      throw unavailable(`making ${this.path}`, error);
+    }
+  }
+
+  /** Undefined when there is no such folder. */
+  record(): Promise<InstanceRecord | undefined> {
+    return this.read('instance.json', record);
+  }
+
+  process(): Promise<ProcessIdentity | undefined> {
+    return this.read('process.json', processIdentity);
+  }
+
+  ending(): Promise<InstanceEnding | undefined> {
+    return this.read('exit.json', ending);
+  }
+
+  /** False when the folder has been removed in between. */
+  async write(name: 'process.json' | 'exit.json' | 'bootstrap.json', content: object): Promise<boolean> {
+    const next = join(this.path, `.${name}.${randomUUID()}`);
+    try {
+      await writeFile(next, JSON.stringify(content), { mode: name === 'bootstrap.json' ? 0o400 : 0o600 });
+      await rename(next, join(this.path, name));
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw unavailable(`writing ${name} of ${this.path}`, error);
+    }
+  }
+
+  /**
+   * Makes sure that no other living backend process is making this instance, and that none will begin to.
+   * A claim is a file that appears whole by `link`, which only one process can do for the next number.
+   *
+   * @returns `ours`, or `theirs` while its maker lives
+   */
+  async claim(self: ProcessIdentity): Promise<'ours' | 'theirs'> {
+    for (;;) {
+      const names = await readdir(this.path).catch((error: unknown) => {
+        throw unavailable(`claiming ${this.path}`, error);
+      });
+      const last = Math.max(0, ...names.map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
+      const owner = await this.read(`claim-${last}`, processIdentity);
+      if (owner?.pid === self.pid && owner.started === self.started) return 'ours';
+      if (owner !== undefined && isAlive(owner)) return 'theirs';
+      const next = join(this.path, `.claim.${randomUUID()}`);
+      try {
+        await writeFile(next, JSON.stringify(self));
+        await link(next, join(this.path, `claim-${last + 1}`));
+        return 'ours';
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw unavailable(`claiming ${this.path}`, error);
+      } finally {
+        await rm(next, { force: true });
+      }
+    }
+  }
+
+  /** Leaves word for other backend processes that this instance's end is intended. */
+  async markRemoval(): Promise<void> {
+    await writeFile(join(this.path, REMOVAL), '').catch(() => undefined);
+  }
+
+  async isBeingRemoved(): Promise<boolean> {
+    return access(join(this.path, REMOVAL)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Takes the folder away in one step, then removes what was in it. */
+  async remove(): Promise<void> {
+    const trash = join(this.parent, `.gone-${randomUUID()}`);
+    try {
+      await rename(this.path, trash);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return;
+      throw unavailable(`removing ${this.path}`, error);
+    }
+    await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** Cuts the log where it has grown too long; its writers append, so they go on at its new end. */
+  async boundLog(): Promise<void> {
+    const file = join(this.path, 'log');
+    const size = await stat(file).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size <= MAX_LOG) return;
+    const handle = await open(file, 'r+');
+    try {
+      const kept = Buffer.alloc(KEPT_LOG);
+      const { bytesRead } = await handle.read(kept, 0, KEPT_LOG, size - KEPT_LOG);
+      await handle.truncate(0);
+      await handle.write(kept, 0, bytesRead, 0);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  private async read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    let text: string;
+    try {
+      text = await readFile(join(this.path, name), 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw unavailable(`reading ${name} of ${this.path}`, error);
+    }
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      throw unavailable(`reading ${name} of ${this.path}: not the documented shape`, error);
+    }
+  }
+}
+
+/** The names of all instances' folders. */
+export async function listFolders(parent: string): Promise<string[]> {
+  try {
+    return (await readdir(parent)).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    throw unavailable(`listing ${parent}`, error);
+  }
+}
+
+/** Removes what processes that died in the middle of making or removing a folder left behind long ago. */
+export async function removeLeftovers(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith('.new-') && !name.startsWith('.gone-')) continue;
+    const path = join(parent, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > LEFTOVER_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+function unavailable(doing: string, error: unknown): BatonError {
+  return new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
+}

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { InstanceEnding } from './instance-folder.ts';
+import { identify, isAlive, MARKER, scanMarked, signalGroup, type ProcessIdentity } from './process-identity.ts';
+
+/** From SIGTERM to SIGKILL, milliseconds: more than the agent needs to stop the forge's runner program and say so. */
+const TERM_GRACE_MS = 10_000;
+/** How long the kernel may take to end what was killed, milliseconds. */
+const KILL_BOUND_MS = 5000;
+const POLL_MS = 25;
+
+/** What instances get of this process's environment: enough to find programs, none of its secrets. */
+const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+/** A process started by this backend process: its end is told at once. */
+export interface OwnProcess {
+  identity: ProcessIdentity;
+  ended: Promise<InstanceEnding>;
+  over: boolean;
+}
+
+/**
+ * Starts a detached process group in an instance's folder, its output appended to `log` there; it outlives this process.
+ *
+ * @throws BatonError INSTANCE_INVALID when the program can't be started
+ */
+export async function startProcess(
+  folder: string,
+  command: string[],
+  env: Record<string, string>,
+): Promise<OwnProcess> {
+  const [file = '', ...args] = command;
+  const log = await open(join(folder, 'log'), 'a', 0o600);
+  try {
+    const passedOn = PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+    const child = spawn(file, args, {
+      cwd: folder,
+      env: { ...Object.fromEntries(passedOn), ...env, [MARKER]: folder },
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    // Asked before the event loop can reap it: even a program that has ended already is still in the process table.
+    const identity = child.pid === undefined ? undefined : identify(child.pid);
+    const ended = new Promise<InstanceEnding>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    child.unref();
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    if (identity === undefined) throw new Error('it has no process id');
+    return { identity: { pid: identity.pid, started: identity.started }, ended, over: false };
+  } catch (error) {
+    throw new BatonError('INSTANCE_INVALID', `starting ${file} in ${folder}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await log.close();
+  }
+}
+
+/** Ends a process group: SIGTERM, a grace period, SIGKILL; resolves when its leader has ended. */
+export async function endProcess(leader: ProcessIdentity, ended?: Promise<unknown>): Promise<void> {
+  signalGroup(leader, 'SIGTERM');
+  if (await hasEnded(leader, TERM_GRACE_MS, ended)) return;
+  signalGroup(leader, 'SIGKILL');
+  await hasEnded(leader, KILL_BOUND_MS, ended);
+}
+
+/**
+ * Kills all that an instance's processes have started and left behind, in whatever process group; they are known by the
+ * folder's name in their environment. A process that wiped its environment is not found.
+ *
+ * @throws BatonError BACKEND_UNAVAILABLE when something can't be killed
+ */
+export async function endStragglers(folder: string): Promise<void> {
+  const deadline = Date.now() + KILL_BOUND_MS;
+  for (;;) {
+    const pids = (await scanMarked()).get(folder) ?? [];
+    if (pids.length === 0) return;
+    if (Date.now() > deadline) {
+      throw new BatonError('BACKEND_UNAVAILABLE', `ending the processes of ${folder}: ${pids.join(', ')} don't end`);
+    }
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended in between.
+      }
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** The first process of an instance whose maker died before it could write down what it had started. */
+export async function findOrphan(folder: string): Promise<ProcessIdentity | undefined> {
+  const pids = (await scanMarked()).get(folder) ?? [];
+  const found = pids.map(identify).filter((process) => process !== undefined);
+  // Its descendants carry the mark, too: the first is the one whose parent doesn't.
+  const first = found.find((process) => !pids.includes(process.parent));
+  return first && { pid: first.pid, started: first.started };
+}
+
+async function hasEnded(leader: ProcessIdentity, withinMs: number, ended?: Promise<unknown>): Promise<boolean> {
+  if (ended) return Promise.race([ended.then(() => true), sleep(withinMs, false, { ref: false })]);
+  const deadline = Date.now() + withinMs;
+  while (isAlive(leader)) {
+    if (Date.now() > deadline) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}

@@ -1,0 +1,37 @@
+import { RequestError } from '@octokit/request-error';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+
+/**
+ * What GitHub or the way to it threw, as a BatonError that names method, URL, status and GitHub's request id. Only a
+ * status that GitHub itself sent is a refusal; everything else is "no answer".
+ *
+ * @param doing what was being done to what, e.g. `registering runner r1 in acme`
+ */
+export function githubError(doing: string, error: unknown): BatonError {
+  if (error instanceof BatonError) return error;
+  if (!(error instanceof RequestError)) {
+    return new BatonError('FORGE_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
+  }
+  const { status, request, response } = error;
+  const requestId = response?.headers['x-github-request-id'];
+  const details = { status, method: request.method, url: request.url, requestId };
+  const text = `${doing}: ${request.method} ${request.url} answered ${status} (${error.message})`;
+  const limited =
+    status === 429 ||
+    (status === 403 &&
+      (response?.headers['retry-after'] !== undefined || response?.headers['x-ratelimit-remaining'] === '0'));
+  if (limited) return new BatonError('FORGE_RATE_LIMITED', text, { cause: error, details });
+  // 401 as well: a key or installation token is at times refused for a moment after it was made or rotated.
+  const passing = status >= 500 || status === 401 || status === 408;
+  return new BatonError(passing ? 'FORGE_UNAVAILABLE' : 'FORGE_REFUSED', text, { cause: error, details });
+}
+
+/** The status GitHub answered with, or undefined where there was no answer. */
+export function statusOf(error: unknown): number | undefined {
+  return error instanceof RequestError ? error.status : undefined;
+}
+
+/** The method of the request that GitHub answered with an error. */
+export function methodOf(error: unknown): string | undefined {
+  return error instanceof RequestError ? error.request.method : undefined;
+}

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { BatonError } from '../../../contracts/errors.ts';
+import type {
+  DeregistrationResult,
+  Forge,
+  ForgeScope,
+  Registration,
+  RegistrationOrder,
+} from '../../../contracts/forge.ts';
+import type { GithubClient } from './client.ts';
+import { githubError, methodOf, statusOf } from './errors.ts';
+import { RunnerGroups } from './runner-groups.ts';
+
+const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
+const runnerList = z.object({
+  runners: z.array(z.object({ id: z.number(), name: z.string(), busy: z.boolean() })),
+});
+
+/** A repository's runners always belong to the group "Default", whose id is 1. */
+const REPOSITORY_GROUP = 1;
+
+/** GitHub, GHES and *.ghe.com. */
+export class Github implements Forge {
+  readonly type = 'github';
+  readonly #client: GithubClient;
+  readonly #groups: RunnerGroups;
+
+  constructor(client: GithubClient) {
+    this.#client = client;
+    this.#groups = new RunnerGroups(client);
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization */
+  async register(order: RegistrationOrder): Promise<Registration> {
+    const doing = `registering runner ${order.runner} in ${scopeName(order.scope)}`;
+    try {
+      return await this.#generate(order);
+    } catch (error) {
+      if (statusOf(error) !== 409) throw githubError(doing, error);
+    }
+    // The name is taken: by an answer that got lost. Names are ours alone (manager, group, random part).
+    const left = await this.deregister(order.scope, order.runner);
+    if (left === 'busy') {
+      throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is at work already`);
+    }
+    try {
+      return await this.#generate(order);
+    } catch (error) {
+      throw githubError(doing, error);
+    }
+  }
+
+  /**
+   * Asks by name rather than by an id kept from registration: an id that got lost would leave a registration behind.
+   *
+   * @see https://docs.github.com/en/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-an-organization
+   */
+  async deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
+    const doing = `removing the registration of runner ${runner} from ${scopeName(scope)}`;
+    try {
+      const found = await this.#client.request(`GET ${scopePath(scope)}/actions/runners`, {
+        name: runner,
+        per_page: 100,
+      });
+      const match = runnerList.parse(found.data).runners.find((candidate) => candidate.name === runner);
+      if (match === undefined) return 'absent';
+      if (match.busy) return 'busy';
+      await this.#client.request(`DELETE ${scopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
+      return 'removed';
+    } catch (error) {
+      if (statusOf(error) === 422) return 'busy';
+      // Only "that runner is not there" means absent; a 404 on the list means that we may not look.
+      if (statusOf(error) === 404 && methodOf(error) === 'DELETE') return 'absent';
+      throw githubError(doing, error);
+    }
+  }
+
+  async #generate(order: RegistrationOrder): Promise<Registration> {
+    const groupId = order.scope.repository
+      ? REPOSITORY_GROUP
+      : await this.#groups.idOf(order.scope.organization, order.group);
+    const answer = await this.#client.request(`POST ${scopePath(order.scope)}/actions/runners/generate-jitconfig`, {
+      name: order.runner,
+      runner_group_id: groupId,
+      labels: [...new Set(['self-hosted', ...order.labels])].slice(0, 100),
+      // A lost answer is found by its name; a repetition by the plugin would only meet its own 409.
+      request: { retries: 0 },
+    });
+    const { runner, encoded_jit_config } = jitAnswer.parse(answer.data);
+    return { runnerId: runner.id, jitConfig: encoded_jit_config };
+  }
+}
+
+function scopePath(scope: ForgeScope): string {
+  const organization = encodeURIComponent(scope.organization);
+  return scope.repository ? `/repos/${organization}/${encodeURIComponent(scope.repository)}` : `/orgs/${organization}`;
+}
+
+function scopeName(scope: ForgeScope): string {
+  return scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization;
+}
