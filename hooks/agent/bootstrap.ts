@@ -1,0 +1,29 @@
+import { readFile, rm } from 'node:fs/promises';
+import { bootstrapFile, type BootstrapFile } from '../../contracts/agent.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+
+/**
+ * Reads the bootstrap file and removes it at once: nothing that runs later in this instance finds the credential on disk.
+ *
+ * @throws BatonError CONFIG_UNREADABLE (no file, not removable), CONFIG_INVALID (not the documented shape)
+ */
+export async function takeBootstrap(file: string): Promise<BootstrapFile> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+    await rm(file);
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `taking bootstrap file ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  // Only the names of wrong fields are told: the file holds a secret, and a parser's message may quote it.
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new BatonError('CONFIG_INVALID', `reading bootstrap file ${file}: not JSON`);
+  }
+  const parsed = bootstrapFile.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new BatonError('CONFIG_INVALID', `reading bootstrap file ${file}: wrong or missing: ${fields}`);
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../contracts/log.ts';
+import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
+import { hookLine, type HookReply } from '../hook-line.ts';
+import type { Delivery } from './outbox.ts';
+
+/** Longer than any real hook's line, bytes. */
+const MAX_LINE = 16_384;
+
+/** A connection that says nothing is closed after this, milliseconds. */
+const IDLE_MS = 5000;
+
+/**
+ * Listens for hook scripts on a unix socket that only this user may open.
+ *
+ * @param send hands a signal to JetStream; resolves when its fate is known
+ * @returns the server, listening; closing it removes the socket
+ */
+export async function listenForHooks(options: {
+  socket: string;
+  runner: string;
+  send: (signal: RunnerSignal) => Promise<Delivery>;
+  log: Logger;
+}): Promise<Server> {
+  await mkdir(dirname(options.socket), { recursive: true, mode: 0o700 });
+  await rm(options.socket, { force: true });
+  const server = createServer((connection) => {
+    serve(connection, options).catch((error: unknown) => {
+      options.log.warn({ runner: options.runner, err: error }, 'a hook’s connection ended');
+      connection.destroy();
+    });
+  });
+  server.maxConnections = 32;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.socket, resolve);
+  });
+  await chmod(options.socket, 0o600);
+  return server;
+}
+
+async function serve(connection: Socket, options: Parameters<typeof listenForHooks>[0]): Promise<void> {
+  connection.setTimeout(IDLE_MS, () => connection.destroy());
+  const text = await firstLine(connection);
+  connection.setTimeout(0);
+  connection.end(`${JSON.stringify(await answer(text, options))}\n`);
+}
+
+async function answer(text: string, options: Parameters<typeof listenForHooks>[0]): Promise<HookReply> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { state: 'refused', message: 'not a line of JSON' };
+  }
+  const line = hookLine.safeParse(json);
+  if (!line.success) {
+    const fields = line.error.issues.map((issue) => issue.path.join('.')).join(', ');
+    return { state: 'refused', message: `wrong or missing: ${fields}` };
+  }
+  const { kind, job, waitMs } = line.data;
+  const signal: RunnerSignal = {
+    version: 1,
+    id: randomUUID(),
+    runner: options.runner,
+    at: new Date().toISOString(),
+    kind,
+    job,
+  };
+  const delivery = await Promise.race([options.send(signal), sleep(waitMs, 'queued' as const, { ref: false })]);
+  if (delivery === 'delivered' || delivery === 'queued') return { state: delivery };
+  return { state: 'refused', message: `the signal was ${delivery}` };
+}
+
+function firstLine(connection: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    connection.setEncoding('utf8');
+    connection.on('data', (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf('\n');
+      if (end >= 0) resolve(text.slice(0, end));
+      else if (text.length > MAX_LINE) reject(new Error(`a line of more than ${MAX_LINE} characters`));
+    });
+    connection.once('error', reject);
+    connection.once('close', () => reject(new Error('closed before a line came')));
+  });
+}
