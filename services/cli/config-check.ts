@@ -1,0 +1,43 @@
+import { formatDuration } from '../../contracts/format.ts';
+import { loadConfig } from '../../contracts/config/load.ts';
+import { groupSettings } from '../../contracts/config/settings.ts';
+import { BatonError } from '../../contracts/errors.ts';
+
+/**
+ * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
+ *
+ * @returns the exit code
+ */
+export function checkConfig(file: string): number {
+  try {
+    const config = loadConfig(file);
+    console.log(`${file} is good: manager ${config.name}, ${config.forge.url} (${config.forge.app ? 'App' : 'token'})`);
+    for (const group of config.groups) {
+      const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
+      const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
+      console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${times}`);
+    }
+    const secrets = [...secretNames(config)].filter((name) => !process.env[name]);
+    if (secrets.length > 0) console.log(`  not set here: ${secrets.join(', ')}`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof BatonError)) throw error;
+    console.error(error.message);
+    console.error(error.help);
+    return 1;
+  }
+}
+
+/** The environment variables that a configuration (or a part of one) takes secrets from. */
+export function secretNames(part: unknown): Set<string> {
+  const names = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const entries = Object.entries(value);
+    if (entries.length === 1 && entries[0]?.[0] === 'env' && typeof entries[0][1] === 'string')
+      names.add(entries[0][1]);
+    else for (const [, child] of entries) visit(child);
+  };
+  visit(part);
+  return names;
+}

@@ -1,0 +1,74 @@
+import { Command, Option } from 'commander';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+import packageFile from '../../package.json' with { type: 'json' };
+import { checkConfig } from './config-check.ts';
+import { runService } from './run-service.ts';
+import { parseStartOptions } from './start/options.ts';
+import { start } from './start/start.ts';
+import { showStatus } from './status.ts';
+
+const program = new Command('baton')
+  .description('Self-hosted CI runners as durable actors.')
+  .version(packageFile.version)
+  .showHelpAfterError('(baton --help tells what there is)')
+  .configureHelp({ sortSubcommands: false });
+
+program
+  .command('start')
+  .description('Start everything on this machine: Temporal, NATS and all services; without --config, a demo.')
+  .option('--config <file>', 'your configuration, instead of the demo')
+  .option('--once', 'end after the demo’s jobs and check that nothing is left')
+  .addOption(
+    new Option('--backend <type>', 'what the demo’s runners live in (default: docker where an engine answers)').choices(
+      ['docker', 'local'],
+    ),
+  )
+  .option('--copies <n>', 'how many of each service', '1')
+  .option('--port-ingress <n>', 'port of the (first) ingress (default: a free one)')
+  .option('--port-temporal-ui <n>', 'port of Temporal’s Web UI (default: a free one)')
+  .action(async (options: unknown) => {
+    // Something may still be under way that nobody waits for any more: a server being built.
+    process.exit(await start(parseStartOptions(options)));
+  });
+
+const config = program.command('config').description('Look at a configuration.');
+config
+  .command('check')
+  .description('Check a configuration file; says what is wrong with file, line and column.')
+  .argument('[file]', 'the file', 'baton.yaml')
+  .action((file: string) => {
+    process.exitCode = checkConfig(file);
+  });
+
+program
+  .command('status')
+  .description('Show groups and runners.')
+  .option('--config <file>', 'configuration that names NATS (default: what `baton start` runs here, else baton.yaml)')
+  .option('--credentials <file>', 'NATS credentials (default: what `baton start` made, else BATON_NATS_CREDENTIALS)')
+  .option('--json', 'as JSON')
+  .action(async (options: unknown) => {
+    process.exitCode = await showStatus(options);
+  });
+
+for (const [name, what] of [
+  ['ingress', 'HTTP: takes webhooks, shows the status page'],
+  ['relay', 'NATS to Temporal'],
+  ['orchestrator', 'worker: workflows and the forge'],
+  ['backend <name>', 'worker: one backend’s instances'],
+] as const) {
+  program
+    .command(name)
+    .description(`Run this service (${what}).`)
+    .option('--config <file>', 'configuration (default: BATON_CONFIG, else baton.yaml)')
+    .option('--host <address>', 'where its HTTP server listens (default: 127.0.0.1)')
+    .option('--port <n>', 'its port (default: a free one)')
+    .action(() => runService(name.split(' ')[0] ?? name));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`error: ${messageOf(error)}`);
+  if (error instanceof BatonError) console.error(`${error.code}: ${error.help}`);
+  process.exitCode = 1;
+}

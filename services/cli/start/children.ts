@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../../../contracts/config/config.ts';
+import type { OperatorSetup } from '../../../deploy/nats/operator.ts';
+import type { ServiceName } from '../../../deploy/nats/permissions.ts';
+import { secretNames } from '../config-check.ts';
+import { DEMO_ORGANIZATION, DEMO_REPOSITORY, DEMO_SECRETS } from './demo.ts';
+import { SIGNING_KEY_VARIABLE } from './effective-config.ts';
+import type { ServicePlan } from './supervisor.ts';
+import type { StateFolder } from './state-folder.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** What a process of ours is started with. */
+export interface ServiceParts {
+  config: Config;
+  state: StateFolder;
+  /** Undefined where the NATS server is not ours: credentials are then as the configuration says. */
+  operator: OperatorSetup | undefined;
+  /** Values of secrets that are made here, by environment variable. */
+  secrets: Readonly<Record<string, string>>;
+}
+
+/**
+ * One process of a service.
+ *
+ * @param label tells copies apart: names its log
+ * @param args positional: the backend's name
+ */
+export function servicePlan(
+  service: Exclude<ServiceName, 'observer'>,
+  label: string,
+  port: number,
+  args: string[],
+  parts: ServiceParts,
+): ServicePlan {
+  const { config, state, operator } = parts;
+  return {
+    name: label,
+    command: process.execPath,
+    args: [join(ROOT, 'services', service, 'main.ts'), ...args, '--config', state.config, '--port', String(port)],
+    env: {
+      ...environmentOf(service, config, parts.secrets),
+      ...(operator === undefined ? {} : { BATON_NATS_CREDENTIALS: operator.credentials[service] }),
+    },
+    logFile: join(state.logs, `${label}.log`),
+    readyUrl: `http://127.0.0.1:${port}/readyz`,
+    // A backend worker finishes what it has in hand within 45 s.
+    graceSeconds: 50,
+  };
+}
+
+/** The simulator: a program of the test room, so it is started and never imported. */
+export function simulatorPlan(
+  port: number,
+  options: { publicUrl: string; webhookUrl: string },
+  parts: Omit<ServiceParts, 'config' | 'operator'>,
+): ServicePlan {
+  return {
+    name: 'simulator',
+    command: process.execPath,
+    args: [
+      join(ROOT, 'test', 'simulator', 'main.ts'),
+      `--port=${port}`,
+      `--public-url=${options.publicUrl}`,
+      `--repository=${DEMO_ORGANIZATION}/${DEMO_REPOSITORY}`,
+      `--webhook-url=${options.webhookUrl}`,
+      `--webhook-secret-env=${DEMO_SECRETS.webhook}`,
+      `--token-env=${DEMO_SECRETS.token}`,
+    ],
+    env: { ...process.env, ...parts.secrets },
+    logFile: join(parts.state.logs, 'simulator.log'),
+    readyUrl: `http://127.0.0.1:${port}/_sim/state`,
+    graceSeconds: 5,
+  };
+}
+
+/** This environment with the secrets that the service uses and without those that only others do. */
+function environmentOf(
+  service: ServiceName,
+  config: Config,
+  made: Readonly<Record<string, string>>,
+): NodeJS.ProcessEnv {
+  const users = {
+    ingress: [config.webhook],
+    relay: [config.temporal],
+    orchestrator: [config.temporal, config.forge],
+    backend: [config.temporal, config.nats],
+    observer: [],
+  };
+  const own = secretNames(users[service]);
+  const env: NodeJS.ProcessEnv = { ...process.env, ...made };
+  for (const name of [...secretNames(config), ...Object.keys(made), SIGNING_KEY_VARIABLE]) {
+    if (!own.has(name)) delete env[name];
+  }
+  return env;
+}

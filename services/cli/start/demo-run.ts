@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../../../contracts/bus/connection.ts';
+import type { Backend } from '../../../contracts/instance.ts';
+import { formatDuration } from '../../../contracts/format.ts';
+import type { RunnerStatus } from '../../../contracts/messages/status.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import { requestStatus } from '../status.ts';
+import { DEMO_CONCLUSIONS, DEMO_JOBS, DEMO_WORKFLOW } from './demo.ts';
+import { journeyView } from './journey.ts';
+import { instancesLeft } from './removal.ts';
+import type { SimulatorClient, SimulatorRun } from './simulator.ts';
+import type { TemporalView } from './temporal-view.ts';
+
+const LOOK_EVERY_MS = 400;
+/** The demo's jobs take seconds; on a machine that is very busy, or pulls images, longer. */
+const JOBS_MS = 5 * 60_000;
+/** After the last job its runner removes itself. */
+const REMOVAL_MS = 60_000;
+/** Steps get SIGINT, and a while later SIGKILL. */
+const CANCEL_MS = 8000;
+
+export interface DemoParts {
+  simulator: SimulatorClient;
+  bus: Bus;
+  temporal: TemporalView;
+  backends: readonly Backend[];
+  stop: AbortSignal;
+}
+
+export interface DemoResult {
+  completed: number;
+  lost: number;
+  instances: number;
+  registrations: number;
+  openRunners: number;
+}
+
+/**
+ * Pushes the demo's workflow and shows its jobs until the last has ended and its runner is gone.
+ *
+ * @returns what was counted then; undefined when `stop` fired first
+ * @throws BatonError PROGRAM_FAILED when the jobs don't end in time
+ */
+export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined> {
+  const { simulator, stop } = parts;
+  const view = journeyView();
+  try {
+    let run = await simulator.push(DEMO_WORKFLOW);
+    const jobsBy = Date.now() + JOBS_MS;
+    let removedBy = Number.POSITIVE_INFINITY;
+    while (!stop.aborted) {
+      const [runners, fresh] = await Promise.all([liveRunners(parts.bus), simulator.run(run.id)]);
+      run = fresh;
+      view.show(run, runners);
+      if (run.status === 'completed') {
+        removedBy = Math.min(removedBy, Date.now() + REMOVAL_MS);
+        const result = await count(run, parts);
+        const clean = result.instances + result.registrations + result.openRunners === 0;
+        // The picture that stays is one without a runner on it.
+        if ((clean && runners.every((runner) => runner.closedAt !== null)) || Date.now() > removedBy) return result;
+      } else if (Date.now() > jobsBy) {
+        throw new BatonError('PROGRAM_FAILED', `the demo’s jobs did not end within ${formatDuration(JOBS_MS)}`);
+      }
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
+    }
+    await cancelRun(simulator, run.id);
+    return undefined;
+  } finally {
+    view.done();
+  }
+}
+
+/** Jobs that are cancelled first let their runners go at once; GitHub keeps one whose machine vanished for minutes. */
+async function cancelRun(simulator: SimulatorClient, id: number): Promise<void> {
+  await simulator.cancel(id);
+  const deadline = Date.now() + CANCEL_MS;
+  while ((await simulator.run(id)).status !== 'completed' && Date.now() < deadline) await sleep(100);
+}
+
+/** The runners as the orchestrator knows them; none while it doesn't answer. */
+async function liveRunners(bus: Bus): Promise<RunnerStatus[]> {
+  const status = await requestStatus(bus, 2000).catch(() => undefined);
+  return status?.runners ?? [];
+}
+
+async function count(run: SimulatorRun, parts: DemoParts): Promise<DemoResult> {
+  const completed = run.jobs.filter((job) => job.conclusion === DEMO_CONCLUSIONS[job.key]).length;
+  const [instances, registrations, open] = await Promise.all([
+    instancesLeft(parts.backends),
+    parts.simulator.registrations(),
+    parts.temporal.openRunners(),
+  ]);
+  return {
+    completed,
+    lost: DEMO_JOBS - completed,
+    instances: instances.length,
+    registrations: registrations.length,
+    openRunners: open.length,
+  };
+}
+
+/** The last line of `baton start --once`. */
+export function resultLine(result: DemoResult): string {
+  const { completed, lost, instances, registrations } = result;
+  return `${completed} jobs completed, ${lost} lost, ${instances} instances left, ${registrations} registrations left`;
+}
+
+/** Whether all jobs went as they should and nothing is left of them. */
+export function isClean(result: DemoResult): boolean {
+  const { completed, lost, instances, registrations, openRunners } = result;
+  return completed === DEMO_JOBS && lost + instances + registrations + openRunners === 0;
+}

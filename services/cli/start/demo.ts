@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+
+export const DEMO_ORGANIZATION = 'acme';
+export const DEMO_REPOSITORY = 'hello';
+export const DEMO_LABELS = ['linux', 'x64'];
+
+/** Environment variables of the demo's secrets, made anew at each start. */
+export const DEMO_SECRETS = { webhook: 'BATON_DEMO_WEBHOOK_SECRET', token: 'BATON_DEMO_TOKEN' } as const;
+
+/**
+ * The demo's manager: `demo-` and four characters that differ from folder to folder, so that two demos on one engine
+ * never take each other's containers for their own.
+ */
+export function demoManager(folder: string): string {
+  return `demo-${createHash('sha256').update(folder).digest('hex').slice(0, 4)}`;
+}
+
+/** Three jobs: one is three by its matrix, one fails on purpose, one waits for another. */
+export const DEMO_WORKFLOW = `name: hello
+on: push
+jobs:
+  greet:
+    runs-on: [self-hosted, linux, x64]
+    strategy:
+      matrix:
+        whom: [world, moon, mars]
+    steps:
+      - run: echo "hello, \${{ matrix.whom }}, from $RUNNER_NAME"
+      - run: sleep 1
+  fail:
+    runs-on: [self-hosted, linux]
+    steps:
+      - run: echo "this job fails on purpose"
+      - run: exit 3
+  report:
+    runs-on: [self-hosted, x64]
+    needs: greet
+    steps:
+      - run: echo "all were greeted"
+`;
+
+/** How each job of the demo should end; the key of the job in the workflow file. */
+export const DEMO_CONCLUSIONS: Readonly<Record<string, string>> = {
+  greet: 'success',
+  fail: 'failure',
+  report: 'success',
+};
+
+/** Jobs of the demo, its matrix counted out. */
+export const DEMO_JOBS = 5;
+
+/** What the demo's configuration depends on. */
+export interface DemoChoice {
+  manager: string;
+  forgeUrl: string;
+  backend: { type: 'docker'; socket: string; image: string } | { type: 'local'; root: string };
+  /** The stand-in for the forge's runner program, as an instance of that backend finds it. */
+  runnerDirectory: string;
+}
+
+/** The demo's configuration; addresses of the servers are put in as for any other. */
+export function demoConfig(choice: DemoChoice): object {
+  const { backend } = choice;
+  return {
+    name: choice.manager,
+    forge: { url: choice.forgeUrl, token: `\${${DEMO_SECRETS.token}}` },
+    webhook: { secrets: [`\${${DEMO_SECRETS.webhook}}`] },
+    backends: {
+      [backend.type]:
+        backend.type === 'docker' ? { type: 'docker', socket: backend.socket } : { type: 'local', root: backend.root },
+    },
+    time_to_start: '2m',
+    time_to_live: '10m',
+    groups: [
+      {
+        name: 'linux',
+        organization: DEMO_ORGANIZATION,
+        labels: DEMO_LABELS,
+        max: 4,
+        backend: backend.type,
+        ...(backend.type === 'docker' ? { instance: { image: backend.image, memory: '512MiB' } } : {}),
+        runner: { directory: choice.runnerDirectory },
+      },
+    ],
+  };
+}

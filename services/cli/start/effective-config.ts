@@ -1,0 +1,69 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isMap, parseDocument, type Document } from 'yaml';
+import { parseConfig } from '../../../contracts/config/load.ts';
+import type { Config } from '../../../contracts/config/config.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+
+/** The environment variable through which backend workers get the key that signs runners' credentials. */
+export const SIGNING_KEY_VARIABLE = 'BATON_RUNNER_SIGNING_KEY';
+
+/** Addresses of servers that `baton start` runs; each is left out where the configuration names its own. */
+export interface StartedServers {
+  temporal?: { address: string; namespace: string; uiUrl: string | undefined } | undefined;
+  nats?: { url: string; account: string | undefined } | undefined;
+  /** How containers reach NATS. */
+  containerNatsUrl?: string | undefined;
+}
+
+/** Which servers a configuration leaves to us. */
+export function wantsServers(document: Document): { temporal: boolean; nats: boolean } {
+  return {
+    temporal: !document.hasIn(['temporal', 'address']),
+    nats: !document.hasIn(['nats', 'url']),
+  };
+}
+
+/**
+ * Reads a configuration as it stands.
+ *
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID with lines and columns
+ */
+export function readDocument(file: string): Document {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  parseConfig(text, file);
+  return parseDocument(text);
+}
+
+/** Fills in the servers, writes the result to `file` (mode 0600) and returns it, checked. */
+export function writeEffective(document: Document, servers: StartedServers, file: string): Config {
+  const { temporal, nats, containerNatsUrl } = servers;
+  if (temporal) {
+    document.setIn(['temporal', 'address'], temporal.address);
+    document.setIn(['temporal', 'namespace'], temporal.namespace);
+    if (temporal.uiUrl) document.setIn(['temporal', 'ui_url'], temporal.uiUrl);
+  }
+  if (nats) {
+    document.setIn(['nats', 'url'], nats.url);
+    if (nats.account) {
+      document.setIn(['nats', 'account'], nats.account);
+      document.setIn(['nats', 'runner_signing_key'], `\${${SIGNING_KEY_VARIABLE}}`);
+    }
+  }
+  const backends = document.get('backends');
+  if (containerNatsUrl !== undefined && isMap(backends)) {
+    for (const { key } of backends.items) {
+      const isDocker = document.getIn(['backends', String(key), 'type']) === 'docker';
+      if (isDocker && !document.hasIn(['backends', String(key), 'nats_url'])) {
+        document.setIn(['backends', String(key), 'nats_url'], containerNatsUrl);
+      }
+    }
+  }
+  const text = document.toString();
+  writeFileSync(file, text, { mode: 0o600 });
+  return parseConfig(text, file);
+}

@@ -1,0 +1,69 @@
+import { statSync } from 'node:fs';
+import Docker from 'dockerode';
+import { z } from 'zod';
+import { messageOf } from '../../../contracts/errors.ts';
+
+const ANSWER_MS = 3000;
+
+const info = z.object({ OSType: z.string(), ServerVersion: z.string() });
+const pool = z.object({ Gateway: z.string().optional(), Subnet: z.string().optional() });
+const network = z.object({ IPAM: z.object({ Config: z.array(pool).nullish() }) });
+
+/** A Docker engine on this machine. */
+export interface Engine {
+  docker: Docker;
+  socket: string;
+  version: string;
+}
+
+/** The engine of this machine (DOCKER_HOST where it names a socket), or why there is none. */
+export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<Engine | { absent: string }> {
+  const host = env['DOCKER_HOST'];
+  if (host && !host.startsWith('unix://')) return { absent: `DOCKER_HOST is ${host}, which is not on this machine` };
+  const socket = host ? host.slice('unix://'.length) : '/var/run/docker.sock';
+  try {
+    statSync(socket);
+  } catch {
+    return { absent: `there is no ${socket}` };
+  }
+  const docker = new Docker({ socketPath: socket, timeout: ANSWER_MS });
+  try {
+    const { OSType, ServerVersion } = info.parse(await docker.info());
+    if (OSType !== 'linux') return { absent: `the engine at ${socket} runs ${OSType} containers` };
+    return { docker: new Docker({ socketPath: socket }), socket, version: ServerVersion };
+  } catch (error) {
+    return { absent: `no engine answers at ${socket}: ${messageOf(error)}` };
+  }
+}
+
+/**
+ * The address of this machine on Docker's own bridge network, which is what containers' `host.docker.internal` stands for.
+ * An engine that wasn't told an address doesn't name it: it takes the first one of the network. Undefined for IPv6 alone.
+ */
+export async function bridgeGateway(docker: Docker): Promise<string | undefined> {
+  const found = network.parse(await docker.getNetwork('bridge').inspect());
+  for (const { Gateway: gateway, Subnet: subnet } of found.IPAM.Config ?? []) {
+    if (gateway?.includes('.')) return gateway;
+    const first = /^(\d+\.\d+\.\d+)\.0\//.exec(subnet ?? '');
+    if (first) return `${first[1]}.1`;
+  }
+  return undefined;
+}
+
+export async function hasImage(docker: Docker, image: string): Promise<boolean> {
+  try {
+    await docker.getImage(image).inspect();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return false;
+    throw error;
+  }
+}
+
+/** Pulls an image; resolves when it is there. */
+export async function pullImage(docker: Docker, image: string): Promise<void> {
+  const stream = await docker.pull(image);
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(stream, (error) => (error === null ? resolve() : reject(error)));
+  });
+}

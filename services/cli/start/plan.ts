@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { Document } from 'yaml';
+import { parseConfig } from '../../../contracts/config/load.ts';
+import { chooseBackend } from './demo-backend.ts';
+import { DEMO_SECRETS, demoConfig, demoManager } from './demo.ts';
+import { readDocument, wantsServers } from './effective-config.ts';
+import { findEngine, type Engine } from './engine.ts';
+import { makeStandIn, standInImage } from './stand-in.ts';
+import type { StateFolder } from './state-folder.ts';
+
+/** What is to be started, before any address is known. */
+export interface StartPlan {
+  headline: string;
+  demo: boolean;
+  /** How many backends it has. */
+  backends: number;
+  wants: { temporal: boolean; nats: boolean };
+  /** The engine whose containers must reach this machine. */
+  engine: Engine | undefined;
+  /** Secrets made here, by environment variable. */
+  secrets: Record<string, string>;
+  /** The configuration, with the forge at `simulatorUrl` where it is the demo's. */
+  document(simulatorUrl: string): Document;
+}
+
+/** The demo: a simulated GitHub, one group, throw-away secrets. */
+export async function planDemo(wanted: 'docker' | 'local' | undefined, state: StateFolder): Promise<StartPlan> {
+  const chosen = await chooseBackend(wanted);
+  const docker = chosen.type === 'docker' ? chosen : undefined;
+  await makeStandIn(state.standIn);
+  const runnerDirectory = docker ? '/home/runner' : state.standIn;
+  const manager = demoManager(process.cwd());
+  const backend = docker
+    ? {
+        type: docker.type,
+        socket: docker.engine.socket,
+        image: await standInImage(docker.engine.docker, docker.image, state.standIn),
+      }
+    : { type: 'local' as const, root: state.instances };
+  return {
+    headline: `Baton demo, runners on ${chosen.type} (${chosen.why})`,
+    demo: true,
+    backends: 1,
+    wants: { temporal: true, nats: true },
+    engine: docker?.engine,
+    secrets: {
+      [DEMO_SECRETS.webhook]: randomBytes(32).toString('hex'),
+      [DEMO_SECRETS.token]: `ghp_${randomBytes(18).toString('hex')}`,
+    },
+    document: (forgeUrl) => new Document(demoConfig({ manager, forgeUrl, backend, runnerDirectory })),
+  };
+}
+
+/**
+ * A configuration of one's own. Servers that it names are used, the others started.
+ *
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID
+ */
+export async function planOwn(file: string): Promise<StartPlan> {
+  const document = readDocument(file);
+  const config = parseConfig(document.toString(), file);
+  const docker = Object.values(config.backends).find((backend) => backend.type === 'docker');
+  const engine =
+    docker && !docker.socket.startsWith('tcp://')
+      ? await findEngine({ DOCKER_HOST: `unix://${docker.socket}` })
+      : undefined;
+  return {
+    headline: `Baton, manager ${config.name}, configured by ${file}`,
+    demo: false,
+    backends: Object.keys(config.backends).length,
+    wants: wantsServers(document),
+    engine: engine && !('absent' in engine) ? engine : undefined,
+    secrets: {},
+    document: () => document,
+  };
+}

@@ -1,0 +1,43 @@
+import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
+import { acquireServer } from '../../../deploy/servers/acquire.ts';
+import { startNats, type NatsServer } from '../../../deploy/servers/nats.ts';
+import { startTemporal, type TemporalServer } from '../../../deploy/servers/temporal.ts';
+import type { StateFolder } from './state-folder.ts';
+import { step, type Cleanups } from './steps.ts';
+
+export interface Servers {
+  /** Undefined where the configuration names one. */
+  temporal: TemporalServer | undefined;
+  nats: NatsServer | undefined;
+  /** Undefined where the NATS server is not ours. */
+  operator: OperatorSetup | undefined;
+}
+
+/** Finds or gets the servers that are wanted, and starts them side by side. */
+export async function startServers(
+  wanted: { temporal: boolean; nats: boolean; temporalUiPort: number | undefined },
+  { state, cleanups }: { state: StateFolder; cleanups: Cleanups },
+): Promise<Servers> {
+  // One after the other: building both at once takes as long, and only one line can tell the time.
+  const natsProgram = wanted.nats ? await acquireServer('nats-server') : undefined;
+  if (wanted.temporal) await acquireServer('temporal');
+
+  const startOurNats = async (): Promise<Pick<Servers, 'nats' | 'operator'>> => {
+    if (natsProgram === undefined) return { nats: undefined, operator: undefined };
+    const ours = natsProgram.kind === 'program';
+    const operator = ours ? await createOperatorSetup(state.operator, { storeDir: state.nats }) : undefined;
+    const nats = await step('NATS', () => startNats({ dir: state.nats, operator }));
+    await cleanups.add(() => nats.stop());
+    return { nats, operator };
+  };
+  const startOurTemporal = async (): Promise<TemporalServer | undefined> => {
+    if (!wanted.temporal) return undefined;
+    const temporal = await step('Temporal', () =>
+      startTemporal({ dir: state.temporal, persist: true, uiPort: wanted.temporalUiPort }),
+    );
+    await cleanups.add(() => temporal.stop());
+    return temporal;
+  };
+  const [{ nats, operator }, temporal] = await Promise.all([startOurNats(), startOurTemporal()]);
+  return { nats, operator, temporal };
+}

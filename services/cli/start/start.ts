@@ -1,0 +1,68 @@
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { isClean, resultLine, runDemo, type DemoResult } from './demo-run.ts';
+import { startEverything, type Running } from './everything.ts';
+import type { StartOptions } from './options.ts';
+import { clearState, dropState, lockState, rotateLogs, stateFolder } from './state-folder.ts';
+import { Cleanups, say } from './steps.ts';
+import { stopSignal, type StopSignal } from './stop-signal.ts';
+
+/**
+ * `baton start`: everything on this machine. Without a configuration: the demo, whose state is thrown away at the end.
+ * Ends on Ctrl-C (twice: at once), or with `once` after the demo's jobs.
+ *
+ * @returns the exit code: 0 after an orderly end (with `once`: when all jobs completed and nothing is left)
+ */
+export async function start(options: StartOptions): Promise<number> {
+  const demo = options.config === undefined;
+  const state = stateFolder(process.cwd());
+  const lock = await lockState(state);
+  if (demo) clearState(state);
+  else rotateLogs(state);
+
+  const cleanups = new Cleanups();
+  const stop = stopSignal(() => {
+    cleanups.kill();
+    say('stopped at once; instances may still be there, the next start in this folder removes them');
+    process.exit(130);
+  });
+  void stop.fired.then(() => say('stopping (Ctrl-C again: at once)'));
+  let problems = 0;
+  const report = (error: unknown): void => {
+    problems += 1;
+    say(`error: ${messageOf(error)}`);
+    if (error instanceof BatonError) say(`${error.code}: ${error.help}`);
+  };
+  let result: DemoResult | undefined;
+  try {
+    const running = await Promise.race([startEverything(options, { state, cleanups }), stop.fired]);
+    if (running) result = await use(running, options, stop);
+  } catch (error) {
+    report(error);
+  }
+  await cleanups.run(report);
+  const good = problems === 0 && (!options.once || (result !== undefined && isClean(result)));
+  if (good && demo) clearState(state);
+  else if (!good) say(`logs are in ${state.logs}`);
+  lock.release();
+  if (good && demo) dropState(state);
+  if (options.once && result) {
+    if (result.openRunners > 0) say(`${result.openRunners} runner workflows are still open`);
+    say(resultLine(result));
+  }
+  return good ? 0 : 1;
+}
+
+async function use(running: Running, options: StartOptions, stop: StopSignal): Promise<DemoResult | undefined> {
+  const { demo, addresses } = running;
+  let result: DemoResult | undefined;
+  if (demo) {
+    say('');
+    result = await runDemo({ ...running, simulator: demo, stop: stop.signal });
+    if (options.once || result === undefined) return result;
+    say('');
+  }
+  for (const [what, address] of Object.entries(addresses)) say(`${what.padEnd(12)} ${address}`);
+  say('\nAll is up until Ctrl-C; `npm run baton status` in another terminal tells what goes on.');
+  await stop.fired;
+  return result;
+}

@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BatonError } from '../../../contracts/errors.ts';
+import { acquireLock, type Lock } from '../../../deploy/lock.mjs';
+
+/** Paths of all that `baton start` keeps, under `.baton` in the folder where it runs. */
+export interface StateFolder {
+  root: string;
+  lock: string;
+  /** The configuration that the services run with. */
+  config: string;
+  /** The operator, its accounts and credentials. */
+  operator: string;
+  /** A credential that may ask for the status. */
+  observer: string;
+  nats: string;
+  temporal: string;
+  /** Instances of the local backend. */
+  instances: string;
+  /** The demo's runner program. */
+  standIn: string;
+  logs: string;
+}
+
+export function stateFolder(folder: string): StateFolder {
+  const root = join(folder, '.baton');
+  return {
+    root,
+    lock: join(root, 'start.lock'),
+    config: join(root, 'baton.yaml'),
+    operator: join(root, 'operator'),
+    observer: join(root, 'operator', 'observer.creds'),
+    nats: join(root, 'nats'),
+    temporal: join(root, 'temporal'),
+    instances: join(root, 'instances'),
+    standIn: join(root, 'runner'),
+    logs: join(root, 'logs'),
+  };
+}
+
+/**
+ * Takes the folder for this process.
+ *
+ * @throws BatonError SERVER_UNAVAILABLE when another `baton start` runs in it
+ */
+export async function lockState(state: StateFolder): Promise<Lock> {
+  mkdirSync(state.root, { recursive: true, mode: 0o700 });
+  let owner: number | undefined;
+  const lock = await acquireLock(state.lock, {
+    waitMs: 0,
+    onWait: (pid) => {
+      owner = pid;
+    },
+  });
+  if (lock !== undefined) return lock;
+  const who = owner === undefined ? 'another process' : `process ${owner}`;
+  throw new BatonError(
+    'SERVER_UNAVAILABLE',
+    `baton already runs in this folder (${who} holds ${state.lock}); stop it, or start this one in another folder`,
+  );
+}
+
+/** Removes all that an earlier run left, but for what other programs of ours keep there. */
+export function clearState(state: StateFolder): void {
+  for (const path of [
+    state.config,
+    state.operator,
+    state.nats,
+    state.temporal,
+    state.instances,
+    state.standIn,
+    state.logs,
+  ]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Removes the folder itself, unless something that isn't ours to remove is in it. */
+export function dropState(state: StateFolder): void {
+  try {
+    rmdirSync(state.root);
+  } catch {
+    // Not empty.
+  }
+}
+
+/** The log of the run before is kept as `<name>.log.old`, so that each file tells of one run. */
+export function rotateLogs(state: StateFolder): void {
+  if (!existsSync(state.logs)) return;
+  for (const name of readdirSync(state.logs)) {
+    if (name.endsWith('.log')) renameSync(join(state.logs, name), join(state.logs, `${name}.old`));
+  }
+}

@@ -1,0 +1,47 @@
+import { formatDuration } from '../../../contracts/format.ts';
+
+/** Lines that tell a person how far the start is. */
+export function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Does a step and says how long it took. */
+export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
+  const since = Date.now();
+  const result = await work();
+  say(`  ${title} (${formatDuration(Date.now() - since)})`);
+  return result;
+}
+
+type Cleanup = () => Promise<void>;
+
+/** What has to be undone, in reverse order. What is added after the end is undone at once. */
+export class Cleanups {
+  readonly #items: Cleanup[] = [];
+  readonly #kills: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+
+  async add(cleanup: Cleanup): Promise<void> {
+    if (this.#running) await cleanup();
+    else this.#items.push(cleanup);
+  }
+
+  /** What ends at once where there is no time for more. */
+  onKill(kill: () => void): void {
+    this.#kills.push(kill);
+  }
+
+  kill(): void {
+    for (const kill of this.#kills) kill();
+  }
+
+  /** Runs them all, each whatever became of the one before; safe to call twice. */
+  run(report: (error: unknown) => void): Promise<void> {
+    this.#running ??= (async () => {
+      for (let next = this.#items.pop(); next !== undefined; next = this.#items.pop()) {
+        await next().catch(report);
+      }
+    })();
+    return this.#running;
+  }
+}

@@ -1,0 +1,70 @@
+import { Client, Connection } from '@temporalio/client';
+import {
+  DISPATCHER_NEWS,
+  dispatcherWorkflowId,
+  runnerWorkflowId,
+  type DispatcherNews,
+} from '../../../contracts/actors.ts';
+import type { Config } from '../../../contracts/config/config.ts';
+import { readSecret } from '../../../contracts/config/secret.ts';
+import { groupSettings } from '../../../contracts/config/settings.ts';
+
+const OPEN_RUNNERS = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
+
+/** What the launcher asks of Temporal: which runners are open, and to end them. */
+export class TemporalView {
+  readonly #connection: Connection;
+  readonly #client: Client;
+  readonly #config: Config;
+
+  private constructor(connection: Connection, config: Config) {
+    this.#connection = connection;
+    this.#client = new Client({ connection, namespace: config.temporal.namespace });
+    this.#config = config;
+  }
+
+  static async connect(config: Config): Promise<TemporalView> {
+    const { address, tls, api_key: key } = config.temporal;
+    const connection = await Connection.connect({
+      address,
+      connectTimeout: 5000,
+      ...(tls ? { tls } : {}),
+      ...(key ? { apiKey: readSecret(key) } : {}),
+    });
+    return new TemporalView(connection, config);
+  }
+
+  /** Workflow ids of the runners of this manager's groups that are not removed yet. */
+  async openRunners(): Promise<string[]> {
+    const ids: string[] = [];
+    for await (const { workflowId } of this.#client.workflow.list({ query: OPEN_RUNNERS })) {
+      if (this.#config.groups.some(({ name }) => workflowId.startsWith(this.#prefix(name)))) ids.push(workflowId);
+    }
+    return ids;
+  }
+
+  /** Lets the dispatchers start no more runners until an orchestrator configures them anew; demand is kept. */
+  async holdStarts(): Promise<void> {
+    await Promise.all(
+      this.#config.groups.map(async (group) => {
+        const settings = { ...groupSettings(this.#config, group), max: 0, min: 0 };
+        const news: DispatcherNews[] = [{ type: 'configure', settings }];
+        await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_NEWS, news);
+      }),
+    );
+  }
+
+  /** Asks that runner to remove itself now, busy or not. */
+  async cancel(workflowId: string): Promise<void> {
+    await this.#client.workflow.getHandle(workflowId).cancel();
+  }
+
+  /** Another manager may have a group of the same name in this namespace. */
+  #prefix(group: string): string {
+    return runnerWorkflowId(group, `${this.#config.name}-${group}-`);
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

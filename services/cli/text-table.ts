@@ -1,0 +1,13 @@
+/** Rows as columns of equal width, two spaces apart; the first row is the heading. Cells longer than `most` are cut. */
+export function textTable(rows: readonly (readonly string[])[], most = 48): string {
+  const cut = rows.map((row) => row.map((cell) => (cell.length > most ? `${cell.slice(0, most - 1)}…` : cell)));
+  const widths = (cut[0] ?? []).map((_cell, column) => Math.max(...cut.map((row) => row[column]?.length ?? 0)));
+  return cut
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

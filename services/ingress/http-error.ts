@@ -1,0 +1,50 @@
+import { BatonError, ERRORS, messageOf, type ErrorCode } from '../../contracts/errors.ts';
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  WEBHOOK_INVALID: 400,
+  WEBHOOK_SIGNATURE: 401,
+  WEBHOOK_TOO_LARGE: 413,
+  WEBHOOK_MEDIA_TYPE: 415,
+  BUS_UNAVAILABLE: 503,
+};
+
+/** What Fastify itself refuses, as our errors; the rest of its 4xx are requests that are broken in another way. */
+const FASTIFY: Record<string, ErrorCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'WEBHOOK_MEDIA_TYPE',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'WEBHOOK_TOO_LARGE',
+};
+
+/** An error as an HTTP answer. */
+export interface HttpError {
+  status: number;
+  headers: Record<string, string>;
+  body: { code: ErrorCode; message: string; help: string; details?: Readonly<Record<string, unknown>> };
+  /** Whether it is our fault: then the log should have all of it. */
+  unexpected: boolean;
+}
+
+/** Every error as `{code, message, help, details?}`. What is no BatonError is told to the log only. */
+export function toHttpError(error: unknown): HttpError {
+  const known = error instanceof BatonError ? error : fromFastify(error);
+  if (known === undefined) {
+    const body = { code: 'INTERNAL', message: 'handling the request failed', help: ERRORS.INTERNAL.help } as const;
+    return { status: 500, headers: {}, body, unexpected: true };
+  }
+  const { code, message, help, details } = known;
+  const retryAfter = details['retryAfterS'];
+  return {
+    status: STATUS[code] ?? 500,
+    headers: typeof retryAfter === 'number' ? { 'retry-after': String(retryAfter) } : {},
+    body: { code, message, help, ...(Object.keys(details).length > 0 ? { details } : {}) },
+    unexpected: STATUS[code] === undefined,
+  };
+}
+
+function fromFastify(error: unknown): BatonError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code = 'code' in error && typeof error.code === 'string' ? FASTIFY[error.code] : undefined;
+  if (code !== undefined) return new BatonError(code, `reading a webhook: ${messageOf(error)}`);
+  const status = 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
+  return new BatonError('WEBHOOK_INVALID', `reading a webhook: ${messageOf(error)}`);
+}

@@ -1,0 +1,87 @@
+import { headers, NatsError } from 'nats';
+import { encode } from '../../contracts/bus/connection.ts';
+import { HEADERS } from '../../contracts/bus/streams.ts';
+import { subjects } from '../../contracts/bus/subjects.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+import type { JobEvent } from '../../contracts/messages/job-event.ts';
+import type { BusLink } from '../bus-link.ts';
+
+/** GitHub gives up after 10 s; it is better to have told it before that. */
+const ACK_WITHIN_MS = 8000;
+/** An answer lost with a connection never comes; asking again is safe, the stream knows the delivery's id. */
+const ANSWER_WITHIN_MS = 3000;
+/** While JetStream starts, nobody answers: it is asked again after this. */
+const ASK_AGAIN_MS = 250;
+/** Deliveries that wait for NATS at once, about 3 kB each. */
+const MOST_WAITING = 10_000;
+
+/** JetStream's words for "no room": maximum messages, bytes, storage and memory exceeded. */
+const NO_ROOM = new Set([10_077, 10_047, 10_028, 10_023]);
+
+/** Publishes job events; many at once share the connection, none waits for another. */
+export class Publisher {
+  readonly #link: BusLink;
+  #waiting = 0;
+
+  constructor(link: BusLink) {
+    this.#link = link;
+  }
+
+  /** Deliveries that wait for the stream's acknowledgement just now. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /**
+   * Resolves when the stream has it on disk; `duplicate` where it had it already.
+   *
+   * @param traceparent W3C trace context of the sender, carried along
+   * @throws BatonError BUS_UNAVAILABLE with `details.retryAfterS`; WEBHOOK_TOO_LARGE when NATS takes no message that large
+   */
+  async publish(event: JobEvent, traceparent: string | undefined): Promise<{ duplicate: boolean }> {
+    if (this.#waiting >= MOST_WAITING) throw unavailable(event, `${this.#waiting} others wait already`, 10);
+    this.#waiting += 1;
+    try {
+      return await this.#publish(event, traceparent, Date.now() + ACK_WITHIN_MS);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #publish(event: JobEvent, traceparent: string | undefined, until: number): Promise<{ duplicate: boolean }> {
+    const body = encode(event);
+    for (;;) {
+      try {
+        // Nothing is handed to a connection that is down: it would be sent long after the forge heard "no".
+        const bus = await this.#link.connected(Math.max(1, until - Date.now()));
+        const meta = headers();
+        if (traceparent !== undefined) meta.set(HEADERS.traceparent, traceparent);
+        const ack = await bus.jetstream().publish(subjects.webhook(event.forge, 'workflow_job'), body, {
+          msgID: event.delivery,
+          timeout: Math.max(1, Math.min(ANSWER_WITHIN_MS, until - Date.now())),
+          headers: meta,
+        });
+        return { duplicate: ack.duplicate };
+      } catch (error) {
+        if (error instanceof BatonError) throw unavailable(event, 'NATS does not answer', 5, error);
+        if (error instanceof NatsError && error.code === 'MAX_PAYLOAD_EXCEEDED') {
+          throw new BatonError('WEBHOOK_TOO_LARGE', `publishing delivery ${event.delivery}: ${body.length} bytes`, {
+            cause: error,
+          });
+        }
+        if (error instanceof NatsError && NO_ROOM.has(error.api_error?.err_code ?? 0)) {
+          throw unavailable(event, 'the stream of webhooks is full', 60, error);
+        }
+        if (Date.now() + ASK_AGAIN_MS >= until) throw unavailable(event, messageOf(error), 5, error);
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      }
+    }
+  }
+}
+
+function unavailable(event: JobEvent, why: string, retryAfterS: number, cause?: unknown): BatonError {
+  return new BatonError('BUS_UNAVAILABLE', `publishing delivery ${event.delivery}: ${why}`, {
+    cause,
+    details: { delivery: event.delivery, retryAfterS },
+  });
+}

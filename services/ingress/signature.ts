@@ -1,0 +1,38 @@
+import { Webhooks } from '@octokit/webhooks';
+import { readSecret, type SecretRef } from '../../contracts/config/secret.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+
+/** Whether `signature` (the header `X-Hub-Signature-256`) signs exactly this body with one of the secrets. */
+export type SignatureCheck = (body: string, signature: string) => Promise<boolean>;
+
+/**
+ * All given secrets are valid at once, so that they can be rotated without losing a delivery. A secret whose variable is
+ * not set is left out with a warning: it is the old or the new one of a rotation.
+ *
+ * @throws BatonError SECRET_MISSING when none is set
+ */
+export function signatureCheck(
+  refs: readonly SecretRef[],
+  log: Logger,
+  env: NodeJS.ProcessEnv = process.env,
+): SignatureCheck {
+  const verifiers: Webhooks[] = [];
+  for (const ref of refs) {
+    try {
+      verifiers.push(new Webhooks({ secret: readSecret(ref, env) }));
+    } catch (error) {
+      log.warn({ variable: ref.env }, messageOf(error));
+    }
+  }
+  if (verifiers.length === 0) {
+    const names = refs.map((ref) => ref.env).join(', ');
+    throw new BatonError('SECRET_MISSING', `reading the webhook secrets: none of ${names} is set`);
+  }
+  return async (body, signature) => {
+    // An empty body can't be signed; the library throws for it.
+    if (body === '') return false;
+    for (const verifier of verifiers) if (await verifier.verify(body, signature)) return true;
+    return false;
+  };
+}

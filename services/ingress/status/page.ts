@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+export interface StatusPage {
+  html: string;
+  /** `Content-Security-Policy`: this style, this script, this server's events, and nothing else. */
+  policy: string;
+}
+
+/** The status page, put together from the three files beside this one so that it needs nothing but itself. */
+export function statusPage(): StatusPage {
+  const [frame, style, script] = ['page.html', 'page.css', 'page.js'].map((name) =>
+    readFileSync(new URL(name, import.meta.url), 'utf8'),
+  );
+  if (frame === undefined || style === undefined || script === undefined) throw new Error('unreachable');
+  const html = frame
+    .replace('<link rel="stylesheet" href="page.css" />', () => `<style>${style}</style>`)
+    .replace('<script src="page.js" defer></script>', '')
+    .replace('</body>', () => `<script>${script}</script></body>`);
+  const policy = [
+    "default-src 'none'",
+    `style-src '${hash(style)}'`,
+    `script-src '${hash(script)}'`,
+    "connect-src 'self'",
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'self'",
+  ].join('; ');
+  return { html, policy };
+}
+
+function hash(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}

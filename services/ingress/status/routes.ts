@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify';
+import type { StatusFeed, StatusView } from './feed.ts';
+import { statusPage } from './page.ts';
+
+/** So many pages may be open on one ingress. */
+const MOST_VIEWERS = 500;
+/** Proxies end connections on which nothing happens. */
+const HEARTBEAT_MS = 15_000;
+
+export interface StatusRoutesOptions {
+  feed: StatusFeed;
+  stop: AbortSignal;
+}
+
+/**
+ * `GET /status`: the live page, one self-contained document. `GET /status/events`: what it listens to, a Server-Sent Event
+ * `status` a second with a {@link StatusView}. `GET /status.json`: the same, once. `/` leads to the page.
+ */
+export async function statusRoutes(scope: FastifyInstance, { feed, stop }: StatusRoutesOptions): Promise<void> {
+  const page = statusPage();
+
+  scope.get('/', (_request, reply) => reply.redirect('/status'));
+  scope.get('/status', (_request, reply) =>
+    reply
+      .headers({
+        'content-security-policy': page.policy,
+        'cache-control': 'no-cache',
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      })
+      .type('text/html; charset=utf-8')
+      .send(page.html),
+  );
+  scope.get('/status.json', async (_request, reply) => {
+    const view = await feed.current();
+    return reply
+      .header('cache-control', 'no-store')
+      .code(view.status === null ? 503 : 200)
+      .send(view);
+  });
+  scope.get('/status/events', (_request, reply) => {
+    if (feed.viewers >= MOST_VIEWERS || stop.aborted) {
+      return reply.code(503).header('retry-after', '10').send({ message: 'too many open pages on this ingress' });
+    }
+    reply.hijack();
+    const out = reply.raw;
+    out.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      // Else the connection would stay open after the last event, and hold up a graceful stop.
+      connection: 'close',
+      // Tells nginx not to collect what should be seen at once.
+      'x-accel-buffering': 'no',
+    });
+    out.write('retry: 2000\n\n');
+    const leave = feed.watch((view: StatusView) => {
+      // A viewer that reads slowly misses a second, rather than filling our memory.
+      if (!out.writableNeedDrain) out.write(`event: status\ndata: ${JSON.stringify(view)}\n\n`);
+    });
+    const heartbeat = setInterval(() => out.write(': still here\n\n'), HEARTBEAT_MS);
+    const end = (): void => {
+      leave();
+      clearInterval(heartbeat);
+      stop.removeEventListener('abort', end);
+      out.end();
+    };
+    stop.addEventListener('abort', end);
+    out.once('close', end);
+    return reply;
+  });
+}

@@ -1,0 +1,145 @@
+import { isUtf8 } from 'node:buffer';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { BatonError } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+import { toHttpError } from './http-error.ts';
+import type { Publisher } from './publisher.ts';
+import type { SignatureCheck } from './signature.ts';
+import { toJobEvent } from './workflow-job.ts';
+
+/** GitHub sends at most 25 MB. */
+const MOST_BYTES = 25 * 1024 ** 2;
+
+const DELIVERY = /^[\w.:-]{1,100}$/;
+const EVENT = /^[a-z_]{1,60}$/;
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
+
+export interface WebhookRouteOptions {
+  forge: string;
+  check: SignatureCheck;
+  publisher: Publisher;
+  log: Logger;
+  metrics: Registry;
+}
+
+/** What a counted webhook is counted as; of a sender that proved nothing, no label is taken. */
+interface Counted {
+  event: string;
+  action: string;
+  result: string;
+}
+
+/**
+ * `POST /webhooks/github`: 202 once JetStream has the job event (or for an event that is none of our business), else
+ * 400, 401, 413, 415 or 503 with the error as JSON. The body is read once, kept as it came, verified, then parsed once.
+ */
+export async function webhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
+  const { check, publisher, log, metrics } = options;
+  const counter = new Counter({
+    name: 'baton_webhooks_total',
+    help: 'Webhooks by event, action and result (accepted, duplicate, pong, ignored, or the error code).',
+    labelNames: ['event', 'action', 'result'],
+    registers: [metrics],
+  });
+  const ackSeconds = new Histogram({
+    name: 'baton_webhook_ack_seconds',
+    help: 'From the end of the request head to the answer, for webhooks that went on the bus.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [metrics],
+  });
+  const bytes = new Counter({
+    name: 'baton_webhook_bytes_total',
+    help: 'Bytes of webhook bodies taken in.',
+    registers: [metrics],
+  });
+  const waiting: Gauge = new Gauge({
+    name: 'baton_webhooks_waiting',
+    help: 'Webhooks that wait for the stream just now.',
+    registers: [metrics],
+    collect() {
+      waiting.set(publisher.waiting);
+    },
+  });
+  const counted = new WeakMap<FastifyRequest, Counted>();
+
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: MOST_BYTES },
+    (_request, body, done) => {
+      done(null, body);
+    },
+  );
+  scope.setErrorHandler((error, request, reply) => {
+    const { status, headers, body, unexpected } = toHttpError(error);
+    const { event, action } = counted.get(request) ?? { event: '', action: '' };
+    counter.inc({ event, action, result: body.code });
+    const facts = { code: body.code, status, delivery: request.headers['x-github-delivery'] };
+    if (unexpected) log.error({ ...facts, err: error }, body.message);
+    else log.warn(facts, body.message);
+    return reply.code(status).headers(headers).send(body);
+  });
+
+  scope.post('/webhooks/github', async (request, reply) => {
+    const began = performance.now();
+    const { body } = request;
+    if (!Buffer.isBuffer(body)) {
+      throw new BatonError('WEBHOOK_MEDIA_TYPE', 'reading a webhook: no body of type application/json');
+    }
+    bytes.inc(body.length);
+    const event = header(request, 'x-github-event', EVENT);
+    const delivery = header(request, 'x-github-delivery', DELIVERY);
+    const text = await verified(body, request.headers['x-hub-signature-256'], check);
+    const count: Counted = { event, action: '', result: 'ignored' };
+    counted.set(request, count);
+    const payload = parseJson(text);
+
+    if (event !== 'workflow_job') {
+      if (event === 'ping') count.result = 'pong';
+      counter.inc({ ...count });
+      return reply.code(202).send({ delivery, event, result: count.result });
+    }
+    const job = toJobEvent(payload, { forge: options.forge, delivery, at: new Date() });
+    if (job === undefined) {
+      counter.inc({ ...count });
+      return reply.code(202).send({ delivery, event, result: 'ignored' });
+    }
+    count.action = job.action;
+    const trace = request.headers['traceparent'];
+    const traceparent = typeof trace === 'string' && TRACEPARENT.test(trace) ? trace : undefined;
+    const { duplicate } = await publisher.publish(job, traceparent);
+    ackSeconds.observe((performance.now() - began) / 1000);
+    counter.inc({ ...count, result: duplicate ? 'duplicate' : 'accepted' });
+    log.debug({ delivery, job: job.job.id, repository: job.repository.fullName, duplicate }, 'webhook accepted');
+    return reply.code(202).send({ delivery, duplicate });
+  });
+}
+
+function header(request: FastifyRequest, name: string, pattern: RegExp): string {
+  const value = request.headers[name];
+  if (typeof value === 'string' && pattern.test(value)) return value;
+  const what = value === undefined ? 'is missing' : `is not of the form ${pattern.source}`;
+  throw new BatonError('WEBHOOK_INVALID', `reading a webhook: header ${name} ${what}`, {
+    details: { fields: [{ path: name, message: what }] },
+  });
+}
+
+async function verified(body: Buffer, signature: unknown, check: SignatureCheck): Promise<string> {
+  if (typeof signature !== 'string') {
+    throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: header x-hub-signature-256 is missing');
+  }
+  // Text that is no UTF-8 would be verified as something else than what came; JSON is always UTF-8.
+  if (!isUtf8(body)) throw new BatonError('WEBHOOK_INVALID', 'reading a webhook: the body is not UTF-8');
+  const text = body.toString('utf8');
+  if (await check(text, signature)) return text;
+  throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: the signature does not fit the body');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new BatonError('WEBHOOK_INVALID', 'reading a webhook: the body is not JSON', { cause: error });
+  }
+}

@@ -1,0 +1,68 @@
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { createActorActivities } from '../../activities/actors.ts';
+import { withFailures } from '../../activities/failure.ts';
+import { createForgeActivities } from '../../activities/forges/activities.ts';
+import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
+import { BusLink } from '../bus-link.ts';
+import { runService } from '../service.ts';
+import { connectTemporal, createClient } from '../temporal.ts';
+import { createForge } from './forge.ts';
+import { configureGroups, ensureSearchAttributes } from './namespace.ts';
+import { Registrar } from './registrar.ts';
+import { StatusReporter } from './status-reporter.ts';
+import { installRuntime, workerLogger } from '../worker-log.ts';
+
+/** The longest timer there is: a service waits for its servers. */
+const FOR_EVER_MS = 2 ** 31 - 1;
+
+/**
+ * The orchestrator: worker for all workflows and for the forge's activities, registrar, and status. Holds the forge's
+ * credential; start as many as you like.
+ */
+await runService('orchestrator', async ({ config, log, metrics, stop }) => {
+  installRuntime(log);
+  const forge = createForge(config.forge, log);
+  const link = new BusLink(config.nats, `orchestrator of ${config.name}`, log);
+  link.open();
+  const bus = await link.connected(FOR_EVER_MS);
+  const connection = await connectTemporal(config.temporal, log, stop);
+  const client = createClient(connection, config.temporal);
+  await ensureSearchAttributes(connection, config.temporal.namespace);
+  const activities: OrchestratorActivities = {
+    ...createActorActivities(client),
+    ...createForgeActivities(forge),
+  };
+  const workflowBundle = await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+    logger: workerLogger(log),
+  });
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: TASK_QUEUE.orchestrator,
+    workflowBundle,
+    activities: withFailures(activities),
+    // About 300 kB each: 1,000 busy or idle runners in cache cost 300 MB.
+    maxCachedWorkflows: 1000,
+    // The SDK would hold heartbeats back for most of their timeout.
+    maxHeartbeatThrottleInterval: '5 s',
+    shutdownGraceTime: '20 s',
+    shutdownForceTime: '30 s',
+  });
+  const registrar = new Registrar({ bus, client, forge, config, log, metrics });
+  const status = new StatusReporter({ bus, client, config, log });
+  const running = worker.run();
+  await configureGroups(client, config);
+
+  return {
+    ready: () => Promise.resolve(link.isUp && worker.getState() === 'RUNNING'),
+    run: async () => {
+      stop.addEventListener('abort', () => worker.shutdown());
+      if (stop.aborted) worker.shutdown();
+      await Promise.all([running, registrar.run(stop), status.run(stop)]);
+      await link.close(5000);
+      await connection.close();
+    },
+  };
+});

@@ -1,0 +1,139 @@
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { DISPATCHER_STATUS, dispatcherWorkflowId, type DispatcherSnapshot } from '../../contracts/actors.ts';
+import { encode, type Bus } from '../../contracts/bus/connection.ts';
+import { STREAMS } from '../../contracts/bus/streams.ts';
+import { subjects } from '../../contracts/bus/subjects.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { messageOf } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+import type { GroupStatus, RunnerStatus, Status } from '../../contracts/messages/status.ts';
+import { PHASES, type Phase } from '../../contracts/runner/phase.ts';
+
+const OPEN_AT_MOST = 500;
+const CLOSED_AT_MOST = 50;
+/** Askers within this time share one look. */
+const FRESH_MS = 500;
+/** A dispatcher that doesn't answer by then is shown without numbers. */
+const QUERY_MS = 2000;
+
+export interface StatusReporterOptions {
+  bus: Bus;
+  client: Client;
+  config: Config;
+  log: Logger;
+}
+
+/** Answers "what is going on?" on the bus, from Temporal's visibility and the dispatchers' own word. */
+export class StatusReporter {
+  readonly #options: StatusReporterOptions;
+  #last: { at: number; status: Promise<Status> } | undefined;
+
+  constructor(options: StatusReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Takes questions, shared with every other orchestrator, until `stop` fires. */
+  async run(stop: AbortSignal): Promise<void> {
+    const subscription = this.#options.bus.subscribe(subjects.status, { queue: 'status' });
+    const drain = (): void => void subscription.drain();
+    stop.addEventListener('abort', drain);
+    if (stop.aborted) drain();
+    for await (const message of subscription) {
+      this.#fresh().then(
+        (status) => message.respond(encode(status)),
+        (error: unknown) => this.#options.log.warn({ reason: messageOf(error) }, 'status could not be told'),
+      );
+    }
+  }
+
+  async #fresh(): Promise<Status> {
+    if (this.#last === undefined || Date.now() - this.#last.at > FRESH_MS) {
+      this.#last = { at: Date.now(), status: this.#look() };
+    }
+    return await this.#last.status;
+  }
+
+  async #look(): Promise<Status> {
+    const { config } = this.#options;
+    const [groups, open, closed, deadLetters] = await Promise.all([
+      Promise.all(config.groups.map((group) => this.#group(group.name))),
+      this.#runners(`ExecutionStatus = 'Running'`, OPEN_AT_MOST),
+      this.#runners(`ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`, CLOSED_AT_MOST),
+      this.#deadLetters(),
+    ]);
+    return {
+      version: 1,
+      manager: config.name,
+      at: new Date().toISOString(),
+      temporalUi: config.temporal.ui_url ?? null,
+      namespace: config.temporal.namespace,
+      groups,
+      runners: [...open, ...closed],
+      deadLetters,
+    };
+  }
+
+  async #group(name: string): Promise<GroupStatus> {
+    const { client, config, log } = this.#options;
+    const configured = config.groups.find((group) => group.name === name);
+    const base = {
+      name,
+      backend: configured?.backend ?? '',
+      labels: configured?.labels ?? [],
+      min: configured?.min ?? 0,
+      max: configured?.max ?? 0,
+    };
+    try {
+      const handle = client.workflow.getHandle(dispatcherWorkflowId(name));
+      const query = (): Promise<DispatcherSnapshot> => handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
+      const { settings, waiting, oldestWaitingSince, busy, ready, backoffUntil } = await client.withDeadline(
+        Date.now() + QUERY_MS,
+        query,
+      );
+      const { max, min, labels, backend } = settings;
+      return { name, backend, labels, min, max, waiting, oldestWaitingSince, busy, ready, backoffUntil };
+    } catch (error) {
+      log.warn({ group: name, reason: messageOf(error) }, 'the dispatcher did not answer');
+      return { ...base, waiting: 0, oldestWaitingSince: null, busy: 0, ready: 0, backoffUntil: null };
+    }
+  }
+
+  async #runners(condition: string, most: number): Promise<RunnerStatus[]> {
+    const query = `WorkflowType = 'runner' AND ${condition}`;
+    const found: RunnerStatus[] = [];
+    for await (const execution of this.#options.client.workflow.list({ query, pageSize: Math.min(most, 200) })) {
+      found.push(runnerStatus(execution));
+      if (found.length >= most) break;
+    }
+    return found;
+  }
+
+  async #deadLetters(): Promise<number> {
+    const manager = await this.#options.bus.jetstreamManager();
+    return (await manager.streams.info(STREAMS.dead.name)).state.messages;
+  }
+}
+
+function runnerStatus(execution: WorkflowExecutionInfo): RunnerStatus {
+  const attribute = (name: string): string | null => {
+    const value: unknown = execution.searchAttributes[name]?.[0];
+    return typeof value === 'string' ? value : null;
+  };
+  const said = PHASES.find((phase) => phase === attribute('BatonPhase'));
+  return {
+    name: execution.workflowId.split('/').at(-1) ?? execution.workflowId,
+    group: attribute('BatonGroup') ?? '',
+    backend: attribute('BatonBackend') ?? '',
+    phase: phaseOf(execution, said),
+    repository: attribute('BatonRepository'),
+    jobId: attribute('BatonJobId'),
+    startedAt: execution.startTime.toISOString(),
+    closedAt: execution.closeTime?.toISOString() ?? null,
+  };
+}
+
+/** A workflow that someone terminated never said that it ended. */
+function phaseOf(execution: WorkflowExecutionInfo, said: Phase | undefined): Phase {
+  if (execution.status.name === 'RUNNING') return said ?? 'provisioning';
+  return said === 'gone' ? 'gone' : 'failed';
+}

@@ -1,0 +1,54 @@
+import { headers } from 'nats';
+import type { Counter } from 'prom-client';
+import { HEADERS } from '../../contracts/bus/streams.ts';
+import { subjects } from '../../contracts/bus/subjects.ts';
+import type { ErrorCode } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+import type { BusLink } from '../bus-link.ts';
+import type { StreamMessage } from './stream-message.ts';
+
+const WITHIN_MS = 10_000;
+const LONGEST_REASON = 1000;
+
+/** Where messages go that can never be handled: kept as they came, with the reason, for a person to look at. */
+export class DeadLetters {
+  readonly #link: BusLink;
+  readonly #log: Logger;
+  readonly #counter: Counter<'stream' | 'code'>;
+
+  constructor(link: BusLink, log: Logger, counter: Counter<'stream' | 'code'>) {
+    this.#link = link;
+    this.#log = log;
+    this.#counter = counter;
+  }
+
+  /**
+   * Resolves when the dead-letter stream has it; only then may the original be acknowledged. The same message twice is
+   * one dead letter.
+   *
+   * @param reason a sentence for a person
+   */
+  async put(message: StreamMessage, code: ErrorCode, reason: string): Promise<void> {
+    const bus = await this.#link.connected(WITHIN_MS);
+    const meta = headers();
+    meta.set(HEADERS.reasonCode, code);
+    meta.set(HEADERS.reason, oneLine(reason));
+    meta.set(HEADERS.originalSubject, message.subject);
+    meta.set(HEADERS.deliveries, String(message.deliveries));
+    const trace = message.header(HEADERS.traceparent);
+    if (trace !== undefined) meta.set(HEADERS.traceparent, oneLine(trace));
+    const { duplicate } = await bus.jetstream().publish(subjects.dead(message.stream), message.data, {
+      msgID: message.place,
+      timeout: WITHIN_MS,
+      headers: meta,
+    });
+    if (duplicate) return;
+    this.#counter.inc({ stream: message.stream, code });
+    this.#log.warn({ code, subject: message.subject, place: message.place, reason }, 'dead letter');
+  }
+}
+
+/** Header values are one line. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n\t]+/g, ' ').slice(0, LONGEST_REASON);
+}

@@ -1,0 +1,79 @@
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import { STREAMS } from '../../contracts/bus/streams.ts';
+import { readSecret } from '../../contracts/config/secret.ts';
+import { BusLink } from '../bus-link.ts';
+import { runService } from '../service.ts';
+import { Actors } from './actors.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { relayMetrics, watchPullers } from './metrics.ts';
+import { Puller } from './puller.ts';
+import { settled } from './settle.ts';
+import { handleSignal } from './signals.ts';
+import { TemporalGate } from './temporal-gate.ts';
+import { handleWebhook } from './webhooks.ts';
+
+/** Messages of one stream in hand at once: ten full batches, and at most a few MB. */
+const CAPACITY = 1000;
+/** What is in hand when the relay is told to stop has this long, then goes back to the stream for another relay. */
+const DRAIN_MS = 15_000;
+
+/**
+ * The relay: takes webhooks and signals from the streams and tells the actors. Keeps nothing; start as many as you like,
+ * they share the work.
+ */
+await runService('relay', async ({ config, log, metrics, stop }) => {
+  const { temporal } = config;
+  const connection = Connection.lazy({
+    address: temporal.address,
+    ...(temporal.tls ? { tls: true } : {}),
+    ...(temporal.api_key ? { apiKey: readSecret(temporal.api_key) } : {}),
+    // The gate does the waiting; gRPC's own would be up to two minutes.
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
+    channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2000 },
+  });
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const gate = new TemporalGate(connection, temporal.namespace, log);
+  const link = new BusLink(config.nats, `relay of ${config.name}`, log);
+  const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);
+  const actors = new Actors({ client, gate, config, batchSize, callSeconds });
+  const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
+  const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
+  const webhooks = new Puller({
+    ...common,
+    stream: STREAMS.webhooks.name,
+    durable: 'relay-webhooks',
+    handle: settled(settling, (message) => handleWebhook(message, config, actors)),
+  });
+  const signals = new Puller({
+    ...common,
+    stream: STREAMS.signals.name,
+    durable: 'relay-signals',
+    handle: settled(settling, (message) => handleSignal(message, config, actors)),
+  });
+  gate.onOpen(() => {
+    webhooks.resume();
+    signals.resume();
+  });
+  watchPullers(
+    metrics,
+    new Map([
+      [STREAMS.webhooks.name, webhooks],
+      [STREAMS.signals.name, signals],
+    ]),
+  );
+  link.open();
+
+  return {
+    ready: () => Promise.resolve(link.isUp && gate.isOpen),
+    run: async () => {
+      await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+      // Nobody knows when Temporal comes back: what waits for it is another relay's.
+      if (!gate.isOpen) gate.end();
+      const left = await Promise.all([webhooks.stop(DRAIN_MS), signals.stop(DRAIN_MS)]);
+      gate.end();
+      log.info({ webhooks: left[0], signals: left[1] }, 'drained; given back to the streams');
+      await link.close(5000);
+      await connection.close();
+    },
+  };
+});

@@ -1,0 +1,210 @@
+import { AckPolicy, createInbox, DeliverPolicy, type Msg, type Subscription } from 'nats';
+import { z } from 'zod';
+import { encode, nanos, type Bus } from '../../contracts/bus/connection.ts';
+import { messageOf } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+import type { BusLink } from '../bus-link.ts';
+import { StreamMessage } from './stream-message.ts';
+
+/** A message that nobody acknowledges comes again after this; whoever works on it says so more often. */
+const ACK_WAIT_MS = 30_000;
+const WORKING_EVERY_MS = 10_000;
+/** A request for messages stands this long; nothing polls meanwhile. */
+const REQUEST_MS = 30_000;
+const PAUSE_MS = 500;
+/** All relays together. */
+const MOST_UNACKNOWLEDGED = 20_000;
+
+export interface PullerOptions {
+  link: BusLink;
+  stream: string;
+  /** Name of the durable consumer, which all relays share. */
+  durable: string;
+  /** Messages in hand at once. */
+  capacity: number;
+  /** Whether more may be taken just now; {@link Puller.resume} when that changes. */
+  mayTake: () => boolean;
+  /** Handles a message; rejects never. */
+  handle: (message: StreamMessage) => Promise<void>;
+  log: Logger;
+}
+
+/**
+ * Takes messages from a stream as they come, never more than there is room for, and can stop without losing sight of any:
+ * what the server sent before it heard of the stop is still handled. (The client library's own consumers drop that; it
+ * would come again only after the whole acknowledgement wait.)
+ */
+export class Puller {
+  readonly #options: PullerOptions;
+  readonly #inHand = new Set<StreamMessage>();
+  readonly #idle: (() => void)[] = [];
+  #bus: Bus | undefined;
+  #inbox = '';
+  #subscription: Subscription | undefined;
+  #requested = 0;
+  #heardAt = 0;
+  #stopped = false;
+  #ready = false;
+  #pause: NodeJS.Timeout | undefined;
+  readonly #timers: NodeJS.Timeout[];
+
+  constructor(options: PullerOptions) {
+    this.#options = options;
+    options.link.onUp((bus) => void this.#attach(bus));
+    this.#timers = [
+      setInterval(() => {
+        for (const message of this.#inHand) message.working();
+      }, WORKING_EVERY_MS),
+      setInterval(() => this.#checkSilence(), 5000),
+    ];
+  }
+
+  /** How many messages are being handled. */
+  get inHand(): number {
+    return this.#inHand.size;
+  }
+
+  /** Messages of the stream that wait for anyone, and those being handled by all relays. */
+  async lag(): Promise<{ pending: number; unacknowledged: number }> {
+    const { link, stream, durable } = this.#options;
+    const manager = await (await link.connected(1)).jetstreamManager();
+    const info = await manager.consumers.info(stream, durable);
+    return { pending: info.num_pending, unacknowledged: info.num_ack_pending };
+  }
+
+  /** Takes more where there is room. */
+  resume(): void {
+    const { capacity, stream, durable, mayTake } = this.#options;
+    if (this.#stopped || !this.#ready || this.#bus === undefined || this.#pause !== undefined || !mayTake()) return;
+    const room = capacity - this.#inHand.size - this.#requested;
+    // Not for each single place that comes free, unless nothing is on its way.
+    if (room <= 0 || (this.#requested > 0 && room < capacity / 4)) return;
+    if (this.#requested === 0) this.#heardAt = Date.now();
+    this.#requested += room;
+    this.#bus.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
+      encode({ batch: room, expires: nanos(REQUEST_MS) }),
+      { reply: this.#inbox },
+    );
+  }
+
+  /**
+   * Takes no more; resolves when all in hand are handled, or after `timeoutMs`: what is left then is given back at once.
+   *
+   * @returns how many were given back
+   */
+  async stop(timeoutMs: number): Promise<number> {
+    this.#stopped = true;
+    clearTimeout(this.#pause);
+    const deadline = Date.now() + timeoutMs;
+    // Unsubscribes, and still hands over what arrived before the server knew of it.
+    if (this.#options.link.isUp) await within(this.#subscription?.drain(), timeoutMs);
+    if (this.#inHand.size > 0) {
+      await within(new Promise<void>((resolve) => this.#idle.push(resolve)), deadline - Date.now());
+    }
+    for (const timer of this.#timers) clearInterval(timer);
+    const left = this.#inHand.size;
+    for (const message of this.#inHand) message.retry(0);
+    this.#inHand.clear();
+    return left;
+  }
+
+  async #attach(bus: Bus): Promise<void> {
+    this.#ready = false;
+    this.#requested = 0;
+    if (this.#stopped) return;
+    if (this.#bus !== bus || this.#subscription === undefined) {
+      this.#bus = bus;
+      this.#inbox = createInbox(inboxPrefix(bus));
+      this.#subscription = bus.subscribe(this.#inbox, {
+        callback: (error, message) => {
+          if (error) this.#wait(`its inbox: ${messageOf(error)}`);
+          else this.#take(message);
+        },
+      });
+    }
+    try {
+      await this.#ensureConsumer(bus);
+      this.#ready = true;
+      this.resume();
+    } catch (error) {
+      this.#wait(messageOf(error));
+    }
+  }
+
+  async #ensureConsumer(bus: Bus): Promise<void> {
+    const { stream, durable } = this.#options;
+    const manager = await bus.jetstreamManager();
+    await manager.consumers.add(stream, {
+      durable_name: durable,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: MOST_UNACKNOWLEDGED,
+      // Without end: a message that reached the server's limit would stay in the stream, unseen. The relay itself gives up,
+      // with a dead letter, and only on an answer that says it is hopeless (handlers.ts).
+      max_deliver: -1,
+    });
+  }
+
+  #take(message: Msg): void {
+    this.#heardAt = Date.now();
+    const taken = StreamMessage.from(message);
+    if (taken === undefined) {
+      this.#hear(message);
+      return;
+    }
+    this.#requested = Math.max(0, this.#requested - 1);
+    this.#inHand.add(taken);
+    void this.#handle(taken);
+  }
+
+  async #handle(message: StreamMessage): Promise<void> {
+    await this.#options.handle(message);
+    this.#inHand.delete(message);
+    if (this.#inHand.size === 0) for (const done of this.#idle.splice(0)) done();
+    this.resume();
+  }
+
+  /** A word from the server on a request: how much of it will not be served. */
+  #hear(message: Msg): void {
+    const left = Number(message.headers?.get('Nats-Pending-Messages') || Number.NaN);
+    this.#requested = Number.isNaN(left) ? 0 : Math.max(0, this.#requested - left);
+    const code = message.headers?.code ?? 0;
+    // 408 is the end of a request that nothing came for, as it should be.
+    if (code === 408) this.resume();
+    else this.#wait(`${code} ${message.headers?.description ?? ''}`);
+  }
+
+  /** Something is not as it should be: look after the consumer, and ask again. */
+  #wait(reason: string): void {
+    if (this.#stopped || this.#pause !== undefined) return;
+    this.#options.log.debug({ stream: this.#options.stream, reason }, 'pulling again soon');
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      if (this.#bus && this.#options.link.isUp) void this.#attach(this.#bus);
+    }, PAUSE_MS);
+  }
+
+  /** A request always ends with a word; where none came, it was lost. */
+  #checkSilence(): void {
+    if (this.#requested === 0 || Date.now() - this.#heardAt < REQUEST_MS + 5000) return;
+    this.#requested = 0;
+    this.resume();
+  }
+}
+
+const withPrefix = z.object({ options: z.object({ inboxPrefix: z.string().optional() }) });
+
+/** A credential may allow only one prefix of inboxes; the connection knows it. */
+function inboxPrefix(bus: Bus): string | undefined {
+  return withPrefix.safeParse(bus).data?.options.inboxPrefix;
+}
+
+/** Resolves with `work`, or after `ms`. */
+async function within(work: Promise<void> | undefined, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.max(0, ms));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,128 @@
+import type { Connection } from '@temporalio/client';
+import type { Logger } from '../../contracts/log.ts';
+import { temporalReason, temporalTrouble } from './temporal-errors.ts';
+
+const PROBE_FIRST_MS = 250;
+const PROBE_MOST_MS = 5000;
+const PROBE_WITHIN_MS = 3000;
+const CALL_WITHIN_MS = 10_000;
+/** Calls that failed so often while Temporal itself answered are put aside, to let others pass. */
+const ATTEMPTS = 5;
+
+/** The relay is stopping: the message goes back to the stream. */
+export class Interrupted extends Error {
+  constructor() {
+    super('the relay is stopping');
+    this.name = 'Interrupted';
+  }
+}
+
+/** Not now; the message goes back to the stream for a while. */
+export class NotNow extends Error {
+  constructor(cause: unknown) {
+    super(`Temporal takes it not now: ${temporalReason(cause)}`, { cause });
+    this.name = 'NotNow';
+  }
+}
+
+/**
+ * All calls to Temporal pass here. When it can't be used, the gate shuts: one probe goes on asking and everybody else waits,
+ * instead of burning attempts and deliveries. Opens by itself.
+ */
+export class TemporalGate {
+  readonly #connection: Connection;
+  readonly #namespace: string;
+  readonly #log: Logger;
+  readonly #waiting = new Set<{ open: () => void; interrupt: () => void }>();
+  readonly #onOpen: (() => void)[] = [];
+  #open = false;
+  #probing = false;
+  #pauseMs = PROBE_FIRST_MS;
+  #ended = false;
+
+  constructor(connection: Connection, namespace: string, log: Logger) {
+    this.#connection = connection;
+    this.#namespace = namespace;
+    this.#log = log;
+    void this.#probe();
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Calls back each time the gate opens. */
+  onOpen(listener: () => void): void {
+    this.#onOpen.push(listener);
+  }
+
+  /**
+   * Makes a call, again and again while Temporal is away. The call must be idempotent.
+   *
+   * @throws Interrupted after {@link end}; NotNow; what the call threw, where that is about its message or workflow
+   */
+  async call<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      await this.#whenOpen();
+      try {
+        const result = await this.#connection.withDeadline(Date.now() + CALL_WITHIN_MS, work);
+        this.#pauseMs = PROBE_FIRST_MS;
+        return result;
+      } catch (error) {
+        const trouble = temporalTrouble(error);
+        if (trouble === 'full') throw new NotNow(error);
+        if (trouble !== 'unavailable') throw error;
+        this.#shut(error);
+        if (attempt >= ATTEMPTS) throw new NotNow(error);
+      }
+    }
+  }
+
+  /** Lets nobody wait any longer. */
+  end(): void {
+    this.#ended = true;
+    for (const { interrupt } of this.#waiting) interrupt();
+    this.#waiting.clear();
+  }
+
+  #whenOpen(): Promise<void> {
+    if (this.#ended) return Promise.reject(new Interrupted());
+    if (this.#open) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.add({ open: resolve, interrupt: () => reject(new Interrupted()) });
+    });
+  }
+
+  #shut(error: unknown): void {
+    if (this.#open) this.#log.warn({ reason: temporalReason(error) }, 'Temporal can’t be used; waiting for it');
+    this.#open = false;
+    void this.#probe();
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#probing) return;
+    this.#probing = true;
+    let told = false;
+    while (!this.#ended) {
+      // Grows with every failure in a row, of a probe or of a call right after a good one.
+      await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
+      this.#pauseMs = Math.min(this.#pauseMs * 2, PROBE_MOST_MS);
+      try {
+        await this.#connection.withDeadline(Date.now() + PROBE_WITHIN_MS, () =>
+          this.#connection.workflowService.describeNamespace({ namespace: this.#namespace }),
+        );
+        break;
+      } catch (error) {
+        if (!told) this.#log.warn({ reason: temporalReason(error) }, 'Temporal does not answer');
+        told = true;
+      }
+    }
+    this.#probing = false;
+    if (this.#ended) return;
+    this.#open = true;
+    this.#log.info('Temporal answers');
+    for (const { open } of this.#waiting) open();
+    this.#waiting.clear();
+    for (const listener of this.#onOpen) listener();
+  }
+}

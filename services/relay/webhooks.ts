@@ -1,0 +1,78 @@
+import type { z } from 'zod';
+import type { JobNotice } from '../../contracts/actors.ts';
+import { decode } from '../../contracts/bus/connection.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
+import { groupOfRunner } from '../../contracts/runner/name.ts';
+import type { Actors, Source } from './actors.ts';
+import { matchGroup } from './match.ts';
+import { Hopeless } from './settle.ts';
+import type { StreamMessage } from './stream-message.ts';
+
+/**
+ * Handles a forge's word on a job: tells the dispatcher of the group whose job it is and, where one of our runners has it, that
+ * runner and its own group's dispatcher (a forge gives any matching job to any matching runner).
+ *
+ * @returns the result to count
+ * @throws Hopeless MESSAGE_INVALID, NO_GROUP; errors of {@link Actors}
+ */
+export async function handleWebhook(message: StreamMessage, config: Config, actors: Actors): Promise<string> {
+  const event = parsed(jobEvent, message);
+  const match = matchGroup(event, config.groups);
+  const runner = runnerOf(event, config.name);
+  if (!('group' in match) && runner === undefined) {
+    if (event.action === 'queued') throw new Hopeless('NO_GROUP', `job ${event.job.id}: ${match.reason}`);
+    return 'not-ours';
+  }
+  const source: Source = { id: message.place, bytes: message.data.length };
+  const job = noticeOf(event);
+  const groups = new Set<string>();
+  if ('group' in match) groups.add(match.group.name);
+  if (runner !== undefined) groups.add(runner.group);
+  const telling: Promise<unknown>[] = [...groups].map((group) =>
+    actors.tellDispatcher(group, { type: 'job', job }, source),
+  );
+  // A runner that is unknown here is long gone, or was never ours: the dispatchers know all that matters.
+  if (runner !== undefined) telling.push(actors.tellRunner(runner.group, runner.name, { type: 'job', job }, source));
+  await Promise.all(telling);
+  return 'told';
+}
+
+/** The runner of this manager that the job is or was on. */
+function runnerOf(event: JobEvent, manager: string): { name: string; group: string } | undefined {
+  if (event.action !== 'in_progress' && event.action !== 'completed') return undefined;
+  const name = event.job.runnerName;
+  const group = name === null ? undefined : groupOfRunner(manager, name);
+  return name === null || group === undefined ? undefined : { name, group };
+}
+
+function noticeOf(event: JobEvent): JobNotice {
+  const { job } = event;
+  return {
+    key: `${job.id}:${job.runAttempt}`,
+    delivery: event.delivery,
+    action: event.action,
+    jobId: job.id,
+    runId: job.runId,
+    runAttempt: job.runAttempt,
+    repository: event.repository.fullName,
+    workflow: job.workflow,
+    name: job.name,
+    url: job.url,
+    conclusion: job.conclusion,
+    runnerName: job.runnerName,
+    at: event.receivedAt,
+  };
+}
+
+/**
+ * A message's body in its documented shape.
+ *
+ * @throws Hopeless MESSAGE_INVALID naming what is wrong; BatonError MESSAGE_INVALID when it isn't JSON
+ */
+export function parsed<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
+  const result = schema.safeParse(decode(message.data));
+  if (result.success) return result.data;
+  const list = result.error.issues.map(({ path, message }) => `${path.join('.') || '(body)'}: ${message}`).join('; ');
+  throw new Hopeless('MESSAGE_INVALID', `reading a message on ${message.subject}: ${list}`);
+}
