@@ -1,0 +1,178 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import type Docker from 'dockerode';
+import { pack, type Pack } from 'tar-stream';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+
+const run = promisify(execFile);
+
+/** Marks an image with what it was made of: an unchanged one is not made again. */
+const CONTENT_LABEL = 'baton.content';
+
+/** What a job's shell steps usually call. Those that this machine has are put in; a shell must be. */
+const TOOLS = (
+  'sh bash basename cat chmod cp cut date dirname echo env expr false find grep head hostname id kill ln ls mkdir mktemp ' +
+  'mv nproc printf ps pwd readlink rm rmdir sed seq sleep sort stat tail tee test touch tr true uname uniq wc which whoami xargs'
+).split(' ');
+
+/** Looked for at run time, so that no `ldd` names them: looking up hosts and users, for older C libraries. */
+const DLOPENED = ['libnss_files.so.2', 'libnss_dns.so.2', 'libresolv.so.2'];
+
+/** A file to put in besides. */
+export interface ImageFile {
+  /** Absolute, in the image; its folders are made. */
+  path: string;
+  content: Buffer | string;
+  mode?: number;
+}
+
+/**
+ * Makes a small Linux image out of this machine's own files, without a registry: Node, a shell, the usual tools, a user
+ * `runner` (1001) with a home. Enough for the agent and for shell steps; made with `docker import` in a few seconds.
+ *
+ * @param tag `name:tag`, or a name alone for its `latest`
+ * @param options.files put in besides; those under /home/runner belong to its user
+ * @returns whether it was made; false when the engine has the very same one already
+ * @throws BatonError PROGRAM_FAILED when this machine has no such files, or the engine refuses
+ */
+export async function buildInstanceImage(
+  docker: Docker,
+  tag: string,
+  options: { node?: string; files?: ImageFile[] } = {},
+): Promise<boolean> {
+  const files = options.files ?? [];
+  const binaries = await collectBinaries(options.node ?? process.execPath);
+  const content = await fingerprint(binaries, files);
+  try {
+    const image = await docker.getImage(tag).inspect();
+    if (image.Config.Labels?.[CONTENT_LABEL] === content) return false;
+  } catch {
+    // There is none yet, or the engine doesn't answer: the import below will say so.
+  }
+  const archive = pack();
+  const filling = fill(archive, binaries, files);
+  const [repo = tag, version = 'latest'] = tag.split(/:(?=[^/]+$)/);
+  const changes = [
+    `LABEL ${CONTENT_LABEL}=${content}`,
+    'ENV PATH=/usr/local/bin:/usr/bin:/bin HOME=/home/runner',
+    'WORKDIR /home/runner',
+    'USER 1001:1001',
+  ];
+  try {
+    const answer = await docker.importImage(Readable.from(archive), { repo, tag: version, changes });
+    await Promise.all([filling, finished(docker, answer)]);
+  } catch (error) {
+    archive.destroy();
+    await filling.catch(() => undefined);
+    throw new BatonError('PROGRAM_FAILED', `importing image ${tag}: ${messageOf(error)}`, { cause: error });
+  }
+  return true;
+}
+
+function finished(docker: Docker, answer: NodeJS.ReadableStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    docker.modem.followProgress(answer, (error: Error | null) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Path in the image → file here. */
+async function collectBinaries(node: string): Promise<Map<string, string>> {
+  if (process.platform !== 'linux') {
+    const message = 'making an image of this machine’s files: they are not Linux’s; name an image of your own';
+    throw new BatonError('PROGRAM_FAILED', message);
+  }
+  const found = new Map([['/usr/bin/node', await realpath(node)]]);
+  for (const tool of TOOLS) {
+    const file = await findTool(tool);
+    if (file !== undefined) found.set(`/usr/bin/${tool}`, file);
+  }
+  if (!found.has('/usr/bin/sh')) {
+    throw new BatonError('PROGRAM_FAILED', 'making an image of this machine’s files: there is no /bin/sh');
+  }
+  const { stdout } = await run('ldd', [...new Set(found.values())]).catch((error: unknown) => {
+    // Programs without libraries make it fail, yet it tells about all others.
+    if (error instanceof Error && 'stdout' in error) return { stdout: String(error.stdout) };
+    throw error;
+  });
+  for (const [, library = ''] of stdout.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)) {
+    found.set(library.replace(/^\/(lib|lib64|bin)\//, '/usr/$1/'), await realpath(library));
+  }
+  const libc = [...found.keys()].find((path) => path.endsWith('/libc.so.6'));
+  for (const name of libc === undefined ? [] : DLOPENED) {
+    const path = libc?.replace(/libc\.so\.6$/, name) ?? '';
+    const here = await realpath(path).catch(() => undefined);
+    if (here !== undefined) found.set(path, here);
+  }
+  return found;
+}
+
+async function findTool(tool: string): Promise<string | undefined> {
+  for (const folder of ['/usr/bin', '/bin']) {
+    const path = `${folder}/${tool}`;
+    const exists = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (exists) return realpath(path);
+  }
+  return undefined;
+}
+
+async function fingerprint(binaries: Map<string, string>, files: ImageFile[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const [path, file] of binaries) {
+    const { size, mtimeMs } = await stat(file);
+    hash.update(`${path}\0${file}\0${size}\0${mtimeMs}\0`);
+  }
+  for (const { path, content, mode } of files) hash.update(`${path}\0${mode}\0`).update(content);
+  return hash.digest('hex').slice(0, 32);
+}
+
+const RUNNER = { uid: 1001, gid: 1001 };
+
+async function fill(archive: Pack, binaries: Map<string, string>, files: ImageFile[]): Promise<void> {
+  const made = new Set<string>();
+  const folder = (path: string, more: { mode?: number; uid?: number; gid?: number } = {}): void => {
+    if (made.has(path) || path === '') return;
+    folder(path.slice(0, path.lastIndexOf('/')));
+    made.add(path);
+    const owner = path.startsWith('/home/runner') ? RUNNER : {};
+    archive.entry({ name: `${path.slice(1)}/`, type: 'directory', mode: 0o755, ...owner, ...more });
+  };
+  for (const path of [
+    '/etc',
+    '/usr/bin',
+    '/usr/lib',
+    '/usr/lib64',
+    '/home/runner',
+    '/root',
+    '/var',
+    '/dev',
+    '/proc',
+    '/sys',
+  ]) {
+    folder(path);
+  }
+  folder('/tmp', { mode: 0o1777 });
+  for (const name of ['bin', 'lib', 'lib64']) archive.entry({ name, type: 'symlink', linkname: `usr/${name}` });
+  const passwd = 'root:x:0:0:root:/root:/bin/sh\nrunner:x:1001:1001:runner:/home/runner:/bin/sh\n';
+  archive.entry({ name: 'etc/passwd', mode: 0o644 }, passwd);
+  archive.entry({ name: 'etc/group', mode: 0o644 }, 'root:x:0:\nrunner:x:1001:\n');
+  archive.entry({ name: 'etc/nsswitch.conf', mode: 0o644 }, 'passwd: files\ngroup: files\nhosts: files dns\n');
+  for (const [path, file] of binaries) {
+    folder(path.slice(0, path.lastIndexOf('/')));
+    const { size } = await stat(file);
+    await pipeline(createReadStream(file), archive.entry({ name: path.slice(1), mode: 0o755, size }));
+  }
+  for (const { path, content, mode = 0o644 } of files) {
+    folder(path.slice(0, path.lastIndexOf('/')));
+    const owner = path.startsWith('/home/runner') ? RUNNER : {};
+    archive.entry({ name: path.slice(1), mode, ...owner }, content);
+  }
+  archive.finalize();
+}

@@ -1,0 +1,139 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  createAccount,
+  createOperator,
+  createUser,
+  encodeAccount,
+  encodeOperator,
+  encodeUser,
+  fmtCreds,
+  fromSeed,
+  newScopedSigner,
+  type KeyPair,
+} from '@nats-io/jwt';
+import { runnerPermissions, servicePermissions, SERVICES, type ServiceName } from './permissions.ts';
+
+export interface OperatorSetup {
+  /** For `nats-server --config`: operator mode, both accounts, JetStream. */
+  serverConfigFile: string;
+  /** A…: the account that services and runners belong to. */
+  accountPublicKey: string;
+  /** SA…: signs runners' credentials and nothing wider. A secret: for backend workers only. */
+  runnerSigningKeySeed: string;
+  /** Paths of the services' credentials files, mode 0600. */
+  credentials: Record<ServiceName, string>;
+}
+
+export interface OperatorOptions {
+  /** Where JetStream keeps its messages. Default: `jetstream` in `dir`. */
+  storeDir?: string | undefined;
+}
+
+const GIB = 1024 ** 3;
+/** Limits of messages, subscriptions and bytes: -1 is none. */
+const NONE = -1;
+/** More than all streams may fill (contracts/bus/streams.ts): NATS reserves their maximum when it makes them. */
+const DISK_BYTES = 4 * GIB;
+const MEMORY_BYTES = GIB / 4;
+
+/**
+ * Makes (or, called again, reads and refreshes) everything for a NATS server in operator mode under `dir`: the operator, a
+ * system account, the account BATON with JetStream, a credential for each service limited to what it does, and a
+ * scoped signing key with which backend workers sign runners' credentials: the account, not the signer, limits those
+ * to the runner's own subjects. The keys stay the same; credentials given out stay valid.
+ *
+ * @param dir made with mode 0700; holds secrets
+ */
+export async function createOperatorSetup(dir: string, options: OperatorOptions = {}): Promise<OperatorSetup> {
+  const root = resolve(dir);
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  chmodSync(root, 0o700);
+  const operator = keyPair(join(root, 'operator.nk'), createOperator);
+  const system = keyPair(join(root, 'system.nk'), createAccount);
+  const account = keyPair(join(root, 'account.nk'), createAccount);
+  const signer = keyPair(join(root, 'runner-signing.nk'), createAccount);
+
+  const operatorJwt = await encodeOperator('baton', operator, { system_account: system.getPublicKey() });
+  const systemJwt = await encodeAccount('SYS', system, { limits: limits(0, 0) }, { signer: operator });
+  const runners = newScopedSigner(signer, 'runner', {
+    ...runnerPermissions,
+    // An agent and its hooks: a connection's inbox, and messages with a log tail of 8 kB.
+    subs: 10,
+    payload: 64 * 1024,
+    data: NONE,
+    allowed_connection_types: ['STANDARD'],
+  });
+  const accountJwt = await encodeAccount(
+    'BATON',
+    account,
+    { limits: limits(MEMORY_BYTES, DISK_BYTES), signing_keys: [runners] },
+    { signer: operator },
+  );
+
+  const credentials = { ingress: '', relay: '', orchestrator: '', backend: '', observer: '' };
+  for (const service of SERVICES) {
+    const user = keyPair(join(root, `${service}.nk`), createUser);
+    const jwt = await encodeUser(service, user, account, servicePermissions(service));
+    credentials[service] = join(root, `${service}.creds`);
+    write(credentials[service], fmtCreds(jwt, user));
+  }
+
+  const serverConfigFile = join(root, 'server.conf');
+  const storeDir = resolve(options.storeDir ?? join(root, 'jetstream'));
+  write(
+    serverConfigFile,
+    `operator: ${operatorJwt}
+system_account: ${system.getPublicKey()}
+resolver: MEMORY
+resolver_preload: {
+  ${system.getPublicKey()}: ${systemJwt}
+  ${account.getPublicKey()}: ${accountJwt}
+}
+jetstream: {
+  store_dir: ${JSON.stringify(storeDir)}
+  max_memory_store: ${MEMORY_BYTES}
+  max_file_store: ${DISK_BYTES}
+}
+`,
+  );
+  return {
+    serverConfigFile,
+    accountPublicKey: account.getPublicKey(),
+    runnerSigningKeySeed: new TextDecoder().decode(signer.getSeed()),
+    credentials,
+  };
+}
+
+function limits(memory: number, disk: number) {
+  return {
+    data: NONE,
+    payload: NONE,
+    subs: NONE,
+    imports: NONE,
+    exports: NONE,
+    wildcards: true,
+    conn: NONE,
+    leaf: 0,
+    disallow_bearer: true,
+    mem_storage: memory,
+    disk_storage: disk,
+    streams: NONE,
+    consumer: NONE,
+  };
+}
+
+/** The key kept in `file`; a new one is made and kept where there is none. */
+function keyPair(file: string, create: () => KeyPair): KeyPair {
+  if (existsSync(file)) return fromSeed(new TextEncoder().encode(readFileSync(file, 'utf8').trim()));
+  const key = create();
+  write(file, key.getSeed());
+  return key;
+}
+
+/** In one step, so that nobody ever reads half a file; readable by this user alone. */
+function write(file: string, content: string | Uint8Array): void {
+  const next = `${file}.${process.pid}`;
+  writeFileSync(next, content, { mode: 0o600 });
+  renameSync(next, file);
+}

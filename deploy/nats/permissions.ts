@@ -1,0 +1,80 @@
+import type { Permissions } from '@nats-io/jwt';
+import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
+import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
+
+/** Who has a credential of its own. `observer` may ask for the status and nothing else: people's terminals. */
+export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+const API = '$JS.API';
+const { webhooks, signals } = STREAMS;
+
+/** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
+const makeStreams = [
+  `${API}.INFO`,
+  ...Object.values<StreamPlan>(STREAMS).flatMap(({ name }) => [
+    `${API}.STREAM.CREATE.${name}`,
+    `${API}.STREAM.UPDATE.${name}`,
+    `${API}.STREAM.INFO.${name}`,
+  ]),
+];
+
+/** Pulling from a stream with durable consumers of one's own; removing what can never be handled. */
+function consume({ name }: StreamPlan): string[] {
+  return [
+    `${API}.CONSUMER.CREATE.${name}.>`,
+    `${API}.CONSUMER.DURABLE.CREATE.${name}.*`,
+    `${API}.CONSUMER.INFO.${name}.*`,
+    `${API}.CONSUMER.LIST.${name}`,
+    `${API}.CONSUMER.NAMES.${name}`,
+    `${API}.CONSUMER.MSG.NEXT.${name}.*`,
+    `${API}.STREAM.MSG.GET.${name}`,
+    `${API}.DIRECT.GET.${name}`,
+    `${API}.STREAM.MSG.DELETE.${name}`,
+    `$JS.ACK.${name}.>`,
+  ];
+}
+
+/** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/bus). */
+const inbox = (name: string): string => `_INBOX_${name}.>`;
+
+/**
+ * What each service may do on the bus, and no more: one that is taken over can't act as another, and none of them
+ * can read a runner's registration, whose answer goes to that runner's own inbox.
+ */
+export function servicePermissions(service: ServiceName): Permissions {
+  switch (service) {
+    case 'ingress':
+      return {
+        pub: { allow: [...makeStreams, wildcards.webhooks, subjects.status] },
+        sub: { allow: [inbox(service)] },
+      };
+    case 'relay':
+      return {
+        pub: { allow: [...makeStreams, ...consume(webhooks), ...consume(signals), wildcards.dead] },
+        sub: { allow: [inbox(service), '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>'] },
+      };
+    case 'orchestrator':
+      return {
+        pub: { allow: makeStreams },
+        sub: { allow: [inbox(service), wildcards.register, subjects.status] },
+        // It may answer what it was asked, once and within two minutes (a forge's rate limit may make it wait).
+        resp: { max: 1, ttl: 120_000_000_000 },
+      };
+    case 'backend':
+      return {
+        pub: { allow: [...makeStreams, wildcards.instances, wildcards.created] },
+        sub: { allow: [inbox(service)] },
+      };
+    case 'observer':
+      return { pub: { allow: [subjects.status] }, sub: { allow: [inbox(service), wildcards.created] } };
+    default:
+      throw new Error(`there is no service ${String(service)}`);
+  }
+}
+
+/** What a runner's credential may do: the account holds every user that the runners' signing key signs to this. */
+export const runnerPermissions: Permissions = {
+  pub: { allow: [`${PREFIX}.signal.{{name()}}.>`, `${PREFIX}.register.{{name()}}`] },
+  sub: { allow: [inbox('{{name()}}')] },
+};

@@ -1,0 +1,83 @@
+import { arch, platform } from 'node:os';
+
+export type ServerName = 'temporal' | 'nats-server';
+
+export interface ServerPlan {
+  name: ServerName;
+  /** What people call it. */
+  title: string;
+  version: string;
+  /** Environment variable with the address of one that runs already. */
+  addressVariable: string;
+  versionArgs: string[];
+  /** Finds the version in what `versionArgs` print. */
+  versionPattern: RegExp;
+  /** The oldest version of a program on PATH that will do, compared with what `versionPattern` finds. */
+  minimum: string;
+  /** Where the vendor's archive is: a .tar.gz that holds the program somewhere. */
+  archiveUrl: string;
+  /** The archive's SHA-256 where it is known here, else the vendor's published list of sums. */
+  sha256: string | undefined;
+  sumsUrl: string;
+  goPackage: string;
+}
+
+/** `linux-amd64`, in the words that vendors use. */
+export function platformName(): { os: string; arch: string } {
+  return { os: platform(), arch: arch() === 'x64' ? 'amd64' : arch() };
+}
+
+const TEMPORAL_SUMS = new Map([
+  ['linux_amd64', 'ddc95e08b0b076efd4ea9733a3f488eb7d2be875f8834e616cd2a37358b4852d'],
+  ['linux_arm64', 'bd1b0db9f18b051026de8bf6cc1505f2510f14bbb7a8b9a4a91fff46c77454f5'],
+  ['darwin_amd64', 'bbb73e2a31135abe50a1f1cdb35030c42961df618e8ce9c60ae89f201540c5d9'],
+  ['darwin_arm64', 'cca01b7ea35ad56e2a328d9ae596bf716bd22313ef63c7a761c88354457c2415'],
+]);
+
+/** What there is to know of a server program on this platform. */
+export function serverPlan(name: ServerName): ServerPlan {
+  const { os, arch } = platformName();
+  if (name === 'temporal') {
+    const release = 'https://github.com/temporalio/cli/releases/download/v1.5.1';
+    const archive = `temporal_cli_1.5.1_${os}_${arch}.tar.gz`;
+    return {
+      name,
+      title: 'Temporal',
+      version: '1.5.1',
+      addressVariable: 'BATON_TEMPORAL_ADDRESS',
+      versionArgs: ['--version'],
+      // One built with `go install` calls itself 0.0.0-DEV: the server within tells more.
+      versionPattern: /Server (\d+\.\d+\.\d+)/,
+      minimum: '1.28.0',
+      archiveUrl: `${release}/${archive}`,
+      sha256: TEMPORAL_SUMS.get(`${os}_${arch}`),
+      sumsUrl: `${release}/checksums.txt`,
+      goPackage: 'github.com/temporalio/cli/cmd/temporal@v1.5.1',
+    };
+  }
+  const release = 'https://github.com/nats-io/nats-server/releases/download/v2.15.2';
+  return {
+    name,
+    title: 'NATS',
+    version: '2.15.2',
+    addressVariable: 'BATON_NATS_URL',
+    versionArgs: ['--version'],
+    versionPattern: /v(\d+\.\d+\.\d+)/,
+    // Scoped signing keys with templates, and JetStream as we use it.
+    minimum: '2.10.0',
+    archiveUrl: `${release}/nats-server-v2.15.2-${os}-${arch}.tar.gz`,
+    sha256: undefined,
+    sumsUrl: `${release}/SHA256SUMS`,
+    goPackage: 'github.com/nats-io/nats-server/v2@v2.15.2',
+  };
+}
+
+/** Whether dotted version `found` is `minimum` or later. */
+export function isAtLeast(found: string, minimum: string): boolean {
+  const [a, b] = [found, minimum].map((text) => text.split('.').map(Number));
+  for (let i = 0; i < 3; i++) {
+    const difference = (a?.[i] ?? 0) - (b?.[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}

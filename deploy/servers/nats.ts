@@ -1,0 +1,74 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { acquireServer } from './acquire.ts';
+import { startChild, waitUntilReady, type Child } from './child.ts';
+
+export interface NatsOptions {
+  /** JetStream's store (unless the operator's configuration names another) and the log are kept here. */
+  dir: string;
+  /** Default 127.0.0.1. */
+  host?: string | undefined;
+  /** Default: a free one. */
+  port?: number | undefined;
+  /** With accounts and credentials, from {@link ../nats/operator.ts}. Default: open to whoever can connect. */
+  operator?: { serverConfigFile: string } | undefined;
+}
+
+export interface NatsServer {
+  /** `nats://host:port` */
+  url: string;
+  monitorUrl: string | undefined;
+  /** Undefined where a server that ran already is used. */
+  child: Child | undefined;
+  /** Resolves when it has ended; does nothing to a server that ran already. */
+  stop(): Promise<void>;
+}
+
+const portsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.array(z.string()).min(1) });
+
+/**
+ * Starts a NATS server with JetStream, or uses the one BATON_NATS_URL names. It ends with this process.
+ *
+ * @throws BatonError SERVER_UNAVAILABLE
+ */
+export async function startNats(options: NatsOptions): Promise<NatsServer> {
+  const acquired = await acquireServer('nats-server');
+  if (acquired.kind === 'address') {
+    return { url: acquired.address, monitorUrl: undefined, child: undefined, stop: () => Promise.resolve() };
+  }
+  const host = options.host ?? '127.0.0.1';
+  mkdirSync(options.dir, { recursive: true });
+  const ports = join(options.dir, 'ports');
+  rmSync(ports, { recursive: true, force: true });
+  mkdirSync(ports);
+  // It picks free ports itself (-1) and writes them down: nobody can be quicker.
+  const args = ['--addr', host, '--port', String(options.port ?? -1), '--http_port', '-1', '--ports_file_dir', ports];
+  if (options.operator) args.push('--config', options.operator.serverConfigFile);
+  else args.push('--jetstream', '--store_dir', join(options.dir, 'jetstream'));
+  const child = startChild({
+    name: 'NATS',
+    command: acquired.path,
+    args,
+    logFile: join(options.dir, 'nats.log'),
+  });
+  let url = '';
+  let monitorUrl = '';
+  await waitUntilReady(child, async () => {
+    const file = readdirSync(ports).find((name) => name.endsWith('.ports'));
+    if (file === undefined) return false;
+    const found = portsFile.parse(JSON.parse(readFileSync(join(ports, file), 'utf8')));
+    url = found.nats[0] ?? '';
+    monitorUrl = found.monitoring[0] ?? '';
+    const answer = await fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(2000) });
+    return answer.ok;
+  });
+  return {
+    url,
+    monitorUrl,
+    child,
+    stop: async () => {
+      await child.stop();
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import { SEARCH_ATTRIBUTES } from '../../contracts/actors.ts';
+import { acquireServer } from './acquire.ts';
+import { startChild, waitUntilReady, type Child } from './child.ts';
+import { freePorts } from './ports.ts';
+
+export interface TemporalOptions {
+  /** Its database and its log are kept here. */
+  dir: string;
+  /** Default: free ones. */
+  port?: number | undefined;
+  uiPort?: number | undefined;
+  /** The Web UI. Default true. */
+  ui?: boolean | undefined;
+  /** On disk, so that workflows outlive a restart (as fast as in memory with the settings below). Default false. */
+  persist?: boolean | undefined;
+  /** Default 127.0.0.1. */
+  host?: string | undefined;
+}
+
+export interface TemporalServer {
+  /** `host:port` for clients and workers. */
+  address: string;
+  uiUrl: string | undefined;
+  namespace: string;
+  /** Undefined where a server that ran already is used. */
+  child: Child | undefined;
+  /** Resolves when it has ended; does nothing to a server that ran already. */
+  stop(): Promise<void>;
+}
+
+/** The dev server polls its queues 20 times a second by default, which makes every hop of a busy actor wait 45 ms. */
+const DYNAMIC_CONFIG = [
+  'history.transferProcessorMaxPollRPS=5000',
+  'history.timerProcessorMaxPollRPS=5000',
+  'system.enableActivityEagerExecution=true',
+];
+
+const ATTEMPTS = 3;
+
+/**
+ * Starts a Temporal dev server with our search attributes, or uses the one BATON_TEMPORAL_ADDRESS names (then its Web UI
+ * is where BATON_TEMPORAL_UI says, and its namespace BATON_TEMPORAL_NAMESPACE, default `default`). It ends with this process.
+ *
+ * @throws BatonError SERVER_UNAVAILABLE
+ */
+export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
+  const acquired = await acquireServer('temporal');
+  if (acquired.kind === 'address') {
+    return {
+      address: acquired.address,
+      uiUrl: process.env['BATON_TEMPORAL_UI'],
+      namespace: process.env['BATON_TEMPORAL_NAMESPACE'] ?? 'default',
+      child: undefined,
+      stop: () => Promise.resolve(),
+    };
+  }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(acquired.path, options);
+    } catch (error) {
+      // Free ports are found by asking; now and then somebody else was quicker.
+      if (attempt >= ATTEMPTS || (options.port !== undefined && options.uiPort !== undefined)) throw error;
+    }
+  }
+}
+
+async function startOnce(program: string, options: TemporalOptions): Promise<TemporalServer> {
+  const host = options.host ?? '127.0.0.1';
+  const [freeGrpc = 0, freeUi = 0] = await freePorts(2, host);
+  const { port: grpc = freeGrpc, uiPort: ui = freeUi } = options;
+  const withUi = options.ui ?? true;
+  const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];
+  args.push(...(withUi ? ['--ui-port', String(ui)] : ['--headless']));
+  for (const setting of DYNAMIC_CONFIG) args.push('--dynamic-config-value', setting);
+  for (const name of SEARCH_ATTRIBUTES) args.push('--search-attribute', `${name}=Keyword`);
+  if (options.persist) {
+    args.push('--db-filename', join(options.dir, 'temporal.db'));
+    args.push('--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal');
+  }
+  const child = startChild({
+    name: 'Temporal',
+    command: program,
+    args,
+    logFile: join(options.dir, 'temporal.log'),
+    // It would read a configuration of its user's, which is not ours.
+    env: { ...process.env, TEMPORAL_CONFIG_FILE: join(options.dir, 'none.toml') },
+  });
+  const address = `${host}:${grpc}`;
+  await waitUntilReady(child, async () => (await accepts(host, grpc)) && answers(address));
+  return {
+    address,
+    uiUrl: withUi ? `http://${host}:${ui}` : undefined,
+    namespace: 'default',
+    child,
+    stop: async () => {
+      await child.stop();
+    },
+  };
+}
+
+/** Much cheaper than a gRPC connection while nobody listens yet. */
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+async function answers(address: string): Promise<boolean> {
+  const connection = await Connection.connect({ address, connectTimeout: 2000 });
+  try {
+    await connection.workflowService.describeNamespace({ namespace: 'default' });
+    const found = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
+    return SEARCH_ATTRIBUTES.every((name) => found.customAttributes?.[name] !== undefined);
+  } finally {
+    await connection.close();
+  }
+}
