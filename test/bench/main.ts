@@ -1,0 +1,153 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { connectBus } from '../../contracts/bus/connection.ts';
+import { textTable } from '../../services/cli/text-table.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { usageOf } from './processes.ts';
+import { NO_OP, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: 'steady', jobs: 60, perSecond: 1, boundMs: 60_000 },
+  { name: 'burst50', jobs: 50, perSecond: 0, boundMs: 60_000 },
+  { name: 'burst500', jobs: 500, perSecond: 0, boundMs: 120_000 },
+  { name: 'burst5000', jobs: 5000, perSecond: 0, boundMs: 600_000 },
+];
+
+/** First targets on 2 cores. */
+const TARGETS = [
+  'targets: 1/s create p50 ≤ 100 ms, p99 ≤ 300 ms; burst of 50 p99 ≤ 2 s; of 500 p99 ≤ 15 s; of 5,000 all ≤ 240 s, none lost;',
+  'ack p99 ≤ 50 ms in all; ≤ 40 history events a runner',
+].join('\n');
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    readme: { type: 'boolean', default: false },
+    scenario: { type: 'string', multiple: true },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme]
+
+Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
+local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}.
+--json FILE writes the figures; --readme puts the table into README.md.`);
+  process.exit(0);
+}
+
+const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
+const load = loadavg().map((value) => value.toFixed(2));
+console.log('starting servers and services …');
+const cluster = await Cluster.start({
+  copies: 1,
+  backends: ['local'],
+  simulator: { limits: { webhookConcurrency: 20 } },
+  config: `
+backends:
+  local: { type: local, root: ROOT/local, command: [${NO_OP.join(', ')}] }
+groups:
+${['warmup', ...chosen.map(({ name }) => name)]
+  .map((name) => `  - { name: ${name}, organization: acme, labels: [${name}], backend: local, max: 10000 }`)
+  .join('\n')}
+`,
+});
+try {
+  const bus = await connectBus({
+    url: cluster.nats.url,
+    name: 'bench',
+    credentialsFile: cluster.operator.credentials.observer,
+  });
+  await runScenario(cluster, bus, { name: 'steady', jobs: 5, perSecond: 0, boundMs: 60_000 }, 'warmup');
+  const results = new Map<string, Result>();
+  for (const scenario of chosen) {
+    console.log(
+      `${scenario.name}: ${scenario.jobs} jobs${scenario.perSecond ? `, ${scenario.perSecond} a second` : ' at once'} …`,
+    );
+    results.set(scenario.name, await runScenario(cluster, bus, scenario, scenario.name));
+    // A long one after it may be interrupted: what is known is told.
+    console.log(JSON.stringify(results.get(scenario.name)));
+  }
+  const rssMb = Object.fromEntries(
+    [...usageOf(processesOf(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
+  );
+  await bus.close();
+  const text = report(results, rssMb);
+  console.log(`\n${text}`);
+  if (values.json) {
+    const scenarios = Object.fromEntries(results);
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ scenarios, rssMb, machine: machine(), versions: versions() }, null, 2)}\n`,
+    );
+  }
+  if (values.readme) writeReadme(text);
+} finally {
+  await cluster.stop();
+}
+
+function report(results: ReadonlyMap<string, Result>, rssMb: Record<string, number>): string {
+  const ms = (value: number): string => (value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`);
+  const heading = [
+    'scenario',
+    'jobs',
+    'created',
+    'lost',
+    'ack p50',
+    'ack p99',
+    'create p50',
+    'create p99',
+    'all created',
+  ];
+  const rows = [...results].map(([name, result]) => [
+    name,
+    String(result.jobs),
+    String(result.created),
+    String(result.lost),
+    ms(result.ackP50Ms),
+    ms(result.ackP99Ms),
+    ms(result.createP50Ms),
+    ms(result.createP99Ms),
+    ms(result.allCreatedMs),
+    `${result.cpuMsPerJob.toFixed(1)} ms`,
+    String(result.historyEventsPerRunner),
+    `${(result.historyBytesPerRunner / 1024).toFixed(1)} kB`,
+  ]);
+  return [
+    textTable([[...heading, 'CPU/job', 'events', 'history'], ...rows]),
+    '',
+    ...[...results].map(([name, { cpuMsPerJobOf }]) => {
+      const parts = Object.entries(cpuMsPerJobOf).map(([process, value]) => `${process} ${value.toFixed(1)}`);
+      return `CPU of ${name} (ms a job): ${parts.join(', ')}`;
+    }),
+    `RSS after all of it (MB): ${Object.entries(rssMb)
+      .map(([name, mb]) => `${name} ${mb}`)
+      .join(', ')}`,
+    `${machine()}; load average before: ${load.join(' ')}`,
+    versions(),
+    TARGETS,
+  ].join('\n');
+}
+
+function machine(): string {
+  const [cpu] = cpus();
+  return `${cpus().length} × ${cpu?.model.trim() || 'processor'}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;
+}
+
+function versions(): string {
+  const dependency = (name: string): string => {
+    const text = readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8');
+    return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? '?';
+  };
+  return `Node ${process.version}, Temporal SDK ${dependency('@temporalio/worker')}, nats.js ${dependency('nats')}`;
+}
+
+/** Puts the report between the markers of the README. */
+function writeReadme(text: string): void {
+  const file = new URL('../../README.md', import.meta.url);
+  const before = readFileSync(file, 'utf8');
+  const block = `<!-- bench -->\n\n\`npm run bench -- --readme\` made this:\n\n\`\`\`text\n${text}\n\`\`\`\n\n<!-- /bench -->`;
+  writeFileSync(file, before.replace(/<!-- bench -->(?:[^]*<!-- \/bench -->)?/, block));
+}

@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decode, type Bus } from '../../contracts/bus/connection.ts';
+import { wildcards } from '../../contracts/bus/subjects.ts';
+import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
+import type { Cluster } from '../e2e/cluster.ts';
+import { finishJob, startJob } from '../simulator/jobs/finish.ts';
+import type { Job } from '../simulator/state.ts';
+import { usageOf, type Usage } from './processes.ts';
+
+export interface Scenario {
+  name: 'steady' | 'burst50' | 'burst500' | 'burst5000';
+  jobs: number;
+  /** Queued jobs a second; 0: all at once. */
+  perSecond: number;
+  /** Creations that are still missing after this are lost. */
+  boundMs: number;
+}
+
+export interface Result {
+  jobs: number;
+  created: number;
+  lost: number;
+  ackP50Ms: number;
+  ackP99Ms: number;
+  /** From the forge's sending of `queued` to the backend's "created". */
+  createP50Ms: number;
+  createP99Ms: number;
+  /** From the first webhook to the last creation, milliseconds. */
+  allCreatedMs: number;
+  cpuMsPerJob: number;
+  /** The same by process. */
+  cpuMsPerJobOf: Record<string, number>;
+  historyEventsPerRunner: number;
+  historyBytesPerRunner: number;
+}
+
+/** How long a job runs. */
+const JOB_MS = 20_000;
+/** What an instance does: nothing, a little longer than its job. */
+export const NO_OP = ['sleep', "'21'"];
+
+/**
+ * Queues jobs at the simulator, and takes each from there as a forge would: as soon as an instance is made, a waiting job
+ * starts on it, and completes 20 s later, with its webhooks. Which runner gets which job is not fixed, so the k-th webhook
+ * is held against the k-th creation.
+ *
+ * @param group the label and name of a group of its own
+ */
+export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario, group: string): Promise<Result> {
+  const { sim } = cluster.sim;
+  const created: number[] = [];
+  let allCreated: () => void = () => {};
+  const done = new Promise<void>((resolve) => (allCreated = resolve));
+  const subscription = bus.subscribe(wildcards.created);
+  const listening = (async () => {
+    for await (const message of subscription) {
+      const made = instanceCreated.parse(decode(message.data));
+      if (made.group !== group) continue;
+      created.push(Date.parse(made.at));
+      const job = nextWaiting(cluster, group);
+      if (job) {
+        startJob(sim, job, { id: 9_000_000, name: made.runner, groupId: 1, groupName: group });
+        setTimeout(() => finishJob(sim, job, 'success'), JOB_MS);
+      }
+      if (created.length === scenario.jobs) allCreated();
+    }
+  })();
+  await bus.flush();
+
+  const firstEvent = cluster.sim.log.since().length;
+  const firstDelivery = Math.max(0, ...sim.state.deliveries.keys());
+  const before = usageOf(processesOf(cluster));
+  if (scenario.perSecond === 0) await queue(cluster, group, scenario.jobs);
+  else {
+    const begun = Date.now();
+    for (let index = 0; index < scenario.jobs; index++) {
+      await sleep(Math.max(0, begun + (index * 1000) / scenario.perSecond - Date.now()));
+      await queue(cluster, group, 1);
+    }
+  }
+  await Promise.race([done, sleep(scenario.boundMs, undefined, { ref: false })]);
+  await untilQuiet(cluster, group);
+  const after = usageOf(processesOf(cluster));
+  subscription.unsubscribe();
+  await listening;
+
+  const deliveries = [...sim.state.deliveries.values()].filter(({ id }) => id > firstDelivery);
+  const acks = deliveries.map(({ duration }) => duration * 1000);
+  const queued = deliveries.filter(({ action }) => action === 'queued').map(({ deliveredAt }) => deliveredAt);
+  queued.sort((a, b) => a - b);
+  created.sort((a, b) => a - b);
+  const waits = created.slice(0, queued.length).map((at, index) => at - (queued[index] ?? at));
+  const lost = cluster.sim.log
+    .since(firstEvent, 'webhook.sent')
+    .filter((event) => Number(event['status']) >= 300 || Number(event['status']) < 200).length;
+  return {
+    jobs: scenario.jobs,
+    created: created.length,
+    lost: Math.max(0, scenario.jobs - created.length) + lost,
+    ackP50Ms: percentile(acks, 50),
+    ackP99Ms: percentile(acks, 99),
+    createP50Ms: percentile(waits, 50),
+    createP99Ms: percentile(waits, 99),
+    allCreatedMs: (created.at(-1) ?? 0) - (queued[0] ?? 0),
+    ...cpu(before, after, scenario.jobs),
+    ...(await histories(cluster, group)),
+  };
+}
+
+/** @param values in any order; @param percent 0 to 100 */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
+}
+
+async function queue(cluster: Cluster, label: string, count: number): Promise<void> {
+  await fetch(`${cluster.sim.address}/_sim/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ count, labels: [label] }),
+  });
+}
+
+function nextWaiting(cluster: Cluster, label: string): Job | undefined {
+  for (const job of cluster.sim.sim.state.queue) if (job.spec.labels.includes(label)) return job;
+  return undefined;
+}
+
+/** Waits until every runner of the group has been removed again: what that costs counts, too. */
+async function untilQuiet(cluster: Cluster, group: string): Promise<void> {
+  for (let round = 0; round < 1200; round++) {
+    const snapshot = await cluster.dispatcher(group).catch(() => undefined);
+    if (snapshot && snapshot.busy + snapshot.ready + snapshot.waiting === 0) return;
+    await sleep(250);
+  }
+}
+
+function cpu(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>, jobs: number) {
+  const cpuMsPerJobOf = Object.fromEntries(
+    [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
+  );
+  return { cpuMsPerJobOf, cpuMsPerJob: Object.values(cpuMsPerJobOf).reduce((sum, value) => sum + value, 0) };
+}
+
+/** All processes that do the work: not the simulator, which stands in for github.com, nor this bench. */
+export function processesOf(cluster: Cluster): Map<string, number> {
+  const roots = new Map<string, number>();
+  for (const [name, child] of cluster.services) if (child.pid !== undefined) roots.set(name, child.pid);
+  if (cluster.nats.child?.pid !== undefined) roots.set('nats', cluster.nats.child.pid);
+  if (cluster.temporal.child?.pid !== undefined) roots.set('temporal', cluster.temporal.child.pid);
+  return roots;
+}
+
+async function histories(
+  cluster: Cluster,
+  group: string,
+): Promise<{ historyEventsPerRunner: number; historyBytesPerRunner: number }> {
+  const events: number[] = [];
+  const bytes: number[] = [];
+  const query = `WorkflowType = 'runner' AND BatonGroup = '${group}' AND ExecutionStatus != 'Running'`;
+  for await (const { historyLength, historySize } of cluster.client.workflow.list({ query })) {
+    events.push(historyLength);
+    bytes.push(historySize ?? 0);
+    if (events.length >= 200) break;
+  }
+  return { historyEventsPerRunner: percentile(events, 50), historyBytesPerRunner: percentile(bytes, 50) };
+}

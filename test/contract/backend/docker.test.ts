@@ -1,0 +1,328 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { containerOptions } from '../../../activities/backends/docker/container-options.ts';
+import { ensureNetwork } from '../../../activities/backends/docker/network.ts';
+import { DockerBackend } from '../../../activities/backends/docker.ts';
+import { specHash } from '../../../activities/backends/spec-hash.ts';
+import type { Instance, InstanceSpec } from '../../../contracts/instance.ts';
+import { createLogger } from '../../../contracts/log.ts';
+import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
+import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { backendContract, BOOTSTRAP } from './suite.ts';
+
+const SOCKET = '/var/run/docker.sock';
+const IMAGE = 'baton-test-instance';
+/** Apart from the default pool: a dev cluster may run on this machine. */
+const POOL = '10.214.0.0/16';
+
+const docker = new Docker({ socketPath: SOCKET });
+const engineAnswers = existsSync(SOCKET) && (await docker.ping().then(Boolean, () => false));
+const agent = await bundleAgent();
+const log = createLogger('test', 'silent');
+const never = new AbortController().signal;
+
+function open(manager: string, networkPool = POOL): DockerBackend {
+  return new DockerBackend({ manager, socket: SOCKET, networkPool, agent, log });
+}
+
+function specOf(manager: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
+  return {
+    manager,
+    group: 'linux',
+    runner,
+    image: IMAGE,
+    cpu: 0.5,
+    memoryBytes: 256 * 1024 ** 2,
+    pids: 200,
+    user: '1001:1001',
+    program: { directory: '/home/runner' },
+    expiresAt: new Date(Date.now() + 600_000).toISOString(),
+    ...more,
+  };
+}
+
+async function leftovers(managers: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const manager of managers) {
+    const filters = { label: [`baton.manager=${manager}`] };
+    found.push(...(await docker.listContainers({ all: true, filters })).flatMap(({ Names }) => Names));
+    found.push(...(await docker.listNetworks({ filters })).map(({ Name }) => `network ${Name}`));
+  }
+  return found;
+}
+
+/** A way to the engine that can be cut: connections break, and new ones are refused. */
+async function startEngineProxy(): Promise<{ path: string; cut(): void; mend(): void; close(): Promise<void> }> {
+  const folder = temporaryFolder('engine');
+  const path = join(folder.path, 'docker.sock');
+  const sockets = new Set<Socket>();
+  let whole = true;
+  const server = createServer((inner) => {
+    if (!whole) {
+      inner.destroy();
+      return;
+    }
+    const outer = connect(SOCKET);
+    for (const socket of [inner, outer]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => sockets.delete(socket));
+    }
+    inner.pipe(outer).pipe(inner);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const cut = (): void => {
+    whole = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    path,
+    cut,
+    mend: () => {
+      whole = true;
+    },
+    close: async () => {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+      folder.remove();
+    },
+  };
+}
+
+async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
+  const hash = specHash(spec);
+  const network = await ensureNetwork(docker, spec, { pool: POOL, hash }, never);
+  return docker.createContainer(containerOptions(spec, { network, hash }));
+}
+
+describe.skipIf(!engineAnswers)('with an engine', () => {
+  beforeAll(async () => {
+    await buildInstanceImage(docker, IMAGE);
+  });
+
+  backendContract('docker', () =>
+    Promise.resolve({
+      open,
+      spec: specOf,
+      config: { type: 'docker', socket: SOCKET, network_pool: POOL },
+      killAfterMs: [10, 60, 150, 300, 600],
+      halfMade: [
+        [
+          'a network',
+          async (spec) => void (await ensureNetwork(docker, spec, { pool: POOL, hash: specHash(spec) }, never)),
+        ],
+        ['a container that was not started', async (spec) => void (await halfMade(spec))],
+        [
+          'a second network',
+          async (spec) => {
+            await halfMade(spec);
+            const labels = { 'baton.manager': spec.manager, 'baton.runner': spec.runner };
+            await docker.createNetwork({ Name: `${spec.runner}-2`, Labels: labels, Internal: true });
+          },
+        ],
+      ],
+      kill: async ({ id }) => void (await docker.getContainer(id).kill()),
+      leftovers,
+    }),
+  );
+
+  describe('an instance', () => {
+    const manager = `d${randomUUID().slice(0, 8)}`;
+    const backend = open(manager);
+    const runner = `${manager}-linux-aaaaaaaa`;
+    let instance: Instance;
+
+    beforeAll(async () => {
+      instance = await backend.create(specOf(manager, runner), BOOTSTRAP, never);
+    });
+
+    afterAll(async () => {
+      for (const { runner: name } of await backend.list(never)) await backend.delete(name, never);
+    });
+
+    async function inside(script: string): Promise<string> {
+      const exec = await docker
+        .getContainer(instance.id)
+        .exec({ Cmd: ['bash', '-c', script], AttachStdout: true, AttachStderr: true, Tty: true });
+      const stream = await exec.start({ Tty: true });
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return text.replaceAll('\r\n', '\n').trim();
+    }
+
+    it('runs as its user without any capability, and can’t gain one', async () => {
+      expect(await inside('id -u; id -g')).toBe('1001\n1001');
+      expect(
+        await inside('grep -E "^(Cap|NoNewPrivs)" /proc/1/status /proc/self/status | grep -v "\\b0000000000000000$"'),
+      ).toBe('/proc/1/status:NoNewPrivs:\t1\n/proc/self/status:NoNewPrivs:\t1');
+    });
+
+    it('can’t see the engine, the host’s files, or other containers’ processes', async () => {
+      expect(await inside('ls /var/run/docker.sock /run/docker.sock 2>&1 | grep -c "No such file"')).toBe('2');
+      const info = await docker.getContainer(instance.id).inspect();
+      expect(info.Mounts).toEqual([]);
+      expect(info.HostConfig.Privileged).toBe(false);
+      expect(await inside('ps -e -o comm= | sort -u | tr "\\n" " "')).toMatch(/docker-init|tini/);
+    });
+
+    it('has its limits: memory without swap, processors, processes', async () => {
+      const { HostConfig: host } = await docker.getContainer(instance.id).inspect();
+      expect(host).toMatchObject({
+        Memory: 256 * 1024 ** 2,
+        MemorySwap: 256 * 1024 ** 2,
+        NanoCpus: 5e8,
+        PidsLimit: 200,
+      });
+      expect(host).toMatchObject({ CapAdd: null, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], Init: true });
+      // For real: more processes than allowed.
+      const spawned = await inside('for i in $(seq 300); do sleep 5 & done 2>/dev/null; jobs | wc -l');
+      expect(Number(/\d+\s*$/.exec(spawned)?.[0] ?? 0)).toBeLessThan(200);
+    });
+
+    it('is alone in a network of its own, a /28 of the pool, and can’t reach another runner', async () => {
+      const other = `${manager}-linux-bbbbbbbb`;
+      const made = await backend.create(specOf(manager, other), BOOTSTRAP, never);
+      const address = async (id: string): Promise<string> => {
+        const { NetworkSettings: settings } = await docker.getContainer(id).inspect();
+        const networks = Object.values(settings.Networks);
+        expect(networks).toHaveLength(1);
+        expect(networks[0]?.IPPrefixLen).toBe(28);
+        return networks[0]?.IPAddress ?? '';
+      };
+      const theirs = await address(made.id);
+      expect(await address(instance.id)).toMatch(/^10\.214\./);
+      expect(theirs).toMatch(/^10\.214\./);
+      const listen = `require('net').createServer(() => {}).listen(8080, () => console.log('listening'))`;
+      const exec = await docker
+        .getContainer(made.id)
+        .exec({ Cmd: ['node', '-e', listen], AttachStdout: true, Tty: true });
+      const stream = await exec.start({ Tty: true });
+      await new Promise((resolve) => stream.once('data', resolve));
+      const reach = `const s = require('net').connect({ host: '${theirs}', port: 8080, timeout: 1500 });
+        for (const e of ['connect', 'timeout', 'error']) s.on(e, () => { console.log(e); process.exit() })`;
+      expect(await inside(`node -e "${reach.replaceAll('\n', ' ')}"`)).toMatch(/timeout|error/);
+      expect(await inside('cat /etc/hosts')).toContain('host.docker.internal');
+      await backend.delete(other, never);
+    });
+
+    it('shows no secret to who inspects it, and keeps none on its disk once the agent runs', async () => {
+      const info = await docker.getContainer(instance.id).inspect();
+      expect(JSON.stringify(info)).not.toContain('SECRET');
+      const filters = { label: [`baton.manager=${manager}`] };
+      expect(JSON.stringify(await docker.listNetworks({ filters }))).not.toContain('SECRET');
+      expect(await inside('ls /baton')).not.toContain('bootstrap.json');
+      expect(await inside('cat /proc/*/environ | tr "\\0" "\\n" | grep -c SECRET')).toBe('0');
+      const labels = info.Config.Labels;
+      expect(labels).toMatchObject({ 'baton.manager': manager, 'baton.group': 'linux', 'baton.runner': runner });
+    });
+  });
+
+  describe('what can’t be made', () => {
+    const manager = `w${randomUUID().slice(0, 8)}`;
+    const backend = open(manager);
+    const runner = `${manager}-linux-aaaaaaaa`;
+
+    afterAll(async () => {
+      await backend.delete(runner, never);
+    });
+
+    it.each([
+      ['root', { user: '0:0' }, 'INSTANCE_INVALID'],
+      ['a user’s name', { user: 'root' }, 'INSTANCE_INVALID'],
+      ['no image', { image: undefined }, 'INSTANCE_INVALID'],
+      ['an image that is nowhere', { image: 'registry.invalid/none:1' }, 'IMAGE_MISSING'],
+      ['more processors than there are', { cpu: 4000 }, 'INSTANCE_INVALID'],
+      ['a disk’s size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
+    ])('%s is refused', async (_what, more, code) => {
+      await expect(backend.create(specOf(manager, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({ code });
+      await backend.delete(runner, never);
+    });
+
+    it('a name that somebody else’s container has is refused, and theirs is left alone', async () => {
+      const theirs = await docker.createContainer({ name: runner, Image: IMAGE, Cmd: ['true'] });
+      try {
+        const refused = backend.create(specOf(manager, runner), BOOTSTRAP, never);
+        await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
+        expect(await backend.describe(runner, never)).toBeUndefined();
+        await backend.delete(runner, never);
+        expect((await theirs.inspect()).Name).toBe(`/${runner}`);
+      } finally {
+        await theirs.remove();
+      }
+    });
+
+    it('an engine that does not answer is no answer', async () => {
+      const away = new DockerBackend({ manager, socket: '/nonexistent.sock', networkPool: POOL, agent, log });
+      for (const call of [
+        () => away.create(specOf(manager, runner), BOOTSTRAP, never),
+        () => away.describe(runner, never),
+        () => away.list(never),
+        () => away.delete(runner, never),
+      ]) {
+        await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
+      }
+    });
+  });
+
+  it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {
+    const manager = `e${randomUUID().slice(0, 8)}`;
+    const proxy = await startEngineProxy();
+    const ending = new AbortController();
+    const far = new DockerBackend({ manager, socket: proxy.path, networkPool: POOL, agent, log });
+    const near = open(manager);
+    const dies = specOf(manager, `${manager}-linux-aaaaaaaa`);
+    const vanishes = specOf(manager, `${manager}-linux-bbbbbbbb`);
+    const before = specOf(manager, `${manager}-linux-cccccccc`);
+    const specs = [dies, vanishes, before];
+    const deaths = new Map<string, Instance>();
+    const waiting = new Map<string, () => void>();
+    const watched = far.watch((dead) => {
+      deaths.set(dead.runner, dead);
+      waiting.get(dead.runner)?.();
+    }, ending.signal);
+    const deathOf = ({ runner }: InstanceSpec): Promise<void> =>
+      new Promise((resolve) => (deaths.has(runner) ? resolve() : waiting.set(runner, resolve)));
+    try {
+      for (const spec of specs) await near.create(spec, BOOTSTRAP, never);
+      // Its connection stands as soon as it has told one death.
+      await docker.getContainer(before.runner).kill();
+      await deathOf(before);
+      proxy.cut();
+      await docker.getContainer(dies.runner).kill();
+      await docker.getContainer(vanishes.runner).remove({ force: true });
+      proxy.mend();
+      await Promise.all([deathOf(dies), deathOf(vanishes)]);
+      expect(deaths.get(dies.runner)).toMatchObject({ exitCode: 137 });
+      expect(deaths.get(vanishes.runner)).toMatchObject({ reason: 'its container was removed' });
+    } finally {
+      ending.abort();
+      await watched;
+      await proxy.close();
+      for (const { runner } of specs) await near.delete(runner, never);
+    }
+    expect(await leftovers([manager])).toEqual([]);
+  });
+
+  it('passes by ranges that are taken, and says when a pool is used up', async () => {
+    const manager = `p${randomUUID().slice(0, 8)}`;
+    const block = Math.floor(Math.random() * 16) * 16;
+    // Two networks' worth: a /27.
+    const backend = open(manager, `10.215.${block}.0/27`);
+    const names = ['a', 'b', 'c'].map((letter) => `${manager}-linux-${letter.repeat(8)}`);
+    try {
+      const [a = '', b = '', c = ''] = names;
+      await backend.create(specOf(manager, a), BOOTSTRAP, never);
+      await backend.create(specOf(manager, b), BOOTSTRAP, never);
+      const third = backend.create(specOf(manager, c), BOOTSTRAP, never);
+      await expect(third).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
+    } finally {
+      for (const name of names) await backend.delete(name, never);
+    }
+    expect(await leftovers([manager])).toEqual([]);
+  });
+});

@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
+import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
+import { LocalBackend } from '../../../activities/backends/local.ts';
+import { specHash } from '../../../activities/backends/spec-hash.ts';
+import type { Backend, InstanceSpec } from '../../../contracts/instance.ts';
+import { createLogger } from '../../../contracts/log.ts';
+import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { eventually } from '../../support/service.ts';
+import { backendContract, BOOTSTRAP } from './suite.ts';
+
+const root = temporaryFolder('local');
+const agent = await bundleAgent();
+const log = createLogger('test', 'silent');
+const never = new AbortController().signal;
+
+afterAll(() => root.remove());
+
+function open(manager: string, command?: string[]): Backend {
+  return new LocalBackend({ manager, root: root.path, command, agent, log });
+}
+
+function specOf(manager: string, runner: string): InstanceSpec {
+  return {
+    manager,
+    group: 'linux',
+    runner,
+    pids: 100,
+    user: '1001:1001',
+    program: { directory: '/home/runner' },
+    expiresAt: new Date(Date.now() + 600_000).toISOString(),
+  };
+}
+
+async function leftovers(managers: string[]): Promise<string[]> {
+  const marked = [...(await scanMarked()).entries()].map(([folder, pids]) => `${folder}: ${pids.join(' ')}`);
+  const processes = marked.filter((text) => managers.some((manager) => text.startsWith(join(root.path, manager, '/'))));
+  const folders = managers.flatMap((manager) => {
+    const path = join(root.path, manager);
+    return existsSync(path) ? readdirSync(path).filter((name) => !/^\.(agent|new|gone)-/.test(name)) : [];
+  });
+  return [...processes, ...folders];
+}
+
+/** Somebody who surely runs no more. */
+const DEAD_MAKER = { pid: 4_000_000, started: 'long ago' };
+
+backendContract('local', () =>
+  Promise.resolve({
+    open,
+    spec: specOf,
+    config: { type: 'local', root: root.path },
+    killAfterMs: [0, 2, 5, 10, 25],
+    halfMade: [
+      [
+        'the folder, and nothing in it runs',
+        async (spec) => {
+          const { manager, group, runner } = spec;
+          const parent = join(root.path, manager);
+          mkdirSync(parent, { recursive: true });
+          const created = {
+            version: 1 as const,
+            manager,
+            group,
+            runner,
+            hash: specHash(spec),
+            createdAt: '2026-01-01',
+          };
+          await new InstanceFolder(parent, runner).make(created, DEAD_MAKER);
+        },
+      ],
+      [
+        'a process that nobody wrote down',
+        async (spec) => {
+          await open(spec.manager).create(spec, BOOTSTRAP, never);
+          const folder = join(root.path, spec.manager, spec.runner);
+          rmSync(join(folder, 'process.json'));
+          rmSync(join(folder, 'claim-1'));
+          writeFileSync(join(folder, 'claim-1'), JSON.stringify(DEAD_MAKER));
+        },
+      ],
+    ],
+    kill: ({ id }) => {
+      process.kill(-Number(id), 'SIGKILL');
+      return Promise.resolve();
+    },
+    leftovers,
+  }),
+);
+
+describe('the local backend by itself', () => {
+  const manager = `l${randomUUID().slice(0, 8)}`;
+  const folderOf = (runner: string): string => join(root.path, manager, runner);
+
+  it('runs a command in place of the agent, keeps its output and its exit code, and gives it no bootstrap file', async () => {
+    const backend = open(manager, ['sh', '-c', 'echo hello; ls -a; env; exit 4']);
+    const ending = new AbortController();
+    const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
+    await backend.create(specOf(manager, 'command-1'), BOOTSTRAP, never);
+    expect(await death).toMatchObject({
+      runner: 'command-1',
+      state: 'dead',
+      exitCode: 4,
+      reason: 'exited with code 4',
+    });
+    ending.abort();
+    const output = readFileSync(join(folderOf('command-1'), 'log'), 'utf8');
+    expect(output).toMatch(/^hello\n/);
+    expect(output).not.toMatch(/bootstrap|BATON_(?!INSTANCE)|SECRET/i);
+    await backend.delete('command-1', never);
+    expect(await leftovers([manager])).toEqual([]);
+  });
+
+  it('says what is wrong with a command that can’t be started, and is not asked again', async () => {
+    const backend = open(manager, ['/nonexistent/program']);
+    const refused = backend.create(specOf(manager, 'command-2'), BOOTSTRAP, never);
+    await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
+    await backend.delete('command-2', never);
+  });
+
+  it('hides what it keeps from other users', async () => {
+    const backend = open(manager);
+    await backend.create(specOf(manager, 'private-1'), BOOTSTRAP, never);
+    expect(statSync(folderOf('private-1')).mode & 0o777).toBe(0o700);
+    await eventually('the agent took its bootstrap file', () =>
+      Promise.resolve(!existsSync(join(folderOf('private-1'), 'bootstrap.json'))),
+    );
+    await backend.delete('private-1', never);
+  });
+
+  it('ends all that an instance started, also what left its process group', async () => {
+    const script = `setsid sh -c 'trap "" TERM; echo $$ > away.pid; while :; do sleep 1; done' & trap '' TERM; while :; do sleep 1; done`;
+    const backend = open(manager, ['sh', '-c', script]);
+    await backend.create(specOf(manager, 'daemon-1'), BOOTSTRAP, never);
+    await eventually('both run', () => Promise.resolve(existsSync(join(folderOf('daemon-1'), 'away.pid'))));
+    const begun = Date.now();
+    await backend.delete('daemon-1', never);
+    expect(Date.now() - begun).toBeGreaterThan(9000);
+    expect(await leftovers([manager])).toEqual([]);
+  });
+
+  it('never touches a process that got the pid of a dead one', async () => {
+    const backend = open(manager);
+    const spec = specOf(manager, 'recycled-1');
+    await backend.create(spec, BOOTSTRAP, never);
+    const innocent = open(manager, ['sleep', '300']);
+    const other = await innocent.create(specOf(manager, 'recycled-2'), BOOTSTRAP, never);
+    // As if the first had ended, and its pid had gone to the second.
+    const folder = new InstanceFolder(join(root.path, manager), 'recycled-1');
+    const first = await folder.process();
+    if (first === undefined) throw new Error('it was not written down');
+    process.kill(-first.pid, 'SIGKILL');
+    const started = first.started.replace(/\d+$/, '1');
+    await folder.write('process.json', { pid: Number(other.id), started });
+    rmSync(join(folder.path, 'exit.json'), { force: true });
+    const fresh = open(manager);
+    expect(await fresh.describe('recycled-1', never)).toMatchObject({ state: 'dead' });
+    await fresh.delete('recycled-1', never);
+    expect(identify(Number(other.id))?.zombie).toBe(false);
+    await innocent.delete('recycled-2', never);
+  });
+
+  it('cuts logs that grow too long, and keeps their end', async () => {
+    const backend = open(manager, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
+    const ending = new AbortController();
+    const watched = backend.watch(() => undefined, ending.signal);
+    await backend.create(specOf(manager, 'chatty-1'), BOOTSTRAP, never);
+    const file = join(folderOf('chatty-1'), 'log');
+    await eventually('it wrote', () => Promise.resolve(statSync(file).size === 9_000_008));
+    await eventually('it was cut', () => Promise.resolve(statSync(file).size < 2_000_000));
+    expect(readFileSync(file, 'utf8').endsWith('xTHE END\n')).toBe(true);
+    ending.abort();
+    await watched;
+    await backend.delete('chatty-1', never);
+  });
+});

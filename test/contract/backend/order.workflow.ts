@@ -1,0 +1,26 @@
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import { TASK_QUEUE, type BackendActivities } from '../../../contracts/actors.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+
+export type Order =
+  { do: 'create'; spec: InstanceSpec } | { do: 'delete'; runner: string } | { do: 'check'; runner: string };
+
+/** One activity of a backend, as the runner's workflow would ask for it. */
+export async function order(backend: string, wanted: Order): Promise<unknown> {
+  const activities = proxyActivities<BackendActivities>({
+    taskQueue: TASK_QUEUE.backend(backend),
+    startToCloseTimeout: '1 min',
+    heartbeatTimeout: '20 s',
+    retry: { initialInterval: '100 ms' },
+  });
+  switch (wanted.do) {
+    case 'create':
+      return activities.createInstance(wanted.spec);
+    case 'delete':
+      return activities.deleteInstance({ runner: wanted.runner });
+    case 'check':
+      return activities.checkInstance({ runner: wanted.runner });
+    default:
+      throw ApplicationFailure.nonRetryable('no such order');
+  }
+}

@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { stringify } from 'yaml';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectBus, decode, type Bus } from '../../../contracts/bus/connection.ts';
+import { STREAMS } from '../../../contracts/bus/streams.ts';
+import { subjects, wildcards } from '../../../contracts/bus/subjects.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import { instanceCreated, instanceDied, type InstanceCreated } from '../../../contracts/messages/runner-signal.ts';
+import { runnerName } from '../../../contracts/runner/name.ts';
+import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+import { eventually, startService, type TestService } from '../../support/service.ts';
+import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+import type { order, Order } from './order.workflow.ts';
+
+const MANAGER = 'worker-test';
+const folder = temporaryFolder('worker');
+const root = join(folder.path, 'instances');
+
+let nats: TestNats;
+let temporal: TestTemporal;
+let setup: OperatorSetup;
+let client: Client;
+let orders: Worker;
+let ordersRun: Promise<void>;
+let relay: Bus;
+let observer: Bus;
+let config: string;
+const running: TestService[] = [];
+
+beforeAll(async () => {
+  setup = await createOperatorSetup(join(folder.path, 'operator'));
+  [nats, temporal] = await Promise.all([startNats({ operator: setup }), startTemporal()]);
+  config = join(folder.path, 'baton.yaml');
+  writeFileSync(
+    config,
+    stringify({
+      name: MANAGER,
+      forge: { token: '${FORGE_TOKEN}' },
+      webhook: { secrets: ['${WEBHOOK_SECRET}'] },
+      temporal: { address: temporal.address },
+      nats: { url: nats.address, account: setup.accountPublicKey, runner_signing_key: '${SIGNING_KEY}' },
+      backends: { here: { type: 'local', root } },
+      groups: [{ name: 'linux', organization: 'octo-org', labels: ['linux'], backend: 'here' }],
+    }),
+  );
+  relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
+  observer = await connectBus({ url: nats.address, name: 'observer', credentialsFile: setup.credentials.observer });
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  orders = await Worker.create({
+    connection,
+    taskQueue: 'orders',
+    workflowsPath: fileURLToPath(new URL('order.workflow.ts', import.meta.url)),
+  });
+  ordersRun = orders.run();
+  client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+});
+
+afterAll(async () => {
+  for (const service of running) await service.kill();
+  orders.shutdown();
+  await ordersRun;
+  await relay.close();
+  await observer.close();
+  await client.connection.close();
+  await temporal.stop();
+  await nats.stop();
+  folder.remove();
+});
+
+async function startBackend(): Promise<TestService> {
+  const service = await startService('backend', {
+    config,
+    args: ['here'],
+    env: { BATON_NATS_CREDENTIALS: setup.credentials.backend, SIGNING_KEY: setup.runnerSigningKeySeed },
+  });
+  running.push(service);
+  await service.ready();
+  return service;
+}
+
+function specOf(runner: string): InstanceSpec {
+  const expiresAt = new Date(Date.now() + 600_000).toISOString();
+  const program = { directory: '/home/runner' };
+  return { manager: MANAGER, group: 'linux', runner, pids: 100, user: '1001:1001', program, expiresAt };
+}
+
+function newRunner(): string {
+  return runnerName(MANAGER, 'linux', randomUUID());
+}
+
+async function ask(wanted: Order): Promise<unknown> {
+  return client.workflow.execute<typeof order>('order', {
+    workflowId: randomUUID(),
+    taskQueue: 'orders',
+    args: ['here', wanted],
+  });
+}
+
+/** All deaths in the stream, as messages. */
+async function deaths(): Promise<string[]> {
+  const manager = await relay.jetstreamManager();
+  const { messages, first_seq: first } = (await manager.streams.info(STREAMS.signals.name)).state;
+  const found: string[] = [];
+  for (let sequence = first; sequence < first + messages; sequence++) {
+    const message = await manager.streams.getMessage(STREAMS.signals.name, { seq: sequence });
+    if (!message.subject.endsWith('.died')) continue;
+    const { runner } = instanceDied.parse(decode(message.data));
+    expect(message.subject).toBe(subjects.instanceDied(runner));
+    found.push(runner);
+  }
+  return found;
+}
+
+function instances(): string[] {
+  const path = join(root, MANAGER);
+  return existsSync(path) ? readdirSync(path).filter((name) => !name.startsWith('.')) : [];
+}
+
+describe('backend workers', () => {
+  it('two of a name share the work; a death that both see is one message; a stop waits for what is in hand', async () => {
+    const workers = await Promise.all([startBackend(), startBackend()]);
+    const created: InstanceCreated[] = [];
+    observer.subscribe(wildcards.created, {
+      callback: (_error, message) => void created.push(instanceCreated.parse(decode(message.data))),
+    });
+    await observer.flush();
+    const runners = Array.from({ length: 6 }, newRunner);
+    const made = await Promise.all(runners.map((runner) => ask({ do: 'create', spec: specOf(runner) })));
+    expect(instances().toSorted()).toEqual(runners.toSorted());
+    await eventually('all were told', () => Promise.resolve(created.length === 6));
+    expect(made).toContainEqual({ instanceId: created[0]?.instanceId });
+    const [first = '', second = '', ...others] = runners;
+    expect(await ask({ do: 'check', runner: first })).toBe('alive');
+    expect(await ask({ do: 'check', runner: 'nobody' })).toBe('absent');
+
+    const victim = created.find(({ runner }) => runner === first);
+    process.kill(-Number(victim?.instanceId), 'SIGKILL');
+    for (const worker of workers) await worker.logged('instance died');
+    expect(await deaths()).toEqual([first]);
+    expect(await ask({ do: 'check', runner: first })).toBe('dead');
+
+    await Promise.all([first, ...others].map((runner) => ask({ do: 'delete', runner })));
+    expect(instances()).toEqual([second]);
+    const sum = async (name: string): Promise<number> => {
+      const counts = await Promise.all(workers.map((worker) => worker.metric(name, { backend: 'here' })));
+      return counts.reduce((total, count) => total + count, 0);
+    };
+    expect(await sum('baton_instances_created_total')).toBe(6);
+    expect(await sum('baton_instances_deleted_total')).toBe(5);
+    expect(await sum('baton_instances_died_total')).toBe(2);
+
+    const deleting = ask({ do: 'delete', runner: second });
+    expect(await Promise.all(workers.map((worker) => worker.stop()))).toEqual([0, 0]);
+    const after = await startBackend();
+    await deleting;
+    expect(instances()).toEqual([]);
+    expect(await after.stop()).toBe(0);
+  });
+
+  it('a worker that was killed is replaced: its instances live on, their deaths meanwhile are told', async () => {
+    const before = await startBackend();
+    const [lives, dies] = [newRunner(), newRunner()];
+    await ask({ do: 'create', spec: specOf(lives) });
+    const made = await ask({ do: 'create', spec: specOf(dies) });
+    await before.kill();
+    expect(made).toMatchObject({ instanceId: expect.stringMatching(/^\d+$/) });
+    const { instanceId } = instanceCreated.pick({ instanceId: true }).parse(made);
+    process.kill(-Number(instanceId), 'SIGKILL');
+    const after = await startBackend();
+    await after.logged('instance died');
+    expect((await deaths()).filter((runner) => runner === dies)).toHaveLength(1);
+    expect(await ask({ do: 'check', runner: lives })).toBe('alive');
+    for (const runner of [lives, dies]) await ask({ do: 'delete', runner });
+    expect(instances()).toEqual([]);
+    expect(await after.stop()).toBe(0);
+  });
+
+  it('tells a death as soon as NATS is back, and works on without it', async () => {
+    const worker = await startBackend();
+    const runner = newRunner();
+    await nats.halt();
+    const made = await ask({ do: 'create', spec: specOf(runner) });
+    const { instanceId } = instanceCreated.pick({ instanceId: true }).parse(made);
+    process.kill(-Number(instanceId), 'SIGKILL');
+    await worker.logged('telling that an instance died; trying again');
+    await worker.ready(false);
+    await nats.resume();
+    await worker.logged('instance died');
+    await worker.ready();
+    await eventually('it is in the stream', async () => (await deaths().catch((): string[] => [])).includes(runner));
+    await ask({ do: 'delete', runner });
+    expect(await worker.stop()).toBe(0);
+  });
+
+  it('fails with the code of the error, once, and puts no secret into a history', async () => {
+    const worker = await startBackend();
+    const runner = newRunner();
+    await ask({ do: 'create', spec: specOf(runner) });
+    const conflict = await ask({ do: 'create', spec: { ...specOf(runner), pids: 1 } }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(conflict).toBeInstanceOf(WorkflowFailedError);
+    expect(conflict).toMatchObject({ cause: { cause: { type: 'INSTANCE_CONFLICT', nonRetryable: true } } });
+    await ask({ do: 'delete', runner });
+    let histories = 0;
+    for await (const { workflowId } of client.workflow.list()) {
+      const history = JSON.stringify(await client.workflow.getHandle(workflowId).fetchHistory());
+      expect(history).not.toMatch(/NATS USER|NKEY|eyJ0eXAi/);
+      histories++;
+    }
+    expect(histories).toBeGreaterThan(5);
+    expect(JSON.stringify(worker.log)).not.toMatch(/NATS USER|NKEY|eyJ0eXAi/);
+    expect(await worker.stop()).toBe(0);
+  });
+
+  it('says which backends there are when it is given another name', async () => {
+    const wrong = startService('backend', { config, args: ['elsewhere'] });
+    await expect(wrong).rejects.toThrow(/starting backend \\"elsewhere\\": the configuration has here/);
+  });
+});

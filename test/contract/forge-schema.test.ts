@@ -1,0 +1,261 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { createAppAuth } from '@octokit/auth-app';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { finishJob, startJob } from '../simulator/jobs/finish.ts';
+import type { Job } from '../simulator/state.ts';
+import { TestBench } from '../simulator/support.ts';
+import { Description } from './forge/description.ts';
+import { Driver, quietOctokit } from './forge/driver.ts';
+import { startPrism, type Prism } from './forge/prism.ts';
+
+/**
+ * Every endpoint of the simulator, called by Octokit through Prism, which holds requests and answers against GitHub's own
+ * OpenAPI description; and every webhook against the same description's.
+ */
+const keys = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+});
+const RUNNER = { id: 7, name: 'somebody', groupId: 1, groupName: 'Default' };
+const ORG = { org: 'octo-org' };
+const REPO = { owner: 'octo-org', repo: 'demo' };
+const OWNERS = [
+  ['/orgs/{org}', ORG],
+  ['/repos/{owner}/{repo}', REPO],
+] as const;
+
+const identified = z.looseObject({ id: z.number() });
+
+let bench: TestBench;
+let prism: Prism;
+let description: Description;
+let driver: Driver;
+let appToken = '';
+
+beforeAll(async () => {
+  bench = await TestBench.start({ app: { id: 5, publicKey: keys.publicKey } });
+  prism = await startPrism(`${bench.simulator.address}/api/v3`);
+  description = new Description();
+  driver = new Driver(prism.url, description);
+  appToken = (await app()({ type: 'app' })).token;
+  driver.token = (await app()({ type: 'installation' })).token;
+});
+afterAll(async () => {
+  await prism?.close();
+  await bench?.dispose();
+});
+
+const app = () =>
+  createAppAuth({
+    appId: 5,
+    privateKey: keys.privateKey,
+    installationId: 1,
+    request: quietOctokit(prism.url).request,
+  });
+const call: Driver['call'] = (...order) => driver.call(...order);
+const idOf = (answer: unknown): number => identified.parse(answer).id;
+
+function finished(steps: string): Job {
+  const job = bench.job([steps]);
+  startJob(bench.sim, job, RUNNER);
+  job.steps.push({
+    number: 1,
+    name: 'Set up job',
+    status: 'completed',
+    conclusion: 'success',
+    startedAt: new Date().toISOString(),
+    completedAt: new Date().toISOString(),
+    log: ['hello'],
+  });
+  finishJob(bench.sim, job, 'failure');
+  return job;
+}
+
+describe('the simulator’s REST API is GitHub’s', () => {
+  it('for the App, its installations and limits', async () => {
+    await call(200, 'GET /app', {}, appToken);
+    await call(200, 'GET /app/installations', {}, appToken);
+    await call(200, 'GET /app/installations/{installation_id}', { installation_id: 1 }, appToken);
+    await call(404, 'GET /app/installations/{installation_id}', { installation_id: 99 }, appToken);
+    await call(404, 'POST /app/installations/{installation_id}/access_tokens', { installation_id: 99 }, appToken);
+    await call(201, 'POST /app/installations/{installation_id}/access_tokens', { installation_id: 1 }, appToken);
+    const tooMuch = { installation_id: 1, permissions: { contents: 'write' } };
+    await call(422, 'POST /app/installations/{installation_id}/access_tokens', tooMuch, appToken);
+    await call(200, 'GET /orgs/{org}/installation', ORG, appToken);
+    await call(200, 'GET /repos/{owner}/{repo}/installation', REPO, appToken);
+    await call(401, 'GET /app');
+    await call(200, 'GET /installation/repositories');
+    await call(200, 'GET /rate_limit');
+    expect(driver.problems).toEqual([]);
+  });
+
+  it.each(OWNERS)('for the runners of %s', async (owner, place) => {
+    const runners = `${owner}/actions/runners`;
+    const order = { ...place, name: 'one', runner_group_id: 1, labels: ['demo', 'Linux'] };
+    const made = z.object({ runner: identified }).parse(await call(201, `POST ${runners}/generate-jitconfig`, order));
+    const one = { ...place, runner_id: made.runner.id };
+    await call(409, `POST ${runners}/generate-jitconfig`, order);
+    await call(404, `POST ${runners}/generate-jitconfig`, { ...order, name: 'two', runner_group_id: 99 });
+    await call(422, `POST ${runners}/generate-jitconfig`, { ...order, name: 'x'.repeat(65) });
+    await call(200, `GET ${runners}`, { ...place, name: 'one', per_page: 100, page: 1 });
+    await call(200, `GET ${runners}/{runner_id}`, one);
+    await call(201, `POST ${runners}/registration-token`, place);
+    await call(201, `POST ${runners}/remove-token`, place);
+    await call(200, `GET ${runners}/{runner_id}/labels`, one);
+    await call(200, `POST ${runners}/{runner_id}/labels`, { ...one, labels: ['more'] });
+    await call(200, `PUT ${runners}/{runner_id}/labels`, { ...one, labels: ['demo', 'other'] });
+    await call(200, `DELETE ${runners}/{runner_id}/labels/{name}`, { ...one, name: 'other' });
+    await call(404, `DELETE ${runners}/{runner_id}/labels/{name}`, { ...one, name: 'other' });
+    await call(422, `DELETE ${runners}/{runner_id}/labels/{name}`, { ...one, name: 'Linux' });
+    await call(200, `DELETE ${runners}/{runner_id}/labels`, one);
+    const runner = bench.sim.state.runners.get(made.runner.id);
+    const job = bench.job(['run: "true"']);
+    if (!runner) throw new Error('the runner is gone');
+    startJob(bench.sim, job, runner);
+    runner.job = job;
+    await call(422, `DELETE ${runners}/{runner_id}`, one);
+    runner.job = null;
+    await call(204, `DELETE ${runners}/{runner_id}`, one);
+    await call(404, `DELETE ${runners}/{runner_id}`, one);
+    await call(404, `GET ${runners}/{runner_id}`, one);
+    await call(401, `GET ${runners}`, place, 'ghp_wrong');
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('for runner groups', async () => {
+    const groups = '/orgs/{org}/actions/runner-groups';
+    const order = { ...ORG, name: 'builders', visibility: 'selected', allows_public_repositories: true };
+    const group = { ...ORG, runner_group_id: idOf(await call(201, `POST ${groups}`, order)) };
+    await call(409, `POST ${groups}`, order);
+    await call(200, `GET ${groups}`, ORG);
+    await call(200, `GET ${groups}/{runner_group_id}`, group);
+    const workflows = {
+      restricted_to_workflows: true,
+      selected_workflows: ['octo-org/demo/.github/workflows/a.yml@main'],
+    };
+    await call(200, `PATCH ${groups}/{runner_group_id}`, { ...group, name: 'makers', ...workflows });
+    const repository = { ...group, repository_id: bench.repository.id };
+    await call(204, `PUT ${groups}/{runner_group_id}/repositories/{repository_id}`, repository);
+    await call(200, `GET ${groups}/{runner_group_id}/repositories`, group);
+    await call(204, `DELETE ${groups}/{runner_group_id}/repositories/{repository_id}`, repository);
+    const chosen = { ...group, selected_repository_ids: [bench.repository.id] };
+    await call(204, `PUT ${groups}/{runner_group_id}/repositories`, chosen);
+    const { id } = await bench.register('member');
+    await call(204, `PUT ${groups}/{runner_group_id}/runners/{runner_id}`, { ...group, runner_id: id });
+    await call(200, `GET ${groups}/{runner_group_id}/runners`, group);
+    await call(204, `DELETE ${groups}/{runner_group_id}`, group);
+    await call(404, `GET ${groups}/{runner_group_id}`, group);
+    await call(422, `DELETE ${groups}/{runner_group_id}`, { ...ORG, runner_group_id: 1 });
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('for runs and jobs', async () => {
+    const actions = '/repos/{owner}/{repo}/actions';
+    const job = finished('run: exit 1');
+    const one = { ...REPO, job_id: job.id };
+    const run = { ...REPO, run_id: job.run.id };
+    const attempt = { ...run, attempt_number: 1 };
+    await call(200, `GET ${actions}/jobs/{job_id}`, one);
+    // Prism follows redirects itself, so this one answer goes past it. The description knows of no body to check.
+    driver.drove(`GET ${actions}/jobs/{job_id}/logs`);
+    const log = await bench.api('GET', `/repos/octo-org/demo/actions/jobs/${job.id}/logs`);
+    expect(await log.text()).toBe('hello');
+    expect(log.redirected).toBe(true);
+    await call(409, `POST ${actions}/runs/{run_id}/cancel`, run);
+    await call(201, `POST ${actions}/jobs/{job_id}/rerun`, one);
+    await call(403, `POST ${actions}/jobs/{job_id}/rerun`, one);
+    await call(200, `GET ${actions}/runs`, { ...REPO, status: 'queued' });
+    await call(200, `GET ${actions}/runs/{run_id}`, run);
+    await call(200, `GET ${actions}/runs/{run_id}/jobs`, { ...run, filter: 'all' });
+    await call(200, `GET ${actions}/runs/{run_id}/attempts/{attempt_number}`, attempt);
+    await call(200, `GET ${actions}/runs/{run_id}/attempts/{attempt_number}/jobs`, attempt);
+    await call(404, `GET ${actions}/runs/{run_id}/attempts/{attempt_number}/jobs`, { ...attempt, attempt_number: 9 });
+    await call(202, `POST ${actions}/runs/{run_id}/cancel`, run);
+    await call(201, `POST ${actions}/runs/{run_id}/rerun-failed-jobs`, run);
+    await call(202, `POST ${actions}/runs/{run_id}/force-cancel`, run);
+    await call(201, `POST ${actions}/runs/{run_id}/rerun`, run);
+    await call(404, `GET ${actions}/jobs/{job_id}`, { ...REPO, job_id: 1 });
+    expect(driver.problems).toEqual([]);
+  });
+
+  it.each(OWNERS)('for the webhooks of %s and their deliveries', async (owner, place) => {
+    const hooks = `${owner}/hooks`;
+    const config = { url: bench.receiver.url, content_type: 'json', secret: 'hush' };
+    const hook = { ...place, hook_id: idOf(await call(201, `POST ${hooks}`, { ...place, name: 'web', config })) };
+    await call(200, `GET ${hooks}`, place);
+    await call(200, `PATCH ${hooks}/{hook_id}`, { ...hook, events: ['workflow_job'] });
+    await call(204, `POST ${hooks}/{hook_id}/pings`, hook);
+    finished('run: exit 1');
+    await bench.sim.webhooks.idle();
+    await call(200, `GET ${hooks}/{hook_id}`, hook);
+    await deliveries(`${hooks}/{hook_id}/deliveries`, hook, driver.token);
+    await call(204, `DELETE ${hooks}/{hook_id}`, hook);
+    await call(404, `GET ${hooks}/{hook_id}`, hook);
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('for the App’s deliveries', async () => {
+    finished('run: exit 1');
+    await bench.sim.webhooks.idle();
+    await deliveries('/app/hook/deliveries', {}, appToken);
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('when there is too much of it, or too little of a permission', async () => {
+    const { limits } = bench.sim;
+    const before = { ...limits };
+    Object.assign(limits, { secondaryPoints: 1 });
+    await call(403, 'POST /orgs/{org}/actions/runners/registration-token', ORG);
+    Object.assign(limits, before, { primary: 0, status: 429 });
+    await call(429, 'GET /orgs/{org}/actions/runners', ORG);
+    Object.assign(limits, before);
+    const weak = await app()({ type: 'installation', permissions: { metadata: 'read' } });
+    await call(403, 'GET /orgs/{org}/actions/runners', ORG, weak.token);
+    await call(204, 'DELETE /installation/token', {}, weak.token);
+    await call(401, 'GET /orgs/{org}/actions/runners', ORG, weak.token);
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('at every endpoint there is', () => {
+    const missing = bench.simulator.endpoints.filter(
+      (endpoint) => !driver.driven.has(endpoint.replaceAll(/:\w+/g, '{}')),
+    );
+    expect(bench.simulator.endpoints.length).toBeGreaterThan(60);
+    expect(missing).toEqual([]);
+  });
+});
+
+async function deliveries(path: string, place: Record<string, unknown>, auth: string): Promise<void> {
+  const [first] = z
+    .array(identified)
+    .parse(await call(200, `GET ${path}`, { ...place, per_page: 1, status: 'success' }, auth));
+  const one = { ...place, delivery_id: first?.id };
+  await call(200, `GET ${path}/{delivery_id}`, one, auth);
+  await call(202, `POST ${path}/{delivery_id}/attempts`, one, auth);
+  await call(400, `GET ${path}`, { ...place, cursor: 'nonsense' }, auth);
+  await call(404, `GET ${path}/{delivery_id}`, { ...place, delivery_id: 1 }, auth);
+}
+
+it('every webhook has the shape that GitHub publishes', async () => {
+  await bench.control('PUT', '/settings', { protectedEnvironments: ['production'] });
+  bench.push('jobs: {ship: {runs-on: demo, environment: production, steps: [{run: "true"}]}}');
+  bench.push('jobs: {no: {runs-on: demo, if: "false", steps: [{run: "true"}]}}');
+  await bench.control('POST', `/runs/${bench.job(['run: "true"']).run.id}/cancel`);
+  await bench.control('POST', '/ping');
+  await bench.sim.webhooks.idle();
+  const seen = new Set<string>();
+  for (const { headers, body } of bench.receiver.received) {
+    const event = String(headers['x-github-event']);
+    seen.add([event, body.action].join(' ').trim());
+    expect(description.webhookProblems(event, body.action ?? null, body), `${event} ${body.action}`).toEqual([]);
+  }
+  expect([...seen].toSorted()).toEqual([
+    'ping',
+    'workflow_job completed',
+    'workflow_job in_progress',
+    'workflow_job queued',
+    'workflow_job waiting',
+  ]);
+});

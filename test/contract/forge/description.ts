@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Ajv, type ValidateFunction } from 'ajv';
+import formats from 'ajv-formats';
+import { z } from 'zod';
+
+/** GitHub's own description of its REST API and webhooks (OpenAPI 3.0), as a file. */
+export const DESCRIPTION = createRequire(import.meta.url).resolve('@octokit/openapi/generated/api.github.com.json');
+
+const schemaRef = z.object({ $ref: z.string() });
+const description = z.object({
+  components: z.looseObject({}),
+  'x-webhooks': z.record(
+    z.string(),
+    z.object({
+      post: z.object({
+        requestBody: z.object({ content: z.object({ 'application/json': z.object({ schema: schemaRef }) }) }),
+      }),
+    }),
+  ),
+});
+
+/** Validates values against parts of the description. */
+export class Description {
+  private readonly read = description.parse(JSON.parse(readFileSync(DESCRIPTION, 'utf8')));
+  private readonly ajv = new Ajv({ strict: false, allErrors: true });
+
+  constructor() {
+    formats.default(this.ajv);
+    this.ajv.addSchema({ $id: 'github', components: asJsonSchema(this.read.components) });
+  }
+
+  /** What is wrong with a value that should be `components.schemas[name]`; empty when nothing is. */
+  problems(name: string, value: unknown): string[] {
+    return this.check(`#/components/schemas/${name}`, value);
+  }
+
+  /** What is wrong with a webhook's body. `action` null for events without one. */
+  webhookProblems(event: string, action: string | null, body: unknown): string[] {
+    const name = [event, action]
+      .filter((part) => part !== null)
+      .join('-')
+      .replaceAll('_', '-');
+    const webhook = this.read['x-webhooks'][name];
+    if (!webhook) return [`GitHub has no webhook ${name}`];
+    return this.check(webhook.post.requestBody.content['application/json'].schema.$ref, body);
+  }
+
+  private check(pointer: string, value: unknown): string[] {
+    const validate: ValidateFunction | undefined = this.ajv.getSchema(`github${pointer}`);
+    if (!validate) return [`the description has no ${pointer}`];
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map((error) => `${error.instancePath || '/'} ${error.message ?? ''}`);
+  }
+}
+
+/** OpenAPI 3.0's `nullable` in JSON Schema's words. */
+function asJsonSchema(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(asJsonSchema);
+  if (typeof node !== 'object' || node === null) return node;
+  const { nullable, ...rest }: Record<string, unknown> = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, asJsonSchema(value)]),
+  );
+  return nullable === true ? { anyOf: [rest, { type: 'null' }] } : rest;
+}

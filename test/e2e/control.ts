@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { vi } from 'vitest';
+
+const job = z.object({
+  id: z.number(),
+  runId: z.number(),
+  key: z.string(),
+  name: z.string(),
+  status: z.string(),
+  conclusion: z.string().nullable(),
+  runner: z.string().nullable(),
+});
+export type SimJob = z.infer<typeof job>;
+
+const event = z.looseObject({ seq: z.number(), type: z.string() });
+
+/** The simulator's buttons, over HTTP as a person would press them. */
+export class SimControl {
+  readonly #url: string;
+
+  constructor(address: string) {
+    this.#url = `${address}/_sim`;
+  }
+
+  async push(workflow: string, repository = 'acme/hello'): Promise<number> {
+    const run = await this.#call('POST', `/repos/${repository}/push`, { workflow });
+    return z.object({ id: z.number() }).parse(run).id;
+  }
+
+  /** Plain one-step jobs; resolves with their ids. */
+  async jobs(order: { count?: number; labels: string[]; run?: string }): Promise<number[]> {
+    return z.object({ jobIds: z.array(z.number()) }).parse(await this.#call('POST', '/jobs', order)).jobIds;
+  }
+
+  async job(id: number): Promise<SimJob> {
+    return job.parse(await this.#call('GET', `/jobs/${id}`));
+  }
+
+  async allJobs(): Promise<SimJob[]> {
+    return z.object({ jobs: z.array(job) }).parse(await this.#call('GET', '/jobs')).jobs;
+  }
+
+  async start(id: number, runnerName: string): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/start`, { runnerName });
+  }
+
+  async complete(id: number, conclusion = 'success'): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/complete`, { conclusion });
+  }
+
+  async cancel(id: number): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/cancel`);
+  }
+
+  async rerun(id: number): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/rerun`);
+  }
+
+  async faults(rates: Record<string, number | boolean>): Promise<void> {
+    await this.#call('PUT', '/faults', rates);
+  }
+
+  /** What goes wrong with the next REST calls that fit. */
+  async apiFault(fault: Record<string, number | string>): Promise<void> {
+    await this.#call('POST', '/faults/api', fault);
+  }
+
+  /** How many faults of {@link apiFault} are yet to be met. */
+  async pendingApiFaults(): Promise<number> {
+    return z.object({ api: z.array(z.unknown()) }).parse(await this.#call('GET', '/faults')).api.length;
+  }
+
+  async settings(order: Record<string, unknown>): Promise<void> {
+    await this.#call('PUT', '/settings', order);
+  }
+
+  async hold(which: { action?: string; jobId?: number } = {}): Promise<void> {
+    await this.#call('POST', '/hold', which);
+  }
+
+  async release(order: 'fifo' | 'reverse' | 'shuffled' = 'fifo'): Promise<void> {
+    await this.#call('POST', '/release', { order });
+  }
+
+  async log(type?: string): Promise<z.infer<typeof event>[]> {
+    const answer = await this.#call('GET', type ? `/log?type=${type}` : '/log');
+    return z.object({ events: z.array(event) }).parse(answer).events;
+  }
+
+  /** Waits until all these jobs (all there are, where none are named) are completed; resolves with them. */
+  async untilCompleted(ids?: readonly number[], timeoutMs = 90_000): Promise<SimJob[]> {
+    return await vi.waitFor(
+      async () => {
+        const jobs = (await this.allJobs()).filter((candidate) => ids === undefined || ids.includes(candidate.id));
+        const open = jobs.filter((candidate) => candidate.status !== 'completed');
+        if (open.length > 0 || jobs.length === 0) {
+          throw new Error(
+            `${open.length} of ${jobs.length} jobs are not completed: ${JSON.stringify(open.slice(0, 3))}`,
+          );
+        }
+        return jobs;
+      },
+      { timeout: timeoutMs, interval: 50 },
+    );
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await fetch(`${this.#url}${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text);
+  }
+}

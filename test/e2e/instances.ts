@@ -1,0 +1,68 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { identify } from '../../activities/backends/local/process-identity.ts';
+import type { Cluster } from './cluster.ts';
+
+interface InstanceProcess {
+  pid: number;
+  /** Its instance's folder. */
+  folder: string;
+  isAgent: boolean;
+}
+
+/** The processes of the local backend's instances whose folders are somewhere in `dir`. */
+function processesIn(dir: string): InstanceProcess[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const environment = readFileSync(`/proc/${name}/environ`, 'utf8').split('\0');
+      const mark = environment.find((variable) => variable.startsWith('BATON_INSTANCE='));
+      const folder = mark?.slice('BATON_INSTANCE='.length) ?? '';
+      if (!folder.startsWith(`${dir}/`)) return [];
+      const [, program = ''] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return [{ pid: Number(name), folder, isAgent: program.endsWith('/agent.mjs') }];
+    } catch {
+      // Another user's, or ended meanwhile.
+      return [];
+    }
+  });
+}
+
+/** Ends what a failed test left running. */
+export function killInstances(dir: string): void {
+  for (const { pid } of processesIn(dir)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
+
+/** Looks all the time whether an instance ever has two agents, be it one after the other, or there are more than allowed. */
+export function watchForDoubles(cluster: Cluster, most: number): { found: string[]; stop: () => void } {
+  const found: string[] = [];
+  const seen = new Map<string, Set<number>>();
+  const look = (): void => {
+    const agents = Map.groupBy(
+      processesIn(cluster.dir).filter(({ isAgent }) => isAgent),
+      ({ folder }) => folder,
+    );
+    for (const [folder, processes] of agents) {
+      const pids = processes.map(({ pid }) => pid);
+      // An agent that is just starting a program is two processes of its name for a moment.
+      const own = pids.filter((pid) => {
+        const parent = identify(pid)?.parent;
+        return parent !== undefined && !pids.includes(parent);
+      });
+      const known = seen.get(folder) ?? new Set();
+      for (const pid of own) {
+        if (known.size > 0 && !known.has(pid)) found.push(`${folder}: ${pid} besides ${[...known].join(', ')}`);
+        known.add(pid);
+      }
+      seen.set(folder, known);
+    }
+    if (agents.size > most) found.push(`${agents.size} instances at once`);
+  };
+  const timer = setInterval(look, 100);
+  return { found, stop: () => clearInterval(timer) };
+}

@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { expect, vi } from 'vitest';
+import { dockerAnswers } from './docker.ts';
+import type { Cluster } from './cluster.ts';
+
+/** Everything that belongs to the cluster's runners and should be gone by now. */
+export async function leftovers(cluster: Cluster): Promise<Record<string, string[]>> {
+  return {
+    workflows: await cluster.runners('Running'),
+    registrations: [...cluster.sim.sim.state.runners.values()].map(({ name }) => name),
+    folders: foldersOf(join(cluster.dir, 'local', cluster.manager)),
+    processes: processesOf(cluster),
+    ...(await dockerLeftovers(cluster.manager)),
+  };
+}
+
+/** Waits for the removals that are under way, then holds that nothing at all is left. */
+export async function expectNothingLeft(cluster: Cluster, timeout = 60_000): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const left = Object.entries(await leftovers(cluster)).filter(([, things]) => things.length > 0);
+      expect(Object.fromEntries(left)).toEqual({});
+    },
+    { timeout, interval: 100 },
+  );
+}
+
+function foldersOf(folder: string): string[] {
+  try {
+    // The agent's own programs (.agent-…) stay: instances share them.
+    return readdirSync(folder).filter((name) => !name.startsWith('.'));
+  } catch {
+    return [];
+  }
+}
+
+/** Processes of instances: those that carry the manager's runner names or its folders, less our own services. */
+function processesOf(cluster: Cluster): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+      if (environment.includes(join(cluster.dir, 'local')) && !command.includes('/services/')) found.push(command);
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  return found;
+}
+
+async function dockerLeftovers(manager: string): Promise<Record<string, string[]>> {
+  if (!(await dockerAnswers())) return {};
+  const docker = new Docker();
+  const filters = { label: [`baton.manager=${manager}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  const networks = await docker.listNetworks({ filters });
+  return {
+    containers: containers.map((container) => container.Names.join(' ')),
+    networks: networks.map((network) => network.Name),
+  };
+}

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { Cluster } from './cluster.ts';
+import { SimControl } from './control.ts';
+import { expectNothingLeft } from './leftovers.ts';
+
+/** The whole path with two copies of each service, on real servers, the local backend and the simulator. */
+let cluster: Cluster;
+let sim: SimControl;
+
+beforeAll(async () => {
+  cluster = await Cluster.start({
+    backends: ['local', 'deaf'],
+    simulator: { timing: { lostMs: 2000, sweepMs: 50 } },
+    config: `
+backends:
+  local: { type: local, root: ROOT/local }
+  # Instances in which nothing ever comes up.
+  deaf: { type: local, root: ROOT/local, command: [sleep, '1000'] }
+groups:
+  - { name: linux, organization: acme, labels: [linux, x64], backend: local, max: 4, runner: { directory: ROOT/runner } }
+  - { name: hasty, organization: acme, labels: [hasty], backend: local, max: 4, time_to_start: 2s, runner: { directory: ROOT/runner } }
+  - { name: dead, organization: acme, labels: [dead], backend: deaf, max: 1, time_to_start: 1s }
+  - { name: short, organization: acme, labels: [short], backend: local, time_to_live: 6s, runner: { directory: ROOT/runner } }
+  - { name: owned, organization: acme, repository: hello, labels: [owned], backend: local, runner: { directory: ROOT/runner } }
+`,
+  });
+  sim = new SimControl(cluster.sim.address);
+});
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 30_000, interval: 50 });
+
+/** Names of the runners that the group's workflows were made for, ended ones included. */
+async function runnersOf(group: string): Promise<string[]> {
+  const names: string[] = [];
+  const query = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
+  for await (const { workflowId } of cluster.client.workflow.list({ query })) {
+    names.push(workflowId.split('/')[2] ?? '');
+  }
+  return names;
+}
+
+/** The failure of the group's first runner: type = reason. */
+async function failureIn(group: string): Promise<ApplicationFailure> {
+  const name = await until(async () => {
+    const [first] = (await runnersOf(group)).toReversed();
+    if (first === undefined) throw new Error(`no runner in ${group} yet`);
+    return first;
+  });
+  try {
+    await cluster.client.workflow.getHandle(`runner/${group}/${name}`).result();
+  } catch (error) {
+    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) return error.cause;
+    throw error;
+  }
+  throw new Error(`${name} did not fail`);
+}
+
+/** From the simulator's own log: how often each job was started. */
+async function startsByJob(): Promise<Map<number, number>> {
+  const starts = new Map<number, number>();
+  for (const event of await sim.log('job.started')) {
+    const id = Number(event['jobId']);
+    starts.set(id, (starts.get(id) ?? 0) + 1);
+  }
+  return starts;
+}
+
+const DEMO = `
+name: demo
+on: push
+jobs:
+  build:
+    runs-on: [self-hosted, linux]
+    strategy: { matrix: { part: [a, b, c] } }
+    steps: [{ run: 'echo building \${{ matrix.part }} on $RUNNER_NAME' }]
+  broken:
+    runs-on: [linux, x64]
+    steps: [{ run: 'exit 3' }]
+  after:
+    needs: build
+    runs-on: linux
+    steps: [{ run: 'echo done' }]
+`;
+
+describe('the path', () => {
+  test('carries every job of a workflow to its end, once, and leaves nothing', async () => {
+    await sim.push(DEMO);
+    const jobs = await until(async () => {
+      const all = await sim.allJobs();
+      expect(all.map((job) => `${job.key}: ${job.conclusion}`).toSorted()).toEqual([
+        'after: success',
+        'broken: failure',
+        'build: success',
+        'build: success',
+        'build: success',
+      ]);
+      return all;
+    });
+    const runners = jobs.map((job) => job.runner);
+    expect(new Set(runners).size).toBe(jobs.length);
+    for (const runner of runners) expect(runner).toMatch(new RegExp(`^${cluster.manager}-linux-`));
+    for (const [, count] of await startsByJob()) expect(count).toBe(1);
+    await expectNothingLeft(cluster);
+    const described = await cluster.client.workflow.getHandle(`runner/linux/${runners[0]}`).describe();
+    expect(described.searchAttributes).toMatchObject({
+      BatonGroup: ['linux'],
+      BatonPhase: ['gone'],
+      BatonRepository: ['acme/hello'],
+      BatonJobId: [String(jobs[0]?.id)],
+    });
+  });
+
+  test('holds with webhooks doubled and out of order', async () => {
+    await sim.faults({ duplication: 0.5, reorder: 0.5 });
+    const ids = await sim.jobs({ count: 12, labels: ['linux'], run: 'true' });
+    const jobs = await sim.untilCompleted(ids);
+    await sim.faults({ duplication: 0, reorder: 0 });
+    expect(jobs.every((job) => job.conclusion === 'success')).toBe(true);
+    const starts = await startsByJob();
+    expect(ids.map((id) => starts.get(id))).toEqual(ids.map(() => 1));
+    await expectNothingLeft(cluster);
+    expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
+  });
+
+  test('holds when all of a burst arrives backwards', async () => {
+    await sim.hold();
+    const ids = await sim.jobs({ count: 6, labels: ['linux'], run: 'true' });
+    await sim.release('reverse');
+    await sim.untilCompleted(ids);
+    await expectNothingLeft(cluster);
+  });
+
+  test('serves a repository’s own runners', async () => {
+    const ids = await sim.jobs({ labels: ['owned'], run: 'true' });
+    const [job] = await sim.untilCompleted(ids);
+    expect(job?.runner).toContain('-owned-');
+    await expectNothingLeft(cluster);
+  });
+
+  test('never has more than max at a time, and the rest waits its turn', async () => {
+    const ids = await sim.jobs({ count: 10, labels: ['linux'], run: 'sleep 0.2' });
+    await sim.untilCompleted(ids);
+    let now = 0;
+    let most = 0;
+    for (const { type } of await sim.log()) {
+      if (type === 'runner.registered') now += 1;
+      if (type === 'runner.removed') now -= 1;
+      most = Math.max(most, now);
+    }
+    expect(most).toBeLessThanOrEqual(4);
+    expect(most).toBeGreaterThan(1);
+    await expectNothingLeft(cluster);
+  });
+});
+
+describe('what goes otherwise', () => {
+  test('a job cancelled before pickup asks for nothing any more', async () => {
+    const blockers = await sim.jobs({ count: 4, labels: ['linux'], run: 'sleep 2' });
+    await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
+    const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
+    await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(1));
+    const before = (await runnersOf('linux')).length;
+    await sim.cancel(waiting);
+    await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(0));
+    await sim.untilCompleted(blockers);
+    await expectNothingLeft(cluster);
+    expect(await runnersOf('linux')).toHaveLength(before);
+    expect(await sim.job(waiting)).toMatchObject({ conclusion: 'cancelled' });
+  });
+
+  test('a job taken by another runner leaves ours idle, which is unregistered first and then removed', async () => {
+    await sim.hold({ action: 'in_progress' });
+    const [job = 0] = await sim.jobs({ labels: ['hasty'], run: 'true' });
+    await sim.start(job, 'somebody-else');
+    const [runner = ''] = await until(async () => {
+      const names = await runnersOf('hasty');
+      expect(names).toHaveLength(1);
+      return names;
+    });
+    await sim.release();
+    await sim.complete(job);
+    const outcome: unknown = await cluster.client.workflow.getHandle(`runner/hasty/${runner}`).result();
+    expect(outcome).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
+    await expectNothingLeft(cluster);
+    expect(await runnersOf('hasty')).toHaveLength(1);
+  });
+
+  test('a runner that never comes up ends at its time to start, and its group slows down', async () => {
+    const [job = 0] = await sim.jobs({ labels: ['dead'] });
+    const { type, message } = await failureIn('dead');
+    expect(type).toBe('time-to-start');
+    expect(message).toBe('no job started within the time to start');
+    await until(async () => expect((await cluster.dispatcher('dead')).backoffUntil).not.toBeNull());
+    await sim.cancel(job);
+    await expectNothingLeft(cluster);
+  });
+
+  test('a job that never ends ends at its runner’s time to live', async () => {
+    const [job = 0] = await sim.jobs({ labels: ['short'], run: 'sleep 1000' });
+    await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
+    const { type, message } = await failureIn('short');
+    expect(type).toBe('time-to-live');
+    expect(message).toBe('it reached its time to live; its job is lost');
+    expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });
+    await expectNothingLeft(cluster);
+  });
+
+  test('a re-run gets a runner of its own', async () => {
+    const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
+    await sim.untilCompleted([job]);
+    const before = (await sim.allJobs()).length;
+    await sim.rerun(job);
+    await until(async () => {
+      const jobs = await sim.allJobs();
+      expect(jobs).toHaveLength(before + 1);
+      expect(jobs.every(({ status }) => status === 'completed')).toBe(true);
+    });
+    await expectNothingLeft(cluster);
+  });
+
+  test('a person who cancels a runner in Temporal’s UI gets it removed, job or not', async () => {
+    const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
+    await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
+    const { runner } = await sim.job(job);
+    await cluster.client.workflow.getHandle(`runner/linux/${runner}`).cancel();
+    await sim.untilCompleted([job]);
+    await expectNothingLeft(cluster);
+    expect(await cluster.runners('Canceled')).toContain(`runner/linux/${runner}`);
+  });
+});

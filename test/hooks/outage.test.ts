@@ -1,0 +1,103 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JOB_ENV, startAgent, startWorld, type World } from './agent.fixture.ts';
+
+let world: World;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+
+afterAll(() => world.stop());
+
+/** A way to NATS whose connections can go half-open: they stay, and nothing comes through any more. New ones work. */
+async function startProxy(target: string): Promise<{ url: string; freeze: () => void; close: () => void }> {
+  const { hostname, port } = new URL(target);
+  const frozen = new Set<Socket>();
+  const pairs = new Set<[Socket, Socket]>();
+  const server = createServer((inner) => {
+    const outer = connect(Number(port), hostname);
+    pairs.add([inner, outer]);
+    for (const [from, to] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      from.on('data', (chunk) => {
+        if (!frozen.has(from)) to.write(chunk);
+      });
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address: AddressInfo | string | null = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no address');
+  return {
+    url: `nats://127.0.0.1:${address.port}`,
+    freeze: () => {
+      for (const pair of pairs) for (const socket of pair) frozen.add(socket);
+    },
+    close: () => {
+      server.close();
+      for (const [inner, outer] of pairs) {
+        inner.destroy();
+        outer.destroy();
+      }
+    },
+  };
+}
+
+/** A program that waits for `go`, then calls both hooks and tells how long they took. */
+const SCRIPT = `${JOB_ENV}
+while [ ! -e go ]; do sleep 0.02; done
+for hook in "$ACTIONS_RUNNER_HOOK_JOB_STARTED" "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; do
+  before=$(date +%s%3N); bash -e "$hook"; code=$?; echo "hook $code $(($(date +%s%3N) - before)) ms"
+done
+touch done`;
+
+function timesOf(output: string): number[] {
+  return [...output.matchAll(/^hook 0 (\d+) ms$/gm)].map((match) => Number(match[1]));
+}
+
+describe('when NATS is away', () => {
+  it('holds up no hook longer than its bound, and delivers everything once when it is back', async () => {
+    const agent = await startAgent(world, SCRIPT, { env: { BATON_HOOK_TIMEOUT_MS: '700' } });
+    await world.signal(agent.runner, 'online');
+    await world.nats.halt();
+    agent.go();
+    await agent.printed('hook 0');
+    await agent.printed('the runner program ended');
+    const times = timesOf(agent.output());
+    expect(times).toHaveLength(2);
+    for (const ms of times) expect(ms).toBeLessThan(1000);
+    expect(agent.output()).toContain('the agent keeps trying to say started');
+    await world.nats.resume();
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    await world.signal(agent.runner, 'exited');
+    expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
+  });
+
+  it('gets out of a half-open connection, and holds up no hook meanwhile', async () => {
+    const proxy = await startProxy(world.nats.address);
+    try {
+      const env = { BATON_HOOK_TIMEOUT_MS: '700' };
+      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env });
+      await world.signal(agent.runner, 'online');
+      proxy.freeze();
+      agent.go();
+      await agent.printed('the runner program ended');
+      for (const ms of timesOf(agent.output())) expect(ms).toBeLessThan(1000);
+      // What was swallowed is lost: only a new connection helps, and nobody tells the agent that it needs one.
+      expect(await agent.exited).toEqual({ code: 0, signal: null });
+      await world.signal(agent.runner, 'exited');
+      expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual([
+        'online',
+        'started',
+        'completed',
+        'exited',
+      ]);
+    } finally {
+      proxy.close();
+    }
+  });
+});

@@ -1,0 +1,34 @@
+/** An answer that isn't a success, worded as GitHub words it. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  /** The body's fields besides `message`, `documentation_url` and `status`. */
+  readonly more: Record<string, unknown>;
+
+  constructor(
+    status: number,
+    message: string,
+    options: { headers?: Record<string, string>; more?: Record<string, unknown> } = {},
+  ) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.headers = options.headers ?? {};
+    this.more = options.more ?? {};
+  }
+
+  body(): Record<string, unknown> {
+    return {
+      message: this.message,
+      ...this.more,
+      documentation_url: 'https://docs.github.com/rest',
+      status: String(this.status),
+    };
+  }
+}
+
+export const notFound = (): ApiError => new ApiError(404, 'Not Found');
+
+/** 422 with the problems as sentences. */
+export const invalid = (message: string, errors?: string[]): ApiError =>
+  new ApiError(422, message, errors ? { more: { errors } } : {});

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+
+/** What goes wrong with the next `count` REST calls that fit. */
+export const apiFault = z.strictObject({
+  method: z.string().optional(),
+  /** Part of the path after /api/v3. */
+  path: z.string().default('/'),
+  /** `status`: answered so, nothing done. `lost`: done, but the connection breaks before the answer. `slow`: done late. */
+  fault: z.enum(['status', 'lost', 'slow']),
+  status: z.number().int().min(400).max(599).default(502),
+  delayMs: z.number().nonnegative().default(1_000),
+  count: z.number().int().positive().default(1),
+});
+
+export type ApiFault = z.infer<typeof apiFault>;
+
+export class ApiFaults {
+  readonly pending: ApiFault[] = [];
+
+  /** The fault that this call meets, if any; counts it. */
+  take(method: string, path: string): ApiFault | undefined {
+    const fault = this.pending.find(
+      (candidate) => (candidate.method ?? method) === method && path.includes(candidate.path),
+    );
+    if (fault && --fault.count === 0) this.pending.splice(this.pending.indexOf(fault), 1);
+    return fault;
+  }
+}

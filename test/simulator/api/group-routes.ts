@@ -1,0 +1,154 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { requestAssignment } from '../jobs/assign.ts';
+import { runnersOf } from '../jobs/runners.ts';
+import { minimalRepository } from '../shapes/repository.ts';
+import { groupShape, runnerShape } from '../shapes/runner.ts';
+import type { Account, Repository, RunnerGroup } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import { ApiError, invalid, notFound } from './errors.ts';
+import { bodyOf, numberIn, paginate, scopeOf, type Params, type Request } from './request.ts';
+
+const ids = z.array(z.number().int());
+const groupFields = {
+  name: z.string().min(1),
+  visibility: z.enum(['selected', 'all', 'private']).optional(),
+  allows_public_repositories: z.boolean().optional(),
+  restricted_to_workflows: z.boolean().optional(),
+  selected_workflows: z.array(z.string()).optional(),
+};
+const newGroup = z.object({ ...groupFields, selected_repository_ids: ids.default([]), runners: ids.default([]) });
+const changedGroup = z.object(groupFields);
+
+/** An organisation's runner groups: which repositories and workflows may use which runners. */
+export function groupRoutes(http: FastifyInstance, sim: Simulation): void {
+  const path = '/orgs/:org/actions/runner-groups';
+  const account = (request: Request): Account => scopeOf(sim, request, 'runners').account;
+  const groupIn = (request: Request): { account: Account; group: RunnerGroup } => {
+    const owner = account(request);
+    const group = owner.groups.get(numberIn(request.params.id));
+    if (!group) throw notFound();
+    return { account: owner, group };
+  };
+  const repositoriesOf = (owner: Account): Repository[] =>
+    [...sim.state.repositories.values()].filter((repository) => repository.owner === owner);
+  const move = (owner: Account, runnerIds: number[], group: RunnerGroup): void => {
+    for (const runner of runnersOf(sim, { account: owner, repository: null })) {
+      if (runnerIds.includes(runner.id)) runner.group = group;
+    }
+  };
+
+  http.get<{ Params: Partial<Params> }>(path, (request, reply) => {
+    const owner = account(request);
+    const groups = [...owner.groups.values()];
+    const page = paginate(request, reply, groups).map((group) => groupShape(sim, owner.login, group));
+    return { total_count: groups.length, runner_groups: page };
+  });
+
+  http.post<{ Params: Partial<Params> }>(path, (request, reply) => {
+    const owner = account(request);
+    const order = bodyOf(request, newGroup);
+    assertNameFree(owner, order.name);
+    const group: RunnerGroup = {
+      id: Math.max(...owner.groups.keys()) + 1,
+      default: false,
+      repositoryIds: new Set(order.selected_repository_ids),
+      ...groupSettings(order, {
+        name: order.name,
+        visibility: 'all',
+        allowsPublicRepositories: false,
+        restrictedToWorkflows: false,
+        selectedWorkflows: [],
+      }),
+    };
+    owner.groups.set(group.id, group);
+    move(owner, order.runners, group);
+    return reply.code(201).send(groupShape(sim, owner.login, group));
+  });
+
+  http.get<{ Params: Partial<Params> }>(`${path}/:id`, (request) => {
+    const { account: owner, group } = groupIn(request);
+    return groupShape(sim, owner.login, group);
+  });
+
+  http.patch<{ Params: Partial<Params> }>(`${path}/:id`, (request) => {
+    const { account: owner, group } = groupIn(request);
+    const order = bodyOf(request, changedGroup);
+    if (order.name !== group.name) assertNameFree(owner, order.name);
+    Object.assign(group, groupSettings(order, group));
+    requestAssignment(sim);
+    return groupShape(sim, owner.login, group);
+  });
+
+  http.delete<{ Params: Partial<Params> }>(`${path}/:id`, (request, reply) => {
+    const { account: owner, group } = groupIn(request);
+    if (group.default) throw invalid('The default runner group cannot be deleted.');
+    const fallback = owner.groups.get(1) ?? group;
+    for (const runner of runnersOf(sim, { account: owner, repository: null })) {
+      if (runner.group === group) runner.group = fallback;
+    }
+    owner.groups.delete(group.id);
+    return reply.code(204).send();
+  });
+
+  http.get<{ Params: Partial<Params> }>(`${path}/:id/repositories`, (request, reply) => {
+    const { account: owner, group } = groupIn(request);
+    const chosen = repositoriesOf(owner).filter((repository) => group.repositoryIds.has(repository.id));
+    const page = paginate(request, reply, chosen).map((repository) => minimalRepository(sim.urls, repository));
+    return { total_count: chosen.length, repositories: page };
+  });
+
+  http.put<{ Params: Partial<Params> }>(`${path}/:id/repositories`, (request, reply) => {
+    const { group } = groupIn(request);
+    group.repositoryIds = new Set(bodyOf(request, z.object({ selected_repository_ids: ids })).selected_repository_ids);
+    requestAssignment(sim);
+    return reply.code(204).send();
+  });
+
+  http.put<{ Params: Partial<Params> }>(`${path}/:id/repositories/:repository`, (request, reply) => {
+    groupIn(request).group.repositoryIds.add(numberIn(request.params.repository));
+    requestAssignment(sim);
+    return reply.code(204).send();
+  });
+
+  http.delete<{ Params: Partial<Params> }>(`${path}/:id/repositories/:repository`, (request, reply) => {
+    groupIn(request).group.repositoryIds.delete(numberIn(request.params.repository));
+    return reply.code(204).send();
+  });
+
+  http.get<{ Params: Partial<Params> }>(`${path}/:id/runners`, (request, reply) => {
+    const { account: owner, group } = groupIn(request);
+    const members = runnersOf(sim, { account: owner, repository: null }).filter((runner) => runner.group === group);
+    const page = paginate(request, reply, members).map((runner) => runnerShape(sim, runner));
+    return { total_count: members.length, runners: page };
+  });
+
+  http.put<{ Params: Partial<Params> }>(`${path}/:id/runners/:runner`, (request, reply) => {
+    const { account: owner, group } = groupIn(request);
+    move(owner, [numberIn(request.params.runner)], group);
+    requestAssignment(sim);
+    return reply.code(204).send();
+  });
+}
+
+function assertNameFree(owner: Account, name: string): void {
+  if ([...owner.groups.values()].some((group) => group.name.toLowerCase() === name.toLowerCase())) {
+    throw new ApiError(409, `Already exists - A runner group with the name ${name} already exists.`);
+  }
+}
+
+type GroupSettings = Pick<
+  RunnerGroup,
+  'name' | 'visibility' | 'allowsPublicRepositories' | 'restrictedToWorkflows' | 'selectedWorkflows'
+>;
+
+/** What was asked for, else what was there. */
+function groupSettings(order: z.infer<typeof changedGroup>, before: GroupSettings): GroupSettings {
+  return {
+    name: order.name,
+    visibility: order.visibility ?? before.visibility,
+    allowsPublicRepositories: order.allows_public_repositories ?? before.allowsPublicRepositories,
+    restrictedToWorkflows: order.restricted_to_workflows ?? before.restrictedToWorkflows,
+    selectedWorkflows: order.selected_workflows ?? before.selectedWorkflows,
+  };
+}

@@ -1,0 +1,167 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { deliveryItem, deliveryShape, hookShape } from '../shapes/hook.ts';
+import type { Delivery, Hook } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import { ping } from '../webhooks/announce.ts';
+import { requireApp } from './app-routes.ts';
+import { ApiError, invalid, notFound } from './errors.ts';
+import { bodyOf, numberIn, paginate, pageUrl, scopeOf, type Params, type Request } from './request.ts';
+
+const settings = z.object({
+  url: z.url(),
+  content_type: z.string().default('form'),
+  secret: z.string().optional(),
+});
+const newHook = z.object({
+  name: z.literal('web').optional(),
+  config: settings,
+  events: z.array(z.string()).min(1).default(['push']),
+  active: z.boolean().default(true),
+});
+const changedHook = z.object({
+  config: settings.partial().optional(),
+  events: z.array(z.string()).min(1).optional(),
+  active: z.boolean().optional(),
+});
+const deliveriesQuery = z.object({
+  per_page: z.coerce.number().int().min(1).max(100).default(30),
+  cursor: z
+    .string()
+    .regex(/^v1_\d+$/)
+    .optional(),
+  status: z.enum(['success', 'failure']).optional(),
+});
+
+const THREE_DAYS_MS = 3 * 86_400_000;
+
+/** Webhooks of organisations and repositories, and the deliveries of these and of the App's. */
+export function hookRoutes(http: FastifyInstance, sim: Simulation): void {
+  for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
+    const kind = owner === '/orgs/:org' ? 'organization' : 'repository';
+    const target = (request: Request): string => {
+      const { account, repository } = scopeOf(sim, request, 'hooks');
+      return repository ? `${account.login}/${repository.name}` : account.login;
+    };
+    const hooksIn = (request: Request): Hook[] => {
+      const name = target(request);
+      return [...sim.state.hooks.values()].filter((hook) => hook.kind === kind && hook.target === name);
+    };
+    const hookIn = (request: Request): Hook => {
+      const hooks = hooksIn(request);
+      const id = numberIn(request.params.id);
+      const hook = hooks.find((candidate) => candidate.id === id);
+      if (!hook) throw notFound();
+      return hook;
+    };
+
+    http.get<{ Params: Partial<Params> }>(`${owner}/hooks`, (request, reply) =>
+      paginate(request, reply, hooksIn(request)).map((hook) => hookShape(sim, hook)),
+    );
+
+    http.post<{ Params: Partial<Params> }>(`${owner}/hooks`, (request, reply) => {
+      const name = target(request);
+      const { config, events, active } = bodyOf(request, newHook);
+      if (config.content_type !== 'json')
+        throw invalid('Validation Failed: the simulator sends content_type json only.');
+      const hook = addHook(sim, { kind, target: name, url: config.url, secret: config.secret ?? null, events, active });
+      ping(sim, hook);
+      return reply.code(201).send(hookShape(sim, hook));
+    });
+
+    http.get<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request) => hookShape(sim, hookIn(request)));
+
+    http.patch<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request) => {
+      const hook = hookIn(request);
+      const { config, events, active } = bodyOf(request, changedHook);
+      hook.url = config?.url ?? hook.url;
+      hook.secret = config?.secret ?? hook.secret;
+      hook.events = events ?? hook.events;
+      hook.active = active ?? hook.active;
+      return hookShape(sim, hook);
+    });
+
+    http.delete<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request, reply) => {
+      sim.state.hooks.delete(hookIn(request).id);
+      return reply.code(204).send();
+    });
+
+    http.post<{ Params: Partial<Params> }>(`${owner}/hooks/:id/pings`, (request, reply) => {
+      ping(sim, hookIn(request));
+      return reply.code(204).send();
+    });
+
+    deliveryRoutes(http, sim, `${owner}/hooks/:id/deliveries`, (request) => {
+      const hook = hookIn(request);
+      return (candidate) => candidate === hook;
+    });
+  }
+
+  deliveryRoutes(http, sim, '/app/hook/deliveries', (request) => {
+    requireApp(sim, request);
+    return (candidate) => candidate.kind === 'app';
+  });
+}
+
+function deliveryRoutes(
+  http: FastifyInstance,
+  sim: Simulation,
+  path: string,
+  hooksIn: (request: Request) => (hook: Hook) => boolean,
+): void {
+  /** Newest first; older ones than three days are forgotten. */
+  const deliveriesIn = (request: Request): Delivery[] => {
+    const isWanted = hooksIn(request);
+    const since = Date.now() - THREE_DAYS_MS;
+    return [...sim.state.deliveries.values()]
+      .filter((delivery) => isWanted(delivery.hook) && delivery.deliveredAt > since)
+      .sort((a, b) => b.id - a.id);
+  };
+  const deliveryIn = (request: Request): Delivery => {
+    const deliveries = deliveriesIn(request);
+    const id = numberIn(request.params.delivery);
+    const delivery = deliveries.find((candidate) => candidate.id === id);
+    if (!delivery) throw notFound();
+    return delivery;
+  };
+
+  http.get<{ Params: Partial<Params> }>(path, (request, reply) => {
+    const deliveries = deliveriesIn(request);
+    const parsed = deliveriesQuery.safeParse(request.query);
+    if (!parsed.success) throw new ApiError(400, 'Bad request: cursor, per_page or status is invalid.');
+    const { cursor, per_page: size, status } = parsed.data;
+    const from = cursor === undefined ? Infinity : Number(cursor.slice(3));
+    const rest = deliveries.filter(
+      (delivery) => delivery.id <= from && (status === undefined || (status === 'success') === isOk(delivery)),
+    );
+    const next = rest[size];
+    if (next) reply.header('link', `<${pageUrl(request, { cursor: `v1_${next.id}` })}>; rel="next"`);
+    return rest.slice(0, size).map(deliveryItem);
+  });
+
+  http.get<{ Params: Partial<Params> }>(`${path}/:delivery`, (request) => deliveryShape(deliveryIn(request)));
+
+  http.post<{ Params: Partial<Params> }>(`${path}/:delivery/attempts`, (request, reply) => {
+    sim.webhooks.redeliver(deliveryIn(request));
+    return reply.code(202).send({});
+  });
+}
+
+const isOk = (delivery: Delivery): boolean => delivery.statusCode >= 200 && delivery.statusCode < 300;
+
+/** Makes a webhook; without a ping. */
+export function addHook(
+  sim: Simulation,
+  order: Pick<Hook, 'kind' | 'target' | 'url' | 'secret'> & Partial<Pick<Hook, 'events' | 'active'>>,
+): Hook {
+  const hook: Hook = {
+    events: ['workflow_job'],
+    active: true,
+    ...order,
+    id: sim.nextId('hook'),
+    contentType: 'json',
+    createdAt: Date.now(),
+  };
+  sim.state.hooks.set(hook.id, hook);
+  return hook;
+}

@@ -1,0 +1,95 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { repositoryKey, type Repository, type Scope } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import { demand, type Actor } from './auth.ts';
+import { ApiError, invalid, notFound } from './errors.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; set for everything under /api/v3. */
+    actor: Actor;
+  }
+}
+
+/** Path parameters, all of which routing guarantees where a path names them. */
+export interface Params {
+  org: string;
+  owner: string;
+  repo: string;
+  id: string;
+  name: string;
+  attempt: string;
+  delivery: string;
+  repository: string;
+  runner: string;
+}
+
+export type Request = FastifyRequest<{ Params: Partial<Params> }>;
+
+/** A body that a schema describes. @throws ApiError 422 naming the fields */
+export function bodyOf<T>(request: Request, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(request.body ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  throw invalid('Invalid request.\n\n' + problems.join('\n'), problems);
+}
+
+const pageQuery = z.object({
+  per_page: z.coerce.number().int().catch(30),
+  page: z.coerce.number().int().min(1).catch(1),
+});
+
+/** One page of a list; sets the `link` header. `per_page` is 30, at most 100. */
+export function paginate<T>(request: Request, reply: FastifyReply, items: readonly T[]): T[] {
+  const query = pageQuery.parse(request.query);
+  const size = Math.min(Math.max(query.per_page, 1), 100);
+  const last = Math.max(1, Math.ceil(items.length / size));
+  const link = (page: number, rel: string): string => `<${pageUrl(request, { page: String(page) })}>; rel="${rel}"`;
+  const links = [
+    ...(query.page > 1 ? [link(query.page - 1, 'prev'), link(1, 'first')] : []),
+    ...(query.page < last ? [link(query.page + 1, 'next'), link(last, 'last')] : []),
+  ];
+  if (links.length > 0) reply.header('link', links.join(', '));
+  return items.slice((query.page - 1) * size, query.page * size);
+}
+
+/** This request's address with other query parameters. */
+export function pageUrl(request: Request, query: Record<string, string>): string {
+  const url = new URL(request.url, `${request.protocol}://${request.host}`);
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+  return url.href;
+}
+
+/** A repository that this actor may see. @throws ApiError 404 */
+export function repositoryOf(sim: Simulation, request: Request): Repository {
+  const { owner = '', repo = '' } = request.params;
+  const repository = sim.state.repositories.get(repositoryKey(owner, repo));
+  if (!repository || !sees(request.actor, repository.owner.login)) throw notFound();
+  return repository;
+}
+
+/** The organisation or repository in the path. @throws ApiError 404, 403 without the permission to do that */
+export function scopeOf(sim: Simulation, request: Request, permission: 'runners' | 'hooks'): Scope {
+  const level = request.method === 'GET' ? 'read' : 'write';
+  if (request.params.org === undefined) {
+    const repository = repositoryOf(sim, request);
+    demand(request.actor, permission === 'runners' ? 'administration' : 'repository_hooks', level);
+    return { account: repository.owner, repository };
+  }
+  const account = sim.state.accounts.get(request.params.org.toLowerCase());
+  if (!account || !sees(request.actor, account.login)) throw notFound();
+  demand(request.actor, permission === 'runners' ? 'organization_self_hosted_runners' : 'organization_hooks', level);
+  return { account, repository: null };
+}
+
+function sees(actor: Actor, login: string): boolean {
+  if (actor.kind === 'app') throw new ApiError(401, 'Bad credentials');
+  return actor.kind === 'token' || actor.account.login === login;
+}
+
+/** A number in the path. @throws ApiError 404 when it isn't one */
+export function numberIn(text: string | undefined): number {
+  if (text === undefined || !/^\d+$/.test(text)) throw notFound();
+  return Number(text);
+}

@@ -1,0 +1,221 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { apiFault, type ApiFaults } from '../api/faults.ts';
+import { enqueue } from '../jobs/advance.ts';
+import { cancelJob, cancelRun, finishJob, startJob } from '../jobs/finish.ts';
+import { createRun, push, rerun } from '../jobs/run.ts';
+import { limits, timing } from '../settings.ts';
+import { repositoryKey, type Job, type Repository, type Run } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import { addRepository } from '../world.ts';
+import { ping } from '../webhooks/announce.ts';
+import { faultRates, holdRule, oneShot } from '../webhooks/faults.ts';
+import { jobView, runView, stateView } from './state-view.ts';
+
+const pushOrder = z.strictObject({
+  workflow: z.string().min(1),
+  path: z.string().min(1).optional(),
+  branch: z.string().min(1).optional(),
+  initialisation: z.record(z.string(), z.enum(['ok', 'fail', 'cancel'])).optional(),
+});
+const jobsOrder = z.strictObject({
+  count: z.number().int().min(1).max(100_000).default(1),
+  labels: z.array(z.string().min(1)).min(1),
+  repository: z
+    .string()
+    .regex(/^[^/]+\/[^/]+$/)
+    .optional(),
+  name: z.string().default('job'),
+  run: z.string().default('true'),
+  environment: z.string().nullable().default(null),
+});
+const settingsOrder = z.strictObject({
+  timing: timing.partial().optional(),
+  limits: limits.partial().optional(),
+  publicUrl: z.url().optional(),
+  webhookUrl: z.url().optional(),
+  protectedEnvironments: z.array(z.string()).optional(),
+});
+const startOrder = z.strictObject({ runnerName: z.string().min(1) });
+const completeOrder = z.strictObject({
+  conclusion: z.enum(['success', 'failure', 'cancelled', 'skipped']).default('success'),
+  runnerName: z.string().min(1).optional(),
+});
+const releaseOrder = z.strictObject({ order: z.enum(['fifo', 'reverse', 'shuffled']).default('fifo') });
+const logQuery = z.object({ since: z.coerce.number().int().min(0).default(0), type: z.string().optional() });
+const limitQuery = z.object({ limit: z.coerce.number().int().positive().default(100) });
+
+/** `/_sim`: what GitHub has no button for. Never asks who calls. */
+export async function controlRoutes(root: FastifyInstance, sim: Simulation, apiFaults: ApiFaults): Promise<void> {
+  await root.register(
+    async (http) => {
+      http.setErrorHandler<Error>((error, _request, reply) =>
+        reply.code(error instanceof Missing ? 404 : 400).send({ error: error.message }),
+      );
+
+      http.get('/state', (request) => stateView(sim, limitQuery.parse(request.query).limit));
+      http.get('/log', (request) => {
+        const { since, type } = logQuery.parse(request.query);
+        return { events: sim.log.since(since).filter((event) => type === undefined || event.type === type) };
+      });
+
+      http.put('/settings', (request) => applySettings(sim, settingsOrder.parse(request.body)));
+      http.get('/faults', () => faultsView(sim, apiFaults));
+      http.put('/faults', (request) => {
+        Object.assign(sim.webhooks.faults.rates, faultRates.partial().parse(request.body));
+        return faultsView(sim, apiFaults);
+      });
+      http.post('/faults/once', (request) => {
+        sim.webhooks.faults.once.push(oneShot.parse(request.body));
+        return faultsView(sim, apiFaults);
+      });
+      http.post('/faults/api', (request) => {
+        apiFaults.pending.push(apiFault.parse(request.body));
+        return faultsView(sim, apiFaults);
+      });
+      http.post('/hold', (request) => {
+        sim.webhooks.faults.holds.push(holdRule.parse(request.body ?? {}));
+        return faultsView(sim, apiFaults);
+      });
+      http.post('/release', (request) => ({
+        released: sim.webhooks.release(releaseOrder.parse(request.body ?? {}).order),
+      }));
+      http.post('/ping', () => {
+        for (const hook of sim.state.hooks.values()) ping(sim, hook);
+        return { sent: sim.state.hooks.size };
+      });
+
+      http.post<{ Params: { owner: string; repo: string } }>('/repos/:owner/:repo/push', (request, reply) => {
+        const repository = repositoryIn(sim, `${request.params.owner}/${request.params.repo}`, true);
+        return reply.code(201).send(runView(sim, push(sim, repository, pushOrder.parse(request.body))));
+      });
+      runRoutes(http, sim);
+      jobRoutes(http, sim);
+    },
+    { prefix: '/_sim' },
+  );
+}
+
+function runRoutes(http: FastifyInstance, sim: Simulation): void {
+  http.get<{ Params: { id: string } }>('/runs/:id', (request) => runView(sim, runIn(sim, request.params.id)));
+  http.post<{ Params: { id: string } }>('/runs/:id/cancel', (request) => ({
+    cancelled: cancelRun(sim, runIn(sim, request.params.id)),
+  }));
+  http.post<{ Params: { id: string } }>('/runs/:id/rerun', (request) => {
+    const run = runIn(sim, request.params.id);
+    rerun(sim, run, () => true);
+    return runView(sim, run);
+  });
+}
+
+function jobRoutes(http: FastifyInstance, sim: Simulation): void {
+  http.get('/jobs', () => ({ jobs: [...sim.state.jobs.values()].map((job) => jobView(sim, job)) }));
+  http.post('/jobs', (request, reply) =>
+    reply.code(201).send({ jobIds: plainJobs(sim, jobsOrder.parse(request.body)) }),
+  );
+  http.get<{ Params: { id: string } }>('/jobs/:id', (request) => jobView(sim, jobIn(sim, request.params.id), true));
+  http.post<{ Params: { id: string } }>('/jobs/:id/start', (request) => {
+    const job = jobIn(sim, request.params.id);
+    if (job.status !== 'queued' || job.assignedTo) throw new Error(`job ${job.id} is ${job.status}, not waiting`);
+    startJob(sim, job, strangerNamed(startOrder.parse(request.body).runnerName));
+    return jobView(sim, job);
+  });
+  http.post<{ Params: { id: string } }>('/jobs/:id/complete', (request) => {
+    const job = jobIn(sim, request.params.id);
+    const order = completeOrder.parse(request.body ?? {});
+    if (order.runnerName !== undefined) job.runner = strangerNamed(order.runnerName);
+    finishJob(sim, job, order.conclusion);
+    return jobView(sim, job);
+  });
+  http.post<{ Params: { id: string } }>('/jobs/:id/cancel', (request) => ({
+    cancelled: cancelJob(sim, jobIn(sim, request.params.id)),
+  }));
+  http.post<{ Params: { id: string } }>('/jobs/:id/rerun', (request) => {
+    const { run, spec } = jobIn(sim, request.params.id);
+    rerun(sim, run, (job) => job.spec === spec);
+    return runView(sim, run);
+  });
+  http.post<{ Params: { id: string } }>('/jobs/:id/approve', (request) => {
+    const job = jobIn(sim, request.params.id);
+    if (job.status !== 'waiting') throw new Error(`job ${job.id} is ${job.status}, not waiting for an approval`);
+    enqueue(sim, job);
+    return jobView(sim, job);
+  });
+}
+
+/** A runner that isn't registered here: drives a job without any. */
+const strangerNamed = (name: string) => ({ id: 9_000_000, name, groupId: 1, groupName: 'Default' });
+
+function applySettings(sim: Simulation, order: z.infer<typeof settingsOrder>): object {
+  Object.assign(sim.timing, order.timing);
+  Object.assign(sim.limits, order.limits);
+  if (order.publicUrl) sim.urls.runner = order.publicUrl;
+  if (order.webhookUrl) for (const hook of sim.state.hooks.values()) hook.url = order.webhookUrl;
+  if (order.protectedEnvironments) sim.protectedEnvironments = new Set(order.protectedEnvironments);
+  return { timing: sim.timing, limits: sim.limits, publicUrl: sim.urls.runner };
+}
+
+function faultsView(sim: Simulation, apiFaults: ApiFaults): object {
+  const { rates, once, holds } = sim.webhooks.faults;
+  return { rates, once, holds, api: apiFaults.pending };
+}
+
+class Missing extends Error {}
+
+function repositoryIn(sim: Simulation, fullName: string, make: boolean): Repository {
+  const [owner = '', name = ''] = fullName.split('/');
+  const known = sim.state.repositories.get(repositoryKey(owner, name));
+  if (known) return known;
+  if (!make) throw new Missing(`there is no repository ${fullName}`);
+  return addRepository(sim, fullName);
+}
+
+function jobIn(sim: Simulation, id: string): Job {
+  const job = sim.state.jobs.get(Number(id));
+  if (!job) throw new Missing(`there is no job ${id}`);
+  return job;
+}
+
+function runIn(sim: Simulation, id: string): Run {
+  const run = sim.state.runs.get(Number(id));
+  if (!run) throw new Missing(`there is no run ${id}`);
+  return run;
+}
+
+/** Many one-step jobs, each a run of its own. @returns their ids */
+function plainJobs(sim: Simulation, order: z.infer<typeof jobsOrder>): number[] {
+  const [first] = sim.state.repositories.values();
+  const repository = order.repository === undefined ? first : repositoryIn(sim, order.repository, true);
+  if (!repository) throw new Missing('there is no repository');
+  const step = {
+    id: null,
+    name: null,
+    if: null,
+    run: order.run,
+    uses: null,
+    shell: null,
+    env: {},
+    workingDirectory: null,
+    continueOnError: false,
+    timeoutMinutes: null,
+  };
+  const spec = {
+    key: 'job',
+    name: order.name,
+    labels: order.labels,
+    needs: [],
+    if: null,
+    environment: order.environment,
+    matrix: {},
+    failFast: true,
+    env: {},
+    steps: [step],
+    timeoutMinutes: null,
+    initialisation: 'ok' as const,
+  };
+  return Array.from({ length: order.count }, () => {
+    const path = '.github/workflows/load.yml';
+    const run = createRun(sim, repository, { workflow: 'Load', path, branch: 'main', specs: [{ ...spec }] });
+    return run.jobs[0]?.id ?? 0;
+  });
+}

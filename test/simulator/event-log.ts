@@ -1,0 +1,72 @@
+/** What the simulator did and saw. Tests read invariants from it: each job ran once, no busy runner was removed. */
+export type SimulatorEventType =
+  | 'api.call'
+  | 'webhook.sent'
+  | 'webhook.lost'
+  | 'webhook.held'
+  | 'runner.registered'
+  | 'runner.online'
+  | 'runner.offline'
+  | 'runner.removed'
+  | 'job.waiting'
+  | 'job.queued'
+  | 'job.assigned'
+  | 'job.requeued'
+  | 'job.started'
+  | 'job.cancelling'
+  | 'job.lost'
+  | 'job.completed';
+
+export interface SimulatorEvent {
+  /** 1, 2, 3, … without a gap. */
+  seq: number;
+  /** ISO 8601 */
+  at: string;
+  type: SimulatorEventType;
+  [field: string]: unknown;
+}
+
+/** An append-only log in memory that can be waited on. */
+export class EventLog {
+  private readonly events: SimulatorEvent[] = [];
+  private readonly watchers = new Set<(event: SimulatorEvent) => void>();
+
+  add(type: SimulatorEventType, fields: Record<string, unknown> = {}): void {
+    const event: SimulatorEvent = { ...fields, seq: this.events.length + 1, at: new Date().toISOString(), type };
+    this.events.push(event);
+    for (const watcher of this.watchers) watcher(event);
+  }
+
+  /** Events after number `seq`, of one type where given. */
+  since(seq = 0, type?: SimulatorEventType): SimulatorEvent[] {
+    const later = this.events.slice(seq);
+    return type === undefined ? later : later.filter((event) => event.type === type);
+  }
+
+  /**
+   * The first event, past or to come, of which `matches` is true.
+   *
+   * @throws Error naming `what` after `timeoutMs`
+   */
+  async waitFor(
+    what: string,
+    matches: (event: SimulatorEvent) => boolean,
+    { timeoutMs = 20_000, after = 0 }: { timeoutMs?: number; after?: number } = {},
+  ): Promise<SimulatorEvent> {
+    const known = this.events.slice(after).find(matches);
+    if (known) return known;
+    return await new Promise<SimulatorEvent>((resolve, reject) => {
+      const watcher = (event: SimulatorEvent): void => {
+        if (!matches(event)) return;
+        this.watchers.delete(watcher);
+        clearTimeout(timer);
+        resolve(event);
+      };
+      const timer = setTimeout(() => {
+        this.watchers.delete(watcher);
+        reject(new Error(`waiting for ${what}: not seen within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.watchers.add(watcher);
+    });
+  }
+}

@@ -1,0 +1,114 @@
+import { condition } from '../expression.ts';
+import type { Conclusion, Job, Run } from '../state.ts';
+import type { JobSpec } from '../workflow-file.ts';
+import { noteJob, type Simulation } from '../simulation.ts';
+import { jobsOf } from '../shapes/run.ts';
+import { announce } from '../webhooks/announce.ts';
+import { requestAssignment } from './assign.ts';
+
+/** What REST and webhooks say of a job that ended before any runner had it: null or 0, GitHub does both. */
+const NOBODY = { id: 0, name: '', groupId: 0, groupName: '' };
+
+export function createJob(sim: Simulation, run: Run, spec: JobSpec): Job {
+  const now = Date.now();
+  const job: Job = {
+    id: sim.nextId('job'),
+    run,
+    attempt: run.attempt,
+    spec,
+    status: 'queued',
+    conclusion: null,
+    createdAt: now,
+    queuedAt: now,
+    startedAt: null,
+    completedAt: null,
+    runner: null,
+    assignedTo: null,
+    assignedAt: 0,
+    cancelRequestedAt: null,
+    answerCancellation: null,
+    steps: [],
+    annotations: [],
+    summary: '',
+    timeline: [],
+  };
+  run.jobs.push(job);
+  sim.state.jobs.set(job.id, job);
+  return job;
+}
+
+/** Makes a job wait for a runner, and says so. One behind an environment is announced before and after its approval. */
+function begin(sim: Simulation, job: Job): void {
+  const { environment } = job.spec;
+  if (environment === null) return enqueue(sim, job);
+  announce(sim, job, 'queued');
+  if (!sim.protectedEnvironments.has(environment)) return enqueue(sim, job);
+  job.status = 'waiting';
+  noteJob(sim, job, 'waiting', { detail: `approval of ${environment}` });
+  return announce(sim, job, 'waiting');
+}
+
+/** Puts a job into the queue and announces it. */
+export function enqueue(sim: Simulation, job: Job): void {
+  job.status = 'queued';
+  job.queuedAt = Date.now();
+  sim.state.queue.add(job);
+  noteJob(sim, job, 'queued');
+  announce(sim, job, 'queued');
+  requestAssignment(sim);
+}
+
+/** A job's end, for itself; {@link finishJob} also does what follows from it. */
+export function markCompleted(sim: Simulation, job: Job, conclusion: Conclusion, detail?: string): void {
+  sim.state.queue.delete(job);
+  sim.state.active.delete(job);
+  if (job.startedAt === null && conclusion === 'cancelled' && sim.random.chance(0.5)) job.runner = NOBODY;
+  job.status = 'completed';
+  job.conclusion = conclusion;
+  job.completedAt = Date.now();
+  noteJob(sim, job, 'completed', { runner: job.runner?.name, detail: detail ?? conclusion });
+  announce(sim, job, 'completed');
+}
+
+/** Begins (or skips) the jobs of a run whose needs are met now. */
+export function advanceRun(sim: Simulation, run: Run): void {
+  for (let grew = true; grew;) {
+    const ready = run.pending.filter((spec) => spec.needs.every((need) => isOver(run, need)));
+    run.pending = run.pending.filter((spec) => !ready.includes(spec));
+    for (const spec of ready) {
+      const job = createJob(sim, run, spec);
+      if (wanted(run, spec)) begin(sim, job);
+      else markCompleted(sim, job, 'skipped');
+    }
+    grew = ready.length > 0;
+  }
+}
+
+function isOver(run: Run, key: string): boolean {
+  if (run.pending.some((spec) => spec.key === key)) return false;
+  return jobsOf(run).every((job) => job.spec.key !== key || job.status === 'completed');
+}
+
+function wanted(run: Run, spec: JobSpec): boolean {
+  const results = spec.needs.map((need) => [need, { result: resultOf(run, need) }] as const);
+  const ends = results.map(([, { result }]) => result);
+  return condition(spec.if ?? undefined, {
+    contexts: {
+      needs: Object.fromEntries(results),
+      matrix: spec.matrix,
+      github: { event_name: 'push', ref_name: run.branch, ref: `refs/heads/${run.branch}`, actor: run.actor },
+    },
+    functions: {
+      always: () => true,
+      success: () => !run.cancelled && ends.every((end) => end === 'success'),
+      failure: () => ends.includes('failure'),
+      cancelled: () => run.cancelled,
+    },
+  });
+}
+
+/** The result of all jobs of one key together, as `needs.<key>.result` has it. */
+function resultOf(run: Run, key: string): Conclusion {
+  const ends = new Set(jobsOf(run).flatMap((job) => (job.spec.key === key ? [job.conclusion] : [])));
+  return (['failure', 'cancelled', 'success'] as const).find((end) => ends.has(end)) ?? 'skipped';
+}

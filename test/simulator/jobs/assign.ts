@@ -1,0 +1,70 @@
+import type { Job, Runner } from '../state.ts';
+import { noteJob, type Simulation } from '../simulation.ts';
+
+/** Whether that runner may be given that job: scope, group and labels. Nothing else counts. */
+function accepts(runner: Runner, job: Job): boolean {
+  const { repository } = job.run;
+  if (runner.scope.repository) {
+    if (runner.scope.repository !== repository) return false;
+  } else if (runner.scope.account !== repository.owner || !groupAllows(runner, job)) {
+    return false;
+  }
+  const offered = new Set(runner.labels.map((label) => label.toLowerCase()));
+  offered.add('self-hosted');
+  return job.spec.labels.every((label) => offered.has(label.toLowerCase()));
+}
+
+function groupAllows({ group }: Runner, { run }: Job): boolean {
+  const { repository } = run;
+  if (group.visibility === 'selected' && !group.repositoryIds.has(repository.id)) return false;
+  if (group.visibility === 'private' && !repository.private) return false;
+  if (!repository.private && !group.allowsPublicRepositories) return false;
+  if (!group.restrictedToWorkflows) return true;
+  const file = `${repository.owner.login}/${repository.name}/${run.path}`;
+  return [`${file}@${run.branch}`, `${file}@refs/heads/${run.branch}`, `${file}@${run.sha}`].some((ref) =>
+    group.selectedWorkflows.includes(ref),
+  );
+}
+
+/** Has waiting jobs handed out soon: once for all that changes in this turn. */
+export function requestAssignment(sim: Simulation): void {
+  if (sim.assignmentDue) return;
+  sim.assignmentDue = true;
+  setImmediate(() => {
+    sim.assignmentDue = false;
+    assign(sim);
+  });
+}
+
+/** Hands each waiting job, oldest first, to any one of the online idle runners that may have it. */
+function assign(sim: Simulation): void {
+  const idle = new Set([...sim.state.runners.values()].filter((runner) => runner.online && runner.job === null));
+  for (const job of sim.state.queue) {
+    if (idle.size === 0) return;
+    const runner = sim.random.pick([...idle].filter((candidate) => accepts(candidate, job)));
+    if (!runner) continue;
+    idle.delete(runner);
+    sim.state.queue.delete(job);
+    sim.state.active.add(job);
+    job.assignedTo = runner;
+    job.assignedAt = Date.now();
+    runner.job = job;
+    noteJob(sim, job, 'assigned', { runner: runner.name });
+    runner.answerPoll?.(job);
+  }
+}
+
+/** Takes a job that hasn't begun from its runner and lets it wait again. GitHub sends no webhook for that. */
+export function requeue(sim: Simulation, job: Job, detail: string): void {
+  unassign(sim, job);
+  sim.state.queue.add(job);
+  noteJob(sim, job, 'requeued', { detail });
+  requestAssignment(sim);
+}
+
+/** Parts a job from its runner, which is then idle. */
+export function unassign(sim: Simulation, job: Job): void {
+  sim.state.active.delete(job);
+  if (job.assignedTo?.job === job) job.assignedTo.job = null;
+  job.assignedTo = null;
+}

@@ -1,0 +1,69 @@
+import type { Conclusion, Job, Run, Runner } from '../state.ts';
+import { noteJob, type Simulation } from '../simulation.ts';
+import { jobsOf } from '../shapes/run.ts';
+import { announce } from '../webhooks/announce.ts';
+import { advanceRun, markCompleted } from './advance.ts';
+import { unassign } from './assign.ts';
+import { removeRunner } from './runners.ts';
+
+/** A runner begins a job. @param who the runner, or what to call one that isn't registered here */
+export function startJob(sim: Simulation, job: Job, who: Runner | NonNullable<Job['runner']>): void {
+  job.runner =
+    'scope' in who ? { id: who.id, name: who.name, groupId: who.group.id, groupName: who.group.name } : { ...who };
+  sim.state.queue.delete(job);
+  sim.state.active.add(job);
+  job.status = 'in_progress';
+  job.startedAt = Date.now();
+  noteJob(sim, job, 'started', { runner: job.runner.name });
+  announce(sim, job, 'in_progress');
+}
+
+/** A job ends: its ephemeral runner's registration goes, its matrix may fail with it, jobs that need it begin. */
+export function finishJob(sim: Simulation, job: Job, conclusion: Conclusion, detail?: string): void {
+  if (job.status === 'completed') return;
+  const runner = job.assignedTo;
+  const ran = job.startedAt !== null;
+  unassign(sim, job);
+  markCompleted(sim, job, conclusion, detail);
+  job.answerCancellation?.();
+  if (runner && ran && runner.ephemeral && sim.state.runners.has(runner.id)) removeRunner(sim, runner, 'ephemeral');
+  if (conclusion === 'failure' && job.spec.failFast && Object.keys(job.spec.matrix).length > 0) {
+    for (const sibling of jobsOf(job.run)) if (sibling.spec.key === job.spec.key) cancelJob(sim, sibling);
+  }
+  if (job.attempt === job.run.attempt) advanceRun(sim, job.run);
+}
+
+/** The runner of a job is gone. Its registration stays, offline, as on GitHub. */
+export function loseJob(sim: Simulation, job: Job): void {
+  const name = job.runner?.name ?? '';
+  noteJob(sim, job, 'lost', { runner: name });
+  job.annotations.push({
+    level: 'failure',
+    message: `The self-hosted runner: ${name} lost communication with the server. Verify the machine is running and has a healthy network connection.`,
+  });
+  unassign(sim, job);
+  finishJob(sim, job, 'failure', 'lost communication');
+}
+
+/** Cancels a job: at once where it hasn't begun, through its runner where it has. @returns false when it had ended */
+export function cancelJob(sim: Simulation, job: Job): boolean {
+  if (job.status === 'completed') return false;
+  if (job.startedAt === null) {
+    finishJob(sim, job, 'cancelled');
+  } else if (job.cancelRequestedAt === null) {
+    job.cancelRequestedAt = Date.now();
+    noteJob(sim, job, 'cancelling');
+    job.answerCancellation?.();
+    if (job.assignedTo === null) finishJob(sim, job, 'cancelled');
+  }
+  return true;
+}
+
+/** Cancels what is left of a run. @returns false when nothing was */
+export function cancelRun(sim: Simulation, run: Run): boolean {
+  const open = jobsOf(run).filter((job) => job.status !== 'completed');
+  if (open.length === 0) return false;
+  run.cancelled = true;
+  for (const job of open) cancelJob(sim, job);
+  return true;
+}

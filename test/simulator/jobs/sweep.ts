@@ -1,0 +1,36 @@
+import type { Job, Runner } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import { requeue } from './assign.ts';
+import { finishJob, loseJob } from './finish.ts';
+import { goOffline, removeRunner } from './runners.ts';
+
+/** Looks at everything that happens by the clock alone. Called every `timing.sweepMs`. */
+export function sweep(sim: Simulation): void {
+  const now = Date.now();
+  for (const job of sim.state.active) sweepActive(sim, job, now);
+  for (const job of sim.state.queue) {
+    // In order of queueing, but for those queued again: so no early end.
+    if (now - job.queuedAt <= sim.timing.queueMs) continue;
+    job.annotations.push({ level: 'failure', message: 'The job was queued for too long without a runner.' });
+    finishJob(sim, job, 'failure', 'no runner within the time a job may be queued');
+  }
+  for (const runner of sim.state.runners.values()) sweepRunner(sim, runner, now);
+}
+
+function sweepActive(sim: Simulation, job: Job, now: number): void {
+  if (job.startedAt === null) {
+    if (now - job.assignedAt > sim.timing.pickupMs)
+      requeue(sim, job, `${job.assignedTo?.name ?? ''} didn't pick it up`);
+    return;
+  }
+  if (job.cancelRequestedAt !== null && now - job.cancelRequestedAt > sim.timing.cancelMs) {
+    finishJob(sim, job, 'cancelled', 'its runner did not confirm');
+    return;
+  }
+  if (job.assignedTo && now - job.assignedTo.lastSeen > sim.timing.lostMs) loseJob(sim, job);
+}
+
+function sweepRunner(sim: Simulation, runner: Runner, now: number): void {
+  if (runner.online && now - runner.lastSeen > sim.timing.offlineAfterMs) goOffline(sim, runner);
+  if (!runner.everOnline && now - runner.registeredAt > sim.timing.registrationMs) removeRunner(sim, runner, 'expired');
+}

@@ -1,0 +1,239 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { encodeJitConfig } from './api/runner-routes.ts';
+import { requestAssignment } from './jobs/assign.ts';
+import { finishJob, startJob } from './jobs/finish.ts';
+import { goOffline, goOnline, registerRunner, runnersOf } from './jobs/runners.ts';
+import { completion, stepReport, type JobMessage } from './protocol.ts';
+import { PUSHER, simpleUser } from './shapes/account.ts';
+import { repositoryShape } from './shapes/repository.ts';
+import type { Job, Runner } from './state.ts';
+import type { Simulation } from './simulation.ts';
+
+interface Path {
+  Params: { id: string; job?: string };
+}
+
+class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const waitQuery = z.object({ wait: z.coerce.number().int().min(0).max(60_000).default(25_000) });
+const registerOrder = z.object({
+  token: z.string(),
+  name: z.string().min(1).max(64),
+  labels: z.array(z.string().min(1)).max(100),
+  ephemeral: z.boolean().default(false),
+});
+
+/** The runner's side: see {@link file://./protocol.ts}. */
+export async function runnerProtocolRoutes(root: FastifyInstance, sim: Simulation): Promise<void> {
+  await root.register(
+    async (http) => {
+      http.setErrorHandler<Error>((error, _request, reply) =>
+        reply.code(error instanceof Refused ? error.status : 400).send({ error: error.message }),
+      );
+
+      http.post('/register', (request) => {
+        const order = registerOrder.parse(request.body);
+        const ticket = sim.state.registrationTokens.get(order.token);
+        if (!ticket || ticket.expiresAt < Date.now()) throw new Refused(401, 'the registration token is not valid');
+        const group = ticket.scope.account.groups.get(1);
+        const taken = runnersOf(sim, ticket.scope).some((runner) => runner.name === order.name);
+        if (!group || taken) throw new Refused(409, `there is a runner ${order.name} already`);
+        const labels = ['self-hosted', 'Linux', 'X64', ...order.labels];
+        const runner = registerRunner(sim, { ...order, labels, scope: ticket.scope, group });
+        return { jitConfig: encodeJitConfig(runner, '_work', sim.urls.runner) };
+      });
+
+      http.post<Path>('/:id/session', (request) => {
+        const runner = runnerOf(sim, request);
+        if (runner.online) throw new Refused(409, `A session for ${runner.name} already exists.`);
+        runner.lastSeen = Date.now();
+        goOnline(sim, runner);
+        return { pollMs: sim.timing.pollMs, ephemeral: runner.ephemeral };
+      });
+
+      http.delete<Path>('/:id/session', (request, reply) => {
+        goOffline(sim, runnerOf(sim, request));
+        return reply.code(204).send();
+      });
+
+      http.get<Path>('/:id/message', (request, reply) => message(sim, request, reply));
+
+      jobRoutes(http, sim);
+    },
+    { prefix: '/_runner' },
+  );
+}
+
+function jobRoutes(http: FastifyInstance, sim: Simulation): void {
+  http.post<Path>('/:id/jobs/:job/acquire', (request) => {
+    const { runner, job } = jobOf(sim, request);
+    if (job.startedAt !== null) throw new Refused(409, `job ${job.id} has begun already`);
+    startJob(sim, job, runner);
+    return jobMessageOf(sim, job);
+  });
+
+  http.get<Path>('/:id/jobs/:job/cancellation', (request) => cancellation(sim, request));
+
+  http.post<Path>('/:id/jobs/:job/steps', (request, reply) => {
+    const { job } = jobOf(sim, request);
+    const { lines, ...report } = stepReport.parse(request.body);
+    const known = job.steps.find((step) => step.number === report.number);
+    if (known) {
+      Object.assign(known, report);
+      known.log.push(...lines);
+    } else {
+      job.steps.push({ ...report, log: lines });
+      job.steps.sort((a, b) => a.number - b.number);
+    }
+    return reply.code(204).send();
+  });
+
+  http.post<Path>('/:id/jobs/:job/complete', (request, reply) => {
+    const { job } = jobOf(sim, request);
+    const { conclusion, annotations, summary } = completion.parse(request.body);
+    job.annotations.push(...annotations);
+    job.summary = summary;
+    finishJob(sim, job, conclusion);
+    // A runner that stays takes its next job now.
+    requestAssignment(sim);
+    return reply.code(204).send();
+  });
+}
+
+/** The runner that this request proves to be. It has been seen now. @throws Refused 401 */
+function runnerOf(sim: Simulation, request: FastifyRequest<Path>): Runner {
+  const runner = sim.state.runners.get(Number(request.params.id));
+  const given = Buffer.from((request.headers.authorization ?? '').replace(/^Bearer /, ''));
+  const secret = Buffer.from(runner?.secret ?? '');
+  if (!runner || given.length !== secret.length || !timingSafeEqual(given, secret)) {
+    throw new Refused(401, 'The runner registration has been deleted from the server, please re-configure.');
+  }
+  if (runner.lastSeen !== Infinity) runner.lastSeen = Date.now();
+  return runner;
+}
+
+/** @throws Refused 409 when the job isn't that runner's (any more) */
+function jobOf(sim: Simulation, request: FastifyRequest<Path>): { runner: Runner; job: Job } {
+  const runner = runnerOf(sim, request);
+  const job = runner.job;
+  if (!job || job.id !== Number(request.params.job)) throw new Refused(409, 'this job is not yours');
+  return { runner, job };
+}
+
+async function message(sim: Simulation, request: FastifyRequest<Path>, reply: FastifyReply): Promise<unknown> {
+  const runner = runnerOf(sim, request);
+  if (!runner.online) goOnline(sim, runner);
+  const job = runner.job ?? (await nextJob(sim, runner, request));
+  return job ? { jobId: job.id } : reply.code(204).send();
+}
+
+async function cancellation(sim: Simulation, request: FastifyRequest<Path>): Promise<{ cancelled: boolean }> {
+  const { runner, job } = jobOf(sim, request);
+  if (job.cancelRequestedAt === null) {
+    await held(request, runner, sim.timing.pollMs, (settle) => {
+      job.answerCancellation = settle;
+    });
+    job.answerCancellation = null;
+  }
+  return { cancelled: job.cancelRequestedAt !== null };
+}
+
+async function nextJob(sim: Simulation, runner: Runner, request: FastifyRequest<Path>): Promise<Job | null> {
+  const { wait } = waitQuery.parse(request.query);
+  let found: Job | null = null;
+  await held(request, runner, Math.min(wait, sim.timing.pollMs), (settle) => {
+    runner.answerPoll?.(null);
+    runner.answerPoll = (job) => {
+      found = job;
+      runner.answerPoll = null;
+      settle();
+    };
+    requestAssignment(sim);
+  });
+  if (found === null) runner.answerPoll = null;
+  return found;
+}
+
+/**
+ * Holds a request open until it is settled, the time is over or its connection ends. Meanwhile the runner counts as
+ * seen; from the end of it on, the clock runs.
+ */
+async function held(
+  request: FastifyRequest,
+  runner: Runner,
+  ms: number,
+  begin: (settle: () => void) => void,
+): Promise<void> {
+  const { socket } = request.raw;
+  runner.lastSeen = Infinity;
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      socket.off('close', settle);
+      resolve();
+    };
+    const timer = setTimeout(settle, ms);
+    socket.once('close', settle);
+    begin(settle);
+  });
+  runner.lastSeen = Date.now();
+}
+
+function jobMessageOf(sim: Simulation, job: Job): JobMessage {
+  const { run, spec } = job;
+  const { repository } = run;
+  const sender = simpleUser(sim.urls, PUSHER, 'User');
+  const pusher = { name: PUSHER.login, email: 'octocat@example.com' };
+  return {
+    jobId: job.id,
+    key: spec.key,
+    name: spec.name,
+    initialisation: spec.initialisation,
+    env: spec.env,
+    matrix: spec.matrix,
+    steps: spec.steps,
+    timeoutMinutes: spec.timeoutMinutes,
+    cancelGraceMs: sim.timing.cancelGraceMs,
+    github: {
+      run_id: run.id,
+      run_number: run.number,
+      run_attempt: job.attempt,
+      workflow: run.workflow,
+      workflow_path: run.path,
+      repository: `${repository.owner.login}/${repository.name}`,
+      repository_id: repository.id,
+      repository_owner: repository.owner.login,
+      repository_owner_id: repository.owner.id,
+      sha: run.sha,
+      ref: `refs/heads/${run.branch}`,
+      ref_name: run.branch,
+      actor: run.actor,
+      actor_id: PUSHER.id,
+      event_name: 'push',
+      server_url: sim.urls.runner,
+      api_url: `${sim.urls.runner}/api/v3`,
+    },
+    event: {
+      ref: `refs/heads/${run.branch}`,
+      before: '0'.repeat(40),
+      after: run.sha,
+      created: false,
+      deleted: false,
+      forced: false,
+      repository: repositoryShape(sim.urls, repository),
+      pusher,
+      sender,
+      head_commit: { id: run.sha, message: `Push to ${run.branch}`, author: pusher },
+      commits: [],
+    },
+  };
+}

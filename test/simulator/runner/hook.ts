@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import type { JobContext } from './job-context.ts';
+import { runScript } from './script.ts';
+import { hookShell } from './shell.ts';
+
+export const HOOKS = {
+  started: { variable: 'ACTIONS_RUNNER_HOOK_JOB_STARTED', step: 'Set up runner' },
+  completed: { variable: 'ACTIONS_RUNNER_HOOK_JOB_COMPLETED', step: 'Complete runner' },
+} as const;
+
+/**
+ * Runs one of the administrator's two scripts, where it is set, as a step of its own: synchronous, without a time limit,
+ * and any failure of it is the job's. A cancellation doesn't interrupt it; the runner's own shutdown does.
+ */
+export async function runHook(job: JobContext, kind: keyof typeof HOOKS, shutdown: AbortSignal): Promise<void> {
+  const { variable, step } = HOOKS[kind];
+  const script = process.env[variable];
+  if (script === undefined || script === '') return;
+  const log = job.newStep(step);
+  try {
+    log.print(`A job ${kind} hook has been configured by the self-hosted runner administrator`);
+    log.print(`##[group]Run '${script}'`);
+    if (!isAbsolute(script)) throw new Error(`${variable} is not an absolute path: '${script}'`);
+    if (!existsSync(script)) throw new Error(`File doesn't exist: '${script}'`);
+    const shell = hookShell(script, process.env['PATH']);
+    log.print(`shell: ${shell.display}`);
+    log.print('##[endgroup]');
+    await runScript(job, log, { shell, script, env: {}, workingDirectory: null, isHook: true, stop: shutdown });
+    await log.end('success');
+  } catch (error) {
+    job.result = 'failure';
+    job.fail(log, error instanceof Error ? error.message : String(error));
+    await log.end('failure');
+  }
+}

@@ -1,0 +1,98 @@
+import type { ExpressionScope } from '../expression.ts';
+import type { JobAnnotation, JobMessage, StepReport } from '../protocol.ts';
+import { StepLog, type Conclusion } from './step-log.ts';
+import type { Workspace } from './workspace.ts';
+
+/** Why the steps of a job are being ended: a person's cancellation, its time limit, this program's shutdown, or the server gave the job away. */
+export type StopReason = 'cancelled' | 'timeout' | 'shutdown' | 'lost';
+
+/** All that one job knows while it runs. */
+export class JobContext {
+  readonly message: JobMessage;
+  readonly workspace: Workspace;
+  /** GITHUB_* and RUNNER_* variables. */
+  readonly defaults: Record<string, string>;
+  /** Workflow's and job's `env`, then what GITHUB_ENV added. */
+  readonly env = new Map<string, string>();
+  readonly pathAdditions: string[] = [];
+  readonly masks = new Set<string>();
+  readonly annotations: JobAnnotation[] = [];
+  readonly outcomes = new Map<
+    string,
+    { outcome: Conclusion; conclusion: Conclusion; outputs: Record<string, string> }
+  >();
+  summary = '';
+  /** Before a stop; {@link JobContext.status} has the last word. */
+  result: 'success' | 'failure' = 'success';
+  private readonly stopping = new AbortController();
+  private readonly send: (report: StepReport) => Promise<void>;
+  private lastNumber = 0;
+
+  constructor(
+    message: JobMessage,
+    workspace: Workspace,
+    defaults: Record<string, string>,
+    send: (report: StepReport) => Promise<void>,
+  ) {
+    this.message = message;
+    this.workspace = workspace;
+    this.defaults = defaults;
+    this.send = send;
+  }
+
+  get stopReason(): StopReason | undefined {
+    const reason: unknown = this.stopping.signal.reason;
+    return reason === 'cancelled' || reason === 'timeout' || reason === 'shutdown' || reason === 'lost'
+      ? reason
+      : undefined;
+  }
+
+  get stopSignal(): AbortSignal {
+    return this.stopping.signal;
+  }
+
+  get status(): 'success' | 'failure' | 'cancelled' {
+    return this.stopReason === undefined ? this.result : 'cancelled';
+  }
+
+  stop(reason: StopReason): void {
+    this.stopping.abort(reason);
+  }
+
+  newStep(name: string): StepLog {
+    return new StepLog(++this.lastNumber, name, this.masks, this.send);
+  }
+
+  fail(log: StepLog, message: string): void {
+    log.print(`##[error]${message}`);
+    this.annotations.push({ level: 'failure', message });
+  }
+
+  /** The environment of a step or hook: the runner's own, the job's, then the default variables over all. */
+  environment(extra: Record<string, string> = {}): Record<string, string> {
+    const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    const merged = { ...Object.fromEntries(own), ...Object.fromEntries(this.env), ...extra, ...this.defaults };
+    const path = [...this.pathAdditions.toReversed(), merged['PATH'] ?? ''].filter((part) => part !== '').join(':');
+    return { ...merged, PATH: path };
+  }
+
+  /** What expressions in this job's steps can name. */
+  scope(status = this.status): ExpressionScope {
+    return {
+      contexts: {
+        github: { ...this.message.github, job: this.message.key, workspace: this.workspace.githubWorkspace },
+        matrix: this.message.matrix,
+        env: Object.fromEntries(this.env),
+        runner: { name: this.defaults['RUNNER_NAME'], os: this.defaults['RUNNER_OS'], temp: this.workspace.temp },
+        job: { status },
+        steps: Object.fromEntries(this.outcomes),
+      },
+      functions: {
+        always: () => true,
+        success: () => status === 'success',
+        failure: () => status === 'failure',
+        cancelled: () => status === 'cancelled',
+      },
+    };
+  }
+}

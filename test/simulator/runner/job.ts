@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { interpolate } from '../expression.ts';
+import type { Completion, JobMessage } from '../protocol.ts';
+import { ServerRefusal, type RunnerClient } from './client.ts';
+import { runHook } from './hook.ts';
+import { JobContext } from './job-context.ts';
+import { endMarked } from './processes.ts';
+import { runStep } from './step.ts';
+import { defaultVariables, makeWorkspace } from './workspace.ts';
+
+export interface JobOrder {
+  client: RunnerClient;
+  message: JobMessage;
+  runnerName: string;
+  /** The runner's work folder. */
+  root: string;
+  /** SIGTERM or SIGINT to the runner. */
+  shutdown: AbortSignal;
+}
+
+/**
+ * Runs one job: initialisation, the started hook, its steps, the completed hook, and only then its result. Where
+ * initialisation fails or is cancelled neither hook runs; on the runner's own shutdown the completed hook doesn't.
+ *
+ * @returns its conclusion, or `lost` when the server took the job away meanwhile
+ */
+export async function runJob(order: JobOrder): Promise<Completion['conclusion'] | 'lost'> {
+  const { client, message, shutdown } = order;
+  const workspace = makeWorkspace(order.root, message);
+  const trackingId = `github_${randomUUID()}`;
+  const debug = process.env['ACTIONS_STEP_DEBUG'] === 'true';
+  const defaults = defaultVariables(message, workspace, { name: order.runnerName, trackingId, debug });
+  const job = new JobContext(message, workspace, defaults, (report) => client.reportStep(message.jobId, report));
+  const over = new AbortController();
+  const watch = watchForStops(job, order, over.signal);
+  if (await initialise(job, order.runnerName)) {
+    await runHook(job, 'started', shutdown);
+    for (const [index, step] of message.steps.entries()) {
+      if (shutdown.aborted || job.stopReason === 'lost') break;
+      await runStep(job, step, index, shutdown);
+    }
+    if (!shutdown.aborted && job.stopReason !== 'lost') await runHook(job, 'completed', shutdown);
+  }
+  const log = job.newStep('Complete job');
+  log.print('Cleaning up orphan processes');
+  const ended = endMarked('RUNNER_TRACKING_ID', trackingId);
+  if (ended > 0) log.print(`Terminated ${ended} orphan process(es)`);
+  await log.end('success');
+  over.abort();
+  await watch;
+  if (job.stopReason === 'lost') return 'lost';
+  const conclusion = job.status;
+  await client.complete(message.jobId, { conclusion, annotations: job.annotations, summary: job.summary });
+  return conclusion;
+}
+
+/** The `Set up job` step. @returns whether the job may go on */
+async function initialise(job: JobContext, runnerName: string): Promise<boolean> {
+  const log = job.newStep('Set up job');
+  log.print(`Current runner version: '${RUNNER_VERSION}'`);
+  log.print(`Runner name: '${runnerName}'`);
+  log.print(`Machine name: '${hostname()}'`);
+  const { message } = job;
+  try {
+    for (const [key, value] of Object.entries(message.env)) job.env.set(key, interpolate(value, job.scope()));
+    const actions = message.steps.flatMap((step) => (step.uses === null ? [] : [step.uses]));
+    if (message.initialisation === 'cancel') job.stop('cancelled');
+    log.print('Prepare workflow directory');
+    log.print('Prepare all required actions');
+    // Actions can't be had here: a step that uses one fails the job just where a failed download does.
+    if (message.initialisation === 'fail' || actions.length > 0) {
+      throw new Error(`Unable to resolve action ${actions[0] ?? ''}, repository not found`);
+    }
+    if (job.stopReason !== undefined) {
+      log.print('##[error]The operation was canceled.');
+      await log.end('cancelled');
+      return false;
+    }
+    log.print(`Complete job name: ${message.name}`);
+    await log.end('success');
+    return true;
+  } catch (error) {
+    job.result = 'failure';
+    job.fail(log, error instanceof Error ? error.message : String(error));
+    await log.end('failure');
+    return false;
+  }
+}
+
+export const RUNNER_VERSION = '2.999.0';
+
+/** Ends the job's steps on a cancellation, on its time limit, on the runner's shutdown, or when the server forgot it. */
+async function watchForStops(job: JobContext, order: JobOrder, over: AbortSignal): Promise<void> {
+  const { message, client, shutdown } = order;
+  const limit = setTimeout(
+    () => {
+      const text = `The job running on runner ${order.runnerName} has exceeded the maximum execution time of ${message.timeoutMinutes} minutes.`;
+      job.annotations.push({ level: 'failure', message: text });
+      job.stop('timeout');
+    },
+    (message.timeoutMinutes ?? 360) * 60_000,
+  );
+  const onShutdown = (): void => {
+    const text =
+      'The runner has received a shutdown signal. This can happen when the runner service is stopped, or a manually started runner is canceled.';
+    job.annotations.push({ level: 'failure', message: text });
+    job.stop('shutdown');
+  };
+  if (shutdown.aborted) onShutdown();
+  else shutdown.addEventListener('abort', onShutdown, { once: true });
+  while (!over.aborted && job.stopReason === undefined) {
+    try {
+      if (await client.waitForCancellation(message.jobId, over)) job.stop('cancelled');
+    } catch (error) {
+      if (error instanceof ServerRefusal) job.stop('lost');
+    }
+  }
+  // Cancelled, but still to be heard of: always() steps and the completed hook may take their time.
+  while (!over.aborted && job.stopReason !== 'lost') {
+    await client.waitForCancellation(message.jobId, over).catch(() => undefined);
+    await pause(1_000, over);
+  }
+  clearTimeout(limit);
+  shutdown.removeEventListener('abort', onShutdown);
+}
+
+async function pause(ms: number, over: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      over.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    over.addEventListener('abort', done, { once: true });
+    if (over.aborted) done();
+  });
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { jitConfig, type JitConfig } from '../protocol.ts';
+import { RunnerClient, ServerRefusal } from './client.ts';
+import { RUNNER_VERSION, runJob } from './job.ts';
+import { removeWorkspace } from './workspace.ts';
+
+/**
+ * The stand-in for the forge's runner program: `--jitconfig BASE64` (or ACTIONS_RUNNER_INPUT_JITCONFIG), one job, the end.
+ * Exit codes as the real listener's: 0 done or stopped, 1 no use in trying again, 2 try again.
+ */
+const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
+
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+const sayAt = (text: string): void => say(`${new Date().toISOString().slice(0, 19).replace('T', ' ')}Z: ${text}`);
+
+function readConfig(): JitConfig {
+  const { values } = parseArgs({ options: { jitconfig: { type: 'string' } }, allowPositionals: true, strict: false });
+  const given = values.jitconfig ?? process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
+  // Steps must not see it: they would be able to stand in for this runner.
+  delete process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
+  if (typeof given !== 'string' || given === '') throw new Error('--jitconfig is missing');
+  return jitConfig.parse(JSON.parse(Buffer.from(given, 'base64').toString('utf8')));
+}
+
+async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
+  const client = new RunnerClient(config);
+  // In a folder of its own: several runners may be started from one place.
+  const root = join(process.cwd(), config.workFolder, `${config.runnerName}-${randomUUID().slice(0, 8)}`);
+  const { ephemeral } = await client.openSession(shutdown);
+  say('\n√ Connected to GitHub\n');
+  say(`Current runner version: '${RUNNER_VERSION}'`);
+  sayAt('Listening for Jobs');
+  try {
+    while (!shutdown.aborted) {
+      const jobId = await client.nextJob(shutdown);
+      const message = jobId === undefined ? undefined : await client.acquire(jobId, shutdown);
+      if (!message) continue;
+      sayAt(`Running job: ${message.name}`);
+      const result = await runJob({ client, message, runnerName: config.runnerName, root, shutdown });
+      sayAt(`Job ${message.name} completed with result: ${RESULT[result]}`);
+      if (ephemeral) break;
+    }
+  } finally {
+    removeWorkspace(root);
+    await client.closeSession();
+  }
+}
+
+async function main(): Promise<number> {
+  const shutdown = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (shutdown.signal.aborted) process.exit(0);
+      say('Exiting...');
+      shutdown.abort();
+    });
+  }
+  try {
+    await run(readConfig(), shutdown.signal);
+    return 0;
+  } catch (error) {
+    if (shutdown.signal.aborted) return 0;
+    say(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
+    // 409: the last session of a runner that was killed may still stand for a while.
+    return error instanceof ServerRefusal && error.status === 409 ? 2 : 1;
+  }
+}
+
+process.exit(await main());

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+export interface ProcessOrder {
+  file: string;
+  args: string[];
+  env: Record<string, string>;
+  cwd: string;
+  onLine: (line: string) => void;
+  /** Ends it: SIGINT, SIGTERM after `graceMs`, SIGKILL to it and all below it after a third of that more. */
+  stop: AbortSignal;
+  graceMs: number;
+}
+
+/** Output of a process that has ended may come for so long, from children that it left behind. */
+const OUTPUT_GRACE_MS = 5_000;
+
+/** Runs a program to its end. @returns its exit code, or null when a signal ended it. @throws Error when it can't start */
+export async function runProcess(order: ProcessOrder): Promise<number | null> {
+  const child = spawn(order.file, order.args, { cwd: order.cwd, env: order.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', order.onLine);
+  const timers: NodeJS.Timeout[] = [];
+  const interrupt = (): void => {
+    child.kill('SIGINT');
+    timers.push(setTimeout(() => child.kill('SIGTERM'), order.graceMs));
+    timers.push(
+      setTimeout(
+        () => {
+          for (const pid of [...descendants(child.pid ?? 0), child.pid ?? 0]) kill(pid);
+        },
+        Math.ceil((order.graceMs * 4) / 3),
+      ),
+    );
+  };
+  try {
+    return await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('spawn', () => {
+        if (order.stop.aborted) interrupt();
+        else order.stop.addEventListener('abort', interrupt, { once: true });
+      });
+      child.once('close', (code) => resolve(code));
+      child.once('exit', () => {
+        timers.push(
+          setTimeout(() => {
+            child.stdout.destroy();
+            child.stderr.destroy();
+          }, OUTPUT_GRACE_MS),
+        );
+      });
+    });
+  } finally {
+    order.stop.removeEventListener('abort', interrupt);
+    for (const timer of timers) clearTimeout(timer);
+  }
+}
+
+/** Ends every process that has `name=value` in its environment, itself aside. @returns how many; Linux only */
+export function endMarked(name: string, value: string): number {
+  const mark = `${name}=${value}`;
+  const found = processIds().filter((pid) => {
+    const environment = pid === process.pid ? undefined : readProc(pid, 'environ');
+    return environment?.split('\0').includes(mark) ?? false;
+  });
+  for (const pid of found) kill(pid);
+  return found.length;
+}
+
+/** All below a process, by /proc: they stay in the runner's own process group, so that who stops that stops them. */
+function descendants(root: number): number[] {
+  const parents = new Map(processIds().map((pid) => [pid, parentOf(pid)]));
+  const found = new Set<number>([root]);
+  for (let grew = true; grew;) {
+    const before = found.size;
+    for (const [pid, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(pid);
+    grew = found.size > before;
+  }
+  found.delete(root);
+  return [...found];
+}
+
+function parentOf(pid: number): number | undefined {
+  // After the command's name, which may hold spaces and parentheses: state, parent, …
+  const fields = readProc(pid, 'stat')?.split(') ').at(-1)?.split(' ');
+  return fields?.[1] === undefined ? undefined : Number(fields[1]);
+}
+
+function processIds(): number[] {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function readProc(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,0 +1,85 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+
+export interface ShellCommand {
+  file: string;
+  args: string[];
+  /** As the log shows it, `{0}` for the script. */
+  display: string;
+  /** Of the script file. */
+  extension: '.sh' | '.ps1' | '.py' | '';
+}
+
+/** The full path of a program, or undefined when PATH has none. */
+function which(name: string, path: string | undefined): string | undefined {
+  for (const folder of isAbsolute(name) ? [''] : (path ?? '').split(delimiter)) {
+    const file = folder === '' ? name : join(folder, name);
+    try {
+      accessSync(file, constants.X_OK);
+      if (isAbsolute(file) && statSync(file).isFile()) return file;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+const ARGUMENTS = new Map<string, { args: string[]; extension: ShellCommand['extension'] }>([
+  ['bash', { args: ['--noprofile', '--norc', '-eo', 'pipefail', '{0}'], extension: '.sh' }],
+  ['sh', { args: ['-e', '{0}'], extension: '.sh' }],
+  ['pwsh', { args: ['-command', `. '{0}'`], extension: '.ps1' }],
+  ['powershell', { args: ['-command', `. '{0}'`], extension: '.ps1' }],
+  ['python', { args: ['{0}'], extension: '.py' }],
+]);
+
+/**
+ * How a `run:` step is run: by its `shell:`, else by bash, else by sh, with GitHub's own arguments for each.
+ * Source: https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions#jobsjob_idstepsshell
+ *
+ * @throws Error when there is no such shell
+ */
+export function stepShell(shell: string | null, path: string | undefined): ShellCommand {
+  if (shell === null) {
+    const name = which('bash', path) === undefined ? 'sh' : 'bash';
+    return command(name, ['-e', '{0}'], '.sh', path);
+  }
+  const known = ARGUMENTS.get(shell.toLowerCase());
+  if (known) return command(shell.toLowerCase(), known.args, known.extension, path);
+  const [name = '', ...args] = shell.split(/\s+/);
+  if (!args.some((arg) => arg.includes('{0}'))) throw new Error(`Invalid shell option '${shell}'`);
+  return command(name, args, '', path);
+}
+
+/**
+ * How a job hook is run: `.sh` by bash, else sh; `.ps1` by pwsh, else powershell; no flags but these.
+ *
+ * @throws Error when the file is neither or there is no such shell
+ */
+export function hookShell(script: string, path: string | undefined): ShellCommand {
+  if (script.endsWith('.sh')) return command(firstOf(['bash', 'sh'], path), ['-e', '{0}'], '.sh', path);
+  if (script.endsWith('.ps1')) {
+    return command(firstOf(['pwsh', 'powershell'], path), ['-command', `. '{0}'`], '.ps1', path);
+  }
+  throw new Error(`'${script}' is not a valid path to a script. Make sure it ends in '.sh' or '.ps1'.`);
+}
+
+/** The command with the script in the place of `{0}`. */
+export function withScript(shell: ShellCommand, script: string): string[] {
+  return shell.args.map((arg) => arg.replace('{0}', () => script));
+}
+
+function firstOf([first = '', second = '']: string[], path: string | undefined): string {
+  return which(first, path) === undefined ? second : first;
+}
+
+function command(
+  name: string,
+  args: string[],
+  extension: ShellCommand['extension'],
+  path: string | undefined,
+): ShellCommand {
+  const file = which(name, path);
+  if (file === undefined) throw new Error(`${name}: command not found`);
+  const shown = args.map((arg) => (arg.includes(' ') ? `"${arg}"` : arg)).join(' ');
+  return { file, args, display: `${file} ${shown}`, extension };
+}

@@ -1,0 +1,53 @@
+import type { Job, StepRecord } from '../state.ts';
+import type { Urls } from '../simulation.ts';
+import { isoTime, nodeId, type Schemas } from './account.ts';
+
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
+
+export function jobUrls(urls: Urls, job: Job) {
+  const fullName = `${job.run.repository.owner.login}/${job.run.repository.name}`;
+  return {
+    run_url: `${urls.api}/repos/${fullName}/actions/runs/${job.run.id}`,
+    url: `${urls.api}/repos/${fullName}/actions/jobs/${job.id}`,
+    html_url: `${urls.web}/${fullName}/actions/runs/${job.run.id}/job/${job.id}`,
+    check_run_url: `${urls.api}/repos/${fullName}/check-runs/${job.id}`,
+  };
+}
+
+function stepShape(step: StepRecord) {
+  return {
+    name: step.name,
+    status: step.status,
+    conclusion: step.conclusion,
+    number: step.number,
+    started_at: step.startedAt,
+    completed_at: step.completedAt,
+  };
+}
+
+/** A job as REST answers and webhooks carry it: runner fields are null until one has begun it. */
+export function jobShape(urls: Urls, job: Job): Schemas['job'] {
+  return {
+    id: job.id,
+    run_id: job.run.id,
+    workflow_name: job.run.workflow,
+    head_branch: job.run.branch,
+    run_attempt: job.attempt,
+    node_id: nodeId('CR', job.id),
+    head_sha: job.run.sha,
+    ...jobUrls(urls, job),
+    status: job.status,
+    conclusion: job.conclusion,
+    created_at: isoTime(job.createdAt),
+    // GitHub sends the time of creation while a job has not started.
+    started_at: isoTime(job.startedAt ?? job.createdAt),
+    completed_at: timeOrNull(job.completedAt),
+    name: job.spec.name,
+    steps: job.steps.map(stepShape),
+    labels: job.spec.labels,
+    runner_id: job.runner?.id ?? null,
+    runner_name: job.runner?.name ?? null,
+    runner_group_id: job.runner?.groupId ?? null,
+    runner_group_name: job.runner?.groupName ?? null,
+  };
+}

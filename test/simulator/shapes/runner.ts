@@ -1,0 +1,53 @@
+import type { Runner, RunnerGroup } from '../state.ts';
+import type { Simulation } from '../simulation.ts';
+import type { Schemas } from './account.ts';
+
+const READ_ONLY = new Set(['self-hosted', 'linux', 'windows', 'macos', 'x64', 'arm', 'arm64']);
+
+/** The labels that GitHub sets itself can't be removed. */
+export const isReadOnlyLabel = (label: string): boolean => READ_ONLY.has(label.toLowerCase());
+
+export function runnerLabels(runner: Runner): Schemas['runner-label'][] {
+  return runner.labels.map((name, index) => ({
+    id: runner.id * 100 + index,
+    name,
+    type: isReadOnlyLabel(name) ? 'read-only' : 'custom',
+  }));
+}
+
+/** What REST believes: `busy` lags behind the truth by `timing.busyLagMs`. */
+export function seemsBusy(sim: Simulation, runner: Runner): boolean {
+  const startedAt = runner.job?.startedAt ?? null;
+  return startedAt !== null && Date.now() - startedAt >= sim.timing.busyLagMs;
+}
+
+export function runnerShape(sim: Simulation, runner: Runner): Schemas['runner'] {
+  return {
+    id: runner.id,
+    name: runner.name,
+    os: runner.everOnline ? 'Linux' : 'unknown',
+    status: runner.online ? 'online' : 'offline',
+    busy: seemsBusy(sim, runner),
+    ephemeral: runner.ephemeral,
+    labels: runnerLabels(runner),
+    runner_group_id: runner.group.id,
+  };
+}
+
+export function groupShape(sim: Simulation, login: string, group: RunnerGroup): Schemas['runner-groups-org'] {
+  const url = `${sim.urls.api}/orgs/${login}/actions/runner-groups/${group.id}`;
+  return {
+    id: group.id,
+    name: group.name,
+    visibility: group.visibility,
+    default: group.default,
+    ...(group.visibility === 'selected' ? { selected_repositories_url: `${url}/repositories` } : {}),
+    runners_url: `${url}/runners`,
+    hosted_runners_url: `${url}/hosted-runners`,
+    inherited: false,
+    allows_public_repositories: group.allowsPublicRepositories,
+    restricted_to_workflows: group.restrictedToWorkflows,
+    selected_workflows: group.selectedWorkflows,
+    workflow_restrictions_read_only: false,
+  };
+}

@@ -1,0 +1,67 @@
+import type { EventLog } from './event-log.ts';
+import type { Random } from './random.ts';
+import type { AppOptions, Limits, Timing } from './settings.ts';
+import type { Job, State } from './state.ts';
+import type { WebhookSender } from './webhooks/sender.ts';
+
+export interface Urls {
+  /** Where people and REST clients reach it: `http://host:port`. */
+  web: string;
+  /** `web` + `/api/v3`, as on a GitHub Enterprise Server. */
+  api: string;
+  /** Where runners reach it. */
+  runner: string;
+}
+
+/** All parts of one simulator; the functions beside this file take it as their first argument. */
+export interface Simulation {
+  urls: Urls;
+  state: State;
+  log: EventLog;
+  random: Random;
+  timing: Timing;
+  limits: Limits;
+  app: (AppOptions & { permissions: Record<string, 'read' | 'write'> }) | null;
+  tokens: Set<string>;
+  webhooks: WebhookSender;
+  /** The next id of a kind. */
+  nextId(kind: IdKind): number;
+  /** Set while a round of assignment is due. */
+  assignmentDue: boolean;
+  /** Jobs behind these environments wait for an approval. */
+  protectedEnvironments: Set<string>;
+}
+
+/** Where counting begins: as large as GitHub's own, so that no one takes them for 32-bit numbers. */
+export const FIRST_IDS = {
+  account: 9_919,
+  repository: 1_296_269,
+  runner: 1,
+  run: 16_011_100_000,
+  job: 45_200_000_000,
+  workflow: 161_335,
+  hook: 109_948_940,
+  delivery: 12_345_678,
+} as const;
+
+export type IdKind = keyof typeof FIRST_IDS;
+
+/** Notes what happened to a job, in its timeline and in the log. */
+export function noteJob(
+  sim: Simulation,
+  job: Job,
+  what: 'waiting' | 'queued' | 'assigned' | 'requeued' | 'started' | 'cancelling' | 'lost' | 'completed',
+  fields: { runner?: string | undefined; detail?: string | undefined } = {},
+): void {
+  const detail = fields.detail ?? fields.runner;
+  job.timeline.push({ at: new Date().toISOString(), what, detail });
+  job.run.updatedAt = Date.now();
+  sim.log.add(`job.${what}`, {
+    jobId: job.id,
+    runId: job.run.id,
+    attempt: job.attempt,
+    name: job.spec.name,
+    conclusion: job.conclusion,
+    ...fields,
+  });
+}

@@ -1,0 +1,121 @@
+import { fastify, type FastifyInstance } from 'fastify';
+import { addHook } from './api/hook-routes.ts';
+import { API_PREFIX, apiRoutes } from './api/routes.ts';
+import { jobLog } from './api/job-routes.ts';
+import { controlRoutes } from './control/routes.ts';
+import { EventLog } from './event-log.ts';
+import { sweep } from './jobs/sweep.ts';
+import { page } from './page.ts';
+import { seededRandom } from './random.ts';
+import { runnerProtocolRoutes } from './runner-routes.ts';
+import { DEFAULT_PERMISSIONS } from './shapes/app.ts';
+import { DEFAULT_LIMITS, GITHUB_TIMING, type SimulatorOptions } from './settings.ts';
+import { FIRST_IDS, type IdKind, type Simulation } from './simulation.ts';
+import { WebhookSender } from './webhooks/sender.ts';
+import { addRepository, emptyState } from './world.ts';
+
+/** A running simulator. */
+export interface Simulator {
+  /** `http://host:port`: a forge's `url` in Baton's configuration. */
+  address: string;
+  /** Its inside, for tests in the same process; {@link push} and others in jobs/ take it. */
+  sim: Simulation;
+  log: EventLog;
+  /** Every REST endpoint there is, as `GET /orgs/:org/…`. */
+  endpoints: readonly string[];
+  close(): Promise<void>;
+}
+
+/** The token that is good unless others are given. */
+export const DEFAULT_TOKEN = 'ghp_simulator';
+
+/** Starts a GitHub of one's own. @throws Error when the port is taken or a repository has no owner */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const http = fastify({
+    bodyLimit: 10 * 1024 ** 2,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 300 },
+  });
+  acceptEmptyJson(http);
+  const sim = createSimulation(options);
+  const [repository] = (options.repositories ?? ['octo-org/demo']).map((name) => addRepository(sim, name));
+  if (options.webhook && repository) {
+    const { url, secret, kind = sim.app ? 'app' : 'organization' } = options.webhook;
+    const owner = repository.owner.login;
+    const target = kind === 'app' ? null : kind === 'organization' ? owner : `${owner}/${repository.name}`;
+    addHook(sim, { kind, target, url, secret: secret === '' ? null : secret });
+  }
+  const { faults, endpoints } = await apiRoutes(http, sim);
+  await controlRoutes(http, sim, faults);
+  await runnerProtocolRoutes(http, sim);
+  http.get<{ Params: { job: string } }>('/_logs/:job', (request, reply) => {
+    const job = sim.state.jobs.get(Number(request.params.job));
+    return job ? reply.type('text/plain; charset=utf-8').send(jobLog(job)) : reply.code(404).send('Not Found');
+  });
+  http.get('/healthz', () => ({ status: 'ok' }));
+  // The page of a run or job is the one page, which scrolls there.
+  for (const path of ['/', '/:owner/:repo/actions/runs/:run', '/:owner/:repo/actions/runs/:run/job/:job']) {
+    http.get(path, (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
+  }
+  const listening = await http.listen({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 });
+  const address = listening.replace('0.0.0.0', '127.0.0.1');
+  sim.urls = { web: address, api: `${address}${API_PREFIX}`, runner: options.publicUrl ?? address };
+  const sweeper = setInterval(() => sweep(sim), sim.timing.sweepMs);
+  return {
+    address,
+    sim,
+    log: sim.log,
+    endpoints,
+    close: async () => {
+      clearInterval(sweeper);
+      sim.webhooks.close();
+      await http.close();
+    },
+  };
+}
+
+function createSimulation(options: SimulatorOptions): Simulation {
+  const state = emptyState();
+  const log = new EventLog();
+  const random = seededRandom(options.seed ?? 1);
+  const timing = { ...GITHUB_TIMING, ...options.timing };
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const ids = new Map<IdKind, number>();
+  const nextId = (kind: IdKind): number => {
+    const id = ids.get(kind) ?? FIRST_IDS[kind];
+    ids.set(kind, id + 1);
+    return id;
+  };
+  const sim: Simulation = {
+    urls: { web: '', api: '', runner: '' },
+    state,
+    log,
+    random,
+    timing,
+    limits,
+    nextId,
+    app: options.app ? { ...options.app, permissions: options.app.permissions ?? { ...DEFAULT_PERMISSIONS } } : null,
+    tokens: new Set(options.tokens ?? [DEFAULT_TOKEN]),
+    assignmentDue: false,
+    protectedEnvironments: new Set(),
+    webhooks: new WebhookSender({
+      log,
+      random,
+      timing,
+      limits,
+      deliveries: state.deliveries,
+      nextDeliveryId: () => nextId('delivery'),
+      host: () => new URL(sim.urls.web).host,
+    }),
+  };
+  return sim;
+}
+
+/** Clients announce JSON and send nothing; GitHub takes that as no body. */
+function acceptEmptyJson(http: FastifyInstance): void {
+  const parse = http.getDefaultJsonParser('error', 'error');
+  http.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body, done);
+  });
+}

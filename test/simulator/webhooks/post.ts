@@ -1,0 +1,59 @@
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
+
+export interface PostResult {
+  /** As GitHub's list of deliveries words it. */
+  status: string;
+  statusCode: number;
+  headers: Record<string, string>;
+  body: string | null;
+}
+
+/** Keeps connections open between webhooks, as GitHub's senders do. */
+export class Poster {
+  private readonly agent = new Agent({ keepAlive: true });
+  private readonly secureAgent = new SecureAgent({ keepAlive: true });
+
+  /** Sends one webhook; never rejects: a failure is a result as well. Redirects are not followed. */
+  async post(url: string, headers: Record<string, string>, body: string, timeoutMs: number): Promise<PostResult> {
+    const secure = url.startsWith('https:');
+    try {
+      const answer = await new Promise<{ message: IncomingMessage; body: string }>((resolve, reject) => {
+        const outgoing = (secure ? httpsRequest : httpRequest)(
+          url,
+          {
+            method: 'POST',
+            headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) },
+            agent: secure ? this.secureAgent : this.agent,
+            signal: AbortSignal.timeout(timeoutMs),
+          },
+          (message) => {
+            const chunks: Buffer[] = [];
+            message.on('data', (chunk: Buffer) => chunks.push(chunk));
+            message.on('end', () => resolve({ message, body: Buffer.concat(chunks).toString('utf8') }));
+            message.on('error', reject);
+          },
+        );
+        outgoing.on('error', reject);
+        outgoing.end(body);
+      });
+      const statusCode = answer.message.statusCode ?? 0;
+      return {
+        status: statusCode >= 200 && statusCode < 300 ? 'OK' : `Invalid HTTP Response: ${statusCode}`,
+        statusCode,
+        headers: Object.fromEntries(Object.entries(answer.message.headers).map(([key, value]) => [key, String(value)])),
+        body: answer.body,
+      };
+    } catch (error) {
+      const timedOut = error instanceof Error && error.name === 'AbortError';
+      return timedOut
+        ? { status: 'timed out', statusCode: 504, headers: {}, body: null }
+        : { status: 'failed to connect to host', statusCode: 502, headers: {}, body: null };
+    }
+  }
+
+  close(): void {
+    this.agent.destroy();
+    this.secureAgent.destroy();
+  }
+}

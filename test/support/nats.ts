@@ -1,0 +1,34 @@
+import { startNats as start, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
+import { temporaryFolder } from './cleanup.ts';
+
+export interface TestNats {
+  /** `nats://host:port`, the same after {@link resume}. */
+  readonly address: string;
+  /** Ends the server as a crash would, keeping what it has on disk. */
+  halt(): Promise<void>;
+  /** Starts it again after {@link halt}, on the same port. */
+  resume(): Promise<void>;
+  /** Ends it and removes all it wrote. */
+  stop(): Promise<void>;
+}
+
+/** A NATS server of the test's own, with JetStream, on a free port. It ends with the test's process, however that ends. */
+export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Promise<TestNats> {
+  const folder = temporaryFolder('nats');
+  let server: NatsServer = await start({ ...options, dir: folder.path });
+  const address = server.url;
+  const port = Number(new URL(address).port);
+  return {
+    address,
+    halt: async () => {
+      await server.child?.kill();
+    },
+    resume: async () => {
+      server = await start({ ...options, dir: folder.path, port });
+    },
+    stop: async () => {
+      await server.stop();
+      folder.remove();
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { logTail, startChild } from '../../deploy/servers/child.ts';
+import { temporaryFolder } from './cleanup.ts';
+
+const logLine = z.looseObject({ msg: z.string().optional(), level: z.string(), address: z.string().optional() });
+
+type LogLine = z.infer<typeof logLine>;
+
+export interface TestService {
+  /** Where its HTTP server listens. */
+  readonly address: string;
+  /** Its log so far. */
+  readonly log: readonly LogLine[];
+  /** Resolves as soon as a line of its log has this message. */
+  logged(message: string): Promise<LogLine>;
+  /** Resolves when `/readyz` says 200 (or, with false, 503). */
+  ready(wanted?: boolean): Promise<void>;
+  /** The value of one line of `/metrics`, e.g. `baton_webhooks_total{event="ping"}`: all given labels must fit; sums. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+  /** SIGTERM; resolves with its exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+}
+
+export interface TestServiceOptions {
+  /** Path of its configuration. */
+  config: string;
+  env?: Record<string, string>;
+  args?: string[];
+  port?: number;
+}
+
+/**
+ * Starts a service of ours as a process of its own, as in production; resolves when it listens. It ends with the test's
+ * process, however that ends.
+ */
+export async function startService(name: string, options: TestServiceOptions): Promise<TestService> {
+  const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
+  const folder = temporaryFolder(`${name}-log`);
+  const logFile = join(folder.path, 'log');
+  const child = startChild({
+    name,
+    command: process.execPath,
+    args: [main, ...(options.args ?? []), '--config', options.config, '--port', String(options.port ?? 0)],
+    env: { ...process.env, ...options.env },
+    logFile,
+    // Longer than any service takes to drain.
+    graceSeconds: 40,
+  });
+
+  const read = (): LogLine[] =>
+    readFileSync(logFile, 'utf8')
+      .split('\n')
+      .map(readLine)
+      .filter((line) => line !== undefined);
+  let lastLog: LogLine[] = [];
+  const gone = child.exited.then(({ code }) => {
+    lastLog = read();
+    return code;
+  });
+
+  async function logged(message: string): Promise<LogLine> {
+    let found: LogLine | undefined;
+    await eventually(`${name} logs "${message}"`, async () => {
+      const { running } = child;
+      found = read().find((line) => line.msg === message);
+      if (found === undefined && !running) {
+        throw new Error(`${name} ended before it logged "${message}":\n${logTail(logFile, 30)}`);
+      }
+      return found !== undefined;
+    });
+    if (found === undefined) throw new Error('unreachable');
+    return found;
+  }
+
+  const { address = '' } = await logged('ready');
+  return {
+    address,
+    get log() {
+      return child.running ? read() : lastLog;
+    },
+    logged,
+    ready: async (wanted = true) => {
+      await eventually(`${name} is ${wanted ? '' : 'not '}ready`, async () => {
+        const { status } = await fetch(`${address}/readyz`);
+        return (status === 200) === wanted;
+      });
+    },
+    metric: async (metric, labels = {}) => {
+      const text = await (await fetch(`${address}/metrics`)).text();
+      return text
+        .split('\n')
+        .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `))
+        .filter((line) => Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`)))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    },
+    stop: async () => {
+      await child.stop();
+      const code = await gone;
+      folder.remove();
+      return code;
+    },
+    kill: async () => {
+      await child.kill();
+      await gone;
+      folder.remove();
+    },
+  };
+}
+
+/**
+ * Asks every 20 ms until the answer is true: for what can only be asked, not awaited.
+ *
+ * @param what for the error's message
+ */
+export async function eventually(what: string, ask: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await ask())) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function readLine(text: string): LogLine | undefined {
+  try {
+    return logLine.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

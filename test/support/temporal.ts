@@ -1,0 +1,39 @@
+import { startTemporal as start, type TemporalOptions, type TemporalServer } from '../../deploy/servers/temporal.ts';
+import { temporaryFolder } from './cleanup.ts';
+
+export interface TestTemporal {
+  /** `host:port`, the same after {@link resume}. */
+  readonly address: string;
+  readonly namespace: string;
+  /** Ends the server as a crash would, keeping what it has on disk. */
+  halt(): Promise<void>;
+  /** Starts it again after {@link halt}, on the same port. */
+  resume(): Promise<void>;
+  /** Ends it and removes all it wrote. */
+  stop(): Promise<void>;
+}
+
+/**
+ * A Temporal dev server of the test's own, without its Web UI, with our search attributes, on disk (so that it can be halted and
+ * resumed). It ends with the test's process, however that ends.
+ */
+export async function startTemporal(): Promise<TestTemporal> {
+  const folder = temporaryFolder('temporal');
+  const options: TemporalOptions = { dir: folder.path, ui: false, persist: true };
+  let server: TemporalServer = await start(options);
+  const port = Number(server.address.split(':').at(-1));
+  return {
+    address: server.address,
+    namespace: server.namespace,
+    halt: async () => {
+      await server.child?.kill();
+    },
+    resume: async () => {
+      server = await start({ ...options, port });
+    },
+    stop: async () => {
+      await server.stop();
+      folder.remove();
+    },
+  };
+}

@@ -1,0 +1,17 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: fileURLToPath(new URL('..', import.meta.url)),
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Kills everything in turn, for ten minutes: `npm run test:crash`.
+    exclude: process.env['BATON_CRASH'] === undefined ? ['test/e2e/crash.test.ts'] : [],
+    environment: 'node',
+    pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    // Real servers on two cores: more files at once only make each slower.
+    maxWorkers: 2,
+  },
+});

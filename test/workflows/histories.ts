@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { ReplayHistoriesIterable } from '@temporalio/worker';
+
+const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+
+/** A flood's history is the same few events again and again. */
+const EVENTS_AT_MOST = 500;
+
+/** Writes a history of every group and type of workflow to test/histories: a file each. */
+export async function recordHistories(client: Client): Promise<void> {
+  const told = new Set<string>();
+  for await (const { workflowId, runId, type, historyLength } of endedFirst(client)) {
+    const name = `${type}-${workflowId.split('/')[1] ?? ''}`;
+    // One of each tells the story; the others are the same again.
+    if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
+    told.add(name);
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))));
+  }
+}
+
+async function* endedFirst(client: Client): AsyncIterable<WorkflowExecutionInfo> {
+  yield* client.workflow.list({ query: `ExecutionStatus != 'Running'` });
+  yield* client.workflow.list({ query: `ExecutionStatus = 'Running'` });
+}
+
+/** The recorded histories, by file name. */
+export function recordedHistories(): ReplayHistoriesIterable {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => ({
+      workflowId: file.replace(/\.json$/, ''),
+      history: historyFromJSON(JSON.parse(readFileSync(`${FOLDER}${file}`, 'utf8'))),
+    }));
+}
