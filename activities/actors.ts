@@ -31,13 +31,29 @@ const STARTS_AT_ONCE = 16;
 
 type ActorActivities = Pick<OrchestratorActivities, 'startRunners' | 'reportGone' | 'askRetirement'>;
 
+/** Tells a group's dispatcher; resolves when it was told, or when there is none to tell. */
+export type TellDispatcher = (group: string, news: DispatcherNews[]) => Promise<void>;
+
+/** One signal a call. */
+export function dispatcherTeller(client: Client): TellDispatcher {
+  return async (group, news) => {
+    try {
+      await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news);
+    } catch (error) {
+      // Nobody to tell: the group was removed.
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  };
+}
+
 /**
- * What the actors say to one another, over Temporal's client: one marker in a history instead of a child's or an
- * external signal's three to six events, and no limit of 2,000 open children.
+ * What the actors say to one another, over Temporal's client: a few events in a history for fifty runners instead of a
+ * child's or an external signal's three to six for each, and no limit of 2,000 open children.
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
+ * @param tellDispatcher how the ends of runners are told: may gather what comes at once
  */
-export function createActorActivities(client: Client): ActorActivities {
+export function createActorActivities(client: Client, tellDispatcher: TellDispatcher): ActorActivities {
   return {
     async startRunners({ settings, runners }) {
       const queue = [...runners];
@@ -50,13 +66,7 @@ export function createActorActivities(client: Client): ActorActivities {
     },
 
     async reportGone({ group, outcome }: { group: string; outcome: RunnerOutcome }) {
-      const news: DispatcherNews[] = [{ type: 'gone', outcome }];
-      try {
-        await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news);
-      } catch (error) {
-        // Nobody to tell: the group was removed.
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      }
+      await tellDispatcher(group, [{ type: 'gone', outcome }]);
     },
 
     async askRetirement({ group, runner }) {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
-import { createActorActivities } from '../../activities/actors.ts';
+import { createActorActivities, dispatcherTeller } from '../../activities/actors.ts';
 import { withFailures } from '../../activities/failure.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
 import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
@@ -8,6 +8,7 @@ import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
 import { createForge } from './forge.ts';
+import { gatherNews } from './gather-news.ts';
 import { configureGroups, ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
 import { StatusReporter } from './status-reporter.ts';
@@ -30,7 +31,7 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const activities: OrchestratorActivities = {
-    ...createActorActivities(client),
+    ...createActorActivities(client, gatherNews(dispatcherTeller(client))),
     ...createForgeActivities(forge),
   };
   const workflowBundle = await bundleWorkflowCode({

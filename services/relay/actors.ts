@@ -14,7 +14,7 @@ import {
 import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group-config.ts';
 import { dispatcherStart } from '../dispatcher-start.ts';
-import { Mailbox, type Letter } from './mailbox.ts';
+import { Mailbox, type Letter } from '../mailbox.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Mailbox, type Letter } from '../../services/relay/mailbox.ts';
+import { Mailbox, type Letter } from '../../services/mailbox.ts';
 
 const letter = (id: number, bytes = 10): Letter<number> => ({ id: String(id), value: id, bytes });
 

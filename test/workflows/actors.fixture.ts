@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { createActorActivities } from '../../activities/actors.ts';
+import { createActorActivities, dispatcherTeller } from '../../activities/actors.ts';
 import {
   DISPATCHER_NEWS,
   DISPATCHER_STATUS,
@@ -73,7 +73,7 @@ export async function startActors(): Promise<ActorsFixture> {
   };
   const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
   const orchestrator: OrchestratorActivities = {
-    ...createActorActivities(client),
+    ...createActorActivities(client, dispatcherTeller(client)),
     removeRegistration: ({ runner }) => {
       const answer = outsideOf(runner).unregister(runner);
       if (answer !== 'busy') outsideOf(runner).unregistered.push(runner);

@@ -5,7 +5,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
-  proxyLocalActivities,
+  proxyActivities,
   setCurrentDetails,
   setHandler,
   uuid4,
@@ -29,9 +29,14 @@ const HISTORY_EVENTS = 2000;
 /** 500 starts in one workflow task time out; chunks of 10 and of 50 are as fast as each other. */
 const START_CHUNK = 50;
 
-const { startRunners } = proxyLocalActivities<Pick<OrchestratorActivities, 'startRunners'>>({
-  startToCloseTimeout: '30 s',
+/**
+ * Not a local activity: that would hold this actor's workflow task open for as long as the starts take, while the news of
+ * a burst pile up in the server.
+ */
+const { startRunners } = proxyActivities<Pick<OrchestratorActivities, 'startRunners'>>({
+  startToCloseTimeout: '1 min',
   retry: { initialInterval: '200 ms', maximumInterval: '10 s' },
+  summary: 'start runners',
 });
 
 const newsSignal = defineSignal<[DispatcherNews[]]>(DISPATCHER_NEWS);
