@@ -178,6 +178,7 @@ describe('the local backend by itself', () => {
     });
     ending.abort();
     await watched;
+    expect(statSync(file).size).toBeLessThan(2_000_000);
     await backend.delete('chatty-1', never);
   });
 });
