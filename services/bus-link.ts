@@ -1,6 +1,6 @@
 import { Events } from 'nats';
 import { connectBus, ensureStreams, type Bus } from '../contracts/bus/connection.ts';
-import type { NatsConfig } from '../contracts/config/config.ts';
+import type { NatsConfig } from '../contracts/config/servers-config.ts';
 import { BatonError, messageOf } from '../contracts/errors.ts';
 import type { Logger } from '../contracts/log.ts';
 
@@ -78,6 +78,7 @@ export class BusLink {
       try {
         this.#bus = await connectBus({
           url: this.#config.url,
+          tls: this.#config.tls,
           name: this.#name,
           credentialsFile: process.env['BATON_NATS_CREDENTIALS'] ?? this.#config.credentials,
         });

@@ -1,29 +1,26 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
-import type { TemporalConfig } from '../contracts/config/config.ts';
-import { readSecret } from '../contracts/config/secret.ts';
+import type { TemporalConfig } from '../contracts/config/servers-config.ts';
 import { messageOf } from '../contracts/errors.ts';
 import type { Logger } from '../contracts/log.ts';
+import { temporalOptions } from './temporal-options.ts';
 
 const PAUSE_MS = 1000;
 
 /**
  * A connection to Temporal for workers and clients alike; waits for a server that isn't there yet, until `stop` fires.
  *
- * @throws the last error when `stop` fires first
+ * @throws the last error when `stop` fires first; BatonError SECRET_MISSING, CONFIG_UNREADABLE
  */
 export async function connectTemporal(
   config: TemporalConfig,
   log: Logger,
   stop: AbortSignal,
 ): Promise<NativeConnection> {
+  const options = temporalOptions(config);
   for (;;) {
     try {
-      return await NativeConnection.connect({
-        address: config.address,
-        ...(config.tls ? { tls: true } : {}),
-        ...(config.api_key ? { apiKey: readSecret(config.api_key) } : {}),
-      });
+      return await NativeConnection.connect(options);
     } catch (error) {
       if (stop.aborted) throw error;
       log.warn({ address: config.address, reason: messageOf(error) }, 'Temporal does not answer yet');

@@ -11,6 +11,7 @@ import {
   type ConnectionOptions,
   type Msg,
   type NatsConnection,
+  type TlsOptions,
 } from 'nats';
 import { z } from 'zod';
 import { BatonError, messageOf } from '../errors.ts';
@@ -23,6 +24,8 @@ export type Bus = NatsConnection;
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
   url: string;
+  /** `true` insists on TLS with the system's authorities; files as nats.tls of the configuration names them. Default: as the server wants. */
+  tls?: boolean | { ca?: string | undefined; cert?: string | undefined; key?: string | undefined } | undefined;
   /** Who connects; shows in NATS's monitoring. */
   name: string;
   /** Path of a credentials file; {@link BusOptions.credentials} is its content. */
@@ -51,6 +54,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     waitOnFirstConnect: options.waitForServer ?? true,
     ignoreAuthErrorAbort: true,
   };
+  if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls);
   if (credentials !== undefined) settings.authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
   const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : inboxOf(credentials));
   if (inbox !== undefined) settings.inboxPrefix = inbox;
@@ -62,6 +66,14 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
       cause: error,
     });
   }
+}
+
+function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>): TlsOptions {
+  const { ca, cert, key } = tls === true ? {} : tls;
+  return {
+    ...(ca === undefined ? {} : { caFile: ca }),
+    ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
+  };
 }
 
 /** The inbox prefix of a credentials file: from the name in its JWT; undefined for other credentials than ours. */

@@ -1,5 +1,16 @@
 import { z } from 'zod';
 
+/** What every backend's settings have; spread it into each. */
+export const backendCommon = {
+  max: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('Instances of all groups at most. Default: what the groups’ own `max` add up to.'),
+  nats_url: z.string().optional().describe('How instances reach NATS, where that differs from how services do.'),
+};
+
 /**
  * A prefix of private addresses from which each runner's own network gets a /28. Docker's default pools end after about
  * thirty networks.
@@ -9,23 +20,29 @@ const networkPool = z
   .regex(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, { error: 'expected an IPv4 prefix such as 10.213.0.0/16', abort: true })
   .refine((text) => Number(text.split('/')[1]) <= 24, 'must hold at least 16 networks: /24 or larger');
 
-export const dockerBackend = z.strictObject({
-  type: z.literal('docker'),
-  /** The engine's socket, or `tcp://host:port`. */
-  socket: z.string().default('/var/run/docker.sock'),
-  network_pool: networkPool.default('10.213.0.0/16'),
-  /** How instances reach NATS, where that differs from how services do. */
-  nats_url: z.string().optional(),
-});
+export const dockerBackend = z
+  .strictObject({
+    type: z.literal('docker'),
+    ...backendCommon,
+    socket: z.string().default('/var/run/docker.sock').describe('The engine’s socket, or tcp://host:port.'),
+    network_pool: networkPool.default('10.213.0.0/16').describe('Each runner’s own network gets a /28 of it.'),
+  })
+  .describe('Containers, each with a network of its own.');
 
-export const localBackend = z.strictObject({
-  type: z.literal('local'),
-  /** Where instances keep their work folders and pid files. */
-  root: z.string().default('.baton/local'),
-  /** What an instance runs; default: the agent, on this process's Node. A no-op command makes a no-op instance. */
-  command: z.array(z.string()).min(1).optional(),
-  nats_url: z.string().optional(),
-});
+export const localBackend = z
+  .strictObject({
+    type: z.literal('local'),
+    ...backendCommon,
+    root: z.string().default('.baton/local').describe('Where instances keep their work folders and pid files.'),
+    command: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe(
+        'What an instance runs. Default: the agent, on this process’s Node. A no-op command makes a no-op instance.',
+      ),
+  })
+  .describe('Process groups on this machine: for development, without isolation.');
 
 export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend]);
 

@@ -1,67 +1,42 @@
 import { z } from 'zod';
 import { duration } from '../duration.ts';
 import { backendConfig } from './backend-config.ts';
+import { appsOf, forgeConfig } from './forge-config.ts';
 import { groupConfig, name } from './group-config.ts';
 import { secretRef } from './secret.ts';
-
-const forgeConfig = z
-  .strictObject({
-    type: z.literal('github').default('github'),
-    /** https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com. */
-    url: z.url({ protocol: /^https?$/ }).default('https://github.com'),
-    /** A GitHub App (recommended in production). */
-    app: z
-      .strictObject({
-        id: z.number().int().positive(),
-        installation: z.number().int().positive(),
-        private_key: secretRef,
-      })
-      .optional(),
-    /** A personal access token (recommended for development). */
-    token: secretRef.optional(),
-  })
-  .refine((forge) => (forge.app === undefined) !== (forge.token === undefined), {
-    message: 'give either app or token',
-  });
-
-const temporalConfig = z.strictObject({
-  address: z.string().default('127.0.0.1:7233'),
-  namespace: z.string().default('default'),
-  /** Where people open Temporal's UI; links point there. */
-  ui_url: z.url().optional(),
-  tls: z.boolean().default(false),
-  api_key: secretRef.optional(),
-});
-
-const natsConfig = z.strictObject({
-  url: z.string().default('nats://127.0.0.1:4222'),
-  /** Path of this service's credentials file; BATON_NATS_CREDENTIALS comes first. */
-  credentials: z.string().optional(),
-  /** The account that runners' credentials belong to (A…), and its scoped signing key: for backend workers only. */
-  account: z.string().optional(),
-  runner_signing_key: secretRef.optional(),
-});
+import { natsConfig, temporalConfig } from './servers-config.ts';
 
 /** One file configures one manager. Durations arrive in milliseconds, sizes in bytes. */
 export const config = z
   .strictObject({
-    name: name(20).default('runner-manager'),
-    forge: forgeConfig,
+    name: name(20)
+      .default('runner-manager')
+      .describe('The manager. Tags every resource and begins every runner’s name.'),
+    forge: forgeConfig.describe('The forge, and how Baton signs in there.'),
     webhook: z.strictObject({
-      /** All are valid at once: rotate by adding the new one, changing the forge, and removing the old one. */
-      secrets: z.array(secretRef).min(1),
+      secrets: z
+        .array(secretRef)
+        .min(1)
+        .describe('All are valid at once: rotate by adding the new one, changing the forge, and removing the old one.'),
     }),
-    temporal: temporalConfig.prefault({}),
-    nats: natsConfig.prefault({}),
+    temporal: temporalConfig.prefault({}).describe('The connection to Temporal.'),
+    nats: natsConfig.prefault({}).describe('The connection to NATS.'),
     backends: z
       .record(name(30), backendConfig)
-      .refine((backends) => Object.keys(backends).length > 0, 'give at least one'),
-    time_to_start: duration.prefault('10m'),
-    time_to_live: duration.prefault('12h'),
-    groups: z.array(groupConfig).min(1),
+      .refine((backends) => Object.keys(backends).length > 0, 'give at least one')
+      .describe('What makes instances, by name; `baton backend NAME` is its worker.'),
+    health_check_interval: duration
+      .prefault('10m')
+      .describe('How often each group’s runners, instances and registrations are compared.'),
+    time_to_start: duration
+      .prefault('10m')
+      .describe('From a runner’s creation until a job starts on it; one kept warm by `min` is exempt while idle.'),
+    time_to_live: duration.prefault('12h').describe('From a runner’s creation, always.'),
+    groups: z.array(groupConfig).min(1).describe('Groups of runners: who may use them, how many, and where.'),
   })
   .superRefine((value, context) => {
     const seen = new Set<string>();
+    const hasApps = value.forge.app !== undefined || (value.forge.apps ?? []).length > 0;
     value.groups.forEach((group, index) => {
       if (seen.has(group.name)) {
         context.addIssue({ code: 'custom', path: ['groups', index, 'name'], message: `"${group.name}" stands twice` });
@@ -75,17 +50,23 @@ export const config = z
           message: `there is no backend "${group.backend}"; there is ${known}`,
         });
       }
-      if (`${value.name}-${group.name}`.length > 54) {
+      if (hasApps && appsOf(value.forge, group.organization).length === 0) {
         context.addIssue({
           code: 'custom',
-          path: ['groups', index, 'name'],
-          message: 'the manager’s and the group’s name together are longer than 53 characters',
+          path: ['groups', index, 'organization'],
+          message: `no App of the forge is for "${group.organization}"`,
         });
       }
     });
+    for (const [backend, { max }] of Object.entries(value.backends)) {
+      const warm = value.groups.reduce((sum, group) => sum + (group.backend === backend ? group.min : 0), 0);
+      if (max === undefined || warm <= max) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['backends', backend, 'max'],
+        message: `its groups keep ${warm} idle runners (min), which is more than ${max}`,
+      });
+    }
   });
 
 export type Config = z.infer<typeof config>;
-export type ForgeConfig = Config['forge'];
-export type NatsConfig = Config['nats'];
-export type TemporalConfig = Config['temporal'];

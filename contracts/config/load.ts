@@ -69,6 +69,14 @@ function problemsOf(issue: core.$ZodIssue, document: Document, lines: LineCounte
       return { ...locate(path, document, lines), path: pathText(path), message: `unknown key "${key}"` };
     });
   }
+  if (issue.code === 'invalid_union') {
+    // The alternative that the value resembles says what is wrong within it.
+    const inside = issue.errors.find((errors) =>
+      errors.some((error) => error.path.length > 0 || error.code !== 'invalid_type'),
+    );
+    if (inside)
+      return inside.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] }, document, lines));
+  }
   const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
   const message = missing ? `required, but not given: ${issue.message}` : issue.message;
   return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];

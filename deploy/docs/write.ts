@@ -1,13 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { configSchema } from '../../contracts/config/schema.ts';
 import { ERRORS } from '../../contracts/errors.ts';
 import { STREAMS } from '../../contracts/bus/streams.ts';
 import { REMOVAL_REASONS } from '../../contracts/runner/phase.ts';
 
 /** The pages of which parts are made from the code: `npm run docs` writes them, a test compares them. */
 export const PAGES: Record<string, () => Promise<string>> = {
-  'errors.md': () => formatted(errorsPage()),
+  'errors.md': () => formatted(errorsPage(), 'markdown'),
+  'baton.schema.json': () => formatted(JSON.stringify(configSchema()), 'json'),
 };
 
 /** The page of all errors, from the registry. */
@@ -49,9 +51,9 @@ ${streams.join('\n')}
 `;
 }
 
-async function formatted(text: string): Promise<string> {
+async function formatted(text: string, parser: 'markdown' | 'json'): Promise<string> {
   const config = await resolveConfig(fileURLToPath(import.meta.url));
-  return await format(text, { ...config, parser: 'markdown' });
+  return await format(text, { ...config, parser });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

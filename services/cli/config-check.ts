@@ -1,4 +1,5 @@
 import { formatDuration } from '../../contracts/format.ts';
+import type { Config } from '../../contracts/config/config.ts';
 import { loadConfig } from '../../contracts/config/load.ts';
 import { groupSettings } from '../../contracts/config/settings.ts';
 import { BatonError } from '../../contracts/errors.ts';
@@ -11,7 +12,7 @@ import { BatonError } from '../../contracts/errors.ts';
 export function checkConfig(file: string): number {
   try {
     const config = loadConfig(file);
-    console.log(`${file} is good: manager ${config.name}, ${config.forge.url} (${config.forge.app ? 'App' : 'token'})`);
+    console.log(`${file} is good: manager ${config.name}, ${config.forge.url} (${credential(config)})`);
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
@@ -26,6 +27,11 @@ export function checkConfig(file: string): number {
     console.error(error.help);
     return 1;
   }
+}
+
+function credential({ forge }: Config): string {
+  if (forge.token) return 'token';
+  return forge.apps && forge.apps.length > 1 ? `${forge.apps.length} Apps` : 'App';
 }
 
 /** The environment variables that a configuration (or a part of one) takes secrets from. */

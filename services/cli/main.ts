@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { configSchema } from '../../contracts/config/schema.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { checkConfig } from './config-check.ts';
@@ -38,6 +39,12 @@ config
   .argument('[file]', 'the file', 'baton.yaml')
   .action((file: string) => {
     process.exitCode = checkConfig(file);
+  });
+config
+  .command('schema')
+  .description('Print the configuration’s JSON Schema, for editors.')
+  .action(() => {
+    console.log(JSON.stringify(configSchema(), null, 2));
   });
 
 program

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { connectBus, decode, type Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { loadConfig } from '../../contracts/config/load.ts';
+import type { NatsTls } from '../../contracts/config/tls.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { status, type Status } from '../../contracts/messages/status.ts';
@@ -31,6 +32,7 @@ export async function showStatus(given: unknown): Promise<number> {
 /** Where NATS is and what to say to it. */
 export interface BusAddress {
   url: string;
+  tls: NatsTls;
   credentialsFile: string | undefined;
 }
 
@@ -42,13 +44,14 @@ function findBus(config: string | undefined, credentials: string | undefined): B
   const made = file === state.config && existsSync(state.observer) ? state.observer : undefined;
   return {
     url: nats.url,
+    tls: nats.tls,
     credentialsFile: credentials ?? process.env['BATON_NATS_CREDENTIALS'] ?? made ?? nats.credentials,
   };
 }
 
 async function askStatus(address: BusAddress): Promise<Status> {
-  const { url, credentialsFile } = address;
-  const bus = await connectBus({ url, name: 'baton status', credentialsFile, waitForServer: false });
+  const { url, tls, credentialsFile } = address;
+  const bus = await connectBus({ url, tls, name: 'baton status', credentialsFile, waitForServer: false });
   try {
     return await requestStatus(bus, 5000);
   } finally {

@@ -1,6 +1,6 @@
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
-import type { ForgeConfig } from '../../contracts/config/config.ts';
+import type { ForgeConfig } from '../../contracts/config/forge-config.ts';
 import { readSecret } from '../../contracts/config/secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/forge.ts';
@@ -16,10 +16,8 @@ export function createForge(config: ForgeConfig, log: Logger): Forge {
 }
 
 function readAuth(config: ForgeConfig): GithubAuth {
-  if (config.app) {
-    const { id, installation, private_key: key } = config.app;
-    return { app: { id, installation, privateKey: readSecret(key) } };
-  }
+  const app = config.app ?? config.apps?.[0];
+  if (app) return { app: { id: app.id, installation: app.installation, privateKey: readSecret(app.private_key) } };
   if (config.token) return { token: readSecret(config.token) };
-  throw new BatonError('CONFIG_INVALID', 'forge: give either app or token');
+  throw new BatonError('CONFIG_INVALID', 'forge: give one of app, apps and token');
 }

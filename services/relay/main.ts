@@ -1,8 +1,8 @@
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { STREAMS } from '../../contracts/bus/streams.ts';
-import { readSecret } from '../../contracts/config/secret.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
+import { temporalOptions } from '../temporal-options.ts';
 import { Actors } from './actors.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { relayMetrics, watchPullers } from './metrics.ts';
@@ -24,9 +24,7 @@ const DRAIN_MS = 15_000;
 await runService('relay', async ({ config, log, metrics, stop }) => {
   const { temporal } = config;
   const connection = Connection.lazy({
-    address: temporal.address,
-    ...(temporal.tls ? { tls: true } : {}),
-    ...(temporal.api_key ? { apiKey: readSecret(temporal.api_key) } : {}),
+    ...temporalOptions(temporal),
     // The gate does the waiting; gRPC's own would be up to two minutes.
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2000 },

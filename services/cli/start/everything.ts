@@ -87,6 +87,7 @@ export async function startEverything(options: StartOptions, around: Surrounding
   });
   const bus = await connectBus({
     url: config.nats.url,
+    tls: config.nats.tls,
     name: 'baton start',
     credentialsFile: servers.operator?.credentials.observer ?? config.nats.credentials,
   });

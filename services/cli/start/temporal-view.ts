@@ -6,8 +6,8 @@ import {
   type DispatcherNews,
 } from '../../../contracts/actors.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { readSecret } from '../../../contracts/config/secret.ts';
 import { groupSettings } from '../../../contracts/config/settings.ts';
+import { temporalOptions } from '../../temporal-options.ts';
 
 const OPEN_RUNNERS = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
 
@@ -24,13 +24,7 @@ export class TemporalView {
   }
 
   static async connect(config: Config): Promise<TemporalView> {
-    const { address, tls, api_key: key } = config.temporal;
-    const connection = await Connection.connect({
-      address,
-      connectTimeout: 5000,
-      ...(tls ? { tls } : {}),
-      ...(key ? { apiKey: readSecret(key) } : {}),
-    });
+    const connection = await Connection.connect({ ...temporalOptions(config.temporal), connectTimeout: 5000 });
     return new TemporalView(connection, config);
   }
 

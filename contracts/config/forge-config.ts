@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { secretRef } from './secret.ts';
+
+const app = z.strictObject({
+  id: z.number().int().positive().describe('The App’s id.'),
+  installation: z.number().int().positive().describe('The id of its installation in the organisation.'),
+  private_key: secretRef.describe('The App’s private key, PEM. Used by orchestrator.'),
+  organization: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The organisation of this installation, where the groups are of several. Default: of all groups.'),
+});
+
+/** The forge, and how Baton signs in there. */
+export const forgeConfig = z
+  .strictObject({
+    type: z.literal('github').default('github'),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .default('https://github.com')
+      .describe('https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com.'),
+    app: app.optional().describe('A GitHub App (recommended in production).'),
+    apps: z
+      .array(app)
+      .min(1)
+      .optional()
+      .describe('Several GitHub Apps in place of one: they share the load, each with a rate limit of its own.'),
+    token: secretRef
+      .optional()
+      .describe('A personal access token (recommended for development). Used by orchestrator.'),
+  })
+  .superRefine((forge, context) => {
+    const given = [forge.app, forge.apps, forge.token].filter((way) => way !== undefined);
+    if (given.length !== 1) context.addIssue({ code: 'custom', path: [], message: 'give one of app, apps and token' });
+    forge.apps?.forEach(({ id, installation }, index) => {
+      const first = forge.apps?.findIndex((other) => other.id === id && other.installation === installation);
+      if (first === index) return;
+      const message = `App ${id} with installation ${installation} stands twice`;
+      context.addIssue({ code: 'custom', path: ['apps', index], message });
+    });
+  });
+
+export type ForgeConfig = z.infer<typeof forgeConfig>;
+export type AppConfig = z.infer<typeof app>;
+
+/** The Apps that may act in that organisation, in the order of the file; empty where a token does. */
+export function appsOf(forge: ForgeConfig, organization: string): AppConfig[] {
+  const apps = forge.app === undefined ? (forge.apps ?? []) : [forge.app];
+  return apps.filter((app) => app.organization === undefined || sameName(app.organization, organization));
+}
+
+function sameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}

@@ -1,0 +1,65 @@
+import type { Key } from './keys.ts';
+
+const DOCKER = { backend: '    type: docker' };
+
+/** The keys of the backends docker and local. */
+export const BACKEND_KEYS: Key[] = [
+  {
+    path: 'backends.here.type',
+    default: 'local',
+    valid: [[DOCKER, 'docker']],
+    invalid: [[{ backend: '    type: vmware' }, 8, 5, /docker|Invalid/]],
+  },
+  {
+    path: 'backends.here.max',
+    default: undefined,
+    valid: [[{ backend: '    type: local\n    max: 30' }, 30]],
+    invalid: [
+      [{ backend: '    type: local\n    max: 0' }, 9, 5, />0/],
+      [
+        { backend: '    type: local\n    max: 2', group: '    min: 3' },
+        9,
+        5,
+        /its groups keep 3 idle runners \(min\), which is more than 2/,
+      ],
+    ],
+  },
+  {
+    path: 'backends.here.nats_url',
+    default: undefined,
+    valid: [[{ backend: '    type: local\n    nats_url: nats://n:4222' }, 'nats://n:4222']],
+    invalid: [[{ backend: '    type: local\n    nats_url: 4222' }, 9, 5, /expected string/]],
+  },
+  {
+    path: 'backends.here.root',
+    default: '.baton/local',
+    valid: [[{ backend: '    type: local\n    root: /r' }, '/r']],
+    invalid: [
+      [{ backend: '    type: local\n    root: []' }, 9, 5, /expected string/],
+      [{ backend: '    type: docker\n    root: /r' }, 9, 5, /unknown key "root"/],
+    ],
+  },
+  {
+    path: 'backends.here.command',
+    default: undefined,
+    valid: [[{ backend: '    type: local\n    command: ["true"]' }, ['true']]],
+    invalid: [[{ backend: '    type: local\n    command: []' }, 9, 5, />=1/]],
+  },
+  {
+    path: 'backends.here.socket',
+    base: DOCKER,
+    default: '/var/run/docker.sock',
+    valid: [[{ backend: '    type: docker\n    socket: tcp://engine:2375' }, 'tcp://engine:2375']],
+    invalid: [[{ backend: '    type: docker\n    socket: 2375' }, 9, 5, /expected string/]],
+  },
+  {
+    path: 'backends.here.network_pool',
+    base: DOCKER,
+    default: '10.213.0.0/16',
+    valid: [[{ backend: '    type: docker\n    network_pool: 10.9.0.0/16' }, '10.9.0.0/16']],
+    invalid: [
+      [{ backend: '    type: docker\n    network_pool: 10.9.0.0/30' }, 9, 5, /\/24 or larger/],
+      [{ backend: '    type: docker\n    network_pool: ten' }, 9, 5, /IPv4 prefix/],
+    ],
+  },
+];

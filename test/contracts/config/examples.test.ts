@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { file } from './keys.ts';
+
+const EXAMPLES = fileURLToPath(new URL('../../../deploy/docs/examples/', import.meta.url));
+const examples = readdirSync(EXAMPLES).filter((name) => name.endsWith('.yaml'));
+
+function baton(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const cli = fileURLToPath(new URL('../../../services/cli/main.ts', import.meta.url));
+  return spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+}
+
+const printed: unknown = JSON.parse(baton('config', 'schema').stdout);
+const ajv = new Ajv2020({ strict: false });
+addFormats.default(ajv);
+const fits = ajv.compile(Object(printed));
+
+test('there is an example for docker and for local', () => {
+  expect(examples).toEqual(expect.arrayContaining(['docker.yaml', 'local.yaml']));
+});
+
+test.each(examples)('%s passes `baton config check`', (name) => {
+  const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);
+  expect(stderr).toBe('');
+  expect(stdout).toContain(`${name} is good`);
+  expect(status).toBe(0);
+});
+
+test.each(examples)('%s fits the schema that editors use', (name) => {
+  fits(parse(readFileSync(`${EXAMPLES}${name}`, 'utf8')));
+  expect(fits.errors).toBeNull();
+});
+
+test('the committed schema is what `baton config schema` prints', () => {
+  const committed: unknown = JSON.parse(readFileSync(`${EXAMPLES}../baton.schema.json`, 'utf8'));
+  expect(committed).toEqual(printed);
+});
+
+test.each([
+  ['an unknown key', { top: 'bogus: 1' }],
+  ['a secret in the file', { forge: '  token: ghp_x' }],
+  ['a wrong duration', { top: 'time_to_live: 10 minutes' }],
+  ['an unknown backend type', { backend: '    type: vmware' }],
+  ['a group without labels', { group: '  - { name: two, organization: acme, backend: here }' }],
+])('an editor underlines %s', (_what, parts) => {
+  expect(fits(parse(file()))).toBe(true);
+  expect(fits(parse(file(parts)))).toBe(false);
+});

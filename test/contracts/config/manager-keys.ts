@@ -1,0 +1,212 @@
+import type { Key } from './keys.ts';
+
+const APP = '{ id: 1, installation: 2, private_key: "${KEY}" }';
+const app = { id: 1, installation: 2, private_key: { env: 'KEY' } };
+
+/** The keys of the manager: all but those of backends and groups. */
+export const MANAGER_KEYS: Key[] = [
+  {
+    path: 'name',
+    default: 'runner-manager',
+    valid: [[{ top: 'name: ci-2' }, 'ci-2']],
+    invalid: [
+      [{ top: 'name: CI' }, 1, 1, /lower-case letters, digits and dashes/],
+      [{ top: 'name: a-name-of-more-than-twenty-characters' }, 1, 1, /<=20/],
+      [{ top: 'name: 3' }, 1, 1, /expected string/],
+    ],
+  },
+  {
+    path: 'forge.type',
+    default: 'github',
+    valid: [[{ forge: '  token: ${TOKEN}\n  type: github' }, 'github']],
+    invalid: [[{ forge: '  token: ${TOKEN}\n  type: gitlab' }, 4, 3, /"github"/]],
+  },
+  {
+    path: 'forge.url',
+    default: 'https://github.com',
+    valid: [
+      [{ forge: '  token: ${TOKEN}\n  url: https://ghes.example' }, 'https://ghes.example'],
+      [{ forge: '  token: ${TOKEN}\n  url: https://acme.ghe.com' }, 'https://acme.ghe.com'],
+    ],
+    invalid: [[{ forge: '  token: ${TOKEN}\n  url: ghes.example' }, 4, 3, /URL/]],
+  },
+  {
+    path: 'forge.token',
+    default: { env: 'TOKEN' },
+    valid: [[{ forge: '  token: ${OTHER}' }, { env: 'OTHER' }]],
+    invalid: [
+      [{ forge: '  token: ghp_x' }, 3, 3, /secrets do not belong in a file: write \$\{NAME\}/],
+      [{ forge: '  url: https://github.com' }, 2, 1, /give one of app, apps and token/],
+    ],
+  },
+  {
+    path: 'forge.app',
+    default: undefined,
+    valid: [[{ forge: `  app: ${APP}` }, app]],
+    invalid: [[{ forge: `  app: ${APP}\n  token: \${T}` }, 2, 1, /give one of app, apps and token/]],
+  },
+  {
+    path: 'forge.app.id',
+    base: { forge: `  app: ${APP}` },
+    default: 1,
+    valid: [[{ forge: '  app: { id: 7, installation: 2, private_key: "${K}" }' }, 7]],
+    invalid: [
+      [{ forge: '  app: { id: x, installation: 2, private_key: "${K}" }' }, 3, 10, /expected number/],
+      [{ forge: '  app: { installation: 2, private_key: "${K}" }' }, 3, 3, /required, but not given/],
+    ],
+  },
+  {
+    path: 'forge.app.installation',
+    base: { forge: `  app: ${APP}` },
+    default: 2,
+    valid: [[{ forge: '  app: { id: 1, installation: 8, private_key: "${K}" }' }, 8]],
+    invalid: [
+      [{ forge: '  app: { id: 1, private_key: "${K}" }' }, 3, 3, /required, but not given/],
+      [{ forge: '  app: { id: 1, installation: -1, private_key: "${K}" }' }, 3, 17, />0/],
+    ],
+  },
+  {
+    path: 'forge.app.private_key',
+    base: { forge: `  app: ${APP}` },
+    default: { env: 'KEY' },
+    valid: [[{ forge: '  app: { id: 1, installation: 2, private_key: "${PEM}" }' }, { env: 'PEM' }]],
+    invalid: [[{ forge: '  app: { id: 1, installation: 2, private_key: MIIE }' }, 3, 34, /secrets do not belong/]],
+  },
+  {
+    path: 'forge.app.organization',
+    base: { forge: `  app: ${APP}` },
+    default: undefined,
+    valid: [[{ forge: '  app: { id: 1, installation: 2, private_key: "${K}", organization: Acme }' }, 'Acme']],
+    invalid: [
+      [
+        { forge: '  app: { id: 1, installation: 2, private_key: "${K}", organization: other }' },
+        11,
+        5,
+        /no App of the forge is for "acme"/,
+      ],
+    ],
+  },
+  {
+    path: 'forge.apps',
+    default: undefined,
+    valid: [
+      [
+        { forge: `  apps:\n    - ${APP}\n    - { id: 3, installation: 4, private_key: "\${K}", organization: acme }` },
+        [app, { id: 3, installation: 4, private_key: { env: 'K' }, organization: 'acme' }],
+      ],
+    ],
+    invalid: [
+      [{ forge: `  apps: []` }, 3, 3, />=1/],
+      [{ forge: `  apps: [${APP}]\n  app: ${APP}` }, 2, 1, /give one of app, apps and token/],
+      [{ forge: `  apps:\n    - ${APP}\n    - ${APP}` }, 5, 7, /App 1 with installation 2 stands twice/],
+    ],
+  },
+  {
+    path: 'webhook.secrets',
+    default: [{ env: 'SECRET' }],
+    valid: [[{ webhook: '  secrets: ["${NEW}", "${OLD}"]' }, [{ env: 'NEW' }, { env: 'OLD' }]]],
+    invalid: [
+      [{ webhook: '  secrets: []' }, 5, 3, />=1/],
+      [{ webhook: '  secrets: [hunter2]' }, 5, 13, /secrets do not belong in a file/],
+    ],
+  },
+  {
+    path: 'temporal.address',
+    default: '127.0.0.1:7233',
+    valid: [[{ top: 'temporal: { address: "t:7233" }' }, 't:7233']],
+    invalid: [[{ top: 'temporal: { adress: "t:7233" }' }, 1, 13, /unknown key "adress"/]],
+  },
+  {
+    path: 'temporal.namespace',
+    default: 'default',
+    valid: [[{ top: 'temporal: { namespace: ci }' }, 'ci']],
+    invalid: [[{ top: 'temporal: { namespace: 1 }' }, 1, 13, /expected string/]],
+  },
+  {
+    path: 'temporal.ui_url',
+    default: undefined,
+    valid: [[{ top: 'temporal: { ui_url: "http://t:8233" }' }, 'http://t:8233']],
+    invalid: [[{ top: 'temporal: { ui_url: here }' }, 1, 13, /URL/]],
+  },
+  {
+    path: 'temporal.tls',
+    default: false,
+    valid: [
+      [{ top: 'temporal: { tls: true }' }, true],
+      [
+        { top: 'temporal: { tls: { ca: ca.pem, cert: me.pem, key: me.key, server_name: temporal } }' },
+        { ca: 'ca.pem', cert: 'me.pem', key: 'me.key', server_name: 'temporal' },
+      ],
+    ],
+    invalid: [
+      [{ top: 'temporal: { tls: maybe }' }, 1, 13, /expected true, false, or a mapping of ca, cert, key and server_/],
+      [{ top: 'temporal: { tls: { cert: me.pem } }' }, 1, 13, /give both cert and key, or neither/],
+      [{ top: 'temporal: { tls: { cacert: me.pem } }' }, 1, 20, /unknown key "cacert"/],
+      [{ top: 'temporal: { tls: { ca: 3 } }' }, 1, 20, /expected string/],
+    ],
+  },
+  {
+    path: 'temporal.api_key',
+    default: undefined,
+    valid: [[{ top: 'temporal: { api_key: "${KEY}" }' }, { env: 'KEY' }]],
+    invalid: [[{ top: 'temporal: { api_key: abc }' }, 1, 13, /secrets do not belong/]],
+  },
+  {
+    path: 'nats.url',
+    default: 'nats://127.0.0.1:4222',
+    valid: [[{ top: 'nats: { url: "nats://n:4222" }' }, 'nats://n:4222']],
+    invalid: [[{ top: 'nats: { url: [a] }' }, 1, 9, /expected string/]],
+  },
+  {
+    path: 'nats.tls',
+    default: false,
+    valid: [
+      [{ top: 'nats: { tls: true }' }, true],
+      [
+        { top: 'nats: { tls: { ca: ca.pem, cert: me.pem, key: me.key } }' },
+        { ca: 'ca.pem', cert: 'me.pem', key: 'me.key' },
+      ],
+    ],
+    invalid: [
+      [{ top: 'nats: { tls: maybe }' }, 1, 9, /expected true, false, or a mapping of ca, cert and key/],
+      [{ top: 'nats: { tls: { key: me.key } }' }, 1, 9, /give both cert and key, or neither/],
+      [{ top: 'nats: { tls: { server_name: n } }' }, 1, 16, /unknown key "server_name"/],
+    ],
+  },
+  {
+    path: 'nats.credentials',
+    default: undefined,
+    valid: [[{ top: 'nats: { credentials: /run/baton.creds }' }, '/run/baton.creds']],
+    invalid: [[{ top: 'nats: { credentials: 1 }' }, 1, 9, /expected string/]],
+  },
+  {
+    path: 'nats.account',
+    default: undefined,
+    valid: [[{ top: 'nats: { account: ABC }' }, 'ABC']],
+    invalid: [[{ top: 'nats: { account: 1 }' }, 1, 9, /expected string/]],
+  },
+  {
+    path: 'nats.runner_signing_key',
+    default: undefined,
+    valid: [[{ top: 'nats: { runner_signing_key: "${K}" }' }, { env: 'K' }]],
+    invalid: [[{ top: 'nats: { runner_signing_key: SAA }' }, 1, 9, /secrets do not belong/]],
+  },
+  {
+    path: 'health_check_interval',
+    default: 600_000,
+    valid: [[{ top: 'health_check_interval: 1m' }, 60_000]],
+    invalid: [[{ top: 'health_check_interval: 60' }, 1, 1, /expected string/]],
+  },
+  {
+    path: 'time_to_start',
+    default: 600_000,
+    valid: [[{ top: 'time_to_start: 90s' }, 90_000]],
+    invalid: [[{ top: 'time_to_start: 10 minutes' }, 1, 1, /a duration such as 30s, 10m or 12h/]],
+  },
+  {
+    path: 'time_to_live',
+    default: 43_200_000,
+    valid: [[{ top: 'time_to_live: 5d' }, 432_000_000]],
+    invalid: [[{ top: 'time_to_live: 0h' }, 1, 1, /longer than 0/]],
+  },
+];
