@@ -28,6 +28,14 @@ export const ERRORS = {
   },
   INSTANCE_INVALID: { retryable: false, help: 'Correct the instance settings of the group.' },
   IMAGE_MISSING: { retryable: true, help: 'Build or pull the image on the engine, or correct the group’s image.' },
+  CAPACITY_EXHAUSTED: {
+    retryable: true,
+    help: 'No place of the backend has such a machine just now; it is tried again. Give more types, subnets or zones.',
+  },
+  BACKEND_DENIED: {
+    retryable: true,
+    help: 'The backend refused the worker’s credentials or permissions; renew them, it is tried again.',
+  },
   BACKEND_UNAVAILABLE: { retryable: true, help: 'The backend did not give an answer; it is asked again.' },
   SERVER_UNAVAILABLE: { retryable: false, help: 'Start the server, or let Baton get it: see the steps printed above.' },
   INTERNAL: { retryable: true, help: 'This is a fault in Baton itself; the log of the named service tells more.' },

@@ -35,6 +35,10 @@ export interface Instance {
   state: InstanceState;
   /** ISO 8601 */
   createdAt: string;
+  /** What kind of machine it is, as price tables name it: `m7i.large`. Absent where there is one kind only. */
+  machine?: string | undefined;
+  /** How it is paid for. Absent where it isn't bought. */
+  market?: 'spot' | 'on-demand' | undefined;
   /** Where it is dead. */
   exitCode?: number | null | undefined;
   /** One clause for a person, where it is dead: `exited with code 1`. */
@@ -46,7 +50,8 @@ export interface Instance {
  * touches no other room.
  *
  * Every method throws a BatonError: BACKEND_UNAVAILABLE when there was no answer (never to be read as "not there"),
- * others as named. A given AbortSignal ends the call early; what was half made is found again by name.
+ * BACKEND_DENIED when it refused our credentials, others as named. A given AbortSignal ends the call early; what was
+ * half made is found again by name.
  */
 export interface Backend {
   readonly type: string;
@@ -56,7 +61,7 @@ export interface Backend {
    * (finishing what was left half done). An instance that already ran and died is returned as `dead`, never started again.
    *
    * @throws INSTANCE_CONFLICT when one of that name exists with other parameters or another owner;
-   *   INSTANCE_INVALID, IMAGE_MISSING
+   *   INSTANCE_INVALID, IMAGE_MISSING; CAPACITY_EXHAUSTED when no place has such a machine
    */
   create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance>;
 

@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containerOptions } from '../../../activities/backends/docker/container-options.ts';
@@ -12,8 +10,10 @@ import type { Instance, InstanceSpec } from '../../../contracts/instance.ts';
 import { createLogger } from '../../../contracts/log.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
-import { temporaryFolder } from '../../support/cleanup.ts';
-import { backendContract, BOOTSTRAP } from './suite.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { BOOTSTRAP } from './candidate.ts';
+import { startEngineProxy } from './engine-proxy.ts';
+import { backendContract } from './suite.ts';
 
 const SOCKET = '/var/run/docker.sock';
 const IMAGE = 'baton-test-instance';
@@ -56,44 +56,6 @@ async function leftovers(managers: string[]): Promise<string[]> {
   return found;
 }
 
-/** A way to the engine that can be cut: connections break, and new ones are refused. */
-async function startEngineProxy(): Promise<{ path: string; cut(): void; mend(): void; close(): Promise<void> }> {
-  const folder = temporaryFolder('engine');
-  const path = join(folder.path, 'docker.sock');
-  const sockets = new Set<Socket>();
-  let whole = true;
-  const server = createServer((inner) => {
-    if (!whole) {
-      inner.destroy();
-      return;
-    }
-    const outer = connect(SOCKET);
-    for (const socket of [inner, outer]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => sockets.delete(socket));
-    }
-    inner.pipe(outer).pipe(inner);
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  const cut = (): void => {
-    whole = false;
-    for (const socket of sockets) socket.destroy();
-  };
-  return {
-    path,
-    cut,
-    mend: () => {
-      whole = true;
-    },
-    close: async () => {
-      cut();
-      await new Promise((resolve) => server.close(resolve));
-      folder.remove();
-    },
-  };
-}
-
 async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
   const hash = specHash(spec);
   const network = await ensureNetwork(docker, spec, { pool: POOL, hash }, never);
@@ -105,8 +67,11 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
     await buildInstanceImage(docker, IMAGE);
   });
 
-  backendContract('docker', () =>
-    Promise.resolve({
+  backendContract('docker', async () => {
+    const proxy = await startFaultProxy(SOCKET);
+    const oneMachine = 'one machine is all there is: what it can’t give, the engine refuses (docker.test.ts)';
+    return {
+      against: 'Docker engine',
       open,
       spec: specOf,
       config: { type: 'docker', socket: SOCKET, network_pool: POOL },
@@ -127,9 +92,34 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
         ],
       ],
       kill: async ({ id }) => void (await docker.getContainer(id).kill()),
+      killed: { exitCode: 137, reason: /137|SIGKILL/ },
       leftovers,
-    }),
-  );
+      stop: () => proxy.close(),
+      faults: {
+        proxy,
+        open: (manager) =>
+          new DockerBackend({
+            manager,
+            socket: proxy.address.replace('http:', 'tcp:'),
+            networkPool: POOL,
+            agent,
+            log,
+          }),
+        isCreate: ({ method, path }) => method === 'POST' && path.startsWith('/containers/create'),
+        isLook: ({ method, path }) => method === 'GET' && /^\/(containers|networks|events)/.test(path),
+        isDelete: ({ method, path }) => method === 'DELETE' && path.startsWith('/containers/'),
+        failed: { status: 500, headers: { 'content-type': 'application/json' }, body: '{"message":"it failed"}' },
+        throttled: { status: 429, headers: { 'content-type': 'application/json' }, body: '{"message":"too many"}' },
+      },
+      absent: {
+        'says that its credentials expired, and goes on with new ones': 'the engine’s socket asks for no credentials',
+        'goes to the next place when one has no capacity, and the next create begins there': oneMachine,
+        'says that there is no capacity anywhere, and creates one as soon as there is': oneMachine,
+        'keeps and deletes one that was just made and is not yet listed': 'what the engine made it lists at once',
+        'lists more than 1,000': 'the engine lists all in one answer; 1,000 containers are more than a test may make',
+      },
+    };
+  });
 
   describe('an instance', () => {
     const manager = `d${randomUUID().slice(0, 8)}`;
@@ -271,7 +261,7 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
 
   it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {
     const manager = `e${randomUUID().slice(0, 8)}`;
-    const proxy = await startEngineProxy();
+    const proxy = await startEngineProxy(SOCKET);
     const ending = new AbortController();
     const far = new DockerBackend({ manager, socket: proxy.path, networkPool: POOL, agent, log });
     const near = open(manager);

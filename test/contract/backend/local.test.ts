@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
@@ -11,7 +12,9 @@ import { createLogger } from '../../../contracts/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { eventually } from '../../support/service.ts';
-import { backendContract, BOOTSTRAP } from './suite.ts';
+import { BOOTSTRAP } from './candidate.ts';
+import { ROWS } from './rows.ts';
+import { backendContract } from './suite.ts';
 
 const root = temporaryFolder('local');
 const agent = await bundleAgent();
@@ -49,30 +52,36 @@ async function leftovers(managers: string[]): Promise<string[]> {
 /** Somebody who surely runs no more. */
 const DEAD_MAKER = { pid: 4_000_000, started: 'long ago' };
 
+const ONE_MACHINE = 'one machine is all there is';
+
+/** From the first row about an API to the last, and what lags. */
+const NO_API = ROWS.slice(ROWS.indexOf('creates one while the API throttles'), ROWS.indexOf('lists more than 1,000'));
+
+async function makeFolder(spec: InstanceSpec): Promise<void> {
+  const { manager, group, runner } = spec;
+  const parent = join(root.path, manager);
+  mkdirSync(parent, { recursive: true });
+  const created = { version: 1 as const, manager, group, runner, hash: specHash(spec), createdAt: '2026-01-01' };
+  await new InstanceFolder(parent, runner).make(created, DEAD_MAKER);
+}
+
+/** Instances whose maker died before anything ran. */
+async function many(manager: string, count: number): Promise<() => Promise<void>> {
+  for (let index = 0; index < count; index++) {
+    await makeFolder(specOf(manager, `${manager}-linux-${String(index).padStart(8, '0')}`));
+  }
+  return () => rm(join(root.path, manager), { recursive: true });
+}
+
 backendContract('local', () =>
   Promise.resolve({
+    against: 'processes',
     open,
     spec: specOf,
     config: { type: 'local', root: root.path },
     killAfterMs: [0, 2, 5, 10, 25],
     halfMade: [
-      [
-        'the folder, and nothing in it runs',
-        async (spec) => {
-          const { manager, group, runner } = spec;
-          const parent = join(root.path, manager);
-          mkdirSync(parent, { recursive: true });
-          const created = {
-            version: 1 as const,
-            manager,
-            group,
-            runner,
-            hash: specHash(spec),
-            createdAt: '2026-01-01',
-          };
-          await new InstanceFolder(parent, runner).make(created, DEAD_MAKER);
-        },
-      ],
+      ['the folder, and nothing in it runs', makeFolder],
       [
         'a process that nobody wrote down',
         async (spec) => {
@@ -88,7 +97,14 @@ backendContract('local', () =>
       process.kill(-Number(id), 'SIGKILL');
       return Promise.resolve();
     },
+    killed: { exitCode: 137, reason: /137|SIGKILL/ },
     leftovers,
+    many,
+    absent: {
+      ...Object.fromEntries(NO_API.map((row) => [row, 'no API is asked: processes and folders of this machine'])),
+      'goes to the next place when one has no capacity, and the next create begins there': ONE_MACHINE,
+      'says that there is no capacity anywhere, and creates one as soon as there is': ONE_MACHINE,
+    },
   }),
 );
 

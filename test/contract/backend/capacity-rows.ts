@@ -1,0 +1,46 @@
+import { expect } from 'vitest';
+import type { Capacity, Faults } from './candidate.ts';
+import type { SuiteWorld } from './world.ts';
+
+/** What happens where a cloud has no machine to give. */
+export function capacityRows(world: SuiteWorld): void {
+  const parts = (): { faults: Faults; capacity: Capacity } => {
+    const { faults, capacity } = world.candidate;
+    if (faults === undefined || capacity === undefined) throw new Error('the candidate has no places');
+    return { faults, capacity };
+  };
+
+  world.row('goes to the next place when one has no capacity, and the next create begins there', async () => {
+    const { faults, capacity } = parts();
+    const backend = capacity.open(world.manager);
+    const isFirst = (call: (typeof faults.proxy.calls)[number]): boolean => capacity.isCreateIn(call, 'first');
+    faults.proxy.inject({ when: isFirst, fault: { kind: 'answer', answer: capacity.exhausted } });
+    world.next();
+    const made = await world.create(backend);
+    expect(made.state).toBe('running');
+    expect(await capacity.placeOf(made)).toBe('second');
+    faults.proxy.mend();
+    // The first has machines again, but nobody asked it.
+    const before = faults.proxy.calls.length;
+    world.next();
+    expect(await capacity.placeOf(await world.create(backend))).toBe('second');
+    expect(faults.proxy.calls.slice(before).filter(isFirst)).toEqual([]);
+  });
+
+  world.row('says that there is no capacity anywhere, and creates one as soon as there is', async () => {
+    const { faults, capacity } = parts();
+    const backend = capacity.open(world.manager);
+    faults.proxy.inject({
+      when: (call) => capacity.isCreateIn(call, 'first') || capacity.isCreateIn(call, 'second'),
+      fault: { kind: 'answer', answer: capacity.exhausted },
+    });
+    world.next();
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(world.create(backend)).rejects.toMatchObject({ code: 'CAPACITY_EXHAUSTED', retryable: true });
+    }
+    faults.proxy.mend();
+    const made = await world.persist(() => world.create(backend));
+    expect(made.state).toBe('running');
+    expect(await world.candidate.leftovers([world.manager])).toHaveLength(1);
+  });
+}

@@ -1,0 +1,121 @@
+import { expect } from 'vitest';
+import { eventually } from '../../support/service.ts';
+import { BOOTSTRAP } from './candidate.ts';
+import { never, type SuiteWorld } from './world.ts';
+
+/** From creation to the end, and who is told of it. */
+export function lifeRows(world: SuiteWorld): void {
+  world.row('creates one instance, describes it, lists it, deletes all of it', async () => {
+    world.next();
+    expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
+    const made = await world.create();
+    expect(made).toMatchObject({ runner: world.spec.runner, group: 'linux', state: 'running' });
+    expect(made.id).not.toBe('');
+    const described = await world.backend.describe(world.spec.runner, never);
+    expect(described).toMatchObject({ id: made.id, runner: world.spec.runner, group: 'linux', state: 'running' });
+    expect(new Date(described?.createdAt ?? '').getTime()).toBeGreaterThan(Date.now() - 60_000);
+    expect(await world.backend.list(never)).toMatchObject([{ id: made.id, runner: world.spec.runner }]);
+    await world.backend.delete(world.spec.runner, never);
+    expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
+    expect(await world.backend.list(never)).toEqual([]);
+    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+  });
+
+  world.row('creates twice, one after the other, at once, and from two processes: one instance', async () => {
+    world.next();
+    const first = await world.create();
+    const other = world.candidate.open(world.manager);
+    const more = await Promise.all([world.create(), world.create(), world.create(other)]);
+    for (const instance of more) expect(instance).toMatchObject({ id: first.id, state: 'running' });
+    expect(await world.backend.list(never)).toHaveLength(1);
+    world.next();
+    const both = await Promise.all([world.create(), world.create(other)]);
+    expect(both[0].id).toBe(both[1].id);
+    expect(await world.backend.list(never)).toHaveLength(2);
+  });
+
+  world.row('refuses the same name with other parameters, and leaves the first alone', async () => {
+    const { id } = await world.backend.create(world.next(), BOOTSTRAP, never);
+    world.spec = { ...world.spec, pids: world.spec.pids + 1 };
+    await expect(world.create()).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT', retryable: false });
+    expect(await world.backend.describe(world.spec.runner, never)).toMatchObject({ id, state: 'running' });
+  });
+
+  world.row('answers with an instance that ran and died, and does not start it again', async () => {
+    world.next();
+    const made = await world.create();
+    await world.candidate.kill(made);
+    await eventually(
+      'it is dead',
+      async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead',
+    );
+    const { exitCode } = world.candidate.killed;
+    expect(await world.create()).toMatchObject({ id: made.id, state: 'dead', exitCode });
+  });
+
+  world.row('deletes twice, and what never was', async () => {
+    world.next();
+    await world.create();
+    await Promise.all([
+      world.backend.delete(world.spec.runner, never),
+      world.candidate.open(world.manager).delete(world.spec.runner, never),
+    ]);
+    await world.backend.delete(world.spec.runner, never);
+    await world.backend.delete('never-was', never);
+    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+  });
+
+  world.row('knows only its own manager’s: lists, describes, deletes and tells no other’s', async () => {
+    world.next(world.neighbour);
+    const theirs = world.candidate.open(world.neighbour);
+    const made = await world.create(theirs);
+    const ours = world.watch(world.backend);
+    const seenByThem = world.watch(theirs);
+    expect(await world.backend.list(never)).toEqual([]);
+    expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
+    await world.backend.delete(world.spec.runner, never);
+    expect(await theirs.describe(world.spec.runner, never)).toMatchObject({ id: made.id, state: 'running' });
+    await world.candidate.kill(made);
+    await seenByThem.deathOf(world.spec.runner);
+    expect(ours.deaths).toEqual([]);
+  });
+
+  world.row('tells a death at once, whoever made the instance', async () => {
+    const watcher = world.watch(world.backend);
+    const other = world.watch(world.candidate.open(world.manager));
+    world.next();
+    const made = await world.create();
+    await world.candidate.kill(made);
+    const { exitCode, reason } = world.candidate.killed;
+    for (const one of [watcher, other]) {
+      const dead = await one.deathOf(world.spec.runner);
+      expect(dead).toMatchObject({ id: made.id, runner: world.spec.runner, group: 'linux', state: 'dead', exitCode });
+      expect(dead.reason).toMatch(reason);
+    }
+  });
+
+  world.row('tells a death that happened while nobody watched', async () => {
+    world.next();
+    const made = await world.create();
+    await world.candidate.kill(made);
+    await eventually(
+      'it is dead',
+      async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead',
+    );
+    const dead = await world.watch(world.candidate.open(world.manager)).deathOf(world.spec.runner);
+    expect(dead).toMatchObject({ id: made.id, state: 'dead' });
+  });
+
+  world.row('does not tell the end of what it deletes itself', async () => {
+    const watcher = world.watch(world.backend);
+    world.next();
+    await world.create();
+    await world.backend.delete(world.spec.runner, never);
+    // Another's death, told after it would have been.
+    const first = world.spec.runner;
+    world.next();
+    await world.candidate.kill(await world.create());
+    await watcher.deathOf(world.spec.runner);
+    expect(watcher.deaths.map(({ runner }) => runner)).not.toContain(first);
+  });
+}

@@ -1,0 +1,52 @@
+import { expect } from 'vitest';
+import { never, type SuiteWorld } from './world.ts';
+
+/** More than one page, so that no backend gets away with reading the first. */
+const MANY = 1005;
+
+/** Lists that lag behind, and long ones. */
+export function listRows(world: SuiteWorld): void {
+  world.row('keeps and deletes one that was just made and is not yet listed', async () => {
+    const { faults } = world.candidate;
+    if (faults?.emptyList === undefined) throw new Error('the candidate’s lists do not lag');
+    const { proxy, emptyList, isLook } = faults;
+    const backend = faults.open(world.manager);
+    const watcher = world.watch(backend);
+    const lag = (): { remove(): void; hit: Promise<void> } =>
+      proxy.inject({ when: isLook, fault: { kind: 'answer', answer: emptyList } });
+    const first = lag();
+    world.next();
+    const made = await world.create(backend);
+    expect(made.state).toBe('running');
+    // Who made it knows better than the list.
+    expect(await backend.list(never)).toMatchObject([{ id: made.id, runner: world.spec.runner, state: 'running' }]);
+    expect(await backend.describe(world.spec.runner, never)).toMatchObject({ id: made.id, state: 'running' });
+    // Another process may have to wait, but makes no second one.
+    const other = faults.open(world.manager);
+    const again = world.persist(() => world.create(other));
+    await first.hit;
+    first.remove();
+    expect(await again).toMatchObject({ id: made.id });
+    expect(await world.candidate.leftovers([world.manager])).toHaveLength(1);
+    expect(watcher.deaths).toEqual([]);
+    // A process that knows nothing of it, and finds nothing at first.
+    const second = lag();
+    const deleting = world.persist(() => faults.open(world.manager).delete(world.spec.runner, never));
+    await second.hit;
+    second.remove();
+    await deleting;
+    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+  });
+
+  world.row('lists more than 1,000', async () => {
+    if (world.candidate.many === undefined) throw new Error('the candidate can’t make many');
+    const remove = await world.candidate.many(world.manager, MANY);
+    try {
+      const runners = (await world.backend.list(never)).map(({ runner }) => runner);
+      expect(runners).toHaveLength(MANY);
+      expect(new Set(runners).size).toBe(MANY);
+    } finally {
+      await remove();
+    }
+  });
+}

@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import { BOOTSTRAP } from './candidate.ts';
+import { never, type SuiteWorld } from './world.ts';
+
+/** What is left of a create that was cancelled, or whose process was killed. */
+export function recoveryRows(world: SuiteWorld): void {
+  world.row('finishes what its maker left, wherever it stopped', async () => {
+    for (const [what, make] of world.candidate.halfMade) {
+      world.next();
+      await make(world.spec);
+      const made = await world.create();
+      expect([what, made]).toMatchObject([what, { state: 'running', runner: world.spec.runner }]);
+      expect([what, await world.create(world.candidate.open(world.manager))]).toMatchObject([what, { id: made.id }]);
+      expect([what, ...(await world.backend.list(never))]).toHaveLength(2);
+      await world.backend.delete(world.spec.runner, never);
+      expect([what, ...(await world.candidate.leftovers([world.manager]))]).toEqual([what]);
+    }
+  });
+
+  world.row('deletes what its maker left, wherever it stopped', async () => {
+    for (const [what, make] of world.candidate.halfMade) {
+      world.next();
+      await make(world.spec);
+      await world.backend.delete(world.spec.runner, never);
+      expect([what, ...(await world.candidate.leftovers([world.manager]))]).toEqual([what]);
+    }
+  });
+
+  world.row('ends a create that is cancelled; the next one finishes it', async () => {
+    for (const ms of [0, 5, 40, 120]) {
+      world.next();
+      const abort = ms === 0 ? AbortSignal.abort(new Error('cancelled')) : AbortSignal.timeout(ms);
+      const outcome = await world.create(world.backend, abort).then(
+        () => 'made',
+        (error: unknown) => (abort.aborted ? 'cancelled' : error),
+      );
+      expect(ms === 0 ? ['cancelled'] : ['made', 'cancelled']).toContain(outcome);
+      const made = await world.create();
+      expect(made.state).toBe('running');
+      expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
+      await world.backend.delete(world.spec.runner, never);
+    }
+  });
+
+  world.row('finishes what a process killed in the middle of a create left', async () => {
+    for (const ms of world.candidate.killAfterMs) {
+      world.next();
+      await createAndDie(world.candidate.config, world.spec, ms);
+      const made = await world.create();
+      expect(made.state).toBe('running');
+      expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
+      await world.backend.delete(world.spec.runner, never);
+      expect([`killed after ${ms} ms`, ...(await world.candidate.leftovers([world.manager]))]).toHaveLength(1);
+    }
+  });
+
+  world.row('adopts instances of a process that is gone: describes, watches, deletes them', async () => {
+    world.next();
+    await createAndDie(world.candidate.config, world.spec, undefined);
+    const made = await world.create();
+    expect(made.state).toBe('running');
+    const watcher = world.watch(world.backend);
+    await world.candidate.kill(made);
+    expect(await watcher.deathOf(world.spec.runner)).toMatchObject({ id: made.id, state: 'dead' });
+  });
+}
+
+/**
+ * Makes an instance in a process of its own, and kills that process with SIGKILL.
+ *
+ * @param afterMs after it began to; undefined: after it has finished
+ */
+async function createAndDie(config: object, spec: InstanceSpec, afterMs: number | undefined): Promise<void> {
+  const main = fileURLToPath(new URL('create-main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, JSON.stringify({ config, spec, bootstrap: BOOTSTRAP })], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const lines: string[] = [];
+  const saidLine = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => void (lines.join('').includes(text) && resolve());
+      child.stdout.on('data', look);
+      void exited.then(() => reject(new Error(`it ended without saying ${text}`)));
+      look();
+    });
+  child.stdout.on('data', (chunk: Buffer) => lines.push(chunk.toString()));
+  await saidLine('ready');
+  child.stdin.write('go\n');
+  if (afterMs === undefined) await saidLine('made');
+  else await new Promise((resolve) => setTimeout(resolve, afterMs));
+  child.kill('SIGKILL');
+  await exited;
+}

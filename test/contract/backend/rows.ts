@@ -1,0 +1,30 @@
+/** What every backend keeps: the rows of the contract, in the order of its table (deploy/docs/backends/contract.md). */
+export const ROWS = [
+  'creates one instance, describes it, lists it, deletes all of it',
+  'creates twice, one after the other, at once, and from two processes: one instance',
+  'refuses the same name with other parameters, and leaves the first alone',
+  'answers with an instance that ran and died, and does not start it again',
+  'deletes twice, and what never was',
+  'knows only its own manager’s: lists, describes, deletes and tells no other’s',
+  'tells a death at once, whoever made the instance',
+  'tells a death that happened while nobody watched',
+  'does not tell the end of what it deletes itself',
+  'finishes what its maker left, wherever it stopped',
+  'deletes what its maker left, wherever it stopped',
+  'ends a create that is cancelled; the next one finishes it',
+  'finishes what a process killed in the middle of a create left',
+  'adopts instances of a process that is gone: describes, watches, deletes them',
+  'creates one while the API throttles',
+  'creates one when the API answers 500 after having done the work',
+  'creates one when the connection breaks after the work was done',
+  'creates one when no answer comes, and ends at once when cancelled while it waits',
+  'takes no failing list for an empty one: nothing is told as dead, nothing counts as deleted',
+  'deletes for good while the API throttles and fails',
+  'says that its credentials expired, and goes on with new ones',
+  'goes to the next place when one has no capacity, and the next create begins there',
+  'says that there is no capacity anywhere, and creates one as soon as there is',
+  'keeps and deletes one that was just made and is not yet listed',
+  'lists more than 1,000',
+] as const;
+
+export type Row = (typeof ROWS)[number];

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { it, type TestContext } from 'vitest';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { Backend, Instance, InstanceSpec } from '../../../contracts/instance.ts';
+import { runnerName } from '../../../contracts/runner/name.ts';
+import { BOOTSTRAP, type Candidate } from './candidate.ts';
+import { OutcomeBook } from './outcomes.ts';
+import type { Row } from './rows.ts';
+
+export const never = new AbortController().signal;
+
+/** How often a call is repeated that failed in a way that may be repeated. */
+const PERSISTENCE = 40;
+
+/** What the rows of the contract share: the backend under test, the runner of the row, and who watches. */
+export class SuiteWorld {
+  readonly manager = `t${randomUUID().slice(0, 8)}`;
+  readonly neighbour = `${this.manager}x`;
+  readonly book: OutcomeBook;
+  private started: { candidate: Candidate; backend: Backend } | undefined;
+  private current: InstanceSpec | undefined;
+  private readonly watching: (() => Promise<void>)[] = [];
+
+  constructor(name: string) {
+    this.book = new OutcomeBook(name);
+  }
+
+  get candidate(): Candidate {
+    if (this.started === undefined) throw new Error('the candidate was not started');
+    return this.started.candidate;
+  }
+
+  get backend(): Backend {
+    if (this.started === undefined) throw new Error('the candidate was not started');
+    return this.started.backend;
+  }
+
+  /** The spec that {@link next} made last. */
+  get spec(): InstanceSpec {
+    if (this.current === undefined) throw new Error('there is no runner yet');
+    return this.current;
+  }
+
+  set spec(spec: InstanceSpec) {
+    this.current = spec;
+  }
+
+  start(candidate: Candidate): void {
+    this.started = { candidate, backend: candidate.open(this.manager) };
+    this.book.against(candidate.against);
+  }
+
+  /** A row of the contract; one that is nothing for this backend is skipped with its reason. */
+  row(title: Row, body: () => Promise<void>): void {
+    // oxlint-disable-next-line vitest/valid-title -- one of ROWS
+    it(title, async (context: TestContext) => {
+      const reason = this.candidate.absent[title];
+      if (reason !== undefined) this.book.set(title, { absent: reason });
+      context.skip(reason !== undefined, reason);
+      await this.expectKept(title, body);
+    });
+  }
+
+  private async expectKept(title: Row, body: () => Promise<void>): Promise<void> {
+    this.book.set(title, 'broken');
+    await body();
+    this.book.set(title, 'kept');
+  }
+
+  /** A spec for another runner. */
+  next(who = this.manager): InstanceSpec {
+    this.spec = this.candidate.spec(who, runnerName(who, 'linux', randomUUID()));
+    return this.spec;
+  }
+
+  create(on = this.backend, abort = never): Promise<Instance> {
+    return on.create(this.spec, BOOTSTRAP, abort);
+  }
+
+  /** As Temporal does: again, for as long as the error says that it may be repeated. */
+  async persist<T>(call: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await call();
+      } catch (error) {
+        if (attempt === PERSISTENCE || !(error instanceof BatonError) || !error.retryable) throw error;
+      }
+      await sleep(50);
+    }
+  }
+
+  /** Watches until the row ends, and tells of the first death of a runner. */
+  watch(on: Backend): { deathOf(runner: string): Promise<Instance>; deaths: Instance[] } {
+    const ending = new AbortController();
+    const deaths: Instance[] = [];
+    const waiting = new Set<() => void>();
+    const watched = on.watch((dead) => {
+      deaths.push(dead);
+      for (const look of waiting) look();
+    }, ending.signal);
+    this.watching.push(async () => {
+      ending.abort();
+      await watched;
+    });
+    const deathOf = (runner: string): Promise<Instance> =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const dead = deaths.find((candidate) => candidate.runner === runner);
+          if (dead) resolve(dead);
+        };
+        waiting.add(look);
+        look();
+      });
+    return { deathOf, deaths };
+  }
+
+  /** Ends what a row left, and says what could not be ended. */
+  async cleanUp(): Promise<string[]> {
+    this.candidate.faults?.proxy.mend();
+    for (const end of this.watching.splice(0)) await end();
+    for (const who of [this.manager, this.neighbour]) {
+      const its = this.candidate.open(who);
+      for (const { runner } of await its.list(never)) await its.delete(runner, never);
+    }
+    return this.candidate.leftovers([this.manager, this.neighbour]);
+  }
+}

@@ -1,0 +1,146 @@
+import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+
+/** One request that came by. */
+export interface Call {
+  method: string;
+  /** With its query. */
+  path: string;
+  headers: IncomingMessage['headers'];
+  body: Buffer;
+  /** What was answered; undefined while it is under way, and when nothing was. */
+  status?: number;
+  answer?: string;
+}
+
+export interface Answer {
+  status: number;
+  headers?: OutgoingHttpHeaders;
+  body: string;
+}
+
+/**
+ * - `answer`: the target is not asked; this is the answer (throttled, failed, denied, an empty list)
+ * - `answer-after`: the target does its work; this is answered in place of its answer
+ * - `hang`, `hang-after`: nothing is ever answered, without and with the work done
+ * - `cut-after`: the target does its work, then the connection breaks
+ */
+export type Fault =
+  | { kind: 'answer' | 'answer-after'; answer: Answer | ((call: Call) => Answer) }
+  | { kind: 'hang' | 'hang-after' | 'cut-after' };
+
+export interface FaultRule {
+  when: (call: Call) => boolean;
+  /** How many calls it meets; then it is over. Default: all until it is removed. */
+  times?: number;
+  fault: Fault;
+}
+
+export interface FaultProxy {
+  /** `http://127.0.0.1:port` */
+  readonly address: string;
+  /** All that came by, oldest first. */
+  readonly calls: readonly Call[];
+  /** The newest rule that fits a call is the one that counts. `hit` resolves when it meets its first call. */
+  inject(rule: FaultRule): { remove(): void; hit: Promise<void> };
+  /** Removes all rules. */
+  mend(): void;
+  close(): Promise<void>;
+}
+
+interface Injected {
+  rule: FaultRule;
+  left: number;
+  met: () => void;
+}
+
+/**
+ * An HTTP server in front of another that can throttle, keep silent, answer 500 after the work was done, deny, and show
+ * lists as they were.
+ *
+ * @param target `http://host:port`, or the path of a unix socket
+ */
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const rules: Injected[] = [];
+  const calls: Call[] = [];
+  const sockets = new Set<Socket>();
+
+  const server = createServer((incoming, response) => {
+    handle(incoming, response).catch(() => response.destroy());
+  });
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url: path = '/', headers } = incoming;
+    const call: Call = { method, path, headers, body: await buffer(incoming) };
+    calls.push(call);
+    const found = rules.findLast(({ rule, left }) => left > 0 && rule.when(call));
+    if (found === undefined) {
+      await pass(call, response);
+      return;
+    }
+    found.left -= 1;
+    found.met();
+    const { fault } = found.rule;
+    if (fault.kind !== 'answer' && fault.kind !== 'hang') await buffer(await forward(call));
+    if (fault.kind === 'answer' || fault.kind === 'answer-after') {
+      const answer = typeof fault.answer === 'function' ? fault.answer(call) : fault.answer;
+      call.status = answer.status;
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+    } else if (fault.kind === 'cut-after') response.destroy();
+  }
+
+  /** Passes the answer on as it comes: it may be a stream of events. */
+  async function pass(call: Call, response: ServerResponse): Promise<void> {
+    const answer = await forward(call, response);
+    call.status = answer.statusCode ?? 0;
+    response.writeHead(call.status, answer.headers);
+    response.flushHeaders();
+    call.answer = '';
+    for await (const chunk of answer) {
+      if (call.answer.length < 100_000) call.answer += String(chunk);
+      if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve));
+    }
+    response.end();
+  }
+
+  function forward({ method, path, headers, body }: Call, response?: ServerResponse): Promise<IncomingMessage> {
+    const where = target.startsWith('/') ? { socketPath: target } : addressOf(target);
+    return new Promise((resolve, reject) => {
+      const outgoing = request({ ...where, method, path, headers, agent: false }, resolve);
+      outgoing.on('error', reject);
+      response?.on('close', () => outgoing.destroy());
+      outgoing.end(body);
+    });
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('it listens on no port');
+  const { port } = bound;
+  return {
+    address: `http://127.0.0.1:${port}`,
+    calls,
+    inject: (rule) => {
+      const { promise: hit, resolve: met } = Promise.withResolvers<void>();
+      const injected: Injected = { rule, left: rule.times ?? Infinity, met };
+      rules.push(injected);
+      return { hit, remove: () => void (injected.left = 0) };
+    },
+    mend: () => void rules.splice(0),
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function addressOf(target: string): { hostname: string; port: string } {
+  const { hostname, port } = new URL(target);
+  return { hostname, port };
+}
