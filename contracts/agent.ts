@@ -17,6 +17,8 @@ export const bootstrapFile = z.object({
   program: z.object({ directory: z.string().min(1), command: z.array(z.string()).min(1).optional() }),
   /** End of the runner's time to live, ISO 8601: the agent ends itself then, whatever happens. */
   expiresAt: z.iso.datetime(),
+  /** When this file was made, ISO 8601, by the maker's clock: the instance's own may be wrong. */
+  madeAt: z.iso.datetime().optional(),
   /** Where the agent listens for hook scripts; its folder is made private (0700) when it does not exist. */
   socket: z.string().min(1).max(MAX_SOCKET_PATH),
 });

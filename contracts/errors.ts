@@ -5,6 +5,7 @@
 export const ERRORS = {
   CONFIG_INVALID: { retryable: false, help: 'Correct the named lines; `baton config check FILE` checks again.' },
   CONFIG_UNREADABLE: { retryable: false, help: 'Check that the file exists and that this user may read it.' },
+  INPUT_INVALID: { retryable: false, help: 'Correct the named fields of the input manifest.' },
   SECRET_MISSING: { retryable: false, help: 'Set the named environment variable for this process.' },
   WEBHOOK_SIGNATURE: {
     retryable: false,
@@ -38,6 +39,10 @@ export const ERRORS = {
   },
   BACKEND_UNAVAILABLE: { retryable: true, help: 'The backend did not give an answer; it is asked again.' },
   SERVER_UNAVAILABLE: { retryable: false, help: 'Start the server, or let Baton get it: see the steps printed above.' },
+  ENGINE_UNAVAILABLE: {
+    retryable: true,
+    help: 'The engine did not take the action’s status: check its address, and what the service account may do.',
+  },
   INTERNAL: { retryable: true, help: 'This is a fault in Baton itself; the log of the named service tells more.' },
   PROGRAM_FAILED: { retryable: false, help: 'Its last output is above.' },
 } as const satisfies Record<string, { retryable: boolean; help: string }>;

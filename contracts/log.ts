@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'pino';
 
 export type { Logger };
 
@@ -7,9 +7,14 @@ export type { Logger };
  * `runner`, `instance`, `job` (id), `run`, `repository`, `delivery`, `workflow` (id), `backend`, `code` (of an error), `ms`.
  *
  * @param level `LOG_LEVEL` of the environment comes first; default info
+ * @param destination is given each line; default standard output
  */
-export function createLogger(service: string, level = process.env['LOG_LEVEL'] ?? 'info'): Logger {
-  return pino({
+export function createLogger(
+  service: string,
+  level = process.env['LOG_LEVEL'] ?? 'info',
+  destination?: DestinationStream,
+): Logger {
+  const options: LoggerOptions = {
     level,
     base: { service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -19,5 +24,6 @@ export function createLogger(service: string, level = process.env['LOG_LEVEL'] ?
       paths: ['*.jitConfig', 'jitConfig', '*.credentials', 'credentials', '*.token', 'token', '*.authorization'],
       censor: '[secret]',
     },
-  });
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
 }

@@ -150,6 +150,7 @@ export class DockerBackend implements Backend {
       ...bootstrap,
       program: spec.program,
       expiresAt: spec.expiresAt,
+      madeAt: new Date().toISOString(),
       socket: `${AGENT_FOLDER}/agent.sock`,
     };
     const archive = await agentArchive(this.options.agent, content, userOf(spec));

@@ -194,6 +194,7 @@ export class LocalBackend implements Backend {
         ...bootstrap,
         program: spec.program,
         expiresAt: spec.expiresAt,
+        madeAt: new Date().toISOString(),
         socket: socketPath(folder.path),
       };
       await folder.write('bootstrap.json', content);

@@ -7,9 +7,18 @@ import { NAME_PATTERN } from '../../contracts/runner/name.ts';
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
+/**
+ * How much longer than its runner a credential lives, seconds: the clocks of the NATS server and of whoever signs may differ
+ * by minutes, and a runner has its end to tell. It is good for nothing but the signals of a runner that is over by then.
+ */
+export const CLOCK_TOLERANCE_S = 15 * 60;
+
 export interface CredentialOrder {
   runner: string;
-  /** ISO 8601: NATS refuses the credential, and ends connections made with it, from then on. */
+  /**
+   * End of the runner's time to live, ISO 8601: {@link CLOCK_TOLERANCE_S} later NATS refuses the credential, and ends
+   * connections made with it.
+   */
   expiresAt: string;
 }
 
@@ -41,7 +50,7 @@ export function createCredentialMint(account: string, signingKeySeed: string): C
     if (!NAME_PATTERN.test(runner) || runner.length > 63) {
       throw new BatonError('INSTANCE_INVALID', `making a credential for "${runner}": not a runner’s name`);
     }
-    const exp = Math.floor(new Date(expiresAt).getTime() / 1000);
+    const exp = Math.floor(new Date(expiresAt).getTime() / 1000) + CLOCK_TOLERANCE_S;
     const user = once(createUser());
     // A scoped user's own claims must be empty: the account's template is all there is.
     const jwt = await encodeUser(runner, user, account, {}, { signer, scopedUser: true, exp });

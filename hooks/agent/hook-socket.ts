@@ -30,7 +30,7 @@ export async function listenForHooks(options: {
   await rm(options.socket, { force: true });
   const server = createServer((connection) => {
     serve(connection, options).catch((error: unknown) => {
-      options.log.warn({ runner: options.runner, err: error }, 'a hook’s connection ended');
+      options.log.warn({ err: error }, 'a hook’s connection ended');
       connection.destroy();
     });
   });

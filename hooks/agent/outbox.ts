@@ -1,9 +1,9 @@
-import type { JetStreamClient } from 'nats';
 import { encode, type Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
+import { fired } from '../manager/timer.ts';
 import { backoff } from './backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
@@ -17,55 +17,63 @@ const ACK_TIMEOUT_MS = 2000;
 export type Delivery = 'delivered' | 'refused' | 'expired';
 
 /**
- * Signals on their way to JetStream, in the order they came: each is tried until it is acknowledged or `abort` fires. The
+ * Signals on their way to JetStream, in the order they came: each is tried until it is acknowledged or its time is over. The
  * message id is the signal's id, so that a repeated attempt is one message.
  */
 export class Outbox {
-  private readonly bus: Bus;
-  private readonly stream: JetStreamClient;
-  private readonly abort: AbortSignal;
+  private readonly bus: Promise<Bus>;
   private readonly log: Logger;
   private waiting = 0;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(bus: Bus, options: { abort: AbortSignal; log: Logger }) {
+  /** @param bus the connection, or one that is still to come */
+  constructor(bus: Promise<Bus>, log: Logger) {
     this.bus = bus;
-    this.stream = bus.jetstream();
-    this.abort = options.abort;
-    this.log = options.log;
+    this.log = log;
+    // Told to whoever opens it, and by each signal's fate.
+    bus.catch(() => undefined);
   }
 
-  /** Never rejects; resolves when the signal's fate is known. */
-  send(signal: RunnerSignal): Promise<Delivery> {
+  /**
+   * Never rejects; resolves when the signal's fate is known.
+   *
+   * @param abort ends the attempts
+   */
+  send(signal: RunnerSignal, abort?: AbortSignal): Promise<Delivery> {
     if (this.waiting >= CAPACITY) {
-      this.log.warn({ runner: signal.runner, kind: signal.kind }, 'signal refused: too many are waiting');
+      this.log.warn({ kind: signal.kind }, 'signal refused: too many are waiting');
       return Promise.resolve('refused');
     }
     this.waiting++;
-    const delivery = this.last.then(() => this.deliver(signal));
+    const delivery = this.last.then(() => this.deliver(signal, abort ?? new AbortController().signal));
     this.last = delivery;
     return delivery.finally(() => {
       this.waiting--;
     });
   }
 
-  private async deliver(signal: RunnerSignal): Promise<Delivery> {
+  private async deliver(signal: RunnerSignal, abort: AbortSignal): Promise<Delivery> {
+    const { runner, kind } = signal;
+    const bus = await Promise.race([this.bus.catch(() => 'refused' as const), fired(abort)]);
+    if (bus === undefined) return 'expired';
+    if (bus === 'refused') return 'refused';
+    const stream = bus.jetstream();
     for (let attempt = 0; ; attempt++) {
-      if (this.abort.aborted) return 'expired';
+      if (abort.aborted) return 'expired';
       try {
-        await this.stream.publish(subjects.signal(signal.runner, signal.kind), encode(signal), {
+        await stream.publish(subjects.signal(runner, kind), encode(signal), {
           msgID: signal.id,
           timeout: ACK_TIMEOUT_MS,
         });
-        this.log.info({ runner: signal.runner, kind: signal.kind, attempt }, 'signal delivered');
+        this.log.info({ kind, attempt }, 'signal delivered');
         return 'delivered';
       } catch (error) {
         const code = natsCode(error);
-        this.log.warn({ runner: signal.runner, kind: signal.kind, attempt, code }, `signal: ${messageOf(error)}`);
+        this.log.warn({ kind, attempt, code }, `signal: ${messageOf(error)}`);
         if (code === NATS_CODE.denied) return 'refused';
         // A server that takes bytes and answers nothing may be a half-open connection, which TCP doesn't tell for minutes.
-        if (code === NATS_CODE.timeout && attempt % 2 === 1) await this.bus.reconnect().catch(() => undefined);
-        await backoff(attempt, { firstMs: 100, maxMs: 5000, abort: this.abort }).catch(() => undefined);
+        if (code === NATS_CODE.timeout && attempt % 2 === 1) await bus.reconnect().catch(() => undefined);
+        await backoff(attempt, { firstMs: 100, maxMs: 5000, abort }).catch(() => undefined);
       }
     }
   }

@@ -3,6 +3,7 @@ import { subjects } from '../../contracts/bus/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
 import { registrationReply, type RegistrationRequest } from '../../contracts/messages/registration.ts';
+import { fired } from '../manager/timer.ts';
 import { backoff } from './backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
@@ -31,9 +32,10 @@ export async function requestRegistration(bus: Bus, options: RegistrationOptions
   const deadline = Date.now() + boundMs;
   for (let attempt = 0; ; attempt++) {
     abort.throwIfAborted();
-    const problem = await ask(bus, runner, request);
+    const problem = await Promise.race([ask(bus, runner, request), fired(abort)]);
+    if (problem === undefined) continue;
     if ('jitConfig' in problem) return problem.jitConfig;
-    log.warn({ runner, attempt, code: problem.code }, `registration: ${problem.message}`);
+    log.warn({ attempt, code: problem.code }, `registration: ${problem.message}`);
     if (!problem.retryable) throw new BatonError(problem.final, `registering ${runner}: ${problem.message}`);
     if (Date.now() >= deadline) {
       throw new BatonError('BUS_UNAVAILABLE', `registering ${runner}: no registration in time; ${problem.message}`);

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { configSchema } from '../../contracts/config/schema.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import packageFile from '../../package.json' with { type: 'json' };
+import { REPORTERS, runAction } from './action-runner.ts';
 import { checkConfig } from './config-check.ts';
 import { runService } from './run-service.ts';
 import { parseStartOptions } from './start/options.ts';
@@ -55,6 +56,19 @@ program
   .option('--json', 'as JSON')
   .action(async (options: unknown) => {
     process.exitCode = await showStatus(options);
+  });
+
+program
+  .command('action-runner')
+  .description('Execute one action, as the RUNNER_* variables say (deploy/docs/action-runners.md).')
+  .argument('<name>', 'github-actions, container, shell, wrapper, temporal, or a file with one of your own')
+  .addOption(
+    new Option('--reporter <name>', 'who is told how the action does (default: what the environment has)').choices([
+      ...REPORTERS,
+    ]),
+  )
+  .action(async (name: string, { reporter }: { reporter?: string }) => {
+    process.exit(await runAction(name, { reporter }));
   });
 
 for (const [name, what] of [

@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 import { createAccount, createUser, encodeUser, fmtCreds, fromSeed } from '@nats-io/jwt';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createCredentialMint, type CredentialMint } from '../../activities/credentials/runner-credential.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  CLOCK_TOLERANCE_S,
+  createCredentialMint,
+  type CredentialMint,
+} from '../../activities/credentials/runner-credential.ts';
 import { connectBus, encode, ensureStreams, type Bus } from '../../contracts/bus/connection.ts';
 import { runnerInbox, subjects, wildcards } from '../../contracts/bus/subjects.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
@@ -10,6 +14,8 @@ import { startNats, type TestNats } from '../support/nats.ts';
 
 const ME = 'manager-linux-aaaa1111';
 const OTHER = 'manager-linux-bbbb2222';
+const TOLERANCE_MS = CLOCK_TOLERANCE_S * 1000;
+const TEN_MINUTES = 600_000;
 
 const folder = temporaryFolder('credential');
 let nats: TestNats;
@@ -101,11 +107,23 @@ describe('a runner’s credential', () => {
   });
 
   it('ends at its expiry: the server closes the connection and lets it in no more', async () => {
-    const bus = await connect(ME, { credentials: await mint({ runner: ME, expiresAt: later(2000) }) });
+    const bus = await connect(ME, { credentials: await mint({ runner: ME, expiresAt: later(2000 - TOLERANCE_MS) }) });
     for await (const { type } of bus.status()) if (isType(type, 'disconnect')) break;
     await bus.close();
-    const expired = await mint({ runner: ME, expiresAt: later(-1000) });
+    const expired = await mint({ runner: ME, expiresAt: later(-1000 - TOLERANCE_MS) });
     await expect(connect(ME, { credentials: expired })).rejects.toMatchObject({ code: 'BUS_DENIED' });
+  });
+
+  it.each([
+    ['ten minutes fast', TEN_MINUTES],
+    ['ten minutes slow', -TEN_MINUTES],
+  ])('is good when the clock of its signer is %s', async (_name, offset) => {
+    vi.useFakeTimers({ now: Date.now() + offset, toFake: ['Date'] });
+    // A short life, by that same clock.
+    const credentials = await mint({ runner: ME, expiresAt: later(60_000) }).finally(() => vi.useRealTimers());
+    const bus = await connect(ME, { credentials });
+    const ack = await bus.jetstream().publish(subjects.signal(ME, 'online'), encode({ offset }));
+    expect(ack).toMatchObject({ stream: 'BATON_SIGNALS' });
   });
 
   it('can’t be made wider by its signer: claims of its own make it invalid', async () => {

@@ -1,0 +1,61 @@
+import type { BootstrapFile } from '../../contracts/agent.ts';
+import type { Logger } from '../../contracts/log.ts';
+import { Manager } from '../manager/manager.ts';
+import { platformOf } from '../manager/order.ts';
+import { stopSignal } from '../manager/stop-signal.ts';
+import { timeoutSignal } from '../manager/timer.ts';
+import { Link } from '../reporters/link.ts';
+import { natsReporter } from '../reporters/nats.ts';
+import { GithubActionsRunner } from '../runners/github-actions.ts';
+import { takeBootstrap } from './bootstrap.ts';
+
+/** How long the agent still tries to tell the end of a runner whose time to live is over, milliseconds. */
+const LAST_WORDS_MS = 60_000;
+
+export interface AgentOptions {
+  /** Path of the bootstrap file, which is removed right after reading: the input manifest of `github-actions`. */
+  bootstrap: string;
+  version: string;
+  /** Where the hook scripts are. */
+  scripts: string;
+  log: Logger;
+}
+
+/**
+ * The agent: the Manager of `github-actions`, with NATS for its reports, from its bootstrap file to the end of the forge's runner
+ * program, or of its time to live.
+ *
+ * @returns the exit code: 0 when that program has ended, whatever its code was, or when the agent was stopped; 1 when it
+ *   could not be started. `exited` is said in all cases.
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID: of the bootstrap file
+ */
+export async function runAgent({ bootstrap: file, version, scripts, ...options }: AgentOptions): Promise<number> {
+  const input = await takeBootstrap(file);
+  const log = options.log.child({ runner: input.runner });
+  const stop = stopSignal(log);
+  const timeoutMs = lifetimeOf(input);
+  const link = new Link(log);
+  const manager = new Manager({
+    runner: new GithubActionsRunner({ link, agentVersion: version, scripts }),
+    reporter: natsReporter(link, version),
+    log,
+    stop,
+    reportUntil: timeoutSignal(timeoutMs + LAST_WORDS_MS),
+  });
+  const { state, started } = await manager.execute({
+    name: input.runner,
+    platform: platformOf(process.env),
+    timeoutMs,
+    input,
+  });
+  return started || state === 'stopped' ? 0 : 1;
+}
+
+/**
+ * How long this runner has to live, milliseconds. By the clock of whoever made the bootstrap file where that is told: this
+ * instance's own may be wrong, and would end the runner early, or at once.
+ */
+function lifetimeOf({ expiresAt, madeAt }: BootstrapFile): number {
+  const begun = madeAt === undefined ? Date.now() : new Date(madeAt).getTime();
+  return Math.max(0, new Date(expiresAt).getTime() - begun);
+}

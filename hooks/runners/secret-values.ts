@@ -1,0 +1,12 @@
+/**
+ * The values of these environment variables, for masking: of texts with several lines each line, longest first, so that a
+ * secret inside another does not leave the rest of it standing.
+ */
+export function secretValues(names: readonly string[], env: NodeJS.ProcessEnv): string[] {
+  const values = names.flatMap((name) => {
+    const value = env[name]?.trim() ?? '';
+    return [value, ...value.split('\n').map((line) => line.trim())];
+  });
+  // One of two letters would make the output unreadable, and is no secret.
+  return [...new Set(values)].filter((value) => value.length >= 3).sort((a, b) => b.length - a.length);
+}
