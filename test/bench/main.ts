@@ -5,14 +5,16 @@ import { connectBus } from '../../contracts/bus/connection.ts';
 import { textTable } from '../../services/cli/text-table.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { usageOf } from './processes.ts';
-import { NO_OP, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
+import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: 'steady', jobs: 60, perSecond: 1, boundMs: 60_000 },
-  { name: 'burst50', jobs: 50, perSecond: 0, boundMs: 60_000 },
-  { name: 'burst500', jobs: 500, perSecond: 0, boundMs: 120_000 },
-  { name: 'burst5000', jobs: 5000, perSecond: 0, boundMs: 600_000 },
+  { name: 'steady', jobs: 60, perSecond: 1, jobMs: 20_000, boundMs: 60_000 },
+  { name: 'burst50', jobs: 50, perSecond: 0, jobMs: 20_000, boundMs: 60_000 },
+  { name: 'burst500', jobs: 500, perSecond: 0, jobMs: 20_000, boundMs: 120_000 },
+  { name: 'burst5000', jobs: 5000, perSecond: 0, jobMs: 300_000, boundMs: 600_000 },
 ];
+
+const WARM_UP = { jobs: 5, perSecond: 0, jobMs: 20_000, boundMs: 60_000 };
 
 /** First targets on 2 cores. */
 const TARGETS = [
@@ -39,18 +41,29 @@ local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name
 }
 
 const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
+/** A backend for each length of job: its instances live as long. */
+const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
+const backendOf = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
 const load = loadavg().map((value) => value.toFixed(2));
 console.log('starting servers and services …');
 const cluster = await Cluster.start({
   copies: 1,
-  backends: ['local'],
+  backends: [...lengths].map((jobMs) => backendOf({ jobMs })),
   simulator: { limits: { webhookConcurrency: 20 } },
   config: `
 backends:
-  local: { type: local, root: ROOT/local, command: [${NO_OP.join(', ')}] }
+${[...lengths]
+  .map(
+    (jobMs) =>
+      `  ${backendOf({ jobMs })}: { type: local, root: ROOT/${backendOf({ jobMs })}, command: [${noOp(jobMs).join(', ')}] }`,
+  )
+  .join('\n')}
 groups:
-${['warmup', ...chosen.map(({ name }) => name)]
-  .map((name) => `  - { name: ${name}, organization: acme, labels: [${name}], backend: local, max: 10000 }`)
+${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
+  .map(
+    (scenario) =>
+      `  - { name: ${scenario.name}, organization: acme, labels: [${scenario.name}], backend: ${backendOf(scenario)}, max: 10000 }`,
+  )
   .join('\n')}
 `,
 });
@@ -60,7 +73,7 @@ try {
     name: 'bench',
     credentialsFile: cluster.operator.credentials.observer,
   });
-  await runScenario(cluster, bus, { name: 'steady', jobs: 5, perSecond: 0, boundMs: 60_000 }, 'warmup');
+  await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
   const results = new Map<string, Result>();
   for (const scenario of chosen) {
     console.log(

@@ -12,6 +12,11 @@ export interface Scenario {
   jobs: number;
   /** Queued jobs a second; 0: all at once. */
   perSecond: number;
+  /**
+   * How long each job runs, milliseconds: longer than it takes to create an instance for all of them, as jobs do, so that
+   * removals don't compete with what is measured.
+   */
+  jobMs: number;
   /** Creations that are still missing after this are lost. */
   boundMs: number;
 }
@@ -34,14 +39,12 @@ export interface Result {
   historyBytesPerRunner: number;
 }
 
-/** How long a job runs. */
-const JOB_MS = 20_000;
 /** What an instance does: nothing, a little longer than its job. */
-export const NO_OP = ['sleep', "'21'"];
+export const noOp = (jobMs: number): string[] => ['sleep', `'${jobMs / 1000 + 1}'`];
 
 /**
  * Queues jobs at the simulator, and takes each from there as a forge would: as soon as an instance is made, a waiting job
- * starts on it, and completes 20 s later, with its webhooks. Which runner gets which job is not fixed, so the k-th webhook
+ * starts on it, and completes `jobMs` later, with its webhooks. Which runner gets which job is not fixed, so the k-th webhook
  * is held against the k-th creation.
  *
  * @param group the label and name of a group of its own
@@ -60,7 +63,7 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
       const job = nextWaiting(cluster, group);
       if (job) {
         startJob(sim, job, { id: 9_000_000, name: made.runner, groupId: 1, groupName: group });
-        setTimeout(() => finishJob(sim, job, 'success'), JOB_MS);
+        setTimeout(() => finishJob(sim, job, 'success'), scenario.jobMs);
       }
       if (created.length === scenario.jobs) allCreated();
     }
@@ -128,7 +131,7 @@ function nextWaiting(cluster: Cluster, label: string): Job | undefined {
 
 /** Waits until every runner of the group has been removed again: what that costs counts, too. */
 async function untilQuiet(cluster: Cluster, group: string): Promise<void> {
-  for (let round = 0; round < 1200; round++) {
+  for (let round = 0; round < 3600; round++) {
     const snapshot = await cluster.dispatcher(group).catch(() => undefined);
     if (snapshot && snapshot.busy + snapshot.ready + snapshot.waiting === 0) return;
     await sleep(250);
