@@ -169,8 +169,10 @@ function summarise(report, code) {
     console.log('the tests did not run to their end\n0 passed, 1 failed');
     return code || 1;
   }
-  const { passed, failed, skipped } = JSON.parse(readFileSync(report, 'utf8'));
+  const { passed, failed, skipped, unsteady } = JSON.parse(readFileSync(report, 'utf8'));
   for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`);
+  for (const { name, reason } of unsteady)
+    console.log(`passed only when tried again: ${name}: ${reason.split('\n')[0]}`);
   const more = skipped.length > 0 ? `, ${skipped.length} skipped` : '';
   // What vitest holds against the run as a whole (an unhandled error) counts as one failure.
   console.log(`${passed} passed, ${failed === 0 && code !== 0 ? 1 : failed} failed${more}`);

@@ -9,6 +9,8 @@ export default defineConfig({
     exclude: process.env['BATON_CRASH'] === undefined ? ['test/e2e/crash.test.ts'] : [],
     environment: 'node',
     pool: 'forks',
+    // Where a whole change hangs on one run, a test that fails is tried once more, and named at the end if it passes then.
+    retry: process.env['CI'] === undefined ? 0 : 1,
     testTimeout: 120_000,
     hookTimeout: 300_000,
     // Real servers on two cores: more files at once only make each slower.
