@@ -5,6 +5,8 @@ import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-uti
 import type { ReplayHistoriesIterable } from '@temporalio/worker';
 
 const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+/** Stack traces name files: where this checkout lies is nobody's business. */
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** A flood's history is the same few events again and again. */
 const EVENTS_AT_MOST = 500;
@@ -18,7 +20,7 @@ export async function recordHistories(client: Client): Promise<void> {
     if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
     told.add(name);
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))));
+    writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))).replaceAll(CHECKOUT, ''));
   }
 }
 
