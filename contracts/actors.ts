@@ -33,6 +33,9 @@ export const SEARCH_ATTRIBUTES = [
   'BatonJobId',
 ] as const;
 
+/** Where a runner's workflow keeps what its job used, one clause for people: its memo shows in lists. */
+export const RESOURCES_MEMO = 'BatonResources';
+
 /** A job as the actors know it. */
 export interface JobNotice {
   /** Job id and attempt: `123:1`. */

@@ -10,6 +10,10 @@ export const AGENT_ENV = {
   socket: 'BATON_SIGNAL_SOCKET',
   /** How long a hook waits at most, milliseconds; default 2000. */
   hookTimeout: 'BATON_HOOK_TIMEOUT_MS',
+  /** What a failing hook means, `strict` or `lenient` (default). */
+  hookPolicy: 'BATON_HOOK_POLICY',
+  /** A file with the group's hook settings; the state of its wrappers is kept beside it. Unset: the signals alone. */
+  hooks: 'BATON_HOOKS',
   /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
   natsUrl: 'BATON_NATS_URL',
   natsCredentials: 'BATON_NATS_CREDENTIALS',

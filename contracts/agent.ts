@@ -1,7 +1,23 @@
 import { z } from 'zod';
+import { HOOK_POLICIES } from './hooks.ts';
 
 /** Bytes of a unix socket's path: macOS allows 104 with the closing zero. */
 export const MAX_SOCKET_PATH = 103;
+
+const values = z.record(z.string(), z.string());
+
+/** What a group asks of its hooks, in the bootstrap file and in the file that hooks read ({@link ResolvedHooks}). */
+export const resolvedHooks = z.object({
+  policy: z.enum(HOOK_POLICIES),
+  shell: z.enum(['sh', 'pwsh']).optional(),
+  env: values,
+  path: z.array(z.string()),
+  notices: z.array(z.string()),
+  wrappers: z.array(
+    z.object({ id: z.string().min(1), uses: z.string().min(1), with: values, env: values, timeoutMs: z.number().positive() }),
+  ),
+  secrets: z.array(z.string()),
+});
 
 /**
  * The agent's bootstrap file: all it needs to begin. A backend writes it into the instance (mode 0400, the instance's
@@ -21,6 +37,8 @@ export const bootstrapFile = z.object({
   madeAt: z.iso.datetime().optional(),
   /** Where the agent listens for hook scripts; its folder is made private (0700) when it does not exist. */
   socket: z.string().min(1).max(MAX_SOCKET_PATH),
+  /** What the group asks of its hooks; absent: the signals alone. */
+  hooks: resolvedHooks.optional(),
 });
 
 export type BootstrapFile = z.infer<typeof bootstrapFile>;

@@ -44,6 +44,11 @@ export const ERRORS = {
     help: 'The engine did not take the action’s status: check its address, and what the service account may do.',
   },
   INTERNAL: { retryable: true, help: 'This is a fault in Baton itself; the log of the named service tells more.' },
+  WRAPPER_INVALID: {
+    retryable: false,
+    help: 'Correct the named action file by the named rule, or take the wrapper out of the group.',
+  },
+  WRAPPER_FAILED: { retryable: false, help: 'Its output in the job’s log tells more; mend the wrapper.' },
   PROGRAM_FAILED: { retryable: false, help: 'Its last output is above.' },
 } as const satisfies Record<string, { retryable: boolean; help: string }>;
 

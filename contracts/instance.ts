@@ -1,3 +1,5 @@
+import type { HookSettings, ResolvedHooks } from './hooks.ts';
+
 /** What a backend is asked to make: everything about one instance but its secrets. JSON, and in workflow histories. */
 export interface InstanceSpec {
   /** Whose it is: the manager's name, on every resource. */
@@ -14,6 +16,8 @@ export interface InstanceSpec {
   user: string;
   /** The forge's runner program: where it is installed, and what to run in place of its run.sh. */
   program: { directory: string; command?: string[] | undefined };
+  /** What the group asks of its hooks; secrets by name. Absent: the signals alone. */
+  hooks?: HookSettings | undefined;
   /** End of the runner's time to live, ISO 8601: its credential ends then, and so should the instance by itself. */
   expiresAt: string;
 }
@@ -23,6 +27,8 @@ export interface Bootstrap {
   natsUrl: string;
   /** Content of a NATS credentials file that is good for this runner's own subjects only, until `expiresAt`. */
   credentials: string;
+  /** {@link InstanceSpec.hooks} with its secrets. */
+  hooks?: ResolvedHooks | undefined;
 }
 
 export type InstanceState = 'running' | 'dead';

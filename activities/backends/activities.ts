@@ -5,6 +5,7 @@ import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts
 import type { Logger } from '../../contracts/log.ts';
 import type { InstanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { CredentialMint } from '../credentials/runner-credential.ts';
+import { resolveHooks } from '../credentials/hook-secrets.ts';
 
 /** Between heartbeats, milliseconds: a cancellation comes back with one. */
 const HEARTBEAT_MS = 3000;
@@ -81,8 +82,9 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
       run('checkInstance', runner, async (abort) => stateOf(await backend.describe(runner, abort))),
   };
 
-  async function bootstrapOf({ runner, expiresAt }: InstanceSpec): Promise<Bootstrap> {
-    return { natsUrl, credentials: mint ? await mint({ runner, expiresAt }) : '' };
+  async function bootstrapOf({ runner, expiresAt, hooks }: InstanceSpec): Promise<Bootstrap> {
+    const credentials = mint ? await mint({ runner, expiresAt }) : '';
+    return { natsUrl, credentials, ...(hooks && { hooks: resolveHooks(hooks) }) };
   }
 }
 

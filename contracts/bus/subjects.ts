@@ -4,7 +4,7 @@
  */
 export const PREFIX = 'baton.v1';
 
-export const SIGNAL_KINDS = ['online', 'started', 'completed', 'exited'] as const;
+export const SIGNAL_KINDS = ['online', 'started', 'completed', 'resources', 'exited'] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
 export const subjects = {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { byteSize, duration } from '../duration.ts';
 import { NAME_PATTERN } from '../runner/name.ts';
 import { accessShape } from './access-config.ts';
+import { hookFields } from './hook-config.ts';
 
 export const name = (max: number) =>
   z.string().max(max).regex(NAME_PATTERN, 'expected lower-case letters, digits and dashes, not at either end');
@@ -56,6 +57,7 @@ export const groupConfig = z
       .describe('Among groups of one backend, 1 comes first and 5 last; of equals the job that waits longest.'),
     instance: instanceConfig.prefault({}).describe('What an instance is made of.'),
     runner: runnerProgram.prefault({}).describe('The forge’s runner program inside the instance.'),
+    ...hookFields,
     time_to_start: duration.optional().describe('In place of the manager’s.'),
     time_to_live: duration.optional().describe('In place of the manager’s.'),
     health_check_interval: duration.optional().describe('In place of the manager’s.'),

@@ -1,6 +1,7 @@
 import type { GroupSettings } from '../actors.ts';
 import type { Config } from './config.ts';
 import type { GroupConfig } from './group-config.ts';
+import { hookSettings } from './hook-config.ts';
 
 /** A group of the configuration as the actors know it, defaults filled in. */
 export function groupSettings(config: Config, group: GroupConfig): GroupSettings {
@@ -22,6 +23,7 @@ export function groupSettings(config: Config, group: GroupConfig): GroupSettings
       diskBytes: group.instance.disk,
       pids: group.instance.pids,
       user: group.instance.user,
+      hooks: hookSettings(group),
       program: { directory: group.runner.directory, command: group.runner.command },
     },
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jobResources } from './job-resources.ts';
 
 const base = {
   version: z.literal(1),
@@ -28,6 +29,8 @@ export const runnerSignal = z.discriminatedUnion('kind', [
   z.object({ ...base, kind: z.literal('online'), agentVersion: text(40), host: text(255) }),
   z.object({ ...base, kind: z.literal('started'), job: hookJob }),
   z.object({ ...base, kind: z.literal('completed'), job: hookJob }),
+  /** What the job used: the wrapper `resource-usage` says it before the job completes. */
+  z.object({ ...base, kind: z.literal('resources'), resources: jobResources }),
   /** The forge's runner program ended. */
   z.object({
     ...base,

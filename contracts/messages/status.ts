@@ -8,6 +8,8 @@ export const runnerStatus = z.object({
   phase: z.enum(PHASES),
   repository: z.string().nullable(),
   jobId: z.string().nullable(),
+  /** What its job used, where its group records it: one clause for a person. */
+  resources: z.string().nullable(),
   startedAt: z.string(),
   closedAt: z.string().nullable(),
 });

@@ -62,15 +62,8 @@ async function answer(text: string, options: Parameters<typeof listenForHooks>[0
     const fields = line.error.issues.map((issue) => issue.path.join('.')).join(', ');
     return { state: 'refused', message: `wrong or missing: ${fields}` };
   }
-  const { kind, job, waitMs } = line.data;
-  const signal: RunnerSignal = {
-    version: 1,
-    id: randomUUID(),
-    runner: options.runner,
-    at: new Date().toISOString(),
-    kind,
-    job,
-  };
+  const { waitMs, ...said } = line.data;
+  const signal: RunnerSignal = { ...said, id: randomUUID(), runner: options.runner, at: new Date().toISOString() };
   const delivery = await Promise.race([options.send(signal), sleep(waitMs, 'queued' as const, { ref: false })]);
   if (delivery === 'delivered' || delivery === 'queued') return { state: delivery };
   return { state: 'refused', message: `the signal was ${delivery}` };

@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import { access } from 'node:fs/promises';
 import { AGENT_ENV } from '../../contracts/agent-env.ts';
 import { bootstrapFile, type BootstrapFile } from '../../contracts/agent.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { hookEnv } from '../agent/hook-settings.ts';
 import { listenForHooks } from '../agent/hook-socket.ts';
 import { secretsOf } from '../agent/mask.ts';
 import { requestRegistration } from '../agent/registration.ts';
@@ -58,8 +58,8 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
       command: programCommand(program, jitConfig),
       title: program.command?.[0] ?? './run.sh',
       directory: await programFolder(program),
-      env: this.programEnv(socket),
-      secrets: secretsOf(jitConfig, bootstrap.credentials),
+      env: await this.programEnv(bootstrap),
+      secrets: [...secretsOf(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
     return { status: { pid: this.process.pid } };
   }
@@ -72,14 +72,8 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
   }
 
   /** The agent's own environment, less what led to the secrets, plus the way to the hooks. */
-  private programEnv(socket: string): NodeJS.ProcessEnv {
-    const env: NodeJS.ProcessEnv = {
-      ...process.env,
-      ACTIONS_RUNNER_HOOK_JOB_STARTED: join(this.options.scripts, 'job-started.sh'),
-      ACTIONS_RUNNER_HOOK_JOB_COMPLETED: join(this.options.scripts, 'job-completed.sh'),
-      [AGENT_ENV.socket]: socket,
-      [AGENT_ENV.node]: process.execPath,
-    };
+  private async programEnv(bootstrap: BootstrapFile): Promise<NodeJS.ProcessEnv> {
+    const env: NodeJS.ProcessEnv = { ...process.env, ...(await hookEnv(bootstrap, this.options.scripts)) };
     delete env[AGENT_ENV.bootstrap];
     return env;
   }

@@ -25,3 +25,19 @@ baton_find_node() {
   done
   return 1
 }
+
+# Runs the hook $1 and ends with its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
+baton_hook() {
+  if baton_find_node; then
+    if "$baton_node" "$here/signal.mjs" "$1"; then exit 0; fi
+    baton_problem="the $1 hook failed; its output above tells why"
+  else
+    baton_problem="no Node was found to tell that this job $1; set BATON_NODE"
+  fi
+  if [ "${BATON_HOOK_POLICY:-lenient}" = strict ]; then
+    echo "::error title=Baton%3A a job hook failed::Baton: $baton_problem. This runner group's hooks are strict (hooks.policy)"
+    exit 1
+  fi
+  echo "::warning::Baton: $baton_problem"
+  exit 0
+}

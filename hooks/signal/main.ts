@@ -1,13 +1,17 @@
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AGENT_ENV } from '../../contracts/agent-env.ts';
-import type { HookLine, HookReply } from '../hook-line.ts';
+import type { HookLine } from '../hook-line.ts';
+import type { RunHook } from '../wrappers/hook.ts';
+import { handOver } from './hand-over.ts';
 import type { PublishSignal } from './publish.ts';
 
 /**
- * What a hook script runs: tells that a job started or completed, and never fails or holds up the job. It is kept tiny
- * (no schema library, no NATS client), since it starts twice in every job. Exits 0, always.
+ * What a hook script runs: tells that a job started or completed, and runs the group's wrappers where it has some. It is kept
+ * tiny (no schema library, no NATS client), since it starts twice in every job. The signal is the first in and the last
+ * out: a started job is known before any wrapper runs, a completed one when nothing of Baton's runs in it any more.
+ *
+ * Exits 0 unless the group's policy is strict and something failed.
  */
 
 const MAX_BOUND_MS = 60_000;
@@ -15,14 +19,21 @@ const MAX_BOUND_MS = 60_000;
 /** Left for the answer's way back and for our own end, milliseconds. */
 const MARGIN_MS = 150;
 
+const isStrict = process.env[AGENT_ENV.hookPolicy] === 'strict';
+let hasFailed = false;
+
 function boundMs(): number {
   const given = Number(process.env[AGENT_ENV.hookTimeout] ?? '');
   return given > 0 ? Math.min(given, MAX_BOUND_MS) : 2000;
 }
 
-function leave(warning?: string): never {
-  if (warning !== undefined) console.log(`::warning::Baton: ${warning}`);
-  process.exit(0);
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function fail(problem: string): void {
+  hasFailed = true;
+  const text = `Baton: ${problem}`.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+  const todo = 'What to do: tell this runner group’s administrators; its hooks are strict (hooks.policy).';
+  console.log(isStrict ? `::error title=Baton%3A a job hook failed::${text}. ${todo}` : `::warning::${text}`);
 }
 
 const count = (text: string | undefined): number => {
@@ -40,47 +51,66 @@ function jobOf(env: NodeJS.ProcessEnv): HookLine['job'] {
   };
 }
 
-/** Hands the line to the agent; resolves with its answer. */
-function handOver(socket: string, line: HookLine): Promise<HookReply> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const connection = connect(socket, () => connection.write(`${JSON.stringify(line)}\n`));
-    connection.setEncoding('utf8');
-    connection.on('data', (chunk: string) => (text += chunk));
-    connection.once('error', reject);
-    connection.once('close', () => {
-      // The agent is of the same bundle as this file, and what it says decides over nothing but a line of text.
-      if (text.includes('"delivered"')) resolve({ state: 'delivered' });
-      else if (text.includes('"queued"')) resolve({ state: 'queued' });
-      else resolve({ state: 'refused', message: text.trim() || 'the agent gave no answer' });
-    });
-  });
-}
-
-async function signal(kind: HookLine['kind'], waitMs: number): Promise<void> {
+async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
   const line: HookLine = { version: 1, kind, job: jobOf(process.env), waitMs };
   const socket = process.env[AGENT_ENV.socket];
   if (socket) {
     const reply = await handOver(socket, line);
-    if (reply.state === 'refused') leave(`the agent refused the signal that this job ${kind}: ${reply.message}`);
+    if (reply.state === 'refused') fail(`the agent refused the signal that this job ${kind}: ${reply.message}`);
     if (reply.state === 'queued') console.log(`Baton: NATS does not answer; the agent keeps trying to say ${kind}.`);
-    leave();
+    return;
   }
-  if (!process.env[AGENT_ENV.natsUrl]) leave(`${AGENT_ENV.socket} and ${AGENT_ENV.natsUrl} are both unset`);
+  if (!process.env[AGENT_ENV.natsUrl]) {
+    fail(`${AGENT_ENV.socket} and ${AGENT_ENV.natsUrl} are both unset`);
+    return;
+  }
   // Only where there is no agent is a NATS client loaded.
-  const publisher: { publishSignal: PublishSignal } = await import(
-    pathToFileURL(join(import.meta.dirname, 'publish.mjs')).href
-  );
+  const publisher: { publishSignal: PublishSignal } = await bundled('publish.mjs');
   await publisher.publishSignal(line);
-  leave();
 }
 
-const kind = process.argv[2];
-const bound = boundMs();
-// Counted from the process's start, so that a slow start on a busy machine is part of the bound.
-const left = Math.max(50, bound - process.uptime() * 1000);
-setTimeout(() => leave(`nobody took the signal that this job ${kind} within ${bound} ms`), left);
-if (kind !== 'started' && kind !== 'completed') leave('usage: signal.mjs started|completed');
-signal(kind, Math.max(0, left - MARGIN_MS)).catch((error: unknown) => {
-  leave(`the signal that this job ${kind} was not sent: ${error instanceof Error ? error.message : String(error)}`);
-});
+/** Publishes within the bound, whatever happens. @param spentMs of it, by the start of this process on a busy machine */
+async function signal(kind: HookLine['kind'], spentMs: number): Promise<void> {
+  const bound = boundMs();
+  const left = Math.max(50, bound - spentMs);
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), left)));
+  try {
+    const first = await Promise.race([publish(kind, Math.max(0, left - MARGIN_MS)), over]);
+    if (first === 'over') fail(`nobody took the signal that this job ${kind} within ${bound} ms`);
+  } catch (error) {
+    fail(`the signal that this job ${kind} was not sent: ${messageOf(error)}`);
+  }
+  clearTimeout(timer);
+}
+
+async function wrappers(kind: HookLine['kind'], settings: string): Promise<void> {
+  try {
+    const { runHook }: { runHook: RunHook } = await bundled('wrappers.mjs');
+    const { failed } = await runHook(kind, settings);
+    hasFailed ||= failed;
+  } catch (error) {
+    fail(messageOf(error));
+  }
+}
+
+/** Another file of the bundle, beside this one; its type is ours to know. */
+async function bundled<T>(name: string): Promise<T> {
+  return (await import(pathToFileURL(join(import.meta.dirname, name)).href)) as T;
+}
+
+async function main(kind: string | undefined): Promise<void> {
+  const settings = process.env[AGENT_ENV.hooks];
+  if (kind === 'started') {
+    await signal(kind, process.uptime() * 1000);
+    if (settings) await wrappers(kind, settings);
+  } else if (kind === 'completed') {
+    if (settings) await wrappers(kind, settings);
+    await signal(kind, settings ? 0 : process.uptime() * 1000);
+  } else {
+    fail('usage: signal.mjs started|completed');
+  }
+}
+
+await main(process.argv[2]);
+process.exit(hasFailed && isStrict ? 1 : 0);

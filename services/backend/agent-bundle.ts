@@ -12,9 +12,14 @@ const PROGRAMS = {
   'agent.mjs': 'agent/main.ts',
   'signal.mjs': 'signal/main.ts',
   'publish.mjs': 'signal/publish.ts',
+  'wrappers.mjs': 'wrappers/hook.ts',
+  'built-in.mjs': 'built-in/main.ts',
 } as const;
 
-const SCRIPTS = ['start.sh', 'find-node.sh', 'job-started.sh', 'job-completed.sh'];
+const SCRIPTS = [
+  'start.sh',
+  ...['find-node', 'job-started', 'job-completed'].flatMap((name) => [`${name}.sh`, `${name}.ps1`]),
+];
 
 /** Libraries that are CommonJS ask for Node's own modules by `require`, which an ES module doesn't have. */
 const REQUIRE = `import { createRequire as batonRequire } from 'node:module'; const require = batonRequire(import.meta.url);`;

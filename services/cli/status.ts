@@ -96,6 +96,11 @@ function statusText(answer: Status): string {
     textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
     runners.length === 0 ? 'no runners' : textTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
   ];
+  const used = answer.runners
+    .filter((runner) => runner.resources !== null)
+    .slice(0, 10)
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', runner.resources ?? '']);
+  if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'USED'], ...used]));
   if (answer.deadLetters > 0) parts.push(`${answer.deadLetters} dead letters`);
   return parts.join('\n\n');
 }

@@ -1,5 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { DISPATCHER_STATUS, dispatcherWorkflowId, type DispatcherSnapshot } from '../../contracts/actors.ts';
+import { DISPATCHER_STATUS, dispatcherWorkflowId, RESOURCES_MEMO, type DispatcherSnapshot } from '../../contracts/actors.ts';
 import { encode, type Bus } from '../../contracts/bus/connection.ts';
 import { STREAMS } from '../../contracts/bus/streams.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
@@ -127,9 +127,15 @@ function runnerStatus(execution: WorkflowExecutionInfo): RunnerStatus {
     phase: phaseOf(execution, said),
     repository: attribute('BatonRepository'),
     jobId: attribute('BatonJobId'),
+    resources: memoText(execution, RESOURCES_MEMO),
     startedAt: execution.startTime.toISOString(),
     closedAt: execution.closeTime?.toISOString() ?? null,
   };
+}
+
+function memoText({ memo }: WorkflowExecutionInfo, name: string): string | null {
+  const value = memo?.[name];
+  return typeof value === 'string' ? value : null;
 }
 
 /** A workflow that someone terminated never said that it ended. */

@@ -6,6 +6,7 @@ import { temporalOptions } from '../temporal-options.ts';
 import { Actors } from './actors.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { relayMetrics, watchPullers } from './metrics.ts';
+import { resourceMetrics } from './resource-metrics.ts';
 import { Puller } from './puller.ts';
 import { settled } from './settle.ts';
 import { handleSignal } from './signals.ts';
@@ -33,6 +34,7 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
   const gate = new TemporalGate(connection, temporal.namespace, log);
   const link = new BusLink(config.nats, `relay of ${config.name}`, log);
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);
+  const onResources = resourceMetrics(metrics);
   const actors = new Actors({ client, gate, config, batchSize, callSeconds });
   const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
   const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
@@ -46,7 +48,7 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
     ...common,
     stream: STREAMS.signals.name,
     durable: 'relay-signals',
-    handle: settled(settling, (message) => handleSignal(message, config, actors)),
+    handle: settled(settling, (message) => handleSignal(message, config, { actors, onResources })),
   });
   gate.onOpen(() => {
     webhooks.resume();

@@ -1,6 +1,7 @@
 import { runnerWorkflowId } from '../../contracts/actors.ts';
 import { runnerOfSubject, subjects, SIGNAL_KINDS } from '../../contracts/bus/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
+import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import { instanceDied, runnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
 import type { Actors, Source, Told } from './actors.ts';
@@ -15,7 +16,11 @@ import { parsed } from './webhooks.ts';
  * @returns the result to count: `told`, or `closed` where the runner is over already
  * @throws Hopeless MESSAGE_INVALID, RUNNER_UNKNOWN; RunnerMissing; errors of {@link Actors}
  */
-export async function handleSignal(message: StreamMessage, config: Config, actors: Actors): Promise<string> {
+export async function handleSignal(
+  message: StreamMessage,
+  config: Config,
+  { actors, onResources }: { actors: Actors; onResources?: (group: string, used: JobResources) => void },
+): Promise<string> {
   const { subject } = message;
   const runner = runnerOfSubject(subject) ?? '';
   const source: Source = { id: message.place, bytes: message.data.length };
@@ -39,7 +44,10 @@ export async function handleSignal(message: StreamMessage, config: Config, actor
       ? actors.tellRunningDispatcher(group, { type: 'busy', runner, job: signal.job }, source)
       : undefined,
   ]);
-  return resultOf(told, group, runner);
+  const result = resultOf(told, group, runner);
+  // Only what its workflow was told is counted: a job can't fill the metrics of a runner that is over.
+  if (signal.kind === 'resources') onResources?.(group, signal.resources);
+  return result;
 }
 
 function resultOf(told: Told, group: string, runner: string): string {

@@ -12,6 +12,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
     phase,
     repository: job === undefined ? null : 'octo-org/octo-repo',
     jobId: job ?? null,
+    resources: null,
     startedAt: ago(age),
     closedAt: phase === 'gone' || phase === 'failed' ? ago(age - 40) : null,
   });

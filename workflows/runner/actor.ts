@@ -6,10 +6,12 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   sleep,
+  upsertMemo,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
+  RESOURCES_MEMO,
   TASK_QUEUE,
   type BackendActivities,
   type OrchestratorActivities,
@@ -17,6 +19,7 @@ import {
   type RunnerNews,
 } from '../../contracts/actors.ts';
 import type { InstanceSpec } from '../../contracts/instance.ts';
+import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
@@ -99,7 +102,13 @@ export class RunnerActor {
 
   /** Takes news in and shows what it changes. */
   hear(items: readonly RunnerNews[]): void {
-    if (this.facts.learn(items)) this.show();
+    const { resources } = this.facts;
+    if (!this.facts.learn(items)) return;
+    // Once in a life, and only where its group records it.
+    if (this.facts.resources !== undefined && resources === undefined) {
+      upsertMemo({ [RESOURCES_MEMO]: describeResources(this.facts.resources) });
+    }
+    this.show();
   }
 
   /** Whether its job is over: the forge or the agent or the backend says so. */

@@ -1,5 +1,6 @@
 import { dispatcherWorkflowId, type RunnerInput } from '../../contracts/actors.ts';
-import { formatDuration } from '../../contracts/format.ts';
+import { formatBytes, formatDuration } from '../../contracts/format.ts';
+import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { Phase } from '../../contracts/runner/phase.ts';
 import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../markdown.ts';
 import type { Facts } from './facts.ts';
@@ -44,7 +45,7 @@ export function runnerDetails(input: RunnerInput, facts: Facts, situation: Situa
   return [...lines, ...LAST_LINES].join('\n');
 }
 
-function jobRows({ job, hookJob, conclusion }: Facts): [string, string][] {
+function jobRows({ job, hookJob, conclusion, resources }: Facts): [string, string][] {
   const known = job ?? hookJob;
   if (known === undefined) return [];
   const name = plain([known.workflow, job?.name ?? hookJob?.jobKey].filter(Boolean).join(' / '));
@@ -54,7 +55,18 @@ function jobRows({ job, hookJob, conclusion }: Facts): [string, string][] {
     ['Run', `${known.runId}, attempt ${known.runAttempt}`],
   ];
   if (conclusion) rows.push(['Conclusion', plain(conclusion)]);
+  if (resources) rows.push(...resourceRows(resources));
   return rows;
+}
+
+function resourceRows({ cpu, memory, disk, network }: JobResources): [string, string][] {
+  const { cores, average, peak } = cpu;
+  return [
+    ['CPU', `${average.toFixed(2)} of ${Number(cores.toFixed(2))} cores, peak ${peak.toFixed(2)}`],
+    ['Memory', `${formatBytes(memory.average)} of ${formatBytes(memory.total)}, peak ${formatBytes(memory.peak)}`],
+    ['Disk', `${formatBytes(disk.read)} read, ${formatBytes(disk.written)} written`],
+    ['Network', `${formatBytes(network.received)} received, ${formatBytes(network.sent)} sent`],
+  ];
 }
 
 function runnerRows({ settings }: RunnerInput, facts: Facts, situation: Situation): [string, string][] {

@@ -1,4 +1,6 @@
 import type { JobNotice, RunnerNews } from '../../contracts/actors.ts';
+import { describeResources } from '../../contracts/messages/describe-resources.ts';
+import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 
 /** One line of what was heard, for people. */
@@ -31,6 +33,8 @@ export class Facts {
   forgeCompleted = false;
   conclusion: string | null = null;
   exited: { code: number | null; signal: string | null; logTail: string } | undefined;
+  /** What its job used, as the recorder says. */
+  resources: JobResources | undefined;
   died: { reason: string; exitCode: number | null } | undefined;
   /** It died while nobody had yet said that its job was over: the forge will call that job completed, too, once it misses it. */
   diedAtWork = false;
@@ -42,9 +46,9 @@ export class Facts {
 
   toState(): FactsState {
     const { granted, online, started, hookJob, job, hookCompleted, forgeCompleted } = this;
-    const { conclusion, exited, died, diedAtWork, heard } = this;
+    const { conclusion, exited, died, diedAtWork, heard, resources } = this;
     const begun = { granted, online, started, hookJob, job };
-    return { ...begun, hookCompleted, forgeCompleted, conclusion, exited, died, diedAtWork, heard };
+    return { ...begun, hookCompleted, forgeCompleted, conclusion, exited, died, diedAtWork, heard, resources };
   }
 
   /** Takes a batch of news; true where something new was learnt. */
@@ -87,6 +91,10 @@ export class Facts {
         this.started = true;
         this.hookJob ??= signal.job;
         return this.#note(signal.at, `hook: job ${signal.job.jobKey} completed`);
+      case 'resources':
+        if (this.resources !== undefined) return false;
+        this.resources = signal.resources;
+        return this.#note(signal.at, `hook: job used ${describeResources(signal.resources)}`);
       case 'exited':
         if (this.exited !== undefined) return false;
         this.exited = { code: signal.code, signal: signal.signal, logTail: signal.logTail };

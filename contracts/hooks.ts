@@ -1,0 +1,41 @@
+/** What a group asks of its hooks. Pure: it is in instance specs, and so in histories, where secrets are but names. */
+
+/** What a failure of a hook or wrapper means. `strict`: the job fails; `lenient`: a warning. */
+export const HOOK_POLICIES = ['lenient', 'strict'] as const;
+export type HookPolicy = (typeof HOOK_POLICIES)[number];
+
+/** Wrappers that come with Baton. `signal` is in every group: first in, last out. */
+export const BUILT_IN_WRAPPERS = ['signal', 'resource-usage', 'clean-workspace', 'docker-prune'] as const;
+export type BuiltInWrapper = (typeof BUILT_IN_WRAPPERS)[number];
+
+/** A text, or the name of the backend worker's environment variable that holds it. */
+export type HookValue = string | { env: string };
+
+/** An action that is put around every job of the group. `V` is `string` once secrets are filled in. */
+export interface WrapperSettings<V = HookValue> {
+  /** Unique in the group; names it in logs, and its state between the phases. */
+  id: string;
+  /** One of {@link BUILT_IN_WRAPPERS}, or the absolute path of a folder with an action.yml in the instance. */
+  uses: string;
+  with: Record<string, V>;
+  env: Record<string, V>;
+  /** Of each of its phases, milliseconds. */
+  timeoutMs: number;
+}
+
+export interface HookSettings<V = HookValue> {
+  policy: HookPolicy;
+  /** Which of the two kinds of hook scripts the forge's runner is given; default: by the platform. */
+  shell?: 'sh' | 'pwsh' | undefined;
+  /** Reach the job by GITHUB_ENV, GITHUB_PATH and `::notice::`. */
+  env: Record<string, V>;
+  path: string[];
+  notices: string[];
+  wrappers: WrapperSettings<V>[];
+}
+
+/** {@link HookSettings} with its secrets filled in, as the instance gets them. */
+export interface ResolvedHooks extends HookSettings<string> {
+  /** The values that came from secrets: masked in the job's log. */
+  secrets: string[];
+}

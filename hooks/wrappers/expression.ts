@@ -1,0 +1,115 @@
+import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
+import { messageOf, BatonError } from '../../contracts/errors.ts';
+
+/** What is known of the job so far. */
+export type JobStatus = 'success' | 'failure' | 'cancelled';
+
+/** What expressions in an action file may name. */
+export interface Scope {
+  env: Readonly<Record<string, string | undefined>>;
+  inputs: Readonly<Record<string, string>>;
+  status: JobStatus;
+}
+
+const FUNCTIONS = [
+  { name: 'always', minArgs: 0, maxArgs: 0 },
+  { name: 'success', minArgs: 0, maxArgs: 0 },
+  { name: 'failure', minArgs: 0, maxArgs: 0 },
+  { name: 'cancelled', minArgs: 0, maxArgs: 0 },
+];
+
+const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets', 'strategy', 'matrix'];
+
+/**
+ * A `pre-if` or `post-if`; without a status function in it `success() &&` stands before it, as GitHub has it.
+ *
+ * @throws BatonError WRAPPER_INVALID where it is no expression
+ */
+export function isWanted(condition: string, scope: Scope): boolean {
+  const inner = condition.trim().replace(/^\$\{\{(.*)\}\}$/s, '$1').trim();
+  if (inner === '') return scope.status === 'success';
+  const asksStatus = /\b(always|success|failure|cancelled)\s*\(/i.test(inner);
+  if (!asksStatus && scope.status !== 'success') return false;
+  return truthy(evaluate(inner, scope));
+}
+
+/**
+ * A text with every `${{ expression }}` in it replaced by its value.
+ *
+ * @throws BatonError WRAPPER_INVALID where one is no expression
+ */
+export function interpolate(text: string, scope: Scope): string {
+  return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => evaluate(inner.trim(), scope).coerceString());
+}
+
+function evaluate(text: string, scope: Scope): data.ExpressionData {
+  try {
+    const { tokens } = new Lexer(text).lex();
+    const tree = new Parser(tokens, CONTEXTS, FUNCTIONS).parse();
+    return new Evaluator(tree, contexts(scope), statusFunctions(scope.status)).evaluate();
+  } catch (error) {
+    throw new BatonError('WRAPPER_INVALID', `evaluating "${text}": ${messageOf(error)}`);
+  }
+}
+
+function statusFunctions(status: JobStatus) {
+  const values = {
+    always: true,
+    success: status === 'success',
+    failure: status === 'failure',
+    cancelled: status === 'cancelled',
+  };
+  return new Map(
+    FUNCTIONS.map((info) => {
+      const call = (): data.ExpressionData => new data.BooleanData(values[info.name as keyof typeof values]);
+      return [info.name, { ...info, call }];
+    }),
+  );
+}
+
+/** Of `github` and `runner` what their variables say; there is no token in a hook, and `steps` and `matrix` are the job's own. */
+function contexts({ env, inputs, status }: Scope): data.Dictionary {
+  const github = named(env, 'GITHUB_');
+  const all: Record<string, Record<string, string | undefined>> = {
+    github: { ...github, token: '', ref_protected: github['ref_protected'] ?? 'false' },
+    runner: named(env, 'RUNNER_'),
+    env,
+    inputs,
+    job: { status },
+    steps: {},
+    secrets: {},
+    strategy: {},
+    matrix: {},
+  };
+  return new data.Dictionary(...Object.entries(all).map(([key, values]) => ({ key, value: dictionary(values) })));
+}
+
+function dictionary(values: Readonly<Record<string, string | undefined>>): data.Dictionary {
+  return new data.Dictionary(
+    ...Object.entries(values).map(([key, value]) => ({ key, value: new data.StringData(value ?? '') })),
+  );
+}
+
+/** `GITHUB_RUN_ID` as `run_id`, and so on. */
+function named(env: Scope['env'], prefix: string): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(env)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, value]) => [name.slice(prefix.length).toLowerCase(), value]),
+  );
+}
+
+function truthy(value: data.ExpressionData): boolean {
+  switch (value.kind) {
+    case data.Kind.Null:
+      return false;
+    case data.Kind.Boolean:
+      return value.value;
+    case data.Kind.Number:
+      return value.value !== 0 && !Number.isNaN(value.value);
+    case data.Kind.String:
+      return value.value !== '';
+    default:
+      return true;
+  }
+}

@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { loadAction, PHASES } from './action-file.ts';
+import type { Said } from './environment-files.ts';
+import { isWanted, type JobStatus } from './expression.ts';
+import { scopeOf } from './phase-command.ts';
+import { runPhase } from './run-phase.ts';
+import type { Wrapper } from './wrapper.ts';
+
+export interface AloneEnd {
+  succeeded: boolean;
+  /** What went wrong, one clause each. */
+  problems: string[];
+  outputs: Record<string, string>;
+}
+
+/**
+ * All phases of one action folder, standing alone: pre, main, and its post whatever became of them.
+ *
+ * @param options.timeoutMs of each phase
+ * @param options.signal ends the phase that runs; its post still runs
+ * @throws BatonError WRAPPER_INVALID
+ */
+export async function runWrapperAction(options: {
+  folder: string;
+  inputs: Record<string, string>;
+  env: Record<string, string>;
+  timeoutMs: number;
+  signal: AbortSignal;
+  onOutput: (line: string) => void;
+}): Promise<AloneEnd> {
+  const action = await loadAction(options.folder);
+  const wrapper: Wrapper = {
+    id: 'wrapper',
+    uses: options.folder,
+    with: options.inputs,
+    env: {},
+    timeoutMs: options.timeoutMs,
+    builtIn: undefined,
+    action,
+  };
+  const folder = await mkdtemp(join(tmpdir(), 'baton-wrapper-'));
+  const problems: string[] = [];
+  const env = { ...options.env };
+  let state: Record<string, string> = {};
+  let outputs: Record<string, string> = {};
+  let hasBegun = false;
+  const take = (said: Said): void => {
+    state = { ...state, ...Object.fromEntries(said.state) };
+    outputs = { ...outputs, ...Object.fromEntries(said.outputs) };
+    Object.assign(env, Object.fromEntries(said.env));
+    if (said.path.length > 0) env['PATH'] = [...said.path.toReversed(), env['PATH'] ?? ''].join(delimiter);
+  };
+  const status = (): JobStatus => {
+    if (options.signal.aborted) return 'cancelled';
+    return problems.length > 0 ? 'failure' : 'success';
+  };
+  try {
+    for (const phase of PHASES) {
+      if (action.phases[phase] === undefined || (phase === 'post' && !hasBegun)) continue;
+      const order = { wrapper, phase, env, state, status: status() };
+      const condition = phase === 'main' ? 'success()' : action.conditions[phase];
+      if (!isWanted(condition, scopeOf(order))) continue;
+      hasBegun = true;
+      const abort = phase === 'post' ? new AbortController().signal : options.signal;
+      const { said, problem } = await runPhase(order, { folder, print: options.onOutput, abort });
+      take(said);
+      problems.push(...said.problems);
+      if (problem !== undefined) problems.push(problem);
+    }
+    return { succeeded: problems.length === 0, problems, outputs };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
