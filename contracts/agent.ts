@@ -14,7 +14,13 @@ export const resolvedHooks = z.object({
   path: z.array(z.string()),
   notices: z.array(z.string()),
   wrappers: z.array(
-    z.object({ id: z.string().min(1), uses: z.string().min(1), with: values, env: values, timeoutMs: z.number().positive() }),
+    z.object({
+      id: z.string().min(1),
+      uses: z.string().min(1),
+      with: values,
+      env: values,
+      timeoutMs: z.number().positive(),
+    }),
   ),
   secrets: z.array(z.string()),
 });

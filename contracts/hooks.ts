@@ -6,7 +6,6 @@ export type HookPolicy = (typeof HOOK_POLICIES)[number];
 
 /** Wrappers that come with Baton. `signal` is in every group: first in, last out. */
 export const BUILT_IN_WRAPPERS = ['signal', 'resource-usage', 'clean-workspace', 'docker-prune'] as const;
-export type BuiltInWrapper = (typeof BUILT_IN_WRAPPERS)[number];
 
 /** A text, or the name of the backend worker's environment variable that holds it. */
 export type HookValue = string | { env: string };

@@ -5,12 +5,10 @@ import { BUILT_IN_WRAPPERS, HOOK_POLICIES, type HookSettings, type HookValue, ty
 const REFERENCE = /^\$\{([A-Z_][A-Z0-9_]*)\}$/;
 
 /** A text, or `${NAME}`: then it comes from the environment of the backend worker, and is masked in logs. */
-const value = z
-  .union([z.string(), z.number(), z.boolean()])
-  .transform((given): HookValue => {
-    const name = REFERENCE.exec(String(given))?.[1];
-    return name === undefined ? String(given) : { env: name };
-  });
+const value = z.union([z.string(), z.number(), z.boolean()]).transform((given): HookValue => {
+  const name = REFERENCE.exec(String(given))?.[1];
+  return name === undefined ? String(given) : { env: name };
+});
 
 /** The forge's runner owns these, and refuses or overrides what a hook says. */
 const variable = z
@@ -24,32 +22,42 @@ const variables = z.record(variable, value);
 
 const isBuiltIn = (uses: string): boolean => BUILT_IN_WRAPPERS.some((name) => name === uses);
 
-const uses = z
-  .string()
-  .refine((text) => isBuiltIn(text) || text.startsWith('/') || /^[A-Za-z]:[\\/]/.test(text), {
-    message: `expected ${BUILT_IN_WRAPPERS.join(', ')}, or the absolute path of an action’s folder in the instance`,
-  });
+const uses = z.string().refine((text) => isBuiltIn(text) || text.startsWith('/') || /^[A-Za-z]:[\\/]/.test(text), {
+  message: `expected ${BUILT_IN_WRAPPERS.join(', ')}, or the absolute path of an action’s folder in the instance`,
+});
 
-const wrapper = z.union([
-  uses.transform((text) => ({ uses: text, with: {}, env: {}, id: undefined, timeout: undefined })),
-  z.strictObject({
-    uses: uses.describe('A built-in one, or the absolute path of an action’s folder in the instance.'),
-    id: z
-      .string()
-      .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'expected letters, digits, `-`, `_` and `.`')
-      .optional()
-      .describe('Names it in logs; default: the last part of `uses`.'),
-    with: z.record(z.string().min(1), value).default({}).describe('Inputs of the action.'),
-    env: variables.default({}).describe('Variables for the action alone.'),
-    timeout: duration.optional().describe('Of each of its phases; default: the group’s hooks.timeout.'),
-  }),
-]);
+const wrapper = z.union(
+  [
+    uses.transform((text) => ({ uses: text, with: {}, env: {}, id: undefined, timeout: undefined })),
+    z.strictObject({
+      uses: uses.describe('A built-in one, or the absolute path of an action’s folder in the instance.'),
+      id: z
+        .string()
+        .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'expected letters, digits, `-`, `_` and `.`')
+        .optional()
+        .describe('Names it in logs; default: the last part of `uses`.'),
+      with: z.record(z.string().min(1), value).default({}).describe('Inputs of the action.'),
+      env: variables.default({}).describe('Variables for the action alone.'),
+      timeout: duration.optional().describe('Of each of its phases; default: the group’s hooks.timeout.'),
+    }),
+  ],
+  // Of the two kinds, what is wrong with the one that was meant.
+  {
+    error: (issue) => {
+      const [text, map] = issue.code === 'invalid_union' ? issue.errors : [];
+      const [first] = (typeof issue.input === 'string' ? text : map) ?? [];
+      return first && `${first.path.map((part) => `${String(part)}: `).join('')}${first.message}`;
+    },
+  },
+);
 
 /** What a group says about its hooks: spread into its schema. */
 export const hookFields = {
   env: variables
     .default({})
-    .describe('Variables for every job of the group. A value `${NAME}` is a secret of the backend worker’s environment.'),
+    .describe(
+      'Variables for every job of the group. A value `${NAME}` is a secret of the backend worker’s environment.',
+    ),
   path: z
     .array(z.string().regex(/^([/]|[A-Za-z]:[\\/])/, 'expected an absolute path'))
     .default([])

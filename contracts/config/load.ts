@@ -77,6 +77,10 @@ function problemsOf(issue: core.$ZodIssue, document: Document, lines: LineCounte
     if (inside)
       return inside.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] }, document, lines));
   }
+  if (issue.code === 'invalid_key') {
+    const message = issue.issues.map((one) => one.message).join('; ');
+    return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];
+  }
   const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
   const message = missing ? `required, but not given: ${issue.message}` : issue.message;
   return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];

@@ -65,7 +65,7 @@ async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
     return;
   }
   // Only where there is no agent is a NATS client loaded.
-  const publisher: { publishSignal: PublishSignal } = await bundled('publish.mjs');
+  const publisher: { publishSignal: PublishSignal } = await import(beside('publish.mjs'));
   await publisher.publishSignal(line);
 }
 
@@ -86,7 +86,7 @@ async function signal(kind: HookLine['kind'], spentMs: number): Promise<void> {
 
 async function wrappers(kind: HookLine['kind'], settings: string): Promise<void> {
   try {
-    const { runHook }: { runHook: RunHook } = await bundled('wrappers.mjs');
+    const { runHook }: { runHook: RunHook } = await import(beside('wrappers.mjs'));
     const { failed } = await runHook(kind, settings);
     hasFailed ||= failed;
   } catch (error) {
@@ -94,10 +94,8 @@ async function wrappers(kind: HookLine['kind'], settings: string): Promise<void>
   }
 }
 
-/** Another file of the bundle, beside this one; its type is ours to know. */
-async function bundled<T>(name: string): Promise<T> {
-  return (await import(pathToFileURL(join(import.meta.dirname, name)).href)) as T;
-}
+/** The address of another file of the bundle. */
+const beside = (name: string): string => pathToFileURL(join(import.meta.dirname, name)).href;
 
 async function main(kind: string | undefined): Promise<void> {
   const settings = process.env[AGENT_ENV.hooks];

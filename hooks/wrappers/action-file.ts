@@ -10,7 +10,10 @@ export type Phase = (typeof PHASES)[number];
 
 const text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 const texts = z
-  .record(z.string(), text.nullish().transform((value) => value ?? ''))
+  .record(
+    z.string(),
+    text.nullish().transform((value) => value ?? ''),
+  )
   .nullish()
   .transform((value) => value ?? {});
 const file = z.string().min(1).optional();
@@ -125,7 +128,8 @@ function usingOf(text: string): Using | undefined {
 
 /** ADR 361's table: an action has a main; what else it has is free. */
 function withoutMain({ pre, post }: Action['phases']): string {
-  if (pre !== undefined && post !== undefined) return 'it has only runs.pre and runs.post: runs.main is missing (ADR 361)';
+  if (pre !== undefined && post !== undefined)
+    return 'it has only runs.pre and runs.post: runs.main is missing (ADR 361)';
   if (pre !== undefined) return 'it has only runs.pre: runs.main is missing (ADR 361)';
   if (post !== undefined) return 'it has only runs.post: runs.main is missing (ADR 361)';
   return 'runs.main is missing (ADR 361)';

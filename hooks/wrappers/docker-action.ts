@@ -69,7 +69,11 @@ export async function dockerCommand(options: {
   return {
     file: docker,
     args: [
-      ...['run', '--rm', '--init', '--name', name, '--workdir', INSIDE.workspace],
+      'run',
+      '--rm',
+      '--init',
+      `--name=${name}`,
+      `--workdir=${INSIDE.workspace}`,
       ...mounts.flatMap(([from, to]) => ['--volume', `${from}:${to}`]),
       // By name alone: values would be seen in the list of processes.
       ...Object.keys(inside).flatMap((key) => ['--env', key]),
@@ -108,7 +112,10 @@ async function imageOf(
   if (!/(^|\/)Dockerfile[^/]*$/.test(action.image) || !existsSync(file)) return action.image;
   const tag = `baton-wrapper-${createHash('sha256').update(action.folder).digest('hex').slice(0, 16)}`;
   try {
-    await run(docker, ['build', '--quiet', '--tag', tag, '--file', file, resolve(file, '..')], { env, timeout: timeoutMs });
+    await run(docker, ['build', '--quiet', '--tag', tag, '--file', file, resolve(file, '..')], {
+      env,
+      timeout: timeoutMs,
+    });
     return tag;
   } catch (error) {
     throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: building ${file}: ${messageOf(error)}`);

@@ -11,12 +11,15 @@ export interface Scope {
   status: JobStatus;
 }
 
-const FUNCTIONS = [
-  { name: 'always', minArgs: 0, maxArgs: 0 },
-  { name: 'success', minArgs: 0, maxArgs: 0 },
-  { name: 'failure', minArgs: 0, maxArgs: 0 },
-  { name: 'cancelled', minArgs: 0, maxArgs: 0 },
-];
+/** What `always()` and its like say of a job. */
+const STATUS_FUNCTIONS: Record<string, (status: JobStatus) => boolean> = {
+  always: () => true,
+  success: (status) => status === 'success',
+  failure: (status) => status === 'failure',
+  cancelled: (status) => status === 'cancelled',
+};
+
+const FUNCTIONS = Object.keys(STATUS_FUNCTIONS).map((name) => ({ name, minArgs: 0, maxArgs: 0 }));
 
 const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets', 'strategy', 'matrix'];
 
@@ -26,7 +29,10 @@ const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets'
  * @throws BatonError WRAPPER_INVALID where it is no expression
  */
 export function isWanted(condition: string, scope: Scope): boolean {
-  const inner = condition.trim().replace(/^\$\{\{(.*)\}\}$/s, '$1').trim();
+  const inner = condition
+    .trim()
+    .replace(/^\$\{\{(.*)\}\}$/s, '$1')
+    .trim();
   if (inner === '') return scope.status === 'success';
   const asksStatus = /\b(always|success|failure|cancelled)\s*\(/i.test(inner);
   if (!asksStatus && scope.status !== 'success') return false;
@@ -53,16 +59,10 @@ function evaluate(text: string, scope: Scope): data.ExpressionData {
 }
 
 function statusFunctions(status: JobStatus) {
-  const values = {
-    always: true,
-    success: status === 'success',
-    failure: status === 'failure',
-    cancelled: status === 'cancelled',
-  };
   return new Map(
-    FUNCTIONS.map((info) => {
-      const call = (): data.ExpressionData => new data.BooleanData(values[info.name as keyof typeof values]);
-      return [info.name, { ...info, call }];
+    Object.entries(STATUS_FUNCTIONS).map(([name, holds]) => {
+      const call = (): data.ExpressionData => new data.BooleanData(holds(status));
+      return [name, { name, minArgs: 0, maxArgs: 0, call }];
     }),
   );
 }

@@ -72,7 +72,10 @@ export class HookState {
     return id;
   }
 
-  async keep(id: string, said: { state: ReadonlyMap<string, string>; outputs: ReadonlyMap<string, string> }): Promise<void> {
+  async keep(
+    id: string,
+    said: { state: ReadonlyMap<string, string>; outputs: ReadonlyMap<string, string> },
+  ): Promise<void> {
     if (said.state.size + said.outputs.size === 0) return;
     this.content.states[id] = { ...this.content.states[id], ...Object.fromEntries(said.state) };
     this.content.outputs[id] = { ...this.content.outputs[id], ...Object.fromEntries(said.outputs) };

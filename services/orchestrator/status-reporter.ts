@@ -1,5 +1,10 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { DISPATCHER_STATUS, dispatcherWorkflowId, RESOURCES_MEMO, type DispatcherSnapshot } from '../../contracts/actors.ts';
+import {
+  DISPATCHER_STATUS,
+  dispatcherWorkflowId,
+  RESOURCES_MEMO,
+  type DispatcherSnapshot,
+} from '../../contracts/actors.ts';
 import { encode, type Bus } from '../../contracts/bus/connection.ts';
 import { STREAMS } from '../../contracts/bus/streams.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';

@@ -3,16 +3,7 @@ import { formatBytes } from '../../../contracts/format.ts';
 import type { JobResources } from '../../../contracts/messages/job-resources.ts';
 
 const head = z.object({ version: z.literal(1), cores: z.number(), memory: z.number() });
-const line = z.tuple([
-  z.number(),
-  z.number(),
-  z.number(),
-  z.number(),
-  z.number(),
-  z.number(),
-  z.number(),
-  z.number(),
-]);
+const line = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number(), z.number(), z.number(), z.number()]);
 
 /** How wide a sparkline is at most, characters. */
 const WIDTH = 40;
@@ -96,7 +87,12 @@ export function usageTable(recording: Recording): string[][] {
   const rate = (values: readonly number[]): string => `${formatBytes(peak(values))}/s`;
   return [
     ['CPU, cores', cores(used.cpu.average), cores(used.cpu.peak), sparkline(columns.cpu, recording.cores)],
-    ['Memory', formatBytes(used.memory.average), formatBytes(used.memory.peak), sparkline(columns.memory, recording.memoryTotal)],
+    [
+      'Memory',
+      formatBytes(used.memory.average),
+      formatBytes(used.memory.peak),
+      sparkline(columns.memory, recording.memoryTotal),
+    ],
     ['Disk read', formatBytes(used.disk.read), rate(columns.read), sparkline(columns.read)],
     ['Disk written', formatBytes(used.disk.written), rate(columns.written), sparkline(columns.written)],
     ['Network received', formatBytes(used.network.received), rate(columns.received), sparkline(columns.received)],
@@ -115,7 +111,12 @@ export function headline({ seconds, cores, memoryTotal, ownCores }: Recording): 
 export function asText(recording: Recording): string[] {
   const rows = [HEADINGS, ...usageTable(recording)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 export function asMarkdown(recording: Recording): string {

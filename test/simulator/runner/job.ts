@@ -7,6 +7,7 @@ import { runHook } from './hook.ts';
 import { JobContext } from './job-context.ts';
 import { endMarked } from './processes.ts';
 import { runStep } from './step.ts';
+import { WorkerLog } from './worker-log.ts';
 import { defaultVariables, makeWorkspace } from './workspace.ts';
 
 export interface JobOrder {
@@ -35,12 +36,16 @@ export async function runJob(order: JobOrder): Promise<Completion['conclusion'] 
   const over = new AbortController();
   const watch = watchForStops(job, order, over.signal);
   if (await initialise(job, order.runnerName)) {
+    const diagnostics = new WorkerLog();
     await runHook(job, 'started', shutdown);
+    diagnostics.state(job.status);
     for (const [index, step] of message.steps.entries()) {
       if (shutdown.aborted || job.stopReason === 'lost') break;
       await runStep(job, step, index, shutdown);
+      diagnostics.state(job.status);
     }
     if (!shutdown.aborted && job.stopReason !== 'lost') await runHook(job, 'completed', shutdown);
+    diagnostics.end();
   }
   const log = job.newStep('Complete job');
   log.print('Cleaning up orphan processes');
