@@ -45,9 +45,10 @@ export function configMapReporter(): Reporter {
         const said = `${what}: ${answer.text}`;
         // 409: somebody made it meanwhile.
         const again = answer.status === 0 || answer.status === 409 || answer.status === 429 || answer.status >= 500;
-        if (!again || abort.aborted)
-          throw new BatonError('ENGINE_UNAVAILABLE', said, { details: { status: answer.status } });
-        await backoff(attempt, { firstMs: 200, maxMs: 5000, abort }).catch(() => undefined);
+        if (again && !abort.aborted)
+          await backoff(attempt, { firstMs: 200, maxMs: 5000, abort }).catch(() => undefined);
+        if (again && !abort.aborted) continue;
+        throw new BatonError('ENGINE_UNAVAILABLE', said, { details: { status: answer.status } });
       }
     },
   };

@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { stringify } from 'yaml';
+
+const CLI = fileURLToPath(new URL('../../../services/cli/main.ts', import.meta.url));
+
+export interface Command {
+  child: ChildProcess;
+  /** `RUNNER_CONTEXT_NAME`. */
+  name: string;
+  output(): string;
+  log(): string;
+  exited: Promise<{ code: number | null; signal: string | null }>;
+}
+
+/**
+ * Runs `baton action-runner` as a process, with nothing in its environment but that.
+ *
+ * @param folder for the input manifest
+ */
+export function runAction(
+  runner: string,
+  options: { folder: string; input: unknown; name?: string; args?: string[]; env?: Record<string, string> },
+): Command {
+  const name = options.name ?? `a-${randomUUID().slice(0, 8)}`;
+  const manifest = join(options.folder, `${randomUUID()}.yaml`);
+  writeFileSync(manifest, stringify(options.input), { mode: 0o600 });
+  const child = spawn(process.execPath, [CLI, 'action-runner', runner, ...(options.args ?? [])], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: options.folder,
+      RUNNER_INPUT_MANIFEST_PATH: manifest,
+      RUNNER_CONTEXT_NAME: name,
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const killWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  let output = '';
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  return {
+    child,
+    name,
+    output: () => output,
+    log: () => log,
+    exited: new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        process.removeListener('exit', killWithUs);
+        resolve({ code, signal });
+      });
+    }),
+  };
+}
+
+/** Holds that it ended with that code; where not, its log tells why. */
+export async function expectExit(command: Command, code: number): Promise<void> {
+  const exit = await command.exited;
+  expect({ ...exit, log: exit.code === code ? '' : command.log() }).toEqual({ code, signal: null, log: '' });
+}

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { describe, expect, it } from 'vitest';
+import { acquireLock } from '../../../deploy/lock.mjs';
+import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
+import { dockerAnswers } from '../../e2e/docker.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { expectExit, runAction } from './command.ts';
+import { actionRunnerContract } from './suite.ts';
+
+const IMAGE = 'baton-test-action';
+const docker = new Docker();
+
+async function image(): Promise<string> {
+  // Test files run side by side, and two imports under one name would leave one of them nameless.
+  const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
+  try {
+    await buildInstanceImage(docker, IMAGE);
+  } finally {
+    lock.release();
+  }
+  return IMAGE;
+}
+
+/** How often each container was started, as it tells itself. */
+const started = new Map<string, number>();
+
+const LASTS = 'echo started; while [ ! -e /tmp/go ]; do sleep 0.1; done';
+
+const here = await dockerAnswers();
+
+const mine = `c${randomUUID().slice(0, 8)}`;
+const containers = async (filter: string): Promise<Docker.ContainerInfo[]> =>
+  docker.listContainers({ all: true, filters: { name: [filter] } });
+
+actionRunnerContract(
+  'container',
+  {
+    lasting: async () => {
+      const base = { image: await image(), user: '1001:1001' };
+      const script = (text: string) => ({ ...base, entrypoint: ['sh', '-c'], command: [text] });
+      return {
+        newName: () => `${mine}-${randomUUID().slice(0, 8)}`,
+        succeeds: () => script('echo "hello from $RUNNER_CONTEXT_NAME"'),
+        fails: () => ({ input: script('exit 3'), message: /the container ended with code 3/ }),
+        lasts: () => script(LASTS),
+        unstartable: () => ({
+          input: { ...base, image: 'baton-no-such-image' },
+          message: /creating container .* of image baton-no-such-image/,
+        }),
+        wrong: () => ({ input: { ...base, user: 'root' }, field: 'user' }),
+        left: async (name) => (await containers(`^/${name}$`)).map(({ Status: status }) => status),
+        starts: async (name) => started.get(name) ?? 0,
+        finish: async (name) => {
+          started.set(name, String(await docker.getContainer(name).logs({ stdout: true })).split('started').length - 1);
+          const exec = await docker.getContainer(name).exec({ Cmd: ['touch', '/tmp/go'] });
+          await exec.start({});
+        },
+        stop: async () => {
+          for (const { Id: id } of await containers(`^/${mine}`)) await docker.getContainer(id).remove({ force: true });
+        },
+      };
+    },
+  },
+  here,
+);
+
+describe.runIf(here)('a container of an action', () => {
+  it('has no privileges, gets its secrets, which are masked, and none of the Manager’s environment', async () => {
+    const folder = temporaryFolder('container-action');
+    const name = `${mine}-limits`;
+    const command = runAction('container', {
+      folder: folder.path,
+      name,
+      input: {
+        image: await image(),
+        entrypoint: ['sh', '-c'],
+        command: [
+          'id -u; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "secret $DEPLOY_KEY $OTHER."; ' +
+            'ls /var/run/docker.sock; exit 0',
+        ],
+        user: '1001',
+        secrets: ['DEPLOY_KEY'],
+      },
+      env: { DEPLOY_KEY: 'a-key-of-the-test', OTHER: 'another' },
+    });
+    await expectExit(command, 0);
+    const output = command.output().replaceAll('\t', ' ');
+    expect(output).toContain('1001\nNoNewPrivs: 1\n'.slice(0, 5));
+    expect(output).toContain('CapEff: 0000000000000000\n');
+    expect(output).toContain('NoNewPrivs: 1\n');
+    expect(output).toContain('secret *** .\n');
+    expect(output + command.log()).not.toContain('a-key-of-the-test');
+    expect(output).not.toMatch(/^\/var\/run\/docker\.sock$/m);
+    folder.remove();
+  });
+
+  it('leaves another container of its name alone, and says so', async () => {
+    const folder = temporaryFolder('container-conflict');
+    const name = `${mine}-taken`;
+    const taken = await docker.createContainer({ name, Image: await image(), Entrypoint: ['sleep', '1000'] });
+    try {
+      await taken.start();
+      const command = runAction('container', { folder: folder.path, name, input: { image: await image() } });
+      await expectExit(command, 1);
+      expect(command.log()).toContain('INSTANCE_CONFLICT');
+      expect((await taken.inspect()).State.Running).toBe(true);
+    } finally {
+      await taken.remove({ force: true });
+      folder.remove();
+    }
+  });
+});

@@ -1,0 +1,79 @@
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { expectExit, runAction } from './command.ts';
+import { actionRunnerContract } from './suite.ts';
+
+const { path: folder, remove } = temporaryFolder('own-action-runner');
+afterAll(remove);
+
+// The one of the documentation, byte for byte.
+const page = readFileSync(fileURLToPath(new URL('../../../deploy/docs/action-runners.md', import.meta.url)), 'utf8');
+const file = join(folder, 'file.mjs');
+writeFileSync(file, /```js\n(.*?)```/s.exec(page)?.[1] ?? '');
+symlinkSync(fileURLToPath(new URL('../../../node_modules', import.meta.url)), join(folder, 'node_modules'));
+
+actionRunnerContract(file, {
+  short: async () => ({
+    succeeds: (name) => {
+      writeFileSync(join(folder, name), `hello from ${name}`);
+      return { file: join(folder, name) };
+    },
+    fails: (name) => ({ input: { file: join(folder, name), seconds: 0.2 }, message: /did not come/ }),
+    lasts: (name) => ({ file: join(folder, name) }),
+    unstartable: () => ({ input: { file: '/nonexistent/file' }, message: /nonexistent/ }),
+    wrong: () => ({ input: { file: '' }, field: 'file' }),
+    left: async () => [],
+    stop: async () => undefined,
+  }),
+});
+
+describe('what baton action-runner says', () => {
+  const env = { RUNNER_CONTEXT_PLATFORM_NAMESPACE: 'ci' };
+
+  it('reports to nobody where the runner is a file', async () => {
+    writeFileSync(join(folder, 'there'), 'text');
+    const command = runAction(file, { folder, input: { file: join(folder, 'there') }, env });
+    // A ConfigMap could not be reached from here.
+    await expectExit(command, 0);
+    expect(command.log()).not.toContain('ConfigMap');
+  });
+
+  it.each([
+    ['of a name it does not know', 'flux', /flux: neither one of github-actions, .*, nor a \.ts or \.js file/],
+    ['of a file that is not there', './missing.mjs', /loading action runner \.\/missing\.mjs/],
+    [
+      'of a file that exports something else',
+      fileURLToPath(new URL('command.ts', import.meta.url)),
+      /is no ActionRunner/,
+    ],
+  ])('explains what is wrong %s', async (_what, runner, message) => {
+    const command = runAction(runner, { folder, input: {} });
+    await expectExit(command, 1);
+    expect(command.log()).toMatch(message);
+  });
+
+  it('names all wrong variables at once, and reads a manifest that is neither YAML nor JSON without quoting it', async () => {
+    const bad = { RUNNER_CONTEXT_NAME: 'No Name', RUNNER_TIMEOUT: '10 minutes', RUNNER_LOGGER_DEV_MODE: 'maybe' };
+    const command = runAction('shell', { folder, input: {}, env: bad });
+    await expectExit(command, 1);
+    for (const name of Object.keys(bad)) expect(command.log()).toContain(name);
+    const broken = join(folder, 'broken.yaml');
+    writeFileSync(broken, 'password: "hunter2\n  - x: [');
+    const second = runAction('shell', { folder, input: {}, env: { RUNNER_INPUT_MANIFEST_PATH: broken } });
+    await expectExit(second, 1);
+    expect(second.log()).toContain('neither YAML nor JSON');
+    expect(second.log()).not.toContain('hunter2');
+  });
+
+  it('writes for people with RUNNER_LOGGER_DEV_MODE, and takes Go’s durations', async () => {
+    const more = { RUNNER_LOGGER_DEV_MODE: 'true', RUNNER_TIMEOUT: '1h2m3.5s' };
+    const command = runAction('shell', { folder, input: { script: 'echo working' }, env: more });
+    await expectExit(command, 0);
+    expect(command.output()).toBe('working\n');
+    expect(command.log()).toMatch(/^\d\d:\d\d:\d\d DEBUG +started action=\S+ status=\{"pid":\d+\}$/m);
+    expect(command.log()).toMatch(/^\d\d:\d\d:\d\d INFO +the script ended with code 0/m);
+  });
+});

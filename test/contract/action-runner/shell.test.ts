@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { actionRunnerContract } from './suite.ts';
+
+actionRunnerContract('shell', {
+  short: async () => ({
+    succeeds: () => ({ script: 'echo "hello from $RUNNER_CONTEXT_NAME"', shell: 'bash' }),
+    fails: () => ({ input: { script: 'false; echo never' }, message: /the script ended with code 1/ }),
+    // One that does not listen, and has a child.
+    lasts: () => ({ script: `trap '' TERM; sleep 303 & while :; do sleep 0.1; done` }),
+    unstartable: () => ({
+      input: { script: 'true', directory: '/nonexistent' },
+      message: /starting sh in \/nonexistent/,
+    }),
+    wrong: () => ({ input: { script: 'touch /nonexistent', shell: 'fish' }, field: 'shell' }),
+    left: async (name) => processesWith(`RUNNER_CONTEXT_NAME=${name}`),
+    stop: async () => undefined,
+  }),
+});
+
+/** Command lines of the processes that have this variable in their environment, less `baton` itself. */
+function processesWith(variable: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return environment.includes(variable) && !command.includes('action-runner') ? [command] : [];
+    } catch {
+      // Ended meanwhile.
+      return [];
+    }
+  });
+}

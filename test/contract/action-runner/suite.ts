@@ -1,0 +1,170 @@
+import { basename } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { expectExit, runAction, type Command } from './command.ts';
+import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
+
+/** What the suite needs of an ActionRunner. */
+export interface Candidate {
+  /** An action that prints `hello from NAME` and succeeds; `name` is its context name. */
+  succeeds(name: string): unknown;
+  /** One that ends, but not well, and what its report says. */
+  fails(name: string): { input: unknown; message: RegExp };
+  /** One that lasts until it is ended. */
+  lasts(name: string): unknown;
+  /** One that can't be started, and what its report says. */
+  unstartable(name: string): { input: unknown; message: RegExp };
+  /** An input with one wrong field, and the field's name. */
+  wrong(name: string): { input: unknown; field: string };
+  /** A context name. Default: any. */
+  newName?(): string;
+  env?: Record<string, string>;
+  /** What is left of the action of that name: processes, containers, running workflows. */
+  left(name: string): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** One whose actions outlive a Manager that is killed. */
+export interface LastingCandidate extends Candidate {
+  /** How often the action of that name has been started. */
+  starts(name: string): Promise<number>;
+  /** Lets {@link Candidate.lasts} end well. */
+  finish(name: string): Promise<void>;
+}
+
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 50 });
+
+/**
+ * What every ActionRunner promises, through `baton action-runner`: a process, a manifest, the environment, a ConfigMap.
+ *
+ * @param prepare makes the candidate; `lasting` where its actions outlive a Manager that is killed
+ * @param here false where what it needs is not on this machine
+ */
+export function actionRunnerContract(
+  runner: string,
+  prepare: { short: () => Promise<Candidate> } | { lasting: () => Promise<LastingCandidate> },
+  here = true,
+): void {
+  describe.runIf(here)(`action runner ${basename(runner)}`, () => {
+    const folder = temporaryFolder('action');
+    let kubernetes: FakeKubernetes;
+    let candidate: Candidate;
+    let lasting: LastingCandidate | undefined;
+    const running = new Set<Command>();
+
+    beforeAll(async () => {
+      kubernetes = await startKubernetes();
+      if ('short' in prepare) candidate = await prepare.short();
+      else candidate = lasting = await prepare.lasting();
+    });
+
+    afterAll(async () => {
+      for (const command of running) command.child.kill('SIGKILL');
+      await candidate?.stop();
+      await kubernetes?.close();
+      folder.remove();
+    });
+
+    function newName(): string {
+      return candidate.newName?.() ?? `a-${crypto.randomUUID().slice(0, 8)}`;
+    }
+
+    function run(name: string, input: unknown, env: Record<string, string> = {}): Command {
+      const command = runAction(runner, {
+        folder: folder.path,
+        input,
+        name,
+        args: ['--reporter', 'kubernetes-configmap'],
+        env: { ...kubernetes.env, ...candidate.env, ...env },
+      });
+      running.add(command);
+      void command.exited.then(() => running.delete(command));
+      return command;
+    }
+
+    async function untilRunning(name: string): Promise<void> {
+      await until(() => expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'running' }]));
+    }
+
+    async function nothingLeft(name: string): Promise<void> {
+      await until(async () => expect(await candidate.left(name)).toEqual([]));
+    }
+
+    it('runs an action to its end, passes on what it prints, and reports twice', async () => {
+      const name = newName();
+      const command = run(name, candidate.succeeds(name));
+      await expectExit(command, 0);
+      expect(command.output()).toContain(`hello from ${name}`);
+      expect(kubernetes.statusesOf(name)).toMatchObject([
+        { state: 'running', status: expect.any(Object) },
+        { state: 'succeeded', message: expect.any(String), logTail: expect.stringContaining(`hello from ${name}`) },
+      ]);
+      await nothingLeft(name);
+    });
+
+    it('says why an action failed', async () => {
+      const name = newName();
+      const { input, message } = candidate.fails(name);
+      const command = run(name, input);
+      await expectExit(command, 1);
+      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({
+        state: 'failed',
+        message: expect.stringMatching(message),
+      });
+      await nothingLeft(name);
+    });
+
+    it('says why an action can’t be started', async () => {
+      const name = newName();
+      const { input, message } = candidate.unstartable(name);
+      const command = run(name, input);
+      await expectExit(command, 1);
+      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'failed', message: expect.stringMatching(message) }]);
+      await nothingLeft(name);
+    });
+
+    it('starts nothing with a wrong input, and names the field, not what stands there', async () => {
+      const name = newName();
+      const { input, field } = candidate.wrong(name);
+      const command = run(name, input);
+      await expectExit(command, 1);
+      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'failed', message: expect.stringContaining(field) }]);
+      expect(command.log()).toContain('INPUT_INVALID');
+      await nothingLeft(name);
+    });
+
+    it('is ended at RUNNER_TIMEOUT, and leaves nothing', async () => {
+      const name = newName();
+      const command = run(name, candidate.lasts(name), { RUNNER_TIMEOUT: '3s' });
+      await expectExit(command, 1);
+      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({ state: 'timed-out' });
+      await nothingLeft(name);
+    });
+
+    it('is ended at SIGTERM, and leaves nothing', async () => {
+      const name = newName();
+      const command = run(name, candidate.lasts(name));
+      await untilRunning(name);
+      command.child.kill('SIGTERM');
+      await expectExit(command, 1);
+      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'running' }, { state: 'stopped' }]);
+      await nothingLeft(name);
+    });
+
+    if ('short' in prepare) return;
+
+    it('goes on with what a Manager that was killed had started, and starts nothing twice', async () => {
+      const name = newName();
+      const killed = run(name, candidate.lasts(name));
+      await untilRunning(name);
+      killed.child.kill('SIGKILL');
+      await killed.exited;
+      const next = run(name, candidate.lasts(name));
+      await until(() => expect(kubernetes.statusesOf(name)).toHaveLength(2));
+      await lasting?.finish(name);
+      await expectExit(next, 0);
+      expect(await lasting?.starts(name)).toBe(1);
+      await nothingLeft(name);
+    });
+  });
+}
