@@ -103,7 +103,11 @@ describe.runIf(here)('a container of an action', () => {
     const taken = await docker.createContainer({ name, Image: await image(), Entrypoint: ['sleep', '1000'] });
     try {
       await taken.start();
-      const command = runAction('container', { folder: folder.path, name, input: { image: await image() } });
+      const command = runAction('container', {
+        folder: folder.path,
+        name,
+        input: { image: await image(), command: ['true'] },
+      });
       await expectExit(command, 1);
       expect(command.log()).toContain('INSTANCE_CONFLICT');
       expect((await taken.inspect()).State.Running).toBe(true);
