@@ -1,4 +1,5 @@
 import type { ForgeScope } from './forge.ts';
+import type { HealthActivities, InstanceSight } from './health.ts';
 import type { InstanceSpec } from './instance.ts';
 import type { JobAction } from './messages/job-event.ts';
 import type { HookJob, InstanceDied, RunnerSignal } from './messages/runner-signal.ts';
@@ -6,10 +7,13 @@ import type { RunnerOutcome } from './runner/phase.ts';
 
 /** Names by which services, workflows and people address the actors. Pure: workflow code imports this. */
 
-export const WORKFLOW = { runner: 'runner', dispatcher: 'dispatcher' } as const;
+export const WORKFLOW = { runner: 'runner', dispatcher: 'dispatcher', healthCheck: 'healthCheck' } as const;
 
 export const runnerWorkflowId = (group: string, runner: string): string => `runner/${group}/${runner}`;
 export const dispatcherWorkflowId = (group: string): string => `group/${group}`;
+/** Of the schedule; the workflows that it starts have the time of their start after it. */
+export const healthScheduleId = (group: string): string => `${HEALTH_SCHEDULES}${group}`;
+export const HEALTH_SCHEDULES = 'health-check/';
 
 export const TASK_QUEUE = {
   orchestrator: 'baton-orchestrator',
@@ -22,6 +26,7 @@ export const RUNNER_REGISTER = 'register';
 export const DISPATCHER_NEWS = 'news';
 export const DISPATCHER_STATUS = 'status';
 export const DISPATCHER_MAY_RETIRE = 'mayRetire';
+export const DISPATCHER_ROSTER = 'roster';
 
 /** All are of type Keyword. */
 export const SEARCH_ATTRIBUTES = [
@@ -110,10 +115,12 @@ export interface BackendActivities {
   deleteInstance(order: { runner: string }): Promise<void>;
   /** `alive`, `dead`, or `absent` on the backend's positive answer. */
   checkInstance(order: { runner: string }): Promise<'alive' | 'dead' | 'absent'>;
+  /** All instances of the group, dead ones that still hold resources included. */
+  listInstances(order: { group: string }): Promise<InstanceSight[]>;
 }
 
 /** Activities on the orchestrator's task queue. */
-export interface OrchestratorActivities {
+export interface OrchestratorActivities extends HealthActivities {
   /** Starts runner workflows; one that is already started is fine. */
   startRunners(order: { settings: GroupSettings; runners: string[] }): Promise<void>;
   removeRegistration(order: { scope: ForgeScope; runner: string }): Promise<'removed' | 'absent' | 'busy'>;

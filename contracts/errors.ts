@@ -18,6 +18,7 @@ export const ERRORS = {
   BUS_DENIED: { retryable: false, help: 'This credential may not use that subject.' },
   MESSAGE_INVALID: { retryable: false, help: 'The message does not have its documented shape; see the dead letters.' },
   NO_GROUP: { retryable: false, help: 'No group has all the labels of this job; add one or correct runs-on.' },
+  GROUP_UNKNOWN: { retryable: false, help: 'No group has this name; `baton status` shows those there are.' },
   RUNNER_UNKNOWN: { retryable: false, help: 'There is no such runner; it may have been removed.' },
   REGISTRATION_REFUSED: { retryable: false, help: 'This runner may not register (any more); its phase says why.' },
   FORGE_UNAVAILABLE: { retryable: true, help: 'The forge did not give an answer; it is asked again.' },

@@ -1,3 +1,6 @@
+import type { HookOwner } from './health.ts';
+import type { JobAction, JobEvent } from './messages/job-event.ts';
+
 /** Whose runners they are: an organisation's group, or one repository. */
 export interface ForgeScope {
   organization: string;
@@ -25,6 +28,45 @@ export interface Registration {
  */
 export type DeregistrationResult = 'removed' | 'absent' | 'busy';
 
+/** A registration as the forge lists it. */
+export interface ForgeRunner {
+  name: string;
+  busy: boolean;
+}
+
+/** A job as the forge says it is now. */
+export interface ForgeJob {
+  action: JobAction;
+  job: JobEvent['job'];
+  repository: JobEvent['repository'];
+}
+
+/** Where to look for jobs that wait. */
+export interface QueueOrder {
+  scope: ForgeScope;
+  /** Of them the job must have no label that is not among these. */
+  labels: string[];
+  /** In a list of very many repositories, where to go on; 0 at first. */
+  cursor: number;
+}
+
+export interface RedeliveryOrder {
+  hook: HookOwner;
+  /** Only webhooks that go to this address. Undefined: the only one there is that tells of jobs. */
+  url?: string | undefined;
+  /** Deliveries begun after this are looked at; milliseconds since the epoch. */
+  since: number;
+  /** Those known to fail, by GUID, and since when: given up after a day, when their job has died of old age. */
+  failing: ReadonlyMap<string, number>;
+}
+
+export interface Redelivery {
+  /** GUIDs that were sent again just now, with the time of their first delivery. */
+  again: [guid: string, since: number][];
+  /** What a person should know, a clause each. */
+  notes: string[];
+}
+
 /** What Baton asks of a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
 export interface Forge {
   readonly type: string;
@@ -34,4 +76,20 @@ export interface Forge {
 
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
+
+  /** All registrations of that group (of the organisation's group, or of the repository), whoever made them. */
+  registrations(scope: ForgeScope, group: string): Promise<ForgeRunner[]>;
+
+  /**
+   * The job as it is now; undefined where the forge knows none of that id, which may also mean that we may not see it.
+   *
+   * @param repository `owner/name`
+   */
+  job(repository: string, id: number): Promise<ForgeJob | undefined>;
+
+  /** Jobs that wait for a runner; `cursor` is where the next look goes on. */
+  queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }>;
+
+  /** Has deliveries of jobs' webhooks sent again of which no attempt arrived. */
+  redeliver(order: RedeliveryOrder): Promise<Redelivery>;
 }

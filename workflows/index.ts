@@ -1,3 +1,4 @@
 /** What the orchestrator's worker runs: one export a workflow type (contracts/actors.ts, WORKFLOW). */
 export { dispatcher } from './dispatcher/dispatcher.ts';
+export { healthCheck } from './health/health-check.ts';
 export { runner } from './runner/runner.ts';

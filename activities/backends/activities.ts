@@ -80,6 +80,14 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
 
     checkInstance: ({ runner }) =>
       run('checkInstance', runner, async (abort) => stateOf(await backend.describe(runner, abort))),
+
+    listInstances: ({ group }) =>
+      run('listInstances', group, async (abort) => {
+        const instances = await backend.list(abort);
+        return instances
+          .filter((instance) => instance.group === group)
+          .map(({ runner, state, createdAt }) => ({ runner, state, since: Date.parse(createdAt) }));
+      }),
   };
 
   async function bootstrapOf({ runner, expiresAt, hooks }: InstanceSpec): Promise<Bootstrap> {

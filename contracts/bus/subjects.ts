@@ -20,6 +20,8 @@ export const subjects = {
   register: (runner: string): string => `${PREFIX}.register.${runner}`,
   /** Request/reply: anyone with a service credential asks the orchestrator what is going on. */
   status: `${PREFIX}.status`,
+  /** Request/reply: asks the orchestrator to check a group's health now. */
+  health: (group: string): string => `${PREFIX}.health.${group}`,
   /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
   dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
 } as const;
@@ -30,12 +32,18 @@ export const wildcards = {
   instances: `${PREFIX}.instance.>`,
   created: `${PREFIX}.created.*`,
   register: `${PREFIX}.register.*`,
+  health: `${PREFIX}.health.*`,
   dead: `${PREFIX}.dead.>`,
 } as const;
 
 /** The inbox prefix of a runner's connection: the only thing it may subscribe to. */
 export function runnerInbox(runner: string): string {
   return `_INBOX_${runner}`;
+}
+
+/** The group in `baton.v1.health.<group>`; undefined for other subjects. */
+export function groupOfSubject(subject: string): string | undefined {
+  return subject.startsWith(`${PREFIX}.health.`) ? subject.split('.')[3] : undefined;
 }
 
 /** The runner's name in `baton.v1.(signal|instance|register|created).<runner>[.…]`; undefined for other subjects. */

@@ -3,6 +3,7 @@ import { duration } from '../duration.ts';
 import { backendConfig } from './backend-config.ts';
 import { appsOf, forgeConfig } from './forge-config.ts';
 import { groupConfig, name } from './group-config.ts';
+import { healthCheckInterval, webhookUrl } from './health-config.ts';
 import { secretRef } from './secret.ts';
 import { natsConfig, temporalConfig } from './servers-config.ts';
 
@@ -18,6 +19,7 @@ export const config = z
         .array(secretRef)
         .min(1)
         .describe('All are valid at once: rotate by adding the new one, changing the forge, and removing the old one.'),
+      url: webhookUrl.optional(),
     }),
     temporal: temporalConfig.prefault({}).describe('The connection to Temporal.'),
     nats: natsConfig.prefault({}).describe('The connection to NATS.'),
@@ -25,7 +27,7 @@ export const config = z
       .record(name(30), backendConfig)
       .refine((backends) => Object.keys(backends).length > 0, 'give at least one')
       .describe('What makes instances, by name; `baton backend NAME` is its worker.'),
-    health_check_interval: duration
+    health_check_interval: healthCheckInterval
       .prefault('10m')
       .describe('How often each group’s runners, instances and registrations are compared.'),
     time_to_start: duration

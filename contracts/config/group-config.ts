@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { byteSize, duration } from '../duration.ts';
 import { NAME_PATTERN } from '../runner/name.ts';
 import { accessShape } from './access-config.ts';
+import { healthCheckInterval } from './health-config.ts';
 import { hookFields } from './hook-config.ts';
 
 export const name = (max: number) =>
@@ -60,7 +61,7 @@ export const groupConfig = z
     ...hookFields,
     time_to_start: duration.optional().describe('In place of the manager’s.'),
     time_to_live: duration.optional().describe('In place of the manager’s.'),
-    health_check_interval: duration.optional().describe('In place of the manager’s.'),
+    health_check_interval: healthCheckInterval.optional().describe('In place of the manager’s.'),
   })
   .superRefine((group, context) => {
     if (group.min > group.max) {

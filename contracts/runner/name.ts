@@ -2,19 +2,19 @@
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 const SUFFIX = /^[a-z0-9]{8}$/;
+const RANDOM_CHARACTERS = 7;
 
 /**
  * A runner's name: `<manager>-<group>-<8 characters>`, at most 63 characters (GCE's limit), also the name of its
- * instance and of its registration, so that an orphan can be told by name alone.
+ * instance and of its registration, so that an orphan can be told by name alone. The first of the eight tells where the
+ * manager's name ends: `a` with a group `b-c` and `a-b` with a group `c` are never taken for one another.
  *
- * @param random at least 8 characters of [a-z0-9-], e.g. a UUID
+ * @param random a UUID, or anything else with at least 12 hexadecimal digits
  */
 export function runnerName(manager: string, group: string, random: string): string {
-  const suffix = random
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]/g, '')
-    .slice(0, 8);
-  return `${manager}-${group}-${suffix}`;
+  const digits = Number.parseInt(random.replaceAll(/[^\da-f]/gi, '').slice(0, 12), 16);
+  const suffix = digits.toString(36).padStart(RANDOM_CHARACTERS, '0').slice(-RANDOM_CHARACTERS);
+  return `${manager}-${group}-${mark(manager)}${suffix}`;
 }
 
 /** The group of a runner of this manager, or undefined when the name is not one of ours. */
@@ -25,4 +25,14 @@ export function groupOfRunner(manager: string, name: string): string | undefined
   if (cut < 1 || !SUFFIX.test(rest.slice(cut + 1))) return undefined;
   const group = rest.slice(0, cut);
   return NAME_PATTERN.test(group) ? group : undefined;
+}
+
+/** Whether this manager made a runner of that name for that group: to be asked before anything is removed by name alone. */
+export function isRunnerOf(manager: string, group: string, name: string): boolean {
+  return groupOfRunner(manager, name) === group && name.at(-RANDOM_CHARACTERS - 1) === mark(manager);
+}
+
+/** A manager's name has at most 20 characters. */
+function mark(manager: string): string {
+  return manager.length.toString(36).slice(-1);
 }

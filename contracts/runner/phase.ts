@@ -12,6 +12,7 @@ export const REMOVAL_REASONS = {
   'time-to-start': 'no job started within the time to start',
   'time-to-live': 'it reached its time to live',
   cancelled: 'a person or a service cancelled it',
+  vanished: 'its workflow ended without a word: somebody terminated it',
 } as const;
 
 export type RemovalReason = keyof typeof REMOVAL_REASONS;

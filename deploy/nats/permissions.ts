@@ -2,7 +2,7 @@ import type { Permissions } from '@nats-io/jwt';
 import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
 
-/** Who has a credential of its own. `observer` may ask for the status and nothing else: people's terminals. */
+/** Who has a credential of its own. `observer` may ask for the status and for a health check, and nothing else: people's terminals. */
 export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
@@ -56,8 +56,9 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'orchestrator':
       return {
-        pub: { allow: makeStreams },
-        sub: { allow: [inbox(service), wildcards.register, subjects.status] },
+        // Jobs that it finds waiting go the way of a webhook's.
+        pub: { allow: [...makeStreams, `${PREFIX}.webhook.*.workflow_job`] },
+        sub: { allow: [inbox(service), wildcards.register, wildcards.health, subjects.status] },
         // It may answer what it was asked, once and within two minutes (a forge's rate limit may make it wait).
         resp: { max: 1, ttl: 120_000_000_000 },
       };
@@ -67,7 +68,10 @@ export function servicePermissions(service: ServiceName): Permissions {
         sub: { allow: [inbox(service)] },
       };
     case 'observer':
-      return { pub: { allow: [subjects.status] }, sub: { allow: [inbox(service), wildcards.created] } };
+      return {
+        pub: { allow: [subjects.status, wildcards.health] },
+        sub: { allow: [inbox(service), wildcards.created] },
+      };
     default:
       throw new Error(`there is no service ${String(service)}`);
   }

@@ -4,6 +4,7 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { REPORTERS, runAction } from './action-runner.ts';
 import { checkConfig } from './config-check.ts';
+import { checkHealth } from './health.ts';
 import { runService } from './run-service.ts';
 import { parseStartOptions } from './start/options.ts';
 import { start } from './start/start.ts';
@@ -69,6 +70,17 @@ program
   )
   .action(async (name: string, { reporter }: { reporter?: string }) => {
     process.exit(await runAction(name, { reporter }));
+  });
+
+program
+  .command('health')
+  .description('Check a group’s health now: forge, backend and workflows compared; prints the result.')
+  .argument('<group>', 'its name')
+  .option('--config <file>', 'configuration that names NATS (default: what `baton start` runs here, else baton.yaml)')
+  .option('--credentials <file>', 'NATS credentials (default: what `baton start` made, else BATON_NATS_CREDENTIALS)')
+  .option('--json', 'as JSON')
+  .action(async (group: string, options: unknown) => {
+    process.exitCode = await checkHealth(group, options);
   });
 
 for (const [name, what] of [

@@ -1,13 +1,10 @@
-import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { connectBus, decode, type Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
-import { loadConfig } from '../../contracts/config/load.ts';
-import type { NatsTls } from '../../contracts/config/tls.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { status, type Status } from '../../contracts/messages/status.ts';
-import { stateFolder } from './start/state-folder.ts';
+import { findBus, type BusAddress } from './find-bus.ts';
 import { textTable } from './text-table.ts';
 
 const options = z.object({
@@ -27,26 +24,6 @@ export async function showStatus(given: unknown): Promise<number> {
   const answer = await askStatus(findBus(config, credentials));
   console.log(json ? JSON.stringify(answer, null, 2) : statusText(answer));
   return 0;
-}
-
-/** Where NATS is and what to say to it. */
-export interface BusAddress {
-  url: string;
-  tls: NatsTls;
-  credentialsFile: string | undefined;
-}
-
-function findBus(config: string | undefined, credentials: string | undefined): BusAddress {
-  const state = stateFolder(process.cwd());
-  // What runs here now comes before a file that may describe another place.
-  const file = config ?? (existsSync(state.config) ? state.config : (process.env['BATON_CONFIG'] ?? 'baton.yaml'));
-  const { nats } = loadConfig(file);
-  const made = file === state.config && existsSync(state.observer) ? state.observer : undefined;
-  return {
-    url: nats.url,
-    tls: nats.tls,
-    credentialsFile: credentials ?? process.env['BATON_NATS_CREDENTIALS'] ?? made ?? nats.credentials,
-  };
 }
 
 async function askStatus(address: BusAddress): Promise<Status> {

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { createActorActivities, dispatcherTeller } from '../../activities/actors.ts';
 import { withFailures } from '../../activities/failure.ts';
+import { createHealthActivities } from '../../activities/health/activities.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
 import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
 import { BusLink } from '../bus-link.ts';
@@ -9,6 +10,9 @@ import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
 import { createForge } from './forge.ts';
 import { gatherNews } from './gather-news.ts';
+import { HealthDoor } from './health-door.ts';
+import { keepHealthSchedules } from './health-schedules.ts';
+import { jobPublisher } from './job-publisher.ts';
 import { configureGroups, ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
 import { StatusReporter } from './status-reporter.ts';
@@ -30,9 +34,11 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
+  const tellDispatcher = gatherNews(dispatcherTeller(client));
   const activities: OrchestratorActivities = {
-    ...createActorActivities(client, gatherNews(dispatcherTeller(client))),
+    ...createActorActivities(client, tellDispatcher),
     ...createForgeActivities(forge),
+    ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
   };
   const workflowBundle = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
@@ -53,15 +59,17 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
   });
   const registrar = new Registrar({ bus, client, forge, config, log, metrics });
   const status = new StatusReporter({ bus, client, config, log });
+  const health = new HealthDoor({ bus, client, log });
   const running = worker.run();
   await configureGroups(client, config);
+  await keepHealthSchedules(client, config);
 
   return {
     ready: () => Promise.resolve(link.isUp && worker.getState() === 'RUNNING'),
     run: async () => {
       stop.addEventListener('abort', () => worker.shutdown());
       if (stop.aborted) worker.shutdown();
-      await Promise.all([running, registrar.run(stop), status.run(stop)]);
+      await Promise.all([running, registrar.run(stop), status.run(stop), health.run(stop)]);
       await link.close(5000);
       await connection.close();
     },

@@ -10,6 +10,7 @@ import { startNats, type NatsServer } from '../../deploy/servers/nats.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
 import { startTemporal, type TemporalServer } from '../../deploy/servers/temporal.ts';
 import { bundleStandInRunner } from '../simulator/runner/bundle.ts';
+import { addHook } from '../simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../simulator/simulator.ts';
 import type { SimulatorOptions } from '../simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
@@ -42,6 +43,8 @@ export interface ClusterOptions {
   /** Names of the backends that get workers. */
   backends: string[];
   simulator?: Partial<SimulatorOptions>;
+  /** Another cluster whose forge this one's manager uses, too. */
+  neighbour?: Cluster;
   /** Whether instances are containers: they then reach NATS and the simulator, which listen on this machine's loopback. */
   containers?: boolean;
   manager?: string;
@@ -64,6 +67,8 @@ export class Cluster {
   readonly ingressUrls: string[] = [];
   readonly #copies = new Map<string, Copy>();
   #logLevel = 'info';
+  #sharesForge = false;
+  #hookUrl = '';
   readonly secrets = [WEBHOOK_SECRET, FORGE_TOKEN];
   readonly #connection: Connection;
   readonly #balancer: Balancer;
@@ -104,16 +109,25 @@ export class Cluster {
     const ports = await freePorts(copies);
     const ingressUrls = ports.map((port) => `http://127.0.0.1:${port}`);
     const balancer = await startBalancer(ingressUrls);
-    const sim = await startSimulator({
-      repositories: ['acme/hello'],
-      tokens: [FORGE_TOKEN],
-      // A single one is asked directly: what the bench measures is its answer, not the balancer's.
-      webhook: { url: `${copies === 1 ? ingressUrls[0] : balancer.url}/webhooks/github`, secret: WEBHOOK_SECRET },
-      ...options.simulator,
-    });
+    // A single one is asked directly: what the bench measures is its answer, not the balancer's.
+    const hookUrl = `${copies === 1 ? ingressUrls[0] : balancer.url}/webhooks/github`;
+    const { neighbour } = options;
+    if (neighbour) {
+      addHook(neighbour.sim.sim, { kind: 'organization', target: 'acme', url: hookUrl, secret: WEBHOOK_SECRET });
+    }
+    const sim =
+      neighbour?.sim ??
+      (await startSimulator({
+        repositories: ['acme/hello'],
+        tokens: [FORGE_TOKEN],
+        webhook: { url: hookUrl, secret: WEBHOOK_SECRET },
+        ...options.simulator,
+      }));
     const connection = await Connection.connect({ address: temporal.address });
     const cluster = new Cluster({ dir, manager, sim, nats, temporal, connection, operator, balancer });
     cluster.ingressUrls.push(...ingressUrls);
+    cluster.#sharesForge = neighbour !== undefined;
+    cluster.#hookUrl = hookUrl;
     cluster.#logLevel = options.logLevel ?? 'info';
     try {
       await bundleStandInRunner(join(dir, 'runner'));
@@ -261,7 +275,7 @@ export class Cluster {
     for (const cleanup of this.#cleanups.toReversed()) await cleanup();
     killInstances(this.dir);
     await this.#balancer.stop();
-    await this.sim.close();
+    if (!this.#sharesForge) await this.sim.close();
     await this.#connection.close();
     await Promise.all([this.nats.stop(), this.temporal.stop()]);
     if (process.env['BATON_KEEP'] === undefined) rmSync(this.dir, { recursive: true, force: true });
@@ -278,6 +292,7 @@ forge:
   token: \${E2E_FORGE_TOKEN}
 webhook:
   secrets: ["\${E2E_WEBHOOK_SECRET}"]
+  url: ${this.#hookUrl}
 temporal:
   address: ${this.temporal.address}${this.temporal.uiUrl ? `\n  ui_url: ${this.temporal.uiUrl}` : ''}
 nats:

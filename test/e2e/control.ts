@@ -60,9 +60,19 @@ export class SimControl {
     await this.#call('PUT', '/faults', rates);
   }
 
+  /** What happens to the next webhook that fits. */
+  async faultOnce(fault: { fault: 'lose' | 'duplicate' | 'delay'; action?: string; jobId?: number }): Promise<void> {
+    await this.#call('POST', '/faults/once', fault);
+  }
+
   /** What goes wrong with the next REST calls that fit. */
   async apiFault(fault: Record<string, number | string>): Promise<void> {
     await this.#call('POST', '/faults/api', fault);
+  }
+
+  /** Takes back all that {@link apiFault} ordered. */
+  async clearApiFaults(): Promise<void> {
+    await this.#call('DELETE', '/faults/api');
   }
 
   /** How many faults of {@link apiFault} are yet to be met. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { identify } from '../../activities/backends/local/process-identity.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -27,9 +28,16 @@ function processesIn(dir: string): InstanceProcess[] {
   });
 }
 
+/** `kill -9` of all that runs in that instance's folder; resolves when it is gone. */
+export async function killInstancesOf(folder: string): Promise<void> {
+  killInstances(dirname(folder), (process) => process.folder === folder);
+  const left = (): boolean => processesIn(dirname(folder)).some((process) => process.folder === folder);
+  while (left()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 /** Ends what a failed test left running. */
-export function killInstances(dir: string): void {
-  for (const { pid } of processesIn(dir)) {
+export function killInstances(dir: string, which: (process: InstanceProcess) => boolean = () => true): void {
+  for (const { pid } of processesIn(dir).filter(which)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {

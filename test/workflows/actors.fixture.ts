@@ -20,6 +20,7 @@ import {
   type OrchestratorActivities,
   type RunnerNews,
 } from '../../contracts/actors.ts';
+import type { HealthActivities } from '../../contracts/health.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
 import { startTemporal } from '../../deploy/servers/temporal.ts';
 
@@ -72,7 +73,7 @@ export async function startActors(): Promise<ActorsFixture> {
     return known;
   };
   const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
-  const orchestrator: OrchestratorActivities = {
+  const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
     ...createActorActivities(client, dispatcherTeller(client)),
     removeRegistration: ({ runner }) => {
       const answer = outsideOf(runner).unregister(runner);
@@ -80,7 +81,7 @@ export async function startActors(): Promise<ActorsFixture> {
       return Promise.resolve(answer);
     },
   };
-  const backend: BackendActivities = {
+  const backend: Omit<BackendActivities, 'listInstances'> = {
     createInstance: async ({ runner }) => {
       await outsideOf(runner).create(runner);
       outsideOf(runner).created.push(runner);

@@ -14,12 +14,14 @@ import {
 import {
   DISPATCHER_MAY_RETIRE,
   DISPATCHER_NEWS,
+  DISPATCHER_ROSTER,
   DISPATCHER_STATUS,
   type DispatcherInput,
   type DispatcherNews,
   type DispatcherSnapshot,
   type OrchestratorActivities,
 } from '../../contracts/actors.ts';
+import type { Roster } from '../../contracts/health.ts';
 import { runnerName } from '../../contracts/runner/name.ts';
 import { dispatcherDetails } from './details.ts';
 import { Ledger, type LedgerState } from './ledger.ts';
@@ -41,6 +43,7 @@ const { startRunners } = proxyActivities<Pick<OrchestratorActivities, 'startRunn
 
 const newsSignal = defineSignal<[DispatcherNews[]]>(DISPATCHER_NEWS);
 const statusQuery = defineQuery<DispatcherSnapshot>(DISPATCHER_STATUS);
+const rosterQuery = defineQuery<Roster>(DISPATCHER_ROSTER);
 const mayRetireUpdate = defineUpdate<boolean, [string]>(DISPATCHER_MAY_RETIRE);
 
 /**
@@ -75,6 +78,7 @@ export async function dispatcher(input: DispatcherInput & { carried?: LedgerStat
   });
   setHandler(mayRetireUpdate, (runner) => ledger.mayRetire(runner, settings));
   setHandler(statusQuery, () => ledger.snapshot(settings, Date.now()));
+  setHandler(rosterQuery, () => ledger.roster());
 
   for (;;) {
     news = false;

@@ -1,4 +1,5 @@
 import type { DispatcherSnapshot, GroupSettings, JobNotice } from '../../contracts/actors.ts';
+import type { Roster } from '../../contracts/health.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
 
@@ -11,6 +12,8 @@ const BACKOFF_MOST_MS = 5 * 60_000;
 
 interface WaitingJob {
   key: string;
+  jobId: number;
+  repository: string;
   run: string;
   since: number;
   /** Deliveries that said `queued`. */
@@ -173,6 +176,16 @@ export class Ledger {
     return demand;
   }
 
+  /** Everything that is counted, by name, for the health check. */
+  roster(): Roster {
+    return {
+      slots: Array.from(this.#runners, ([runner, { since, busy }]) => ({ runner, since, busy })),
+      waiting: Array.from(this.#waiting.values(), ({ key, jobId, repository, since }) => {
+        return { key, jobId, repository, since };
+      }),
+    };
+  }
+
   toState(): LedgerState {
     return {
       waiting: [...this.#waiting.values()],
@@ -196,7 +209,8 @@ export class Ledger {
   }
 
   #enter(notice: JobNotice, now: number): WaitingJob {
-    const job = { key: notice.key, run: runKey(notice.runId, notice.runAttempt), since: now, queued: [], held: false };
+    const { key, jobId, repository, runId, runAttempt } = notice;
+    const job = { key, jobId, repository, run: runKey(runId, runAttempt), since: now, queued: [], held: false };
     this.#waiting.set(notice.key, job);
     return job;
   }

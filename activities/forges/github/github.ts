@@ -3,12 +3,20 @@ import { BatonError } from '../../../contracts/errors.ts';
 import type {
   DeregistrationResult,
   Forge,
+  ForgeJob,
+  ForgeRunner,
   ForgeScope,
+  QueueOrder,
+  Redelivery,
+  RedeliveryOrder,
   Registration,
   RegistrationOrder,
 } from '../../../contracts/forge.ts';
 import type { GithubClient } from './client.ts';
+import { redeliver } from './deliveries.ts';
 import { githubError, methodOf, statusOf } from './errors.ts';
+import { askJob, queuedJobs } from './jobs.ts';
+import { pagesOf } from './pages.ts';
 import { RunnerGroups } from './runner-groups.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
@@ -73,6 +81,36 @@ export class Github implements Forge {
       if (statusOf(error) === 404 && methodOf(error) === 'DELETE') return 'absent';
       throw githubError(doing, error);
     }
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups#list-self-hosted-runners-in-a-group-for-an-organization */
+  async registrations(scope: ForgeScope, group: string): Promise<ForgeRunner[]> {
+    const doing = `listing the runners of group ${group} in ${scopeName(scope)}`;
+    try {
+      const base = `${scopePath(scope)}/actions`;
+      const path = scope.repository
+        ? `${base}/runners`
+        : `${base}/runner-groups/${await this.#groups.idOf(scope.organization, group)}/runners`;
+      const runners: ForgeRunner[] = [];
+      for await (const page of pagesOf(this.#client, `GET ${path}`)) {
+        runners.push(...runnerList.parse(page).runners.map(({ name, busy }) => ({ name, busy })));
+      }
+      return runners;
+    } catch (error) {
+      throw githubError(doing, error);
+    }
+  }
+
+  async job(repository: string, id: number): Promise<ForgeJob | undefined> {
+    return await askJob(this.#client, repository, id);
+  }
+
+  async queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
+    return await queuedJobs(this.#client, order);
+  }
+
+  async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
+    return await redeliver(this.#client, order);
   }
 
   async #generate(order: RegistrationOrder): Promise<Registration> {

@@ -102,6 +102,12 @@ export const MANAGER_KEYS: Key[] = [
     ],
   },
   {
+    path: 'webhook.url',
+    default: undefined,
+    valid: [[{ webhook: '  secrets: ["${S}"]\n  url: https://ci.example/webhooks/github' }, 'https://ci.example/webhooks/github']],
+    invalid: [[{ webhook: '  secrets: ["${S}"]\n  url: ci.example' }, 6, 3, /URL/]],
+  },
+  {
     path: 'webhook.secrets',
     default: [{ env: 'SECRET' }],
     valid: [[{ webhook: '  secrets: ["${NEW}", "${OLD}"]' }, [{ env: 'NEW' }, { env: 'OLD' }]]],

@@ -3,17 +3,18 @@ import { z } from 'zod';
 import { cancelRun } from '../jobs/finish.ts';
 import { rerun } from '../jobs/run.ts';
 import { jobShape } from '../shapes/job.ts';
+import { minimalRepository } from '../shapes/repository.ts';
 import { jobsOf, runShape, runState } from '../shapes/run.ts';
 import type { Job, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { demand } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
-import { numberIn, paginate, repositoryOf, type Params, type Request } from './request.ts';
+import { numberIn, paginate, repositoryOf, scopeOf, type Params, type Request } from './request.ts';
 
 const runsQuery = z.object({ status: z.string().optional(), branch: z.string().optional() });
 const jobsQuery = z.object({ filter: z.enum(['latest', 'all']).catch('latest') });
 
-/** Workflow runs and their jobs. */
+/** Workflow runs and their jobs, and the repositories that they are in. */
 export function jobRoutes(http: FastifyInstance, sim: Simulation): void {
   const actions = '/repos/:owner/:repo/actions';
 
@@ -34,6 +35,12 @@ export function jobRoutes(http: FastifyInstance, sim: Simulation): void {
     if (job?.run.repository !== owner) throw notFound();
     return job;
   };
+
+  http.get<{ Params: Partial<Params> }>('/orgs/:org/repos', (request, reply) => {
+    const { account } = scopeOf(sim, request, 'runners');
+    const theirs = [...sim.state.repositories.values()].filter(({ owner }) => owner === account);
+    return paginate(request, reply, theirs).map((one) => minimalRepository(sim.urls, one));
+  });
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs`, (request, reply) => {
     const owner = repository(request);

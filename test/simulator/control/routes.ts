@@ -73,6 +73,10 @@ export async function controlRoutes(root: FastifyInstance, sim: Simulation, apiF
         apiFaults.pending.push(apiFault.parse(request.body));
         return faultsView(sim, apiFaults);
       });
+      http.delete('/faults/api', () => {
+        apiFaults.pending.length = 0;
+        return faultsView(sim, apiFaults);
+      });
       http.post('/hold', (request) => {
         sim.webhooks.faults.holds.push(holdRule.parse(request.body ?? {}));
         return faultsView(sim, apiFaults);

@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/forge.ts';
+import type { JobAction } from '../../../contracts/messages/job-event.ts';
+import type { GithubClient } from './client.ts';
+import { githubError, statusOf } from './errors.ts';
+import { PER_PAGE, pagesOf } from './pages.ts';
+
+const text = z.string().nullish().default(null);
+const jobShape = z.object({
+  id: z.number().int(),
+  run_id: z.number().int(),
+  run_attempt: z.number().int().default(1),
+  name: z.string(),
+  workflow_name: text,
+  head_branch: text,
+  labels: z.array(z.string()),
+  status: z.string(),
+  conclusion: text,
+  created_at: text,
+  started_at: text,
+  completed_at: text,
+  html_url: text,
+  runner_id: z.number().int().nullish(),
+  runner_name: text,
+  runner_group_name: text,
+});
+const jobList = z.object({ jobs: z.array(jobShape) });
+const runList = z.object({
+  workflow_runs: z.array(
+    z.object({
+      id: z.number(),
+      status: z.string().nullable(),
+      repository: z.object({ full_name: z.string(), private: z.boolean() }),
+    }),
+  ),
+});
+const repositoryList = z.array(z.object({ name: z.string() }));
+
+/** Of an organisation's repositories: as many of those pushed to last, and as many of the rest, in turn. */
+const REPOSITORIES = 20;
+/** Of one repository's unfinished runs at most; those queued come first. */
+const RUNS = 50;
+
+/**
+ * A job as it is now.
+ *
+ * @returns undefined on 404: it isn't there, or we may not see it
+ * @throws BatonError FORGE_*
+ * @see https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+ */
+export async function askJob(client: GithubClient, repository: string, id: number): Promise<ForgeJob | undefined> {
+  try {
+    const answer = await client.request(`GET /repos/${repositoryPath(repository)}/actions/jobs/{job_id}`, {
+      job_id: id,
+    });
+    return forgeJob(jobShape.parse(answer.data), { full_name: repository, private: false });
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw githubError(`asking for job ${id} of ${repository}`, error);
+  }
+}
+
+/**
+ * Jobs that wait for a runner with no other labels than these. GitHub has no list of them: it is asked for unfinished runs,
+ * repository by repository, and for their jobs.
+ *
+ * @throws BatonError FORGE_*
+ */
+export async function queuedJobs(
+  client: GithubClient,
+  { scope, labels, cursor }: QueueOrder,
+): Promise<{ jobs: ForgeJob[]; cursor: number }> {
+  const offered = new Set(['self-hosted', ...labels.map((label) => label.toLowerCase())]);
+  try {
+    const { names, next } = await repositoriesOf(client, scope, cursor);
+    const jobs: ForgeJob[] = [];
+    for (const name of names) {
+      for (const run of await unfinishedRuns(client, `${scope.organization}/${name}`)) {
+        const path = `GET /repos/${repositoryPath(run.repository.full_name)}/actions/runs/{run_id}/jobs`;
+        for await (const page of pagesOf(client, path, { run_id: run.id })) {
+          const queued = jobList.parse(page).jobs.filter(({ status }) => status === 'queued');
+          const fit = queued.filter((job) => job.labels.every((label) => offered.has(label.toLowerCase())));
+          jobs.push(...fit.map((job) => forgeJob(job, run.repository)));
+        }
+      }
+    }
+    return { jobs, cursor: next };
+  } catch (error) {
+    throw githubError(`looking for waiting jobs of ${scope.repository ?? scope.organization}`, error);
+  }
+}
+
+async function repositoriesOf(
+  client: GithubClient,
+  scope: ForgeScope,
+  cursor: number,
+): Promise<{ names: string[]; next: number }> {
+  if (scope.repository !== undefined) return { names: [scope.repository], next: 0 };
+  const list = async (page: number): Promise<string[]> => {
+    const answer = await client.request('GET /orgs/{org}/repos', {
+      org: scope.organization,
+      sort: 'pushed',
+      direction: 'desc',
+      per_page: REPOSITORIES,
+      page,
+    });
+    return repositoryList.parse(answer.data).map(({ name }) => name);
+  };
+  const newest = await list(1);
+  if (newest.length < REPOSITORIES) return { names: newest, next: 0 };
+  const others = await list(cursor + 2);
+  return { names: [...newest, ...others], next: others.length < REPOSITORIES ? 0 : cursor + 1 };
+}
+
+type Run = z.infer<typeof runList>['workflow_runs'][number];
+
+/** Queued ones, and of the newest those that are not finished: they may have further jobs waiting. */
+async function unfinishedRuns(client: GithubClient, repository: string): Promise<Run[]> {
+  const runs = new Map<number, Run>();
+  for (const parameters of [{ status: 'queued' }, {}]) {
+    const answer = await client.request(`GET /repos/${repositoryPath(repository)}/actions/runs`, {
+      per_page: PER_PAGE,
+      ...parameters,
+    });
+    for (const run of runList.parse(answer.data).workflow_runs) {
+      if (run.status !== 'completed') runs.set(run.id, run);
+    }
+  }
+  return [...runs.values()].slice(0, RUNS);
+}
+
+function forgeJob(job: z.infer<typeof jobShape>, repository: { full_name: string; private: boolean }): ForgeJob {
+  const [owner = '', name = ''] = repository.full_name.split('/');
+  return {
+    action: actionOf(job.status),
+    job: {
+      id: job.id,
+      runId: job.run_id,
+      runAttempt: job.run_attempt,
+      name: job.name,
+      workflow: job.workflow_name,
+      headBranch: job.head_branch,
+      labels: job.labels,
+      conclusion: job.conclusion,
+      createdAt: job.created_at,
+      startedAt: job.started_at,
+      completedAt: job.completed_at,
+      url: job.html_url,
+      runnerId: job.runner_id || null,
+      runnerName: job.runner_name || null,
+      runnerGroup: job.runner_group_name || null,
+    },
+    repository: { fullName: repository.full_name, owner, name, private: repository.private },
+  };
+}
+
+/** `requested`, `pending` and `waiting` all wait for something else than a runner. */
+function actionOf(status: string): JobAction {
+  if (status === 'queued' || status === 'in_progress' || status === 'completed') return status;
+  return 'waiting';
+}
+
+function repositoryPath(fullName: string): string {
+  return fullName.split('/').map(encodeURIComponent).join('/');
+}

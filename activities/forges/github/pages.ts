@@ -1,0 +1,27 @@
+import type { GithubClient } from './client.ts';
+
+export const PER_PAGE = 100;
+
+/** More pages than this are not a list but a flood: 10,000 items. */
+const PAGES_AT_MOST = 100;
+
+/**
+ * The bodies of all pages of a list, one after the other, by the `link` header, which knows of page numbers and cursors
+ * alike.
+ *
+ * @param route `GET /…` with its parameters in braces
+ * @see https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
+ */
+export async function* pagesOf(
+  client: GithubClient,
+  route: string,
+  parameters: Record<string, unknown> = {},
+): AsyncGenerator {
+  let answer = await client.request(route, { per_page: PER_PAGE, ...parameters });
+  for (let page = 1; ; page++) {
+    yield answer.data;
+    const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.link ?? '')?.[1];
+    if (next === undefined || page >= PAGES_AT_MOST) return;
+    answer = await client.request(`GET ${next}`);
+  }
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import { healthScheduleId, RUNNER_NEWS, runnerWorkflowId, type RunnerNews } from '../../contracts/actors.ts';
+import type { Forge } from '../../contracts/forge.ts';
+import type { HealthActivities } from '../../contracts/health.ts';
+import type { Logger } from '../../contracts/log.ts';
+import type { JobEvent } from '../../contracts/messages/job-event.ts';
+import { isRunnerOf } from '../../contracts/runner/name.ts';
+import { REMOVAL_REASONS } from '../../contracts/runner/phase.ts';
+import type { TellDispatcher } from '../actors.ts';
+import { withHeartbeats } from '../heartbeat.ts';
+import { findLostJobs, reaskDemand } from './demand.ts';
+import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './sights.ts';
+
+export interface HealthActivityOptions {
+  client: Client;
+  forge: Forge;
+  tellDispatcher: TellDispatcher;
+  /** Puts a job event where ingress puts a webhook's; resolves when the stream has it. */
+  publish: (event: JobEvent) => Promise<void>;
+  log: Logger;
+}
+
+/** What the health check sees and does, but for instances: those are their backend's. */
+export function createHealthActivities(options: HealthActivityOptions): HealthActivities {
+  const { client, forge, tellDispatcher, log } = options;
+  return {
+    listWorkflows: ({ settings }) => withHeartbeats(() => listWorkflows(client, settings)),
+
+    listSlots: ({ group }) => listSlots(client, group),
+
+    confirmOwnerless: ({ group, runners }) => withHeartbeats(() => confirmOwnerless(client, group, runners)),
+
+    listRegistrations: ({ settings: { manager, name, scope } }) =>
+      withHeartbeats(async () => {
+        const all = await forge.registrations(scope, name);
+        // Of another manager's runners in the same organisation or repository we know nothing, so they are none of ours.
+        const ours = all.filter((runner) => isRunnerOf(manager, name, runner.name));
+        return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
+      }),
+
+    reaskDemand: (order) => withHeartbeats(() => reaskDemand(options, order)),
+
+    redeliver: ({ hooks, hookUrl: url, since, failing }) =>
+      withHeartbeats(async () => {
+        const known = new Map(failing);
+        const again: [string, number][] = [];
+        const notes: string[] = [];
+        for (const hook of hooks) {
+          const done = await forge.redeliver({ hook, url, since, failing: known });
+          again.push(...done.again);
+          notes.push(...done.notes);
+        }
+        if (again.length > 0) log.info({ deliveries: again.map(([guid]) => guid) }, 'webhooks are sent again');
+        return { redelivered: again.length, failing: again, notes };
+      }),
+
+    findLostJobs: (order) => withHeartbeats(() => findLostJobs(options, order)),
+
+    freeSlots: async ({ group, runners }) => {
+      const detail = REMOVAL_REASONS.vanished;
+      const outcome = { reason: 'vanished', ranJob: false, failed: false, detail } as const;
+      await tellDispatcher(
+        group,
+        runners.map((runner) => ({ type: 'gone', outcome: { ...outcome, runner } })),
+      );
+    },
+
+    tellDead: async ({ group, runner }) => {
+      const died = { version: 1, id: randomUUID(), runner, kind: 'died', exitCode: null } as const;
+      const news: RunnerNews[] = [
+        { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone, the backend says' } },
+      ];
+      try {
+        await client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_NEWS, news);
+      } catch (error) {
+        // It ended meanwhile.
+        if (!isMissing(error)) throw error;
+      }
+    },
+
+    noteHealth: async ({ group, note }) => {
+      try {
+        await client.schedule.getHandle(healthScheduleId(group)).update((now) => ({
+          ...now,
+          state: { ...now.state, note },
+        }));
+      } catch (error) {
+        // The group was removed, and its schedule with it.
+        if (!isMissing(error)) throw error;
+      }
+    },
+  };
+}

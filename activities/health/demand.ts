@@ -1,0 +1,85 @@
+import type { Client } from '@temporalio/client';
+import type { DispatcherNews, GroupSettings, JobNotice } from '../../contracts/actors.ts';
+import type { Forge, ForgeJob } from '../../contracts/forge.ts';
+import type { Logger } from '../../contracts/log.ts';
+import type { JobEvent } from '../../contracts/messages/job-event.ts';
+import type { TellDispatcher } from '../actors.ts';
+import { rosterOf } from './sights.ts';
+
+export interface DemandParts {
+  client: Client;
+  forge: Forge;
+  tellDispatcher: TellDispatcher;
+  publish: (event: JobEvent) => Promise<void>;
+  log: Logger;
+}
+
+/** Jobs that one check asks about at most: those that wait longest. */
+const ASKED_AT_MOST = 100;
+/** A job that began to wait just now is being told by a webhook. */
+const JUST_NOW_MS = 3000;
+
+/**
+ * Asks the forge about jobs that have been waiting for longer than that: was one taken or cancelled, and the webhook that
+ * said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
+ */
+export async function reaskDemand(
+  { client, forge, tellDispatcher, log }: DemandParts,
+  { group, olderThanMs }: { group: string; olderThanMs: number },
+): Promise<{ asked: number; dropped: number }> {
+  const { waiting } = await rosterOf(client, group);
+  const stuck = waiting
+    .filter(({ since }) => Date.now() - since > olderThanMs)
+    .sort((a, b) => a.since - b.since)
+    .slice(0, ASKED_AT_MOST);
+  const news: DispatcherNews[] = [];
+  for (const { key, jobId, repository } of stuck) {
+    const now = await forge.job(repository, jobId);
+    if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
+    log.info({ group, job: jobId, repository, action: now.action }, 'demand dropped: the forge says it waits no more');
+    news.push({ type: 'job', job: noticeOf(now, key) });
+  }
+  if (news.length > 0) await tellDispatcher(group, news);
+  return { asked: stuck.length, dropped: news.length };
+}
+
+/**
+ * Publishes jobs that wait on the forge and that the group's dispatcher doesn't hold, as if their webhook had come: which
+ * group they go to, the relay decides as always.
+ */
+export async function findLostJobs(
+  { client, forge, publish, log }: DemandParts,
+  { settings, cursor }: { settings: GroupSettings; cursor: number },
+): Promise<{ found: number; cursor: number }> {
+  const { name: group, scope, labels } = settings;
+  const looked = await forge.queuedJobs({ scope, labels, cursor });
+  const known = new Set((await rosterOf(client, group)).waiting.map(({ key }) => key));
+  const lost = looked.jobs.filter(
+    ({ job }) => !known.has(keyOf(job)) && Date.now() - Date.parse(job.createdAt ?? '') > JUST_NOW_MS,
+  );
+  for (const { job, repository } of lost) {
+    log.info({ group, job: job.id, repository: repository.fullName }, 'a waiting job that no webhook told of');
+    await publish({
+      version: 1,
+      forge: settings.forge,
+      // The same whoever finds it and however often: one message.
+      delivery: `found-${keyOf(job)}`,
+      action: 'queued',
+      receivedAt: new Date().toISOString(),
+      job,
+      repository,
+      organization: repository.owner,
+      installationId: null,
+    });
+  }
+  return { found: lost.length, cursor: looked.cursor };
+}
+
+const keyOf = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;
+
+function noticeOf({ action, job, repository }: ForgeJob, key: string): JobNotice {
+  const { id: jobId, runId, runAttempt, workflow, name, url, conclusion, runnerName } = job;
+  const told = { key, delivery: `asked-${key}`, action, jobId, runId, runAttempt };
+  const where = { repository: repository.fullName, workflow, name, url };
+  return { ...told, ...where, conclusion, runnerName, at: new Date().toISOString() };
+}

@@ -1,0 +1,41 @@
+import type { HealthInput, HookOwner } from '../health.ts';
+import type { Config } from './config.ts';
+import { appsOf } from './forge-config.ts';
+import type { GroupConfig } from './group-config.ts';
+import { groupSettings } from './settings.ts';
+
+/** What lags behind the truth does so for less than this. */
+const GRACE_MOST_MS = 5 * 60_000;
+
+/** How often this group is checked, milliseconds. */
+export function healthInterval(config: Config, group: GroupConfig): number {
+  return group.health_check_interval ?? config.health_check_interval;
+}
+
+/** What the health check of a group is started with. */
+export function healthInput(config: Config, group: GroupConfig): HealthInput {
+  return {
+    settings: groupSettings(config, group),
+    graceMs: Math.min(GRACE_MOST_MS, Math.round(healthInterval(config, group) / 2)),
+    hooks: hooksOf(config, group),
+    hookUrl: config.webhook.url,
+  };
+}
+
+/** Whose deliveries are this group's to look at: the first group of an App, organisation or repository has that duty. */
+function hooksOf(config: Config, group: GroupConfig): HookOwner[] {
+  if (appsOf(config.forge, group.organization).length > 0) return config.groups[0] === group ? [{ kind: 'app' }] : [];
+  const { organization, repository } = group;
+  const isFirst = (same: (other: GroupConfig) => boolean): boolean => config.groups.find(same) === group;
+  const sameOwner = (other: GroupConfig): boolean => lower(other.organization) === lower(organization);
+  const hooks: HookOwner[] = [];
+  if (isFirst(sameOwner)) hooks.push({ kind: 'organization', organization });
+  const sameRepository = (other: GroupConfig): boolean =>
+    sameOwner(other) && lower(other.repository ?? '') === lower(repository ?? '');
+  if (repository !== undefined && isFirst(sameRepository)) {
+    hooks.push({ kind: 'repository', organization, repository });
+  }
+  return hooks;
+}
+
+const lower = (text: string): string => text.toLowerCase();

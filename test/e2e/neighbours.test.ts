@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { runnerWorkflowId } from '../../contracts/actors.ts';
+import { Cluster } from './cluster.ts';
+import { SimControl } from './control.ts';
+import { leftovers } from './leftovers.ts';
+
+/**
+ * Two managers on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group
+ * `c`. Each checks the health of its own every two seconds, and takes nothing of the other's for an orphan.
+ */
+const FIRST = `nb-${randomBytes(3).toString('hex')}`;
+const SECOND = `${FIRST}-x`;
+
+let first: Cluster;
+let second: Cluster;
+let sim: SimControl;
+
+const config = (root: string, name: string, label: string) => `
+health_check_interval: 2s
+backends:
+  local: { type: local, root: ${root} }
+groups:
+  - { name: ${name}, organization: acme, repository: hello, labels: [${label}], backend: local, min: 1, max: 3, runner: { directory: ROOT/runner } }
+`;
+
+beforeAll(async () => {
+  const options = { copies: 1, backends: ['local'], simulator: { timing: { sweepMs: 50 } } };
+  first = await Cluster.start({ ...options, manager: FIRST, config: config('ROOT/local', 'x-linux', 'one') });
+  const shared = config(`${first.dir}/local`, 'linux', 'two');
+  second = await Cluster.start({ ...options, manager: SECOND, neighbour: first, config: shared });
+  sim = new SimControl(first.sim.address);
+});
+afterAll(async () => {
+  await second?.stop();
+  await first?.stop();
+});
+
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
+
+/** The idle runner that a manager keeps warm. */
+async function warm(cluster: Cluster, group: string, not = ''): Promise<string> {
+  return await until(async () => {
+    const names = (await cluster.runners('Running')).map((id) => id.split('/')[2] ?? '');
+    const online = [...cluster.sim.sim.state.runners.values()].filter((runner) => runner.online);
+    const [name] = online.map((runner) => runner.name).filter((name) => names.includes(name) && name !== not);
+    if (name === undefined) throw new Error(`no runner of ${group} is online`);
+    return name;
+  });
+}
+
+/** How often a group's health has been checked. */
+async function checksOf(cluster: Cluster, group: string): Promise<number> {
+  return (await cluster.client.schedule.getHandle(`health-check/${group}`).describe()).info.numActionsTaken;
+}
+
+test.each([
+  ['the first', () => [first, 'x-linux', second, 'linux'] as const],
+  ['the second', () => [second, 'linux', first, 'x-linux'] as const],
+])('what %s manager lost it removes, and nothing of the other’s', async (_which, pick) => {
+  const [mine, myGroup, theirs, theirGroup] = pick();
+  const lost = await warm(mine, myGroup);
+  const kept = await warm(theirs, theirGroup);
+  await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('a person did it');
+  await warm(mine, myGroup, lost);
+  await until(async () => {
+    const { folders = [], registrations = [] } = await leftovers(mine);
+    expect([...folders, ...registrations]).not.toContain(lost);
+  });
+  // And a few checks more: nothing is marked, nothing removed.
+  const [checks, theirChecks] = [await checksOf(mine, myGroup), await checksOf(theirs, theirGroup)];
+  await until(async () => {
+    expect(await checksOf(mine, myGroup)).toBeGreaterThan(checks + 2);
+    expect(await checksOf(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
+  });
+  expect(await warm(theirs, theirGroup)).toBe(kept);
+});
+
+test('each serves its own jobs, though both are told of all', async () => {
+  const one = await sim.jobs({ labels: ['one'], run: 'true' });
+  const two = await sim.jobs({ labels: ['two'], run: 'true' });
+  const jobs = await sim.untilCompleted([...one, ...two]);
+  const runners = Object.fromEntries(jobs.map(({ id, runner }) => [id, runner]));
+  expect(runners[one[0] ?? 0]).toMatch(new RegExp(`^${FIRST}-x-linux-`));
+  expect(runners[two[0] ?? 0]).toMatch(new RegExp(`^${SECOND}-linux-`));
+});
