@@ -106,6 +106,11 @@ describe('credentials of the services', () => {
     answering.unsubscribe();
   });
 
+  it('let orchestrator publish a job that it found, and people ask for a health check', async () => {
+    expect(await publish(await as('orchestrator'), subjects.webhook('github', 'workflow_job'))).toBe('allowed');
+    expect(await publish(await as('observer'), subjects.health('linux'))).toBe('allowed');
+  });
+
   it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
     const relay = await as('relay');
     await ensureStreams(relay);
@@ -159,7 +164,8 @@ describe('credentials of the services', () => {
     ['ingress', subjects.register('demo-linux-aaaaaaaa')],
     ['relay', subjects.webhook('github', 'workflow_job')],
     ['relay', `$JS.API.STREAM.PURGE.${STREAMS.signals.name}`],
-    ['orchestrator', subjects.webhook('github', 'workflow_job')],
+    ['orchestrator', subjects.webhook('github', 'ping')],
+    ['orchestrator', subjects.instanceDied('demo-linux-aaaaaaaa')],
     ['orchestrator', '_INBOX_demo-linux-aaaaaaaa.anything'],
     ['backend', subjects.signal('demo-linux-aaaaaaaa', 'completed')],
     ['backend', subjects.webhook('github', 'workflow_job')],

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
 import { healthScheduleId, runnerWorkflowId } from '../../contracts/actors.ts';
 import { runnerName } from '../../contracts/runner/name.ts';
 import { healthReply } from '../../contracts/messages/health.ts';
 import { registerRunner } from '../simulator/jobs/runners.ts';
+import { recordHistory } from '../workflows/histories.ts';
 import { Cluster } from './cluster.ts';
 import { SimControl } from './control.ts';
 import { killInstancesOf } from './instances.ts';
@@ -41,8 +43,23 @@ groups:
   sim = new SimControl(cluster.sim.address);
 });
 afterAll(async () => {
+  if (process.env['BATON_RECORD'] !== undefined) await record();
   await cluster?.stop();
 });
+
+/** Histories of a check that found nothing and of one that mended something, for the replay test. */
+async function record(): Promise<void> {
+  const told = new Set<string>();
+  const query = `WorkflowType = 'healthCheck' AND ExecutionStatus = 'Completed'`;
+  for await (const execution of cluster.client.workflow.list({ query })) {
+    const result: unknown = await cluster.client.workflow.getHandle(execution.workflowId, execution.runId).result();
+    const { mended } = z.object({ mended: z.array(z.string()) }).parse(result);
+    const name = `healthCheck-${mended.length === 0 ? 'quiet' : 'mends'}`;
+    if (told.has(name)) continue;
+    told.add(name);
+    await recordHistory(cluster.client, execution, name);
+  }
+}
 
 const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 const stateOf = () => cluster.sim.sim.state;

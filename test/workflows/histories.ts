@@ -14,19 +14,26 @@ const EVENTS_AT_MOST = 500;
 /** Writes a history of every group and type of workflow to test/histories: a file each. */
 export async function recordHistories(client: Client): Promise<void> {
   const told = new Set<string>();
-  for await (const { workflowId, runId, type, historyLength } of endedFirst(client)) {
+  for await (const execution of endedFirst(client)) {
+    const { workflowId, type, historyLength } = execution;
     const name = `${type}-${workflowId.split('/')[1] ?? ''}`;
     // One of each tells the story; the others are the same again.
     if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
     told.add(name);
-    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))).replaceAll(CHECKOUT, ''));
+    await recordHistory(client, execution, name);
   }
 }
 
 async function* endedFirst(client: Client): AsyncIterable<WorkflowExecutionInfo> {
   yield* client.workflow.list({ query: `ExecutionStatus != 'Running'` });
   yield* client.workflow.list({ query: `ExecutionStatus = 'Running'` });
+}
+
+/** Writes one history to test/histories under that name. */
+export async function recordHistory(client: Client, execution: WorkflowExecutionInfo, name: string): Promise<void> {
+  const { workflowId, runId } = execution;
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))).replaceAll(CHECKOUT, ''));
 }
 
 /** The recorded histories, by file name. */

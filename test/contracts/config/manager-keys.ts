@@ -104,7 +104,12 @@ export const MANAGER_KEYS: Key[] = [
   {
     path: 'webhook.url',
     default: undefined,
-    valid: [[{ webhook: '  secrets: ["${S}"]\n  url: https://ci.example/webhooks/github' }, 'https://ci.example/webhooks/github']],
+    valid: [
+      [
+        { webhook: '  secrets: ["${S}"]\n  url: https://ci.example/webhooks/github' },
+        'https://ci.example/webhooks/github',
+      ],
+    ],
     invalid: [[{ webhook: '  secrets: ["${S}"]\n  url: ci.example' }, 6, 3, /URL/]],
   },
   {
@@ -201,7 +206,10 @@ export const MANAGER_KEYS: Key[] = [
     path: 'health_check_interval',
     default: 600_000,
     valid: [[{ top: 'health_check_interval: 1m' }, 60_000]],
-    invalid: [[{ top: 'health_check_interval: 60' }, 1, 1, /expected string/]],
+    invalid: [
+      [{ top: 'health_check_interval: 60' }, 1, 1, /expected string/],
+      [{ top: 'health_check_interval: 500ms' }, 1, 1, /at least 1s/],
+    ],
   },
   {
     path: 'time_to_start',
