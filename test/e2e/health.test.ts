@@ -107,7 +107,8 @@ describe('a job gets its runner though', () => {
     await sim.faults({ lossIsRecorded: false });
     await sim.faultOnce({ fault: 'lose', action: 'queued' });
     const ids = await sim.jobs({ labels: [label], run: 'true' });
-    await sim.untilCompleted(ids);
+    const [job] = await sim.untilCompleted(ids);
+    expect(job).toMatchObject({ conclusion: 'success' });
     await sim.faults({ lossIsRecorded: true });
   });
 });
