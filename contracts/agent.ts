@@ -61,6 +61,8 @@ export interface AgentFile {
 /** All that runs inside an instance, ready to be put there; `start.sh` is the way in. */
 export interface AgentBundle {
   files: AgentFile[];
-  /** Of all contents, hex: the same bundle has the same hash. */
+  /** All of them as an uncompressed tar, for machines that fetch it; the same files give the same bytes, wherever made. */
+  archive: Buffer;
+  /** SHA-256 of {@link archive}, hex: the same bundle has the same hash. */
   hash: string;
 }

@@ -39,6 +39,10 @@ export const ERRORS = {
     help: 'The backend refused the worker’s credentials or permissions; renew them, it is tried again.',
   },
   BACKEND_UNAVAILABLE: { retryable: true, help: 'The backend did not give an answer; it is asked again.' },
+  AGENT_UNKNOWN: {
+    retryable: true,
+    help: 'The ingress is of another version than the backend worker: bring both to the same; instances keep asking.',
+  },
   SERVER_UNAVAILABLE: { retryable: false, help: 'Start the server, or let Baton get it: see the steps printed above.' },
   ENGINE_UNAVAILABLE: {
     retryable: true,

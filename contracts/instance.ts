@@ -51,6 +51,9 @@ export interface Instance {
   reason?: string | undefined;
 }
 
+/** What a cloud's machine is given to run when it boots: a script that holds the bootstrap's secret. Below 16 kB. */
+export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => string;
+
 /**
  * What makes instances. One file implements it, the contract suite in test/contract/backend holds it, adding one
  * touches no other room.

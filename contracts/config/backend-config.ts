@@ -1,15 +1,6 @@
 import { z } from 'zod';
-
-/** What every backend's settings have; spread it into each. */
-export const backendCommon = {
-  max: z
-    .number()
-    .int()
-    .positive()
-    .optional()
-    .describe('Instances of all groups at most. Default: what the groups’ own `max` add up to.'),
-  nats_url: z.string().optional().describe('How instances reach NATS, where that differs from how services do.'),
-};
+import { backendCommon } from './backend-common.ts';
+import { gceBackend } from './gce-config.ts';
 
 /**
  * A prefix of private addresses from which each runner's own network gets a /28. Docker's default pools end after about
@@ -44,6 +35,6 @@ export const localBackend = z
   })
   .describe('Process groups on this machine: for development, without isolation.');
 
-export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend]);
+export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend, gceBackend]);
 
 export type BackendConfig = z.infer<typeof backendConfig>;

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { pack } from 'tar-stream';
 import { z } from 'zod';
 import type { AgentBundle, AgentFile } from '../../contracts/agent.ts';
 
@@ -56,9 +58,18 @@ async function makeBundle(): Promise<AgentBundle> {
     }),
   );
   const files = [...programs, ...scripts];
-  const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file.name}\0${file.content.length}\0`).update(file.content);
-  return { files, hash: hash.digest('hex') };
+  const archive = await archiveOf(files);
+  return { files, archive, hash: createHash('sha256').update(archive).digest('hex') };
+}
+
+async function archiveOf(files: readonly AgentFile[]): Promise<Buffer> {
+  const archive = pack();
+  const content = buffer(archive);
+  for (const { name, content: bytes, executable } of files) {
+    archive.entry({ name, mode: executable ? 0o755 : 0o644, mtime: new Date(0) }, bytes);
+  }
+  archive.finalize();
+  return content;
 }
 
 async function bundleProgram(name: string, entry: string, version: string): Promise<AgentFile> {

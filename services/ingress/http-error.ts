@@ -5,6 +5,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   WEBHOOK_SIGNATURE: 401,
   WEBHOOK_TOO_LARGE: 413,
   WEBHOOK_MEDIA_TYPE: 415,
+  AGENT_UNKNOWN: 404,
   BUS_UNAVAILABLE: 503,
 };
 

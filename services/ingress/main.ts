@@ -1,5 +1,7 @@
+import { bundleAgent } from '../backend/agent-bundle.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
+import { agentRoute } from './agent-route.ts';
 import { Publisher } from './publisher.ts';
 import { signatureCheck } from './signature.ts';
 import { askStatus, StatusFeed } from './status/feed.ts';
@@ -19,6 +21,7 @@ await runService('ingress', async ({ config, log, metrics, http, stop }) => {
 
   await http.register(webhookRoute, { forge: config.forge.type, check, publisher, log, metrics });
   await http.register(statusRoutes, { feed, stop });
+  await http.register(agentRoute, { bundle: bundleAgent });
   // After the last request was answered: each of them may still need the bus.
   http.addHook('onClose', () => link.close(5000));
 

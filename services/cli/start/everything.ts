@@ -125,7 +125,7 @@ function configure(
 /** The backends themselves, to see what they have and to remove what is left; instances are made by the workers. */
 function openBackends(config: Config): Backend[] {
   const log = createLogger('start', 'silent');
-  const agent = { files: [], hash: '' };
+  const agent = { files: [], archive: Buffer.alloc(0), hash: '' };
   return Object.values(config.backends).map((backend) => createBackend(backend, { manager: config.name, agent, log }));
 }
 

@@ -44,6 +44,8 @@ export interface Faults {
   failed: Answer;
   throttled?: Answer;
   expired?: Answer;
+  /** The looks whose answers lag behind, where that is not all. */
+  isLagging?: (call: Call) => boolean;
   /** What a look finds that is too early; given where lists lag behind. */
   emptyList?: (call: Call) => Answer;
 }

@@ -9,11 +9,11 @@ export function listRows(world: SuiteWorld): void {
   world.row('keeps and deletes one that was just made and is not yet listed', async () => {
     const { faults } = world.candidate;
     if (faults?.emptyList === undefined) throw new Error('the candidate’s lists do not lag');
-    const { proxy, emptyList, isLook } = faults;
+    const { proxy, emptyList, isLook, isLagging = isLook } = faults;
     const backend = faults.open(world.manager);
     const watcher = world.watch(backend);
     const lag = (): { remove(): void; hit: Promise<void> } =>
-      proxy.inject({ when: isLook, fault: { kind: 'answer', answer: emptyList } });
+      proxy.inject({ when: isLagging, fault: { kind: 'answer', answer: emptyList } });
     const first = lag();
     world.next();
     const made = await world.create(backend);

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? '');
+
+/** The last part of a resource's URL: its name. */
+const nameOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
+
+/** An instance as Compute Engine tells it: what of it concerns us. */
+export const gceInstance = z.object({
+  id: z.union([z.string(), z.number()]).transform(String),
+  name: z.string().min(1),
+  status: z.string().min(1),
+  statusMessage: text,
+  zone: z.string().min(1).transform(nameOf),
+  machineType: text.transform(nameOf),
+  creationTimestamp: z.string().min(1),
+  labels: z
+    .record(z.string(), z.string())
+    .nullish()
+    .transform((labels) => labels ?? {}),
+  scheduling: z
+    .object({ provisioningModel: text })
+    .nullish()
+    .transform((scheduling) => scheduling ?? { provisioningModel: '' }),
+});
+
+export type GceInstance = z.infer<typeof gceInstance>;
+
+/** An operation of a zone. */
+export const gceOperation = z.object({
+  name: z.string().min(1),
+  operationType: text,
+  status: z.string().min(1),
+  /** The name of what it is about, and its id. */
+  targetLink: text.transform(nameOf),
+  targetId: z
+    .union([z.string(), z.number()])
+    .nullish()
+    .transform((id) => String(id ?? '')),
+  insertTime: text,
+  endTime: text,
+  error: z
+    .object({ errors: z.array(z.object({ code: text, message: text })).nullish() })
+    .nullish()
+    .transform((error) => error?.errors ?? []),
+});
+
+export type GceOperation = z.infer<typeof gceOperation>;

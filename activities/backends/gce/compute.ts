@@ -1,0 +1,201 @@
+import type { protos } from '@google-cloud/compute';
+import { InstancesClient } from '@google-cloud/compute/build/src/v1/instances_client.js';
+import { ZoneOperationsClient } from '@google-cloud/compute/build/src/v1/zone_operations_client.js';
+import { backendError, CODE, isNotFound } from './errors.ts';
+import { gceInstance, gceOperation, type GceInstance, type GceOperation } from './answers.ts';
+
+export type InstanceResource = protos.google.cloud.compute.v1.IInstance;
+export type NetworkResource = protos.google.cloud.compute.v1.INetworkInterface;
+
+/** How long one attempt at a call may take, milliseconds, and how many there are. */
+const ATTEMPT_MS = 30_000;
+const TRIES = 4;
+/** A wait for an operation is held open by the server for up to two minutes. */
+const WAIT_MS = 150_000;
+const PAGE = 500;
+
+const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
+
+/** All calls are safe to repeat: reading, deleting by name, and creating under a `requestId`. */
+const RETRY = {
+  retryCodes: [CODE.unavailable, CODE.deadline, CODE.internal],
+  backoffSettings: {
+    initialRetryDelayMillis: 200,
+    retryDelayMultiplier: 2,
+    maxRetryDelayMillis: 5000,
+    initialRpcTimeoutMillis: ATTEMPT_MS,
+    rpcTimeoutMultiplier: 1,
+    maxRpcTimeoutMillis: ATTEMPT_MS,
+    // Either, not both: tries are counted, so that no total bound ends a wait.
+    totalTimeoutMillis: null,
+    maxRetries: TRIES,
+  },
+};
+
+interface Clients {
+  instances: InstancesClient;
+  operations: ZoneOperationsClient;
+}
+
+/** By endpoint: making a pair takes half a second of reading schemas, and its token is good for all who ask there. */
+const shared = new Map<string, Promise<Clients>>();
+
+/** Compute Engine's API, as far as it is needed: each call bounded, ended by a signal, its answer parsed. */
+export class Compute {
+  private readonly project: string;
+  private readonly endpoint: URL | undefined;
+
+  /** @param endpoint in place of Google's own, e.g. a private one */
+  constructor(project: string, endpoint?: string) {
+    this.project = project;
+    this.endpoint = endpoint === undefined ? undefined : new URL(endpoint);
+  }
+
+  /** Undefined on the API's positive answer that there is none. */
+  async get(zone: string, instance: string, abort: AbortSignal): Promise<GceInstance | undefined> {
+    const { project } = this;
+    return this.ask(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+      try {
+        const [found] = await instances.get({ project, zone, instance }, options);
+        return gceInstance.parse(found);
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** All instances, in whatever zone, that the filter fits. */
+  async list(filter: string, abort: AbortSignal): Promise<GceInstance[]> {
+    const { project } = this;
+    return this.ask(`listing instances of ${project}`, abort, async ({ instances }, options) => {
+      const found: GceInstance[] = [];
+      const request = { project, filter, maxResults: PAGE, returnPartialSuccess: false };
+      for await (const [zone, scope] of instances.aggregatedListAsync(request, { ...options, autoPaginate: false })) {
+        const warning = scope.warning?.code ?? '';
+        // An empty page of a zone that could not be asked is no empty zone.
+        if (INCOMPLETE.has(warning)) throw new Error(`${zone} answered ${warning}: ${scope.warning?.message}`);
+        found.push(...(scope.instances ?? []).map((instance) => gceInstance.parse(instance)));
+      }
+      return found;
+    });
+  }
+
+  /** Begins to create; the answer to a repeated request is the first one's operation. */
+  async insert(
+    zone: string,
+    instanceResource: InstanceResource,
+    requestId: string,
+    abort: AbortSignal,
+  ): Promise<GceOperation> {
+    const { project } = this;
+    return this.ask(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
+      const [answer] = await instances.insert({ project, zone, instanceResource, requestId }, options);
+      return gceOperation.parse(answer.latestResponse);
+    });
+  }
+
+  /** Begins to delete; undefined on the positive answer that there is none. */
+  async delete(zone: string, instance: string, abort: AbortSignal): Promise<GceOperation | undefined> {
+    const { project } = this;
+    return this.ask(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+      try {
+        const [answer] = await instances.delete({ project, zone, instance }, options);
+        return gceOperation.parse(answer.latestResponse);
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Resolves when the operation is done, however it ended. */
+  async wait(zone: string, { name: operation }: GceOperation, abort: AbortSignal): Promise<GceOperation> {
+    const { project } = this;
+    for (;;) {
+      const state = await this.ask(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
+        const backoffSettings = {
+          ...RETRY.backoffSettings,
+          initialRpcTimeoutMillis: WAIT_MS,
+          maxRpcTimeoutMillis: WAIT_MS,
+        };
+        const [answer] = await operations.wait(
+          { project, zone, operation },
+          { ...options, timeout: WAIT_MS, retry: { ...RETRY, backoffSettings } },
+        );
+        return gceOperation.parse(answer);
+      });
+      if (state.status === 'DONE') return state;
+    }
+  }
+
+  /** The zone's operations that the filter fits, newest first, at most `most`. */
+  async operations(zone: string, filter: string, most: number, abort: AbortSignal): Promise<GceOperation[]> {
+    const { project } = this;
+    return this.ask(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
+      const found: GceOperation[] = [];
+      const request = { project, zone, filter, maxResults: Math.min(most, PAGE), orderBy: 'creationTimestamp desc' };
+      for await (const operation of operations.listAsync(request, { ...options, autoPaginate: false })) {
+        found.push(gceOperation.parse(operation));
+        if (found.length >= most) break;
+      }
+      return found;
+    });
+  }
+
+  private async ask<T>(
+    doing: string,
+    abort: AbortSignal,
+    call: (clients: Clients, options: { timeout: number; retry: typeof RETRY; signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    abort.throwIfAborted();
+    const { promise: ended, reject: end } = Promise.withResolvers<never>();
+    const onAbort = (): void => end(abort.reason);
+    abort.addEventListener('abort', onAbort);
+    try {
+      const answered = this.connect().then((clients) =>
+        call(clients, { timeout: ATTEMPT_MS, retry: RETRY, signal: abort }),
+      );
+      // The search for credentials doesn't hear of the signal.
+      return await Promise.race([answered, ended]);
+    } catch (error) {
+      abort.throwIfAborted();
+      throw backendError(doing, error);
+    } finally {
+      abort.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private connect(): Promise<Clients> {
+    const key = this.endpoint?.href ?? '';
+    let clients = shared.get(key);
+    if (clients === undefined) {
+      clients = this.open().catch((error: unknown) => {
+        shared.delete(key);
+        throw error;
+      });
+      shared.set(key, clients);
+    }
+    return clients;
+  }
+
+  /** Finds the credentials, too: were that left to the first call, its failure would be nobody's. */
+  private async open(): Promise<Clients> {
+    const { endpoint } = this;
+    const where =
+      endpoint === undefined
+        ? {}
+        : {
+            apiEndpoint: endpoint.hostname,
+            port: Number(endpoint.port) || (endpoint.protocol === 'http:' ? 80 : 443),
+            protocol: endpoint.protocol.replace(':', ''),
+          };
+    // A token may end before its time; a new one is asked for once.
+    const clientOptions = { forceRefreshOnFailure: true };
+    const instances = new InstancesClient({ ...where, fallback: true, clientOptions });
+    const operations = new ZoneOperationsClient({ ...where, fallback: true, auth: instances.auth });
+    await instances.initialize();
+    await operations.initialize();
+    return { instances, operations };
+  }
+}

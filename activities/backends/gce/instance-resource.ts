@@ -1,0 +1,130 @@
+import type { GceConfig } from '../../../contracts/config/gce-config.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceResource, NetworkResource } from './compute.ts';
+
+/** Labels on every instance and its disk, so that an orphan can be told by them alone. */
+export const LABELS = {
+  manager: 'baton-manager',
+  group: 'baton-group',
+  runner: 'baton-runner',
+  /** Hash of the parameters. */
+  spec: 'baton-spec',
+} as const;
+
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+
+/** The cloud ends an instance so much later than the agent ends itself, seconds. */
+const TTL_MARGIN_S = 300;
+/** What Compute Engine takes as an instance's longest life: 30 seconds to 120 days. */
+const TTL_LEAST_S = 30;
+const TTL_MOST_S = 120 * 86_400;
+
+/** Compute Engine's names begin with a letter; the others' needn't. */
+const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * An instance as Compute Engine is asked for it.
+ *
+ * @param userData run as root when it boots; holds a secret
+ * @param now milliseconds of the epoch: its time to live is told as what is left of it
+ * @throws BatonError INSTANCE_INVALID for what can't be made
+ */
+export function instanceResource(
+  config: GceConfig,
+  spec: InstanceSpec,
+  { zone, hash, userData, now }: { zone: string; hash: string; userData: string; now: number },
+): InstanceResource {
+  const { network, shielded, service_account: account } = config;
+  if (!NAME.test(spec.runner)) {
+    const message = `creating ${spec.runner}: Compute Engine’s names begin with a letter; rename the manager`;
+    throw new BatonError('INSTANCE_INVALID', message);
+  }
+  const labels = {
+    ...config.labels,
+    [LABELS.manager]: spec.manager,
+    [LABELS.group]: spec.group,
+    [LABELS.runner]: spec.runner,
+    [LABELS.spec]: hash,
+  };
+  return {
+    name: spec.runner,
+    description: `A runner of ${spec.manager}'s group ${spec.group}`,
+    machineType: `zones/${zone}/machineTypes/${machineType(config, spec)}`,
+    labels,
+    tags: { items: network.tags },
+    metadata: {
+      items: [
+        { key: 'startup-script', value: userData },
+        // Whoever may log in to other machines of the project has no business here.
+        { key: 'block-project-ssh-keys', value: 'TRUE' },
+      ],
+    },
+    disks: [
+      {
+        boot: true,
+        autoDelete: true,
+        initializeParams: {
+          sourceImage: sourceImage(config, spec),
+          diskType: `zones/${zone}/diskTypes/${config.disk.type}`,
+          diskSizeGb: String(Math.ceil((spec.diskBytes ?? config.disk.size) / GIB)),
+          labels,
+        },
+      },
+    ],
+    networkInterfaces: [
+      {
+        ...networkOf(config, zone),
+        accessConfigs: network.external_ip ? [{ name: 'External NAT', type: 'ONE_TO_ONE_NAT' }] : [],
+      },
+    ],
+    serviceAccounts: account === undefined ? [] : [{ email: account.email, scopes: account.scopes }],
+    shieldedInstanceConfig: {
+      enableSecureBoot: shielded.secure_boot,
+      enableVtpm: shielded.vtpm,
+      enableIntegrityMonitoring: shielded.integrity_monitoring,
+    },
+    scheduling: {
+      // A runner is good for one boot.
+      automaticRestart: false,
+      onHostMaintenance: config.spot ? 'TERMINATE' : 'MIGRATE',
+      provisioningModel: config.spot ? 'SPOT' : 'STANDARD',
+      instanceTerminationAction: 'DELETE',
+      maxRunDuration: { seconds: String(secondsToLive(spec, now)) },
+    },
+  };
+}
+
+/** Custom where the group gives processors and memory: of the same family. */
+function machineType(config: GceConfig, { runner, cpu, memoryBytes }: InstanceSpec): string {
+  if (cpu === undefined && memoryBytes === undefined) return config.machine_type;
+  if (cpu === undefined || memoryBytes === undefined || !Number.isInteger(cpu) || memoryBytes % (256 * MIB) !== 0) {
+    const message = `creating ${runner}: a machine of one's own size needs both whole cpu and memory in steps of 256 MiB`;
+    throw new BatonError('INSTANCE_INVALID', message);
+  }
+  const family = config.machine_type.split('-')[0] ?? '';
+  // The first family has none in its custom types' names.
+  return [...(family === 'n1' ? [] : [family]), 'custom', cpu, memoryBytes / MIB].join('-');
+}
+
+function sourceImage(config: GceConfig, spec: InstanceSpec): string {
+  if (spec.image !== undefined) return spec.image;
+  const { project, family, name } = config.image;
+  return `projects/${project ?? config.project}/global/images/${family === undefined ? name : `family/${family}`}`;
+}
+
+function networkOf({ network: { network, subnetwork } }: GceConfig, zone: string): NetworkResource {
+  const full = (kind: string, name: string): string => (name.includes('/') ? name : `${kind}/${name}`);
+  const region = zone.slice(0, zone.lastIndexOf('-'));
+  if (subnetwork === undefined) return { network: full('global/networks', network ?? 'default') };
+  return {
+    ...(network === undefined ? {} : { network: full('global/networks', network) }),
+    subnetwork: full(`regions/${region}/subnetworks`, subnetwork),
+  };
+}
+
+function secondsToLive({ expiresAt }: InstanceSpec, now: number): number {
+  const left = Math.ceil((new Date(expiresAt).getTime() - now) / 1000) + TTL_MARGIN_S;
+  return Math.min(TTL_MOST_S, Math.max(TTL_LEAST_S, left));
+}

@@ -1,0 +1,35 @@
+import type { Instance } from '../../../contracts/instance.ts';
+import type { GceInstance } from './answers.ts';
+import { LABELS } from './instance-resource.ts';
+
+/** Whose end has begun, be it by its own power-off, by a person or by Compute Engine. */
+const ENDED = new Set([
+  'STOPPING',
+  'PENDING_STOP',
+  'STOPPED',
+  'TERMINATED',
+  'SUSPENDING',
+  'SUSPENDED',
+  'DEPROVISIONING',
+]);
+
+/** The operation that tells why a spot instance is gone. */
+export const PREEMPTED = 'compute.instances.preempted';
+
+export const PREEMPTION_REASON = 'Compute Engine took the spot instance back (preempted)';
+
+/** An instance as Compute Engine tells it; its id says where it is, too. */
+export function toInstance(found: GceInstance): Instance {
+  const spot = found.scheduling.provisioningModel === 'SPOT';
+  const common = {
+    id: `${found.zone}/${found.id}`,
+    runner: found.name,
+    group: found.labels[LABELS.group] ?? '',
+    createdAt: new Date(found.creationTimestamp).toISOString(),
+    machine: found.machineType,
+    market: spot ? ('spot' as const) : ('on-demand' as const),
+  };
+  if (!ENDED.has(found.status)) return { ...common, state: 'running' };
+  const because = found.statusMessage ? `: ${found.statusMessage.slice(0, 300)}` : '';
+  return { ...common, state: 'dead', exitCode: null, reason: `the machine is ${found.status}${because}` };
+}

@@ -1,0 +1,195 @@
+# Brings a bare machine up as a runner's instance: the agent from an ingress, the forge's runner, a user, a service; and powers
+# it off at the end, whatever happened. POSIX sh, run as root by cloud-init (EC2) or the guest agent (Compute Engine), after
+# user-data.ts has put the settings in front of it. Says what it does on standard error, and no secret.
+set -u
+umask 022
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+home=/opt/baton
+# In memory where it can be: the credential is there until the agent has read it.
+run=/run/baton
+
+say() { echo "baton: $*" >&2; }
+
+# The one way out. Its own file, since the service calls it, too.
+mkdir -p "$home" "$run"
+cat >"$home/power-off.sh" <<'POWER_OFF'
+#!/bin/sh
+echo 'baton: powering off' >&2
+sync 2>/dev/null
+if [ -d /run/systemd/system ]; then systemctl poweroff && exit 0; fi
+shutdown -P now && exit 0
+poweroff -f && exit 0
+halt -p -f && exit 0
+echo o >/proc/sysrq-trigger
+POWER_OFF
+chmod 755 "$home/power-off.sh"
+
+power_off() {
+  trap - EXIT
+  sh "$home/power-off.sh"
+  exit "${1:-0}"
+}
+fail() {
+  say "$*"
+  power_off 1
+}
+trap 'power_off $?' EXIT
+trap 'fail "stopped by a signal"' HUP INT TERM
+
+# The dead man's switch, before anything that may hang: one that survives this script, and one that needs nothing else.
+shutdown -P "+$(((BATON_TTL + 59) / 60))" 'the time to live of this runner is over' 2>/dev/null || :
+(
+  trap '' HUP INT TERM
+  trap - EXIT
+  sleep "$BATON_TTL"
+  say "the time to live is over"
+  exec sh "$home/power-off.sh"
+) &
+
+say "machine of runner $BATON_RUNNER"
+
+# Whoever reads this machine's disk later finds no credential. A running script's file may go.
+rm -f /var/lib/cloud/instance/user-data.txt* /var/lib/cloud/instance/scripts/* 2>/dev/null
+
+sha256() {
+  if command -v sha256sum >/dev/null; then sha256sum "$1"; else openssl dgst -sha256 -r "$1"; fi | cut -d' ' -f1
+}
+
+download() {
+  if command -v curl >/dev/null; then
+    curl -fsSL --connect-timeout 10 --max-time 300 -o "$2" "$1"
+  else
+    wget -q -T 60 -O "$2" "$1"
+  fi
+}
+
+# fetch URL SHA256 FILE: until it is there or the time to start is over. Another content than the one named is never used.
+fetch() {
+  wait=1
+  until download "$1" "$3"; do
+    [ "$(($(date +%s) - begun))" -lt "$BATON_START" ] || fail "no answer from $1 within $BATON_START s"
+    say "no answer from $1; asking again in $wait s"
+    sleep "$wait"
+    [ "$wait" -ge 15 ] || wait=$((wait * 2))
+  done
+  found=$(sha256 "$3")
+  [ "$found" = "$2" ] || fail "$1 has the SHA-256 $found, not $2: it is not used"
+}
+begun=$(date +%s)
+
+fetch "$BATON_AGENT_URL" "$BATON_AGENT_SHA256" "$run/agent.tar"
+tar -xf "$run/agent.tar" -C "$home" || fail "unpacking the agent"
+rm -f "$run/agent.tar"
+
+# A user of its own: the numbers decide, the name is only for people.
+uid=${BATON_USER%%:*}
+gid=${BATON_USER##*:}
+name='' user_home=''
+while IFS=: read -r its_name _ its_uid _ _ its_home _; do
+  [ "$its_uid" = "$uid" ] && name=$its_name user_home=$its_home && break
+done </etc/passwd
+if [ -z "$name" ]; then
+  name=baton user_home=/home/baton
+  grep -q "^[^:]*:[^:]*:$gid:" /etc/group || echo "$name:x:$gid:" >>/etc/group
+  echo "$name:x:$uid:$gid:Runner of Baton:$user_home:/bin/sh" >>/etc/passwd
+fi
+mkdir -p "$user_home"
+[ "$user_home" = / ] || chown "$uid:$gid" "$user_home"
+
+# The forge's runner: baked into the image, or its release.
+if [ "$BATON_PROGRAM" = command ] || [ -x "$BATON_PROGRAM_DIRECTORY/run.sh" ]; then
+  say "the image has the runner program"
+elif [ -n "$BATON_RELEASE_URL" ]; then
+  say "installing $BATON_RELEASE_URL"
+  fetch "$BATON_RELEASE_URL" "$BATON_RELEASE_SHA256" "$run/runner.tar.gz"
+  mkdir -p "$BATON_PROGRAM_DIRECTORY"
+  tar -xzf "$run/runner.tar.gz" -C "$BATON_PROGRAM_DIRECTORY" || fail "unpacking the runner"
+  rm -f "$run/runner.tar.gz"
+  chown -R "$uid:$gid" "$BATON_PROGRAM_DIRECTORY"
+else
+  fail "no $BATON_PROGRAM_DIRECTORY/run.sh in the image, and no runner_release is configured"
+fi
+
+# Job code runs as this user: it gets no credential of the machine's own, nor the user data with the agent's. Only HTTP:
+# Compute Engine's name service has the same address.
+if [ "$BATON_BLOCK_METADATA" = 1 ]; then
+  for port in 80 443; do
+    iptables -w -I OUTPUT -d 169.254.169.254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null ||
+      { nft add table inet baton &&
+        nft add chain inet baton output '{ type filter hook output priority 0; }' &&
+        nft add rule inet baton output ip daddr 169.254.169.254 tcp dport "$port" meta skuid "$uid" reject; } 2>/dev/null ||
+      say "neither iptables nor nft: jobs can reach the metadata service's port $port"
+    ip6tables -w -I OUTPUT -d fd00:ec2::254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null || :
+  done
+fi
+
+# What the cloud says of an end that is near, for the agent, which can't ask by itself.
+interrupted() {
+  case $BATON_CLOUD in
+  ec2)
+    token=$(curl -fs -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$metadata/latest/api/token") &&
+      curl -fs -m 2 -H "X-aws-ec2-metadata-token: $token" "$metadata/latest/meta-data/spot/instance-action"
+    ;;
+  gce)
+    preempted=$(curl -fs -m 2 -H 'Metadata-Flavor: Google' "$metadata/computeMetadata/v1/instance/preempted") &&
+      [ "$preempted" = TRUE ] && echo '{"action":"preempt"}'
+    ;;
+  *) return 1 ;;
+  esac
+}
+metadata=${BATON_METADATA:-http://169.254.169.254}
+if [ "$BATON_SPOT" = 1 ]; then
+  (
+    trap - EXIT HUP INT TERM
+    until interrupted >"$run/interruption.new" 2>/dev/null && [ -s "$run/interruption.new" ]; do sleep 5; done
+    chmod 644 "$run/interruption.new"
+    mv "$run/interruption.new" "$run/interruption"
+  ) &
+fi
+
+agent=$run/agent
+mkdir -p "$agent"
+chmod 700 "$agent"
+(umask 077 && baton_bootstrap >"$agent/bootstrap.json")
+chmod 400 "$agent/bootstrap.json"
+chown -R "$uid:$gid" "$agent"
+cat >"$home/environment" <<ENVIRONMENT
+BATON_BOOTSTRAP=$agent/bootstrap.json
+BATON_PROGRAM_DIRECTORY=$BATON_PROGRAM_DIRECTORY
+BATON_CLOUD=$BATON_CLOUD
+BATON_INTERRUPTION=$run/interruption
+HOME=$user_home
+USER=$name
+LOGNAME=$name
+ENVIRONMENT
+
+if [ -d /run/systemd/system ]; then
+  cat >/etc/systemd/system/baton-agent.service <<UNIT
+[Unit]
+Description=Baton's agent of runner $BATON_RUNNER
+[Service]
+Type=exec
+User=$uid
+Group=$gid
+WorkingDirectory=$user_home
+EnvironmentFile=$home/environment
+ExecStart=/bin/sh $home/start.sh
+ExecStopPost=+/bin/sh $home/power-off.sh
+RuntimeMaxSec=$BATON_TTL
+UNIT
+  systemctl daemon-reload && systemctl start --no-block baton-agent.service || fail "starting the agent's service"
+  # From here on the service powers off.
+  trap - EXIT
+  exit 0
+fi
+
+cd "$user_home" || fail "going to $user_home"
+# shellcheck disable=SC2046 # Lines of NAME=VALUE without spaces: user-data.ts sees to that.
+if command -v setpriv >/dev/null; then
+  env -i PATH="$PATH" $(cat "$home/environment") \
+    setpriv --reuid "$uid" --regid "$gid" --clear-groups /bin/sh "$home/start.sh" &
+else
+  env -i PATH="$PATH" $(cat "$home/environment") su -s /bin/sh "$name" -c "exec /bin/sh $home/start.sh" &
+fi
+wait $!
+say "the agent ended with code $?"

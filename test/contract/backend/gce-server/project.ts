@@ -1,0 +1,88 @@
+import { instanceResource, LABELS } from '../../../../activities/backends/gce/instance-resource.ts';
+import { requestId } from '../../../../activities/backends/gce/request-id.ts';
+import { specHash } from '../../../../activities/backends/spec-hash.ts';
+import { gceBackend, type GceConfig } from '../../../../contracts/config/gce-config.ts';
+import type { Backend, InstanceSpec } from '../../../../contracts/instance.ts';
+import { createLogger } from '../../../../contracts/log.ts';
+import { bundleAgent } from '../../../../services/backend/agent-bundle.ts';
+import { createBackend } from '../../../../services/backend/create-backend.ts';
+import { startGceServer, type GceServer } from './server.ts';
+
+export const PROJECT = 'acme-ci';
+export const FIRST = 'europe-west4-a';
+export const SECOND = 'europe-west4-b';
+
+/** A project with three zones, of which backends use the first two, and where Google's library finds its credential. */
+export class GceProject {
+  readonly server: GceServer;
+  private readonly agent: Awaited<ReturnType<typeof bundleAgent>>;
+  private readonly log = createLogger('test', 'silent');
+
+  private constructor(server: GceServer, agent: Awaited<ReturnType<typeof bundleAgent>>) {
+    this.server = server;
+    this.agent = agent;
+  }
+
+  /** @param role the permissions that backends have; default: all */
+  static async start(role?: readonly string[]): Promise<GceProject> {
+    const zones = [FIRST, SECOND, 'us-central1-a'];
+    const server = await startGceServer({ project: PROJECT, zones, ...(role && { role }) });
+    // As on a machine of Compute Engine.
+    process.env['GCE_METADATA_HOST'] = server.metadataHost;
+    return new GceProject(server, await bundleAgent());
+  }
+
+  async stop(): Promise<void> {
+    delete process.env['GCE_METADATA_HOST'];
+    await this.server.close();
+  }
+
+  /** A backend's configuration as it is written. */
+  settings(more: Record<string, unknown> = {}): Record<string, unknown> {
+    return {
+      type: 'gce',
+      ingress_url: 'http://ingress.internal',
+      project: PROJECT,
+      zones: [FIRST, SECOND],
+      machine_type: 'e2-standard-4',
+      image: { family: 'runner' },
+      poll: '200ms',
+      endpoint: this.server.address,
+      ...more,
+    };
+  }
+
+  readonly open = (manager: string, more?: Record<string, unknown>): Backend =>
+    createBackend(this.parsed(more), { manager, agent: this.agent, log: this.log });
+
+  /** That manager's machines, with their zones and states. */
+  machinesOf(managers: string[]): string[] {
+    return [...this.server.cloud.machines.values()]
+      .filter(({ body }) => managers.includes(body.labels[LABELS.manager] ?? ''))
+      .map(({ zone, name, resource }) => `${zone}/${name} ${resource.status}`);
+  }
+
+  /** Asks for an instance as a backend would, and goes no further. */
+  begin(spec: InstanceSpec, zone: string): void {
+    const told = { zone, hash: specHash(spec), userData: '#!/bin/sh', now: Date.now() };
+    const resource = instanceResource(this.parsed(), spec, told);
+    this.server.cloud.insert(zone, resource, requestId(PROJECT, zone, spec.runner, 0));
+  }
+
+  private parsed(more?: Record<string, unknown>): GceConfig {
+    return gceBackend.parse(this.settings(more));
+  }
+}
+
+export function specOf(manager: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
+  return {
+    manager,
+    group: 'linux',
+    runner,
+    pids: 200,
+    user: '1001:1001',
+    program: { directory: '/home/runner' },
+    expiresAt: new Date(Date.now() + 600_000).toISOString(),
+    ...more,
+  };
+}

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { Backend } from '../../../contracts/instance.ts';
+import { startFaultProxy, type Answer, type FaultProxy } from '../../support/fault-proxy.ts';
+import { backendError, throttled, unauthenticated, type ApiError } from './gce-server/errors.ts';
+import { FIRST, GceProject, SECOND, specOf } from './gce-server/project.ts';
+import { backendContract } from './suite.ts';
+
+let project: GceProject;
+let proxy: FaultProxy;
+
+beforeAll(async () => {
+  project = await GceProject.start();
+  proxy = await startFaultProxy(project.server.address);
+});
+
+afterAll(async () => {
+  await proxy.close();
+  await project.stop();
+});
+
+const google = (error: ApiError): Answer => ({
+  status: error.status,
+  headers: { 'content-type': 'application/json' },
+  body: error.body(),
+});
+
+const json = (body: unknown): Answer => ({
+  status: 200,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
+
+const isInsert = ({ method, path }: { method: string; path: string }): boolean =>
+  method === 'POST' && /\/instances(\?|$)/.test(path);
+const isLagging = ({ method, path }: { method: string; path: string }): boolean =>
+  method === 'GET' && /\/aggregated\/instances|\/operations(\?|$)/.test(path);
+
+backendContract('gce', () => {
+  const throughProxy = (manager: string): Backend => project.open(manager, { endpoint: proxy.address });
+  return Promise.resolve({
+    against: 'compute v1’s schema',
+    open: project.open,
+    spec: specOf,
+    config: project.settings(),
+    // Google's library alone takes half a second to load.
+    killAfterMs: [300, 600, 900],
+    halfMade: [
+      ['a request that is under way', async (spec) => project.begin(spec, FIRST)],
+      ['a request that is under way in the other zone', async (spec) => project.begin(spec, SECOND)],
+      [
+        'two, in two zones',
+        async (spec) => {
+          project.begin(spec, SECOND);
+          project.begin(spec, FIRST);
+        },
+      ],
+    ],
+    kill: async ({ id, runner }) => project.server.cloud.powerOff(id.split('/')[0] ?? '', runner),
+    killed: { exitCode: null, reason: /TERMINATED/ },
+    leftovers: async (managers) => project.machinesOf(managers),
+    many: async (manager, count) => {
+      const runners = Array.from({ length: count }, (_, index) => `${manager}-linux-${String(index).padStart(8, '0')}`);
+      for (const [index, runner] of runners.entries())
+        project.begin(specOf(manager, runner), index % 2 ? FIRST : SECOND);
+      return async () => {
+        for (const runner of runners)
+          for (const zone of [FIRST, SECOND]) project.server.cloud.machines.delete(`${zone}/${runner}`);
+      };
+    },
+    faults: {
+      proxy,
+      open: throughProxy,
+      isCreate: isInsert,
+      isLook: ({ method, path }) => method === 'GET' && /\/(instances|operations)/.test(path),
+      isDelete: ({ method }) => method === 'DELETE',
+      isLagging,
+      failed: google(backendError()),
+      throttled: google(throttled()),
+      expired: google(unauthenticated()),
+      emptyList: ({ path }) =>
+        path.includes('/aggregated/')
+          ? json({ kind: 'compute#instanceAggregatedList', items: {} })
+          : json({ kind: 'compute#operationList', items: [] }),
+    },
+    capacity: {
+      open: throughProxy,
+      isCreateIn: (call, place) => isInsert(call) && call.path.includes(place === 'first' ? FIRST : SECOND),
+      exhausted: json({
+        kind: 'compute#operation',
+        name: 'operation-without-capacity',
+        status: 'DONE',
+        operationType: 'insert',
+        endTime: '2099-01-01T00:00:00Z',
+        httpErrorStatusCode: 503,
+        error: {
+          errors: [{ code: 'ZONE_RESOURCE_POOL_EXHAUSTED', message: 'The zone does not have enough resources.' }],
+        },
+      }),
+      placeOf: async ({ id }) => (id.startsWith(`${FIRST}/`) ? 'first' : 'second'),
+    },
+    absent: {},
+  });
+});
