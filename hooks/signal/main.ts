@@ -65,7 +65,7 @@ async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
     return;
   }
   // Only where there is no agent is a NATS client loaded.
-  const publisher: { publishSignal: PublishSignal } = await import(beside('publish.mjs'));
+  const publisher: { publishSignal: PublishSignal } = await import(beside('hooks.mjs'));
   await publisher.publishSignal(line);
 }
 
@@ -86,7 +86,7 @@ async function signal(kind: HookLine['kind'], spentMs: number): Promise<void> {
 
 async function wrappers(kind: HookLine['kind'], settings: string): Promise<void> {
   try {
-    const { runHook }: { runHook: RunHook } = await import(beside('wrappers.mjs'));
+    const { runHook }: { runHook: RunHook } = await import(beside('hooks.mjs'));
     const { failed } = await runHook(kind, settings);
     hasFailed ||= failed;
   } catch (error) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { MaskedLines } from '../agent/mask.ts';
 
 /** What is run for one phase. */
 export interface Command {
@@ -37,9 +37,17 @@ export async function runChild(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const drained = [child.stdout, child.stderr].map((stream) => {
-    const lines = createInterface({ input: stream, crlfDelay: Infinity });
-    lines.on('line', onLine);
-    return new Promise<void>((resolve) => lines.once('close', resolve));
+    // Bounds a line that does not end, however much a wrapper prints.
+    const lines = new MaskedLines([], (text) => {
+      for (const line of text.replace(/\r?\n$/, '').split(/\r?\n/)) onLine(line);
+    });
+    stream.on('data', (chunk: Buffer) => lines.push(chunk));
+    return new Promise<void>((resolve) => {
+      stream.once('end', () => {
+        lines.end();
+        resolve();
+      });
+    });
   });
   const timers: NodeJS.Timeout[] = [];
   let cut: 'timeout' | 'aborted' | undefined;

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const ENGINE_MS = 10_000;
 
 /** What a container is given of the job's environment, besides the action's own. */
-const PASSED = /^(GITHUB_|RUNNER_|ACTIONS_|INPUT_|STATE_|CI$)/;
+const PASSED = /^(GITHUB_|RUNNER_|ACTIONS_|INPUT_|STATE_|BATON_WRAPPER_|CI$)/;
 
 /** Where a container finds what the job has; as the forge's runner mounts it. */
 const INSIDE = {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
 import { messageOf, BatonError } from '../../contracts/errors.ts';
 
@@ -81,7 +82,27 @@ function contexts({ env, inputs, status }: Scope): data.Dictionary {
     strategy: {},
     matrix: {},
   };
-  return new data.Dictionary(...Object.entries(all).map(([key, values]) => ({ key, value: dictionary(values) })));
+  const pairs = Object.entries(all).map(([key, values]) => ({ key, value: dictionary(values) }));
+  pairs.find(({ key }) => key === 'github')?.value.add('event', eventOf(env));
+  return new data.Dictionary(...pairs);
+}
+
+/** The payload of the event that started the workflow, as the forge's runner leaves it; nothing where it can't be read. */
+function eventOf(env: Scope['env']): data.ExpressionData {
+  try {
+    return toData(JSON.parse(readFileSync(env['GITHUB_EVENT_PATH'] ?? '', 'utf8')));
+  } catch {
+    return new data.Null();
+  }
+}
+
+function toData(value: unknown): data.ExpressionData {
+  if (typeof value === 'string') return new data.StringData(value);
+  if (typeof value === 'number') return new data.NumberData(value);
+  if (typeof value === 'boolean') return new data.BooleanData(value);
+  if (Array.isArray(value)) return new data.Array(...value.map(toData));
+  if (typeof value !== 'object' || value === null) return new data.Null();
+  return new data.Dictionary(...Object.entries(value).map(([key, child]) => ({ key, value: toData(child) })));
 }
 
 function dictionary(values: Readonly<Record<string, string | undefined>>): data.Dictionary {

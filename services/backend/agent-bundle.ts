@@ -13,8 +13,7 @@ const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
 const PROGRAMS = {
   'agent.mjs': 'agent/main.ts',
   'signal.mjs': 'signal/main.ts',
-  'publish.mjs': 'signal/publish.ts',
-  'wrappers.mjs': 'wrappers/hook.ts',
+  'hooks.mjs': 'hooks.ts',
   'built-in.mjs': 'built-in/main.ts',
 } as const;
 

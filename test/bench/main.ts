@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/bus/connection.ts';
 import { textTable } from '../../services/cli/text-table.ts';
 import { Cluster } from '../e2e/cluster.ts';
+import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { usageOf } from './processes.ts';
 import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
 
@@ -33,16 +34,26 @@ const { values } = parseArgs({
     json: { type: 'string' },
     readme: { type: 'boolean', default: false },
     scenario: { type: 'string', multiple: true },
+    hook: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
-  console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme]
+  console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
 local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}.
---json FILE writes the figures; --readme puts the table into README.md.`);
+--json FILE writes the figures; --readme puts the table into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
+  process.exit(0);
+}
+
+if (values.hook) {
+  const { p50, p99, bundle } = await measureHookStart(100);
+  console.log(
+    `hook, from its start to the signal: p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (target: p50 < ${HOOK_TARGET_MS} ms)`,
+  );
+  console.log(`agent and hooks together: ${(bundle / 1e6).toFixed(2)} MB; load average ${loadavg()[0]?.toFixed(2)}`);
   process.exit(0);
 }
 

@@ -20,6 +20,8 @@ import { killInstances } from './instances.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
 const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
+/** What a group's `env` and wrappers may name as `${E2E_HOOK_SECRET}`. */
+export const HOOK_SECRET = 'hook-secret-of-the-group-0123456789';
 
 export type ServiceName = 'ingress' | 'relay' | 'orchestrator' | 'backend';
 
@@ -167,7 +169,7 @@ export class Cluster {
       ingress: { E2E_WEBHOOK_SECRET: WEBHOOK_SECRET },
       relay: {},
       orchestrator: { E2E_FORGE_TOKEN: FORGE_TOKEN },
-      backend: { E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed },
+      backend: { E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed, E2E_HOOK_SECRET: HOOK_SECRET },
     };
     return {
       PATH: process.env['PATH'],

@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import type { ResolvedHooks, WrapperSettings } from '../../contracts/hooks.ts';
 import { createLogger } from '../../contracts/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
@@ -64,6 +64,18 @@ export class HookBench {
     return folder;
   }
 
+  /** A PATH on which there is this one shell, and sh for the steps of the job where that shell is no POSIX one. */
+  pathWith(shell: 'bash' | 'sh' | 'pwsh' | 'powershell'): string {
+    const folder = join(this.folder, `path-${shell}`);
+    if (existsSync(folder)) return folder;
+    mkdirSync(folder);
+    for (const name of shell === 'bash' ? [shell] : [shell, 'sh']) {
+      const file = which(name);
+      if (file !== undefined && !existsSync(join(folder, name))) symlinkSync(file, join(folder, name));
+    }
+    return folder;
+  }
+
   /** Runs one job on one runner, with both hooks. */
   async run({ hooks, steps = ['run: "true"'], env = {}, extension = 'sh', meanwhile }: HookOptions): Promise<HookRun> {
     const name = `r${++this.runs}`;
@@ -122,4 +134,17 @@ function linesOf(job: Job): Pick<HookRun, 'started' | 'completed' | 'own'> {
   const hooks = ['Set up runner', 'Complete runner', 'Set up job', 'Complete job'];
   const own = job.steps.filter((step) => !hooks.includes(step.name)).flatMap((step) => step.log);
   return { started: of('Set up runner'), completed: of('Complete runner'), own: own.join('\n') };
+}
+
+/** The full path of a program on PATH, or undefined. */
+export function which(name: string): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return join(folder, name);
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
 }

@@ -51,7 +51,7 @@ export class EventLog {
   async waitFor(
     what: string,
     matches: (event: SimulatorEvent) => boolean,
-    { timeoutMs = 20_000, after = 0 }: { timeoutMs?: number; after?: number } = {},
+    { timeoutMs = 90_000, after = 0 }: { timeoutMs?: number; after?: number } = {},
   ): Promise<SimulatorEvent> {
     const known = this.events.slice(after).find(matches);
     if (known) return known;

@@ -7,11 +7,11 @@ const EVERY_MS = 1000;
 /**
  * Samples into a file, a line of JSON a second, until the file is gone: `[ms, cores, memory, read, written, received,
  * sent, own]`, where `ms` is this process's own clock, the rates are bytes since the last line, and `own` is the CPU time that the
- * recorder itself has used, milliseconds. Its first line is what there is to use.
+ * recorder itself has used, milliseconds. Its first line, `[cores, memory]`, is what there is to use.
  */
 export function record(file: string): void {
   const { cores, memory } = capacity();
-  appendFileSync(file, `${JSON.stringify({ version: 1, cores, memory })}\n`);
+  appendFileSync(file, `${JSON.stringify([cores, memory])}\n`);
   let last = { at: performance.now(), counters: readCounters() };
   const tick = (): void => {
     // Its removal is how the recorder is told to end: no process id that may be somebody else's by then.

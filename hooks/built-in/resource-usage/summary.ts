@@ -1,9 +1,5 @@
-import { z } from 'zod';
 import { formatBytes } from '../../../contracts/format.ts';
 import type { JobResources } from '../../../contracts/messages/job-resources.ts';
-
-const head = z.object({ version: z.literal(1), cores: z.number(), memory: z.number() });
-const line = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number(), z.number(), z.number(), z.number()]);
 
 /** How wide a sparkline is at most, characters. */
 const WIDTH = 40;
@@ -19,18 +15,27 @@ export interface Recording {
   ownCores: number;
 }
 
-/** Reads a recorder's file; a last line that was cut off, or that a job wrote, is passed over. Undefined without a sample. */
+/** Fields of a line: ms, cores, memory, read, written, received, sent, own. */
+const FIELDS = 8;
+
+/**
+ * Reads a recorder's file. A line that was cut off, or that a job wrote into it, is passed over. By hand, as a schema library would be
+ * more than ten times the rest of this program. Undefined without a sample.
+ */
 export function parseRecording(text: string): Recording | undefined {
   const [first = '', ...rest] = text.split('\n');
-  const begun = head.safeParse(parsed(first));
-  const rows = rest.map((one) => line.safeParse(parsed(one)).data).filter((row) => row !== undefined);
-  if (!begun.success || rows.length === 0) return undefined;
-  const column = (index: 1 | 2 | 3 | 4 | 5 | 6): number[] => rows.map((row) => row[index]);
+  const [cores, memoryTotal] = numbers(first, 2) ?? [];
+  const rows = rest.flatMap((line) => {
+    const row = numbers(line, FIELDS);
+    return row === undefined ? [] : [row];
+  });
   const [from, to] = [rows[0], rows.at(-1)];
-  const measured = from && to ? to[0] - from[0] : 0;
+  if (cores === undefined || memoryTotal === undefined || from === undefined || to === undefined) return undefined;
+  const column = (index: number): number[] => rows.map((row) => row[index] ?? 0);
+  const span = (index: number): number => (to[index] ?? 0) - (from[index] ?? 0);
   return {
-    cores: begun.data.cores,
-    memoryTotal: begun.data.memory,
+    cores,
+    memoryTotal,
     seconds: rows.length,
     columns: {
       cpu: column(1),
@@ -40,16 +45,21 @@ export function parseRecording(text: string): Recording | undefined {
       received: column(5),
       sent: column(6),
     },
-    ownCores: from && to && measured > 0 ? (to[7] - from[7]) / measured : 0,
+    ownCores: span(0) > 0 ? span(FIELDS - 1) / span(0) : 0,
   };
 }
 
-function parsed(text: string): unknown {
+/** A JSON list of that many numbers, none of them negative. */
+function numbers(line: string, count: number): number[] | undefined {
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(line);
   } catch {
     return undefined;
   }
+  if (!Array.isArray(value) || value.length !== count) return undefined;
+  const found = value.filter((one): one is number => typeof one === 'number' && Number.isFinite(one) && one >= 0);
+  return found.length === count ? found : undefined;
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
