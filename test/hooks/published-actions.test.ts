@@ -58,7 +58,8 @@ describe('published actions, byte for byte, as wrappers', () => {
       hooks: { wrappers: [settings] },
       steps: ['run: git log --format=%s; grep -rl "AUTHORIZATION" .git "$RUNNER_TEMP" && echo credential is there'],
     });
-    expect(job.conclusion, started.join('\n')).toBe('success');
+    expect(started.join('\n')).not.toContain('##[warning]');
+    expect(job.conclusion).toBe('success');
     expect(own).toContain('\na commit to check out');
     expect(own).toContain('\ncredential is there');
     expect(completed.join('\n')).not.toMatch(/##\[(error|warning)\]/);
