@@ -19,6 +19,26 @@ export const ERRORS = {
   MESSAGE_INVALID: { retryable: false, help: 'The message does not have its documented shape; see the dead letters.' },
   NO_GROUP: { retryable: false, help: 'No group has all the labels of this job; add one or correct runs-on.' },
   GROUP_UNKNOWN: { retryable: false, help: 'No group has this name; `baton status` shows those there are.' },
+  DELEGATION_INVALID: { retryable: false, help: 'The body does not have the documented shape; the fields are named.' },
+  DELEGATION_TOKEN: {
+    retryable: false,
+    help: 'Make a new token for this proxy (`baton proxy token NAME`) and give it to the proxy.',
+  },
+  DELEGATION_FORBIDDEN: {
+    retryable: false,
+    help: 'A token is for one proxy alone: use that proxy’s own, and name it under delegation.proxies.',
+  },
+  DELEGATION_UNKNOWN: { retryable: false, help: 'There is no such delegation; they are kept for 31 days.' },
+  DELEGATION_TOO_LARGE: { retryable: false, help: 'A request body is at most 256 KiB: leave variables out.' },
+  DELEGATION_TOO_MANY: { retryable: true, help: 'The proxy asks too often; it may ask again after `retry-after`.' },
+  DELEGATION_JOB_MISSING: {
+    retryable: true,
+    help: 'The forge shows no job of that run on that proxy; it is asked again for a while.',
+  },
+  DELEGATION_LOST: {
+    retryable: false,
+    help: 'Its detail says why; run the job again on the forge when that is mended.',
+  },
   RUNNER_UNKNOWN: { retryable: false, help: 'There is no such runner; it may have been removed.' },
   REGISTRATION_REFUSED: { retryable: false, help: 'This runner may not register (any more); its phase says why.' },
   FORGE_UNAVAILABLE: { retryable: true, help: 'The forge did not give an answer; it is asked again.' },

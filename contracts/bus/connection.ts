@@ -98,6 +98,9 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       duplicate_window: plan.duplicateWindowNs,
       max_age: plan.maxAgeNs,
       max_bytes: plan.maxBytes,
+      ...(plan.latestOnly
+        ? { max_msgs_per_subject: 1, allow_rollup_hdrs: true, deny_delete: true, allow_direct: true }
+        : {}),
     };
     try {
       await manager.streams.add(config);

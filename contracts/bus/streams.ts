@@ -12,6 +12,8 @@ export interface StreamPlan {
   /** How long a message is kept at most, nanoseconds; 0 for ever. */
   maxAgeNs: number;
   maxBytes: number;
+  /** Only the newest message of a subject is kept: a key-value bucket. */
+  latestOnly?: boolean;
 }
 
 /**
@@ -34,6 +36,32 @@ export const STREAMS = {
     duplicateWindowNs: 10 * MINUTE_NS,
     maxAgeNs: 5 * DAY_NS,
     maxBytes: 1024 ** 3,
+  },
+  delegations: {
+    name: 'BATON_DELEGATIONS',
+    subjects: [wildcards.delegations],
+    retention: 'workqueue',
+    duplicateWindowNs: 10 * MINUTE_NS,
+    maxAgeNs: 3 * DAY_NS,
+    maxBytes: 128 * 1024 ** 2,
+  },
+  /** A key-value bucket (contracts/bus/delegation-store.ts). Older than a re-run can be: GitHub allows it for 30 days. */
+  delegatedJobs: {
+    name: 'KV_BATON_DELEGATED_JOBS',
+    subjects: [wildcards.delegatedJobs],
+    retention: 'limits',
+    duplicateWindowNs: 2 * MINUTE_NS,
+    maxAgeNs: 31 * DAY_NS,
+    maxBytes: 256 * 1024 ** 2,
+    latestOnly: true,
+  },
+  audit: {
+    name: 'BATON_AUDIT',
+    subjects: [wildcards.audit],
+    retention: 'limits',
+    duplicateWindowNs: 60 * MINUTE_NS,
+    maxAgeNs: 90 * DAY_NS,
+    maxBytes: 512 * 1024 ** 2,
   },
   dead: {
     name: 'BATON_DEAD',

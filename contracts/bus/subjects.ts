@@ -22,6 +22,10 @@ export const subjects = {
   status: `${PREFIX}.status`,
   /** Request/reply: asks the orchestrator to check a group's health now. */
   health: (group: string): string => `${PREFIX}.health.${group}`,
+  /** A job that a proxy hands over, and its word that its attempt is over. Stream BATON_DELEGATIONS. */
+  delegation: (proxy: string, kind: 'requested' | 'attempt-over'): string => `${PREFIX}.delegation.${proxy}.${kind}`,
+  /** Who did what to a delegation. Stream BATON_AUDIT. */
+  audit: (action: string): string => `${PREFIX}.audit.${action}`,
   /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
   dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
 } as const;
@@ -33,6 +37,10 @@ export const wildcards = {
   created: `${PREFIX}.created.*`,
   register: `${PREFIX}.register.*`,
   health: `${PREFIX}.health.*`,
+  delegations: `${PREFIX}.delegation.>`,
+  audit: `${PREFIX}.audit.>`,
+  /** The key-value bucket of delegations: NATS itself names these. */
+  delegatedJobs: '$KV.BATON_DELEGATED_JOBS.>',
   dead: `${PREFIX}.dead.>`,
 } as const;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration } from '../duration.ts';
 import { backendConfig } from './backend-config.ts';
+import { delegationConfig, delegationProblems } from './delegation-config.ts';
 import { appsOf, forgeConfig } from './forge-config.ts';
 import { groupConfig, name } from './group-config.ts';
 import { healthCheckInterval, webhookUrl } from './health-config.ts';
@@ -30,6 +31,7 @@ export const config = z
     health_check_interval: healthCheckInterval
       .prefault('10m')
       .describe('How often each group’s runners, instances and registrations are compared.'),
+    delegation: delegationConfig.optional().describe('Proxy runners that hand their jobs to ephemeral ones.'),
     time_to_start: duration
       .prefault('10m')
       .describe('From a runner’s creation until a job starts on it; one kept warm by `min` is exempt while idle.'),
@@ -60,6 +62,11 @@ export const config = z
         });
       }
     });
+    if (value.delegation !== undefined) {
+      for (const { path, message } of delegationProblems(value.delegation, value.groups)) {
+        context.addIssue({ code: 'custom', path, message });
+      }
+    }
     for (const [backend, { max }] of Object.entries(value.backends)) {
       const warm = value.groups.reduce((sum, group) => sum + (group.backend === backend ? group.min : 0), 0);
       if (max === undefined || warm <= max) continue;

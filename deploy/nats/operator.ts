@@ -33,8 +33,11 @@ export interface OperatorOptions {
 const GIB = 1024 ** 3;
 /** Limits of messages, subscriptions and bytes: -1 is none. */
 const NONE = -1;
-/** More than all streams may fill (contracts/bus/streams.ts): NATS reserves their maximum when it makes them. */
-const DISK_BYTES = 4 * GIB;
+/**
+ * More than all streams may fill (contracts/bus/streams.ts) and the largest of them once more: NATS reserves their maximum when
+ * it makes them, and when it is asked to make one again.
+ */
+const DISK_BYTES = 8 * GIB;
 const MEMORY_BYTES = GIB / 4;
 
 /**

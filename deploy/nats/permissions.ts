@@ -2,12 +2,12 @@ import type { Permissions } from '@nats-io/jwt';
 import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
 
-/** Who has a credential of its own. `observer` may ask for the status and for a health check, and nothing else: people's terminals. */
+/** Who has a credential of its own. `observer` may ask for the status, for a health check, and read the audit stream: people's terminals. */
 export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 const API = '$JS.API';
-const { webhooks, signals } = STREAMS;
+const { webhooks, signals, delegations, delegatedJobs, audit } = STREAMS;
 
 /** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
 const makeStreams = [
@@ -35,6 +35,21 @@ function consume({ name }: StreamPlan): string[] {
   ];
 }
 
+/** Reading a stream with consumers that leave nothing behind. */
+function read({ name }: StreamPlan): string[] {
+  return [
+    `${API}.STREAM.INFO.${name}`,
+    `${API}.CONSUMER.CREATE.${name}`,
+    `${API}.CONSUMER.CREATE.${name}.>`,
+    `${API}.CONSUMER.INFO.${name}.*`,
+    `${API}.CONSUMER.DELETE.${name}.*`,
+    `${API}.CONSUMER.MSG.NEXT.${name}.*`,
+    `${API}.DIRECT.GET.${name}.>`,
+    `$JS.FC.${name}.>`,
+    `$JS.ACK.${name}.>`,
+  ];
+}
+
 /** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/bus). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
@@ -46,18 +61,45 @@ export function servicePermissions(service: ServiceName): Permissions {
   switch (service) {
     case 'ingress':
       return {
-        pub: { allow: [...makeStreams, wildcards.webhooks, subjects.status] },
+        pub: {
+          allow: [
+            ...makeStreams,
+            wildcards.webhooks,
+            subjects.status,
+            wildcards.delegations,
+            ...read(delegatedJobs),
+            wildcards.delegatedJobs,
+            wildcards.audit,
+          ],
+        },
         sub: { allow: [inbox(service)] },
       };
     case 'relay':
       return {
-        pub: { allow: [...makeStreams, ...consume(webhooks), ...consume(signals), wildcards.dead] },
+        pub: {
+          allow: [
+            ...makeStreams,
+            ...consume(webhooks),
+            ...consume(signals),
+            ...consume(delegations),
+            `${API}.DIRECT.GET.${delegatedJobs.name}.>`,
+            wildcards.dead,
+          ],
+        },
         sub: { allow: [inbox(service), '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>'] },
       };
     case 'orchestrator':
       return {
         // Jobs that it finds waiting go the way of a webhook's.
-        pub: { allow: [...makeStreams, `${PREFIX}.webhook.*.workflow_job`] },
+        pub: {
+          allow: [
+            ...makeStreams,
+            `${PREFIX}.webhook.*.workflow_job`,
+            ...read(delegatedJobs),
+            wildcards.delegatedJobs,
+            wildcards.audit,
+          ],
+        },
         sub: { allow: [inbox(service), wildcards.register, wildcards.health, subjects.status] },
         // It may answer what it was asked, once and within two minutes (a forge's rate limit may make it wait).
         resp: { max: 1, ttl: 120_000_000_000 },
@@ -69,7 +111,7 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'observer':
       return {
-        pub: { allow: [subjects.status, wildcards.health] },
+        pub: { allow: [subjects.status, wildcards.health, ...read(audit)] },
         sub: { allow: [inbox(service), wildcards.created] },
       };
     default:

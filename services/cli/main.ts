@@ -4,6 +4,7 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { REPORTERS, runAction } from './action-runner.ts';
 import { checkConfig } from './config-check.ts';
+import { addDelegationCommands } from './delegation-commands.ts';
 import { checkHealth } from './health.ts';
 import { runService } from './run-service.ts';
 import { parseStartOptions } from './start/options.ts';
@@ -82,6 +83,8 @@ program
   .action(async (group: string, options: unknown) => {
     process.exitCode = await checkHealth(group, options);
   });
+
+addDelegationCommands(program);
 
 for (const [name, what] of [
   ['ingress', 'HTTP: takes webhooks, shows the status page'],

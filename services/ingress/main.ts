@@ -2,6 +2,7 @@ import { bundleAgent } from '../backend/agent-bundle.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { agentRoute } from './agent-route.ts';
+import { jobRoutes } from './jobs/routes.ts';
 import { Publisher } from './publisher.ts';
 import { signatureCheck } from './signature.ts';
 import { askStatus, StatusFeed } from './status/feed.ts';
@@ -20,6 +21,8 @@ await runService('ingress', async ({ config, log, metrics, http, stop }) => {
   const publisher = new Publisher(link);
 
   await http.register(webhookRoute, { forge: config.forge.type, check, publisher, log, metrics });
+  const { delegation } = config;
+  if (delegation) await http.register(jobRoutes, { delegation, link, log, metrics });
   await http.register(statusRoutes, { feed, stop });
   await http.register(agentRoute, { bundle: bundleAgent });
   // After the last request was answered: each of them may still need the bus.

@@ -5,10 +5,12 @@ import { withFailures } from '../../activities/failure.ts';
 import { createHealthActivities } from '../../activities/health/activities.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
 import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
+import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
-import { createForge } from './forge.ts';
+import { createDelegationActivities } from './delegations.ts';
+import { createForge, createRunControl } from './forge.ts';
 import { gatherNews } from './gather-news.ts';
 import { HealthDoor } from './health-door.ts';
 import { keepHealthSchedules } from './health-schedules.ts';
@@ -35,10 +37,11 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const tellDispatcher = gatherNews(dispatcherTeller(client));
-  const activities: OrchestratorActivities = {
+  const activities: OrchestratorActivities & DelegationActivities = {
     ...createActorActivities(client, tellDispatcher),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
+    ...createDelegationActivities({ bus, client, runs: createRunControl(config.forge, log), metrics }),
   };
   const workflowBundle = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),

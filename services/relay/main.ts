@@ -5,6 +5,7 @@ import { runService } from '../service.ts';
 import { temporalOptions } from '../temporal-options.ts';
 import { Actors } from './actors.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { Delegations } from './delegations.ts';
 import { relayMetrics, watchPullers } from './metrics.ts';
 import { resourceMetrics } from './resource-metrics.ts';
 import { Puller } from './puller.ts';
@@ -36,13 +37,14 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);
   const onResources = resourceMetrics(metrics);
   const actors = new Actors({ client, gate, config, batchSize, callSeconds });
+  const delegations = new Delegations({ client, gate, link, config });
   const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
   const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
   const webhooks = new Puller({
     ...common,
     stream: STREAMS.webhooks.name,
     durable: 'relay-webhooks',
-    handle: settled(settling, (message) => handleWebhook(message, config, actors)),
+    handle: settled(settling, (message) => handleWebhook(message, config, { actors, delegations })),
   });
   const signals = new Puller({
     ...common,
@@ -50,7 +52,14 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
     durable: 'relay-signals',
     handle: settled(settling, (message) => handleSignal(message, config, { actors, onResources })),
   });
+  const proxied = new Puller({
+    ...common,
+    stream: STREAMS.delegations.name,
+    durable: 'relay-delegations',
+    handle: settled(settling, (message) => delegations.handle(message)),
+  });
   gate.onOpen(() => {
+    proxied.resume();
     webhooks.resume();
     signals.resume();
   });
@@ -59,6 +68,7 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
     new Map([
       [STREAMS.webhooks.name, webhooks],
       [STREAMS.signals.name, signals],
+      [STREAMS.delegations.name, proxied],
     ]),
   );
   link.open();
@@ -69,9 +79,9 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
       await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
       // Nobody knows when Temporal comes back: what waits for it is another relay's.
       if (!gate.isOpen) gate.end();
-      const left = await Promise.all([webhooks.stop(DRAIN_MS), signals.stop(DRAIN_MS)]);
+      const left = await Promise.all([webhooks, signals, proxied].map((puller) => puller.stop(DRAIN_MS)));
       gate.end();
-      log.info({ webhooks: left[0], signals: left[1] }, 'drained; given back to the streams');
+      log.info({ webhooks: left[0], signals: left[1], delegations: left[2] }, 'drained; given back to the streams');
       await link.close(5000);
       await connection.close();
     },

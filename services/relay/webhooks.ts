@@ -4,6 +4,9 @@ import { decode } from '../../contracts/bus/connection.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
+import { servesDelegation } from '../../contracts/config/delegation-config.ts';
+import { demandKey } from '../../contracts/delegation/actors.ts';
+import type { Delegations } from './delegations.ts';
 import type { Actors, Source } from './actors.ts';
 import { matchGroup } from './match.ts';
 import { Hopeless } from './settle.ts';
@@ -16,19 +19,34 @@ import type { StreamMessage } from './stream-message.ts';
  * @returns the result to count
  * @throws Hopeless MESSAGE_INVALID, NO_GROUP; errors of {@link Actors}
  */
-export async function handleWebhook(message: StreamMessage, config: Config, actors: Actors): Promise<string> {
+export async function handleWebhook(
+  message: StreamMessage,
+  config: Config,
+  { actors, delegations }: Tellers,
+): Promise<string> {
   const event = parsed(jobEvent, message);
-  const match = matchGroup(event, config.groups);
+  const [serving, ordinary] = split(config.groups, ({ name }) => servesDelegation(config, name));
+  const match = matchGroup(event, ordinary);
+  const job = noticeOf(event);
   const runner = runnerOf(event, config.name);
+  const begun = event.action === 'in_progress' || event.action === 'completed';
+  const delegation = begun ? await delegations.tellOwner(job) : undefined;
   if (!('group' in match) && runner === undefined) {
+    if (delegation !== undefined) return 'told';
+    // Its runner is a proxy's to be: there is nothing to do until that one hands it over.
+    if ('group' in matchGroup(event, serving)) return 'proxies';
     if (event.action === 'queued') throw new Hopeless('NO_GROUP', `job ${event.job.id}: ${match.reason}`);
     return 'not-ours';
   }
   const source: Source = { id: message.place, bytes: message.data.length };
-  const job = noticeOf(event);
   const groups = new Set<string>();
   if ('group' in match) groups.add(match.group.name);
   if (runner !== undefined) groups.add(runner.group);
+  if (delegation !== undefined && runner !== undefined) {
+    // Before the runner counts as busy, or the dispatcher would start another for an order that is met.
+    const met: JobNotice = { ...job, key: demandKey(delegation), action: 'completed', runnerName: null };
+    await actors.tellDispatcher(runner.group, { type: 'job', job: met }, { ...source, id: `${source.id}.order` });
+  }
   const telling: Promise<unknown>[] = [...groups].map((group) =>
     actors.tellDispatcher(group, { type: 'job', job }, source),
   );
@@ -36,6 +54,16 @@ export async function handleWebhook(message: StreamMessage, config: Config, acto
   if (runner !== undefined) telling.push(actors.tellRunner(runner.group, runner.name, { type: 'job', job }, source));
   await Promise.all(telling);
   return 'told';
+}
+
+/** Those who are told what a webhook says. */
+export interface Tellers {
+  actors: Actors;
+  delegations: Pick<Delegations, 'tellOwner'>;
+}
+
+function split<T>(all: readonly T[], first: (item: T) => boolean): [T[], T[]] {
+  return [all.filter(first), all.filter((item) => !first(item))];
 }
 
 /** The runner of this manager that the job is or was on. */

@@ -9,6 +9,7 @@ export interface TestConfig {
   secrets?: string[];
   /** Default: one group `linux` of octo-org with the labels linux and x64. */
   groups?: Record<string, unknown>[];
+  delegation?: Record<string, unknown>;
 }
 
 /** A group of octo-org on a local backend. */
@@ -25,6 +26,7 @@ export function writeConfig(folder: string, config: TestConfig): string {
     temporal: { address: config.temporal ?? '127.0.0.1:1' },
     nats: { url: config.nats },
     backends: { local: { type: 'local' } },
+    ...(config.delegation ? { delegation: config.delegation } : {}),
     groups: config.groups ?? [testGroup('linux', ['self-hosted', 'linux', 'x64'])],
   };
   writeFileSync(file, stringify(content));

@@ -18,9 +18,11 @@ import {
   type RunnerInput,
   type RunnerNews,
 } from '../../contracts/actors.ts';
+import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
 import type { InstanceSpec } from '../../contracts/instance.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
+import { rootMessage } from '../failure.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
 
@@ -124,6 +126,13 @@ export class RunnerActor {
   /** Whether nothing is under way: a point at which the history may begin anew. */
   quiet(): boolean {
     return this.#calls === 0;
+  }
+
+  /** What became of its instance, for those who ask. */
+  instance(): RunnerInstance {
+    const { exited } = this.facts;
+    const last = exited ? { code: exited.code, logTail: exited.logTail } : null;
+    return { instanceId: this.#instanceId ?? null, exited: last };
   }
 
   timeToStartLeft(): number {
@@ -308,11 +317,4 @@ export class RunnerActor {
       await sleep(pause, { summary: 'registration is busy: ask again' });
     }
   }
-}
-
-/** The message at the bottom of a failure's causes: what really went wrong. */
-function rootMessage(error: unknown): string {
-  let at: unknown = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
 }

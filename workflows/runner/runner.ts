@@ -5,6 +5,7 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  defineQuery,
   defineSignal,
   defineUpdate,
   isCancellation,
@@ -12,11 +13,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { RUNNER_NEWS, RUNNER_REGISTER, type RunnerInput, type RunnerNews } from '../../contracts/actors.ts';
+import { RUNNER_INSTANCE, type RunnerInstance } from '../../contracts/delegation/actors.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
 
 const newsSignal = defineSignal<[RunnerNews[]]>(RUNNER_NEWS);
+const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
 const registerUpdate = defineUpdate<void>(RUNNER_REGISTER);
 
 /** After a completed hook or webhook: the runner program still has to report to the forge and end. */
@@ -33,6 +36,7 @@ const HISTORY_EVENTS = 2000;
 export async function runner(input: RunnerInput & { carried?: RunnerState }): Promise<RunnerOutcome> {
   const actor = new RunnerActor(input, workflowInfo().startTime, input.carried);
   setHandler(newsSignal, (items) => actor.hear(items));
+  setHandler(instanceQuery, () => actor.instance());
   setHandler(registerUpdate, () => actor.grant(), { validator: () => actor.assertMayRegister() });
   actor.show();
 

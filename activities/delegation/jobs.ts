@@ -1,0 +1,103 @@
+import type { DelegationStore } from '../../contracts/bus/delegation-store.ts';
+import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
+import { BatonError } from '../../contracts/errors.ts';
+import type { ForgeJob, RunControl } from '../../contracts/run-control.ts';
+import { withHeartbeats } from '../heartbeat.ts';
+
+/** How long a re-run's new job may take to show up, milliseconds. */
+const SHOWS_WITHIN_MS = 30_000;
+const LOOK_AGAIN_MS = 500;
+
+type JobActivities = Pick<
+  DelegationActivities,
+  'findDelegatedJob' | 'observeDelegatedJob' | 'rerunDelegatedJob' | 'labelProxies'
+>;
+
+/** What a delegation does on the forge. Which job is whose is decided by claims: the first one keeps it. */
+export function createDelegatedJobActivities(runs: RunControl, store: () => Promise<DelegationStore>): JobActivities {
+  const claimed = async (id: string, job: ForgeJob): Promise<{ job: ForgeJob } | { handedTo: string }> => {
+    const owner = await (await store()).claim(job, id);
+    return owner === id ? { job } : { handedTo: owner };
+  };
+
+  return {
+    async findDelegatedJob({ job: { id, repository, runId, runAttempt, runnerName, jobId } }) {
+      const jobs = await runs.jobsOfAttempt(repository, Number(runId), runAttempt);
+      const mine = jobs
+        .filter((job) => job.runnerName === runnerName)
+        // A hook knows its job's key, which begins its name unless that has one of its own. What runs now comes first.
+        .sort((a, b) => score(b, jobId) - score(a, jobId));
+      let taken: string | undefined;
+      for (const job of mine) {
+        const result = await claimed(id, job);
+        if ('job' in result) return result;
+        taken = result.handedTo;
+      }
+      if (taken !== undefined) return { handedTo: taken };
+      throw new BatonError(
+        'DELEGATION_JOB_MISSING',
+        `looking for the job of delegation ${id}: run ${runId} of ${repository}, attempt ${runAttempt}, has none on ${runnerName}`,
+      );
+    },
+
+    async observeDelegatedJob({ id, repository, job }) {
+      const { jobs } = await runs.latest(repository, job.runId);
+      return await claimed(id, newest(jobs, job));
+    },
+
+    rerunDelegatedJob: (order) =>
+      withHeartbeats(async () => {
+        const { id, repository, proxies } = order;
+        const { over, attempt, jobs } = await runs.latest(repository, order.job.runId);
+        const job = newest(jobs, order.job);
+        const owned = await claimed(id, job);
+        if (!('job' in owned)) return owned;
+        // A person, or an attempt of this activity whose answer was lost, ran it again already.
+        if (job.status !== 'completed') return { state: 'again', job };
+        if (job.conclusion !== 'failure' || job.runnerName === null || !proxies.includes(job.runnerName)) {
+          return { state: 'over', job };
+        }
+        if (!over) return { state: 'busy', job };
+        const promised = await (await store()).claimAttempt({ ...job, attempt: attempt + 1 }, id);
+        if (promised !== id) return { handedTo: promised };
+        try {
+          await runs.rerunJob(repository, job.id);
+        } catch (error) {
+          // Another delegation of the run was faster: the forge allows one new attempt at a time.
+          const now = await runs.latest(repository, job.runId);
+          if (now.attempt === attempt) throw error;
+          return { state: 'busy', job };
+        }
+        const deadline = Date.now() + SHOWS_WITHIN_MS;
+        for (;;) {
+          const now = await runs.latest(repository, job.runId);
+          const again = newest(now.jobs, job);
+          if (again.id !== job.id && now.attempt > attempt) {
+            const result = await claimed(id, again);
+            return 'job' in result ? { state: 'again', job: again } : result;
+          }
+          if (Date.now() > deadline) {
+            throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not show up`);
+          }
+          await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+        }
+      }),
+
+    async labelProxies({ scope, names, labels }) {
+      const labelled: string[] = [];
+      for (const name of names) if (await runs.labelRunner(scope, name, labels)) labelled.push(name);
+      return { labelled };
+    },
+  };
+}
+
+/** The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer. */
+function newest(jobs: readonly ForgeJob[], job: ForgeJob): ForgeJob {
+  const same = jobs.filter(({ name }) => name === job.name).sort((a, b) => b.attempt - a.attempt || b.id - a.id);
+  return same.find(({ id }) => id === job.id && same[0]?.attempt === job.attempt) ?? same[0] ?? job;
+}
+
+function score(job: ForgeJob, key: string): number {
+  const named = job.name === key || job.name.startsWith(`${key} (`) ? 2 : 0;
+  return named + (job.status === 'in_progress' ? 1 : 0);
+}

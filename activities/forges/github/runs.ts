@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import type { ForgeScope } from '../../../contracts/forge.ts';
+import type { ForgeJob, RunControl } from '../../../contracts/run-control.ts';
+import type { GithubClient } from './client.ts';
+import { githubError } from './errors.ts';
+
+const PER_PAGE = 100;
+
+const jobList = z.object({
+  jobs: z.array(
+    z.object({
+      id: z.number(),
+      run_id: z.number(),
+      run_attempt: z.number().nullish(),
+      name: z.string(),
+      status: z.string(),
+      conclusion: z.string().nullish(),
+      runner_name: z.string().nullish(),
+      html_url: z.string().nullish(),
+      labels: z.array(z.string()).nullish(),
+    }),
+  ),
+});
+const runAnswer = z.object({ status: z.string().nullish(), run_attempt: z.number().nullish() });
+const runnerList = z.object({ runners: z.array(z.object({ id: z.number(), name: z.string() })) });
+
+/** Runs, jobs and labels of GitHub, GHES and *.ghe.com. */
+export class GithubRuns implements RunControl {
+  readonly #client: GithubClient;
+
+  constructor(client: GithubClient) {
+    this.#client = client;
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt */
+  async jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]> {
+    return await this.#jobs(repository, `/actions/runs/${runId}/attempts/${attempt}/jobs`);
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run */
+  async latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }> {
+    const path = `/actions/runs/${runId}`;
+    const run = await this.#asked(`looking at run ${runId} of ${repository}`, async () => {
+      const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`);
+      return runAnswer.parse(answer.data);
+    });
+    const jobs = await this.#jobs(repository, `${path}/jobs`);
+    return { over: run.status === 'completed', attempt: run.run_attempt ?? 1, jobs };
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run */
+  async rerunJob(repository: string, jobId: number): Promise<void> {
+    await this.#asked(`running job ${jobId} of ${repository} again`, async () => {
+      await this.#client.request(`POST ${repositoryPath(repository)}/actions/jobs/${jobId}/rerun`, {
+        // A lost answer is found by looking; a repetition would start a second attempt or be refused.
+        request: { retries: 0 },
+      });
+    });
+  }
+
+  /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
+  async labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
+    const owner = encodeURIComponent(scope.organization);
+    const path = scope.repository ? `/repos/${owner}/${encodeURIComponent(scope.repository)}` : `/orgs/${owner}`;
+    return await this.#asked(`labelling runner ${runner}`, async () => {
+      const found = await this.#client.request(`GET ${path}/actions/runners`, { name: runner, per_page: PER_PAGE });
+      const match = runnerList.parse(found.data).runners.find(({ name }) => name === runner);
+      if (match === undefined) return false;
+      await this.#client.request(`PUT ${path}/actions/runners/{runner_id}/labels`, {
+        runner_id: match.id,
+        labels: [...labels],
+      });
+      return true;
+    });
+  }
+
+  async #jobs(repository: string, path: string): Promise<ForgeJob[]> {
+    const all: ForgeJob[] = [];
+    for (let page = 1; ; page++) {
+      const jobs = await this.#asked(`listing the jobs at ${repository}${path}`, async () => {
+        const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`, {
+          per_page: PER_PAGE,
+          page,
+        });
+        return jobList.parse(answer.data).jobs;
+      });
+      for (const job of jobs) {
+        all.push({
+          id: job.id,
+          runId: job.run_id,
+          attempt: job.run_attempt ?? 1,
+          name: job.name,
+          status: job.status,
+          conclusion: job.conclusion ?? null,
+          // A job that never got a runner has an empty name, or null.
+          runnerName: job.runner_name || null,
+          url: job.html_url ?? null,
+          labels: job.labels ?? [],
+        });
+      }
+      if (jobs.length < PER_PAGE) return all;
+    }
+  }
+
+  async #asked<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw githubError(doing, error);
+    }
+  }
+}
+
+function repositoryPath(repository: string): string {
+  const [owner = '', name = ''] = repository.split('/');
+  return `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}`;
+}

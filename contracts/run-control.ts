@@ -1,0 +1,29 @@
+import type { ForgeScope } from './forge.ts';
+
+/** One job of a run, as the forge tells it. */
+export interface ForgeJob {
+  id: number;
+  runId: number;
+  attempt: number;
+  name: string;
+  status: string;
+  conclusion: string | null;
+  runnerName: string | null;
+  url: string | null;
+  labels: string[];
+}
+
+/** What a delegation asks of a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
+export interface RunControl {
+  /** All jobs of that attempt. */
+  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]>;
+
+  /** Whether the run is over, its newest attempt, and that attempt's jobs. */
+  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }>;
+
+  /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link latest} first. */
+  rerunJob(repository: string, jobId: number): Promise<void>;
+
+  /** Gives a registered runner these labels in place of its own; false where none of that name is registered. */
+  labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean>;
+}

@@ -1,0 +1,109 @@
+import { encode, type Bus } from '../../../contracts/bus/connection.ts';
+import { DelegationStore } from '../../../contracts/bus/delegation-store.ts';
+import { subjects } from '../../../contracts/bus/subjects.ts';
+import { delegationId } from '../../../contracts/delegation/id.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { AuditEntry } from '../../../contracts/messages/audit.ts';
+import {
+  newDelegatedJob,
+  type DelegatedJob,
+  type DelegationMessage,
+  type JobContext,
+} from '../../../contracts/messages/delegation.ts';
+import type { BusLink } from '../../bus-link.ts';
+
+const WITHIN_MS = 8000;
+const RETRY_AFTER_S = 5;
+
+/** What a delegation is answered with. */
+export interface Accepted {
+  id: string;
+  status: DelegatedJob['status'];
+}
+
+/** Takes jobs from proxies: onto the bus first, then to where their state is read. Keeps nothing itself. */
+export class DelegationCounter {
+  readonly #link: BusLink;
+  #opened: { bus: Bus; store: DelegationStore } | undefined;
+
+  constructor(link: BusLink) {
+    this.#link = link;
+  }
+
+  /**
+   * Resolves when the stream has the job. The same job twice is one, and has the same id.
+   *
+   * @throws BatonError BUS_UNAVAILABLE
+   */
+  async accept(given: JobContext): Promise<Accepted> {
+    const id = delegationId(given);
+    const { environment, matrix, needs, ...context } = given;
+    const at = new Date().toISOString();
+    const { bus, store } = await this.#open();
+    const known = await store.get(id);
+    const message: DelegationMessage = { version: 1, kind: 'requested', id, at: known?.requestedAt ?? at, context };
+    await this.#publish(bus, message, given.runnerName);
+    if (known !== undefined) return { id, status: known.status };
+    await store.putNew(newDelegatedJob(id, context, at), { environment, matrix, needs });
+    await this.audit({
+      id: `${id}.received`,
+      who: `proxy/${given.runnerName}`,
+      action: 'requested',
+      delegation: id,
+      repository: given.repository,
+      runId: given.runId,
+      outcome: 'ok',
+      detail: `job ${given.jobId}, attempt ${given.runAttempt}`,
+    });
+    return { id, status: 'queued' };
+  }
+
+  /** A proxy's word that its attempt is over. Resolves when the stream has it. */
+  async attemptOver(id: string, proxy: string): Promise<void> {
+    const { bus } = await this.#open();
+    await this.#publish(bus, { version: 1, kind: 'attempt-over', id, at: new Date().toISOString(), proxy }, proxy);
+  }
+
+  async store(): Promise<DelegationStore> {
+    return (await this.#open()).store;
+  }
+
+  /** Writes a line to the audit stream; one that can't be written is no reason to refuse anybody. */
+  async audit(entry: Omit<AuditEntry, 'version' | 'at'>): Promise<void> {
+    try {
+      const { bus } = await this.#open();
+      const line: AuditEntry = { version: 1, at: new Date().toISOString(), ...entry };
+      await bus.jetstream().publish(subjects.audit(line.action), encode(line), { msgID: line.id, timeout: 2000 });
+    } catch {
+      // The orchestrator writes the same step again.
+    }
+  }
+
+  async #open(): Promise<{ bus: Bus; store: DelegationStore }> {
+    try {
+      const bus = await this.#link.connected(WITHIN_MS);
+      if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
+      return this.#opened;
+    } catch (error) {
+      throw unavailable('opening the store of delegations', error);
+    }
+  }
+
+  async #publish(bus: Bus, message: DelegationMessage, proxy: string): Promise<void> {
+    try {
+      await bus.jetstream().publish(subjects.delegation(proxy, message.kind), encode(message), {
+        msgID: `${message.id}.${message.kind}`,
+        timeout: WITHIN_MS,
+      });
+    } catch (error) {
+      throw unavailable(`publishing delegation ${message.id}`, error);
+    }
+  }
+}
+
+function unavailable(doing: string, cause: unknown): BatonError {
+  return new BatonError('BUS_UNAVAILABLE', `${doing}: ${messageOf(cause)}`, {
+    cause,
+    details: { retryAfterS: RETRY_AFTER_S },
+  });
+}

@@ -1,0 +1,157 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { DelegationConfig } from '../../../contracts/config/delegation-config.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { Logger } from '../../../contracts/log.ts';
+import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
+import type { BusLink } from '../../bus-link.ts';
+import { toHttpError } from '../http-error.ts';
+import { Allowance } from './allowance.ts';
+import { assertOwn, callerCheck } from './caller.ts';
+import { DelegationCounter } from './counter.ts';
+import { openApiDocument } from './openapi.ts';
+import { jobPath, jobsQuery, parsed } from './shapes.ts';
+
+/** An environment and its job's facts; the hook leaves out what it must to stay below. */
+const MOST_BYTES = 256 * 1024;
+const JOBS_AT_MOST = 1000;
+
+export interface JobRoutesOptions {
+  delegation: DelegationConfig;
+  link: BusLink;
+  log: Logger;
+  metrics: Registry;
+}
+
+/**
+ * `/api/jobs`: what proxies hand over and what became of it ({@link openApiDocument}, at `/api/openapi.json`). Errors are
+ * `{code, message, help, details?}`. No token is logged or kept.
+ */
+export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOptions): Promise<void> {
+  const { delegation, link, log, metrics } = options;
+  const counter = new DelegationCounter(link);
+  const caller = callerCheck(delegation, new Allowance(delegation.requests_per_minute));
+  const registers = [metrics];
+  const requests = new Counter({
+    name: 'baton_delegation_requests_total',
+    help: 'Requests to /api/jobs by route and result (ok, or the error’s code)',
+    labelNames: ['route', 'result'],
+    registers,
+  });
+  const ackSeconds = new Histogram({
+    name: 'baton_delegation_ack_seconds',
+    help: 'From a request to hand a job over to its 202',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const document = openApiDocument();
+
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string', bodyLimit: MOST_BYTES },
+    (_request, body, done) => {
+      done(null, body);
+    },
+  );
+  scope.setErrorHandler(async (error, request, reply) => {
+    const { status, headers, body, unexpected } = toHttpError(asOurs(error));
+    requests.inc({ route: routeOf(request), result: body.code });
+    const facts = { code: body.code, status, method: request.method, route: routeOf(request) };
+    if (unexpected) log.error({ ...facts, err: error }, body.message);
+    else log.warn(facts, body.message);
+    if (status === 401 || status === 403) {
+      await counter.audit({
+        id: `refused.${request.id}.${Date.now()}`,
+        who: request.ip,
+        action: 'refused',
+        delegation: null,
+        repository: null,
+        runId: null,
+        outcome: body.code,
+        detail: body.message,
+      });
+    }
+    return reply.code(status).headers(headers).send(body);
+  });
+  scope.addHook('onResponse', async (request, reply) => {
+    if (reply.statusCode < 400) requests.inc({ route: routeOf(request), result: 'ok' });
+  });
+
+  scope.get('/api/openapi.json', () => document);
+
+  // Who asks is known before a byte of the body is read.
+  const callers = new WeakMap<FastifyRequest, string>();
+  const identified = { onRequest: async (request: FastifyRequest) => void callers.set(request, caller(request)) };
+  const proxyOf = (request: FastifyRequest): string => callers.get(request) ?? '';
+
+  scope.post('/api/jobs/delegate', identified, async (request, reply) => {
+    const began = performance.now();
+    const context = parsed(jobContext, parseJson(request.body), 'reading a job');
+    assertOwn(proxyOf(request), context.runnerName, 'handing a job over');
+    const answer = await counter.accept(context);
+    ackSeconds.observe((performance.now() - began) / 1000);
+    const { repository, runId, jobId, runnerName } = context;
+    log.info({ delegation: answer.id, repository, run: runId, job: jobId, runner: runnerName }, 'job handed over');
+    return reply.code(202).send(answer);
+  });
+
+  scope.get('/api/jobs', identified, async (request, reply) => {
+    const { status, repository } = parsed(jobsQuery, request.query, 'listing jobs');
+    const jobs = (await (await counter.store()).list())
+      .filter((job) => job.runnerName === proxyOf(request))
+      .filter((job) => status === undefined || job.status === status)
+      .filter((job) => repository === undefined || job.repository.toLowerCase() === repository.toLowerCase())
+      .sort((a, b) => b.requestedAt.localeCompare(a.requestedAt));
+    return reply.send({ jobs: jobs.slice(0, JOBS_AT_MOST) });
+  });
+
+  scope.get('/api/jobs/:id', identified, async (request, reply) => {
+    const job = await jobOf(request);
+    const more = await (await counter.store()).extras(job.id);
+    return reply.send({ ...job, ...(more ?? { environment: {}, matrix: null, needs: null }) });
+  });
+
+  scope.post('/api/jobs/:id/complete', identified, async (request, reply) => {
+    const { id, status, runnerName } = await jobOf(request);
+    await counter.attemptOver(id, runnerName);
+    return reply.code(202).send({ id, status });
+  });
+
+  async function jobOf(request: FastifyRequest): Promise<DelegatedJob> {
+    const { id } = parsed(jobPath, request.params, 'looking for a delegation');
+    const job = await (await counter.store()).get(id);
+    if (job === undefined) throw new BatonError('DELEGATION_UNKNOWN', `looking for delegation ${id}: there is none`);
+    assertOwn(proxyOf(request), job.runnerName, `looking for delegation ${id}`);
+    return job;
+  }
+}
+
+const FASTIFY = new Map([
+  ['FST_ERR_CTP_BODY_TOO_LARGE', 'DELEGATION_TOO_LARGE'],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'WEBHOOK_MEDIA_TYPE'],
+] as const);
+
+/** What Fastify itself refuses, as our errors. */
+function asOurs(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof BatonError || !('code' in error)) return error;
+  for (const [code, ours] of FASTIFY) {
+    if (error.code === code) return new BatonError(ours, `reading a job: ${messageOf(error)}`);
+  }
+  return error;
+}
+
+function parseJson(body: unknown): unknown {
+  try {
+    return JSON.parse(typeof body === 'string' ? body : '');
+  } catch (error) {
+    throw new BatonError('DELEGATION_INVALID', 'reading a job: the body is not JSON', {
+      cause: error,
+      details: { fields: [{ path: '(body)', message: 'expected JSON' }] },
+    });
+  }
+}
+
+function routeOf(request: FastifyRequest): string {
+  return request.routeOptions.url ?? 'none';
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { DELEGATION_ID } from '../../../contracts/delegation/id.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import { delegatedJob, DELEGATION_STATUSES } from '../../../contracts/messages/delegation.ts';
+
+/** What the API's answers and questions look like; the OpenAPI document is made of these. */
+
+export const accepted = z.object({ id: z.string(), status: z.enum(DELEGATION_STATUSES) });
+
+export const jobAnswer = delegatedJob.extend({
+  environment: z.record(z.string(), z.string()),
+  matrix: z.record(z.string(), z.unknown()).nullable(),
+  needs: z.array(z.string()).nullable(),
+});
+
+export const jobsAnswer = z.object({ jobs: z.array(delegatedJob) });
+
+export const jobsQuery = z.strictObject({
+  status: z.enum(DELEGATION_STATUSES).optional(),
+  repository: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, 'expected owner/name')
+    .optional(),
+});
+
+export const jobPath = z.object({ id: z.string().regex(DELEGATION_ID, 'expected a delegation’s id') });
+
+export const problem = z.object({
+  code: z.string(),
+  message: z.string(),
+  help: z.string(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+
+/**
+ * What came from outside, in its documented shape.
+ *
+ * @throws BatonError DELEGATION_INVALID with `details.fields`: every wrong field's path and what was expected
+ */
+export function parsed<T extends z.ZodType>(schema: T, value: unknown, doing: string): z.output<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const fields = result.error.issues.flatMap((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];
+    return keys.map((key) => {
+      const path = [...issue.path, ...(key === undefined ? [] : [key])].join('.') || '(body)';
+      return { path, message: key === undefined ? issue.message : 'is not known here' };
+    });
+  });
+  const list = fields.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  throw new BatonError('DELEGATION_INVALID', `${doing}: ${list}`, { details: { fields } });
+}

@@ -1,0 +1,121 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { TASK_QUEUE, type JobNotice } from '../../contracts/actors.ts';
+import type { Bus } from '../../contracts/bus/connection.ts';
+import { DelegationStore } from '../../contracts/bus/delegation-store.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { proxiesOf } from '../../contracts/config/delegation-config.ts';
+import {
+  DELEGATION_NEWS,
+  DELEGATION_WORKFLOW,
+  delegationWorkflowId,
+  type DelegationInput,
+  type DelegationNews,
+} from '../../contracts/delegation/actors.ts';
+import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
+import type { BusLink } from '../bus-link.ts';
+import { Hopeless } from './settle.ts';
+import type { StreamMessage } from './stream-message.ts';
+import { temporalTrouble } from './temporal-errors.ts';
+import type { TemporalGate } from './temporal-gate.ts';
+import { parsed } from './webhooks.ts';
+
+const WITHIN_MS = 5000;
+
+export interface DelegationsOptions {
+  client: Client;
+  gate: TemporalGate;
+  link: BusLink;
+  config: Config;
+}
+
+/** What proxies hand over becomes a delegation's workflow; what the forge says of its job goes there. */
+export class Delegations {
+  readonly #options: DelegationsOptions;
+  #opened: { bus: Bus; store: DelegationStore } | undefined;
+
+  constructor(options: DelegationsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Handles a message of a proxy.
+   *
+   * @returns the result to count
+   * @throws Hopeless MESSAGE_INVALID, DELEGATION_FORBIDDEN; Interrupted, NotNow
+   */
+  async handle(message: StreamMessage): Promise<string> {
+    const said = parsed(delegationMessage, message);
+    if (said.kind === 'requested') return await this.#start(said);
+    return await this.#tell(said.id, [{ type: 'attempt-over' }]);
+  }
+
+  /** The delegation that a forge's job belongs to, told what the forge says of it; undefined where there is none. */
+  async tellOwner(job: JobNotice): Promise<string | undefined> {
+    if (this.#options.config.delegation === undefined) return undefined;
+    const { jobId: id, runId, runAttempt: attempt, name } = job;
+    const owner = await (await this.#store()).owner({ id, runId, attempt, name });
+    if (owner !== undefined) await this.#tell(owner, [{ type: 'job', job }]);
+    return owner;
+  }
+
+  async #start({ id, at, context }: Extract<DelegationMessage, { kind: 'requested' }>): Promise<string> {
+    const { client, gate, config } = this.#options;
+    const entry = proxiesOf(config, context.runnerName);
+    const group = config.groups.find(({ name }) => name === entry?.group);
+    if (config.delegation === undefined || entry === undefined || group === undefined) {
+      throw new Hopeless('DELEGATION_FORBIDDEN', `proxy ${context.runnerName} is not configured to delegate`);
+    }
+    const input: DelegationInput = {
+      job: newDelegatedJob(id, context, at),
+      proxies: {
+        group: group.name,
+        scope: { organization: group.organization, repository: group.repository },
+        names: entry.names,
+        labels: entry.labels,
+      },
+      waitForRunnerMs: config.delegation.wait_for_runner,
+    };
+    return await gate.call(async () => {
+      try {
+        await client.workflow.start(DELEGATION_WORKFLOW.delegation, {
+          workflowId: delegationWorkflowId(id),
+          taskQueue: TASK_QUEUE.orchestrator,
+          args: [input],
+          workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+          staticSummary: `${context.repository}: ${context.jobId} from ${context.runnerName}`.slice(0, 190),
+          typedSearchAttributes: [
+            { key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: group.name },
+            { key: defineSearchAttributeKey('BatonForge', 'KEYWORD'), value: config.forge.type },
+            { key: defineSearchAttributeKey('BatonRepository', 'KEYWORD'), value: context.repository },
+            { key: defineSearchAttributeKey('BatonPhase', 'KEYWORD'), value: 'queued' },
+          ],
+        });
+        return 'told';
+      } catch (error) {
+        // The same job twice, or the message again.
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return 'closed';
+        throw error;
+      }
+    });
+  }
+
+  async #tell(id: string, news: DelegationNews[]): Promise<string> {
+    const { client, gate } = this.#options;
+    try {
+      await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_NEWS, news));
+      return 'told';
+    } catch (error) {
+      const trouble = temporalTrouble(error);
+      // It looks at the forge itself; what it misses costs it a moment.
+      if (trouble === 'closed' || trouble === 'missing') return 'closed';
+      throw error;
+    }
+  }
+
+  async #store(): Promise<DelegationStore> {
+    const bus = await this.#options.link.connected(WITHIN_MS);
+    if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
+    return this.#opened.store;
+  }
+}

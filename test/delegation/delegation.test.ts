@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { connectBus } from '../../contracts/bus/connection.ts';
+import { delegationWorkflowId } from '../../contracts/delegation/actors.ts';
+import { readAudit } from '../../services/cli/audit.ts';
+import type { SimJob } from '../e2e/control.ts';
+import { expectNothingLeft } from '../e2e/leftovers.ts';
+import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
+
+/** A delegation from its hand-over to its end, with real servers, services and runners; only the proxies are the test's. */
+
+let world: DelegationWorld;
+beforeAll(async () => {
+  world = await startDelegationWorld();
+}, 180_000);
+afterAll(async () => {
+  await world?.cluster.stop();
+});
+
+const LONG = { timeout: 120_000 };
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
+
+async function resultOf(id: string): Promise<unknown> {
+  const handle = world.cluster.client.workflow.getHandle(delegationWorkflowId(id));
+  // The answer to the proxy is there before the relay has started it.
+  await until(() => handle.describe());
+  return await handle.result();
+}
+
+test('a job that a proxy hands over fails there and then runs once on an ephemeral runner', LONG, async () => {
+  const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'echo really ran' });
+  const taken = await world.take(job, 'proxy-a');
+  const id = await world.handOver(taken, 'proxy-a');
+  expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+
+  const attempts = await world.attemptsOf(taken.runId);
+  expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+  expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.manager}-ephemeral-`));
+  await until(async () => {
+    expect(await world.get(id, 'proxy-a')).toMatchObject({
+      status: 'completed',
+      conclusion: 'success',
+      forgeJobId: attempts[1]?.id,
+      runner: attempts[1]?.runner,
+      exitCode: 0,
+    });
+  });
+  const told = await world.get(id, 'proxy-a');
+  expect(told.containerId).toBeTruthy();
+  expect(told.logTail).toContain('completed with result: Succeeded');
+  await expectNothingLeft(world.cluster);
+});
+
+test('every step is in the audit stream, once', LONG, async () => {
+  const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+  const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
+  await resultOf(id);
+  const bus = await connectBus({
+    url: world.cluster.nats.url,
+    name: 'test',
+    credentialsFile: world.cluster.operator.credentials.observer,
+  });
+  try {
+    const lines = (await readAudit(bus)).filter(({ delegation }) => delegation === id);
+    expect(lines.map(({ who, action }) => `${who} ${action}`)).toEqual([
+      'proxy/proxy-b requested',
+      ...['requested', 'found', 'runner-ordered', 're-run', 'running', 'completed'].map((action) => {
+        return `delegation/${id} ${action}`;
+      }),
+    ]);
+  } finally {
+    await bus.close();
+  }
+});
+
+test('a job that fails by itself ends its delegation as failed, and is not run a third time', LONG, async () => {
+  const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });
+  const taken = await world.take(job, 'proxy-a');
+  const id = await world.handOver(taken, 'proxy-a');
+  expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+  expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
+});
+
+test('the same job twice has the same id and is delegated once', LONG, async () => {
+  const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+  const taken = await world.take(job, 'proxy-b');
+  const answers = await Promise.all([1, 2, 3].map(() => world.delegate(taken, 'proxy-b')));
+  expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+  await world.sim.complete(job, 'failure');
+  await resultOf(answers[0]?.id ?? '');
+  expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+});
+
+/** A label that no ephemeral runner has: its jobs go where the test puts them. */
+const NOBODYS = 'nobodys';
+
+test('a re-run that lands on a proxy is handed on, not delegated twice', LONG, async () => {
+  const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+  const first = await world.take(job, 'proxy-a');
+  const id = await world.handOver(first, 'proxy-a');
+  const landed = await attempt(first.runId, 1);
+  const landing = await world.handOver(await world.take(landed.id, 'proxy-b'), 'proxy-b', 2);
+  expect(landing).not.toBe(id);
+  expect(await resultOf(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
+  const again = await attempt(first.runId, 2);
+  const runner = `${world.cluster.manager}-ephemeral-00000000`;
+  await world.sim.start(again.id, runner);
+  await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
+  await world.sim.complete(again.id);
+  expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+  expect(await world.attemptsOf(first.runId)).toHaveLength(3);
+});
+
+test(
+  'a run that is cancelled ends its delegation: nothing is run again, its runner is no longer asked for',
+  LONG,
+  async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+    const taken = await world.take(job, 'proxy-a');
+    const { id } = await world.delegate(taken, 'proxy-a');
+    await world.sim.complete(job, 'cancelled');
+    expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
+    expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
+    await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
+  },
+);
+
+/** The job of that run's attempt (counted from 0), as soon as there is one. */
+async function attempt(run: number, index: number): Promise<SimJob> {
+  return await until(async () => {
+    const found = (await world.attemptsOf(run))[index];
+    if (found === undefined) throw new Error(`run ${run} has no attempt ${index + 1} yet`);
+    return found;
+  });
+}

@@ -1,0 +1,71 @@
+import type { JobNotice } from '../../contracts/actors.ts';
+import type { ForgeJob } from '../../contracts/run-control.ts';
+
+/**
+ * Where a delegated job is:
+ * - `held`: on a proxy, whose hook is about to fail it
+ * - `handed-back`: that attempt failed, as it had to; the job waits for its re-run
+ * - `waiting`: the re-run waits for a runner
+ * - `running`: on a runner that is no proxy
+ * - `over`: it ran there, or it was cancelled
+ */
+export type Place = 'held' | 'handed-back' | 'waiting' | 'running' | 'over';
+
+const RANKS = new Map([
+  ['queued', 0],
+  ['waiting', 0],
+  ['pending', 0],
+  ['requested', 0],
+  ['in_progress', 1],
+  ['completed', 2],
+]);
+
+/** What is known of the job on the forge, from webhooks and from looking. Never goes back in time. */
+export class Progress {
+  readonly #proxies: ReadonlySet<string>;
+  #job: ForgeJob | undefined;
+  /** Counts what was new. */
+  version = 0;
+
+  constructor(proxies: readonly string[]) {
+    this.#proxies = new Set(proxies);
+  }
+
+  get job(): ForgeJob | undefined {
+    return this.#job;
+  }
+
+  /** The forge's answer. */
+  saw(job: ForgeJob): void {
+    if (this.#job !== undefined && !newer(job, this.#job)) return;
+    this.#job = job;
+    this.version += 1;
+  }
+
+  /** The forge's webhook, which tells no labels. */
+  heard(notice: JobNotice): void {
+    const { jobId: id, runId, runAttempt: attempt, name, conclusion, runnerName, url } = notice;
+    const status = notice.action === 'waiting' ? 'queued' : notice.action;
+    this.saw({ id, runId, attempt, name, status, conclusion, runnerName, url, labels: this.#job?.labels ?? [] });
+  }
+
+  place(): Place {
+    const job = this.#job;
+    if (job === undefined) return 'held';
+    const onProxy = job.runnerName !== null && this.#proxies.has(job.runnerName);
+    if (job.status === 'completed') return onProxy && job.conclusion === 'failure' ? 'handed-back' : 'over';
+    if (job.status !== 'in_progress') return 'waiting';
+    return onProxy ? 'held' : 'running';
+  }
+
+  /** Whether it ended on a runner that is no proxy. */
+  ranElsewhere(): boolean {
+    const runner = this.#job?.runnerName ?? null;
+    return runner !== null && !this.#proxies.has(runner);
+  }
+}
+
+function newer(job: ForgeJob, known: ForgeJob): boolean {
+  if (job.attempt !== known.attempt) return job.attempt > known.attempt;
+  return (RANKS.get(job.status) ?? 0) > (RANKS.get(known.status) ?? 0);
+}
