@@ -4,7 +4,7 @@ import { STREAMS } from '../../contracts/bus/streams.ts';
 import { duration } from '../../contracts/duration.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../contracts/messages/audit.ts';
-import { findBus } from './status.ts';
+import { findBus } from './find-bus.ts';
 import { textTable } from './text-table.ts';
 
 const options = z.object({

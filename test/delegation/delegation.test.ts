@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connectBus } from '../../contracts/bus/connection.ts';
-import { delegationWorkflowId } from '../../contracts/delegation/actors.ts';
+import { delegationWorkflowId, proxiesWorkflowId } from '../../contracts/delegation/actors.ts';
 import { readAudit } from '../../services/cli/audit.ts';
 import type { SimJob } from '../e2e/control.ts';
 import { expectNothingLeft } from '../e2e/leftovers.ts';
+import { recordHistory } from '../workflows/histories.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** A delegation from its hand-over to its end, with real servers, services and runners; only the proxies are the test's. */
@@ -12,7 +13,13 @@ let world: DelegationWorld;
 beforeAll(async () => {
   world = await startDelegationWorld();
 }, 180_000);
+/** Names of histories, by delegation: what the replay test holds later versions of the workflows against. */
+const shapes = new Map<string, string>();
 afterAll(async () => {
+  if (process.env['BATON_RECORD'] !== undefined) {
+    for (const [id, shape] of shapes) await recordHistory(world.cluster.client, delegationWorkflowId(id), shape);
+    await recordHistory(world.cluster.client, proxiesWorkflowId('ephemeral'), 'proxies-back');
+  }
   await world?.cluster.stop();
 });
 
@@ -31,6 +38,7 @@ test('a job that a proxy hands over fails there and then runs once on an ephemer
   const taken = await world.take(job, 'proxy-a');
   const id = await world.handOver(taken, 'proxy-a');
   expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+  shapes.set(id, 'delegation-whole');
 
   const attempts = await world.attemptsOf(taken.runId);
   expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
@@ -77,6 +85,7 @@ test('a job that fails by itself ends its delegation as failed, and is not run a
   const taken = await world.take(job, 'proxy-a');
   const id = await world.handOver(taken, 'proxy-a');
   expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+  shapes.set(id, 'delegation-failed');
   expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
 });
 
@@ -108,6 +117,7 @@ test('a re-run that lands on a proxy is handed on, not delegated twice', LONG, a
   await world.sim.complete(again.id);
   expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
   expect(await world.attemptsOf(first.runId)).toHaveLength(3);
+  shapes.set(id, 'delegation-landed').set(landing, 'delegation-handed-on');
 });
 
 test(
@@ -119,6 +129,7 @@ test(
     const { id } = await world.delegate(taken, 'proxy-a');
     await world.sim.complete(job, 'cancelled');
     expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
+    shapes.set(id, 'delegation-cancelled');
     expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
     await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
   },

@@ -13,7 +13,6 @@ import {
 import type { BusLink } from '../../bus-link.ts';
 
 const WITHIN_MS = 8000;
-const RETRY_AFTER_S = 5;
 
 /** What a delegation is answered with. */
 export interface Accepted {
@@ -104,6 +103,5 @@ export class DelegationCounter {
 function unavailable(doing: string, cause: unknown): BatonError {
   return new BatonError('BUS_UNAVAILABLE', `${doing}: ${messageOf(cause)}`, {
     cause,
-    details: { retryAfterS: RETRY_AFTER_S },
   });
 }

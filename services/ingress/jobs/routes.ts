@@ -15,6 +15,7 @@ import { jobPath, jobsQuery, parsed } from './shapes.ts';
 /** An environment and its job's facts; the hook leaves out what it must to stay below. */
 const MOST_BYTES = 256 * 1024;
 const JOBS_AT_MOST = 1000;
+const RETRY_AFTER_S = 5;
 
 export interface JobRoutesOptions {
   delegation: DelegationConfig;
@@ -61,7 +62,8 @@ export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOption
     if (unexpected) log.error({ ...facts, err: error }, body.message);
     else log.warn(facts, body.message);
     if (status === 401 || status === 403) {
-      await counter.audit({
+      // Nobody waits for it: it may take a while.
+      void counter.audit({
         id: `refused.${request.id}.${Date.now()}`,
         who: request.ip,
         action: 'refused',
@@ -132,8 +134,11 @@ const FASTIFY = new Map([
   ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'WEBHOOK_MEDIA_TYPE'],
 ] as const);
 
-/** What Fastify itself refuses, as our errors. */
+/** What Fastify itself refuses, as our errors; and when to come again, where NATS is away. */
 function asOurs(error: unknown): unknown {
+  if (error instanceof BatonError && error.code === 'BUS_UNAVAILABLE' && !('retryAfterS' in error.details)) {
+    return new BatonError(error.code, error.message, { cause: error, details: { retryAfterS: RETRY_AFTER_S } });
+  }
   if (!(error instanceof Error) || error instanceof BatonError || !('code' in error)) return error;
   for (const [code, ours] of FASTIFY) {
     if (error.code === code) return new BatonError(ours, `reading a job: ${messageOf(error)}`);
