@@ -17,8 +17,9 @@ beforeAll(async () => {
 const shapes = new Map<string, string>();
 afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) {
-    for (const [id, shape] of shapes) await recordHistory(world.cluster.client, delegationWorkflowId(id), shape);
-    await recordHistory(world.cluster.client, proxiesWorkflowId('ephemeral'), 'proxies-back');
+    const { client } = world.cluster;
+    for (const [id, shape] of shapes) await recordHistory(client, { workflowId: delegationWorkflowId(id) }, shape);
+    await recordHistory(client, { workflowId: proxiesWorkflowId('ephemeral') }, 'proxies-back');
   }
   await world?.cluster.stop();
 });

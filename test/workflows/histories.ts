@@ -20,18 +20,8 @@ export async function recordHistories(client: Client): Promise<void> {
     // One of each tells the story; the others are the same again.
     if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
     told.add(name);
-<<<<<<< HEAD
     await recordHistory(client, execution, name);
-=======
-    await recordHistory(client, workflowId, name, runId);
->>>>>>> 2e7fc5d (Delegation: its configuration's and API's tests, its histories)
   }
-}
-
-/** Writes the history of one workflow under a name of its own. */
-export async function recordHistory(client: Client, workflowId: string, name: string, runId?: string): Promise<void> {
-  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))).replaceAll(CHECKOUT, ''));
 }
 
 async function* endedFirst(client: Client): AsyncIterable<WorkflowExecutionInfo> {
@@ -40,7 +30,11 @@ async function* endedFirst(client: Client): AsyncIterable<WorkflowExecutionInfo>
 }
 
 /** Writes one history to test/histories under that name. */
-export async function recordHistory(client: Client, execution: WorkflowExecutionInfo, name: string): Promise<void> {
+export async function recordHistory(
+  client: Client,
+  execution: { workflowId: string; runId?: string },
+  name: string,
+): Promise<void> {
   const { workflowId, runId } = execution;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   writeFileSync(`${FOLDER}${name}.json`, JSON.stringify(JSON.parse(historyToJSON(history))).replaceAll(CHECKOUT, ''));

@@ -129,7 +129,8 @@ export class DelegationActor {
       key: demandKey(id),
       delivery: id,
       action: wanted ? 'queued' : 'completed',
-      jobId: this.progress.job?.id ?? 0,
+      // None yet: the forge has no job that waits, and who asks it for this one is to find none.
+      jobId: 0,
       runId: Number(runId),
       // Of the attempt that will run on it: what a runner's hook then says counts against this order.
       runAttempt: (this.progress.job?.attempt ?? this.job.runAttempt) + 1,
