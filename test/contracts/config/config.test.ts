@@ -9,8 +9,7 @@ import { HOOK_KEYS } from './hook-keys.ts';
 import { describeKeys, file, problems, read } from './keys.ts';
 import { MANAGER_KEYS } from './manager-keys.ts';
 
-const KEYS = [...MANAGER_KEYS, ...BACKEND_KEYS, ...GCE_KEYS, ...GROUP_KEYS, ...HOOK_KEYS];
-const KEYS = [...DELEGATION_KEYS, ...MANAGER_KEYS, ...BACKEND_KEYS, ...GROUP_KEYS, ...HOOK_KEYS];
+const KEYS = [...DELEGATION_KEYS, ...MANAGER_KEYS, ...BACKEND_KEYS, ...GCE_KEYS, ...GROUP_KEYS, ...HOOK_KEYS];
 describeKeys(KEYS);
 
 /** Keys of the schema as the rows above write them; a backend is checked by the tests of its own. */
