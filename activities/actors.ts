@@ -9,13 +9,18 @@ import {
   DISPATCHER_MAY_RETIRE,
   DISPATCHER_NEWS,
   dispatcherWorkflowId,
+  PLACES_NEWS,
+  placesWorkflowId,
+  RUNNER_NEWS,
   runnerWorkflowId,
   TASK_QUEUE,
   WORKFLOW,
   type DispatcherNews,
   type GroupSettings,
   type OrchestratorActivities,
+  type PlacesNews,
   type RunnerInput,
+  type RunnerNews,
 } from '../contracts/actors.ts';
 import type { RunnerOutcome } from '../contracts/runner/phase.ts';
 
@@ -26,10 +31,13 @@ const KEYWORD = {
   phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
 };
 
-/** Starts that go out at once: more only queue up in the server. */
-const STARTS_AT_ONCE = 16;
+/** Calls that go out at once: more only queue up in the server. */
+const CALLS_AT_ONCE = 16;
 
-type ActorActivities = Pick<OrchestratorActivities, 'startRunners' | 'reportGone' | 'askRetirement'>;
+type ActorActivities = Pick<
+  OrchestratorActivities,
+  'startRunners' | 'retireRunners' | 'reportGone' | 'askRetirement' | 'statePlaces' | 'answerPlaces'
+>;
 
 /** Tells a group's dispatcher; resolves when it was told, or when there is none to tell. */
 export type TellDispatcher = (group: string, news: DispatcherNews[]) => Promise<void>;
@@ -37,12 +45,8 @@ export type TellDispatcher = (group: string, news: DispatcherNews[]) => Promise<
 /** One signal a call. */
 export function dispatcherTeller(client: Client): TellDispatcher {
   return async (group, news) => {
-    try {
-      await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news);
-    } catch (error) {
-      // Nobody to tell: the group was removed.
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-    }
+    // Nobody to tell: the group was removed.
+    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news).catch(unlessGone);
   };
 }
 
@@ -56,13 +60,25 @@ export function dispatcherTeller(client: Client): TellDispatcher {
 export function createActorActivities(client: Client, tellDispatcher: TellDispatcher): ActorActivities {
   return {
     async startRunners({ settings, runners }) {
-      const queue = [...runners];
-      const starter = async (): Promise<void> => {
-        for (let runner = queue.shift(); runner !== undefined; runner = queue.shift()) {
-          await startRunner(client, settings, runner);
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(STARTS_AT_ONCE, runners.length) }, starter));
+      await eachOf(runners, (runner) => startRunner(client, settings, runner));
+    },
+
+    async retireRunners({ group, runners }) {
+      const news: RunnerNews[] = [{ type: 'retire' }];
+      await eachOf(runners, async (runner) => {
+        const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
+        await handle.signal(RUNNER_NEWS, news).catch(unlessGone);
+      });
+    },
+
+    async statePlaces(statement) {
+      const news: PlacesNews[] = [{ type: 'statement', statement }];
+      // Without a keeper the cap has just been taken away, or is about to be set: then all are asked again.
+      await client.workflow.getHandle(placesWorkflowId(statement.backend)).signal(PLACES_NEWS, news).catch(unlessGone);
+    },
+
+    async answerPlaces(answers) {
+      await eachOf(answers, ({ group, places }) => tellDispatcher(group, [{ type: 'places', places }]));
     },
 
     async reportGone({ group, outcome }: { group: string; outcome: RunnerOutcome }) {
@@ -81,6 +97,20 @@ export function createActorActivities(client: Client, tellDispatcher: TellDispat
       }
     },
   };
+}
+
+/** Does it for each, several at a time. */
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(CALLS_AT_ONCE, items.length) }, worker));
+}
+
+/** What is over needs to be told nothing. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
 
 async function startRunner(client: Client, settings: GroupSettings, runner: string): Promise<void> {

@@ -17,7 +17,10 @@ export const ERRORS = {
   BUS_UNAVAILABLE: { retryable: true, help: 'NATS does not answer or JetStream has no room; the sender tries again.' },
   BUS_DENIED: { retryable: false, help: 'This credential may not use that subject.' },
   MESSAGE_INVALID: { retryable: false, help: 'The message does not have its documented shape; see the dead letters.' },
-  NO_GROUP: { retryable: false, help: 'No group has all the labels of this job; add one or correct runs-on.' },
+  NO_GROUP: {
+    retryable: false,
+    help: 'No group serves this job; `baton explain JOB` says why. Add a group or correct runs-on.',
+  },
   GROUP_UNKNOWN: { retryable: false, help: 'No group has this name; `baton status` shows those there are.' },
   DELEGATION_INVALID: { retryable: false, help: 'The body does not have the documented shape; the fields are named.' },
   DELEGATION_TOKEN: {

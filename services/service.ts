@@ -1,14 +1,17 @@
 import { parseArgs } from 'node:util';
 import { fastify, type FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { loadConfig } from '../contracts/config/load.ts';
 import type { Config } from '../contracts/config/config.ts';
 import { BatonError, messageOf } from '../contracts/errors.ts';
 import { createLogger, type Logger } from '../contracts/log.ts';
+import { LiveConfig } from './live-config.ts';
 
 /** What every service is handed. */
 export interface ServiceContext {
+  /** As it was at the start. */
   config: Config;
+  /** As it is: follows the file on SIGHUP, and on whatever else calls `reload`. */
+  live: LiveConfig;
   log: Logger;
   metrics: Registry;
   /** The service's HTTP server: health and metrics stand already; routes may be added until `main` resolves. */
@@ -30,7 +33,7 @@ export interface Service {
 /**
  * Runs a service as this process: configuration (`--config FILE` or BATON_CONFIG, default baton.yaml), JSON log, HTTP
  * server on `--host` (default 127.0.0.1) and `--port` (default 0: a free one) with `/healthz`, `/readyz`, `/metrics`,
- * graceful stop on SIGTERM/SIGINT (a second one ends the process at once). Logs `ready` with its `address` when it works.
+ * graceful stop on SIGTERM/SIGINT (a second one ends the process at once), configuration read again on SIGHUP. Logs `ready` with its `address` when it works.
  * Exits 0 after a graceful stop, 1 after an error.
  */
 export async function runService(name: string, start: (context: ServiceContext) => Promise<Service>): Promise<void> {
@@ -55,7 +58,13 @@ export async function runService(name: string, start: (context: ServiceContext) 
         port: { type: 'string', default: '0' },
       },
     });
-    const config = loadConfig(values.config);
+    const live = new LiveConfig(values.config);
+    process.on('SIGHUP', () => {
+      live.reload().then(
+        (result) => log.info(result, 'configuration read again'),
+        (error: unknown) => log.error({ err: error }, `the configuration stays as it was: ${messageOf(error)}`),
+      );
+    });
     const metrics = new Registry();
     metrics.setDefaultLabels({ service: name });
     collectDefaultMetrics({ register: metrics });
@@ -70,7 +79,15 @@ export async function runService(name: string, start: (context: ServiceContext) 
       return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
     });
     http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
-    service = await start({ config, log, metrics, http, stop: controller.signal, args: positionals });
+    service = await start({
+      config: live.current,
+      live,
+      log,
+      metrics,
+      http,
+      stop: controller.signal,
+      args: positionals,
+    });
     const address = await http.listen({ host: values.host, port: Number(values.port) });
     log.info({ address }, 'ready');
     await service.run();

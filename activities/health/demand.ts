@@ -78,8 +78,8 @@ export async function findLostJobs(
 const keyOf = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;
 
 function noticeOf({ action, job, repository }: ForgeJob, key: string): JobNotice {
-  const { id: jobId, runId, runAttempt, workflow, name, url, conclusion, runnerName } = job;
+  const { id: jobId, runId, runAttempt, workflow, name, url, conclusion, runnerName, labels } = job;
   const told = { key, delivery: `asked-${key}`, action, jobId, runId, runAttempt };
-  const where = { repository: repository.fullName, workflow, name, url };
+  const where = { repository: repository.fullName, private: repository.private, labels, workflow, name, url };
   return { ...told, ...where, conclusion, runnerName, at: new Date().toISOString() };
 }

@@ -26,6 +26,12 @@ export const subjects = {
   delegation: (proxy: string, kind: 'requested' | 'attempt-over'): string => `${PREFIX}.delegation.${proxy}.${kind}`,
   /** Who did what to a delegation. Stream BATON_AUDIT. */
   audit: (action: string): string => `${PREFIX}.audit.${action}`,
+  /** Request/reply: every relay and orchestrator reads its configuration again and says so. */
+  apply: `${PREFIX}.apply`,
+  /** Request/reply: an orchestrator pauses, resumes or drains a group. */
+  control: `${PREFIX}.control`,
+  /** Request/reply: an orchestrator says which group takes a job, or why none does. */
+  explain: `${PREFIX}.explain`,
   /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
   dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
 } as const;

@@ -14,6 +14,8 @@ export function groupSettings(config: Config, group: GroupConfig): GroupSettings
     max: group.max,
     min: group.min,
     backend: group.backend,
+    backendMax: config.backends[group.backend]?.max ?? null,
+    priority: group.priority,
     timeToStartMs: group.time_to_start ?? config.time_to_start,
     timeToLiveMs: group.time_to_live ?? config.time_to_live,
     instance: {

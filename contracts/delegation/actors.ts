@@ -60,6 +60,7 @@ export interface DelegationOutcome {
 
 /** The demand that a delegation makes at its group's dispatcher, until its job starts on one of the group's runners. */
 export const demandKey = (delegation: string): string => `delegation:${delegation}`;
+export const isDemandKey = (key: string): boolean => key.startsWith(demandKey(''));
 
 /** What a group's runners are up to, as far as a delegation that waits for one wants to know. */
 export interface GroupView {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GROUP_MODES } from './control.ts';
 import { PHASES } from '../runner/phase.ts';
 
 export const runnerStatus = z.object({
@@ -28,7 +29,16 @@ export const groupStatus = z.object({
   ready: z.number(),
   /** Set while starts are held back after failures. */
   backoffUntil: z.string().nullable(),
+  /** Paused starts no runners, draining also retires the idle ones. */
+  mode: z.enum(GROUP_MODES),
+  /** No longer in the configuration: it drains, then is gone. */
+  removed: z.boolean(),
+  /** Runners that wait for a place on a capped backend. */
+  wantsPlaces: z.number(),
 });
+
+/** A job or message that can never be handled. */
+export const deadLetter = z.object({ at: z.string(), code: z.string(), reason: z.string() });
 
 /** The answer on `status`: what is going on, as one page. */
 export const status = z.object({
@@ -39,10 +49,12 @@ export const status = z.object({
   namespace: z.string(),
   groups: z.array(groupStatus),
   runners: z.array(runnerStatus),
-  /** Jobs and messages that no group can serve, newest first. */
+  /** How many jobs and messages no group can serve, and the newest of them, newest first. */
   deadLetters: z.number(),
+  unserved: z.array(deadLetter),
 });
 
 export type RunnerStatus = z.infer<typeof runnerStatus>;
 export type GroupStatus = z.infer<typeof groupStatus>;
+export type DeadLetter = z.infer<typeof deadLetter>;
 export type Status = z.infer<typeof status>;

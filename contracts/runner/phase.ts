@@ -10,6 +10,7 @@ export const REMOVAL_REASONS = {
   'instance-died': 'its instance died',
   'create-failed': 'its instance could not be created',
   'time-to-start': 'no job started within the time to start',
+  retired: 'its group needs it no longer',
   'time-to-live': 'it reached its time to live',
   cancelled: 'a person or a service cancelled it',
   vanished: 'its workflow ended without a word: somebody terminated it',

@@ -74,7 +74,7 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
     { signer: operator },
   );
 
-  const credentials = { ingress: '', relay: '', orchestrator: '', backend: '', observer: '' };
+  const credentials = { ingress: '', relay: '', orchestrator: '', backend: '', observer: '', admin: '' };
   for (const service of SERVICES) {
     const user = keyPair(join(root, `${service}.nk`), createUser);
     const jwt = await encodeUser(service, user, account, servicePermissions(service));

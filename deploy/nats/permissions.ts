@@ -2,12 +2,17 @@ import type { Permissions } from '@nats-io/jwt';
 import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
 
-/** Who has a credential of its own. `observer` may ask for the status, for a health check, and read the audit stream: people's terminals. */
-export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer'] as const;
+/**
+ * Who has a credential of its own. People's terminals: `observer` may ask what is going on and read the audit stream, `admin` may ask
+ * and also pause, resume and drain groups and have the configuration read again.
+ */
+export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 const API = '$JS.API';
-const { webhooks, signals, delegations, delegatedJobs, audit } = STREAMS;
+const { webhooks, signals, dead, delegations, delegatedJobs, audit } = STREAMS;
+/** What people ask of the services. */
+const asked = [subjects.status, subjects.explain, subjects.control, subjects.apply, wildcards.health];
 
 /** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
 const makeStreams = [
@@ -86,7 +91,8 @@ export function servicePermissions(service: ServiceName): Permissions {
             wildcards.dead,
           ],
         },
-        sub: { allow: [inbox(service), '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>'] },
+        sub: { allow: [inbox(service), '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>', subjects.apply] },
+        resp: { max: 1, ttl: 120_000_000_000 },
       };
     case 'orchestrator':
       return {
@@ -95,12 +101,13 @@ export function servicePermissions(service: ServiceName): Permissions {
           allow: [
             ...makeStreams,
             `${PREFIX}.webhook.*.workflow_job`,
+            `${API}.STREAM.MSG.GET.${dead.name}`,
             ...read(delegatedJobs),
             wildcards.delegatedJobs,
             wildcards.audit,
           ],
         },
-        sub: { allow: [inbox(service), wildcards.register, wildcards.health, subjects.status] },
+        sub: { allow: [inbox(service), wildcards.register, ...asked] },
         // It may answer what it was asked, once and within two minutes (a forge's rate limit may make it wait).
         resp: { max: 1, ttl: 120_000_000_000 },
       };
@@ -111,9 +118,11 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'observer':
       return {
-        pub: { allow: [subjects.status, wildcards.health, ...read(audit)] },
+        pub: { allow: [subjects.status, subjects.explain, wildcards.health, ...read(audit)] },
         sub: { allow: [inbox(service), wildcards.created] },
       };
+    case 'admin':
+      return { pub: { allow: asked }, sub: { allow: [inbox(service)] } };
     default:
       throw new Error(`there is no service ${String(service)}`);
   }

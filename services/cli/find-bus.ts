@@ -10,13 +10,27 @@ export interface BusAddress {
   credentialsFile: string | undefined;
 }
 
-/** The NATS of what runs here, or of a configuration. */
-export function findBus(config: string | undefined, credentials: string | undefined): BusAddress {
+/** The configuration's file: as given, else of what `baton start` runs here, else the usual places. */
+export function configFile(given: string | undefined): string {
   const state = stateFolder(process.cwd());
   // What runs here now comes before a file that may describe another place.
-  const file = config ?? (existsSync(state.config) ? state.config : (process.env['BATON_CONFIG'] ?? 'baton.yaml'));
+  return given ?? (existsSync(state.config) ? state.config : (process.env['BATON_CONFIG'] ?? 'baton.yaml'));
+}
+
+/**
+ * The NATS of what runs here, or of a configuration.
+ *
+ * @param role of the credential that `baton start` made: `admin` where something is to be changed
+ */
+export function findBus(
+  config: string | undefined,
+  credentials: string | undefined,
+  role: 'observer' | 'admin' = 'observer',
+): BusAddress {
+  const state = stateFolder(process.cwd());
+  const file = configFile(config);
   const { nats } = loadConfig(file);
-  const made = file === state.config && existsSync(state.observer) ? state.observer : undefined;
+  const made = file === state.config && existsSync(state[role]) ? state[role] : undefined;
   return {
     url: nats.url,
     tls: nats.tls,

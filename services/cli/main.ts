@@ -6,6 +6,7 @@ import { REPORTERS, runAction } from './action-runner.ts';
 import { checkConfig } from './config-check.ts';
 import { addDelegationCommands } from './delegation-commands.ts';
 import { checkHealth } from './health.ts';
+import { addGroupCommands } from './group-commands.ts';
 import { runService } from './run-service.ts';
 import { parseStartOptions } from './start/options.ts';
 import { start } from './start/start.ts';
@@ -83,6 +84,7 @@ program
   .action(async (group: string, options: unknown) => {
     process.exitCode = await checkHealth(group, options);
   });
+addGroupCommands(program);
 
 addDelegationCommands(program);
 

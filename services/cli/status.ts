@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { connectBus, decode, type Bus } from '../../contracts/bus/connection.ts';
+import type { Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { formatDuration } from '../../contracts/format.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
-import { status, type Status } from '../../contracts/messages/status.ts';
-import { findBus, type BusAddress } from './find-bus.ts';
+import { status, type GroupStatus, type Status } from '../../contracts/messages/status.ts';
+import { ask, withBus } from './ask.ts';
 import { textTable } from './text-table.ts';
 
 const options = z.object({
@@ -21,19 +20,9 @@ const options = z.object({
  */
 export async function showStatus(given: unknown): Promise<number> {
   const { config, credentials, json } = options.parse(given);
-  const answer = await askStatus(findBus(config, credentials));
+  const answer = await withBus({ config, credentials }, 'observer', (bus) => requestStatus(bus, 5000));
   console.log(json ? JSON.stringify(answer, null, 2) : statusText(answer));
   return 0;
-}
-
-async function askStatus(address: BusAddress): Promise<Status> {
-  const { url, tls, credentialsFile } = address;
-  const bus = await connectBus({ url, tls, name: 'baton status', credentialsFile, waitForServer: false });
-  try {
-    return await requestStatus(bus, 5000);
-  } finally {
-    await bus.close();
-  }
 }
 
 /**
@@ -42,13 +31,7 @@ async function askStatus(address: BusAddress): Promise<Status> {
  * @throws BatonError BUS_UNAVAILABLE when none answers within `timeoutMs`
  */
 export async function requestStatus(bus: Bus, timeoutMs: number): Promise<Status> {
-  try {
-    const reply = await bus.request(subjects.status, undefined, { timeout: timeoutMs });
-    return status.parse(decode(reply.data));
-  } catch (error) {
-    const what = `asking for the status at ${bus.getServer()}: ${messageOf(error)}; does an orchestrator run?`;
-    throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
-  }
+  return await ask(bus, { subject: subjects.status, doing: 'asking for the status', timeoutMs }, status);
 }
 
 function statusText(answer: Status): string {
@@ -63,7 +46,7 @@ function statusText(answer: Status): string {
     String(group.busy),
     String(group.ready),
     `${group.min}–${group.max}`,
-    group.backoffUntil === null ? '' : `held back until ${group.backoffUntil}`,
+    noteOf(group),
   ]);
   const runners = answer.runners
     .filter((runner) => runner.closedAt === null)
@@ -78,6 +61,18 @@ function statusText(answer: Status): string {
     .slice(0, 10)
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', runner.resources ?? '']);
   if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'USED'], ...used]));
-  if (answer.deadLetters > 0) parts.push(`${answer.deadLetters} dead letters`);
+  if (answer.deadLetters > 0) {
+    const newest = answer.unserved.map(({ at, code, reason }) => `  ${since(at)} ago, ${code}: ${reason}`);
+    parts.push([`${answer.deadLetters} dead letters`, ...newest].join('\n'));
+  }
   return parts.join('\n\n');
+}
+
+function noteOf({ mode, removed, wantsPlaces, backoffUntil }: GroupStatus): string {
+  const notes: string[] = [];
+  if (removed) notes.push('removed, draining');
+  else if (mode !== 'active') notes.push(mode);
+  if (wantsPlaces > 0) notes.push(`${wantsPlaces} wait for the backend`);
+  if (backoffUntil !== null) notes.push(`held back until ${backoffUntil}`);
+  return notes.join(', ');
 }

@@ -6,28 +6,39 @@ import { createHealthActivities } from '../../activities/health/activities.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
 import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
 import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
+import { subjects } from '../../contracts/bus/subjects.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { messageOf } from '../../contracts/errors.ts';
+import { openApplyDoor } from '../apply-door.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
+import { configureActors, retireActors } from './configure.ts';
+import { controlDoor } from './control-door.ts';
 import { createDelegationActivities } from './delegations.ts';
+import { answerRequests } from './door.ts';
+import { explainDoor } from './explain-door.ts';
 import { createForge, createRunControl } from './forge.ts';
 import { gatherNews } from './gather-news.ts';
 import { HealthDoor } from './health-door.ts';
 import { keepHealthSchedules } from './health-schedules.ts';
 import { jobPublisher } from './job-publisher.ts';
-import { configureGroups, ensureSearchAttributes } from './namespace.ts';
+import { jobMover } from './move-jobs.ts';
+import { ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { installRuntime, workerLogger } from '../worker-log.ts';
 
 /** The longest timer there is: a service waits for its servers. */
 const FOR_EVER_MS = 2 ** 31 - 1;
+/** Between looks for actors that the configuration has no longer. */
+const SWEEP_MS = 60_000;
 
 /**
  * The orchestrator: worker for all workflows and for the forge's activities, registrar, and status. Holds the forge's
  * credential; start as many as you like.
  */
-await runService('orchestrator', async ({ config, log, metrics, stop }) => {
+await runService('orchestrator', async ({ config, live, log, metrics, stop }) => {
   installRuntime(log);
   const forge = createForge(config.forge, log);
   const link = new BusLink(config.nats, `orchestrator of ${config.name}`, log);
@@ -42,6 +53,7 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs: createRunControl(config.forge, log), metrics }),
+    moveJobs: jobMover(client, live, log),
   };
   const workflowBundle = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
@@ -60,19 +72,41 @@ await runService('orchestrator', async ({ config, log, metrics, stop }) => {
     shutdownGraceTime: '20 s',
     shutdownForceTime: '30 s',
   });
-  const registrar = new Registrar({ bus, client, forge, config, log, metrics });
-  const status = new StatusReporter({ bus, client, config, log });
+  const registrar = new Registrar({ bus, client, forge, live, log, metrics });
+  const status = new StatusReporter({ bus, client, live, log });
   const health = new HealthDoor({ bus, client, log });
   const running = worker.run();
-  await configureGroups(client, config);
-  await keepHealthSchedules(client, config);
+  const configure = async (wanted: Config): Promise<void> => {
+    await configureActors(client, wanted);
+    await keepHealthSchedules(client, wanted);
+  };
+  await configure(config);
+  live.onChange(configure);
+  openApplyDoor('orchestrator', live, link, log);
+  // Visibility lags, and a relay that has not read the new configuration yet may start a removed group's dispatcher anew.
+  const sweep = setInterval(() => {
+    retireActors(client, live.current).catch((error: unknown) => {
+      log.warn({ reason: messageOf(error) }, 'looking for actors that are configured no longer');
+    });
+  }, SWEEP_MS);
+  sweep.unref();
 
   return {
     ready: () => Promise.resolve(link.isUp && worker.getState() === 'RUNNING'),
     run: async () => {
       stop.addEventListener('abort', () => worker.shutdown());
       if (stop.aborted) worker.shutdown();
-      await Promise.all([running, registrar.run(stop), status.run(stop), health.run(stop)]);
+      const control = { bus, log, subject: subjects.control };
+      const explain = { bus, log, subject: subjects.explain };
+      await Promise.all([
+        running,
+        registrar.run(stop),
+        status.run(stop),
+        health.run(stop),
+        answerRequests(control, controlDoor(client, live, log), stop),
+        answerRequests(explain, explainDoor({ bus, client, forge, live, log }), stop),
+      ]);
+      clearInterval(sweep);
       await link.close(5000);
       await connection.close();
     },

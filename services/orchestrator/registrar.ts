@@ -4,18 +4,18 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { RUNNER_REGISTER, runnerWorkflowId } from '../../contracts/actors.ts';
 import { decode, encode, type Bus, type Msg } from '../../contracts/bus/connection.ts';
 import { runnerOfSubject, wildcards } from '../../contracts/bus/subjects.ts';
-import type { Config } from '../../contracts/config/config.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/forge.ts';
 import type { Logger } from '../../contracts/log.ts';
 import { registrationRequest, type RegistrationReply } from '../../contracts/messages/registration.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
+import type { LiveConfig } from '../live-config.ts';
 
 export interface RegistrarOptions {
   bus: Bus;
   client: Client;
   forge: Forge;
-  config: Config;
+  live: LiveConfig;
   log: Logger;
   metrics: Registry;
 }
@@ -72,7 +72,7 @@ export class Registrar {
     const done = this.#duration.startTimer();
     const { log } = this.#options;
     const runner = runnerOfSubject(subject) ?? '';
-    const group = groupOfRunner(this.#options.config.name, runner);
+    const group = groupOfRunner(this.#options.live.current.name, runner);
     try {
       const request = registrationRequest.safeParse(decode(data));
       // NATS lets a runner publish on its own subject only: the subject is who asks, the body must agree.
@@ -95,7 +95,8 @@ export class Registrar {
   }
 
   async #register(runner: string, groupName: string | undefined): Promise<string> {
-    const { config, client, forge } = this.#options;
+    const { live, client, forge } = this.#options;
+    const config = live.current;
     const group = config.groups.find((candidate) => candidate.name === groupName);
     if (group === undefined) {
       throw new BatonError('RUNNER_UNKNOWN', `registering ${runner}: it belongs to no group of manager ${config.name}`);

@@ -3,19 +3,21 @@ import {
   DISPATCHER_STATUS,
   dispatcherWorkflowId,
   RESOURCES_MEMO,
+  WORKFLOW,
   type DispatcherSnapshot,
 } from '../../contracts/actors.ts';
 import { encode, type Bus } from '../../contracts/bus/connection.ts';
-import { STREAMS } from '../../contracts/bus/streams.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
-import type { Config } from '../../contracts/config/config.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
 import type { GroupStatus, RunnerStatus, Status } from '../../contracts/messages/status.ts';
 import { PHASES, type Phase } from '../../contracts/runner/phase.ts';
+import type { LiveConfig } from '../live-config.ts';
+import { DeadLetterView } from './dead-letters.ts';
 
 const OPEN_AT_MOST = 500;
 const CLOSED_AT_MOST = 50;
+const DEAD_LETTERS_SHOWN = 10;
 /** Askers within this time share one look. */
 const FRESH_MS = 500;
 /** A dispatcher that doesn't answer by then is shown without numbers. */
@@ -24,17 +26,19 @@ const QUERY_MS = 2000;
 export interface StatusReporterOptions {
   bus: Bus;
   client: Client;
-  config: Config;
+  live: LiveConfig;
   log: Logger;
 }
 
 /** Answers "what is going on?" on the bus, from Temporal's visibility and the dispatchers' own word. */
 export class StatusReporter {
   readonly #options: StatusReporterOptions;
+  readonly #deadLetters: DeadLetterView;
   #last: { at: number; status: Promise<Status> } | undefined;
 
   constructor(options: StatusReporterOptions) {
     this.#options = options;
+    this.#deadLetters = new DeadLetterView(options.bus);
   }
 
   /** Takes questions, shared with every other orchestrator, until `stop` fires. */
@@ -59,12 +63,12 @@ export class StatusReporter {
   }
 
   async #look(): Promise<Status> {
-    const { config } = this.#options;
+    const config = this.#options.live.current;
     const [groups, open, closed, deadLetters] = await Promise.all([
-      Promise.all(config.groups.map((group) => this.#group(group.name))),
+      this.#groups(),
       this.#runners(`ExecutionStatus = 'Running'`, OPEN_AT_MOST),
       this.#runners(`ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`, CLOSED_AT_MOST),
-      this.#deadLetters(),
+      this.#deadLetters.look(DEAD_LETTERS_SHOWN),
     ]);
     return {
       version: 1,
@@ -74,13 +78,23 @@ export class StatusReporter {
       namespace: config.temporal.namespace,
       groups,
       runners: [...open, ...closed],
-      deadLetters,
+      deadLetters: deadLetters.count,
+      unserved: deadLetters.newest,
     };
   }
 
+  /** Those of the configuration, and those that are no longer there and still drain. */
+  async #groups(): Promise<GroupStatus[]> {
+    const { client, live } = this.#options;
+    const names = new Set(live.current.groups.map(({ name }) => name));
+    const query = `WorkflowType = '${WORKFLOW.dispatcher}' AND ExecutionStatus = 'Running'`;
+    for await (const { workflowId } of client.workflow.list({ query })) names.add(workflowId.slice('group/'.length));
+    return await Promise.all([...names].map((name) => this.#group(name)));
+  }
+
   async #group(name: string): Promise<GroupStatus> {
-    const { client, config, log } = this.#options;
-    const configured = config.groups.find((group) => group.name === name);
+    const { client, live, log } = this.#options;
+    const configured = live.current.groups.find((group) => group.name === name);
     const base = {
       name,
       backend: configured?.backend ?? '',
@@ -91,15 +105,13 @@ export class StatusReporter {
     try {
       const handle = client.workflow.getHandle(dispatcherWorkflowId(name));
       const query = (): Promise<DispatcherSnapshot> => handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
-      const { settings, waiting, oldestWaitingSince, busy, ready, backoffUntil } = await client.withDeadline(
-        Date.now() + QUERY_MS,
-        query,
-      );
+      const { settings, ...numbers } = await client.withDeadline(Date.now() + QUERY_MS, query);
       const { max, min, labels, backend } = settings;
-      return { name, backend, labels, min, max, waiting, oldestWaitingSince, busy, ready, backoffUntil };
+      return { name, backend, labels, min, max, ...numbers };
     } catch (error) {
       log.warn({ group: name, reason: messageOf(error) }, 'the dispatcher did not answer');
-      return { ...base, waiting: 0, oldestWaitingSince: null, busy: 0, ready: 0, backoffUntil: null };
+      const none = { waiting: 0, oldestWaitingSince: null, busy: 0, ready: 0, backoffUntil: null, wantsPlaces: 0 };
+      return { ...base, ...none, mode: 'active', removed: configured === undefined };
     }
   }
 
@@ -111,11 +123,6 @@ export class StatusReporter {
       if (found.length >= most) break;
     }
     return found;
-  }
-
-  async #deadLetters(): Promise<number> {
-    const manager = await this.#options.bus.jetstreamManager();
-    return (await manager.streams.info(STREAMS.dead.name)).state.messages;
   }
 }
 

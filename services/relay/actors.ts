@@ -11,9 +11,9 @@ import {
   type DispatcherNews,
   type RunnerNews,
 } from '../../contracts/actors.ts';
-import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group-config.ts';
 import { dispatcherStart } from '../dispatcher-start.ts';
+import type { LiveConfig } from '../live-config.ts';
 import { Mailbox, type Letter } from '../mailbox.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
@@ -36,7 +36,7 @@ interface DispatcherLetter {
 export interface ActorsOptions {
   client: Client;
   gate: TemporalGate;
-  config: Config;
+  live: LiveConfig;
   batchSize: Histogram<'actor'>;
   callSeconds: Histogram<'actor'>;
 }
@@ -75,7 +75,7 @@ export class Actors {
 
   async #sendToDispatcher(group: string, letters: Letter<DispatcherLetter>[]): Promise<Told> {
     const news = letters.map(({ value }) => value.news);
-    const settings = this.#options.config.groups.find(({ name }) => name === group);
+    const settings = this.#options.live.current.groups.find(({ name }) => name === group);
     const id = dispatcherWorkflowId(group);
     if (settings === undefined || !letters.some(({ value }) => value.mayStart)) {
       return this.#signal('dispatcher', id, DISPATCHER_NEWS, news, letters);
@@ -92,8 +92,10 @@ export class Actors {
   }
 
   async #startWithNews(group: GroupConfig, news: DispatcherNews[]): Promise<void> {
-    const { client, config, gate } = this.#options;
-    await gate.call(() => client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(config, group, news)));
+    const { client, live, gate } = this.#options;
+    await gate.call(() =>
+      client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(live.current, group, news)),
+    );
   }
 
   /** A signal with a request id made of its letters' ids: the server takes a repeated one once. */

@@ -3,7 +3,6 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { TASK_QUEUE, type JobNotice } from '../../contracts/actors.ts';
 import type { Bus } from '../../contracts/bus/connection.ts';
 import { DelegationStore } from '../../contracts/bus/delegation-store.ts';
-import type { Config } from '../../contracts/config/config.ts';
 import { proxiesOf } from '../../contracts/config/delegation-config.ts';
 import {
   DELEGATION_NEWS,
@@ -14,6 +13,7 @@ import {
 } from '../../contracts/delegation/actors.ts';
 import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
 import type { BusLink } from '../bus-link.ts';
+import type { LiveConfig } from '../live-config.ts';
 import { Hopeless } from './settle.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { temporalTrouble } from './temporal-errors.ts';
@@ -26,7 +26,7 @@ export interface DelegationsOptions {
   client: Client;
   gate: TemporalGate;
   link: BusLink;
-  config: Config;
+  live: LiveConfig;
 }
 
 /** What proxies hand over becomes a delegation's workflow; what the forge says of its job goes there. */
@@ -52,7 +52,7 @@ export class Delegations {
 
   /** The delegation that a forge's job belongs to, told what the forge says of it; undefined where there is none. */
   async tellOwner(job: JobNotice): Promise<string | undefined> {
-    if (this.#options.config.delegation === undefined) return undefined;
+    if (this.#options.live.current.delegation === undefined) return undefined;
     const { jobId: id, runId, runAttempt: attempt, name } = job;
     const owner = await (await this.#store()).owner({ id, runId, attempt, name });
     if (owner !== undefined) await this.#tell(owner, [{ type: 'job', job }]);
@@ -60,7 +60,8 @@ export class Delegations {
   }
 
   async #start({ id, at, context }: Extract<DelegationMessage, { kind: 'requested' }>): Promise<string> {
-    const { client, gate, config } = this.#options;
+    const { client, gate, live } = this.#options;
+    const config = live.current;
     const entry = proxiesOf(config, context.runnerName);
     const group = config.groups.find(({ name }) => name === entry?.group);
     if (config.delegation === undefined || entry === undefined || group === undefined) {

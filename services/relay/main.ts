@@ -1,5 +1,6 @@
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { STREAMS } from '../../contracts/bus/streams.ts';
+import { openApplyDoor } from '../apply-door.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { temporalOptions } from '../temporal-options.ts';
@@ -23,7 +24,7 @@ const DRAIN_MS = 15_000;
  * The relay: takes webhooks and signals from the streams and tells the actors. Keeps nothing; start as many as you like,
  * they share the work.
  */
-await runService('relay', async ({ config, log, metrics, stop }) => {
+await runService('relay', async ({ config, live, log, metrics, stop }) => {
   const { temporal } = config;
   const connection = Connection.lazy({
     ...temporalOptions(temporal),
@@ -36,21 +37,21 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
   const link = new BusLink(config.nats, `relay of ${config.name}`, log);
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);
   const onResources = resourceMetrics(metrics);
-  const actors = new Actors({ client, gate, config, batchSize, callSeconds });
-  const delegations = new Delegations({ client, gate, link, config });
+  const actors = new Actors({ client, gate, live, batchSize, callSeconds });
+  const delegations = new Delegations({ client, gate, link, live });
   const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
   const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
   const webhooks = new Puller({
     ...common,
     stream: STREAMS.webhooks.name,
     durable: 'relay-webhooks',
-    handle: settled(settling, (message) => handleWebhook(message, config, { actors, delegations })),
+    handle: settled(settling, (message) => handleWebhook(message, live.current, { actors, delegations })),
   });
   const signals = new Puller({
     ...common,
     stream: STREAMS.signals.name,
     durable: 'relay-signals',
-    handle: settled(settling, (message) => handleSignal(message, config, { actors, onResources })),
+    handle: settled(settling, (message) => handleSignal(message, live.current, { actors, onResources })),
   });
   const proxied = new Puller({
     ...common,
@@ -71,6 +72,7 @@ await runService('relay', async ({ config, log, metrics, stop }) => {
       [STREAMS.delegations.name, proxied],
     ]),
   );
+  openApplyDoor('relay', live, link, log);
   link.open();
 
   return {

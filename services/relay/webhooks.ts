@@ -4,11 +4,10 @@ import { decode } from '../../contracts/bus/connection.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
-import { servesDelegation } from '../../contracts/config/delegation-config.ts';
 import { demandKey } from '../../contracts/delegation/actors.ts';
+import { matchConfig, needsOf } from '../matching/match.ts';
 import type { Delegations } from './delegations.ts';
 import type { Actors, Source } from './actors.ts';
-import { matchGroup } from './match.ts';
 import { Hopeless } from './settle.ts';
 import type { StreamMessage } from './stream-message.ts';
 
@@ -16,7 +15,7 @@ import type { StreamMessage } from './stream-message.ts';
  * Handles a forge's word on a job: tells the dispatcher of the group whose job it is and, where one of our runners has it, that
  * runner and its own group's dispatcher (a forge gives any matching job to any matching runner).
  *
- * @returns the result to count
+ * @returns the result to count: `told`, `hosted` (for the forge's own machines), `not-ours`
  * @throws Hopeless MESSAGE_INVALID, NO_GROUP; errors of {@link Actors}
  */
 export async function handleWebhook(
@@ -25,22 +24,22 @@ export async function handleWebhook(
   { actors, delegations }: Tellers,
 ): Promise<string> {
   const event = parsed(jobEvent, message);
-  const [serving, ordinary] = split(config.groups, ({ name }) => servesDelegation(config, name));
-  const match = matchGroup(event, ordinary);
+  const { group, hosted, proxies, reason } = matchConfig(needsOf(event), config);
   const job = noticeOf(event);
   const runner = runnerOf(event, config.name);
   const begun = event.action === 'in_progress' || event.action === 'completed';
   const delegation = begun ? await delegations.tellOwner(job) : undefined;
-  if (!('group' in match) && runner === undefined) {
+  if (group === undefined && runner === undefined) {
     if (delegation !== undefined) return 'told';
     // Its runner is a proxy's to be: there is nothing to do until that one hands it over.
-    if ('group' in matchGroup(event, serving)) return 'proxies';
-    if (event.action === 'queued') throw new Hopeless('NO_GROUP', `job ${event.job.id}: ${match.reason}`);
+    if (proxies) return 'proxies';
+    if (hosted) return 'hosted';
+    if (event.action === 'queued') throw new Hopeless('NO_GROUP', `job ${event.job.id}: ${reason}`);
     return 'not-ours';
   }
   const source: Source = { id: message.place, bytes: message.data.length };
   const groups = new Set<string>();
-  if ('group' in match) groups.add(match.group.name);
+  if (group !== undefined) groups.add(group.name);
   if (runner !== undefined) groups.add(runner.group);
   if (delegation !== undefined && runner !== undefined) {
     // Before the runner counts as busy, or the dispatcher would start another for an order that is met.
@@ -62,10 +61,6 @@ export interface Tellers {
   delegations: Pick<Delegations, 'tellOwner'>;
 }
 
-function split<T>(all: readonly T[], first: (item: T) => boolean): [T[], T[]] {
-  return [all.filter(first), all.filter((item) => !first(item))];
-}
-
 /** The runner of this manager that the job is or was on. */
 function runnerOf(event: JobEvent, manager: string): { name: string; group: string } | undefined {
   if (event.action !== 'in_progress' && event.action !== 'completed') return undefined;
@@ -83,8 +78,7 @@ function noticeOf(event: JobEvent): JobNotice {
     jobId: job.id,
     runId: job.runId,
     runAttempt: job.runAttempt,
-    repository: event.repository.fullName,
-    workflow: job.workflow,
+    ...needsOf(event),
     name: job.name,
     url: job.url,
     conclusion: job.conclusion,

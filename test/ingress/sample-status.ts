@@ -34,6 +34,9 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         busy: 9,
         ready: 3,
         backoffUntil: null,
+        mode: 'active',
+        removed: false,
+        wantsPlaces: 0,
       },
       {
         name: 'gpu',
@@ -46,6 +49,9 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         busy: 2,
         ready: 0,
         backoffUntil: ago(-45),
+        mode: 'active',
+        removed: false,
+        wantsPlaces: 0,
       },
       {
         name: 'quiet',
@@ -58,6 +64,9 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         busy: 0,
         ready: 0,
         backoffUntil: null,
+        mode: 'active',
+        removed: false,
+        wantsPlaces: 0,
       },
     ],
     runners: [
@@ -72,5 +81,8 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
       runner('c9d0e1f2', 'gpu', 'failed', 640),
     ],
     deadLetters: 4,
+    unserved: [
+      { at: ago(30), code: 'NO_GROUP', reason: 'no group serves a job of octo-org/octo-repo with labels sparc' },
+    ],
   };
 }

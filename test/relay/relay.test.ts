@@ -60,6 +60,8 @@ describe('webhooks', () => {
           runId: 1,
           runAttempt: 1,
           repository: 'octo-org/octo-repo',
+          private: false,
+          labels: ['Linux', 'GPU'],
           workflow: 'Build',
           name: 'test',
           url: null,
@@ -111,7 +113,7 @@ describe('webhooks', () => {
     const dead = await newDead();
     expect(dead).toMatchObject([
       { code: 'NO_GROUP', subject: 'baton.v1.webhook.github.workflow_job' },
-      { code: 'NO_GROUP', reason: expect.stringContaining('no group is for stranger/octo-repo') },
+      { code: 'NO_GROUP', reason: expect.stringContaining('a job of stranger/octo-repo') },
     ]);
     expect(dead[0]?.reason).toContain('linux lacks sparc');
     expect(JSON.parse(dead[0]?.body ?? '')).toEqual(queued);

@@ -17,6 +17,7 @@ import {
   type DispatcherNews,
   type DispatcherSnapshot,
   type GroupSettings,
+  type MovedJob,
   type OrchestratorActivities,
   type RunnerNews,
 } from '../../contracts/actors.ts';
@@ -38,6 +39,8 @@ const MANAGER = 'demo';
 export interface ActorsFixture {
   client: Client;
   outside(group: string): Outside;
+  /** Jobs that removed groups gave away. */
+  moved: MovedJob[];
   settings(name: string, more?: Partial<GroupSettings>): GroupSettings;
   start(settings: GroupSettings): Promise<void>;
   tell(group: string, news: DispatcherNews[]): Promise<void>;
@@ -72,9 +75,14 @@ export async function startActors(): Promise<ActorsFixture> {
     groups.set(group, known);
     return known;
   };
+  const moved: MovedJob[] = [];
   const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
     ...createActorActivities(client, dispatcherTeller(client)),
+    moveJobs: ({ jobs }) => {
+      moved.push(...jobs);
+      return Promise.resolve();
+    },
     removeRegistration: ({ runner }) => {
       const answer = outsideOf(runner).unregister(runner);
       if (answer !== 'busy') outsideOf(runner).unregistered.push(runner);
@@ -106,6 +114,7 @@ export async function startActors(): Promise<ActorsFixture> {
   return {
     client,
     outside,
+    moved,
     settings: (name, more = {}) => ({
       manager: MANAGER,
       name,
@@ -115,6 +124,8 @@ export async function startActors(): Promise<ActorsFixture> {
       max: 10,
       min: 0,
       backend: 'test',
+      backendMax: null,
+      priority: 3,
       timeToStartMs: 60_000,
       timeToLiveMs: 600_000,
       instance: { pids: 100, user: '1001', program: { directory: '/home/runner' } },

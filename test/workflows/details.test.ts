@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { GroupSettings } from '../../contracts/actors.ts';
+import type { DispatcherSnapshot, GroupSettings } from '../../contracts/actors.ts';
 import { dispatcherDetails } from '../../workflows/dispatcher/details.ts';
 import { plain } from '../../workflows/markdown.ts';
 import { runnerDetails, type Situation } from '../../workflows/runner/details.ts';
@@ -14,6 +14,8 @@ const settings: GroupSettings = {
   max: 4,
   min: 1,
   backend: 'docker',
+  backendMax: null,
+  priority: 3,
   timeToStartMs: 600_000,
   timeToLiveMs: 43_200_000,
   instance: { pids: 100, user: '1000', program: { directory: '/runner' } },
@@ -59,10 +61,32 @@ describe('a runner’s details', () => {
   });
 });
 
+const snapshot: DispatcherSnapshot = {
+  settings,
+  mode: 'active',
+  removed: false,
+  waiting: 2,
+  busy: 4,
+  ready: 0,
+  oldestWaitingSince: '2026-01-02T03:04:05.678Z',
+  backoffUntil: null,
+  wantsPlaces: 0,
+};
+
+test('a dispatcher’s details tell what a person wants of it, and for what it waits', () => {
+  expect(dispatcherDetails(snapshot)).not.toContain('State');
+  expect(dispatcherDetails({ ...snapshot, mode: 'paused' })).toContain(
+    '| **State:** | paused: no runners are started |',
+  );
+  expect(dispatcherDetails({ ...snapshot, mode: 'draining' })).toContain('draining: 4 runners left');
+  expect(dispatcherDetails({ ...snapshot, removed: true })).toContain('removed from the configuration, draining: 4');
+  const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantsPlaces: 2 };
+  expect(dispatcherDetails(capped)).toContain('docker, 6 instances of all groups at most, priority 3');
+  expect(dispatcherDetails(capped)).toContain('2 wanted, all of [docker](');
+});
+
 test('a dispatcher’s details tell what waits, and since when', () => {
-  const counts = { settings, waiting: 2, busy: 4, ready: 0 };
-  const since = '2026-01-02T03:04:05.678Z';
-  const text = dispatcherDetails({ ...counts, oldestWaitingSince: since, backoffUntil: null });
+  const text = dispatcherDetails(snapshot);
   expect(text).toContain('### 2 waiting · 4 busy · 0 ready');
   expect(text).toContain('| at most 4, 1 kept warm · [show all](namespaces/{namespace}/workflows?query=');
   expect(text).toContain('| **Oldest job waits since:** | 2026-01-02 03:04:05 UTC |');

@@ -12,13 +12,14 @@ const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 const EVENTS_AT_MOST = 500;
 
 /** Writes a history of every group and type of workflow to test/histories: a file each. */
-export async function recordHistories(client: Client): Promise<void> {
+export async function recordHistories(client: Client, only?: ReadonlySet<string>): Promise<void> {
   const told = new Set<string>();
   for await (const execution of endedFirst(client)) {
     const { workflowId, type, historyLength } = execution;
     const name = `${type}-${workflowId.split('/')[1] ?? ''}`;
     // One of each tells the story; the others are the same again.
     if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
+    if (only !== undefined && !only.has(name)) continue;
     told.add(name);
     await recordHistory(client, execution, name);
   }

@@ -18,6 +18,8 @@ function notice(action: JobAction, jobId: number, more: Partial<JobNotice> = {})
     runAttempt: 1,
     repository: 'acme/hello',
     workflow: 'ci',
+    private: true,
+    labels: ['linux'],
     name: `job ${jobId}`,
     url: null,
     conclusion: null,

@@ -18,7 +18,7 @@ afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client);
   await actors.stop();
 });
-const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 20 });
+const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 90_000, interval: 20 });
 
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
   return {
@@ -30,6 +30,8 @@ function job(action: JobNotice['action'], jobId: number, runnerName: string | nu
     runAttempt: 1,
     repository: 'acme/hello',
     workflow: 'ci',
+    private: true,
+    labels: ['linux'],
     name: 'build',
     url: 'http://example.test/job',
     conclusion: action === 'completed' ? 'success' : null,

@@ -18,4 +18,4 @@ test('every recorded history replays', async () => {
   }
   expect(failed).toEqual([]);
   expect(replayed).toBeGreaterThanOrEqual(10);
-});
+}, 300_000);

@@ -135,6 +135,8 @@ export class DelegationActor {
       // Of the attempt that will run on it: what a runner's hook then says counts against this order.
       runAttempt: (this.progress.job?.attempt ?? this.job.runAttempt) + 1,
       repository,
+      private: true,
+      labels: this.input.proxies.labels,
       workflow,
       name: this.progress.job?.name ?? this.job.jobId,
       url,

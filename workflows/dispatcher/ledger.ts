@@ -1,7 +1,8 @@
-import type { DispatcherSnapshot, GroupSettings, JobNotice } from '../../contracts/actors.ts';
+import type { GroupSettings, JobNotice, JobStanding, MovedJob } from '../../contracts/actors.ts';
 import type { Roster } from '../../contracts/health.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
+import { runKey, Waiting, type WaitingState } from './waiting.ts';
 
 /** A queued job dies on GitHub after 24 h: demand older than that is nobody's. */
 const JOB_LIFETIME_MS = 24 * 3_600_000;
@@ -10,18 +11,6 @@ const CLOSED_LIMIT = 10_000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MOST_MS = 5 * 60_000;
 
-interface WaitingJob {
-  key: string;
-  jobId: number;
-  repository: string;
-  run: string;
-  since: number;
-  /** Deliveries that said `queued`. */
-  queued: string[];
-  /** Behind an environment's protection: no demand yet. */
-  held: boolean;
-}
-
 interface KnownRunner {
   since: number;
   busy: boolean;
@@ -29,11 +18,20 @@ interface KnownRunner {
   job?: string;
   /** The run, where only the runner's own hook has spoken so far. */
   run?: string;
+  /** Made by settings that hold no longer: goes before others do. */
+  stale?: boolean;
+  /** Asked to go. */
+  asked?: boolean;
+  /** The backend it lives on, where that is not the group's any more. */
+  backend?: string;
 }
+
+/** How many runners a group may have, and how many it keeps warm. */
+export type Limits = Pick<GroupSettings, 'min' | 'max'>;
 
 /** A {@link Ledger} as JSON, for continue-as-new. */
 export interface LedgerState {
-  waiting: WaitingJob[];
+  waiting: WaitingState;
   closed: string[];
   runners: [string, KnownRunner][];
   ghosts: [string, string][];
@@ -46,7 +44,7 @@ export interface LedgerState {
  * matching runner. Pure; every entry may come twice, late, in any order, or never.
  */
 export class Ledger {
-  readonly #waiting: Map<string, WaitingJob>;
+  readonly #waiting: Waiting;
   readonly #closed: Set<string>;
   readonly #runners: Map<string, KnownRunner>;
   /** Runners that are gone, with the run their hook told, while the forge hasn't said which job it was. */
@@ -55,7 +53,7 @@ export class Ledger {
   #notBefore: number;
 
   constructor(state?: LedgerState) {
-    this.#waiting = new Map(state?.waiting.map((job) => [job.key, job]));
+    this.#waiting = new Waiting(state?.waiting);
     this.#closed = new Set(state?.closed);
     this.#runners = new Map(state?.runners);
     this.#ghosts = new Map(state?.ghosts);
@@ -69,7 +67,7 @@ export class Ledger {
     if (this.#closed.has(notice.key)) return;
     switch (notice.action) {
       case 'queued': {
-        const job = this.#waiting.get(notice.key) ?? this.#enter(notice, now);
+        const job = this.#waiting.get(notice.key) ?? this.#waiting.enter(notice, now);
         if (job.queued.includes(notice.delivery)) return;
         job.queued.push(notice.delivery);
         job.held = false;
@@ -78,7 +76,7 @@ export class Ledger {
       case 'waiting': {
         // A job behind an environment is queued twice, before the protection and after it. Where both were heard
         // already, this one is late and holds nothing back.
-        const job = this.#waiting.get(notice.key) ?? this.#enter(notice, now);
+        const job = this.#waiting.get(notice.key) ?? this.#waiting.enter(notice, now);
         if (job.queued.length < 2) job.held = true;
         return;
       }
@@ -122,13 +120,13 @@ export class Ledger {
   }
 
   /** How many runners to start now: for the waiting jobs plus `min` idle ones, never more than `max` in all. */
-  shortage(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number {
+  shortage(settings: Limits, now: number): number {
     if (now < this.#notBefore) return 0;
     return this.#missing(settings, now);
   }
 
   /** When held-back starts may go on, milliseconds since the epoch; undefined where none are held back. */
-  resumeAt(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number | undefined {
+  resumeAt(settings: Limits, now: number): number | undefined {
     return now < this.#notBefore && this.#missing(settings, now) > 0 ? this.#notBefore : undefined;
   }
 
@@ -136,31 +134,97 @@ export class Ledger {
   mayRetire(runner: string, settings: Pick<GroupSettings, 'min'>): boolean {
     const known = this.#runners.get(runner);
     if (known === undefined) return true;
-    return !known.busy && this.#count().ready > settings.min;
+    if (!known.busy && (known.stale || this.#count().ready > settings.min)) return true;
+    known.asked = false;
+    return false;
   }
 
-  snapshot(settings: GroupSettings, now: number): DispatcherSnapshot {
-    const { busy, ready } = this.#count();
-    let oldest: number | undefined;
-    for (const job of this.#waiting.values()) {
-      if (!job.held && (oldest === undefined || job.since < oldest)) oldest = job.since;
-    }
-    const resume = this.resumeAt(settings, now);
+  /** Runners by whether a job runs on them, and since when the oldest waiting job waits. */
+  counts(now: number): { waiting: number; oldestSince: number | undefined; busy: number; ready: number } {
     const waiting = this.demand(now);
-    return {
-      settings,
-      waiting,
-      oldestWaitingSince: waiting > 0 && oldest !== undefined ? new Date(oldest).toISOString() : null,
-      busy,
-      ready,
-      backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
-    };
+    const { busy, ready } = this.#count();
+    return { waiting, oldestSince: waiting > 0 ? this.#waiting.oldest() : undefined, busy, ready };
+  }
+
+  /** Since when each of so many jobs waits for which no runner is on its way, oldest first; null for runners kept warm. */
+  wants(count: number): (number | null)[] {
+    const { ready } = this.#count();
+    const sinces = this.#waiting.sinces().slice(ready, ready + count);
+    return Array.from({ length: count }, (_, index) => sinces[index] ?? null);
+  }
+
+  /** How many runners there are on that backend; `current` is the group's own. */
+  have(backend: string, current: string): number {
+    let count = 0;
+    for (const runner of this.#runners.values()) if ((runner.backend ?? current) === backend) count += 1;
+    return count;
+  }
+
+  get size(): number {
+    return this.#runners.size;
+  }
+
+  /** The runners that exist were made by settings that hold no longer, on the backend that those named. */
+  outdate(backend: string): void {
+    for (const runner of this.#runners.values()) {
+      runner.stale = true;
+      runner.backend ??= backend;
+    }
+  }
+
+  /**
+   * Idle runners that the group needs no longer, each told once: what is above the limits, and what is kept warm but was made
+   * by settings that hold no longer.
+   */
+  surplus(settings: Limits, now: number): string[] {
+    const { busy, ready } = this.#count();
+    const demand = this.demand(now);
+    const wanted = Math.max(0, Math.min(demand + settings.min, settings.max - busy));
+    const idle = [...this.#runners].filter(([, runner]) => !runner.busy);
+    const outdated = idle.filter(([, { stale }]) => stale).length;
+    const count = Math.max(ready - wanted, Math.min(outdated, ready - demand));
+    const asked = idle.filter(([, runner]) => runner.asked).length;
+    const chosen = idle
+      .filter(([, runner]) => !runner.asked)
+      .sort(([, a], [, b]) => Number(b.stale ?? false) - Number(a.stale ?? false) || a.since - b.since)
+      .slice(0, Math.max(0, count - asked));
+    for (const [, runner] of chosen) runner.asked = true;
+    return chosen.map(([name]) => name);
+  }
+
+  /** The first so many waiting jobs, to be served by another group; {@link Ledger.forget} them once they are. */
+  toMove(most: number): MovedJob[] {
+    // What is held back is queued again when it is let through, and then goes where it belongs.
+    for (const job of this.#waiting.all()) if (job.held) this.#waiting.delete(job.key);
+    return this.#waiting.toMove(most);
+  }
+
+  forget(jobs: readonly MovedJob[]): void {
+    for (const { key } of jobs) this.#waiting.delete(key);
+  }
+
+  /** What is known of a job, by its id, whatever its attempt. */
+  standing(jobId: number): JobStanding {
+    const mine = (key: string | undefined): boolean => key?.startsWith(`${jobId}:`) ?? false;
+    for (const [runner, { job }] of this.#runners) {
+      if (mine(job)) return { state: 'running', since: null, position: null, runner, needs: null };
+    }
+    for (const job of this.#waiting.all()) {
+      if (!mine(job.key)) continue;
+      const since = new Date(job.since).toISOString();
+      const { needs } = job;
+      if (job.held) return { state: 'held', since, position: null, runner: null, needs };
+      const position = this.#waiting.sinces().filter((other) => other < job.since).length + 1;
+      return { state: 'waiting', since, position, runner: null, needs };
+    }
+    const over = [...this.#closed].some(mine);
+    return { state: over ? 'over' : 'unknown', since: null, position: null, runner: null, needs: null };
   }
 
   /** Jobs that wait for a runner. */
   demand(now: number): number {
     const runs = new Map<string, number>();
-    for (const job of this.#waiting.values()) {
+    for (const job of this.#waiting.all()) {
       if (now - job.since > JOB_LIFETIME_MS) this.#close(job.key);
       else if (!job.held) runs.set(job.run, (runs.get(job.run) ?? 0) + 1);
     }
@@ -180,15 +244,15 @@ export class Ledger {
   roster(): Roster {
     return {
       slots: Array.from(this.#runners, ([runner, { since, busy }]) => ({ runner, since, busy })),
-      waiting: Array.from(this.#waiting.values(), ({ key, jobId, repository, since }) => {
-        return { key, jobId, repository, since };
+      waiting: Array.from(this.#waiting.all(), ({ key, jobId, needs, since }) => {
+        return { key, jobId, repository: needs.repository, since };
       }),
     };
   }
 
   toState(): LedgerState {
     return {
-      waiting: [...this.#waiting.values()],
+      waiting: this.#waiting.toState(),
       closed: [...this.#closed],
       runners: [...this.#runners],
       ghosts: [...this.#ghosts],
@@ -197,7 +261,7 @@ export class Ledger {
     };
   }
 
-  #missing(settings: Pick<GroupSettings, 'min' | 'max'>, now: number): number {
+  #missing(settings: Limits, now: number): number {
     const wanted = this.demand(now) + settings.min - this.#count().ready;
     return Math.max(0, Math.min(wanted, settings.max - this.#runners.size));
   }
@@ -206,13 +270,6 @@ export class Ledger {
     let busy = 0;
     for (const runner of this.#runners.values()) if (runner.busy) busy += 1;
     return { busy, ready: this.#runners.size - busy };
-  }
-
-  #enter(notice: JobNotice, now: number): WaitingJob {
-    const { key, jobId, repository, runId, runAttempt } = notice;
-    const job = { key, jobId, repository, run: runKey(runId, runAttempt), since: now, queued: [], held: false };
-    this.#waiting.set(notice.key, job);
-    return job;
   }
 
   #attribute(runner: string, notice: JobNotice): void {
@@ -231,10 +288,6 @@ export class Ledger {
     const [oldest] = this.#closed;
     if (oldest !== undefined) this.#closed.delete(oldest);
   }
-}
-
-function runKey(runId: number, attempt: number): string {
-  return `${runId}/${attempt}`;
 }
 
 /** One fewer of that run; false where there was none. */

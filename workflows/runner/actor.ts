@@ -60,6 +60,7 @@ export interface RunnerState {
   createdAt: string;
   instanceId: string | undefined;
   grants: number;
+  retireAsked: boolean;
 }
 
 /** A runner's own deeds: each is an activity, or a change of what people see of it. */
@@ -78,6 +79,8 @@ export class RunnerActor {
   /** Why the instance could not be created. */
   #problem: string | undefined;
   #unregistered = false;
+  /** Its group needs it no longer, and it has not answered to that yet. */
+  #retireAsked = false;
   #grants: number;
   /** Activities under way. */
   #calls = 0;
@@ -91,6 +94,7 @@ export class RunnerActor {
     this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
     this.#instanceId = carried?.instanceId;
     this.#grants = carried?.grants ?? 0;
+    this.#retireAsked = carried?.retireAsked ?? false;
   }
 
   toState(): RunnerState {
@@ -99,11 +103,13 @@ export class RunnerActor {
       createdAt: this.#createdAt.toISOString(),
       instanceId: this.#instanceId,
       grants: this.#grants,
+      retireAsked: this.#retireAsked,
     };
   }
 
   /** Takes news in and shows what it changes. */
   hear(items: readonly RunnerNews[]): void {
+    if (items.some(({ type }) => type === 'retire')) this.#retireAsked = true;
     const { resources } = this.facts;
     if (!this.facts.learn(items)) return;
     // Once in a life, and only where its group records it.
@@ -121,6 +127,17 @@ export class RunnerActor {
   /** Whether its program or its instance has ended. */
   ended(): boolean {
     return this.facts.died !== undefined || this.facts.exited !== undefined;
+  }
+
+  get retireAsked(): boolean {
+    return this.#retireAsked;
+  }
+
+  /** The wish is taken up: why it ends, if it does. */
+  answerRetirement(): 'retired' | 'time-to-start' {
+    const asked = this.#retireAsked;
+    this.#retireAsked = false;
+    return asked ? 'retired' : 'time-to-start';
   }
 
   /** Whether nothing is under way: a point at which the history may begin anew. */
@@ -145,7 +162,8 @@ export class RunnerActor {
 
   /** The gate: passed once a runner (and again for a lost answer), only before it has come online. */
   assertMayRegister(): void {
-    const open = !this.facts.online && !this.facts.started && !this.over() && this.#end === undefined;
+    const ready = !this.facts.online && !this.facts.started && !this.#unregistered;
+    const open = ready && !this.over() && this.#end === undefined;
     if (open && this.#grants < GRANTS_AT_MOST) return;
     throw ApplicationFailure.nonRetryable(
       `runner ${this.input.runner} may not register: it is ${this.#phase()}${open ? ' and asked too often' : ''}`,

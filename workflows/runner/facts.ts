@@ -69,6 +69,9 @@ export class Facts {
         return this.#note(item.died.at, `backend: instance ${item.died.reason}`);
       case 'job':
         return this.#job(item.job);
+      case 'retire':
+        // A wish, not a fact about the runner: its actor keeps it.
+        return false;
       default:
         return item satisfies never;
     }

@@ -104,8 +104,8 @@ async function lead(actor: RunnerActor): Promise<RemovalReason> {
 }
 
 /**
- * Until a job started or the runner is over; else the reason for removal, once time-to-start is up. A runner that is
- * idle then stays if the group wants it warm.
+ * Until a job started or the runner is over; else the reason for removal, once time-to-start is up or the group needs it no
+ * longer. A runner that is idle then stays if the group wants it warm.
  */
 async function untilStarted(actor: RunnerActor): Promise<RemovalReason | undefined> {
   const { facts } = actor;
@@ -114,10 +114,12 @@ async function untilStarted(actor: RunnerActor): Promise<RemovalReason | undefin
   let wait = actor.timeToStartLeft();
   for (;;) {
     const summary = `time to start: ${formatDuration(timeToStartMs)}`;
-    if (begun() || (await condition(begun, wait, { summary }))) return undefined;
-    if (!facts.granted) return 'time-to-start';
-    wait = timeToStartMs;
-    if (facts.online && !(await actor.mayRetire())) {
+    if (!begun()) await condition(() => begun() || actor.retireAsked, wait, { summary });
+    if (begun()) return undefined;
+    const reason = actor.answerRetirement();
+    if (!facts.granted) return reason;
+    wait = reason === 'retired' ? actor.timeToStartLeft() : timeToStartMs;
+    if ((facts.online || reason === 'retired') && !(await actor.mayRetire())) {
       actor.note('kept warm for the next job');
       continue;
     }
@@ -128,6 +130,6 @@ async function untilStarted(actor: RunnerActor): Promise<RemovalReason | undefin
     // Unregistered, it can't be given a job any more; one given just before would show within the lag.
     const lag = Math.min(BUSY_LAG_MS, timeToStartMs);
     await condition(begun, lag, { summary: 'no new job possible; one just begun would show by then' });
-    if (!facts.started) return 'time-to-start';
+    if (!facts.started) return reason;
   }
 }

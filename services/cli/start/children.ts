@@ -28,7 +28,7 @@ export interface ServiceParts {
  * @param args positional: the backend's name
  */
 export function servicePlan(
-  service: Exclude<ServiceName, 'observer'>,
+  service: Exclude<ServiceName, 'observer' | 'admin'>,
   label: string,
   port: number,
   args: string[],
@@ -87,6 +87,7 @@ function environmentOf(
     orchestrator: [config.temporal, config.forge],
     backend: [config.temporal, config.nats],
     observer: [],
+    admin: [],
   };
   const own = secretNames(users[service]);
   const env: NodeJS.ProcessEnv = { ...process.env, ...made };

@@ -39,6 +39,32 @@ export function readDocument(file: string): Document {
   return parseDocument(text);
 }
 
+/** What {@link writeEffective} fills in, where the file itself says nothing. */
+const FILLED = [
+  ['temporal', 'address'],
+  ['temporal', 'namespace'],
+  ['temporal', 'ui_url'],
+  ['nats', 'url'],
+  ['nats', 'account'],
+  ['nats', 'runner_signing_key'],
+];
+
+/**
+ * Makes the configuration that the services read anew, of a changed `source`: the servers stay those that run.
+ *
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID; then `effective` stays as it was
+ */
+export function refreshEffective(source: string, effective: string): Config {
+  const next = readDocument(source);
+  const before = readDocument(effective);
+  for (const path of FILLED) {
+    if (!next.hasIn(path) && before.hasIn(path)) next.setIn(path, before.getIn(path));
+  }
+  const { backends } = parseConfig(before.toString(), effective);
+  const docker = Object.values(backends).find(({ type }) => type === 'docker');
+  return writeEffective(next, { containerNatsUrl: docker?.nats_url }, effective);
+}
+
 /** Fills in the servers, writes the result to `file` (mode 0600) and returns it, checked. */
 export function writeEffective(document: Document, servers: StartedServers, file: string): Config {
   const { temporal, nats, containerNatsUrl } = servers;

@@ -11,8 +11,10 @@ export interface StateFolder {
   config: string;
   /** The operator, its accounts and credentials. */
   operator: string;
-  /** A credential that may ask for the status. */
+  /** A credential that may ask what is going on. */
   observer: string;
+  /** One that may also tell groups what to do. */
+  admin: string;
   nats: string;
   temporal: string;
   /** Instances of the local backend. */
@@ -30,6 +32,7 @@ export function stateFolder(folder: string): StateFolder {
     config: join(root, 'baton.yaml'),
     operator: join(root, 'operator'),
     observer: join(root, 'operator', 'observer.creds'),
+    admin: join(root, 'operator', 'admin.creds'),
     nats: join(root, 'nats'),
     temporal: join(root, 'temporal'),
     instances: join(root, 'instances'),

@@ -127,6 +127,9 @@ function updateGroup(card, group) {
   if (group.backoffUntil !== null) {
     lines.push(`starts are held back after failures, ${lasted(-since(group.backoffUntil))} more`);
   }
+  if (group.removed) lines.unshift('removed from the configuration, draining');
+  else if (group.mode !== 'active') lines.unshift(group.mode);
+  if (group.wantsPlaces > 0) lines.push(`${plural(group.wantsPlaces, 'runner')} wait for a place on ${group.backend}`);
   notes.classList.toggle('late', group.backoffUntil !== null);
   notes.hidden = lines.length === 0;
   say(notes, lines.join(' · '));
@@ -217,6 +220,13 @@ function show() {
   dead.classList.toggle('some', status.deadLetters > 0);
   const count = plural(status.deadLetters, 'dead letter');
   say(dead, status.deadLetters > 0 ? `${count}: jobs or messages that nobody could serve` : count);
+  keep(
+    at('unserved'),
+    status.unserved.map((letter) => ({ ...letter, key: letter.at + letter.reason })),
+    (letter) => letter.key,
+    () => element('li'),
+    (line, letter) => say(line, `${lasted(since(letter.at))} ago, ${letter.code}: ${letter.reason}`),
+  );
   const ui = at('ui');
   ui.hidden = status.temporalUi === null;
   if (status.temporalUi !== null) ui.href = status.temporalUi;

@@ -1,0 +1,61 @@
+import type { Client } from '@temporalio/client';
+import { WORKFLOW, type DispatcherNews, type JobNotice, type MovedJob } from '../../contracts/actors.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { servesDelegation } from '../../contracts/config/delegation-config.ts';
+import { isDemandKey } from '../../contracts/delegation/actors.ts';
+import type { Logger } from '../../contracts/log.ts';
+import { dispatcherStart } from '../dispatcher-start.ts';
+import type { LiveConfig } from '../live-config.ts';
+import { matchConfig, matchJob, type Match } from '../matching/match.ts';
+
+/**
+ * Gives the waiting jobs of a group that was removed (or renamed) to those that serve them now, with the time they have waited.
+ * Telling twice does no harm: a job is known by its key. One that nobody serves any more is let go, and said so.
+ */
+export function jobMover(client: Client, live: LiveConfig, log: Logger) {
+  return async ({ from, jobs }: { from: string; jobs: MovedJob[] }): Promise<void> => {
+    const config = live.current;
+    const byGroup = new Map<string, DispatcherNews[]>();
+    for (const job of jobs) {
+      const { group, reason } = serving(job, config);
+      if (group === undefined || group.name === from) {
+        log.warn(
+          { code: 'NO_GROUP', group: from, job: job.jobId, repository: job.repository, reason },
+          'a job is let go',
+        );
+        continue;
+      }
+      const news = byGroup.get(group.name) ?? [];
+      byGroup.set(group.name, news);
+      news.push({ type: 'job', job: noticeOf(job, from) });
+    }
+    for (const group of config.groups) {
+      const news = byGroup.get(group.name);
+      if (news === undefined) continue;
+      await client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(config, group, news));
+      log.info({ from, group: group.name, jobs: news.length }, 'waiting jobs moved');
+    }
+  };
+}
+
+/** The order of a delegation goes where delegations are served, and nothing else does. */
+function serving(job: MovedJob, config: Config): Match {
+  if (!isDemandKey(job.key)) return matchConfig(job, config);
+  return matchJob(
+    job,
+    config.groups.filter(({ name }) => servesDelegation(config, name)),
+  );
+}
+
+function noticeOf({ since, ...job }: MovedJob, from: string): JobNotice {
+  return {
+    ...job,
+    delivery: `moved-from-${from}`,
+    action: 'queued',
+    name: '',
+    url: null,
+    conclusion: null,
+    runnerName: null,
+    at: since,
+  };
+}

@@ -1,0 +1,231 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { dispatcherWorkflowId } from '../../contracts/actors.ts';
+import { Cluster } from './cluster.ts';
+import { SimControl } from './control.ts';
+import { expectNothingLeft } from './leftovers.ts';
+
+/** Groups that change while jobs run, and what people tell and ask them: two copies of each service, the real command line. */
+const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
+
+// Each `baton …` is a process of its own, which takes seconds on a loaded machine.
+vi.setConfig({ testTimeout: 300_000 });
+
+let cluster: Cluster;
+let sim: SimControl;
+
+beforeAll(async () => {
+  cluster = await Cluster.start({
+    backends: ['local', 'small'],
+    simulator: { timing: { sweepMs: 50 } },
+    config: `
+backends:
+  local: { type: local, root: ROOT/local }
+  small: { type: local, root: ROOT/local, max: 2 }
+groups:
+  - { name: old, organization: acme, labels: [move], backend: local, max: 1, runner: { directory: ROOT/runner } }
+  - { name: linux, organization: acme, labels: [linux], backend: local, max: 4, runner: { directory: ROOT/runner } }
+  - { name: first, organization: acme, labels: [first], backend: small, max: 4, runner: { directory: ROOT/runner } }
+  - { name: second, organization: acme, labels: [second], backend: small, max: 4, priority: 1, runner: { directory: ROOT/runner } }
+`,
+  });
+  sim = new SimControl(cluster.sim.address);
+});
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
+
+/** `baton …`, as a person with that credential runs it. */
+async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ code: number; output: string }> {
+  const env = { PATH: process.env['PATH'], BATON_NATS_CREDENTIALS: cluster.operator.credentials[role] };
+  const run = promisify(execFile)(process.execPath, [CLI, ...args, '--config', cluster.configFile], {
+    env,
+    cwd: cluster.dir,
+  });
+  return await run.then(
+    ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({
+      code: error.code,
+      output: error.stdout + error.stderr,
+    }),
+  );
+}
+
+/** A job's script that goes on until {@link letGo}. */
+const HELD = (): string => `while [ ! -e ${join(cluster.dir, 'go')} ]; do sleep 0.1; done`;
+const letGo = (): void => writeFileSync(join(cluster.dir, 'go'), '');
+
+function edit(change: (text: string) => string): void {
+  writeFileSync(cluster.configFile, change(readFileSync(cluster.configFile, 'utf8')));
+}
+
+/** The service itself; what started it is a guard. */
+function pidOf(name: string): number {
+  const guard = cluster.services.get(name)?.pid ?? 0;
+  const children = readFileSync(`/proc/${guard}/task/${guard}/children`, 'utf8').trim().split(' ').map(Number);
+  const service = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/services/'));
+  if (service === undefined) throw new Error(`${name} does not run`);
+  return service;
+}
+
+describe('a changed configuration', () => {
+  test('renames a group: its job runs on, its waiting jobs move, nothing runs twice', async () => {
+    const ids = await sim.jobs({ count: 4, labels: ['move'], run: HELD() });
+    await until(async () => expect(await cluster.dispatcher('old')).toMatchObject({ busy: 1, waiting: 3 }));
+    edit((text) =>
+      text.replace(
+        'name: old, organization: acme, labels: [move], backend: local, max: 1',
+        'name: new, organization: acme, labels: [move], backend: local, max: 2',
+      ),
+    );
+    const { code, output } = await baton('admin', 'apply', cluster.configFile);
+    expect(output).toContain('taken up, 4 groups');
+    for (const service of ['relay', 'orchestrator'])
+      expect(output.split('\n').filter((line) => line.startsWith(service))).toHaveLength(2);
+    expect(code).toBe(0);
+    await until(async () => expect(await cluster.dispatcher('new')).toMatchObject({ busy: 2, waiting: 1 }));
+    expect(await cluster.dispatcher('old')).toMatchObject({ removed: true, busy: 1, waiting: 0 });
+    expect((await baton('observer', 'status')).output).toMatch(/old .*removed, draining/);
+    letGo();
+    const jobs = await sim.untilCompleted(ids);
+    expect(jobs.map(({ conclusion }) => conclusion)).toEqual(ids.map(() => 'success'));
+    const groups = jobs.map(({ runner }) => (runner?.includes('-old-') ? 'old' : 'new')).toSorted();
+    expect(groups).toEqual(['new', 'new', 'new', 'old']);
+    await cluster.client.workflow.getHandle(dispatcherWorkflowId('old')).result();
+    await expectNothingLeft(cluster);
+  });
+
+  test('on SIGHUP brings a new group', async () => {
+    edit(
+      (text) =>
+        `${text.trimEnd()}\n  - { name: fresh, organization: acme, labels: [fresh], backend: local, runner: { directory: ${join(cluster.dir, 'runner')} } }\n`,
+    );
+    for (const service of ['relay', 'orchestrator'] as const) {
+      for (const name of cluster.copiesOf(service)) process.kill(pidOf(name), 'SIGHUP');
+    }
+    await until(async () => expect(await cluster.dispatcher('fresh')).toMatchObject({ waiting: 0 }));
+    const logs = [...cluster.copiesOf('relay'), ...cluster.copiesOf('orchestrator')].map((name) =>
+      join(cluster.dir, 'logs', `${name}.log`),
+    );
+    await until(() => {
+      for (const log of logs) expect(readFileSync(log, 'utf8')).toMatch(/"groups":5.*configuration read again/);
+    });
+    const [job] = await sim.untilCompleted(await sim.jobs({ labels: ['fresh'], run: 'true' }));
+    expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining('-fresh-') });
+  });
+
+  test('that is wrong changes nothing, and says where', async () => {
+    const good = readFileSync(cluster.configFile, 'utf8');
+    edit((text) => text.replace('max: 4', 'max: many'));
+    try {
+      const { code, output } = await baton('admin', 'apply', cluster.configFile);
+      expect(output).toMatch(/baton\.yaml:\d+:\d+: groups\[1\]\.max/);
+      expect(code).toBe(1);
+    } finally {
+      writeFileSync(cluster.configFile, good);
+    }
+    expect((await cluster.dispatcher('linux')).settings.max).toBe(4);
+  });
+
+  test('and what groups do are not for everybody to say', async () => {
+    const { code, output } = await baton('observer', 'pause', 'linux');
+    expect(code).toBe(1);
+    expect(output).toContain('BUS_');
+    expect((await cluster.dispatcher('linux')).mode).toBe('active');
+  });
+});
+
+describe('a person', () => {
+  test('pauses and resumes a group', async () => {
+    expect(await baton('admin', 'pause', 'linux')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('paused'),
+    });
+    const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
+    await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ mode: 'paused', waiting: 1 }));
+    expect((await baton('observer', 'status')).output).toMatch(/linux .*paused/);
+    const why = await baton('observer', 'explain', String(ids[0]));
+    expect(why.output).toMatch(
+      /group linux takes it[^]*number 1 in line; 0 busy and 0 other runners of at most 4; the group is paused/,
+    );
+    expect(why.code).toBe(0);
+    expect(await cluster.dispatcher('linux')).toMatchObject({ ready: 0, busy: 0 });
+    expect((await baton('admin', 'resume', 'linux')).code).toBe(0);
+    await sim.untilCompleted(ids);
+    await expectNothingLeft(cluster);
+  });
+
+  test('drains a group: waits for the busy runner, tells its progress', async () => {
+    const go = join(cluster.dir, 'drained');
+    const [id = 0] = await sim.jobs({ labels: ['linux'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
+    await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 1 }));
+    const draining = baton('admin', 'drain', 'linux');
+    await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ mode: 'draining', busy: 1 }));
+    expect((await sim.job(id)).status).toBe('in_progress');
+    writeFileSync(go, '');
+    const { code, output } = await draining;
+    expect(output).toMatch(/linux drains[^]*linux is drained/);
+    expect(code).toBe(0);
+    expect(await sim.job(id)).toMatchObject({ conclusion: 'success' });
+    expect((await baton('admin', 'resume', 'linux')).code).toBe(0);
+    expect((await baton('admin', 'drain', 'nobody')).output).toContain('GROUP_UNKNOWN');
+  });
+
+  test('has a job explained: who takes it, or why nobody does', async () => {
+    const might = await baton('observer', 'explain', '--repository', 'acme/hello', '--labels', 'linux, gpu');
+    expect(might.output).toContain('- linux lacks gpu');
+    expect(might.code).toBe(1);
+
+    const [lost = 0] = await sim.jobs({ labels: ['sparc'], run: 'true' });
+    const dead = await until(async () => {
+      const answer = await baton('observer', 'explain', String(lost));
+      expect(answer.output).toContain('dead letter');
+      return answer;
+    });
+    expect(dead.output).toMatch(/labels sparc, .*says the dead letters[^]*no group takes it[^]*NO_GROUP/);
+    expect(dead.code).toBe(1);
+    const status = await baton('observer', 'status');
+    expect(status.output).toMatch(/1 dead letters[^]*NO_GROUP: job \d+: no group serves/);
+    await sim.cancel(lost);
+
+    // The forge's own machines are nobody's fault: no dead letter.
+    const [hosted = 0] = await sim.jobs({ labels: ['ubuntu-latest'] });
+    const page = `${cluster.sim.address}/acme/hello/actions/runs/1/job/${hosted}`;
+    const own = await baton('observer', 'explain', page);
+    expect(own.output).toMatch(/says the forge[^]*for the forge’s own machines/);
+    await sim.cancel(hosted);
+    const [after = 0] = await sim
+      .untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }))
+      .then((jobs) => jobs.map(({ id }) => id));
+    const ran = await until(async () => {
+      const answer = await baton('observer', 'explain', String(after));
+      expect(answer.output).toMatch(/had it/);
+      return answer;
+    });
+    expect(ran.code).toBe(0);
+    expect((await baton('observer', 'status')).output).toContain('1 dead letters');
+    expect((await baton('observer', 'explain', 'x')).output).toContain('neither the id of a job nor its address');
+  });
+});
+
+test('a capped backend never holds more runners than its cap, and everybody is served', async () => {
+  const from = (await sim.log()).length;
+  const first = await sim.jobs({ count: 5, labels: ['first'], run: 'sleep 0.2' });
+  const second = await sim.jobs({ count: 3, labels: ['second'], run: 'sleep 0.2' });
+  await sim.untilCompleted([...first, ...second]);
+  let now = 0;
+  let most = 0;
+  for (const { type } of (await sim.log()).slice(from)) {
+    if (type === 'runner.registered') now += 1;
+    if (type === 'runner.removed') now -= 1;
+    most = Math.max(most, now);
+  }
+  expect(most).toBe(2);
+  await expectNothingLeft(cluster);
+});
