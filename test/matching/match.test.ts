@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { JobNeeds } from '../../contracts/actors.ts';
+import { delegationConfig } from '../../contracts/config/delegation-config.ts';
 import { groupConfig } from '../../contracts/config/group-config.ts';
-import { matchJob } from '../../services/matching/match.ts';
+import { matchConfig, matchJob } from '../../services/matching/match.ts';
 
 const group = (name: string, labels: string[], more: Record<string, unknown> = {}) =>
   groupConfig.parse({ name, organization: 'octo-org', labels, backend: 'docker', ...more });
@@ -118,5 +119,24 @@ describe('the forge’s own machines', () => {
 
   it('a group that has the label comes first', () => {
     expect(matchJob(needs(['ubuntu-latest']), [group('own', ['ubuntu-latest'])]).group?.name).toBe('own');
+  });
+});
+
+describe('groups that serve delegations', () => {
+  const serving = group('serving', ['linux', 'ephemeral', 'container']);
+  const delegation = delegationConfig.parse({
+    token_keys: ['k'.repeat(43)],
+    proxies: [{ names: ['proxy-1'], labels: ['linux'], group: 'serving' }],
+  });
+
+  it('take no job by its labels: a proxy does, and hands it over', () => {
+    expect(matchConfig(needs(['linux']), { groups: [serving], delegation })).toMatchObject({
+      group: undefined,
+      proxies: true,
+      verdicts: [{ group: 'serving', fits: false, why: 'serves delegations alone' }],
+    });
+    expect(matchConfig(needs(['linux']), { groups: [serving, linux], delegation }).group?.name).toBe('linux');
+    expect(matchConfig(needs(['sparc']), { groups: [serving], delegation }).proxies).toBe(false);
+    expect(matchConfig(needs(['linux']), { groups: [serving] }).group?.name).toBe('serving');
   });
 });
