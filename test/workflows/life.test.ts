@@ -2,13 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import {
-  RESOURCES_MEMO,
-  RUNNER_REGISTER,
-  runnerWorkflowId,
-  type JobNotice,
-  type RunnerNews,
-} from '../../contracts/actors.ts';
+import { RUNNER_REGISTER, runnerWorkflowId, type JobNotice, type RunnerNews } from '../../contracts/actors.ts';
 import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
 import { recordHistories } from './histories.ts';
@@ -113,37 +107,6 @@ describe('a runner', () => {
       BatonRepository: ['acme/hello'],
       BatonJobId: [String(jobId)],
     });
-  });
-
-  test('shows what its job used, as its recorder says once', async () => {
-    const { runner, jobId } = await oneRunner('measured');
-    await register('measured', runner);
-    const GIB = 1024 ** 3;
-    const said = (peak: number): RunnerNews => ({
-      type: 'signal',
-      signal: {
-        ...{ version: 1, id: randomUUID(), runner, at: new Date().toISOString() },
-        kind: 'resources',
-        resources: {
-          seconds: 90,
-          cpu: { cores: 2, average: 0.75, peak },
-          memory: { total: 8 * GIB, average: GIB, peak: 2 * GIB },
-          disk: { read: 0, written: 4096 },
-          network: { received: 1, sent: 2 },
-        },
-      },
-    });
-    await actors.tellRunner('measured', runner, [signal(runner, 'started', jobId), said(1.5)]);
-    await actors.tellRunner('measured', runner, [said(2)]);
-    await actors.tellRunner('measured', runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
-    expect(await result('measured', runner)).toMatchObject({ reason: 'job-completed', ranJob: true });
-    const { memo } = await handle('measured', runner).describe();
-    expect(memo).toMatchObject({
-      [RESOURCES_MEMO]: '0.8 of 2 cores (peak 1.5), 2.0 GiB of 8.0 GiB (peak), over 1m 30s',
-    });
-    const shown: unknown = await handle('measured', runner).query('__temporal_workflow_metadata');
-    expect(JSON.stringify(shown)).toContain('| **CPU:** | 0.75 of 2 cores, peak 1.50 |');
-    expect(JSON.stringify(shown)).toContain('| **Memory:** | 1.0 GiB of 8.0 GiB, peak 2.0 GiB |');
   });
 
   test('is told twice, in the wrong order: the same end', async () => {
