@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,8 @@ import { killInstances } from './instances.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
+const APP = { id: 5, installation: 1 };
+const APP_CONFIG = `app: { id: ${APP.id}, installation: ${APP.installation}, private_key: '\${E2E_APP_KEY}' }`;
 const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
 /** What a group's `env` and wrappers may name as `${E2E_HOOK_SECRET}`. */
 export const HOOK_SECRET = 'hook-secret-of-the-group-0123456789';
@@ -45,6 +48,8 @@ export interface ClusterOptions {
   /** Names of the backends that get workers. */
   backends: string[];
   simulator?: Partial<SimulatorOptions>;
+  /** Sign in to the forge as an App, whose webhook it then is. Default: with a token; the organisation has the webhook. */
+  app?: boolean;
   /** Another cluster whose forge this one's manager uses, too. */
   neighbour?: Cluster;
   /** Whether instances are containers: they then reach NATS and the simulator, which listen on this machine's loopback. */
@@ -71,6 +76,7 @@ export class Cluster {
   #logLevel = 'info';
   #sharesForge = false;
   #hookUrl = '';
+  #appKey: string | undefined;
   readonly secrets = [WEBHOOK_SECRET, FORGE_TOKEN];
   readonly #connection: Connection;
   readonly #balancer: Balancer;
@@ -114,6 +120,7 @@ export class Cluster {
     // A single one is asked directly: what the bench measures is its answer, not the balancer's.
     const hookUrl = `${copies === 1 ? ingressUrls[0] : balancer.url}/webhooks/github`;
     const { neighbour } = options;
+    const appKeys = options.app ? makeAppKeys() : undefined;
     if (neighbour) {
       addHook(neighbour.sim.sim, { kind: 'organization', target: 'acme', url: hookUrl, secret: WEBHOOK_SECRET });
     }
@@ -122,6 +129,7 @@ export class Cluster {
       (await startSimulator({
         repositories: ['acme/hello'],
         tokens: [FORGE_TOKEN],
+        ...(appKeys === undefined ? {} : { app: { id: APP.id, publicKey: appKeys.publicKey } }),
         webhook: { url: hookUrl, secret: WEBHOOK_SECRET },
         ...options.simulator,
       }));
@@ -130,6 +138,7 @@ export class Cluster {
     cluster.ingressUrls.push(...ingressUrls);
     cluster.#sharesForge = neighbour !== undefined;
     cluster.#hookUrl = hookUrl;
+    cluster.#appKey = appKeys?.privateKey;
     cluster.#logLevel = options.logLevel ?? 'info';
     try {
       await bundleStandInRunner(join(dir, 'runner'));
@@ -168,7 +177,7 @@ export class Cluster {
     const secrets = {
       ingress: { E2E_WEBHOOK_SECRET: WEBHOOK_SECRET },
       relay: {},
-      orchestrator: { E2E_FORGE_TOKEN: FORGE_TOKEN },
+      orchestrator: this.#appKey === undefined ? { E2E_FORGE_TOKEN: FORGE_TOKEN } : { E2E_APP_KEY: this.#appKey },
       backend: { E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed, E2E_HOOK_SECRET: HOOK_SECRET },
     };
     return {
@@ -291,7 +300,7 @@ export class Cluster {
 name: ${this.manager}
 forge:
   url: ${this.sim.address}
-  token: \${E2E_FORGE_TOKEN}
+  ${this.#appKey === undefined ? 'token: ${E2E_FORGE_TOKEN}' : APP_CONFIG}
 webhook:
   secrets: ["\${E2E_WEBHOOK_SECRET}"]
   url: ${this.#hookUrl}
@@ -305,4 +314,13 @@ ${config}
 `;
     writeFileSync(this.configFile, text);
   }
+}
+
+/** An App's key as GitHub gives it to its owner, PEM. */
+function makeAppKeys(): { publicKey: string; privateKey: string } {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
 }

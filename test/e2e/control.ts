@@ -70,6 +70,11 @@ export class SimControl {
     await this.#call('POST', '/faults/api', fault);
   }
 
+  /** From now on so many REST calls fail, 0 to 1: half of them after what they ask for was done. */
+  async apiFaultRate(rate: number): Promise<void> {
+    await this.#call('PUT', '/faults/api', { rate });
+  }
+
   /** Takes back all that {@link apiFault} ordered. */
   async clearApiFaults(): Promise<void> {
     await this.#call('DELETE', '/faults/api');

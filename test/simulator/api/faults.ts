@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Random } from '../random.ts';
 
 /** What goes wrong with the next `count` REST calls that fit. */
 export const apiFault = z.strictObject({
@@ -14,8 +15,22 @@ export const apiFault = z.strictObject({
 
 export type ApiFault = z.infer<typeof apiFault>;
 
+/** How often what goes wrong with any REST call, from 0 to 1: half of it before anything was done, half of it after. */
+export const apiFaultRate = z.strictObject({ rate: z.number().min(0).max(1) });
+
 export class ApiFaults {
   readonly pending: ApiFault[] = [];
+  rate = 0;
+  private readonly random: Random;
+
+  constructor(random: Random) {
+    this.random = random;
+  }
+
+  private byChance(): ApiFault | undefined {
+    if (!this.random.chance(this.rate)) return undefined;
+    return apiFault.parse({ fault: this.random.chance(0.5) ? 'status' : 'lost' });
+  }
 
   /** The fault that this call meets, if any; counts it. */
   take(method: string, path: string): ApiFault | undefined {
@@ -23,6 +38,6 @@ export class ApiFaults {
       (candidate) => (candidate.method ?? method) === method && path.includes(candidate.path),
     );
     if (fault && --fault.count === 0) this.pending.splice(this.pending.indexOf(fault), 1);
-    return fault;
+    return fault ?? this.byChance();
   }
 }

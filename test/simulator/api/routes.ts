@@ -24,7 +24,7 @@ export interface Api {
 
 /** GitHub's REST API under /api/v3: authentication, limits, headers and errors for all of it. */
 export async function apiRoutes(root: FastifyInstance, sim: Simulation): Promise<Api> {
-  const faults = new ApiFaults();
+  const faults = new ApiFaults(sim.random);
   const endpoints: string[] = [];
   const limiter = new RateLimiter(sim);
   const lost = new WeakSet<FastifyRequest>();

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { apiFault, type ApiFaults } from '../api/faults.ts';
+import { apiFault, apiFaultRate, type ApiFaults } from '../api/faults.ts';
 import { enqueue } from '../jobs/advance.ts';
 import { cancelJob, cancelRun, finishJob, startJob } from '../jobs/finish.ts';
 import { createRun, push, rerun } from '../jobs/run.ts';
@@ -71,6 +71,10 @@ export async function controlRoutes(root: FastifyInstance, sim: Simulation, apiF
       });
       http.post('/faults/api', (request) => {
         apiFaults.pending.push(apiFault.parse(request.body));
+        return faultsView(sim, apiFaults);
+      });
+      http.put('/faults/api', (request) => {
+        apiFaults.rate = apiFaultRate.parse(request.body).rate;
         return faultsView(sim, apiFaults);
       });
       http.delete('/faults/api', () => {
