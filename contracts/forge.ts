@@ -7,10 +7,25 @@ export interface ForgeScope {
   repository?: string | undefined;
 }
 
-export interface RegistrationOrder {
+/** Who may use a group's runners, as the forge is told (organisations only). */
+export interface GroupAccess {
+  /** Names without the owner; undefined: all. */
+  repositories?: string[] | undefined;
+  allowPublic: boolean;
+  /** `OWNER/REPOSITORY/.github/workflows/FILE.yml@REF`; undefined: all. */
+  workflows?: string[] | undefined;
+}
+
+/** A group on the forge. */
+export interface ForgeGroup {
   scope: ForgeScope;
-  /** The group, by name, on the forge (organisations only). */
+  /** By name (organisations only; a repository has no groups). */
   group: string;
+  /** What it is made with, should it not be there. */
+  access: GroupAccess;
+}
+
+export interface RegistrationOrder extends ForgeGroup {
   runner: string;
   labels: string[];
 }
@@ -78,7 +93,10 @@ export interface Forge {
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
 
   /** All registrations of that group (of the organisation's group, or of the repository), whoever made them. */
-  registrations(scope: ForgeScope, group: string): Promise<ForgeRunner[]>;
+  registrations(group: ForgeGroup): Promise<ForgeRunner[]>;
+
+  /** Makes the group and brings its settings to what they are to be; resolves with what was changed, a clause each. */
+  keepGroup(group: ForgeGroup): Promise<string[]>;
 
   /**
    * The job as it is now; undefined where the forge knows none of that id, which may also mean that we may not see it.

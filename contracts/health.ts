@@ -1,5 +1,5 @@
 import type { GroupSettings } from './actors.ts';
-import type { ForgeScope } from './forge.ts';
+import type { ForgeScope, GroupAccess } from './forge.ts';
 
 /** What a group's health check and its activities say to one another. Pure: workflow code imports this. */
 
@@ -8,6 +8,7 @@ export type HookOwner = { kind: 'app' } | ({ kind: 'organization' | 'repository'
 
 export interface HealthInput {
   settings: GroupSettings;
+  access: GroupAccess;
   /**
    * What is younger is left alone, and what was marked must have been so for that long before it is removed: lists of
    * forges, clouds and Temporal's visibility lag behind. Milliseconds.
@@ -113,7 +114,9 @@ export interface HealthActivities {
   /** Which of these have no running workflow, as Temporal itself says: not visibility, which lags. */
   confirmOwnerless(order: { group: string; runners: string[] }): Promise<string[]>;
   /** The registrations of this manager's group. */
-  listRegistrations(order: { settings: GroupSettings }): Promise<RegistrationSight[]>;
+  listRegistrations(order: { settings: GroupSettings; access: GroupAccess }): Promise<RegistrationSight[]>;
+  /** Brings the group on the forge to what it is to be; what was changed, a clause each. */
+  keepGroup(order: { settings: GroupSettings; access: GroupAccess }): Promise<string[]>;
   /** Asks the forge about jobs that wait for longer than that, and tells the dispatcher what it says. */
   reaskDemand(order: { group: string; olderThanMs: number }): Promise<{ asked: number; dropped: number }>;
   /** Has failed deliveries sent again. */

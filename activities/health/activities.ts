@@ -31,12 +31,19 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     confirmOwnerless: ({ group, runners }) => withHeartbeats(() => confirmOwnerless(client, group, runners)),
 
-    listRegistrations: ({ settings: { manager, name, scope } }) =>
+    listRegistrations: ({ settings: { manager, name, scope }, access }) =>
       withHeartbeats(async () => {
-        const all = await forge.registrations(scope, name);
+        const all = await forge.registrations({ scope, group: name, access });
         // Of another manager's runners in the same organisation or repository we know nothing, so they are none of ours.
         const ours = all.filter((runner) => isRunnerOf(manager, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
+      }),
+
+    keepGroup: ({ settings: { name: group, scope }, access }) =>
+      withHeartbeats(async () => {
+        const mended = await forge.keepGroup({ scope, group, access });
+        if (mended.length > 0) log.warn({ group, mended }, 'the group on the forge had drifted');
+        return mended;
       }),
 
     reaskDemand: (order) => withHeartbeats(() => reaskDemand(options, order)),

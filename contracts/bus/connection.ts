@@ -21,6 +21,9 @@ import { runnerInbox } from './subjects.ts';
 
 export type Bus = NatsConnection;
 
+/** The bucket (NATS key/value) in which orchestrators share their budgets of calls to the forge. */
+export const FORGE_BUCKET = 'BATON_FORGE';
+
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
   url: string;

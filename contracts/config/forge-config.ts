@@ -29,6 +29,14 @@ export const forgeConfig = z
     token: secretRef
       .optional()
       .describe('A personal access token (recommended for development). Used by orchestrator.'),
+    points_per_minute: z
+      .number()
+      .int()
+      .nonnegative()
+      .optional()
+      .describe(
+        'Calls that each App (or the token) may make: a read costs 1, a change 5; 0 for no limit but what the forge says. Default: 900 on github.com and *.ghe.com, else 0.',
+      ),
   })
   .superRefine((forge, context) => {
     const given = [forge.app, forge.apps, forge.token].filter((way) => way !== undefined);
@@ -48,6 +56,15 @@ export type AppConfig = z.infer<typeof app>;
 export function appsOf(forge: ForgeConfig, organization: string): AppConfig[] {
   const apps = forge.app === undefined ? (forge.apps ?? []) : [forge.app];
   return apps.filter((app) => app.organization === undefined || sameName(app.organization, organization));
+}
+
+/** GitHub's secondary limit; a GHES has none unless its owner turned it on. */
+const GITHUB_POINTS = 900;
+
+/** Points a minute of each App (or the token), 0 for no limit but what the forge says. */
+export function pointsPerMinute({ points_per_minute: points, url }: ForgeConfig): number {
+  const { host } = new URL(url);
+  return points ?? (host === 'github.com' || host.endsWith('.ghe.com') ? GITHUB_POINTS : 0);
 }
 
 function sameName(one: string, other: string): boolean {

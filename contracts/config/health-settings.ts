@@ -1,3 +1,4 @@
+import type { GroupAccess } from '../forge.ts';
 import type { HealthInput, HookOwner } from '../health.ts';
 import type { Config } from './config.ts';
 import { appsOf } from './forge-config.ts';
@@ -12,10 +13,17 @@ export function healthInterval(config: Config, group: GroupConfig): number {
   return group.health_check_interval ?? config.health_check_interval;
 }
 
+/** Who may use a group's runners, as the forge is told. */
+export function groupAccess(group: GroupConfig): GroupAccess {
+  const { repositories, allow_public_repositories: allowPublic, workflows } = group;
+  return { repositories, allowPublic, workflows };
+}
+
 /** What the health check of a group is started with. */
 export function healthInput(config: Config, group: GroupConfig): HealthInput {
   return {
     settings: groupSettings(config, group),
+    access: groupAccess(group),
     graceMs: Math.min(GRACE_MOST_MS, Math.round(healthInterval(config, group) / 2)),
     hooks: hooksOf(config, group),
     hookUrl: config.webhook.url,

@@ -40,6 +40,19 @@ export const groupStatus = z.object({
 /** A job or message that can never be handled. */
 export const deadLetter = z.object({ at: z.string(), code: z.string(), reason: z.string() });
 
+/** What the forge still allows, of an App or the token. */
+export const forgeLimit = z.object({
+  name: z.string(),
+  /** Calls of the orchestrator that answers which wait for the limit just now. */
+  waiting: z.number(),
+  /** Of the forge's primary limit, as far as it has said. */
+  limit: z.number().nullable(),
+  remaining: z.number().nullable(),
+  resetAt: z.string().nullable(),
+  /** Until then the forge wants no call at all. */
+  blockedUntil: z.string().nullable(),
+});
+
 /** The answer on `status`: what is going on, as one page. */
 export const status = z.object({
   version: z.literal(1),
@@ -52,8 +65,10 @@ export const status = z.object({
   /** How many jobs and messages no group can serve, and the newest of them, newest first. */
   deadLetters: z.number(),
   unserved: z.array(deadLetter),
+  forge: z.array(forgeLimit).default([]),
 });
 
+export type ForgeLimit = z.infer<typeof forgeLimit>;
 export type RunnerStatus = z.infer<typeof runnerStatus>;
 export type GroupStatus = z.infer<typeof groupStatus>;
 export type DeadLetter = z.infer<typeof deadLetter>;

@@ -1,4 +1,5 @@
 import type { Permissions } from '@nats-io/jwt';
+import { FORGE_BUCKET } from '../../contracts/bus/connection.ts';
 import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
 
@@ -55,6 +56,15 @@ function read({ name }: StreamPlan): string[] {
   ];
 }
 
+/** Making a key/value bucket, reading and writing it. */
+function bucket(name: string): string[] {
+  const stream = `KV_${name}`;
+  const calls = ['STREAM.CREATE', 'STREAM.UPDATE', 'STREAM.INFO', 'STREAM.MSG.GET'].map(
+    (call) => `${API}.${call}.${stream}`,
+  );
+  return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
+}
+
 /** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/bus). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
@@ -102,6 +112,7 @@ export function servicePermissions(service: ServiceName): Permissions {
             ...makeStreams,
             `${PREFIX}.webhook.*.workflow_job`,
             `${API}.STREAM.MSG.GET.${dead.name}`,
+            ...bucket(FORGE_BUCKET),
             ...read(delegatedJobs),
             wildcards.delegatedJobs,
             wildcards.audit,

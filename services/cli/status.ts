@@ -61,6 +61,12 @@ function statusText(answer: Status): string {
     .slice(0, 10)
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', runner.resources ?? '']);
   if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'USED'], ...used]));
+  for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
+    if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
+    else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {
+      parts.push(`${name}: ${remaining ?? '?'} of ${limit ?? '?'} calls left until ${resetAt ?? '?'}, ${waiting} wait`);
+    }
+  }
   if (answer.deadLetters > 0) {
     const newest = answer.unserved.map(({ at, code, reason }) => `  ${since(at)} ago, ${code}: ${reason}`);
     parts.push([`${answer.deadLetters} dead letters`, ...newest].join('\n'));

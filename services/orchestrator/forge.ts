@@ -1,34 +1,45 @@
+import { GithubApps } from '../../activities/forges/github/apps.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
-import type { ForgeConfig } from '../../contracts/config/forge-config.ts';
+import { pointsPerMinute, type ForgeConfig } from '../../contracts/config/forge-config.ts';
 import { readSecret } from '../../contracts/config/secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/forge.ts';
 import type { Logger } from '../../contracts/log.ts';
 import type { RunControl } from '../../contracts/run-control.ts';
+import type { Budgets } from './budgets.ts';
 
 /**
- * What delegations ask of the forge of the configuration.
+ * The forge of the configuration, and what delegations ask of it, with its credentials read from the environment of this
+ * process and a budget for each.
  *
  * @throws BatonError SECRET_MISSING
  */
-export function createRunControl(config: ForgeConfig, log: Logger): RunControl {
-  return new GithubRuns(createGithubClient({ url: config.url, auth: readAuth(config), log }));
+export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger): { forge: Forge; runs: RunControl } {
+  const points = pointsPerMinute(config);
+  const apps = credentialsOf(config).map(({ key, organization, auth }) => {
+    const budget = budgets.make(key, points);
+    const client = createGithubClient({ url: config.url, auth, budget, log });
+    return { organization, client, forge: new Github(client), room: () => budget.room() };
+  });
+  const [first] = apps;
+  if (first === undefined) throw new BatonError('CONFIG_INVALID', 'forge: give one of app, apps and token');
+  return { forge: apps.length === 1 ? first.forge : new GithubApps(apps), runs: new GithubRuns(first.client) };
 }
 
-/**
- * The forge of the configuration, with its credential read from the environment of this process.
- *
- * @throws BatonError SECRET_MISSING
- */
-export function createForge(config: ForgeConfig, log: Logger): Forge {
-  return new Github(createGithubClient({ url: config.url, auth: readAuth(config), log }));
+interface Credential {
+  key: string;
+  organization?: string | undefined;
+  auth: GithubAuth;
 }
 
-function readAuth(config: ForgeConfig): GithubAuth {
-  const app = config.app ?? config.apps?.[0];
-  if (app) return { app: { id: app.id, installation: app.installation, privateKey: readSecret(app.private_key) } };
-  if (config.token) return { token: readSecret(config.token) };
-  throw new BatonError('CONFIG_INVALID', 'forge: give one of app, apps and token');
+function credentialsOf(config: ForgeConfig): Credential[] {
+  if (config.token) return [{ key: 'token', auth: { token: readSecret(config.token) } }];
+  const apps = config.app === undefined ? (config.apps ?? []) : [config.app];
+  return apps.map(({ id, installation, private_key: key, organization }) => ({
+    key: `app-${id}-${installation}`,
+    organization,
+    auth: { app: { id, installation, privateKey: readSecret(key) } },
+  }));
 }

@@ -13,16 +13,18 @@ import { openApplyDoor } from '../apply-door.ts';
 import { BusLink } from '../bus-link.ts';
 import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
+import { Budgets } from './budgets.ts';
 import { configureActors, retireActors } from './configure.ts';
 import { controlDoor } from './control-door.ts';
 import { createDelegationActivities } from './delegations.ts';
 import { answerRequests } from './door.ts';
 import { explainDoor } from './explain-door.ts';
-import { createForge, createRunControl } from './forge.ts';
+import { createForge } from './forge.ts';
 import { gatherNews } from './gather-news.ts';
 import { HealthDoor } from './health-door.ts';
 import { keepHealthSchedules } from './health-schedules.ts';
 import { jobPublisher } from './job-publisher.ts';
+import { keepGroups } from './keep-groups.ts';
 import { jobMover } from './move-jobs.ts';
 import { ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
@@ -40,10 +42,11 @@ const SWEEP_MS = 60_000;
  */
 await runService('orchestrator', async ({ config, live, log, metrics, stop }) => {
   installRuntime(log);
-  const forge = createForge(config.forge, log);
   const link = new BusLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(FOR_EVER_MS);
+  const budgets = await Budgets.open(bus, metrics, log);
+  const { forge, runs } = createForge(config.forge, budgets, log);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
@@ -52,7 +55,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
     ...createActorActivities(client, tellDispatcher),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
-    ...createDelegationActivities({ bus, client, runs: createRunControl(config.forge, log), metrics }),
+    ...createDelegationActivities({ bus, client, runs, metrics }),
     moveJobs: jobMover(client, live, log),
   };
   const workflowBundle = await bundleWorkflowCode({
@@ -73,12 +76,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
     shutdownForceTime: '30 s',
   });
   const registrar = new Registrar({ bus, client, forge, live, log, metrics });
-  const status = new StatusReporter({ bus, client, live, log });
+  const status = new StatusReporter({ bus, client, live, limits: () => budgets.views(), log });
   const health = new HealthDoor({ bus, client, log });
   const running = worker.run();
   const configure = async (wanted: Config): Promise<void> => {
     await configureActors(client, wanted);
     await keepHealthSchedules(client, wanted);
+    void keepGroups(forge, wanted, log);
   };
   await configure(config);
   live.onChange(configure);

@@ -4,6 +4,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { RUNNER_REGISTER, runnerWorkflowId } from '../../contracts/actors.ts';
 import { decode, encode, type Bus, type Msg } from '../../contracts/bus/connection.ts';
 import { runnerOfSubject, wildcards } from '../../contracts/bus/subjects.ts';
+import { groupAccess } from '../../contracts/config/health-settings.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/forge.ts';
 import type { Logger } from '../../contracts/log.ts';
@@ -105,6 +106,7 @@ export class Registrar {
     const { jitConfig } = await forge.register({
       scope: { organization: group.organization, repository: group.repository },
       group: group.name,
+      access: groupAccess(group),
       runner,
       labels: group.labels,
     });

@@ -10,7 +10,7 @@ import { encode, type Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
-import type { GroupStatus, RunnerStatus, Status } from '../../contracts/messages/status.ts';
+import type { ForgeLimit, GroupStatus, RunnerStatus, Status } from '../../contracts/messages/status.ts';
 import { PHASES, type Phase } from '../../contracts/runner/phase.ts';
 import type { LiveConfig } from '../live-config.ts';
 import { DeadLetterView } from './dead-letters.ts';
@@ -27,6 +27,8 @@ export interface StatusReporterOptions {
   bus: Bus;
   client: Client;
   live: LiveConfig;
+  /** What the forge still allows. */
+  limits: () => ForgeLimit[];
   log: Logger;
 }
 
@@ -80,6 +82,7 @@ export class StatusReporter {
       runners: [...open, ...closed],
       deadLetters: deadLetters.count,
       unserved: deadLetters.newest,
+      forge: this.#options.limits(),
     };
   }
 

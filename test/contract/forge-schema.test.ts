@@ -166,6 +166,7 @@ describe('the simulator’s REST API is GitHub’s', () => {
     await call(409, `POST ${actions}/runs/{run_id}/cancel`, run);
     await call(201, `POST ${actions}/jobs/{job_id}/rerun`, one);
     await call(403, `POST ${actions}/jobs/{job_id}/rerun`, one);
+    await call(200, 'GET /repos/{owner}/{repo}', REPO);
     await call(200, 'GET /orgs/{org}/repos', { ...ORG, sort: 'pushed', per_page: 1 });
     await call(200, `GET ${actions}/runs`, { ...REPO, status: 'queued' });
     await call(200, `GET ${actions}/runs/{run_id}`, run);

@@ -49,15 +49,13 @@ afterAll(async () => {
 async function crash(victim: string, dwell: number): Promise<void> {
   const all = victim === EVERYTHING;
   const services = SERVICES.flatMap((service) => cluster.copiesOf(service)).filter((name) => all || name === victim);
-  const [servers] = await Promise.all([
-    Promise.all([
-      all || victim === 'nats' ? cluster.haltNats() : undefined,
-      all || victim === 'temporal' ? cluster.haltTemporal() : undefined,
-    ]),
-    ...services.map((name) => cluster.killService(name)),
-  ]);
+  const servers = [
+    ...(all || victim === 'nats' ? [cluster.haltNats()] : []),
+    ...(all || victim === 'temporal' ? [cluster.haltTemporal()] : []),
+  ];
+  await Promise.all([...servers, ...services.map((name) => cluster.killService(name))]);
   await sleep(dwell);
-  await Promise.all(servers.map((server) => server?.resume()));
+  await Promise.all(servers.map(async (server) => (await server).resume()));
   await Promise.all(services.map((name) => cluster.restartService(name)));
 }
 

@@ -160,6 +160,13 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
   });
 });
 
+test('a group that somebody changed on the forge is as configured again', async () => {
+  const group = [...(stateOf().accounts.get('acme')?.groups.values() ?? [])].find(({ name }) => name === 'linux');
+  if (group === undefined) throw new Error('there is no group linux');
+  Object.assign(group, { allowsPublicRepositories: false, restrictedToWorkflows: true });
+  await until(() => expect(group).toMatchObject({ allowsPublicRepositories: true, restrictedToWorkflows: false }));
+});
+
 test('a runner whose instance is gone, unseen, ends', async () => {
   const before = await onlineRunner('warm');
   await cluster.stopService('backend-local-1');
@@ -197,7 +204,7 @@ describe('of registrations', () => {
     expect(removed).not.toContain(foreign);
   });
 
-  test('none is removed on an error, and `baton health` says what gave no answer', async () => {
+  test('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
     await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
     const name = runnerName(cluster.manager, 'linux', randomUUID());
     register(name);

@@ -84,5 +84,6 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
     unserved: [
       { at: ago(30), code: 'NO_GROUP', reason: 'no group serves a job of octo-org/octo-repo with labels sparc' },
     ],
+    forge: [],
   };
 }

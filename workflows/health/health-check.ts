@@ -10,14 +10,16 @@ const FIRST_LOOK_MS = 24 * 3_600_000;
 /** A delivery that is under way while the list is read stands in it later. */
 const DELIVERY_OVERLAP_MS = 60_000;
 
+const FORGE_ERRORS = ['FORGE_UNAVAILABLE', 'FORGE_REFUSED', 'FORGE_RATE_LIMITED'];
+
 const OPTIONS = {
   startToCloseTimeout: '10 min',
   heartbeatTimeout: '20 s',
   // What doesn't answer by then is asked by the next check.
   scheduleToCloseTimeout: '15 min',
-  // The forge's client has repeated what failed by then.
-  retry: { initialInterval: '1 s', maximumInterval: '10 s', maximumAttempts: 2 },
-} as const;
+  // Of a forge that fails, its client has asked again by then.
+  retry: { initialInterval: '1 s', maximumInterval: '10 s', maximumAttempts: 3, nonRetryableErrorTypes: FORGE_ERRORS },
+};
 
 const look = proxyActivities<OrchestratorActivities>({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
 
@@ -27,7 +29,7 @@ const look = proxyActivities<OrchestratorActivities>({ ...OPTIONS, taskQueue: TA
  * none told of. What gives no answer is left as it is.
  */
 export async function healthCheck(input: HealthInput): Promise<HealthReport> {
-  const { settings, graceMs, hooks, hookUrl } = input;
+  const { settings, access, graceMs, hooks, hookUrl } = input;
   const { name: group } = settings;
   const begun = Date.now();
   const before = stateOf(workflowInfo().lastResult, begun);
@@ -44,9 +46,10 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
 
   // Workflows come last: what they own was made after them, so whatever is listed before is theirs.
   const { listInstances } = backendOf(settings.backend);
-  const [instances, registrations, slots] = await Promise.all([
+  const [kept, instances, registrations, slots] = await Promise.all([
+    ask('group on the forge', () => look.keepGroup({ settings, access })),
     ask('instances', () => listInstances({ group })),
-    ask('registrations', () => look.listRegistrations({ settings })),
+    ask('registrations', () => look.listRegistrations({ settings, access })),
     ask('dispatcher', () => look.listSlots({ group })),
   ]);
   const workflows = await ask('workflows', () => look.listWorkflows({ settings }));
@@ -92,7 +95,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
     group,
     runners: workflows?.length ?? 0,
     marked: marked.map((mark) => describe(mark, sights)),
-    mended: removal.mended,
+    mended: [...(kept ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.mended],
     unanswered,
     demand: demand ?? { asked: 0, dropped: 0 },
     redelivered: sent?.redelivered ?? 0,

@@ -4,6 +4,7 @@ import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck';
 import type { Logger } from '../../../contracts/log.ts';
+import { meteredFetch, PATIENCE_MS, type SharedBudget } from './metered-fetch.ts';
 
 const Client = Octokit.plugin(retry, throttling);
 
@@ -15,18 +16,13 @@ export interface GithubClientOptions {
   /** https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com. */
   url: string;
   auth: GithubAuth;
+  /** Asked before each call. */
+  budget?: SharedBudget;
   log: Logger;
 }
 
-/** A wait longer than this is the caller's to plan (a workflow's timer is durable, a process's is not). */
-const LONGEST_WAIT_S = 60;
-
-/**
- * What changes something costs 5 of the 900 points a minute that GitHub grants. So many at once after a pause, and so many a
- * second from then on, stay below that; the plugin's own pace, one a second, would let a burst of 50 jobs wait for a minute.
- * Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
- */
-const WRITES = { burst: 60, perSecond: 2, atOnce: 10 };
+/** Calls that change something, under way at once; how many a minute is the budget's. The plugin's own pace is one a second. */
+const WRITES_AT_ONCE = 10;
 
 /**
  * The REST endpoint of a GitHub by its web address.
@@ -50,7 +46,7 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
         }
       : { auth: auth.token };
   const wait = (kind: string) => (retryAfter: number, request: { method: string; url: string }) => {
-    const repeat = retryAfter <= LONGEST_WAIT_S;
+    const repeat = retryAfter * 1000 <= PATIENCE_MS;
     log.warn({ kind, retryAfter, method: request.method, url: request.url, repeat }, 'the forge asks to wait');
     return repeat;
   };
@@ -58,16 +54,11 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
     ...authentication,
     baseUrl: apiUrl(options.url),
     userAgent: 'baton',
+    ...(options.budget === undefined ? {} : { request: { fetch: meteredFetch(options.budget) } }),
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     retry: { retries: 2 },
     throttle: {
-      write: new Bottleneck.Group({
-        maxConcurrent: WRITES.atOnce,
-        reservoir: WRITES.burst,
-        reservoirIncreaseInterval: 1000,
-        reservoirIncreaseAmount: WRITES.perSecond,
-        reservoirIncreaseMaximum: WRITES.burst,
-      }),
+      write: new Bottleneck.Group({ maxConcurrent: WRITES_AT_ONCE }),
       onRateLimit: wait('primary rate limit'),
       onSecondaryRateLimit: wait('secondary rate limit'),
     },

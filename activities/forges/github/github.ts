@@ -3,6 +3,7 @@ import { BatonError } from '../../../contracts/errors.ts';
 import type {
   DeregistrationResult,
   Forge,
+  ForgeGroup,
   ForgeJob,
   ForgeRunner,
   ForgeScope,
@@ -84,13 +85,13 @@ export class Github implements Forge {
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups#list-self-hosted-runners-in-a-group-for-an-organization */
-  async registrations(scope: ForgeScope, group: string): Promise<ForgeRunner[]> {
+  async registrations({ scope, group, access }: ForgeGroup): Promise<ForgeRunner[]> {
     const doing = `listing the runners of group ${group} in ${scopeName(scope)}`;
     try {
       const base = `${scopePath(scope)}/actions`;
       const path = scope.repository
         ? `${base}/runners`
-        : `${base}/runner-groups/${await this.#groups.idOf(scope.organization, group)}/runners`;
+        : `${base}/runner-groups/${await this.#groups.idOf(scope.organization, group, access)}/runners`;
       const runners: ForgeRunner[] = [];
       for await (const page of pagesOf(this.#client, `GET ${path}`)) {
         runners.push(...runnerList.parse(page).runners.map(({ name, busy }) => ({ name, busy })));
@@ -99,6 +100,10 @@ export class Github implements Forge {
     } catch (error) {
       throw githubError(doing, error);
     }
+  }
+
+  async keepGroup({ scope, group, access }: ForgeGroup): Promise<string[]> {
+    return scope.repository ? [] : await this.#groups.keep(scope.organization, group, access);
   }
 
   async job(repository: string, id: number): Promise<ForgeJob | undefined> {
@@ -116,7 +121,7 @@ export class Github implements Forge {
   async #generate(order: RegistrationOrder): Promise<Registration> {
     const groupId = order.scope.repository
       ? REPOSITORY_GROUP
-      : await this.#groups.idOf(order.scope.organization, order.group);
+      : await this.#groups.idOf(order.scope.organization, order.group, order.access);
     const answer = await this.#client.request(`POST ${scopePath(order.scope)}/actions/runners/generate-jitconfig`, {
       name: order.runner,
       runner_group_id: groupId,

@@ -1,17 +1,33 @@
 import { z } from 'zod';
+import type { GroupAccess } from '../../../contracts/forge.ts';
 import type { GithubClient } from './client.ts';
 import { githubError, statusOf } from './errors.ts';
+import { pagesOf } from './pages.ts';
 
-const groupList = z.object({
-  total_count: z.number(),
-  runner_groups: z.array(z.object({ id: z.number(), name: z.string() })),
+const group = z.object({
+  id: z.number(),
+  name: z.string(),
+  visibility: z.string(),
+  inherited: z.boolean().default(false),
+  allows_public_repositories: z.boolean(),
+  restricted_to_workflows: z.boolean().default(false),
+  selected_workflows: z.array(z.string()).default([]),
 });
-const group = z.object({ id: z.number() });
+const groupList = z.object({ runner_groups: z.array(group) });
+const repositoryList = z.object({ repositories: z.array(z.object({ id: z.number() })) });
+const repository = z.object({ id: z.number() });
+
+type Group = z.infer<typeof group>;
 
 const KEPT_MS = 5 * 60_000;
-const PER_PAGE = 100;
+const PATH = '/orgs/{org}/actions/runner-groups';
 
-/** An organisation's runner groups by name; one that isn't there is made. Ids are kept for five minutes. */
+/**
+ * An organisation's runner groups by name; one that isn't there is made, with the access it is to have from the first moment
+ * on. Ids are kept for five minutes.
+ *
+ * @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups
+ */
 export class RunnerGroups {
   readonly #client: GithubClient;
   readonly #ids = new Map<string, { id: Promise<number>; until: number }>();
@@ -20,52 +36,117 @@ export class RunnerGroups {
     this.#client = client;
   }
 
-  /**
-   * @throws BatonError FORGE_*
-   * @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups
-   */
-  async idOf(organization: string, name: string): Promise<number> {
+  /** @throws BatonError FORGE_* */
+  async idOf(organization: string, name: string, access: GroupAccess): Promise<number> {
     const key = `${organization}/${name}`.toLowerCase();
     const kept = this.#ids.get(key);
     if (kept !== undefined && kept.until > Date.now()) return await kept.id;
-    const id = this.#find(organization, name).catch((error: unknown) => {
-      this.#ids.delete(key);
-      throw githubError(`looking for runner group ${name} of ${organization}`, error);
-    });
+    const id = this.#find(organization, name, access)
+      .then((found) => found.id)
+      .catch((error: unknown) => {
+        this.#ids.delete(key);
+        throw githubError(`looking for runner group ${name} of ${organization}`, error);
+      });
     this.#ids.set(key, { id, until: Date.now() + KEPT_MS });
     return await id;
   }
 
-  async #find(org: string, name: string): Promise<number> {
+  /**
+   * Brings the group's name, visibility, repositories and workflows to what they are to be.
+   *
+   * @returns what was changed, a clause each
+   * @throws BatonError FORGE_*
+   */
+  async keep(organization: string, name: string, access: GroupAccess): Promise<string[]> {
+    try {
+      const found = await this.#find(organization, name, access);
+      if (found.inherited) return [];
+      const mended = await this.#mend(organization, found, name, access);
+      if (access.repositories !== undefined) {
+        mended.push(...(await this.#mendRepositories(organization, found.id, access.repositories)));
+      }
+      return mended;
+    } catch (error) {
+      throw githubError(`keeping runner group ${name} of ${organization} in step`, error);
+    }
+  }
+
+  async #mend(org: string, found: Group, name: string, access: GroupAccess): Promise<string[]> {
+    const wanted = settingsOf(name, access);
+    const drifted = Object.entries(wanted).filter(([key, value]) => {
+      const now = Object.entries(found).find(([known]) => known === key)?.[1];
+      return JSON.stringify(sorted(now)) !== JSON.stringify(sorted(value));
+    });
+    if (drifted.length === 0) return [];
+    await this.#client.request(`PATCH ${PATH}/{runner_group_id}`, { org, runner_group_id: found.id, ...wanted });
+    return drifted.map(([key, value]) => `${key} is ${JSON.stringify(value)} again`);
+  }
+
+  async #mendRepositories(org: string, id: number, names: readonly string[]): Promise<string[]> {
+    const now = new Set<number>();
+    for await (const page of pagesOf(this.#client, `GET ${PATH}/{runner_group_id}/repositories`, {
+      org,
+      runner_group_id: id,
+    })) {
+      for (const one of repositoryList.parse(page).repositories) now.add(one.id);
+    }
+    const wanted = new Set(await this.#repositoryIds(org, names));
+    if (wanted.size === now.size && [...wanted].every((id) => now.has(id))) return [];
+    await this.#client.request(`PUT ${PATH}/{runner_group_id}/repositories`, {
+      org,
+      runner_group_id: id,
+      selected_repository_ids: [...wanted],
+    });
+    return [`its repositories are ${names.join(', ')} again`];
+  }
+
+  async #repositoryIds(owner: string, names: readonly string[]): Promise<number[]> {
+    const ids: number[] = [];
+    for (const repo of names) {
+      const answer = await this.#client.request('GET /repos/{owner}/{repo}', { owner, repo });
+      ids.push(repository.parse(answer.data).id);
+    }
+    return ids;
+  }
+
+  async #find(org: string, name: string, access: GroupAccess): Promise<Group> {
     const found = await this.#list(org, name);
     if (found !== undefined) return found;
+    const { repositories } = access;
+    const selected =
+      repositories === undefined ? {} : { selected_repository_ids: await this.#repositoryIds(org, repositories) };
     try {
-      const made = await this.#client.request('POST /orgs/{org}/actions/runner-groups', {
-        org,
-        name,
-        visibility: 'all',
-        allows_public_repositories: true,
-      });
-      return group.parse(made.data).id;
+      const order = { org, ...settingsOf(name, access), ...selected };
+      return group.parse((await this.#client.request(`POST ${PATH}`, order)).data);
     } catch (error) {
-      // Another orchestrator made it in between.
+      // Another orchestrator made it in between, or the answer got lost.
       const late = statusOf(error) === 409 || statusOf(error) === 422 ? await this.#list(org, name) : undefined;
       if (late !== undefined) return late;
       throw error;
     }
   }
 
-  async #list(org: string, name: string): Promise<number | undefined> {
-    for (let page = 1; ; page++) {
-      const answer = await this.#client.request('GET /orgs/{org}/actions/runner-groups', {
-        org,
-        per_page: PER_PAGE,
-        page,
-      });
-      const { runner_groups: groups } = groupList.parse(answer.data);
+  async #list(org: string, name: string): Promise<Group | undefined> {
+    for await (const page of pagesOf(this.#client, `GET ${PATH}`, { org })) {
+      const groups = groupList.parse(page).runner_groups;
       const found = groups.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
-      if (found !== undefined) return found.id;
-      if (groups.length < PER_PAGE) return undefined;
+      if (found !== undefined) return found;
     }
+    return undefined;
   }
+}
+
+function settingsOf(name: string, { repositories, allowPublic, workflows }: GroupAccess) {
+  return {
+    name,
+    visibility: repositories === undefined ? ('all' as const) : ('selected' as const),
+    allows_public_repositories: allowPublic,
+    restricted_to_workflows: workflows !== undefined,
+    ...(workflows === undefined ? {} : { selected_workflows: workflows }),
+  };
+}
+
+/** Lists of GitHub's come in any order. */
+function sorted(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(String).sort() : value;
 }

@@ -31,6 +31,15 @@ export const MANAGER_KEYS: Key[] = [
     invalid: [[{ forge: '  token: ${TOKEN}\n  url: ghes.example' }, 4, 3, /URL/]],
   },
   {
+    path: 'forge.points_per_minute',
+    default: undefined,
+    valid: [
+      [{ forge: '  token: ${TOKEN}\n  points_per_minute: 300' }, 300],
+      [{ forge: '  token: ${TOKEN}\n  points_per_minute: 0' }, 0],
+    ],
+    invalid: [[{ forge: '  token: ${TOKEN}\n  points_per_minute: -1' }, 4, 3, />=0/]],
+  },
+  {
     path: 'forge.token',
     default: { env: 'TOKEN' },
     valid: [[{ forge: '  token: ${OTHER}' }, { env: 'OTHER' }]],

@@ -74,7 +74,7 @@ export function groupRoutes(http: FastifyInstance, sim: Simulation): void {
   http.patch<{ Params: Partial<Params> }>(`${path}/:id`, (request) => {
     const { account: owner, group } = groupIn(request);
     const order = bodyOf(request, changedGroup);
-    if (order.name !== group.name) assertNameFree(owner, order.name);
+    assertNameFree(owner, order.name, group);
     Object.assign(group, groupSettings(order, group));
     requestAssignment(sim);
     return groupShape(sim, owner.login, group);
@@ -131,8 +131,9 @@ export function groupRoutes(http: FastifyInstance, sim: Simulation): void {
   });
 }
 
-function assertNameFree(owner: Account, name: string): void {
-  if ([...owner.groups.values()].some((group) => group.name.toLowerCase() === name.toLowerCase())) {
+function assertNameFree(owner: Account, name: string, but?: RunnerGroup): void {
+  const others = [...owner.groups.values()].filter((group) => group !== but);
+  if (others.some((group) => group.name.toLowerCase() === name.toLowerCase())) {
     throw new ApiError(409, `Already exists - A runner group with the name ${name} already exists.`);
   }
 }

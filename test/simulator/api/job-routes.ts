@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { cancelRun } from '../jobs/finish.ts';
 import { rerun } from '../jobs/run.ts';
 import { jobShape } from '../shapes/job.ts';
-import { minimalRepository } from '../shapes/repository.ts';
+import { fullRepository, minimalRepository } from '../shapes/repository.ts';
 import { jobsOf, runShape, runState } from '../shapes/run.ts';
 import type { Job, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
@@ -41,6 +41,10 @@ export function jobRoutes(http: FastifyInstance, sim: Simulation): void {
     const theirs = [...sim.state.repositories.values()].filter(({ owner }) => owner === account);
     return paginate(request, reply, theirs).map((one) => minimalRepository(sim.urls, one));
   });
+
+  http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo', (request) =>
+    fullRepository(sim.urls, repositoryOf(sim, request)),
+  );
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs`, (request, reply) => {
     const owner = repository(request);

@@ -68,6 +68,7 @@ export async function apiRoutes(root: FastifyInstance, sim: Simulation): Promise
           path: request.url.slice(API_PREFIX.length).split('?')[0],
           status: lost.has(request) ? 0 : reply.statusCode,
           actor: actor?.kind ?? null,
+          by: actor?.kind === 'token' ? actor.token : null,
           ms: Math.round(reply.elapsedTime),
         });
       });

@@ -97,3 +97,18 @@ export function minimalRepository(urls: Urls, repository: Repository): Schemas['
   const { license: _license, ...rest } = repositoryShape(urls, repository);
   return rest;
 }
+
+/** The same as REST answers it by its name. */
+export function fullRepository(urls: Urls, repository: Repository): Schemas['full-repository'] {
+  return {
+    ...repositoryShape(urls, repository),
+    owner: simpleUser(urls, repository.owner),
+    has_discussions: false,
+    created_at: MADE,
+    updated_at: MADE,
+    pushed_at: MADE,
+    template_repository: null,
+    network_count: 0,
+    subscribers_count: 0,
+  };
+}
