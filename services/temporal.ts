@@ -4,6 +4,7 @@ import type { TemporalConfig } from '../contracts/config/servers-config.ts';
 import { messageOf } from '../contracts/errors.ts';
 import type { Logger } from '../contracts/log.ts';
 import { temporalOptions } from './temporal-options.ts';
+import { dataConverter } from './payload-codec.ts';
 
 const PAUSE_MS = 1000;
 
@@ -39,5 +40,5 @@ export async function connectTemporal(
 
 /** A client on that connection, in the manager's namespace. */
 export function createClient(connection: NativeConnection, config: TemporalConfig): Client {
-  return new Client({ connection, namespace: config.namespace });
+  return new Client({ connection, namespace: config.namespace, dataConverter });
 }

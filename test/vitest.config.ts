@@ -15,8 +15,6 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000, interval: 50 } },
     testTimeout: 120_000,
     hookTimeout: 300_000,
-    // One second, the default, is short on a machine that is busy.
-    expect: { poll: { timeout: 30_000 } },
     // Real servers on two cores: more files at once only make each slower.
     maxWorkers: 2,
   },

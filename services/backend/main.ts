@@ -11,6 +11,7 @@ import { readSecret } from '../../contracts/config/secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { BusLink } from '../bus-link.ts';
 import { installRuntime } from '../worker-log.ts';
+import { dataConverter } from '../payload-codec.ts';
 import { runService } from '../service.ts';
 import { connectTemporal } from '../temporal.ts';
 import { bundleAgent } from './agent-bundle.ts';
@@ -54,6 +55,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   });
   const worker = await Worker.create({
     connection,
+    dataConverter,
     namespace: config.temporal.namespace,
     taskQueue: TASK_QUEUE.backend(name),
     activities: withFailures(activities),

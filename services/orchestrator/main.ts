@@ -11,6 +11,7 @@ import type { Config } from '../../contracts/config/config.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import { openApplyDoor } from '../apply-door.ts';
 import { BusLink } from '../bus-link.ts';
+import { dataConverter } from '../payload-codec.ts';
 import { runService } from '../service.ts';
 import { connectTemporal, createClient } from '../temporal.ts';
 import { Budgets } from './budgets.ts';
@@ -64,6 +65,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
   });
   const worker = await Worker.create({
     connection,
+    dataConverter,
     namespace: config.temporal.namespace,
     taskQueue: TASK_QUEUE.orchestrator,
     workflowBundle,

@@ -2,6 +2,7 @@ import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor }
 import { STREAMS } from '../../contracts/bus/streams.ts';
 import { openApplyDoor } from '../apply-door.ts';
 import { BusLink } from '../bus-link.ts';
+import { dataConverter } from '../payload-codec.ts';
 import { runService } from '../service.ts';
 import { temporalOptions } from '../temporal-options.ts';
 import { Actors } from './actors.ts';
@@ -32,7 +33,7 @@ await runService('relay', async ({ config, live, log, metrics, stop }) => {
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2000 },
   });
-  const client = new Client({ connection, namespace: temporal.namespace });
+  const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
   const gate = new TemporalGate(connection, temporal.namespace, log);
   const link = new BusLink(config.nats, `relay of ${config.name}`, log);
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);

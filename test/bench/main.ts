@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/bus/connection.ts';
 import { textTable } from '../../services/cli/text-table.ts';
 import { Cluster } from '../e2e/cluster.ts';
+import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crowd, type CrowdResult } from './crowd.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { usageOf } from './processes.ts';
 import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
@@ -13,6 +14,12 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'burst50', jobs: 50, perSecond: 0, jobMs: 20_000, boundMs: 60_000 },
   { name: 'burst500', jobs: 500, perSecond: 0, jobMs: 20_000, boundMs: 120_000 },
   { name: 'burst5000', jobs: 5000, perSecond: 0, jobMs: 300_000, boundMs: 600_000 },
+];
+
+/** Only run when asked for: they take minutes. */
+const CROWDS: readonly Crowd[] = [
+  { name: 'idle1000', runners: 1000 },
+  { name: 'idle10000', runners: 10_000 },
 ];
 
 /**
@@ -43,7 +50,8 @@ if (values.help) {
   console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
-local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}.
+local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')};
+and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group.
 --json FILE writes the figures; --readme puts the table into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
   process.exit(0);
 }
@@ -58,6 +66,7 @@ if (values.hook) {
 }
 
 const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
+const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
 /** A backend for each length of job: its instances live as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
 const backendOf = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
@@ -75,6 +84,7 @@ ${[...lengths]
       `  ${backendOf({ jobMs })}: { type: local, root: ROOT/${backendOf({ jobMs })}, command: [${noOp(jobMs).join(', ')}] }`,
   )
   .join('\n')}
+  ${CROWD_BACKEND}: { type: local, root: ROOT/${CROWD_BACKEND} }
 groups:
 ${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
   .map(
@@ -82,6 +92,7 @@ ${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
       `  - { name: ${scenario.name}, organization: acme, labels: [${scenario.name}], backend: ${backendOf(scenario)}, max: 10000 }`,
   )
   .join('\n')}
+${crowds.map(crowdGroup).join('\n')}
 `,
 });
 // Ctrl-C ends what was started, the instances too.
@@ -92,7 +103,7 @@ try {
     name: 'bench',
     credentialsFile: cluster.operator.credentials.observer,
   });
-  await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
+  if (chosen.length > 0) await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
   const results = new Map<string, Result>();
   for (const scenario of chosen) {
     console.log(
@@ -102,20 +113,27 @@ try {
     // A long one after it may be interrupted: what is known is told.
     console.log(JSON.stringify(results.get(scenario.name)));
   }
+  const crowded = new Map<string, CrowdResult>();
+  if (crowds.length > 0) await startNothing(cluster);
+  for (const crowd of crowds) {
+    console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
+    crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
+  }
+  if (crowded.size > 0) console.log(crowdText(crowded));
   const rssMb = Object.fromEntries(
     [...usageOf(processesOf(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
   );
   await bus.close();
   const text = report(results, rssMb);
-  console.log(`\n${text}`);
+  if (results.size > 0) console.log(`\n${text}`);
   if (values.json) {
-    const scenarios = Object.fromEntries(results);
+    const scenarios = { ...Object.fromEntries(results), ...Object.fromEntries(crowded) };
     writeFileSync(
       values.json,
       `${JSON.stringify({ scenarios, rssMb, machine: machine(), versions: versions() }, null, 2)}\n`,
     );
   }
-  if (values.readme) writeReadme(text);
+  if (values.readme && results.size > 0) writeReadme(text);
 } finally {
   await cluster.stop();
 }

@@ -10,6 +10,7 @@ import { startChild, waitUntilReady, type Child } from '../../deploy/servers/chi
 import { startNats, type NatsServer } from '../../deploy/servers/nats.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
 import { startTemporal, type TemporalServer } from '../../deploy/servers/temporal.ts';
+import { dataConverter } from '../../services/payload-codec.ts';
 import { bundleStandInRunner } from '../simulator/runner/bundle.ts';
 import { addHook } from '../simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../simulator/simulator.ts';
@@ -100,7 +101,7 @@ export class Cluster {
     this.operator = parts.operator;
     this.#connection = parts.connection;
     this.#balancer = parts.balancer;
-    this.client = new Client({ connection: parts.connection, namespace: parts.temporal.namespace });
+    this.client = new Client({ connection: parts.connection, namespace: parts.temporal.namespace, dataConverter });
     this.secrets.push(parts.operator.runnerSigningKeySeed);
   }
 

@@ -23,6 +23,7 @@ import {
 } from '../../contracts/actors.ts';
 import type { HealthActivities } from '../../contracts/health.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
+import { dataConverter } from '../../services/payload-codec.ts';
 import { startTemporal } from '../../deploy/servers/temporal.ts';
 
 /** The outside of one group's actors under a test's control: what a backend and a forge answer, and what they did. */
@@ -62,7 +63,7 @@ export async function startActors(): Promise<ActorsFixture> {
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
   const connection = await NativeConnection.connect({ address: server.address });
-  const client = new Client({ connection, namespace: server.namespace });
+  const client = new Client({ connection, namespace: server.namespace, dataConverter });
   const groups = new Map<string, Outside>();
   const outside = (group: string): Outside => {
     const known = groups.get(group) ?? {
@@ -105,7 +106,7 @@ export async function startActors(): Promise<ActorsFixture> {
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
     logger: new DefaultLogger('ERROR'),
   });
-  const shared = { connection, namespace: server.namespace };
+  const shared = { connection, namespace: server.namespace, dataConverter };
   const workers = [
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.orchestrator, workflowBundle, activities: orchestrator }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.backend('test'), activities: backend }),

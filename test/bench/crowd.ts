@@ -1,0 +1,171 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { DISPATCHER_ROSTER, dispatcherWorkflowId } from '../../contracts/actors.ts';
+import { decode, type Bus } from '../../contracts/bus/connection.ts';
+import { wildcards } from '../../contracts/bus/subjects.ts';
+import type { Roster } from '../../contracts/health.ts';
+import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
+import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
+import { freePorts } from '../../deploy/servers/ports.ts';
+import type { Cluster } from '../e2e/cluster.ts';
+import { startJob } from '../simulator/jobs/finish.ts';
+import { usageOf } from './processes.ts';
+import { percentile, processesOf } from './scenario.ts';
+
+/** A crowd of runners in one group, half of them idle (kept warm), half busy, on instances that are nothing. */
+export interface Crowd {
+  name: string;
+  runners: number;
+}
+
+export interface CrowdResult {
+  runners: number;
+  /** Until all of them were there, seconds. */
+  filledS: number;
+  /** From a webhook's sending to its instance's creation, with the crowd there. */
+  admitP50Ms: number;
+  admitP99Ms: number;
+  /** What the dispatcher counts, as JSON, and how long it takes to tell it. */
+  rosterKb: number;
+  rosterMs: number;
+  /** One health check of the group, milliseconds. */
+  healthMs: number;
+  rssMb: Record<string, number>;
+}
+
+/** Jobs that are admitted one a second while the crowd is there. */
+const ADMISSIONS = 30;
+export const CROWD_BACKEND = 'nothing';
+
+/** `groups:` of one crowd. */
+export function crowdGroup({ name, runners }: Crowd): string {
+  const most = runners + ADMISSIONS;
+  const times = 'time_to_start: 12h, time_to_live: 24h, health_check_interval: 12h';
+  return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${most}, ${times} }`;
+}
+
+/** The worker of the backend whose instances are nothing, for as long as the cluster runs. */
+export async function startNothing(cluster: Cluster): Promise<void> {
+  const [port = 0] = await freePorts(1);
+  const child = startChild({
+    name: 'backend-nothing',
+    command: process.execPath,
+    args: [fileURLToPath(new URL('nothing-worker.ts', import.meta.url)), CROWD_BACKEND, '--port', String(port)],
+    logFile: join(cluster.dir, 'logs', 'backend-nothing.log'),
+    env: cluster.environment('backend'),
+    cwd: cluster.dir,
+  });
+  cluster.services.set('backend-nothing', child);
+  await waitUntilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+}
+
+/** Fills the group, then measures admissions, queries and a health check with the crowd in it. */
+export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promise<CrowdResult> {
+  const { sim } = cluster.sim;
+  const created: number[] = [];
+  const names: string[] = [];
+  const subscription = bus.subscribe(wildcards.created);
+  const listening = (async () => {
+    for await (const message of subscription) {
+      const made = instanceCreated.parse(decode(message.data));
+      if (made.group !== crowd.name) continue;
+      created.push(Date.parse(made.at));
+      names.push(made.runner);
+    }
+  })();
+  const filled = async (count: number): Promise<void> => {
+    for (let told = 0; created.length < count;) {
+      await sleep(250);
+      if (created.length < told + 1000) continue;
+      told = created.length;
+      console.log(`  ${told} runners`);
+    }
+  };
+  const begun = Date.now();
+  // The warm half is there without any job; each job of the other half takes one, which is replaced.
+  const busy = crowd.runners / 2;
+  await filled(crowd.runners - busy);
+  const queued = await queue(cluster, crowd.name, busy);
+  await filled(crowd.runners);
+  for (const [index, id] of queued.entries()) {
+    const job = sim.state.jobs.get(id);
+    const name = names[index];
+    if (job && name !== undefined) startJob(sim, job, { id: 9_000_000 + index, name, groupId: 1, groupName: 'crowd' });
+    if (index % 100 === 99) await sim.webhooks.idle();
+  }
+  for (;;) {
+    const now = await cluster.dispatcher(crowd.name).catch(() => undefined);
+    if (now?.busy === busy) break;
+    await sleep(250);
+  }
+  const filledS = (Date.now() - begun) / 1000;
+
+  const waits: number[] = [];
+  for (let index = 0; index < ADMISSIONS; index++) {
+    const before = created.length;
+    const at = Date.now();
+    await queue(cluster, crowd.name, 1);
+    while (created.length === before) await sleep(2);
+    waits.push((created.at(-1) ?? 0) - at);
+    await sleep(Math.max(0, at + 1000 - Date.now()));
+  }
+  const asked = Date.now();
+  const handle = cluster.client.workflow.getHandle(dispatcherWorkflowId(crowd.name));
+  const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
+  const rosterMs = Date.now() - asked;
+  const healthMs = await checkHealth(cluster, crowd.name);
+  subscription.unsubscribe();
+  await listening;
+  const usage = [...usageOf(processesOf(cluster))];
+  return {
+    runners: crowd.runners,
+    filledS,
+    admitP50Ms: percentile(waits, 50),
+    admitP99Ms: percentile(waits, 99),
+    rosterKb: Math.round(JSON.stringify(roster).length / 1024),
+    rosterMs,
+    healthMs,
+    rssMb: Object.fromEntries(usage.map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)])),
+  };
+}
+
+/** As a table of one line, and the memory below it. */
+export function crowdText(results: ReadonlyMap<string, CrowdResult>): string {
+  return [...results]
+    .flatMap(([name, { runners, filledS, admitP50Ms, admitP99Ms, rosterKb, rosterMs, healthMs, rssMb }]) => [
+      `${name}: ${runners} runners of one group in ${filledS.toFixed(0)} s; an admission p50 ${admitP50Ms} ms, p99 ${admitP99Ms} ms;`,
+      `  the dispatcher's ${rosterKb} kB told in ${rosterMs} ms; a health check ${(healthMs / 1000).toFixed(1)} s`,
+      `  RSS (MB): ${Object.entries(rssMb)
+        .map(([process, mb]) => `${process} ${mb}`)
+        .join(', ')}`,
+    ])
+    .join('\n');
+}
+
+async function checkHealth(cluster: Cluster, group: string): Promise<number> {
+  const schedule = cluster.client.schedule.getHandle(`health-check/${group}`);
+  const before = (await schedule.describe()).info.numActionsTaken;
+  const begun = Date.now();
+  await schedule.trigger();
+  for (;;) {
+    await sleep(100);
+    const { info } = await schedule.describe();
+    const last = info.recentActions.at(-1)?.action;
+    if (info.numActionsTaken === before || last === undefined) continue;
+    await cluster.client.workflow.getHandle(last.workflow.workflowId).result();
+    return Date.now() - begun;
+  }
+}
+
+async function queue(cluster: Cluster, label: string, count: number): Promise<number[]> {
+  const response = await fetch(`${cluster.sim.address}/_sim/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ count, labels: [label] }),
+  });
+  const body: unknown = await response.json();
+  return typeof body === 'object' && body !== null && 'jobIds' in body && Array.isArray(body.jobIds)
+    ? body.jobIds.map(Number)
+    : [];
+}

@@ -1,0 +1,50 @@
+import { Worker } from '@temporalio/worker';
+import { createBackendActivities } from '../../activities/backends/activities.ts';
+import { withFailures } from '../../activities/failure.ts';
+import { TASK_QUEUE } from '../../contracts/actors.ts';
+import { encode } from '../../contracts/bus/connection.ts';
+import { subjects } from '../../contracts/bus/subjects.ts';
+import { BusLink } from '../../services/bus-link.ts';
+import { dataConverter } from '../../services/payload-codec.ts';
+import { runService } from '../../services/service.ts';
+import { connectTemporal } from '../../services/temporal.ts';
+import { installRuntime } from '../../services/worker-log.ts';
+import { NothingBackend } from './nothing-backend.ts';
+
+/**
+ * A backend worker as services/backend/main.ts is one, but for a backend whose instances are nothing at all: ten thousand
+ * processes would be what a bench of the actors measures.
+ */
+await runService('backend', async ({ config, log, stop, args }) => {
+  const [name = ''] = args;
+  installRuntime(log);
+  const link = new BusLink(config.nats, `backend ${name} of the bench`, log);
+  link.open();
+  const bus = await link.connected(60_000);
+  const connection = await connectTemporal(config.temporal, log, stop);
+  const worker = await Worker.create({
+    connection,
+    dataConverter,
+    namespace: config.temporal.namespace,
+    taskQueue: TASK_QUEUE.backend(name),
+    activities: withFailures(
+      createBackendActivities({
+        backend: new NothingBackend(),
+        natsUrl: config.nats.url,
+        onCreated: (created) => bus.publish(subjects.instanceCreated(created.runner), encode(created)),
+        observe: () => undefined,
+        log,
+      }),
+    ),
+  });
+  const running = worker.run();
+  return {
+    ready: () => Promise.resolve(worker.getState() === 'RUNNING'),
+    run: async () => {
+      stop.addEventListener('abort', () => worker.shutdown());
+      await running;
+      await link.close(5000);
+      await connection.close();
+    },
+  };
+});
