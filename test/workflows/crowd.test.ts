@@ -28,6 +28,8 @@ const news = (action: JobAction, jobId: number): DispatcherNews => ({
     runId: jobId,
     runAttempt: 1,
     repository: 'acme/hello',
+    private: false,
+    labels: ['linux'],
     workflow: 'ci',
     name: 'build',
     url: null,
