@@ -37,16 +37,17 @@ export interface ImageFile {
  *
  * @param tag `name:tag`, or a name alone for its `latest`
  * @param options.files put in besides; those under /home/runner belong to its user
+ * @param options.tools of this machine's programs, put in besides; one that it doesn't have is left out
  * @returns whether it was made; false when the engine has the very same one already
  * @throws BatonError PROGRAM_FAILED when this machine has no such files, or the engine refuses
  */
 export async function buildInstanceImage(
   docker: Docker,
   tag: string,
-  options: { node?: string; files?: ImageFile[] } = {},
+  options: { node?: string; files?: ImageFile[]; tools?: readonly string[] } = {},
 ): Promise<boolean> {
   const files = options.files ?? [];
-  const binaries = await collectBinaries(options.node ?? process.execPath);
+  const binaries = await collectBinaries(options.node ?? process.execPath, [...TOOLS, ...(options.tools ?? [])]);
   const content = await fingerprint(binaries, files);
   try {
     const image = await docker.getImage(tag).inspect();
@@ -81,13 +82,13 @@ function finished(docker: Docker, answer: NodeJS.ReadableStream): Promise<void> 
 }
 
 /** Path in the image → file here. */
-async function collectBinaries(node: string): Promise<Map<string, string>> {
+async function collectBinaries(node: string, tools: readonly string[]): Promise<Map<string, string>> {
   if (process.platform !== 'linux') {
     const message = 'making an image of this machine’s files: they are not Linux’s; name an image of your own';
     throw new BatonError('PROGRAM_FAILED', message);
   }
   const found = new Map([['/usr/bin/node', await realpath(node)]]);
-  for (const tool of TOOLS) {
+  for (const tool of tools) {
     const file = await findTool(tool);
     if (file !== undefined) found.set(`/usr/bin/${tool}`, file);
   }

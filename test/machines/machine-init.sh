@@ -1,0 +1,7 @@
+#!/bin/sh
+# What a virtual machine is to its guest: boots, runs its user data as root, and is off when somebody switches it off.
+mkfifo /run/power
+exec 3<>/run/power
+sh /var/lib/cloud/instance/scripts/user-data &
+read -r how <&3
+echo "machine: off by $how"
