@@ -41,7 +41,7 @@ export interface ClusterOptions {
   /**
    * `backends:` and `groups:` of baton.yaml, and what else it shall say. `ROOT` stands for the cluster's folder; the
    * stand-in for the forge's runner program is in `ROOT/runner`. With {@link ClusterOptions.containers}, `IMAGE` is an image
-   * with the stand-in in it, and `NATS_URL` how its containers reach NATS.
+   * with the stand-in in it, and `NATS_URL` and `INGRESS_URL` how its containers reach NATS and an ingress.
    */
   config: string;
   /** Copies of each service. Default 2. */
@@ -55,6 +55,8 @@ export interface ClusterOptions {
   neighbour?: Cluster;
   /** Whether instances are containers: they then reach NATS and the simulator, which listen on this machine's loopback. */
   containers?: boolean;
+  /** What backend workers find in their environment besides, such as a cloud's credential. */
+  backendEnv?: Record<string, string>;
   manager?: string;
   /** Of the services' logs. Default info. */
   logLevel?: 'info' | 'debug' | 'trace';
@@ -75,6 +77,7 @@ export class Cluster {
   readonly ingressUrls: string[] = [];
   readonly #copies = new Map<string, Copy>();
   #logLevel = 'info';
+  #backendEnv: Record<string, string> = {};
   #sharesForge = false;
   #hookUrl = '';
   #appKey: string | undefined;
@@ -141,16 +144,20 @@ export class Cluster {
     cluster.#hookUrl = hookUrl;
     cluster.#appKey = appKeys?.privateKey;
     cluster.#logLevel = options.logLevel ?? 'info';
+    cluster.#backendEnv = options.backendEnv ?? {};
     try {
       await bundleStandInRunner(join(dir, 'runner'));
       if (options.containers) {
-        const door = await openContainerDoor([sim.address, nats.url].map((url) => Number(new URL(url).port)));
+        const door = await openContainerDoor(
+          [sim.address, nats.url, balancer.url].map((url) => Number(new URL(url).port)),
+        );
         cluster.onStop(() => door.close());
         cluster.onStop(() => removeContainers(manager));
         sim.sim.urls.runner = door.rename(sim.address);
         cluster.#writeConfig(options, {
           IMAGE: await runnerImage(join(dir, 'runner')),
           NATS_URL: door.rename(nats.url),
+          INGRESS_URL: door.rename(balancer.url),
         });
       } else {
         cluster.#writeConfig(options, {});
@@ -179,7 +186,11 @@ export class Cluster {
       ingress: { E2E_WEBHOOK_SECRET: WEBHOOK_SECRET },
       relay: {},
       orchestrator: this.#appKey === undefined ? { E2E_FORGE_TOKEN: FORGE_TOKEN } : { E2E_APP_KEY: this.#appKey },
-      backend: { E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed, E2E_HOOK_SECRET: HOOK_SECRET },
+      backend: {
+        E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed,
+        E2E_HOOK_SECRET: HOOK_SECRET,
+        ...this.#backendEnv,
+      },
     };
     return {
       PATH: process.env['PATH'],

@@ -27,7 +27,7 @@ const manager = `r${randomUUID().slice(0, 8)}`;
 let project: GceProject;
 
 beforeAll(async () => {
-  project = await GceProject.start([...role, ON_ACCOUNT]);
+  project = await GceProject.start({ role: [...role, ON_ACCOUNT] });
 });
 
 afterAll(() => project.stop());
@@ -51,7 +51,9 @@ test('all calls are within the role, and it has nothing that none of them needs'
 });
 
 test('a permission that is missing is named', async () => {
-  const less = await GceProject.start(role.filter((permission) => permission !== 'compute.instances.create'));
+  const less = await GceProject.start({
+    role: role.filter((permission) => permission !== 'compute.instances.create'),
+  });
   try {
     const spec = specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`);
     const refused = less.open(manager).create(spec, BOOTSTRAP, never);

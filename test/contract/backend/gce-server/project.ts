@@ -23,10 +23,10 @@ export class GceProject {
     this.agent = agent;
   }
 
-  /** @param role the permissions that backends have; default: all */
-  static async start(role?: readonly string[]): Promise<GceProject> {
+  /** @param options.role the permissions that backends have; default: all */
+  static async start(options: { role?: readonly string[]; operationMs?: number } = {}): Promise<GceProject> {
     const zones = [FIRST, SECOND, 'us-central1-a'];
-    const server = await startGceServer({ project: PROJECT, zones, ...(role && { role }) });
+    const server = await startGceServer({ project: PROJECT, zones, ...options });
     // As on a machine of Compute Engine.
     process.env['GCE_METADATA_HOST'] = server.metadataHost;
     return new GceProject(server, await bundleAgent());
