@@ -145,9 +145,9 @@ describe('instances of Compute Engine', () => {
 
   it('tells a spot instance that was taken back, whether it was seen alive or not', async () => {
     const backend = project.open(manager, { spot: true });
-    const seen = await backend.create(next(), BOOTSTRAP, never);
-    const death = deathOf(backend, seen.runner);
-    await eventually('it is watched', async () => (await backend.list(never)).some(({ id }) => id === seen.id));
+    const spec = next();
+    const death = deathOf(backend, spec.runner);
+    const seen = await backend.create(spec, BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, seen.runner);
     expect(await death).toMatchObject({ id: seen.id, reason: expect.stringMatching(/preempted/), market: 'spot' });
     await eventually('it is gone', async () => (await backend.describe(seen.runner, never)) === undefined);
@@ -161,8 +161,9 @@ describe('instances of Compute Engine', () => {
 
   it('tells one that Compute Engine deleted at the end of its time', async () => {
     const backend = project.open(manager);
-    const made = await backend.create(next(), BOOTSTRAP, never);
-    const death = deathOf(backend, made.runner);
+    const spec = next();
+    const death = deathOf(backend, spec.runner);
+    const made = await backend.create(spec, BOOTSTRAP, never);
     project.server.cloud.delete(FIRST, made.runner, undefined);
     expect(await death).toMatchObject({ id: made.id, state: 'dead' });
   });
