@@ -21,5 +21,6 @@ export const CATALOG: Readonly<Record<string, (parts: Parts) => Promise<ActionRu
   },
   container: async () => new (await import('./container.ts')).ContainerRunner(),
   shell: async () => new (await import('./shell.ts')).ShellRunner(),
+  wrapper: async () => new (await import('./wrapper.ts')).WrapperRunner(),
   temporal: async () => new (await import('./temporal.ts')).TemporalRunner(),
 };

@@ -34,7 +34,9 @@ export async function startProcess(
   },
 ): Promise<RunningProcess> {
   const [file = '', ...args] = options.command;
-  const { directory, env, secrets } = options;
+  const { directory, env } = options;
+  // A secret inside another must not leave the rest of it standing.
+  const secrets = options.secrets.toSorted((a, b) => b.length - a.length);
   const child = spawn(file, args, { cwd: directory, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [child.stdout, child.stderr]) {
     const lines = new MaskedLines(secrets, (text) => context.output(text));

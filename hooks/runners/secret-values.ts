@@ -1,7 +1,4 @@
-/**
- * The values of these environment variables, for masking: of texts with several lines each line, longest first, so that a
- * secret inside another does not leave the rest of it standing.
- */
+/** The values of these environment variables, for masking, longest first; of those with several lines, each line. */
 export function secretValues(names: readonly string[], env: NodeJS.ProcessEnv): string[] {
   const values = names.flatMap((name) => {
     const value = env[name]?.trim() ?? '';

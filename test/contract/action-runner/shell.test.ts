@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { processesWith } from './processes.ts';
 import { actionRunnerContract } from './suite.ts';
 
 actionRunnerContract('shell', {
@@ -16,18 +16,3 @@ actionRunnerContract('shell', {
     stop: async () => undefined,
   }),
 });
-
-/** Command lines of the processes that have this variable in their environment, less `baton` itself. */
-function processesWith(variable: string): string[] {
-  return readdirSync('/proc').flatMap((pid) => {
-    if (!/^\d+$/.test(pid)) return [];
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      return environment.includes(variable) && !command.includes('action-runner') ? [command] : [];
-    } catch {
-      // Ended meanwhile.
-      return [];
-    }
-  });
-}

@@ -21,6 +21,8 @@ export interface Candidate {
   env?: Record<string, string>;
   /** What is left of the action of that name: processes, containers, running workflows. */
   left(name: string): Promise<string[]>;
+  /** What an action still prints that is ended at SIGTERM. */
+  lastWords?: string;
   stop(): Promise<void>;
 }
 
@@ -148,6 +150,8 @@ export function actionRunnerContract(
       command.child.kill('SIGTERM');
       await expectExit(command, 1);
       expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'running' }, { state: 'stopped' }]);
+      const logTail: unknown = expect.stringContaining(candidate.lastWords ?? '');
+      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({ logTail });
       await nothingLeft(name);
     });
 
