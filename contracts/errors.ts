@@ -21,6 +21,10 @@ export const ERRORS = {
     retryable: false,
     help: 'No group serves this job; `baton explain JOB` says why. Add a group or correct runs-on.',
   },
+  SIGNAL_FORGED: {
+    retryable: false,
+    help: 'A job used its runner’s credential to speak for another runner: look at what that job ran.',
+  },
   GROUP_UNKNOWN: { retryable: false, help: 'No group has this name; `baton status` shows those there are.' },
   DELEGATION_INVALID: { retryable: false, help: 'The body does not have the documented shape; the fields are named.' },
   DELEGATION_TOKEN: {

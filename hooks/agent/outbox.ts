@@ -10,8 +10,9 @@ import { NATS_CODE, natsCode } from './nats-code.ts';
 /** How many signals wait at most. A runner sends four in its life; more than this is a job playing with the socket. */
 const CAPACITY = 64;
 
-/** How long JetStream may take to acknowledge, milliseconds. */
+/** How long JetStream may take to acknowledge, milliseconds: at the first attempt, and at most; doubled each time. */
 const ACK_TIMEOUT_MS = 2000;
+const MAX_ACK_TIMEOUT_MS = 30_000;
 
 /** - `delivered`: JetStream has it · `refused`: it can't ever be delivered, or too many wait · `expired`: time is over */
 export type Delivery = 'delivered' | 'refused' | 'expired';
@@ -63,7 +64,7 @@ export class Outbox {
       try {
         await stream.publish(subjects.signal(runner, kind), encode(signal), {
           msgID: signal.id,
-          timeout: ACK_TIMEOUT_MS,
+          timeout: Math.min(MAX_ACK_TIMEOUT_MS, ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
         });
         this.log.info({ kind, attempt }, 'signal delivered');
         return 'delivered';

@@ -46,6 +46,16 @@ export class Manager<Input> {
 
   /** Executes the order. Never rejects: what goes wrong is the outcome, and has been reported. */
   async execute(order: Order): Promise<Outcome> {
+    // Timers here hold no process open, and an action may hold nothing: the last report must go out all the same.
+    const alive = setInterval(() => undefined, 60_000);
+    try {
+      return await this.run(order);
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  private async run(order: Order): Promise<Outcome> {
     const { runner, reporter, log, stop } = this.options;
     const timeout = order.timeoutMs === undefined ? new AbortController().signal : timeoutSignal(order.timeoutMs);
     const output = new Output(this.options.write ?? ((text) => void process.stdout.write(text)));

@@ -42,12 +42,18 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     const { link, agentVersion } = this.options;
     const { runner, socket } = bootstrap;
     const { log, signal } = context;
-    // Before anything else: an instance that can't hear its hooks must not take a job.
+    // First, so that it can be told what fails next.
+    log.info({ version: agentVersion }, 'connecting to NATS');
+    const opening = link.open(bootstrap);
+    opening.catch(() => undefined);
+    // Before a registration: an instance that can't hear its hooks must not take a job.
     await listenForHooks({ socket, runner, send: (said) => link.outbox.send(said), log }).catch((error: unknown) => {
       throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${messageOf(error)}`);
     });
-    log.info({ version: agentVersion }, 'connecting to NATS');
-    const bus = await Promise.race([link.open(bootstrap), fired(signal)]);
+    const env = await this.programEnv(bootstrap).catch((error: unknown) => {
+      throw new BatonError('PROGRAM_FAILED', `writing the hooks’ settings: ${messageOf(error)}`);
+    });
+    const bus = await Promise.race([opening, fired(signal)]);
     signal.throwIfAborted();
     if (bus === undefined) throw new BatonError('INTERNAL', `connecting ${runner} to NATS: no connection`);
     const options = { runner, agentVersion, boundMs: REGISTRATION_BOUND_MS, abort: signal, log };
@@ -58,7 +64,7 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
       command: programCommand(program, jitConfig),
       title: program.command?.[0] ?? './run.sh',
       directory: await programFolder(program),
-      env: await this.programEnv(bootstrap),
+      env,
       secrets: [...secretsOf(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
     return { status: { pid: this.process.pid } };

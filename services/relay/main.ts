@@ -11,6 +11,7 @@ import { Delegations } from './delegations.ts';
 import { relayMetrics, watchPullers } from './metrics.ts';
 import { resourceMetrics } from './resource-metrics.ts';
 import { Puller } from './puller.ts';
+import { SERVER_LOG_ENV, watchRefusals } from './refusals.ts';
 import { settled } from './settle.ts';
 import { handleSignal } from './signals.ts';
 import { TemporalGate } from './temporal-gate.ts';
@@ -36,7 +37,7 @@ await runService('relay', async ({ config, live, log, metrics, stop }) => {
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
   const gate = new TemporalGate(connection, temporal.namespace, log);
   const link = new BusLink(config.nats, `relay of ${config.name}`, log);
-  const { handled, seconds, deadLetters: counter, batchSize, callSeconds } = relayMetrics(metrics);
+  const { handled, seconds, deadLetters: counter, batchSize, callSeconds, refused } = relayMetrics(metrics);
   const onResources = resourceMetrics(metrics);
   const actors = new Actors({ client, gate, live, batchSize, callSeconds });
   const delegations = new Delegations({ client, gate, link, live });
@@ -75,6 +76,8 @@ await runService('relay', async ({ config, live, log, metrics, stop }) => {
   );
   openApplyDoor('relay', live, link, log);
   link.open();
+  const serverLog = process.env[SERVER_LOG_ENV];
+  if (serverLog) watchRefusals(serverLog, { refused, log, stop });
 
   return {
     ready: () => Promise.resolve(link.isUp && gate.isOpen),

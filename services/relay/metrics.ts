@@ -24,6 +24,12 @@ export function relayMetrics(registers: Registry) {
       help: 'Dead letters by stream and error code.',
       labelNames: ['stream', 'code'] as const,
     }),
+    refused: new Counter({
+      ...on,
+      name: 'baton_relay_refused_total',
+      help: 'What the NATS server refused to a credential, from its log: publishes and subscriptions by what they were for.',
+      labelNames: ['operation', 'what'] as const,
+    }),
     batchSize: new Histogram({
       ...on,
       name: 'baton_relay_batch_size',

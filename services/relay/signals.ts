@@ -14,7 +14,7 @@ import { parsed } from './webhooks.ts';
  * subject, which NATS guards, says who speaks; the body must agree. Never starts a workflow.
  *
  * @returns the result to count: `told`, or `closed` where the runner is over already
- * @throws Hopeless MESSAGE_INVALID, RUNNER_UNKNOWN; RunnerMissing; errors of {@link Actors}
+ * @throws Hopeless MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of {@link Actors}
  */
 export async function handleSignal(
   message: StreamMessage,
@@ -57,7 +57,7 @@ function resultOf(told: Told, group: string, runner: string): string {
 
 function checkSpeaker(subject: string, runner: string, claimed: string): void {
   if (claimed !== runner) {
-    throw new Hopeless('MESSAGE_INVALID', `the message on ${subject} speaks for another runner, ${claimed}`);
+    throw new Hopeless('SIGNAL_FORGED', `the message on ${subject} speaks for another runner, ${claimed}`);
   }
 }
 

@@ -35,6 +35,13 @@ export async function killInstancesOf(folder: string): Promise<void> {
   while (left()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+/** `kill -9` of the agent in that runner's instance, and of nothing else. */
+export function killAgent(dir: string, runner: string): void {
+  const agents = processesIn(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
+  if (agents.length === 0) throw new Error(`${runner} has no agent`);
+  for (const { pid } of agents) process.kill(pid, 'SIGKILL');
+}
+
 /** Ends what a failed test left running. */
 export function killInstances(dir: string, which: (process: InstanceProcess) => boolean = () => true): void {
   for (const { pid } of processesIn(dir).filter(which)) {

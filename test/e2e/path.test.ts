@@ -3,6 +3,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Cluster } from './cluster.ts';
 import { SimControl } from './control.ts';
+import { killAgent } from './instances.ts';
 import { expectNothingLeft } from './leftovers.ts';
 
 /** The whole path with two copies of each service, on real servers, the local backend and the simulator. */
@@ -51,6 +52,11 @@ async function failureIn(group: string): Promise<ApplicationFailure> {
     if (first === undefined) throw new Error(`no runner in ${group} yet`);
     return first;
   });
+  return await failureOf(group, name);
+}
+
+/** The failure of that runner: type = reason. */
+async function failureOf(group: string, name: string): Promise<ApplicationFailure> {
   try {
     await cluster.client.workflow.getHandle(`runner/${group}/${name}`).result();
   } catch (error) {
@@ -207,6 +213,22 @@ describe('what goes otherwise', () => {
     expect(type).toBe('time-to-live');
     expect(message).toBe('it reached its time to live; its job is lost');
     expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });
+    await expectNothingLeft(cluster);
+  });
+
+  test('an agent that is killed with -9 costs its job, and its instance is removed for that reason', async () => {
+    const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
+    await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
+    const { runner } = await sim.job(job);
+    killAgent(cluster.dir, runner ?? '');
+    const { type, message } = await failureOf('linux', runner ?? '');
+    expect(type).toBe('instance-died');
+    expect(message).toMatch(/killed by SIGKILL.*its job is lost/);
+    expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });
+    // Nor is anything left of the program that the agent had started.
+    await expectNothingLeft(cluster);
+    const [next = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
+    expect((await sim.untilCompleted([next]))[0]).toMatchObject({ conclusion: 'success' });
     await expectNothingLeft(cluster);
   });
 

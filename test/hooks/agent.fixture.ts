@@ -50,7 +50,7 @@ export async function startWorld(
   const setup = await createOperatorSetup(join(folder, 'operator'));
   const given = await startServer?.(folder, setup);
   const nats: TestNats = given
-    ? { address: given.url, halt: fixed, resume: fixed, stop: () => given.stop() }
+    ? { address: given.url, log: '', halt: fixed, resume: fixed, stop: () => given.stop() }
     : await startNats({ operator: setup });
   const relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
   const registrar = await connectBus({
@@ -145,6 +145,10 @@ export interface AgentOptions {
   expiresAt?: Date;
   env?: Record<string, string>;
   credentials?: string;
+  /** Where the agent's socket is; default: a folder of its own. */
+  socketFolder?: (folder: string) => string;
+  /** Wraps the command that starts it. */
+  wrap?: (command: string[], folder: string) => string[];
 }
 
 /** Writes the agent's files into a folder as a backend does. */
@@ -178,11 +182,14 @@ export async function startAgent(world: World, script: string, options: AgentOpt
     credentials: options.credentials ?? (await world.mint(runner, expiresAt)),
     program: { directory: program },
     expiresAt: expiresAt.toISOString(),
-    socket: join(folder, 's', 'agent.sock'),
+    madeAt: new Date().toISOString(),
+    socket: join(options.socketFolder?.(folder) ?? join(folder, 's'), 'agent.sock'),
   };
   const file = join(folder, 'bootstrap.json');
   writeFileSync(file, JSON.stringify(bootstrap), { mode: 0o400 });
-  const child = spawn('sh', [join(agent, 'start.sh')], {
+  const command = ['sh', join(agent, 'start.sh')];
+  const [starter = '', ...args] = options.wrap?.(command, folder) ?? command;
+  const child = spawn(starter, args, {
     env: { PATH: process.env['PATH'], HOME: folder, [AGENT_ENV.bootstrap]: file, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

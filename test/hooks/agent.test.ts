@@ -139,11 +139,16 @@ describe('stopping', () => {
     expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
   });
 
-  it('ends by itself at the end of its time to live', async () => {
-    const agent = await startAgent(world, 'while :; do sleep 0.05; done', { expiresAt: new Date(Date.now() + 3000) });
-    await world.signal(agent.runner, 'online');
+  it('ends by itself, with its program, at the end of its time to live, and tells it', async () => {
+    const agent = await startAgent(world, 'echo $$ > program.pid; while :; do sleep 0.05; done', {
+      expiresAt: new Date(Date.now() + 4000),
+    });
+    // Whether its program had begun by then: a slow machine may take longer.
     expect(await agent.exited).toMatchObject({ signal: null });
-    expect(agent.output()).toContain('the runner program ended');
+    expect(agent.output()).toContain('"state":"timed-out"');
+    await world.signal(agent.runner, 'exited');
+    const pidFile = join(agent.folder, 'program', 'program.pid');
+    expect(existsSync(pidFile) && isRunning(pidFile)).toBe(false);
   });
 
   it('can be stopped while NATS is not there', async () => {

@@ -10,8 +10,18 @@ beforeAll(async () => {
 
 afterAll(() => world.stop());
 
-/** A way to NATS whose connections can go half-open: they stay, and nothing comes through any more. New ones work. */
-async function startProxy(target: string): Promise<{ url: string; freeze: () => void; close: () => void }> {
+interface Proxy {
+  url: string;
+  /** Connections stay, and nothing comes through any more; new ones work. */
+  freeze(): void;
+  /** Everything takes that much longer, each way, milliseconds. */
+  slow(ms: number): void;
+  close(): void;
+}
+
+/** A way to NATS that can become slow, and whose connections can go half-open. */
+async function startProxy(target: string): Promise<Proxy> {
+  let delayMs = 0;
   const { hostname, port } = new URL(target);
   const frozen = new Set<Socket>();
   const pairs = new Set<[Socket, Socket]>();
@@ -23,7 +33,11 @@ async function startProxy(target: string): Promise<{ url: string; freeze: () => 
       [outer, inner],
     ] as const) {
       from.on('data', (chunk) => {
-        if (!frozen.has(from)) to.write(chunk);
+        const pass = (): void => {
+          if (!frozen.has(from) && to.writable) to.write(chunk);
+        };
+        if (delayMs > 0) setTimeout(pass, delayMs);
+        else pass();
       });
       from.on('error', () => to.destroy());
       from.on('close', () => to.destroy());
@@ -36,6 +50,9 @@ async function startProxy(target: string): Promise<{ url: string; freeze: () => 
     url: `nats://127.0.0.1:${address.port}`,
     freeze: () => {
       for (const pair of pairs) for (const socket of pair) frozen.add(socket);
+    },
+    slow: (ms) => {
+      delayMs = ms;
     },
     close: () => {
       server.close();
@@ -90,6 +107,23 @@ describe('when NATS is away', () => {
         'completed',
         'exited',
       ]);
+    } finally {
+      proxy.close();
+    }
+  });
+
+  it('delivers everything once where an answer takes longer than the agent’s first patience', async () => {
+    const proxy = await startProxy(world.nats.address);
+    try {
+      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env: { BATON_HOOK_TIMEOUT_MS: '700' } });
+      await world.signal(agent.runner, 'online');
+      proxy.slow(1300);
+      agent.go();
+      expect(await agent.exited).toEqual({ code: 0, signal: null });
+      expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
+      await world.signal(agent.runner, 'exited');
+      const kinds = world.signalsOf(agent.runner).map(({ kind }) => kind);
+      expect(kinds).toEqual(['online', 'started', 'completed', 'exited']);
     } finally {
       proxy.close();
     }

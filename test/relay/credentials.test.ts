@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createUser, encodeUser, fmtCreds, fromSeed } from '@nats-io/jwt';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { connectBus, encode } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
@@ -28,7 +29,10 @@ beforeAll(async () => {
       config,
       env: { WEBHOOK_SECRET: 'first secret', BATON_NATS_CREDENTIALS: setup.credentials.ingress },
     }),
-    startService('relay', { config, env: { BATON_NATS_CREDENTIALS: setup.credentials.relay } }),
+    startService('relay', {
+      config,
+      env: { BATON_NATS_CREDENTIALS: setup.credentials.relay, BATON_NATS_SERVER_LOG: nats.log },
+    }),
   ]);
   await Promise.all([ingress.ready(), relay.ready()]);
 }, 60_000);
@@ -71,6 +75,45 @@ it('what a runner says with its own credential reaches its workflow', async () =
   await bus.close();
   await world.settled();
   expect((await world.runnerNews('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
+});
+
+it('a job that speaks for another runner is refused by the server or by the relay, and counted either way', async () => {
+  const [job, victim] = [
+    `runner-manager-linux-${randomUUID().slice(0, 8)}`,
+    `runner-manager-linux-${randomUUID().slice(0, 8)}`,
+  ];
+  await world.startRunner('linux', victim);
+  const expiresAt = new Date(Date.now() + 600_000).toISOString();
+  const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
+  const bus = await connectBus({
+    url: world.nats.address,
+    name: victim,
+    credentials: await mint({ runner: job, expiresAt }),
+  });
+  const lie = {
+    version: 1,
+    id: randomUUID(),
+    runner: victim,
+    at: expiresAt,
+    kind: 'exited',
+    code: 0,
+    signal: null,
+    logTail: '',
+  };
+  // On the other runner's subject: the server's business.
+  bus.publish(subjects.signal(victim, 'exited'), encode(lie));
+  bus.publish(subjects.instanceDied(victim), encode(lie));
+  bus.publish(subjects.register(victim), encode(lie));
+  // On its own subject, with the other's name: the relay's.
+  await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(lie), { msgID: lie.id });
+  await bus.close();
+  await world.settled();
+  for (const what of ['signal', 'instance', 'register']) {
+    const counted = () => relay.metric('baton_relay_refused_total', { operation: 'publish', what });
+    await expect.poll(counted, { timeout: 60_000 }).toBe(1);
+  }
+  expect(await relay.metric('baton_relay_dead_letters_total', { code: 'SIGNAL_FORGED' })).toBe(1);
+  expect(await world.runnerNews('linux', victim)).toEqual([]);
 });
 
 it('a NATS server that restarts keeps them going', async () => {

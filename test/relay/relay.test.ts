@@ -208,8 +208,8 @@ describe('signals', () => {
     expect(dead.map(({ code }) => code).sort()).toEqual([
       'MESSAGE_INVALID',
       'MESSAGE_INVALID',
-      'MESSAGE_INVALID',
       'RUNNER_UNKNOWN',
+      'SIGNAL_FORGED',
     ]);
     expect(await world.runnerNews('linux', victim)).toEqual([]);
     expect(await world.runnerNews('linux', liar)).toEqual([]);

@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { startNats as start, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 export interface TestNats {
   /** `nats://host:port`, the same after {@link resume}. */
   readonly address: string;
+  /** Path of its log. */
+  readonly log: string;
   /** Ends the server as a crash would, keeping what it has on disk. */
   halt(): Promise<void>;
   /** Starts it again after {@link halt}, on the same port. */
@@ -20,6 +23,7 @@ export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Pr
   const port = Number(new URL(address).port);
   return {
     address,
+    log: join(folder.path, 'nats.log'),
     halt: async () => {
       await server.child?.kill();
     },

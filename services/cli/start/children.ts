@@ -41,7 +41,13 @@ export function servicePlan(
     args: [join(ROOT, 'services', service, 'main.ts'), ...args, '--config', state.config, '--port', String(port)],
     env: {
       ...environmentOf(service, config, parts.secrets),
-      ...(operator === undefined ? {} : { BATON_NATS_CREDENTIALS: operator.credentials[service] }),
+      ...(operator === undefined
+        ? {}
+        : {
+            BATON_NATS_CREDENTIALS: operator.credentials[service],
+            // Only the relay reads it: it counts what the server refused.
+            BATON_NATS_SERVER_LOG: join(state.nats, 'nats.log'),
+          }),
     },
     logFile: join(state.logs, `${label}.log`),
     readyUrl: `http://127.0.0.1:${port}/readyz`,

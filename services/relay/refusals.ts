@@ -1,0 +1,82 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Counter } from 'prom-client';
+import { PREFIX } from '../../contracts/bus/subjects.ts';
+import { messageOf } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/log.ts';
+
+/** Names the NATS server's log file, where the relay can read it. */
+export const SERVER_LOG_ENV = 'BATON_NATS_SERVER_LOG';
+
+const POLL_MS = 2000;
+
+/** Bytes that are read at once; a longer log is read in several goes. */
+const CHUNK = 256 * 1024;
+
+/** As nats-server 2.9 to 2.15 write it; the client calls itself what it likes. */
+const REFUSAL = /\[ERR\] .*? (Publish|Subscription) Violation - .*?Subject "([^"]{1,300})"/;
+
+const KINDS = ['signal', 'register', 'instance', 'webhook', 'status', 'dead', 'created'];
+
+/**
+ * Counts what the NATS server refuses: a job that uses its runner's credential to speak for another runner leaves no other
+ * trace, since the server neither passes such a message on nor tells anybody but its sender and its own log. Reads that log from
+ * its present end, follows it through a rotation, and never stops the relay.
+ */
+export function watchRefusals(
+  file: string,
+  options: { refused: Counter<'operation' | 'what'>; log: Logger; stop: AbortSignal },
+): void {
+  follow(file, options).catch((error: unknown) => options.log.error({ err: error }, 'watching the NATS server’s log'));
+}
+
+async function follow(file: string, { refused, log, stop }: Parameters<typeof watchRefusals>[1]): Promise<void> {
+  let at: number | undefined;
+  let rest = '';
+  let isAway = false;
+  while (!stop.aborted) {
+    try {
+      const handle = await open(file, 'r');
+      try {
+        const { size } = await handle.stat();
+        // At first only what is new; a file that shrank is another one.
+        if (at === undefined) at = size;
+        if (size < at) [at, rest] = [0, ''];
+        while (at < size) {
+          const text = await read(handle, at, Math.min(CHUNK, size - at));
+          if (text === '') break;
+          at += Buffer.byteLength(text, 'latin1');
+          const lines = (rest + text).split('\n');
+          rest = (lines.pop() ?? '').slice(-CHUNK);
+          for (const line of lines) {
+            const [, operation, subject] = REFUSAL.exec(line) ?? [];
+            if (operation === undefined || subject === undefined) continue;
+            refused.inc({ operation: operation.toLowerCase(), what: kindOf(subject) });
+            log.warn(
+              { subject, operation: operation.toLowerCase() },
+              'the NATS server refused what a credential may not do',
+            );
+          }
+        }
+      } finally {
+        await handle.close();
+      }
+      isAway = false;
+    } catch (error) {
+      if (!isAway) log.warn({ file, reason: messageOf(error) }, 'the NATS server’s log can’t be read; looking again');
+      isAway = true;
+    }
+    await sleep(POLL_MS, undefined, { signal: stop }).catch(() => undefined);
+  }
+}
+
+/** Latin-1: a character a byte, whatever stands there. */
+async function read(handle: FileHandle, at: number, length: number): Promise<string> {
+  const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, at);
+  return buffer.toString('latin1', 0, bytesRead);
+}
+
+function kindOf(subject: string): string {
+  const kind = subject.startsWith(`${PREFIX}.`) ? subject.split('.')[2] : undefined;
+  return kind !== undefined && KINDS.includes(kind) ? kind : 'other';
+}
