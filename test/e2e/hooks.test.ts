@@ -51,7 +51,7 @@ on: push
 jobs:
   build:
     runs-on: wrapped
-    steps: [{ run: 'echo "$GREETED|$PLAIN|\${#TOKEN}|\${PATH%%:*}"; sleep 2' }]
+    steps: [{ run: 'echo "$GREETED|$PLAIN|\${#TOKEN}|\${PATH%%:*}"; until [ "$(cat "$(dirname "$BATON_HOOKS")"/samples-*.jsonl | wc -l)" -ge 3 ]; do sleep 0.2; done' }]
 `);
   const [job] = await sim.untilCompleted();
   expect(job?.conclusion).toBe('success');

@@ -3,6 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HookBench, wrapper } from './hook.fixture.ts';
 
+/** A job's shell that is busy until the recorder has written so many lines. */
+const UNTIL_SAMPLED = (lines: number): string =>
+  `until [ "$(cat "$(dirname "$BATON_HOOKS")"/samples-*.jsonl | wc -l)" -ge ${lines} ]; do :; done`;
+
 let hooks: HookBench;
 
 beforeAll(async () => {
@@ -15,8 +19,8 @@ describe('resource-usage', () => {
   it('shows in log, summary and a signal what the job used, for less than 1 % of a core', async () => {
     const { started, completed, job, signals } = await hooks.run({
       hooks: { wrappers: [wrapper('resource-usage')] },
-      // Long enough for some samples, with a core that is busy for half of it.
-      steps: ['run: timeout 4 sh -c "while :; do :; done" || sleep 4'],
+      // Until there are some samples, with a core that is busy meanwhile.
+      steps: [`run: ${UNTIL_SAMPLED(6)}`],
     });
     expect(started.join('\n')).toContain('Recording CPU, memory, disk and network');
     const log = completed.join('\n');
@@ -46,12 +50,14 @@ describe('resource-usage', () => {
   });
 
   it('tells what it has when a job ends its recorder', async () => {
-    const { completed, job, signals } = await hooks.run({
+    const { completed, own, job, signals } = await hooks.run({
       hooks: { wrappers: [wrapper('resource-usage')] },
       steps: [
-        'run: sleep 3; echo "[1,2" >> "$(dirname "$BATON_HOOKS")"/samples-*.jsonl; pkill -f "^[^ ]*node .*resource-usage record $(dirname "$BATON_HOOKS")"',
+        // Neither ps nor pkill is on every machine.
+        `run: ${UNTIL_SAMPLED(3)}; file=$(echo "$(dirname "$BATON_HOOKS")"/samples-*.jsonl); echo "[1,2" >> "$file"; for process in /proc/[0-9]*; do if grep -aqF "$file" "$process/cmdline" 2>/dev/null; then kill -9 "\${process##*/}" && echo "ended it"; fi; done`,
       ],
     });
+    expect(own).toContain('\nended it');
     expect(completed.join('\n')).toMatch(/\d+ samples, one a second/);
     expect(signals.map(({ kind }) => kind)).toContain('resources');
     expect(job.conclusion).toBe('success');
