@@ -22,7 +22,7 @@ import {
   type RunnerInput,
   type RunnerNews,
 } from '../contracts/actors.ts';
-import type { RunnerOutcome } from '../contracts/runner/phase.ts';
+import type { InstanceUse } from '../contracts/usage.ts';
 
 const KEYWORD = {
   group: defineSearchAttributeKey('BatonGroup', 'KEYWORD'),
@@ -56,8 +56,13 @@ export function dispatcherTeller(client: Client): TellDispatcher {
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
  * @param tellDispatcher how the ends of runners are told: may gather what comes at once
+ * @param recordUse writes down what an instance was used for; the same runner twice is once
  */
-export function createActorActivities(client: Client, tellDispatcher: TellDispatcher): ActorActivities {
+export function createActorActivities(
+  client: Client,
+  tellDispatcher: TellDispatcher,
+  recordUse: (use: InstanceUse) => Promise<void>,
+): ActorActivities {
   return {
     async startRunners({ settings, runners }) {
       await eachOf(runners, (runner) => startRunner(client, settings, runner));
@@ -81,8 +86,10 @@ export function createActorActivities(client: Client, tellDispatcher: TellDispat
       await eachOf(answers, ({ group, places }) => tellDispatcher(group, [{ type: 'places', places }]));
     },
 
-    async reportGone({ group, outcome }: { group: string; outcome: RunnerOutcome }) {
+    async reportGone({ group, outcome, use }) {
+      // First: a bus that is away must not hold up the group.
       await tellDispatcher(group, [{ type: 'gone', outcome }]);
+      if (use !== undefined) await recordUse(use);
     },
 
     async askRetirement({ group, runner }) {

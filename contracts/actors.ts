@@ -1,9 +1,10 @@
 import type { ForgeScope } from './forge.ts';
 import type { HealthActivities, InstanceSight } from './health.ts';
-import type { InstanceSpec } from './instance.ts';
+import type { Instance, InstanceSpec } from './instance.ts';
 import type { JobAction } from './messages/job-event.ts';
 import type { HookJob, InstanceDied, RunnerSignal } from './messages/runner-signal.ts';
 import type { RunnerOutcome } from './runner/phase.ts';
+import type { InstanceUse } from './usage.ts';
 
 /** Names by which services, workflows and people address the actors. Pure: workflow code imports this. */
 
@@ -208,9 +209,14 @@ export interface DispatcherSnapshot {
   wantsPlaces: number;
 }
 
+/** What was made, and as what it is paid for. */
+export interface CreatedInstance extends Pick<Instance, 'machine' | 'market'> {
+  instanceId: string;
+}
+
 /** Activities on a backend's task queue. */
 export interface BackendActivities {
-  createInstance(spec: InstanceSpec): Promise<{ instanceId: string }>;
+  createInstance(spec: InstanceSpec): Promise<CreatedInstance>;
   /** Resolves only when the backend says that nothing of it is left. */
   deleteInstance(order: { runner: string }): Promise<void>;
   /** `alive`, `dead`, or `absent` on the backend's positive answer. */
@@ -224,7 +230,8 @@ export interface OrchestratorActivities extends HealthActivities {
   /** Starts runner workflows; one that is already started is fine. */
   startRunners(order: { settings: GroupSettings; runners: string[] }): Promise<void>;
   removeRegistration(order: { scope: ForgeScope; runner: string }): Promise<'removed' | 'absent' | 'busy'>;
-  reportGone(order: { group: string; outcome: RunnerOutcome }): Promise<void>;
+  /** Tells the dispatcher, and writes down what its instance was used for, where there was one. */
+  reportGone(order: { group: string; outcome: RunnerOutcome; use?: InstanceUse | undefined }): Promise<void>;
   /** Asks runners to go, unless a job runs on them. */
   retireRunners(order: { group: string; runners: string[] }): Promise<void>;
   /** Gives the waiting jobs of a removed group to the groups that serve them now. */

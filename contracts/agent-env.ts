@@ -14,6 +14,8 @@ export const AGENT_ENV = {
   hookPolicy: 'BATON_HOOK_POLICY',
   /** A file with the group's hook settings; the state of its wrappers is kept beside it. Unset: the signals alone. */
   hooks: 'BATON_HOOKS',
+  /** On a cloud's machine: a file that is there as soon as the cloud says that it takes the machine back. */
+  interruption: 'BATON_INTERRUPTION',
   /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
   natsUrl: 'BATON_NATS_URL',
   natsCredentials: 'BATON_NATS_CREDENTIALS',

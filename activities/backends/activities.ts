@@ -69,7 +69,7 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
           instanceId: instance.id,
           at: new Date().toISOString(),
         });
-        return { instanceId: instance.id };
+        return { instanceId: instance.id, machine: instance.machine, market: instance.market };
       }),
 
     deleteInstance: ({ runner }) =>

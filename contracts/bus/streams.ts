@@ -71,6 +71,14 @@ export const STREAMS = {
     maxAgeNs: 14 * DAY_NS,
     maxBytes: 256 * 1024 ** 2,
   },
+  usage: {
+    name: 'BATON_USAGE',
+    subjects: [wildcards.usages],
+    retention: 'limits',
+    duplicateWindowNs: 60 * MINUTE_NS,
+    maxAgeNs: 400 * DAY_NS,
+    maxBytes: 512 * 1024 ** 2,
+  },
 } as const satisfies Record<string, StreamPlan>;
 
 /** Headers of our messages, besides NATS's own `Nats-Msg-Id`. */

@@ -4,7 +4,7 @@
  */
 export const PREFIX = 'baton.v1';
 
-export const SIGNAL_KINDS = ['online', 'started', 'completed', 'resources', 'exited'] as const;
+export const SIGNAL_KINDS = ['online', 'started', 'completed', 'resources', 'interrupted', 'exited'] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
 export const subjects = {
@@ -32,6 +32,10 @@ export const subjects = {
   control: `${PREFIX}.control`,
   /** Request/reply: an orchestrator says which group takes a job, or why none does. */
   explain: `${PREFIX}.explain`,
+  /** What an instance that has ended was used for. Stream BATON_USAGE. */
+  usage: (group: string): string => `${PREFIX}.usage.${group}`,
+  /** Request/reply: asks the orchestrator what instances cost. */
+  cost: `${PREFIX}.cost`,
   /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
   dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
 } as const;
@@ -47,6 +51,7 @@ export const wildcards = {
   audit: `${PREFIX}.audit.>`,
   /** The key-value bucket of delegations: NATS itself names these. */
   delegatedJobs: '$KV.BATON_DELEGATED_JOBS.>',
+  usages: `${PREFIX}.usage.*`,
   dead: `${PREFIX}.dead.>`,
 } as const;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { priceTable } from './price-config.ts';
 
 /** What every backend's settings have; spread it into each. */
 export const backendCommon = {
@@ -8,5 +9,6 @@ export const backendCommon = {
     .positive()
     .optional()
     .describe('Instances of all groups at most. Default: what the groups’ own `max` add up to.'),
+  prices: priceTable.optional().describe('What instances cost: in metrics and in `baton cost`.'),
   nats_url: z.string().optional().describe('How instances reach NATS, where that differs from how services do.'),
 };

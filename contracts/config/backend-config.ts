@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { backendCommon } from './backend-common.ts';
+import { ec2Backend } from './ec2-config.ts';
 import { gceBackend } from './gce-config.ts';
 
 /**
@@ -35,6 +36,6 @@ export const localBackend = z
   })
   .describe('Process groups on this machine: for development, without isolation.');
 
-export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend, gceBackend]);
+export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend, ec2Backend, gceBackend]);
 
 export type BackendConfig = z.infer<typeof backendConfig>;

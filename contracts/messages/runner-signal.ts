@@ -31,6 +31,8 @@ export const runnerSignal = z.discriminatedUnion('kind', [
   z.object({ ...base, kind: z.literal('completed'), job: hookJob }),
   /** What the job used: the wrapper `resource-usage` says it before the job completes. */
   z.object({ ...base, kind: z.literal('resources'), resources: jobResources }),
+  /** The cloud takes the instance back (spot, preemption): at `deadline`, where it says when, ISO 8601. */
+  z.object({ ...base, kind: z.literal('interrupted'), action: text(40), deadline: text(40).nullable() }),
   /** The forge's runner program ended. */
   z.object({
     ...base,

@@ -11,9 +11,9 @@ export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observe
 export type ServiceName = (typeof SERVICES)[number];
 
 const API = '$JS.API';
-const { webhooks, signals, dead, delegations, delegatedJobs, audit } = STREAMS;
+const { webhooks, signals, dead, delegations, delegatedJobs, audit, usage } = STREAMS;
 /** What people ask of the services. */
-const asked = [subjects.status, subjects.explain, subjects.control, subjects.apply, wildcards.health];
+const asked = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
 
 /** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
 const makeStreams = [
@@ -116,6 +116,8 @@ export function servicePermissions(service: ServiceName): Permissions {
             ...read(delegatedJobs),
             wildcards.delegatedJobs,
             wildcards.audit,
+            ...read(usage),
+            wildcards.usages,
           ],
         },
         sub: { allow: [inbox(service), wildcards.register, ...asked] },
@@ -129,7 +131,7 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'observer':
       return {
-        pub: { allow: [subjects.status, subjects.explain, wildcards.health, ...read(audit)] },
+        pub: { allow: [subjects.status, subjects.explain, subjects.cost, wildcards.health, ...read(audit)] },
         sub: { allow: [inbox(service), wildcards.created] },
       };
     case 'admin':

@@ -1,5 +1,7 @@
+import { AGENT_ENV } from '../../contracts/agent-env.ts';
 import type { BootstrapFile } from '../../contracts/agent.ts';
 import type { Logger } from '../../contracts/log.ts';
+import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { Manager } from '../manager/manager.ts';
 import { platformOf } from '../manager/order.ts';
 import { stopSignal } from '../manager/stop-signal.ts';
@@ -8,6 +10,7 @@ import { Link } from '../reporters/link.ts';
 import { natsReporter } from '../reporters/nats.ts';
 import { GithubActionsRunner } from '../runners/github-actions.ts';
 import { takeBootstrap } from './bootstrap.ts';
+import { tellInterruption } from './interruption.ts';
 
 /** How long the agent still tries to tell the end of a runner whose time to live is over, milliseconds. */
 const LAST_WORDS_MS = 60_000;
@@ -42,12 +45,19 @@ export async function runAgent({ bootstrap: file, version, scripts, ...options }
     stop,
     reportUntil: timeoutSignal(timeoutMs + LAST_WORDS_MS),
   });
+  const over = new AbortController();
+  const notices = process.env[AGENT_ENV.interruption];
+  if (notices !== undefined) {
+    const send = (signal: RunnerSignal): Promise<unknown> => link.outbox.send(signal);
+    void tellInterruption({ file: notices, runner: input.runner, send, log }, over.signal);
+  }
   const { state, started } = await manager.execute({
     name: input.runner,
     platform: platformOf(process.env),
     timeoutMs,
     input,
   });
+  over.abort();
   return started || state === 'stopped' ? 0 : 1;
 }
 

@@ -1,23 +1,31 @@
-import { DockerBackend } from '../../activities/backends/docker.ts';
-import { GceBackend } from '../../activities/backends/gce.ts';
-import { LocalBackend } from '../../activities/backends/local.ts';
 import type { AgentBundle } from '../../contracts/agent.ts';
 import type { BackendConfig } from '../../contracts/config/backend-config.ts';
 import type { Backend } from '../../contracts/instance.ts';
 import type { Logger } from '../../contracts/log.ts';
 import { createUserData } from '../../deploy/bootstrap/user-data.ts';
 
-/** The backend that the configuration describes. */
-export function createBackend(
+/** The backend that the configuration describes. Only its own libraries are loaded: a cloud's take a second and 90 MB. */
+export async function createBackend(
   config: BackendConfig,
   { manager, agent, log }: { manager: string; agent: AgentBundle; log: Logger },
-): Backend {
+): Promise<Backend> {
   switch (config.type) {
-    case 'docker':
+    case 'docker': {
+      const { DockerBackend } = await import('../../activities/backends/docker.ts');
       return new DockerBackend({ manager, socket: config.socket, networkPool: config.network_pool, agent, log });
-    case 'local':
+    }
+    case 'local': {
+      const { LocalBackend } = await import('../../activities/backends/local.ts');
       return new LocalBackend({ manager, root: config.root, command: config.command, agent, log });
+    }
+    case 'ec2': {
+      const { Ec2Backend } = await import('../../activities/backends/ec2.ts');
+      const spot = config.market !== 'on-demand';
+      const userData = createUserData({ cloud: 'ec2', config, agentSha256: agent.hash, spot });
+      return new Ec2Backend({ manager, config, userData, log });
+    }
     case 'gce': {
+      const { GceBackend } = await import('../../activities/backends/gce.ts');
       const userData = createUserData({ cloud: 'gce', config, agentSha256: agent.hash, spot: config.spot });
       return new GceBackend({ manager, config, userData, log });
     }

@@ -35,7 +35,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   }
   const log = serviceLog.child({ backend: name });
   installRuntime(log);
-  const backend = createBackend(backendConfig, { manager: config.name, agent: await bundleAgent(), log });
+  const backend = await createBackend(backendConfig, { manager: config.name, agent: await bundleAgent(), log });
   const link = new BusLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));

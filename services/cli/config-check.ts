@@ -3,6 +3,7 @@ import type { Config } from '../../contracts/config/config.ts';
 import { loadConfig } from '../../contracts/config/load.ts';
 import { groupSettings } from '../../contracts/config/settings.ts';
 import { BatonError } from '../../contracts/errors.ts';
+import { checkCloudGroup } from './cloud-check.ts';
 
 /**
  * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
@@ -16,7 +17,9 @@ export function checkConfig(file: string): number {
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
-      console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${times}`);
+      const cloud = checkCloudGroup(config, group);
+      const more = cloud === undefined ? times : `${times}, ${cloud}`;
+      console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...secretNames(config)].filter((name) => !process.env[name]);
     if (secrets.length > 0) console.log(`  not set here: ${secrets.join(', ')}`);

@@ -1,10 +1,12 @@
 import { Command, Option } from 'commander';
 import { configSchema } from '../../contracts/config/schema.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { COST_KEYS } from '../../contracts/messages/usage.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { REPORTERS, runAction } from './action-runner.ts';
 import { checkConfig } from './config-check.ts';
 import { addDelegationCommands } from './delegation-commands.ts';
+import { showCost } from './cost.ts';
 import { checkHealth } from './health.ts';
 import { addGroupCommands } from './group-commands.ts';
 import { runService } from './run-service.ts';
@@ -87,6 +89,17 @@ program
 addGroupCommands(program);
 
 addDelegationCommands(program);
+program
+  .command('cost')
+  .description('Show what instances that have ended were used for and what they cost.')
+  .option('--since <duration>', 'how far back, such as 12h or 7d (default: 30d)')
+  .addOption(new Option('--by <key>', 'a line for each (default: group)').choices([...COST_KEYS]))
+  .option('--config <file>', 'configuration that names NATS (default: what `baton start` runs here, else baton.yaml)')
+  .option('--credentials <file>', 'NATS credentials (default: what `baton start` made, else BATON_NATS_CREDENTIALS)')
+  .option('--json', 'as JSON')
+  .action(async (options: unknown) => {
+    process.exitCode = await showCost(options);
+  });
 
 for (const [name, what] of [
   ['ingress', 'HTTP: takes webhooks, shows the status page'],

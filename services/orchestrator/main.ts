@@ -17,6 +17,7 @@ import { connectTemporal, createClient } from '../temporal.ts';
 import { Budgets } from './budgets.ts';
 import { configureActors, retireActors } from './configure.ts';
 import { controlDoor } from './control-door.ts';
+import { CostDoor } from './cost-door.ts';
 import { createDelegationActivities } from './delegations.ts';
 import { answerRequests } from './door.ts';
 import { explainDoor } from './explain-door.ts';
@@ -30,6 +31,7 @@ import { jobMover } from './move-jobs.ts';
 import { ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
 import { StatusReporter } from './status-reporter.ts';
+import { UsageBook } from './usage-book.ts';
 import { installRuntime, workerLogger } from '../worker-log.ts';
 
 /** The longest timer there is: a service waits for its servers. */
@@ -52,8 +54,9 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const tellDispatcher = gatherNews(dispatcherTeller(client));
+  const usage = new UsageBook({ bus, live, metrics });
   const activities: OrchestratorActivities & DelegationActivities = {
-    ...createActorActivities(client, tellDispatcher),
+    ...createActorActivities(client, tellDispatcher, (use) => usage.record(use)),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs, metrics }),
@@ -80,6 +83,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
   const registrar = new Registrar({ bus, client, forge, live, log, metrics });
   const status = new StatusReporter({ bus, client, live, limits: () => budgets.views(), log });
   const health = new HealthDoor({ bus, client, log });
+  const cost = new CostDoor({ bus, log });
   const running = worker.run();
   const configure = async (wanted: Config): Promise<void> => {
     await configureActors(client, wanted);
@@ -109,6 +113,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
         registrar.run(stop),
         status.run(stop),
         health.run(stop),
+        cost.run(stop),
         answerRequests(control, controlDoor(client, live, log), stop),
         answerRequests(explain, explainDoor({ bus, client, forge, live, log }), stop),
       ]);

@@ -111,6 +111,18 @@ describe('credentials of the services', () => {
     expect(await publish(await as('observer'), subjects.health('linux'))).toBe('allowed');
   });
 
+  it('let orchestrator write down and read what instances were used for, but not take it back, and people ask for it', async () => {
+    const orchestrator = await as('orchestrator');
+    await ensureStreams(orchestrator);
+    const ack = await orchestrator.jetstream().publish(subjects.usage('linux'), encode({ a: 1 }), { msgID: 'u-1' });
+    expect(ack.stream).toBe(STREAMS.usage.name);
+    const consumer = await orchestrator.jetstream().consumers.get(STREAMS.usage.name);
+    expect((await consumer.next({ expires: 5000 }))?.json()).toEqual({ a: 1 });
+    expect(await publish(orchestrator, `$JS.API.STREAM.MSG.DELETE.${STREAMS.usage.name}`)).toBe('refused');
+    expect(await publish(await as('backend'), subjects.usage('linux'))).toBe('refused');
+    expect(await publish(await as('observer'), subjects.cost)).toBe('allowed');
+  });
+
   it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
     const relay = await as('relay');
     await ensureStreams(relay);

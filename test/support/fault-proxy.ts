@@ -55,13 +55,16 @@ interface Injected {
   met: () => void;
 }
 
+/** Answers calls that the target can't, or asks it (once or not at all) by `forward`; undefined passes a call on. */
+export type Serve = (call: Call, forward: (body?: string) => Promise<Answer>) => Promise<Answer> | undefined;
+
 /**
  * An HTTP server in front of another that can throttle, keep silent, answer 500 after the work was done, deny, and show
  * lists as they were.
  *
  * @param target `http://host:port`, or the path of a unix socket
  */
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+export async function startFaultProxy(target: string, serve?: Serve): Promise<FaultProxy> {
   const rules: Injected[] = [];
   const calls: Call[] = [];
   const sockets = new Set<Socket>();
@@ -86,7 +89,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     found.left -= 1;
     found.met();
     const { fault } = found.rule;
-    if (fault.kind !== 'answer' && fault.kind !== 'hang') await buffer(await forward(call));
+    if (fault.kind !== 'answer' && fault.kind !== 'hang') await (served(call) ?? buffered(call));
     if (fault.kind === 'answer' || fault.kind === 'answer-after') {
       const answer = typeof fault.answer === 'function' ? fault.answer(call) : fault.answer;
       call.status = answer.status;
@@ -96,6 +99,13 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
 
   /** Passes the answer on as it comes: it may be a stream of events. */
   async function pass(call: Call, response: ServerResponse): Promise<void> {
+    const own = await served(call);
+    if (own !== undefined) {
+      call.status = own.status;
+      call.answer = own.body;
+      response.writeHead(own.status, own.headers).end(own.body);
+      return;
+    }
     const answer = await forward(call, response);
     call.status = answer.statusCode ?? 0;
     response.writeHead(call.status, answer.headers);
@@ -108,10 +118,22 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     response.end();
   }
 
+  function served(call: Call): Promise<Answer> | undefined {
+    return serve?.(call, (body) => buffered(body === undefined ? call : { ...call, body: Buffer.from(body) }));
+  }
+
+  async function buffered(call: Call): Promise<Answer> {
+    const answer = await forward(call);
+    const body = (await buffer(answer)).toString();
+    return { status: answer.statusCode ?? 0, headers: { 'content-type': answer.headers['content-type'] }, body };
+  }
+
   function forward({ method, path, headers, body }: Call, response?: ServerResponse): Promise<IncomingMessage> {
     const where = target.startsWith('/') ? { socketPath: target } : addressOf(target);
     return new Promise((resolve, reject) => {
-      const outgoing = request({ ...where, method, path, headers, agent: false }, resolve);
+      const sent = { ...headers, 'content-length': String(body.length) };
+      delete sent['transfer-encoding'];
+      const outgoing = request({ ...where, method, path, headers: sent, agent: false }, resolve);
       outgoing.on('error', reject);
       response?.on('close', () => outgoing.destroy());
       outgoing.end(body);

@@ -79,7 +79,7 @@ export async function startActors(): Promise<ActorsFixture> {
   const moved: MovedJob[] = [];
   const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
-    ...createActorActivities(client, dispatcherTeller(client)),
+    ...createActorActivities(client, dispatcherTeller(client), () => Promise.resolve()),
     moveJobs: ({ jobs }) => {
       moved.push(...jobs);
       return Promise.resolve();

@@ -51,6 +51,17 @@ describe('a runner’s details', () => {
     expect(text).not.toContain('<b>');
   });
 
+  test('tell once that the cloud takes the instance back, and when', () => {
+    const facts = new Facts();
+    const base = { version: 1, id: '1', runner: 'ci-linux-12345678', at: '2026-11-21T12:01:44Z' } as const;
+    const signal = { ...base, kind: 'interrupted', action: 'terminate', deadline: '2026-11-21T12:03:44Z' } as const;
+    expect(facts.learn([{ type: 'signal', signal }])).toBe(true);
+    expect(facts.learn([{ type: 'signal', signal }])).toBe(false);
+    expect(new Facts(facts.toState()).interrupted).toEqual({ action: 'terminate', deadline: '2026-11-21T12:03:44Z' });
+    const text = runnerDetails(input, facts, situation);
+    expect(text).toContain('agent: the cloud takes its instance back at 12:03:44Z');
+  });
+
   test('escape what markdown would take for its own, after cutting to length', () => {
     expect(plain('a_b *c* <i>\n &lt; $x$')).toBe(String.raw`a\_b \*c\* \<i\> \&lt; \$x\$`);
     expect(plain('_'.repeat(400))).toBe(String.raw`\_`.repeat(300));

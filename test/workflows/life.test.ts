@@ -54,12 +54,16 @@ async function oneRunner(group: string, more = {}): Promise<{ runner: string; jo
   return { runner, jobId };
 }
 
-function signal(runner: string, kind: 'online' | 'started' | 'completed' | 'exited', jobId = 0): RunnerNews {
+type Kind = 'online' | 'started' | 'completed' | 'exited' | 'interrupted';
+
+function signal(runner: string, kind: Kind, jobId = 0): RunnerNews {
   const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
   const hookJob = { runId: jobId, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
   switch (kind) {
     case 'online':
       return { type: 'signal', signal: { ...base, kind, agentVersion: '1', host: 'h' } };
+    case 'interrupted':
+      return { type: 'signal', signal: { ...base, kind, action: 'terminate', deadline: null } };
     case 'exited':
       return { type: 'signal', signal: { ...base, kind, code: 0, signal: null, logTail: '' } };
     default:
@@ -142,10 +146,11 @@ describe('a runner', () => {
   test('that dies with its job has not done it, whatever the forge calls it later', async () => {
     const { runner, jobId } = await oneRunner('lost');
     await register('lost', runner);
-    await actors.tellRunner('lost', runner, [signal(runner, 'started', jobId)]);
+    await actors.tellRunner('lost', runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
     const completed = { ...job('completed', jobId, runner), conclusion: 'failure' };
     await actors.tellRunner('lost', runner, [died(runner), { type: 'job', job: completed }]);
-    expect(await failure('lost', runner)).toMatchObject({ type: 'instance-died' });
+    const { message } = await failure('lost', runner);
+    expect(message).toMatch(/^its instance died .*; the cloud had said .* takes the instance back; its job is lost$/);
   });
 
   test('whose instance cannot be made fails with the backend’s own words', async () => {

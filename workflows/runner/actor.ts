@@ -25,6 +25,7 @@ import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } f
 import { rootMessage } from '../failure.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
+import { useOf, type Bought } from './use.ts';
 
 const KEYWORD = {
   phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
@@ -59,6 +60,7 @@ export interface RunnerState {
   facts: FactsState;
   createdAt: string;
   instanceId: string | undefined;
+  bought?: Bought | undefined;
   grants: number;
   retireAsked: boolean;
 }
@@ -76,6 +78,8 @@ export class RunnerActor {
   #shownJob: string | undefined;
   #note: string | undefined;
   #instanceId: string | undefined;
+  /** As what the instance is paid for, and since when. */
+  #bought: Bought | undefined;
   /** Why the instance could not be created. */
   #problem: string | undefined;
   #unregistered = false;
@@ -93,6 +97,7 @@ export class RunnerActor {
     this.#startsBy = new Date(this.#createdAt.getTime() + input.settings.timeToStartMs);
     this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
     this.#instanceId = carried?.instanceId;
+    this.#bought = carried?.bought;
     this.#grants = carried?.grants ?? 0;
     this.#retireAsked = carried?.retireAsked ?? false;
   }
@@ -102,6 +107,7 @@ export class RunnerActor {
       facts: this.facts.toState(),
       createdAt: this.#createdAt.toISOString(),
       instanceId: this.#instanceId,
+      bought: this.#bought,
       grants: this.#grants,
       retireAsked: this.#retireAsked,
     };
@@ -110,8 +116,11 @@ export class RunnerActor {
   /** Takes news in and shows what it changes. */
   hear(items: readonly RunnerNews[]): void {
     if (items.some(({ type }) => type === 'retire')) this.#retireAsked = true;
-    const { resources } = this.facts;
+    const { resources, interrupted } = this.facts;
     if (!this.facts.learn(items)) return;
+    if (this.facts.interrupted !== undefined && interrupted === undefined && this.#end === undefined) {
+      this.#note = 'the cloud takes its instance back';
+    }
     // Once in a life, and only where its group records it.
     if (this.facts.resources !== undefined && resources === undefined) {
       upsertMemo({ [RESOURCES_MEMO]: describeResources(this.facts.resources) });
@@ -200,8 +209,9 @@ export class RunnerActor {
       summary: `create instance ${runner}`,
     });
     try {
-      const { instanceId } = await this.#call(() => createInstance(spec));
+      const { instanceId, machine, market } = await this.#call(() => createInstance(spec));
       this.#instanceId = instanceId;
+      this.#bought = { machine, market, from: new Date().toISOString() };
       this.show();
       return true;
     } catch (error) {
@@ -232,7 +242,9 @@ export class RunnerActor {
     this.note(this.#outcome(reason).detail);
     await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
     const outcome = this.#outcome(reason);
-    await local.reportGone({ group: this.input.settings.name, outcome });
+    const { settings, runner } = this.input;
+    const use = this.#bought && useOf(settings, runner, this.#bought, this.facts);
+    await local.reportGone({ group: settings.name, outcome, use });
     this.#end = outcome.failed ? 'failed' : 'gone';
     this.note(outcome.detail);
     return outcome;
@@ -296,7 +308,8 @@ export class RunnerActor {
     const known =
       reason === 'create-failed' ? this.#problem : reason === 'instance-died' ? facts.died?.reason : undefined;
     const lost = failed && facts.started ? '; its job is lost' : '';
-    const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${lost}`;
+    const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
+    const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;
     return { runner: this.input.runner, reason, ranJob: facts.started, failed, detail };
   }
 

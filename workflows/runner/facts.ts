@@ -35,6 +35,8 @@ export class Facts {
   exited: { code: number | null; signal: string | null; logTail: string } | undefined;
   /** What its job used, as the recorder says. */
   resources: JobResources | undefined;
+  /** The cloud said that it takes the instance back. */
+  interrupted: { action: string; deadline: string | null } | undefined;
   died: { reason: string; exitCode: number | null } | undefined;
   /** It died while nobody had yet said that its job was over: the forge will call that job completed, too, once it misses it. */
   diedAtWork = false;
@@ -46,9 +48,10 @@ export class Facts {
 
   toState(): FactsState {
     const { granted, online, started, hookJob, job, hookCompleted, forgeCompleted } = this;
-    const { conclusion, exited, died, diedAtWork, heard, resources } = this;
+    const { conclusion, exited, died, diedAtWork, heard, resources, interrupted } = this;
     const begun = { granted, online, started, hookJob, job };
-    return { ...begun, hookCompleted, forgeCompleted, conclusion, exited, died, diedAtWork, heard, resources };
+    const ended = { hookCompleted, forgeCompleted, conclusion, exited, interrupted, died, diedAtWork };
+    return { ...begun, ...ended, heard, resources };
   }
 
   /** Takes a batch of news; true where something new was learnt. */
@@ -98,6 +101,10 @@ export class Facts {
         if (this.resources !== undefined) return false;
         this.resources = signal.resources;
         return this.#note(signal.at, `hook: job used ${describeResources(signal.resources)}`);
+      case 'interrupted':
+        if (this.interrupted !== undefined) return false;
+        this.interrupted = { action: signal.action, deadline: signal.deadline };
+        return this.#note(signal.at, `agent: the cloud takes its instance back${when(signal.deadline)}`);
       case 'exited':
         if (this.exited !== undefined) return false;
         this.exited = { code: signal.code, signal: signal.signal, logTail: signal.logTail };
@@ -130,4 +137,10 @@ export class Facts {
     if (this.heard.length > HEARD_LIMIT) this.heard.shift();
     return true;
   }
+}
+
+/** ` at 12:03:44Z`. Job code may have sent any text as a time. */
+function when(deadline: string | null): string {
+  const time = /T([\d:]{8})/.exec(deadline ?? '')?.[1];
+  return time === undefined ? '' : ` at ${time}Z`;
 }

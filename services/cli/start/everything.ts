@@ -66,7 +66,7 @@ export async function startEverything(options: StartOptions, around: Surrounding
   const secrets = { ...plan.secrets, ...(signingKey === undefined ? {} : { [SIGNING_KEY_VARIABLE]: signingKey }) };
   const parts: ServiceParts = { config, state, operator: servers.operator, secrets };
 
-  const backends = openBackends(config);
+  const backends = await openBackends(config);
   const temporal = await TemporalView.connect(config);
   await cleanups.add(() => temporal.close());
   const supervisor = new Supervisor(say);
@@ -123,10 +123,11 @@ function configure(
 }
 
 /** The backends themselves, to see what they have and to remove what is left; instances are made by the workers. */
-function openBackends(config: Config): Backend[] {
+function openBackends(config: Config): Promise<Backend[]> {
   const log = createLogger('start', 'silent');
   const agent = { files: [], archive: Buffer.alloc(0), hash: '' };
-  return Object.values(config.backends).map((backend) => createBackend(backend, { manager: config.name, agent, log }));
+  const { name: manager, backends } = config;
+  return Promise.all(Object.values(backends).map((backend) => createBackend(backend, { manager, agent, log })));
 }
 
 function startServices(supervisor: Supervisor, copies: number, ports: Ports, parts: ServiceParts): Promise<void>[] {

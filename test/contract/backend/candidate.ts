@@ -55,7 +55,7 @@ export interface Capacity {
   open(manager: string): Backend;
   /** Whether a call is about making an instance in that place, and the API's words for "none left". */
   isCreateIn: (call: Call, place: 'first' | 'second') => boolean;
-  exhausted: Answer;
+  exhausted: Answer | ((call: Call) => Answer);
   /** The place an instance is in. */
   placeOf(instance: Instance): Promise<'first' | 'second'>;
 }

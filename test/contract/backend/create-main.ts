@@ -24,7 +24,7 @@ const order = z
   .object({ config: backendConfig, spec, bootstrap: z.object({ natsUrl: z.string(), credentials: z.string() }) })
   .parse(JSON.parse(process.argv[2] ?? ''));
 
-const backend = createBackend(order.config, {
+const backend = await createBackend(order.config, {
   manager: order.spec.manager,
   agent: await bundleAgent(),
   log: createLogger('create', 'silent'),

@@ -31,6 +31,27 @@ export const BACKEND_KEYS: Key[] = [
     invalid: [[{ backend: '    type: local\n    nats_url: 4222' }, 9, 5, /expected string/]],
   },
   {
+    path: 'backends.here.prices',
+    default: undefined,
+    valid: [
+      [
+        { backend: `    type: local\n    prices: { hourly: { '*': 0.02 } }` },
+        { currency: 'USD', hourly: { '*': 0.02 } },
+      ],
+      [
+        {
+          backend: `    type: local\n    prices: { currency: EUR, minimum: 1m, hourly: { a: { on_demand: 0.2, spot: 0.1 } } }`,
+        },
+        { currency: 'EUR', minimum: 60_000, hourly: { a: { on_demand: 0.2, spot: 0.1 } } },
+      ],
+    ],
+    invalid: [
+      [{ backend: '    type: local\n    prices: { hourly: {} }' }, 9, 15, /give at least one/],
+      [{ backend: '    type: local\n    prices: { hourly: { a: cheap } }' }, 9, 25, /expected number|Invalid/],
+      [{ backend: '    type: local\n    prices: { currency: $, hourly: { a: 1 } }' }, 9, 15, /code such as USD/],
+    ],
+  },
+  {
     path: 'backends.here.root',
     default: '.baton/local',
     valid: [[{ backend: '    type: local\n    root: /r' }, '/r']],

@@ -4,12 +4,21 @@ import { readSecret } from '../../../contracts/config/secret.ts';
 import { BACKEND_KEYS } from './backend-keys.ts';
 import { GCE_KEYS } from './gce-keys.ts';
 import { DELEGATION_KEYS } from './delegation-keys.ts';
+import { EC2_KEYS } from './ec2-keys.ts';
 import { GROUP_KEYS } from './group-keys.ts';
 import { HOOK_KEYS } from './hook-keys.ts';
 import { describeKeys, file, problems, read } from './keys.ts';
 import { MANAGER_KEYS } from './manager-keys.ts';
 
-const KEYS = [...DELEGATION_KEYS, ...MANAGER_KEYS, ...BACKEND_KEYS, ...GCE_KEYS, ...GROUP_KEYS, ...HOOK_KEYS];
+const KEYS = [
+  ...DELEGATION_KEYS,
+  ...MANAGER_KEYS,
+  ...BACKEND_KEYS,
+  ...EC2_KEYS,
+  ...GCE_KEYS,
+  ...GROUP_KEYS,
+  ...HOOK_KEYS,
+];
 describeKeys(KEYS);
 
 /** Keys of the schema as the rows above write them; a backend is checked by the tests of its own. */

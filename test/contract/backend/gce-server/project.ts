@@ -1,3 +1,4 @@
+import { GceBackend } from '../../../../activities/backends/gce.ts';
 import { instanceResource, LABELS } from '../../../../activities/backends/gce/instance-resource.ts';
 import { requestId } from '../../../../activities/backends/gce/request-id.ts';
 import { specHash } from '../../../../activities/backends/spec-hash.ts';
@@ -5,7 +6,7 @@ import { gceBackend, type GceConfig } from '../../../../contracts/config/gce-con
 import type { Backend, InstanceSpec } from '../../../../contracts/instance.ts';
 import { createLogger } from '../../../../contracts/log.ts';
 import { bundleAgent } from '../../../../services/backend/agent-bundle.ts';
-import { createBackend } from '../../../../services/backend/create-backend.ts';
+import { createUserData } from '../../../../deploy/bootstrap/user-data.ts';
 import { startGceServer, type GceServer } from './server.ts';
 
 export const PROJECT = 'acme-ci';
@@ -52,8 +53,11 @@ export class GceProject {
     };
   }
 
-  readonly open = (manager: string, more?: Record<string, unknown>): Backend =>
-    createBackend(this.parsed(more), { manager, agent: this.agent, log: this.log });
+  readonly open = (manager: string, more?: Record<string, unknown>): Backend => {
+    const config = this.parsed(more);
+    const userData = createUserData({ cloud: 'gce', config, agentSha256: this.agent.hash, spot: config.spot });
+    return new GceBackend({ manager, config, userData, log: this.log });
+  };
 
   /** That manager's machines, with their zones and states. */
   machinesOf(managers: string[]): string[] {

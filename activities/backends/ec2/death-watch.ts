@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../../contracts/errors.ts';
+import type { Instance } from '../../../contracts/instance.ts';
+import type { Logger } from '../../../contracts/log.ts';
+import { plain, type Found, type Instances } from './instances.ts';
+
+/** An instance that a list left out is asked for by its id; after so many empty answers in a row it is gone. */
+const EMPTY_ANSWERS = 3;
+
+export interface DeathWatchOptions {
+  instances: Instances;
+  pollMs: number;
+  onDeath: (dead: Instance) => void;
+  /** Whether this process is removing that runner's instance just now: its death is no news. */
+  isRemoving: (runner: string) => boolean;
+  log: Logger;
+}
+
+/** Looks at all instances of a manager again and again, with one list for all of them. */
+export class DeathWatch {
+  private readonly options: DeathWatchOptions;
+  private readonly told = new Set<string>();
+  /** Those that ran when last heard of, and how often they were not found since. */
+  private readonly alive = new Map<string, { instance: Found; missed: number }>();
+
+  constructor(options: DeathWatchOptions) {
+    this.options = options;
+  }
+
+  /** Ends when `abort` fires. */
+  async run(abort: AbortSignal): Promise<void> {
+    while (!abort.aborted) {
+      try {
+        await this.look(abort);
+      } catch (error) {
+        // No answer is no news.
+        if (!abort.aborted) this.options.log.warn({ reason: messageOf(error) }, 'looking at instances; looking again');
+      }
+      await sleep(this.options.pollMs, undefined, { signal: abort }).catch(() => undefined);
+    }
+  }
+
+  private async look(abort: AbortSignal): Promise<void> {
+    const found = await this.options.instances.all(abort);
+    const living = new Set(found.filter(({ state }) => state === 'running').map(({ runner }) => runner));
+    const present = new Set(found.map(({ id }) => id));
+    for (const instance of found) {
+      if (instance.state === 'running') this.alive.set(instance.id, { instance, missed: 0 });
+      // One of two that were made by mistake: the runner lives.
+      else if (!living.has(instance.runner)) this.tell(instance);
+    }
+    for (const [id, known] of this.alive) if (!present.has(id)) await this.search(id, known, abort);
+    for (const id of this.told) if (!present.has(id)) this.told.delete(id);
+  }
+
+  /** A terminated instance soon loses its tags, by which lists find it; EC2 still knows its id for an hour. */
+  private async search(id: string, known: { instance: Found; missed: number }, abort: AbortSignal): Promise<void> {
+    const found = await this.options.instances.byId(id, abort);
+    if (found === undefined) {
+      known.missed += 1;
+      if (known.missed < EMPTY_ANSWERS) return;
+      this.tell({ ...known.instance, state: 'dead', exitCode: null, reason: 'is gone: EC2 does not know it any more' });
+    } else if (found.state === 'dead') {
+      const { runner, group, removed } = known.instance;
+      this.tell({ ...found, runner, group, removed: removed || found.removed });
+    }
+  }
+
+  private tell(instance: Found): void {
+    this.alive.delete(instance.id);
+    if (instance.removed || this.told.has(instance.id) || this.options.isRemoving(instance.runner)) return;
+    this.told.add(instance.id);
+    this.options.onDeath(plain(instance));
+  }
+}

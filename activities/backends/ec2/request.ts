@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import type { RunInstancesCommandInput, Tag } from '@aws-sdk/client-ec2';
+import type { Ec2Config } from '../../../contracts/config/ec2-config.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { FoundImage } from './image.ts';
+import type { Place } from './places.ts';
+
+const GIB = 1024 ** 3;
+
+/** Tags on everything that is made, so that an orphan can be told by them alone. */
+export const TAGS = {
+  manager: 'baton.manager',
+  group: 'baton.group',
+  runner: 'baton.runner',
+  /** Hash of the parameters. */
+  spec: 'baton.spec',
+  /** Set before we end it: its end is no news then. */
+  removed: 'baton.removed',
+} as const;
+
+export interface RunOrder {
+  spec: InstanceSpec;
+  hash: string;
+  place: Place;
+  /** Undefined where a launch template has one. */
+  image: FoundImage | undefined;
+  userData: string;
+  token: string;
+}
+
+/**
+ * The idempotency token of one way to make one runner's instance. EC2 remembers a token with all parameters of its
+ * first request, also of one that failed: what is tried with others needs another `generation`.
+ */
+export function clientToken(spec: InstanceSpec, place: Place, generation: number): string {
+  const parts = [spec.manager, spec.runner, place.type, place.subnet, place.market, generation];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** All that EC2 is told about a runner's instance. */
+export function runRequest(config: Ec2Config, order: RunOrder): RunInstancesCommandInput {
+  const { place, image, token, spec } = order;
+  const tags = tagsOf(config, order);
+  return {
+    MinCount: 1,
+    MaxCount: 1,
+    ClientToken: token,
+    UserData: Buffer.from(order.userData).toString('base64'),
+    // The machine powers itself off at its end, whatever happens, and that must be the end of it.
+    InstanceInitiatedShutdownBehavior: 'terminate',
+    MetadataOptions: { HttpTokens: 'required', HttpEndpoint: 'enabled', HttpPutResponseHopLimit: 1 },
+    TagSpecifications: [
+      { ResourceType: 'instance', Tags: tags },
+      { ResourceType: 'volume', Tags: tags },
+    ],
+    ...(image && { ImageId: image.id, BlockDeviceMappings: [rootVolume(config, spec, image)] }),
+    ...(place.type && { InstanceType: asType(place.type) }),
+    ...(place.subnet && { SubnetId: place.subnet }),
+    ...(config.security_groups && { SecurityGroupIds: config.security_groups }),
+    ...(config.key && { KeyName: config.key }),
+    ...(config.profile && { IamInstanceProfile: profileOf(config.profile) }),
+    ...(config.launch_template && { LaunchTemplate: templateOf(config.launch_template) }),
+    ...(place.market === 'spot' && {
+      InstanceMarketOptions: {
+        MarketType: 'spot',
+        SpotOptions: {
+          SpotInstanceType: 'one-time',
+          InstanceInterruptionBehavior: 'terminate',
+          ...(config.max_price === undefined ? {} : { MaxPrice: String(config.max_price) }),
+        },
+      },
+    }),
+  };
+}
+
+function tagsOf(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {
+  const tags = {
+    ...config.tags,
+    Name: spec.runner,
+    [TAGS.manager]: spec.manager,
+    [TAGS.group]: spec.group,
+    [TAGS.runner]: spec.runner,
+    [TAGS.spec]: hash,
+  };
+  return Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+}
+
+type BlockDevices = NonNullable<RunInstancesCommandInput['BlockDeviceMappings']>;
+
+function rootVolume({ root }: Ec2Config, spec: InstanceSpec, image: FoundImage): BlockDevices[number] {
+  const bytes = spec.diskBytes ?? root.size;
+  if (bytes !== undefined && bytes % GIB !== 0) {
+    const message = `creating ${spec.runner}: instance.disk is not a whole number of GiB`;
+    throw new BatonError('INSTANCE_INVALID', message);
+  }
+  const size = bytes === undefined ? image.rootGib : bytes / GIB;
+  return {
+    DeviceName: image.rootDevice,
+    Ebs: {
+      VolumeType: 'gp3',
+      Encrypted: true,
+      DeleteOnTermination: true,
+      ...(size === undefined ? {} : { VolumeSize: size }),
+      ...(root.iops === undefined ? {} : { Iops: root.iops }),
+      ...(root.throughput === undefined ? {} : { Throughput: root.throughput }),
+      ...(root.kms_key === undefined ? {} : { KmsKeyId: root.kms_key }),
+    },
+  };
+}
+
+type InstanceType = NonNullable<RunInstancesCommandInput['InstanceType']>;
+
+/** The library lists the types of its day; EC2 has newer ones. */
+function asType(type: string): InstanceType {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the list is never complete
+  return type as InstanceType;
+}
+
+function profileOf(profile: string): { Arn: string } | { Name: string } {
+  return profile.startsWith('arn:') ? { Arn: profile } : { Name: profile };
+}
+
+function templateOf({ id, name, version }: NonNullable<Ec2Config['launch_template']>): {
+  LaunchTemplateId?: string;
+  LaunchTemplateName?: string;
+  Version: string;
+} {
+  return { ...(id && { LaunchTemplateId: id }), ...(name && { LaunchTemplateName: name }), Version: version };
+}

@@ -1,0 +1,36 @@
+import type { Config } from '../../contracts/config/config.ts';
+import type { GroupConfig } from '../../contracts/config/group-config.ts';
+import { groupSettings } from '../../contracts/config/settings.ts';
+import { BatonError } from '../../contracts/errors.ts';
+import { createUserData } from '../../deploy/bootstrap/user-data.ts';
+
+/** As long as a runner's name, a NATS credential and a time can be. */
+const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222' };
+/** EC2's limit for user data, kB; Compute Engine's is larger. */
+const MOST_KB = 16;
+
+/**
+ * What a group's cloud instances boot with, measured: `user data 9.1 of 16 kB`; undefined where its backend is no cloud's.
+ *
+ * @throws BatonError INSTANCE_INVALID, where no instance of the group could be made
+ */
+export function checkCloudGroup(config: Config, group: GroupConfig): string | undefined {
+  const backend = config.backends[group.backend];
+  if (backend?.type !== 'ec2' && backend?.type !== 'gce') return undefined;
+  const { instance } = groupSettings(config, group);
+  if (backend.type === 'ec2' && (instance.cpu !== undefined || instance.memoryBytes !== undefined)) {
+    const what = `group ${group.name}: cpu and memory are the instance type's on ec2; leave them out of instance`;
+    throw new BatonError('INSTANCE_INVALID', what);
+  }
+  const render = createUserData({ cloud: backend.type, config: backend, agentSha256: 'f'.repeat(64), spot: true });
+  const spec = {
+    ...instance,
+    manager: config.name,
+    group: group.name,
+    runner: 'r'.repeat(LONGEST.runner),
+    expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),
+  };
+  const natsUrl = backend.nats_url ?? LONGEST.natsUrl;
+  const text = render(spec, { natsUrl, credentials: 'x'.repeat(LONGEST.credentials) });
+  return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MOST_KB} kB`;
+}

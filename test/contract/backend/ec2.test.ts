@@ -1,0 +1,84 @@
+import { DescribeInstancesCommand, DescribeVolumesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { describe } from 'vitest';
+import { findMoto, MOTO_VERSION } from '../../support/moto.ts';
+import { BOOTSTRAP, type Candidate } from './candidate.ts';
+import { EXHAUSTED, EXPIRED, FAILED, isAction, longList, NOTHING, parametersOf, THROTTLED } from './ec2/answers.ts';
+import { specOf, startEmulator } from './ec2/emulator.ts';
+import { backendContract } from './suite.ts';
+import { never } from './world.ts';
+
+const TYPES = { first: 'm5.large', second: 'c5.large' } as const;
+
+const moto = await findMoto();
+if ('missing' in moto) console.warn(moto.missing);
+
+async function start(program: string): Promise<Candidate> {
+  const emulator = await startEmulator(program);
+  const { behind, proxy, tokens } = emulator;
+
+  async function leftovers(managers: string[]): Promise<string[]> {
+    const Filters = [{ Name: 'tag:baton.manager', Values: managers }];
+    const { Reservations: reservations = [] } = await behind.send(new DescribeInstancesCommand({ Filters }));
+    const machines = reservations.flatMap(({ Instances }) => Instances ?? []);
+    const { Volumes: volumes = [] } = await behind.send(new DescribeVolumesCommand({ Filters }));
+    return [
+      ...machines.filter(({ State }) => State?.Name !== 'terminated').map(({ InstanceId }) => `instance ${InstanceId}`),
+      ...volumes.filter(({ State }) => State !== 'in-use').map(({ VolumeId }) => `volume ${VolumeId}`),
+    ];
+  }
+
+  /** Two pages as EC2 has them: the emulator takes minutes to make so many. Its own pages are in ec2/settings.test.ts. */
+  function many(manager: string, count: number): Promise<() => Promise<void>> {
+    const pages = proxy.inject({
+      when: (call) => isAction(call, 'DescribeInstances'),
+      fault: { kind: 'answer', answer: (call) => longList(call, manager, count) },
+    });
+    return Promise.resolve(() => Promise.resolve(pages.remove()));
+  }
+
+  return {
+    against: `moto ${MOTO_VERSION}`,
+    open: (manager) => emulator.open(manager),
+    spec: specOf,
+    config: emulator.config(),
+    killAfterMs: [20, 150, 500],
+    halfMade: [
+      [
+        'an instance that nobody was told of',
+        async (spec) => {
+          await emulator.open(spec.manager).create(spec, { ...BOOTSTRAP, credentials: 'ANOTHER' }, never);
+        },
+      ],
+    ],
+    kill: async ({ id }) => void (await behind.send(new TerminateInstancesCommand({ InstanceIds: [id] }))),
+    killed: { exitCode: null, reason: /somebody terminated it/ },
+    leftovers,
+    many,
+    stop: () => emulator.stop(),
+    faults: {
+      proxy,
+      open: (manager) => emulator.open(manager),
+      isCreate: (call) => isAction(call, 'RunInstances'),
+      isLook: (call) => isAction(call, 'DescribeInstances'),
+      isDelete: (call) => isAction(call, 'TerminateInstances'),
+      failed: FAILED,
+      throttled: THROTTLED,
+      expired: EXPIRED,
+      emptyList: () => NOTHING,
+    },
+    capacity: {
+      open: (manager) => emulator.open(manager, { types: Object.values(TYPES) }),
+      isCreateIn: (call, place) => parametersOf(call).get('InstanceType') === TYPES[place],
+      exhausted: (call) => {
+        tokens.note(call);
+        return EXHAUSTED;
+      },
+      placeOf: ({ machine }) => Promise.resolve(machine === TYPES.first ? 'first' : 'second'),
+    },
+    absent: {},
+  };
+}
+
+describe.skipIf('missing' in moto)('with moto', () => {
+  backendContract('ec2', () => start('program' in moto ? moto.program : ''));
+});

@@ -1,0 +1,84 @@
+import { DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { Ec2Backend } from '../../../../activities/backends/ec2.ts';
+import { ec2Backend } from '../../../../contracts/config/ec2-config.ts';
+import type { InstanceSpec } from '../../../../contracts/instance.ts';
+import { createLogger } from '../../../../contracts/log.ts';
+import { startFaultProxy, type FaultProxy } from '../../../support/fault-proxy.ts';
+import { startMoto } from '../../../support/moto.ts';
+import { ClientTokens } from './client-tokens.ts';
+
+export const REGION = 'us-east-1';
+
+// Found by the library's own chain, as everywhere.
+Object.assign(process.env, {
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_EC2_METADATA_DISABLED: 'true',
+});
+
+/** moto behind a proxy that keeps client tokens, and what tests need around it. */
+export interface Emulator {
+  proxy: FaultProxy;
+  tokens: ClientTokens;
+  /** Past the proxy: what people and other programs do. */
+  behind: EC2Client;
+  /** moto's own address. */
+  address: string;
+  /** A backend's settings, those given besides the smallest. */
+  config(more?: Record<string, unknown>): Record<string, unknown>;
+  open(manager: string, more?: Record<string, unknown>): Ec2Backend;
+  stop(): Promise<void>;
+}
+
+/** @param program moto's server, installed */
+export async function startEmulator(program: string): Promise<Emulator> {
+  const server = await startMoto(program);
+  const tokens = new ClientTokens();
+  const proxy = await startFaultProxy(server.address, tokens.serve);
+  const behind = new EC2Client({ region: REGION, endpoint: server.address });
+  const { Subnets: subnets = [] } = await behind.send(new DescribeSubnetsCommand({}));
+  const config = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
+    type: 'ec2',
+    region: REGION,
+    endpoint: proxy.address,
+    ingress_url: 'http://127.0.0.1:1',
+    image: { filter: { name: 'amzn2-ami-hvm-*' }, owner: 'amazon' },
+    types: ['m5.large'],
+    subnets: [subnets[0]?.SubnetId],
+    poll: '200ms',
+    ...more,
+  });
+  return {
+    proxy,
+    tokens,
+    behind,
+    address: server.address,
+    config,
+    open: (manager, more) =>
+      new Ec2Backend({
+        manager,
+        config: ec2Backend.parse(config(more)),
+        // What an instance boots with is another's to test; it changes with every call, as credentials do.
+        userData: ({ runner }, { credentials }) => `#!/bin/sh\n# ${runner} ${credentials} ${Math.random()}\n`,
+        log: createLogger('test', 'silent'),
+        settleMs: 1000,
+        pageSize: 5,
+      }),
+    stop: async () => {
+      await proxy.close();
+      await server.stop();
+    },
+  };
+}
+
+export function specOf(manager: string, runner: string): InstanceSpec {
+  return {
+    manager,
+    group: 'linux',
+    runner,
+    pids: 200,
+    user: '1001:1001',
+    program: { directory: '/home/runner' },
+    expiresAt: new Date(Date.now() + 600_000).toISOString(),
+  };
+}

@@ -1,0 +1,235 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import {
+  CreateImageCommand,
+  CreateKeyPairCommand,
+  CreateLaunchTemplateCommand,
+  DescribeInstanceAttributeCommand,
+  DescribeInstancesCommand,
+  DescribeSecurityGroupsCommand,
+  DescribeVolumesCommand,
+  type Instance as Machine,
+} from '@aws-sdk/client-ec2';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Backend, Instance } from '../../../../contracts/instance.ts';
+import { runnerName } from '../../../../contracts/runner/name.ts';
+import type { Call } from '../../../support/fault-proxy.ts';
+import { findMoto } from '../../../support/moto.ts';
+import { eventually } from '../../../support/service.ts';
+import { BOOTSTRAP } from '../candidate.ts';
+import { errorAnswer, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
+import { REGION, specOf, startEmulator, type Emulator } from './emulator.ts';
+
+const never = new AbortController().signal;
+const moto = await findMoto();
+
+describe.skipIf('missing' in moto)('an instance of EC2', () => {
+  const manager = `s${randomUUID().slice(0, 8)}`;
+  let emulator: Emulator;
+  /** Of all tests here: what the permissions must hold. */
+  const calls: Call[] = [];
+
+  beforeAll(async () => {
+    emulator = await startEmulator('program' in moto ? moto.program : '');
+  });
+
+  afterEach(async () => {
+    emulator.proxy.mend();
+    const backend = emulator.open(manager);
+    for (const { runner } of await backend.list(never)) await backend.delete(runner, never);
+    calls.push(...emulator.proxy.calls);
+  });
+
+  afterAll(() => emulator.stop());
+
+  const create = (backend: Backend, more = {}): Promise<Instance> =>
+    backend.create({ ...specOf(manager, runnerName(manager, 'linux', randomUUID())), ...more }, BOOTSTRAP, never);
+
+  async function machineOf({ id }: Instance): Promise<Machine> {
+    const found = await emulator.behind.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
+    const machine = found.Reservations?.[0]?.Instances?.[0];
+    if (machine === undefined) throw new Error('there is none');
+    return machine;
+  }
+
+  const lastRun = (): URLSearchParams => {
+    const call = emulator.proxy.calls.findLast((call) => isAction(call, 'RunInstances'));
+    if (call === undefined) throw new Error('none was asked for');
+    return parametersOf(call);
+  };
+
+  it('has its tags, an encrypted gp3 volume of the size asked for with tags, IMDSv2, and ends when it powers off', async () => {
+    await emulator.behind.send(new CreateKeyPairCommand({ KeyName: 'ops' }));
+    const { SecurityGroups: [group] = [] } = await emulator.behind.send(new DescribeSecurityGroupsCommand({}));
+    const made = await create(
+      emulator.open(manager, {
+        root: { size: '60GiB', iops: 6000, throughput: 500 },
+        security_groups: [group?.GroupId],
+        key: 'ops',
+        tags: { team: 'ci' },
+      }),
+    );
+    expect(made).toMatchObject({ machine: 'm5.large', market: 'on-demand' });
+    const run = Object.fromEntries(lastRun());
+    expect(run).toMatchObject({
+      'MetadataOptions.HttpTokens': 'required',
+      InstanceInitiatedShutdownBehavior: 'terminate',
+      'SecurityGroupId.1': group?.GroupId,
+      KeyName: 'ops',
+    });
+    const machine = await machineOf(made);
+    const tags = Object.fromEntries((machine.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
+    const expected = {
+      Name: made.runner,
+      'baton.manager': manager,
+      'baton.group': 'linux',
+      'baton.runner': made.runner,
+    };
+    expect(tags).toMatchObject({ ...expected, team: 'ci', 'baton.spec': expect.stringMatching(/^[0-9a-f]{32}$/) });
+    const VolumeIds = [machine.BlockDeviceMappings?.[0]?.Ebs?.VolumeId ?? ''];
+    const { Volumes: volumes } = await emulator.behind.send(new DescribeVolumesCommand({ VolumeIds }));
+    expect(volumes).toMatchObject([{ Size: 60, VolumeType: 'gp3', Encrypted: true }]);
+    expect(volumes?.[0]?.Tags).toContainEqual({ Key: 'baton.runner', Value: made.runner });
+    expect(run).toMatchObject({
+      'BlockDeviceMapping.1.Ebs.Iops': '6000',
+      'BlockDeviceMapping.1.Ebs.Throughput': '500',
+    });
+    const data = await emulator.behind.send(
+      new DescribeInstanceAttributeCommand({ InstanceId: made.id, Attribute: 'userData' }),
+    );
+    const text = Buffer.from(data.UserData?.Value ?? '', 'base64').toString();
+    expect(text).toMatch(new RegExp(`^#!/bin/sh\\n# ${made.runner} SECRET-CREDENTIAL`));
+  });
+
+  it('boots from the image that an SSM parameter names, the newest of a filter, or a group’s own', async () => {
+    const ssm = new SSMClient({ region: REGION, endpoint: emulator.address });
+    const first = await machineOf(await create(emulator.open(manager)));
+    const image = async (Name: string): Promise<string> => {
+      const command = new CreateImageCommand({ InstanceId: first.InstanceId, Name });
+      return (await emulator.behind.send(command)).ImageId ?? '';
+    };
+    const [old, newer] = [await image('baton-1'), await image('baton-2')];
+    await ssm.send(new PutParameterCommand({ Name: '/acme/runner', Value: old, Type: 'String' }));
+    await ssm.send(new PutParameterCommand({ Name: '/acme/wrong', Value: 'x', Type: 'String' }));
+    const byParameter = await create(emulator.open(manager, { image: { ssm: '/acme/runner' } }));
+    expect((await machineOf(byParameter)).ImageId).toBe(old);
+    const byFilter = await create(emulator.open(manager, { image: { filter: { name: 'baton-*' }, owner: 'self' } }));
+    expect([old, newer]).toContain((await machineOf(byFilter)).ImageId);
+    const byGroup = await create(emulator.open(manager), { image: newer });
+    expect((await machineOf(byGroup)).ImageId).toBe(newer);
+    for (const wrong of [{ ssm: '/acme/wrong' }, { ssm: '/nowhere' }, { id: 'ami-0000000000000000f' }]) {
+      const refused = create(emulator.open(manager, { image: wrong }));
+      await expect(refused).rejects.toMatchObject({ code: 'IMAGE_MISSING', retryable: true });
+    }
+  });
+
+  it('is a spot instance, or one on demand where there is no spot: all types of that market are dry then', async () => {
+    const types = ['m5.large', 'c5.large'];
+    const spot = await create(emulator.open(manager, { market: 'spot', max_price: 0.07 }));
+    expect(spot.market).toBe('spot');
+    const run = Object.fromEntries(lastRun());
+    expect(run).toMatchObject({
+      'InstanceMarketOptions.MarketType': 'spot',
+      'InstanceMarketOptions.SpotOptions.MaxPrice': '0.07',
+      'InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior': 'terminate',
+    });
+    const backend = emulator.open(manager, { market: 'spot-then-on-demand', types });
+    const noSpot = emulator.proxy.inject({
+      when: (call) => parametersOf(call).get('InstanceMarketOptions.MarketType') === 'spot',
+      fault: {
+        kind: 'answer',
+        answer: errorAnswer(400, 'MaxSpotInstanceCountExceeded', 'Max spot instance count exceeded'),
+      },
+    });
+    const before = emulator.proxy.calls.length;
+    expect(await create(backend)).toMatchObject({ market: 'on-demand', machine: 'm5.large' });
+    const asked = emulator.proxy.calls.slice(before).filter((call) => isAction(call, 'RunInstances'));
+    expect(asked).toHaveLength(2);
+    noSpot.remove();
+    expect(await create(backend)).toMatchObject({ market: 'on-demand' });
+  });
+
+  it('is made from a launch template', async () => {
+    const { LaunchTemplate: template } = await emulator.behind.send(
+      new CreateLaunchTemplateCommand({
+        LaunchTemplateName: 'ci-runners',
+        LaunchTemplateData: { ImageId: 'ami-12c6146b', InstanceType: 't3.small' },
+      }),
+    );
+    const from = { image: undefined, types: undefined, subnets: undefined };
+    const byName = await create(emulator.open(manager, { ...from, launch_template: { name: 'ci-runners' } }));
+    expect(await machineOf(byName)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.small' });
+    const id = template?.LaunchTemplateId;
+    const byId = await create(emulator.open(manager, { ...from, types: ['t3.large'], launch_template: { id } }));
+    expect(await machineOf(byId)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.large' });
+  });
+
+  it.each([
+    ['cpu that only types decide', { cpu: 2 }, {}],
+    ['a disk of half a GiB', { diskBytes: 1024 ** 3 / 2 }, {}],
+    ['an image that is none', { image: 'debian:13' }, {}],
+    ['a subnet that is not there', {}, { subnets: ['subnet-00000000'] }],
+    ['a launch template that is not there', {}, { launch_template: { name: 'none' } }],
+  ])('is refused for good with %s', async (_what, spec, config) => {
+    const refused = create(emulator.open(manager, config), spec);
+    await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
+  });
+
+  it('that two processes made in different places at the same time is one: the older stays', async () => {
+    const spec = specOf(manager, runnerName(manager, 'linux', randomUUID()));
+    // The second looked before the first had made it: an empty list is all it knows.
+    const [first, second] = [emulator.open(manager), emulator.open(manager, { types: ['c5.large'] })];
+    const made = await first.create(spec, BOOTSTRAP, never);
+    emulator.proxy.inject({
+      when: (call) => isAction(call, 'DescribeInstances'),
+      times: 1,
+      fault: { kind: 'answer', answer: NOTHING },
+    });
+    // EC2's clock has seconds.
+    await eventually('a second later', () => Promise.resolve(Date.now() > new Date(made.createdAt).getTime() + 1500));
+    expect(await second.create(spec, BOOTSTRAP, never)).toMatchObject({ id: made.id, machine: 'm5.large' });
+    expect(await first.list(never)).toMatchObject([{ id: made.id, state: 'running' }]);
+    const Filters = [{ Name: 'tag:baton.runner', Values: [spec.runner] }];
+    const all = await emulator.behind.send(new DescribeInstancesCommand({ Filters }));
+    const words = (all.Reservations ?? []).flatMap(({ Instances }) => Instances ?? []).map(({ State }) => State?.Name);
+    expect(new Set(words)).toEqual(new Set(['running', 'terminated']));
+    expect(words).toHaveLength(2);
+  });
+
+  it('is listed whatever the page it is on, by the emulator’s own pages', async () => {
+    const made = await Promise.all(Array.from({ length: 12 }, () => create(emulator.open(manager))));
+    const before = emulator.proxy.calls.length;
+    const listed = await emulator.open(manager).list(never);
+    expect(listed.map(({ id }) => id).toSorted()).toEqual(made.map(({ id }) => id).toSorted());
+    expect(emulator.proxy.calls.slice(before).filter(({ body }) => body.includes('NextToken')).length).toBeGreaterThan(
+      1,
+    );
+  });
+
+  it('is asked for within the permissions of deploy/iam/ec2.json, and none of those is idle', async () => {
+    const made = await create(emulator.open(manager));
+    emulator.proxy.inject({ when: () => true, times: 1, fault: { kind: 'answer', answer: NOT_ALLOWED } });
+    const denied = emulator.open(manager).list(never);
+    await expect(denied).rejects.toMatchObject({ code: 'BACKEND_DENIED', retryable: true });
+    await emulator.open(manager).delete(made.runner, never);
+    calls.push(...emulator.proxy.calls);
+    const used = new Set(calls.map(actionOf));
+    const statement = z.object({ Action: z.union([z.string(), z.array(z.string())]) });
+    const policy = z.object({ Statement: z.array(statement) });
+    const file = new URL('../../../../deploy/iam/ec2.json', import.meta.url);
+    const { Statement: statements } = policy.parse(JSON.parse(readFileSync(file, 'utf8')));
+    const allowed = new Set(statements.flatMap(({ Action }) => Action));
+    // Asked of EC2 by EC2 itself where an instance has a profile.
+    allowed.delete('iam:PassRole');
+    expect([...used].toSorted()).toEqual([...allowed].toSorted());
+  });
+});
+
+/** A call as IAM names it: `ec2:RunInstances`. */
+function actionOf(call: Call): string {
+  const target = call.headers['x-amz-target'];
+  if (typeof target === 'string') return target.replace('AmazonSSM.', 'ssm:');
+  return `ec2:${parametersOf(call).get('Action')}`;
+}

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { messageOf } from '../../contracts/errors.ts';
+import { acquireLock } from '../../deploy/lock.mjs';
+import { cacheFolder } from '../../deploy/servers/acquire.ts';
+import { logTail, startChild } from '../../deploy/servers/child.ts';
+import { freePorts } from '../../deploy/servers/ports.ts';
+import { temporaryFolder } from './cleanup.ts';
+import { eventually } from './service.ts';
+
+const run = promisify(execFile);
+const REQUIREMENTS = fileURLToPath(new URL('moto-requirements.txt', import.meta.url));
+const INSTALL_BOUND_MS = 280_000;
+
+/** The emulator's release, for people. */
+export const MOTO_VERSION = /^moto==(.+)$/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
+
+export type FoundMoto = { program: string } | { missing: string };
+
+/**
+ * moto's server, an emulator of AWS from PyPI: installed once into a folder of the user's cache, with all versions pinned.
+ * Where that can't be done (no Python, no venv module, no PyPI) it says why.
+ */
+export async function findMoto(): Promise<FoundMoto> {
+  const hash = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const folder = join(dirname(cacheFolder()), `moto-${hash}`);
+  const program = join(folder, 'bin', 'moto_server');
+  const stamp = join(folder, 'complete');
+  if (existsSync(stamp)) return { program };
+  mkdirSync(dirname(folder), { recursive: true });
+  const lock = await acquireLock(`${folder}.lock`);
+  try {
+    if (existsSync(stamp)) return { program };
+    rmSync(folder, { recursive: true, force: true });
+    await run('python3', ['-m', 'venv', folder], { timeout: INSTALL_BOUND_MS });
+    const pip = ['install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:', '-r', REQUIREMENTS];
+    await run(join(folder, 'bin', 'pip'), pip, { timeout: INSTALL_BOUND_MS });
+    writeFileSync(stamp, '');
+    return { program };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    return { missing: `moto could not be installed: ${messageOf(error).split('\n')[0]}` };
+  } finally {
+    lock.release();
+  }
+}
+
+/** Starts a moto server on a free port; it ends with the test's process, however that ends. */
+export async function startMoto(program: string): Promise<{ address: string; stop(): Promise<void> }> {
+  const folder = temporaryFolder('moto');
+  const [port = 0] = await freePorts(1);
+  const logFile = join(folder.path, 'log');
+  const child = startChild({ name: 'moto', command: program, args: ['-H', '127.0.0.1', '-p', String(port)], logFile });
+  const address = `http://127.0.0.1:${port}`;
+  const answers = (): Promise<boolean> =>
+    fetch(`${address}/moto-api/data.json`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await eventually(
+    'moto answers',
+    async () => {
+      if (!child.running) throw new Error(`moto ended:\n${logTail(logFile, 20)}`);
+      return answers();
+    },
+    120_000,
+  );
+  return {
+    address,
+    stop: async () => {
+      await child.stop();
+      folder.remove();
+    },
+  };
+}
