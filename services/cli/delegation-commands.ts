@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { showAudit } from './audit.ts';
+import { runService } from './run-service.ts';
 import { printToken, printTokenKey } from './proxy-token.ts';
 
 /** `baton audit`, `baton proxy …`. */
@@ -18,6 +19,21 @@ export function addDelegationCommands(program: Command): void {
     });
 
   const proxy = program.command('proxy').description('Proxy runners: they hand their jobs to ephemeral runners.');
+  proxy
+    .command('run', { isDefault: true })
+    .description(
+      'Run a proxy. Its token is in RUNNER_TOKEN; options may come from the environment (BATON_PROXY_NAME, …).',
+    )
+    .option('--name <name>', 'its name, as under delegation.proxies')
+    .option('--url <url>', 'whose runner it is: https://github.com/ORGANIZATION[/REPOSITORY]')
+    .option('--labels <list>', 'its labels, separated by commas')
+    .option('--orchestrator-url <url>', 'where the ingress is')
+    .option('--directory <folder>', 'where the forge’s runner is (default: /home/runner)')
+    .option('--hooks <folder>', 'job-started.sh and job-completed.sh of your own (default: Baton’s)')
+    .option('--state <folder>', 'where hooks and their state go (default: .baton/proxy)')
+    .option('--host <address>', 'where its HTTP server listens (default: 127.0.0.1)')
+    .option('--port <n>', 'its port (default: a free one)')
+    .action(() => runService('proxy'));
   proxy
     .command('key')
     .description('Make the pair of keys that proxies’ tokens are signed and checked with.')

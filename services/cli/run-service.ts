@@ -19,6 +19,10 @@ export async function runService(name: string): Promise<void> {
     case 'backend':
       await import('../backend/main.ts');
       break;
+    case 'proxy':
+      if (process.argv[2] === 'run') process.argv.splice(2, 1);
+      await import('../proxy/main.ts');
+      break;
     default:
       throw new Error(`there is no service ${name}`);
   }

@@ -5,6 +5,7 @@ import { connectBus } from '../../contracts/bus/connection.ts';
 import { textTable } from '../../services/cli/text-table.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crowd, type CrowdResult } from './crowd.ts';
+import { benchDelegations } from './delegations.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { usageOf } from './processes.ts';
 import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
@@ -51,7 +52,7 @@ if (values.help) {
 
 Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
 local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')};
-and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group.
+and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group; delegations alone: 200 of them at once.
 --json FILE writes the figures; --readme puts the table into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
   process.exit(0);
 }
@@ -62,6 +63,11 @@ if (values.hook) {
     `hook, from its start to the signal: p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (target: p50 < ${HOOK_TARGET_MS} ms)`,
   );
   console.log(`agent and hooks together: ${(bundle / 1e6).toFixed(2)} MB; load average ${loadavg()[0]?.toFixed(2)}`);
+  process.exit(0);
+}
+
+if (values.scenario?.includes('delegations')) {
+  console.log(await benchDelegations());
   process.exit(0);
 }
 

@@ -17,41 +17,51 @@ export function tokenFor(proxy: string, lifetimeS = 3600): string {
 }
 
 /** `delegation:` of baton.yaml for two proxies and the group `ephemeral`. */
-export function delegationYaml(more = ''): string {
+function delegationYaml(more: string, proxies: string): string {
   return `
 delegation:
   token_keys: ['${key.publicKey}']
 ${more}
   proxies:
   - { names: [${PROXIES.join(', ')}], labels: [${LABEL}], group: ephemeral }
+${proxies}
 `;
 }
 
 export interface DelegationWorldOptions extends Partial<ClusterOptions> {
   /** Further keys of `delegation:`, indented by two. */
   delegation?: string;
-  /** Further keys of the group, as `, key: value`. */
-  group?: string;
+  /** Whether ephemeral runners are containers. Default: process groups. */
+  docker?: boolean;
+  /** The most runners of the group. Default 10. */
+  max?: number;
+  /** The image of its containers. Default: one that works. */
+  image?: string;
+  /** What an instance runs in place of the agent. Default: the agent. */
+  command?: string[];
+  /** Further groups and the proxies of those, as items of the lists in baton.yaml. */
+  besides?: { groups: string; proxies: string };
 }
 
-/** A cluster whose group `ephemeral` serves two proxies, which the test plays. */
+/** A cluster whose group `ephemeral` serves two proxies, which the test plays or starts. */
 export async function startDelegationWorld(options: DelegationWorldOptions = {}): Promise<DelegationWorld> {
-  const { delegation, group = '', ...more } = options;
+  const { delegation = '', docker = false, max = 10, image = 'IMAGE', besides, command, ...more } = options;
   const cluster = await Cluster.start({
     copies: 1,
-    backends: ['local'],
+    backends: [docker ? 'docker' : 'local'],
+    containers: docker,
     simulator: { timing: { sweepMs: 50 } },
     config: `
 backends:
-  local: { type: local, root: ROOT/local }
+  ${docker ? 'docker: { type: docker, network_pool: 10.217.0.0/16, nats_url: NATS_URL }' : `local: { type: local, root: ROOT/local${command ? `, command: [${command.join(', ')}]` : ''} }`}
 groups:
 - name: ephemeral
   organization: acme
   labels: [${LABEL}, ephemeral, container]
-  backend: local
-  max: 10
-  runner: { directory: ROOT/runner }${group}
-${delegationYaml(delegation)}`,
+  max: ${max}
+  ${docker ? `backend: docker\n  instance: { image: ${image}, memory: 256MiB, pids: 200 }` : 'backend: local\n  runner: { directory: ROOT/runner }'}
+${besides?.groups ?? ''}
+${delegationYaml(delegation, besides?.proxies ?? '')}`,
     ...more,
   });
   return new DelegationWorld(cluster);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { encodeJitConfig } from './api/runner-routes.ts';
 import { requestAssignment } from './jobs/assign.ts';
 import { finishJob, startJob } from './jobs/finish.ts';
-import { goOffline, goOnline, registerRunner, runnersOf } from './jobs/runners.ts';
+import { goOffline, goOnline, registerRunner, removeRunner, runnersOf } from './jobs/runners.ts';
 import { completion, stepReport, type JobMessage } from './protocol.ts';
 import { PUSHER, simpleUser } from './shapes/account.ts';
 import { repositoryShape } from './shapes/repository.ts';
@@ -30,6 +30,7 @@ const registerOrder = z.object({
   name: z.string().min(1).max(64),
   labels: z.array(z.string().min(1)).max(100),
   ephemeral: z.boolean().default(false),
+  replace: z.boolean().default(false),
 });
 
 /** The runner's side: see {@link file://./protocol.ts}. */
@@ -45,8 +46,9 @@ export async function runnerProtocolRoutes(root: FastifyInstance, sim: Simulatio
         const ticket = sim.state.registrationTokens.get(order.token);
         if (!ticket || ticket.expiresAt < Date.now()) throw new Refused(401, 'the registration token is not valid');
         const group = ticket.scope.account.groups.get(1);
-        const taken = runnersOf(sim, ticket.scope).some((runner) => runner.name === order.name);
-        if (!group || taken) throw new Refused(409, `there is a runner ${order.name} already`);
+        const taken = runnersOf(sim, ticket.scope).find((runner) => runner.name === order.name);
+        if (taken && order.replace) removeRunner(sim, taken, 'api');
+        if (!group || (taken && !order.replace)) throw new Refused(409, `there is a runner ${order.name} already`);
         const labels = ['self-hosted', 'Linux', 'X64', ...order.labels];
         const runner = registerRunner(sim, { ...order, labels, scope: ticket.scope, group });
         return { jitConfig: encodeJitConfig(runner, '_work', sim.urls.runner) };

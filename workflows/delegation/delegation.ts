@@ -24,8 +24,8 @@ const newsSignal = defineSignal<[DelegationNews[]]>(DELEGATION_NEWS);
 /** How long nothing may be heard in a place until the forge is asked; doubled each time up to the second. Milliseconds. */
 const SILENCE_MS: Record<Exclude<Place, 'over' | 'handed-back'>, readonly [number, number]> = {
   held: [2000, 60_000],
-  waiting: [30_000, 120_000],
-  running: [300_000, 900_000],
+  waiting: [10_000, 120_000],
+  running: [60_000, 900_000],
 };
 /** Pauses between looks at the group's runners, and between tries to re-run a job whose run is busy with others. */
 const LOOK_MS = [300, 10_000] as const;

@@ -45,7 +45,13 @@ else
 fi
 `;
 
-/** Writes `run.sh` and `runner.mjs` to a folder, which then is "the forge's runner directory" of an instance. */
+/** `config.sh --url … --token … --name … --labels … --unattended --replace`: what a runner that stays needs before run.sh. */
+const CONFIG_SH = `#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+exec "\${BATON_NODE:-node}" "$here/runner.mjs" configure "$@"
+`;
+
+/** Writes `run.sh`, `config.sh` and `runner.mjs` to a folder, which then is "the forge's runner directory" of an instance. */
 export async function bundleStandInRunner(outDir: string): Promise<void> {
   mkdirSync(outDir, { recursive: true });
   await build({
@@ -58,9 +64,13 @@ export async function bundleStandInRunner(outDir: string): Promise<void> {
     minifySyntax: true,
     logLevel: 'warning',
   });
-  const script = join(outDir, 'run.sh');
-  writeFileSync(script, RUN_SH);
-  chmodSync(script, 0o755);
+  for (const [name, content] of [
+    ['run.sh', RUN_SH],
+    ['config.sh', CONFIG_SH],
+  ] as const) {
+    writeFileSync(join(outDir, name), content);
+    chmodSync(join(outDir, name), 0o755);
+  }
 }
 
 // As a program: `node test/simulator/runner/bundle.ts FOLDER`.

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { jitConfig, type JitConfig } from '../protocol.ts';
+import { configure, readConfiguration } from './configure.ts';
 import { RunnerClient, ServerRefusal } from './client.ts';
 import { RUNNER_VERSION, runJob } from './job.ts';
 import { removeWorkspace } from './workspace.ts';
 
 /**
- * The stand-in for the forge's runner program: `--jitconfig BASE64` (or ACTIONS_RUNNER_INPUT_JITCONFIG), one job, the end.
+ * The stand-in for the forge's runner program: `--jitconfig BASE64` (or ACTIONS_RUNNER_INPUT_JITCONFIG), one job, the end; or,
+ * after config.sh (`configure …`), job after job.
  * Exit codes as the real listener's: 0 done or stopped, 1 no use in trying again, 2 try again.
  */
 const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
@@ -22,7 +24,7 @@ function readConfig(): JitConfig {
   const given = values.jitconfig ?? process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
   // Steps must not see it: they would be able to stand in for this runner.
   delete process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
-  if (typeof given !== 'string' || given === '') throw new Error('--jitconfig is missing');
+  if (typeof given !== 'string' || given === '') return readConfiguration();
   return jitConfig.parse(JSON.parse(Buffer.from(given, 'base64').toString('utf8')));
 }
 
@@ -51,6 +53,15 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  if (process.argv[2] === 'configure') {
+    try {
+      await configure(process.argv.slice(3));
+      return 0;
+    } catch (error) {
+      say(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
+      return 1;
+    }
+  }
   const shutdown = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -1,0 +1,77 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { delegationId } from '../../contracts/delegation/id.ts';
+import { HANDED_OVER, PROXY_ENV } from '../../contracts/delegation/proxy-env.ts';
+import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
+import { contextOf } from './job-context.ts';
+import { Orchestrator } from './orchestrator.ts';
+
+/**
+ * What a proxy's hooks run: `started` hands the job over and exits 78, `completed` says that this attempt is over. What goes
+ * wrong becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
+ */
+const EXIT = { unavailable: 69, refused: 65 } as const;
+const REQUEST_TIMEOUT_MS = 10_000;
+const BREAKER_PAUSE_MS = 30_000;
+
+/** One annotation. A line break would end it, and what follows could be another command. */
+function annotate(level: 'notice' | 'warning' | 'error', text: string): void {
+  const escaped = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+  console.log(`::${level} title=Baton::${escaped}`);
+}
+
+const positive = (text: string | undefined, otherwise: number): number => {
+  const number = Number(text);
+  return number > 0 ? number : otherwise;
+};
+
+async function started(env: NodeJS.ProcessEnv): Promise<number> {
+  const context = contextOf(env);
+  try {
+    const id = await breakerOf(env).execute(() => orchestratorOf(env).delegate(context));
+    annotate(
+      'notice',
+      `This job was handed over to an ephemeral runner (delegation ${id}). This attempt fails, as it has to; the job is run again there in a moment.`,
+    );
+    return HANDED_OVER;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const away = error instanceof NoAnswer || error instanceof HeldBack;
+    annotate(
+      'error',
+      `This job was not handed over: ${why}. ${away ? 'Run it again when the orchestrator is back' : 'Ask whoever runs this proxy'}; nothing of it ran.`,
+    );
+    return away ? EXIT.unavailable : EXIT.refused;
+  }
+}
+
+async function completed(env: NodeJS.ProcessEnv): Promise<number> {
+  try {
+    await orchestratorOf(env).complete(delegationId(contextOf(env)));
+  } catch {
+    // The forge says the same in a moment.
+  }
+  return 0;
+}
+
+function orchestratorOf(env: NodeJS.ProcessEnv): Orchestrator {
+  const timeoutMs = positive(env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
+  return new Orchestrator(env[PROXY_ENV.orchestratorUrl] ?? '', env[PROXY_ENV.token] ?? '', timeoutMs);
+}
+
+function breakerOf(env: NodeJS.ProcessEnv): SharedBreaker {
+  const name = (env['RUNNER_NAME'] ?? 'proxy').replaceAll(/[^\w.-]/g, '_');
+  const file = env[PROXY_ENV.state] ?? join(tmpdir(), `baton-proxy-${name}.json`);
+  return new SharedBreaker(file, positive(env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));
+}
+
+try {
+  process.exitCode = process.argv[2] === 'completed' ? await completed(process.env) : await started(process.env);
+} catch (error) {
+  // What the environment of a hook should hold, and doesn't.
+  const wrong =
+    error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : String(error);
+  annotate('error', `This job was not handed over: ${wrong}`);
+  process.exitCode = EXIT.refused;
+}

@@ -1,0 +1,44 @@
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const GONE_WITHIN_MS = 10_000;
+
+/** Notes which process the forge's runner is, for the proxy that comes after a `kill -9` of this one. */
+export function noteProgram(file: string, pid: number | undefined): void {
+  if (pid === undefined) rmSync(file, { force: true });
+  else writeFileSync(file, String(pid));
+}
+
+/**
+ * Ends a forge's runner that an earlier proxy left running: its session would keep the next one out. Only a process that works
+ * in the runner's own folder is taken for it; where that can't be seen (other systems than Linux), nothing is ended.
+ *
+ * @returns whether there was one
+ */
+export async function endLeftover(file: string, directory: string): Promise<boolean> {
+  const pid = Number(read(file));
+  if (!Number.isSafeInteger(pid) || pid < 2 || !worksIn(pid, directory)) return false;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+  for (const until = Date.now() + GONE_WITHIN_MS; worksIn(pid, directory) && Date.now() < until;) await sleep(50);
+  return true;
+}
+
+function worksIn(pid: number, directory: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === directory;
+  } catch {
+    return false;
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

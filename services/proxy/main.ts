@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { fastify } from 'fastify';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { createLogger } from '../../contracts/log.ts';
+import { writeHookFolder } from './hook-folder.ts';
+import { proxyMetrics } from './metrics.ts';
+import { readProxyOptions } from './options.ts';
+import { ProxyRunner } from './proxy-runner.ts';
+
+/**
+ * A proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, with its token in
+ * RUNNER_TOKEN. SIGTERM: finishes the job in hand, then ends. Exits with the forge's runner's own code, 1 after an error.
+ */
+const log = createLogger('proxy');
+const stop = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(1);
+    log.info({ signal }, 'stopping');
+    stop.abort();
+  });
+}
+try {
+  const options = readProxyOptions(process.argv.slice(2), process.env);
+  const hooks = options.hooks ?? (await writeHookFolder(join(options.state, 'hooks')));
+  const stateFile = join(options.state, `${options.name}.json`);
+  const proxy = new ProxyRunner({ options, hooks, stateFile, log });
+  const metrics = new Registry();
+  metrics.setDefaultLabels({ service: 'proxy', proxy: options.name });
+  collectDefaultMetrics({ register: metrics });
+  proxyMetrics(metrics, proxy, stateFile);
+  const http = fastify({ forceCloseConnections: true });
+  http.get('/healthz', () => ({ status: 'ok' }));
+  http.get('/readyz', (_request, reply) => {
+    return reply.code(proxy.running ? 200 : 503).send({ status: proxy.running ? 'ready' : 'not ready' });
+  });
+  http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+  await proxy.configure();
+  const address = await http.listen({ host: options.host, port: options.port });
+  log.info({ address, runner: options.name }, 'ready');
+  const code = await proxy.run(stop.signal);
+  await http.close();
+  log.info('stopped');
+  process.exit(code);
+} catch (error) {
+  const details = error instanceof BatonError ? { code: error.code, help: error.help } : {};
+  log.fatal({ ...details, err: error }, messageOf(error));
+  process.exit(1);
+}

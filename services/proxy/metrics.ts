@@ -1,0 +1,50 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { readProxyState } from '../../contracts/delegation/proxy-state.ts';
+import type { ProxyRunner } from './proxy-runner.ts';
+
+/** A proxy's numbers: its own, and those that its hooks leave in their shared state. Read when somebody asks. */
+export function proxyMetrics(registry: Registry, proxy: ProxyRunner, stateFile: string): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: () => number): void => {
+    const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(value()) });
+  };
+  const counter = (name: string, help: string, value: () => number): void => {
+    const made: Counter = new Counter({
+      name,
+      help,
+      registers,
+      collect: () => {
+        made.reset();
+        made.inc(value());
+      },
+    });
+  };
+  gauge(
+    'baton_proxy_uptime_seconds',
+    'Since the forge’s runner was last started; 0: it does not run',
+    () => proxy.uptimeS,
+  );
+  gauge('baton_proxy_busy', 'Whether it has a job in hand', () => Number(proxy.busy));
+  counter('baton_proxy_restarts_total', 'Starts of the forge’s runner after a crash', () => proxy.restarts);
+  const hooks: Counter = new Counter({
+    name: 'baton_proxy_hooks_total',
+    help: 'Job-started hooks by result; held-back ones, which did not even ask, count as failed too',
+    labelNames: ['result'],
+    registers,
+    collect: () => {
+      const { handedOver, failed, heldBack } = readProxyState(stateFile);
+      hooks.reset();
+      hooks.inc({ result: 'handed-over' }, handedOver);
+      hooks.inc({ result: 'failed' }, failed);
+      hooks.inc({ result: 'held-back' }, heldBack);
+    },
+  });
+  counter(
+    'baton_proxy_connection_failures_total',
+    'Requests of hooks that got no answer',
+    () => readProxyState(stateFile).connectionFailures,
+  );
+  gauge('baton_proxy_breaker_open', 'Whether the hooks’ circuit breaker is open', () =>
+    Number(readProxyState(stateFile).open),
+  );
+}

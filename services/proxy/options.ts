@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { PROXY_ENV } from '../../contracts/delegation/proxy-env.ts';
+import { BatonError } from '../../contracts/errors.ts';
+import { NAME_PATTERN } from '../../contracts/runner/name.ts';
+
+/** How a proxy is set up. It has no configuration file: its machine knows nothing of groups, backends or the bus. */
+const proxyOptions = z.object({
+  /** Its name on the forge, and in `delegation.proxies`. */
+  name: z.string().max(60).regex(NAME_PATTERN, 'expected lower-case letters, digits and dashes'),
+  /** Whose runner it is: `https://github.com/ORGANIZATION[/REPOSITORY]`. */
+  url: z.url({ protocol: /^https?$/ }),
+  labels: z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((label) => label.trim())
+        .filter((label) => label !== ''),
+    )
+    .pipe(z.array(z.string()).min(1)),
+  /** Where the ingress is, as this machine reaches it. */
+  'orchestrator-url': z.url({ protocol: /^https?$/ }),
+  /** Where the forge's runner is: holds config.sh and run.sh. */
+  directory: z.string().min(1).default('/home/runner'),
+  /** A folder with job-started.sh and job-completed.sh of your own. Default: Baton's. */
+  hooks: z.string().optional(),
+  /** Where the hooks' programs and their shared state go. */
+  state: z.string().min(1).default('.baton/proxy'),
+  host: z.string().default('127.0.0.1'),
+  port: z.coerce.number().int().min(0).max(65_535).default(0),
+});
+
+const secrets = z.object({
+  /** The bearer token of `baton proxy token NAME`. */
+  token: z.string().min(1),
+  /** The forge's registration token, good for an hour; not needed where the runner is configured already. */
+  registrationToken: z.string().min(1).optional(),
+});
+
+export type ProxyOptions = z.infer<typeof proxyOptions>;
+export type ProxySecrets = z.infer<typeof secrets>;
+
+export const REGISTRATION_TOKEN = 'BATON_REGISTRATION_TOKEN';
+
+/**
+ * From the command line; each option may come from the environment instead, as `BATON_PROXY_<NAME>`. Tokens come from the
+ * environment alone.
+ *
+ * @throws BatonError CONFIG_INVALID naming all that is wrong, SECRET_MISSING
+ */
+export function readProxyOptions(args: readonly string[], env: NodeJS.ProcessEnv): ProxyOptions & ProxySecrets {
+  const names = Object.keys(proxyOptions.shape);
+  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
+  const { values } = parseArgs({ args: [...args], options });
+  const given = Object.fromEntries(
+    names.flatMap((name) => {
+      const value = values[name] ?? env[`BATON_PROXY_${name.toUpperCase().replaceAll('-', '_')}`];
+      return value === undefined || value === '' ? [] : [[name, value]];
+    }),
+  );
+  const parsed = proxyOptions.safeParse(given);
+  if (!parsed.success) {
+    const list = parsed.error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ');
+    throw new BatonError('CONFIG_INVALID', `setting up the proxy: ${list}`);
+  }
+  const tokens = secrets.safeParse({
+    token: env[PROXY_ENV.token],
+    registrationToken: env[REGISTRATION_TOKEN] || undefined,
+  });
+  if (!tokens.success) {
+    throw new BatonError('SECRET_MISSING', `setting up the proxy: environment variable ${PROXY_ENV.token} is not set`);
+  }
+  return { ...parsed.data, ...tokens.data };
+}

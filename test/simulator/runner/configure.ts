@@ -1,0 +1,56 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { jitConfig, type JitConfig } from '../protocol.ts';
+
+/** What config.sh leaves for run.sh: as with the real one, a file beside the program. */
+const FILE = join(dirname(fileURLToPath(import.meta.url)), '.runner');
+
+const options = z.object({
+  url: z.url(),
+  token: z.string().min(1),
+  name: z.string().min(1),
+  labels: z.string().default(''),
+  replace: z.boolean().default(false),
+});
+const answer = z.object({ jitConfig: z.string() });
+
+/**
+ * Registers a runner that stays, with a registration token.
+ *
+ * @throws Error when the server refuses
+ */
+export async function configure(args: string[]): Promise<void> {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  const { values } = parseArgs({
+    args,
+    options: { url: text, token: text, name: text, labels: text, unattended: flag, replace: flag, ephemeral: flag },
+  });
+  const { url, token, name, labels, replace } = options.parse(values);
+  const { origin } = new URL(url);
+  const response = await fetch(`${origin}/_runner/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token, name, labels: labels.split(',').filter((label) => label !== ''), replace }),
+  });
+  const said: unknown = await response.json();
+  if (!response.ok) throw new Error(`Http response code: ${response.status} from '${url}': ${JSON.stringify(said)}`);
+  const config = jitConfig.parse(JSON.parse(Buffer.from(answer.parse(said).jitConfig, 'base64').toString('utf8')));
+  // The server may know itself by another address than this machine does.
+  writeFileSync(FILE, JSON.stringify({ ...config, serverUrl: origin }), { mode: 0o600 });
+  process.stdout.write('\n√ Runner successfully added\n√ Settings Saved.\n');
+}
+
+/** @throws Error where config.sh never ran */
+export function readConfiguration(): JitConfig {
+  let text: string;
+  try {
+    text = readFileSync(FILE, 'utf8');
+  } catch {
+    throw new Error('Not configured. Run config.sh first, or give --jitconfig.');
+  }
+  return jitConfig.parse(JSON.parse(text));
+}
