@@ -20,7 +20,7 @@ beforeAll(async () => {
   organization: acme
   labels: [hopeless, ephemeral, container]
   backend: local
-  runner: { directory: ROOT/runner, command: ['false'] }`,
+  runner: { directory: ROOT/nowhere }`,
       proxies: '  - { names: [proxy-x], labels: [hopeless], group: broken }',
     },
   });

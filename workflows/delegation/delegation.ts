@@ -125,8 +125,11 @@ async function stay(
     }
     const other = await actor.observe();
     if (other || gone()) return other;
+    if (place !== 'waiting') continue;
     // Proxies come back by themselves after a while: as long as the re-run waits, they are to stay away.
-    if (place === 'waiting') await actor.proxies('hold');
+    await actor.proxies('hold');
+    const { problem } = await actor.group();
+    if (problem) actor.tell({ detail: `run again; waiting for an ephemeral runner: ${problem}` });
   }
 }
 
