@@ -165,11 +165,14 @@ async function again(actor: DelegationActor): Promise<End | undefined> {
 /** Until a runner of the group is connected. @returns what kept it from that, once the time is up */
 async function untilRunner(actor: DelegationActor, deadline: number): Promise<string | undefined> {
   const elsewhere = (): boolean => actor.progress.place() !== 'handed-back';
+  let known: string | undefined;
   for (let pause: number = LOOK_MS[0]; ; pause = Math.min(pause * 2, LOOK_MS[1])) {
     const { online, problem } = await actor.group();
     if (online > 0) return undefined;
+    // The next one that is just being made has none yet.
+    known = problem ?? known;
     if (problem) actor.tell({ detail: `waiting for an ephemeral runner: ${problem}` });
-    if (Date.now() >= deadline) return problem ?? 'none was made yet; the group may be at its max';
+    if (Date.now() >= deadline) return known ?? 'none was made yet; the group may be at its max';
     const left = Math.max(1, Math.min(pause, deadline - Date.now()));
     if (await condition(elsewhere, left, { summary: 'no runner is online yet' })) return undefined;
   }
