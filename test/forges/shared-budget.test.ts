@@ -7,6 +7,7 @@ import { connectBus, type Bus } from '../../contracts/bus/connection.ts';
 import { createLogger } from '../../contracts/log.ts';
 import { Budgets } from '../../services/orchestrator/budgets.ts';
 import type { KeyValueBudget } from '../../services/orchestrator/shared-budget.ts';
+import { tokenName } from '../simulator/api/routes.ts';
 import { TestBench } from '../simulator/support.ts';
 import { startNats, type TestNats } from '../support/nats.ts';
 
@@ -92,7 +93,7 @@ test('several Apps share the load, and one that may not any more is left out', a
     for (let index = 0; index < count; index++) await apps.registrations(ORDER);
     return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
   };
-  expect(await used(4)).toEqual(new Set(['ghp_one', 'ghp_two']));
+  expect(await used(4)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
   one.learn({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
-  expect(await used(4)).toEqual(new Set(['ghp_two']));
+  expect(await used(4)).toEqual(new Set([tokenName('ghp_two')]));
 });
