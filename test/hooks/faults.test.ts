@@ -93,7 +93,7 @@ describe('a hook that is killed', () => {
         sleep 0.02
       done
       wait $hook; echo "killed hook $?"
-      BATON_HOOK_TIMEOUT_MS=300 bash -e "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; echo "hook $?"`,
+      BATON_HOOK_TIMEOUT_MS=8000 bash -e "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; echo "hook $?"`,
       { env: { BATON_HOOK_TIMEOUT_MS: '60000' } },
     );
     await world.signal(agent.runner, 'online');

@@ -74,7 +74,7 @@ touch done`;
 
 describe('when NATS is away', () => {
   it('holds up no hook longer than its bound, and delivers everything once when it is back', async () => {
-    const agent = await startAgent(world, SCRIPT, { env: { BATON_HOOK_TIMEOUT_MS: '700' } });
+    const agent = await startAgent(world, SCRIPT, { env: { BATON_HOOK_TIMEOUT_MS: '5000' } });
     await world.signal(agent.runner, 'online');
     await world.nats.halt();
     agent.go();
@@ -91,7 +91,7 @@ describe('when NATS is away', () => {
   it('gets out of a half-open connection, and holds up no hook meanwhile', async () => {
     const proxy = await startProxy(world.nats.address);
     try {
-      const env = { BATON_HOOK_TIMEOUT_MS: '700' };
+      const env = { BATON_HOOK_TIMEOUT_MS: '5000' };
       const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env });
       await world.signal(agent.runner, 'online');
       proxy.freeze();
@@ -115,7 +115,7 @@ describe('when NATS is away', () => {
   it('delivers everything once where an answer takes longer than the agent’s first patience', async () => {
     const proxy = await startProxy(world.nats.address);
     try {
-      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env: { BATON_HOOK_TIMEOUT_MS: '700' } });
+      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env: { BATON_HOOK_TIMEOUT_MS: '5000' } });
       await world.signal(agent.runner, 'online');
       proxy.slow(1300);
       agent.go();
