@@ -1,6 +1,7 @@
 import { isCancellation, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import { TASK_QUEUE, type BackendActivities, type OrchestratorActivities } from '../../contracts/actors.ts';
 import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/health.ts';
+import { rootMessage } from '../failure.ts';
 import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from './compare.ts';
 import { healthDetails, healthNote } from './details.ts';
 import { Removal } from './removal.ts';
@@ -128,11 +129,4 @@ function stateOf(last: unknown, now: number): HealthState {
     typeof value === 'object' && value !== null && 'state' in value;
   if (isReport(last) && last.state.version === 1) return last.state;
   return { version: 1, marks: [], deliveriesSince: now - FIRST_LOOK_MS, failing: [], repositoryCursor: 0 };
-}
-
-/** The message at the bottom of a failure's causes: what really went wrong. */
-function rootMessage(error: unknown): string {
-  let at: unknown = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
 }
