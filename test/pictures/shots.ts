@@ -9,8 +9,8 @@ export type Shot = (page: Page, scene: Scene) => Promise<void>;
 export const runningRunner: Shot = async (page, scene) => {
   await page.goto(workflowUrl(scene, runnerWorkflowId('large', scene.running)));
   await page.getByTestId('user-metadata-tab').last().click();
-  // The first frame is the summary's. The UI gives it its height once it is loaded.
-  const details = page.locator('iframe[title=output][height]').nth(1);
+  // Summary, static and current details have a frame each, made from the text in its address. Its height comes once it is loaded.
+  const details = page.locator('iframe[title=output][height][src*="Last%20heard"]');
   await details.contentFrame().getByText('hook: job build started').waitFor();
 };
 
