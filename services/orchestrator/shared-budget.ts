@@ -25,7 +25,9 @@ const stored = z.object({
 });
 
 /** Another process changed it in between: so often is it tried again before one's own numbers must do. */
-const TRIES = 20;
+const TRIES = 50;
+/** The longest pause between two tries. */
+const PAUSE_MS = 100;
 /** Waiting calls look again by then: a more urgent one may have come first, or the forge said something else. */
 const LOOK_AGAIN_MS = 1000;
 /** Without points to count, what others heard is looked up that often. */
@@ -143,7 +145,10 @@ export class KeyValueBudget implements SharedBudget {
           this.#state = changed;
           return;
         }
+        // At once it would lose again: who was quicker is so in step with it that it always is.
+        await sleep(Math.random() * Math.min(PAUSE_MS, 2 ** attempt));
       }
+      log.warn({ key }, 'others change the shared budget without a pause: counting alone');
     } catch (error) {
       log.debug({ key, reason: messageOf(error) }, 'the shared budget can’t be reached: counting alone');
     }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Registry } from 'prom-client';
 import { createGithubClient } from '../../activities/forges/github/client.ts';
@@ -42,12 +43,14 @@ const call = { cost: 5, urgency: 'registration' } as const;
 const ORDER = { scope: { organization: 'octo-org', repository: 'demo' }, group: 'g', access: { allowPublic: true } };
 
 test('two orchestrators together spend what one may', async () => {
-  const [one, two] = await Promise.all([orchestrator(), orchestrator()]);
-  // 300 points at once are 60 calls; another comes back every half second.
-  const budgets = [one.make('shared', 900), two.make('shared', 900)];
+  const all = await Promise.all([orchestrator(), orchestrator()]);
+  // 300 points at once are 60 calls; another comes back every half second. A try that failed has spent its own key's.
+  const key = `shared-${randomUUID()}`;
+  const budgets = all.map((one) => one.make(key, 900));
   const begun = Date.now();
+  // So many that one who always comes second would give up several times, and count alone.
   const waits = await Promise.all(
-    Array.from({ length: 100 }, (_, index) => budgets[index % 2]?.take(call, 0) ?? Promise.resolve(0)),
+    Array.from({ length: 400 }, (_, index) => budgets[index % 2]?.take(call, 0) ?? Promise.resolve(0)),
   );
   const gone = waits.filter((wait) => wait === 0).length;
   const cameBack = Math.ceil((Date.now() - begun) / 500);
