@@ -3,11 +3,11 @@
 // with nothing installed: it installs what package-lock.json names, then hands over to the project's own Node.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './lock.mjs';
+import { runTests } from './tests.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES = join(ROOT, 'node_modules');
@@ -28,7 +28,10 @@ async function main() {
   const [command = 'baton', ...args] = process.argv.slice(2);
   await ensureDependencies();
   if (command === 'install') return 0;
-  if (command === 'test') return test(args);
+  if (command === 'test') {
+    const acquired = await run([join(ROOT, 'deploy/servers/main.ts')]);
+    return acquired === 0 ? runTests(args, (rest, env) => run(rest, { env: environment(env), cwd: ROOT })) : acquired;
+  }
   // As an installed program (`baton status`), the first argument is the CLI's own.
   const program = PROGRAMS[command] ?? ((rest) => PROGRAMS.baton([command, ...rest]));
   const [file, ...rest] = program(args);
@@ -143,40 +146,6 @@ function passSignals(child) {
     process.on(signal, pass);
     child.once('exit', () => process.removeListener(signal, pass));
   }
-}
-
-async function test(args) {
-  const acquired = await run([join(ROOT, 'deploy/servers/main.ts')]);
-  if (acquired !== 0) return acquired;
-  const folder = mkdtempSync(join(tmpdir(), 'baton-test-'));
-  const report = join(folder, 'report.json');
-  try {
-    const vitest = join(MODULES, 'vitest', 'vitest.mjs');
-    const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'deploy', 'test-report.ts')}`];
-    const code = await run([vitest, 'run', '--config', join(ROOT, 'test/vitest.config.ts'), ...reporters, ...args], {
-      env: environment({ BATON_TEST_REPORT: report }),
-      cwd: ROOT,
-    });
-    return summarise(report, code);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Names what was skipped and why, then one plain line of counts. */
-function summarise(report, code) {
-  if (!existsSync(report)) {
-    console.log('the tests did not run to their end\n0 passed, 1 failed');
-    return code || 1;
-  }
-  const { passed, failed, skipped, unsteady } = JSON.parse(readFileSync(report, 'utf8'));
-  for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`);
-  for (const { name, reason } of unsteady)
-    console.log(`passed only when tried again: ${name}: ${reason.split('\n')[0]}`);
-  const more = skipped.length > 0 ? `, ${skipped.length} skipped` : '';
-  // What vitest holds against the run as a whole (an unhandled error) counts as one failure.
-  console.log(`${passed} passed, ${failed === 0 && code !== 0 ? 1 : failed} failed${more}`);
-  return code;
 }
 
 process.exitCode = await main();
