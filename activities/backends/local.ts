@@ -39,6 +39,8 @@ export interface LocalBackendOptions {
   log: Logger;
 }
 
+const unwatched = { state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' } as const;
+
 type Alive = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
 
 /**
@@ -79,8 +81,7 @@ export class LocalBackend implements Backend {
         throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
       }
       await this.waitForMaker(folder, abort);
-      const made = record === created ? undefined : ((await folder.process()) ?? (await this.adopt(folder)));
-      if (made === undefined) await this.start(folder, spec, bootstrap);
+      if (record === created || !(await this.isMade(folder))) await this.start(folder, spec, bootstrap);
       return this.look(folder, record);
     });
   }
@@ -170,10 +171,13 @@ export class LocalBackend implements Backend {
     }
   }
 
-  private async adopt(folder: InstanceFolder): Promise<ProcessIdentity | undefined> {
+  /** Takes over what a maker left that died before it could write down what it had started. */
+  private async isMade(folder: InstanceFolder): Promise<boolean> {
+    if ((await folder.process()) ?? (await folder.ending())) return true;
     const orphan = await findOrphan(folder.path);
-    if (orphan) await folder.write('process.json', orphan);
-    return orphan;
+    if (orphan) return folder.write('process.json', orphan);
+    // It may have done its job and ended by now: there is one agent in an instance's life.
+    return (await folder.agentRan()) && folder.write('exit.json', { code: null, signal: null });
   }
 
   private async start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
@@ -198,6 +202,7 @@ export class LocalBackend implements Backend {
         socket: socketPath(folder.path),
       };
       await folder.write('bootstrap.json', content);
+      await folder.write('starting.json', {});
       started = await startProcess(folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
         [AGENT_ENV.programDirectory]: spec.program.directory,
@@ -227,15 +232,14 @@ export class LocalBackend implements Backend {
       group: record.group,
       createdAt: record.createdAt,
     };
-    if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     let ending = await folder.ending();
+    if (leader === undefined && ending) return { ...alive, id: record.runner, ...unwatched };
+    if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };
     const own = this.own.get(record.runner);
     // Its parent may be another backend process that is just about to write down how it ended.
     ending ??= own ? await own.ended : await secondLook(folder);
-    if (ending === undefined) {
-      return { ...alive, state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' };
-    }
+    if (ending === undefined) return { ...alive, ...unwatched };
     if (ending.signal === null) {
       return { ...alive, state: 'dead', exitCode: ending.code, reason: `exited with code ${ending.code}` };
     }

@@ -31,8 +31,8 @@ const REMOVAL = 'removing';
 const CLAIM = /^claim-(\d+)$/;
 
 /**
- * The folder of one instance: `instance.json` (what it is), `claim-N` (which backend process makes it), `process.json` (its
- * pid and start time), `exit.json` (how it ended), `removing` (its end is intended), `log`. A folder appears whole and
+ * The folder of one instance: `instance.json` (what it is), `claim-N` (which backend process makes it), `starting.json` (its
+ * agent is about to be started), `process.json` (its pid and start time), `exit.json` (how it ended), `removing` (its end is intended), `log`. A folder appears whole and
  * vanishes whole, by a rename, so that a process which dies at any moment leaves nothing half written behind.
  */
 export class InstanceFolder {
@@ -74,7 +74,10 @@ export class InstanceFolder {
   }
 
   /** False when the folder has been removed in between. */
-  async write(name: 'process.json' | 'exit.json' | 'bootstrap.json', content: object): Promise<boolean> {
+  async write(
+    name: 'starting.json' | 'process.json' | 'exit.json' | 'bootstrap.json',
+    content: object,
+  ): Promise<boolean> {
     const next = join(this.path, `.${name}.${randomUUID()}`);
     try {
       await writeFile(next, JSON.stringify(content), { mode: name === 'bootstrap.json' ? 0o400 : 0o600 });
@@ -119,11 +122,13 @@ export class InstanceFolder {
     await writeFile(join(this.path, REMOVAL), '').catch(() => undefined);
   }
 
-  async isBeingRemoved(): Promise<boolean> {
-    return access(join(this.path, REMOVAL)).then(
-      () => true,
-      () => false,
-    );
+  isBeingRemoved(): Promise<boolean> {
+    return this.has(REMOVAL);
+  }
+
+  /** Whether an agent was started here and got to work: it takes its bootstrap file away. */
+  async agentRan(): Promise<boolean> {
+    return (await this.has('starting.json')) && !(await this.has('bootstrap.json'));
   }
 
   /** Takes the folder away in one step, then removes what was in it. */
@@ -155,6 +160,13 @@ export class InstanceFolder {
     } finally {
       await handle.close();
     }
+  }
+
+  private has(name: string): Promise<boolean> {
+    return access(join(this.path, name)).then(
+      () => true,
+      () => false,
+    );
   }
 
   private async read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
