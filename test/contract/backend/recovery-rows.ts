@@ -39,7 +39,7 @@ export function recoveryRows(world: SuiteWorld): void {
         (error: unknown) => (abort.aborted ? 'cancelled' : error),
       );
       expect(ms === 0 ? ['cancelled'] : ['made', 'cancelled']).toContain(outcome);
-      const made = await world.create();
+      const made = await world.persist(() => world.create());
       expect(made.state).toBe('running');
       expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
       await world.backend.delete(world.spec.runner, never);
@@ -50,7 +50,7 @@ export function recoveryRows(world: SuiteWorld): void {
     for (const ms of world.candidate.killAfterMs) {
       world.next();
       await createAndDie(world.candidate.config, world.spec, ms);
-      const made = await world.create();
+      const made = await world.persist(() => world.create());
       expect(made.state).toBe('running');
       expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
       await world.backend.delete(world.spec.runner, never);
