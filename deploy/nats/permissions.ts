@@ -106,11 +106,12 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'orchestrator':
       return {
-        // Jobs that it finds waiting go the way of a webhook's.
+        // Jobs that it finds waiting go the way of a webhook's; those of a removed group that nobody serves, the relay's.
         pub: {
           allow: [
             ...makeStreams,
             `${PREFIX}.webhook.*.workflow_job`,
+            subjects.dead(webhooks.name),
             `${API}.STREAM.MSG.GET.${dead.name}`,
             ...bucket(FORGE_BUCKET),
             ...read(delegatedJobs),

@@ -27,6 +27,7 @@ import { HealthDoor } from './health-door.ts';
 import { keepHealthSchedules } from './health-schedules.ts';
 import { jobPublisher } from './job-publisher.ts';
 import { keepGroups } from './keep-groups.ts';
+import { letterWriter } from './let-go.ts';
 import { jobMover } from './move-jobs.ts';
 import { ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
@@ -55,12 +56,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const tellDispatcher = gatherNews(dispatcherTeller(client));
   const usage = new UsageBook({ bus, live, metrics });
+  const letGo = letterWriter({ bus, forge: () => live.current.forge.type, metrics });
   const activities: OrchestratorActivities & DelegationActivities = {
     ...createActorActivities(client, tellDispatcher, (use) => usage.record(use)),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs, metrics }),
-    moveJobs: jobMover(client, live, log),
+    moveJobs: jobMover(client, live, letGo, log),
   };
   const workflowBundle = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { WORKFLOW, type DispatcherNews, type JobNotice, type MovedJob } from '../../contracts/actors.ts';
 import type { Config } from '../../contracts/config/config.ts';
@@ -7,22 +8,27 @@ import type { Logger } from '../../contracts/log.ts';
 import { dispatcherStart } from '../dispatcher-start.ts';
 import type { LiveConfig } from '../live-config.ts';
 import { matchConfig, matchJob, type Match } from '../matching/match.ts';
+import type { LetGo } from './let-go.ts';
+
+/** Before a group is given its own jobs back: it, or this process, has not heard yet that it was put back, or removed. */
+const PUT_BACK_MS = 1000;
 
 /**
  * Gives the waiting jobs of a group that was removed (or renamed) to those that serve them now, with the time they have waited.
- * Telling twice does no harm: a job is known by its key. One that nobody serves any more is let go, and said so.
+ * Telling twice does no harm: a job is known by its key. One that nobody serves any more becomes a dead letter.
  */
-export function jobMover(client: Client, live: LiveConfig, log: Logger) {
+export function jobMover(client: Client, live: LiveConfig, letGo: LetGo, log: Logger) {
   return async ({ from, jobs }: { from: string; jobs: MovedJob[] }): Promise<void> => {
     const config = live.current;
     const byGroup = new Map<string, DispatcherNews[]>();
     for (const job of jobs) {
-      const { group, reason } = serving(job, config);
-      if (group === undefined || group.name === from) {
-        log.warn(
-          { code: 'NO_GROUP', group: from, job: job.jobId, repository: job.repository, reason },
-          'a job is let go',
-        );
+      const { group, hosted, proxies, reason } = serving(job, config);
+      if (group === undefined) {
+        const about = { group: from, job: job.jobId, repository: job.repository, reason };
+        // An order of a delegation's is its workflow's to show; the others are the forge's or a proxy's to take.
+        const lost = !hosted && !proxies && !isDemandKey(job.key);
+        log.warn(lost ? { code: 'NO_GROUP', ...about } : about, 'a job is let go');
+        if (lost) await letGo(job, from, reason);
         continue;
       }
       const news = byGroup.get(group.name) ?? [];
@@ -32,6 +38,7 @@ export function jobMover(client: Client, live: LiveConfig, log: Logger) {
     for (const group of config.groups) {
       const news = byGroup.get(group.name);
       if (news === undefined) continue;
+      if (group.name === from) await sleep(PUT_BACK_MS);
       await client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(config, group, news));
       log.info({ from, group: group.name, jobs: news.length }, 'waiting jobs moved');
     }

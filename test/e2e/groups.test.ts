@@ -212,6 +212,35 @@ describe('a person', () => {
     expect((await baton('observer', 'status')).output).toContain('1 dead letters');
     expect((await baton('observer', 'explain', 'x')).output).toContain('neither the id of a job nor its address');
   });
+
+  test('sees a waiting job of a removed group that nobody else serves, as others that nobody serves', async () => {
+    const go = join(cluster.dir, `left-${Date.now()}`);
+    const before = readFileSync(cluster.configFile, 'utf8');
+    const runner = `runner: { directory: ${join(cluster.dir, 'runner')} }`;
+    const group = `  - { name: leaving, organization: acme, labels: [leaving], backend: local, max: 1, ${runner} }`;
+    edit((text) => `${text.trimEnd()}\n${group}\n`);
+    expect((await baton('admin', 'apply', cluster.configFile)).code).toBe(0);
+    const ids = await sim.jobs({ count: 2, labels: ['leaving'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
+    await until(async () => expect(await cluster.dispatcher('leaving')).toMatchObject({ busy: 1, waiting: 1 }));
+    const jobs = await Promise.all(ids.map((id) => sim.job(id)));
+    const waits = ids[jobs.findIndex(({ status }) => status === 'queued')] ?? 0;
+    writeFileSync(cluster.configFile, before);
+    expect((await baton('admin', 'apply', cluster.configFile)).code).toBe(0);
+    const dead = await until(async () => {
+      const answer = await baton('observer', 'explain', String(waits));
+      expect(answer.output).toContain('dead letter');
+      return answer;
+    });
+    expect(dead.output).toMatch(/labels leaving[^]*no group takes it[^]*NO_GROUP.*of the removed group leaving/);
+    await until(async () => {
+      const { output } = await baton('observer', 'status');
+      expect(output).toMatch(new RegExp(`dead letters[^]*NO_GROUP: job ${waits}, of the removed group leaving`));
+    });
+    writeFileSync(go, '');
+    await cluster.client.workflow.getHandle(dispatcherWorkflowId('leaving')).result();
+    await sim.cancel(waits);
+    await expectNothingLeft(cluster);
+  });
 });
 
 test('a capped backend never holds more runners than its cap, and everybody is served', async () => {

@@ -7,6 +7,7 @@ import type {
   OrchestratorActivities,
   PlacesStatement,
 } from '../../contracts/actors.ts';
+import type { Roster } from '../../contracts/health.ts';
 import { runnerName } from '../../contracts/runner/name.ts';
 import { Ledger, type LedgerState, type Limits } from './ledger.ts';
 import { Places, type PlacesState } from './places.ts';
@@ -48,6 +49,8 @@ export class DispatcherActor {
   #removed: boolean;
   /** Something changed that may leave runners without need. */
   #review: boolean;
+  /** Counted, and perhaps not started yet. */
+  #underWay: readonly string[] = [];
 
   constructor(settings: GroupSettings, carried?: DispatcherState) {
     this.settings = settings;
@@ -92,6 +95,8 @@ export class DispatcherActor {
         ledger.busy(item.runner, item.job);
         break;
       case 'gone':
+        // Its workflow can't have vanished before it was started; and once it is, it must be counted.
+        if (item.outcome.reason === 'vanished' && this.#underWay.includes(item.outcome.runner)) break;
         ledger.gone(item.outcome, Date.now());
         break;
       default:
@@ -109,10 +114,20 @@ export class DispatcherActor {
     return this.ledger.mayRetire(runner, this.#limits());
   }
 
-  /** Starts what is missing, as far as there are places. */
-  async start(): Promise<void> {
+  /** Everything that is counted, by name, for the health check; less those whose workflows needn't be there yet. */
+  roster(): Roster {
+    const { slots, waiting } = this.ledger.roster();
+    return { slots: slots.filter(({ runner }) => !this.#underWay.includes(runner)), waiting };
+  }
+
+  /**
+   * Starts what is missing, as far as there are places.
+   *
+   * @param enough whether to leave the rest for later: news that come without a pause give it ever more to do
+   */
+  async start(enough: () => boolean): Promise<void> {
     const { ledger } = this;
-    for (;;) {
+    while (!enough()) {
       const { settings } = this;
       const count = Math.min(this.#startable(), START_CHUNK);
       if (count === 0) return;
@@ -120,13 +135,15 @@ export class DispatcherActor {
       // Counted before they are started: whatever happens meanwhile, max holds.
       ledger.started(runners, Date.now());
       this.#places.use(settings.backend, count);
+      this.#underWay = runners;
       await startRunners({ settings, runners });
+      this.#underWay = [];
     }
   }
 
   /** Asks runners to go that nobody needs any more. */
-  async retire(): Promise<void> {
-    while (this.#review) {
+  async retire(enough: () => boolean): Promise<void> {
+    while (this.#review && !enough()) {
       this.#review = false;
       if (this.#mode === 'paused' && !this.#removed) return;
       const runners = this.ledger.surplus(this.#limits(), Date.now());
@@ -137,20 +154,22 @@ export class DispatcherActor {
   }
 
   /** Tells the keepers of capped backends how many runners there are, and for whom places are wanted. */
-  async settle(): Promise<void> {
-    for (let statement = this.#statement(); statement !== undefined; statement = this.#statement()) {
+  async settle(enough: () => boolean): Promise<void> {
+    while (!enough()) {
+      const statement = this.#statement();
+      if (statement === undefined) return;
       await statePlaces(statement);
     }
   }
 
   /** Hands the waiting jobs of a group that was removed to those that serve them now. */
-  async move(): Promise<void> {
-    while (this.#removed) {
+  async move(enough: () => boolean): Promise<void> {
+    while (this.#removed && !enough()) {
       const jobs = this.ledger.toMove(MOVE_CHUNK);
       if (jobs.length === 0) return;
-      await moveJobs({ from: this.settings.name, jobs });
-      // A group that was put back meanwhile has been given them again.
+      // Before they are moved: a group that is put back meanwhile is given them again.
       this.ledger.forget(jobs);
+      await moveJobs({ from: this.settings.name, jobs });
     }
   }
 

@@ -27,6 +27,11 @@ import { dispatcherDetails } from './details.ts';
 /** One signal may bring 100 items; this many signals, and the history is well below the server's own suggestion. */
 const HISTORY_EVENTS = 2000;
 
+function full(): boolean {
+  const { historyLength, continueAsNewSuggested } = workflowInfo();
+  return continueAsNewSuggested || historyLength > HISTORY_EVENTS;
+}
+
 const newsSignal = defineSignal<[DispatcherNews[]]>(DISPATCHER_NEWS);
 const statusQuery = defineQuery<DispatcherSnapshot>(DISPATCHER_STATUS);
 const rosterQuery = defineQuery<Roster>(DISPATCHER_ROSTER);
@@ -49,23 +54,25 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
   setHandler(mayRetireUpdate, (runner) => actor.mayRetire(runner));
   setHandler(statusQuery, () => actor.snapshot());
   setHandler(jobQuery, (jobId) => actor.ledger.standing(jobId));
-  setHandler(rosterQuery, () => actor.ledger.roster());
+  setHandler(rosterQuery, () => actor.roster());
 
   for (;;) {
     news = false;
-    await actor.start();
-    await actor.retire();
-    await actor.settle();
-    await actor.move();
+    // Before any deed: the server refuses to begin anew while news come in, and holds them back only for the next try. What is
+    // to be done then is the next run's to do.
+    if (full()) {
+      await condition(allHandlersFinished);
+      await continueAsNew<typeof dispatcher>({ settings: actor.settings, carried: actor.toState() });
+    }
+    await actor.start(full);
+    await actor.retire(full);
+    await actor.settle(full);
+    await actor.move(full);
+    if (full()) continue;
     setCurrentDetails(dispatcherDetails(actor.snapshot()));
     if (actor.done && !news) {
       await condition(allHandlersFinished);
       if (!news) return;
-    }
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
-    if (continueAsNewSuggested || historyLength > HISTORY_EVENTS) {
-      await condition(allHandlersFinished);
-      await continueAsNew<typeof dispatcher>({ settings: actor.settings, carried: actor.toState() });
     }
     const next = actor.nextLook();
     if (next === undefined) await condition(() => news);

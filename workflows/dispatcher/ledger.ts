@@ -192,7 +192,7 @@ export class Ledger {
     return chosen.map(([name]) => name);
   }
 
-  /** The first so many waiting jobs, to be served by another group; {@link Ledger.forget} them once they are. */
+  /** The first so many waiting jobs, to be served by another group; {@link Ledger.forget} them then. */
   toMove(most: number): MovedJob[] {
     // What is held back is queued again when it is let through, and then goes where it belongs.
     for (const job of this.#waiting.all()) if (job.held) this.#waiting.delete(job.key);

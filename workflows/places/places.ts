@@ -54,14 +54,15 @@ export async function places(input: PlacesInput & { carried?: KeeperState }): Pr
       await condition(allHandlersFinished);
       if (keeper.max === null) return;
     }
-    const answers = keeper.give(backend);
-    if (answers.length > 0) await answerPlaces(answers);
-    setCurrentDetails(details(keeper.snapshot(backend)));
+    // Before any deed: the server holds news back only for the next try. What is to be said is the next run's to say.
     const { historyLength, continueAsNewSuggested } = workflowInfo();
     if (continueAsNewSuggested || historyLength > HISTORY_EVENTS) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof places>({ backend, carried: keeper.toState() });
     }
+    const answers = keeper.give(backend);
+    if (answers.length > 0) await answerPlaces(answers);
+    setCurrentDetails(details(keeper.snapshot(backend)));
   }
 }
 

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { dispatcherWorkflowId, type JobNotice } from '../../contracts/actors.ts';
+import { startActors, type ActorsFixture } from './actors.fixture.ts';
+
+/** Signals under way at any time. */
+const SENDERS = 2;
+/** So many, and a sender asks whether the dispatcher has taken them in: a slow machine must not fall behind for ever. */
+const AHEAD = 100;
+/** A run ends at 2,000 events, and what one task and a refused try to begin anew add. */
+const EVENTS_MOST = 4000;
+
+let actors: ActorsFixture;
+
+beforeAll(async () => {
+  actors = await startActors();
+});
+afterAll(() => actors.stop());
+
+function job(jobId: number, action: 'queued' | 'completed'): JobNotice {
+  return {
+    key: `${jobId}:1`,
+    delivery: randomUUID(),
+    action,
+    jobId,
+    runId: jobId,
+    runAttempt: 1,
+    repository: 'acme/hello',
+    workflow: 'ci',
+    private: true,
+    labels: ['linux'],
+    name: 'build',
+    url: null,
+    conclusion: action === 'completed' ? 'success' : null,
+    runnerName: null,
+    at: new Date().toISOString(),
+  };
+}
+
+/** The runs of a dispatcher that have begun anew, and how many events each took. */
+async function ended(group: string): Promise<number[]> {
+  const query = `WorkflowId = '${dispatcherWorkflowId(group)}' AND ExecutionStatus = 'ContinuedAsNew'`;
+  const lengths: number[] = [];
+  for await (const { historyLength } of actors.client.workflow.list({ query })) lengths.push(historyLength);
+  return lengths;
+}
+
+test('a dispatcher under signals that never pause begins its history anew, and loses none of them', async () => {
+  const group = 'steady';
+  const over = new AbortController();
+  let last = 0;
+  const send = async (): Promise<void> => {
+    for (let sent = 1; !over.signal.aborted; sent++) {
+      last += 1;
+      const jobId = last;
+      // Every third job stays: there is always one that needs a runner.
+      const news = [job(jobId, 'queued'), ...(jobId % 3 === 0 ? [] : [job(jobId, 'completed')])];
+      await actors.tell(
+        group,
+        news.map((notice) => ({ type: 'job', job: notice })),
+      );
+      if (sent % AHEAD === 0) await actors.ask(group);
+    }
+  };
+  // And its place is free again at once, so that the dispatcher is never done with starting the next one.
+  actors.outside(group).create = async (runner) => {
+    const outcome = { runner, reason: 'job-completed', ranJob: true, failed: false, detail: '' } as const;
+    if (!over.signal.aborted) await actors.tell(group, [{ type: 'gone', outcome }]);
+  };
+  await actors.start(actors.settings(group, { max: 2, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
+  const senders = Promise.all(Array.from({ length: SENDERS }, send));
+  const anew = vi.waitFor(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(2), {
+    timeout: 240_000,
+    interval: 200,
+  });
+  try {
+    await Promise.race([anew, senders]);
+  } finally {
+    over.abort();
+    await senders;
+  }
+  for (const length of await ended(group)) expect(length).toBeLessThan(EVENTS_MOST);
+  const waiting = Math.floor(last / 3);
+  await vi.waitFor(async () => expect(await actors.ask(group)).toMatchObject({ waiting }), { timeout: 90_000 });
+}, 400_000);
