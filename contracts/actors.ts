@@ -1,6 +1,6 @@
 import type { ForgeScope } from './forge.ts';
 import type { HealthActivities, InstanceSight } from './health.ts';
-import type { Instance, InstanceSpec } from './instance.ts';
+import type { Instance, InstanceSpec, JobTags } from './instance.ts';
 import type { JobAction } from './messages/job-event.ts';
 import type { HookJob, InstanceDied, RunnerSignal } from './messages/runner-signal.ts';
 import type { RunnerOutcome } from './runner/phase.ts';
@@ -38,15 +38,21 @@ export const DISPATCHER_STATUS = 'status';
 export const DISPATCHER_MAY_RETIRE = 'mayRetire';
 export const DISPATCHER_ROSTER = 'roster';
 
-/** All are of type Keyword. */
-export const SEARCH_ATTRIBUTES = [
-  'BatonGroup',
-  'BatonForge',
-  'BatonRepository',
-  'BatonPhase',
-  'BatonBackend',
-  'BatonJobId',
-] as const;
+/**
+ * By name, each with its type. On an SQL database Temporal takes ten of type Keyword and three of type Int in a namespace, and
+ * keeps 255 characters of a Keyword.
+ */
+export const SEARCH_ATTRIBUTES = {
+  BatonGroup: 'Keyword',
+  BatonForge: 'Keyword',
+  BatonRepository: 'Keyword',
+  BatonPhase: 'Keyword',
+  BatonBackend: 'Keyword',
+  BatonJobId: 'Keyword',
+  BatonWorkflow: 'Keyword',
+  BatonRunId: 'Keyword',
+  BatonRunAttempt: 'Int',
+} as const;
 
 /** Where a runner's workflow keeps what its job used, one clause for people: its memo shows in lists. */
 export const RESOURCES_MEMO = 'BatonResources';
@@ -212,6 +218,8 @@ export interface DispatcherSnapshot {
 /** What was made, and as what it is paid for. */
 export interface CreatedInstance extends Pick<Instance, 'machine' | 'market'> {
   instanceId: string;
+  /** Its backend can tag it later on. Absent: it can't, and is not asked to. */
+  taggable?: true | undefined;
 }
 
 /** Activities on a backend's task queue. */
@@ -221,6 +229,8 @@ export interface BackendActivities {
   deleteInstance(order: { runner: string }): Promise<void>;
   /** `alive`, `dead`, or `absent` on the backend's positive answer. */
   checkInstance(order: { runner: string }): Promise<'alive' | 'dead' | 'absent'>;
+  /** Says on the instance what its runner does; `absent` on the backend's positive answer. */
+  tagInstance(order: { runner: string; tags: JobTags }): Promise<'tagged' | 'absent'>;
   /** All instances of the group, dead ones that still hold resources included. */
   listInstances(order: { group: string }): Promise<InstanceSight[]>;
 }

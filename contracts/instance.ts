@@ -1,4 +1,5 @@
 import type { HookSettings, ResolvedHooks } from './hooks.ts';
+import type { Phase } from './runner/phase.ts';
 
 /** What a backend is asked to make: everything about one instance but its secrets. JSON, and in workflow histories. */
 export interface InstanceSpec {
@@ -51,6 +52,17 @@ export interface Instance {
   reason?: string | undefined;
 }
 
+/** What an instance's tags say of its runner and the job on it. Text from outside: a backend makes of it what its tags may hold. */
+export interface JobTags {
+  phase: Phase;
+  repository: string;
+  workflow: string;
+  /** The job's name; its key in the workflow file, where only its hook has spoken so far. */
+  job: string;
+  run: string;
+  attempt: string;
+}
+
 /** What a cloud's machine is given to run when it boots: a script that holds the bootstrap's secret. Below 16 kB. */
 export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => string;
 
@@ -82,6 +94,13 @@ export interface Backend {
 
   /** Removes the instance and all that was made for it (network, folder). Unknown is fine: it is gone. */
   delete(runner: string, abort: AbortSignal): Promise<void>;
+
+  /**
+   * Says on the runner's instance what it does, in place of what was said before; all other tags stay as they are. `absent` on
+   * the backend's positive answer that this manager has none of that name. Left out where what is said of an instance can't
+   * change any more once it is made.
+   */
+  tag?(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'>;
 
   /**
    * Calls back for every instance of this manager that dies, those which died while nobody watched included; the same

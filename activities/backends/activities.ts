@@ -69,7 +69,8 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
           instanceId: instance.id,
           at: new Date().toISOString(),
         });
-        return { instanceId: instance.id, machine: instance.machine, market: instance.market };
+        const { id: instanceId, machine, market } = instance;
+        return { instanceId, machine, market, ...(backend.tag && { taggable: true }) };
       }),
 
     deleteInstance: ({ runner }) =>
@@ -77,6 +78,9 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
         await backend.delete(runner, abort);
         log.info({ runner, backend: backend.type }, 'deleted');
       }),
+
+    tagInstance: ({ runner, tags }) =>
+      run('tagInstance', runner, async (abort) => (await backend.tag?.(runner, tags, abort)) ?? 'absent'),
 
     checkInstance: ({ runner }) =>
       run('checkInstance', runner, async (abort) => stateOf(await backend.describe(runner, abort))),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTagsCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import type { Ec2Config } from '../../contracts/config/ec2-config.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec, RenderUserData } from '../../contracts/instance.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec, JobTags, RenderUserData } from '../../contracts/instance.ts';
 import type { Logger } from '../../contracts/log.ts';
 import { ask, connectEc2, type Ec2Clients } from './ec2/client.ts';
 import { DeathWatch } from './ec2/death-watch.ts';
@@ -10,7 +10,7 @@ import { codeOf, drynessOf, toBatonError } from './ec2/errors.ts';
 import { Images, type FoundImage } from './ec2/image.ts';
 import { Instances, plain, toFound, type Found } from './ec2/instances.ts';
 import { DryPlaces, placesOf, placeText, type Place } from './ec2/places.ts';
-import { clientToken, runRequest, TAGS, type RunOrder } from './ec2/request.ts';
+import { clientToken, jobTags, runRequest, TAGS, type RunOrder } from './ec2/request.ts';
 import { Serial } from './serial.ts';
 import { specHash } from './spec-hash.ts';
 
@@ -120,6 +120,15 @@ export class Ec2Backend implements Backend {
         setTimeout(() => this.removing.delete(runner), this.options.config.poll * 2).unref();
       }
     });
+  }
+
+  async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
+    // Not in line behind what else is under way for that runner: a removal must not wait for this.
+    const found = await this.find(runner, abort);
+    if (found === undefined) return 'absent';
+    const command = new CreateTagsCommand({ Resources: [found.id], Tags: jobTags(tags) });
+    await ask(`tagging instance ${runner}`, abort, (options) => this.clients.ec2.send(command, options));
+    return 'tagged';
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {

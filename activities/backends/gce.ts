@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GceConfig } from '../../contracts/config/gce-config.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec, RenderUserData } from '../../contracts/instance.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec, JobTags, RenderUserData } from '../../contracts/instance.ts';
 import type { Logger } from '../../contracts/log.ts';
 import type { GceInstance, GceOperation } from './gce/answers.ts';
 import type { Compute, InstanceResource } from './gce/compute.ts';
 import { DeathWatch } from './gce/death-watch.ts';
 import { DryZones } from './gce/dry-zones.ts';
-import { failureKind, isOutOfCapacity, isTaken, textOf } from './gce/errors.ts';
+import { failureKind, isOutdated, isOutOfCapacity, isTaken, textOf } from './gce/errors.ts';
 import { toInstance } from './gce/instance.ts';
-import { instanceResource, LABELS } from './gce/instance-resource.ts';
+import { instanceResource, jobLabels, LABELS } from './gce/instance-resource.ts';
 import { requestId } from './gce/request-id.ts';
 import { Serial } from './serial.ts';
 import { specHash } from './spec-hash.ts';
@@ -20,6 +20,9 @@ const OLD_FAILURE_MS = 30_000;
 const MOST_REQUESTS = 60;
 /** How long an instance that is made here is looked up where a list doesn't show it, milliseconds. */
 const LAG_MS = 300_000;
+
+/** Others' changes of its labels that one change may meet with. */
+const MOST_CONFLICTS = 10;
 
 /** Between two looks at one that somebody else deletes, milliseconds. */
 const BUSY_MS = 500;
@@ -117,6 +120,24 @@ export class GceBackend implements Backend {
         setTimeout(() => this.removing.delete(runner), 2 * this.options.config.poll + 5000).unref();
       }
     });
+  }
+
+  async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
+    const labels = jobLabels(tags);
+    const compute = await this.compute();
+    // Not in line behind what else is under way for that runner: a removal must not wait for this.
+    for (let conflicts = 0; conflicts < MOST_CONFLICTS; conflicts++) {
+      const [found] = (await this.locate(runner, { underWay: false }, abort)).filter(this.isOurs);
+      if (found === undefined) return 'absent';
+      if (Object.entries(labels).every(([name, value]) => found.labels[name] === value)) return 'tagged';
+      // All labels are set at once: those that others set are kept, and one set meanwhile is seen by the fingerprint.
+      const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(unlessOutdated);
+      if (operation === undefined) continue;
+      const failures = textOf((await this.done(found.zone, operation, abort)).error);
+      if (failures === '') return 'tagged';
+      throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner} in ${found.zone}: ${failures}`);
+    }
+    throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner}: somebody else changes its labels all the time`);
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
@@ -255,4 +276,8 @@ function refusal(error: unknown): 'exists' | 'no-capacity' {
   if (error instanceof BatonError && isOutOfCapacity(error)) return 'no-capacity';
   if (error instanceof BatonError && isTaken(error)) return 'exists';
   throw error;
+}
+
+function unlessOutdated(error: unknown): undefined {
+  if (!isOutdated(error)) throw error;
 }

@@ -42,6 +42,8 @@ test('all calls are within the role, and it has nothing that none of them needs'
   await backend.create(spec, BOOTSTRAP, never);
   expect(await backend.describe(spec.runner, never)).toMatchObject({ state: 'running' });
   expect(await backend.list(never)).toHaveLength(1);
+  const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
+  expect(await backend.tag?.(spec.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
   await backend.delete(spec.runner, never);
   expect(await backend.list(never)).toEqual([]);
   ending.abort();

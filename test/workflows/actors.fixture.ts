@@ -22,6 +22,7 @@ import {
   type RunnerNews,
 } from '../../contracts/actors.ts';
 import type { HealthActivities } from '../../contracts/health.ts';
+import type { JobTags } from '../../contracts/instance.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
 import { dataConverter } from '../../services/payload-codec.ts';
 import { startTemporal } from '../../deploy/servers/temporal.ts';
@@ -33,6 +34,8 @@ export interface Outside {
   unregistered: string[];
   create: (runner: string) => Promise<void>;
   unregister: (runner: string) => 'removed' | 'absent' | 'busy';
+  /** Given where the backend can tag: what it does with them. */
+  tag?: (tags: JobTags) => Promise<void>;
 }
 
 const MANAGER = 'demo';
@@ -94,11 +97,16 @@ export async function startActors(): Promise<ActorsFixture> {
     createInstance: async ({ runner }) => {
       await outsideOf(runner).create(runner);
       outsideOf(runner).created.push(runner);
-      return { instanceId: `instance of ${runner}` };
+      const taggable = outsideOf(runner).tag && { taggable: true as const };
+      return { instanceId: `instance of ${runner}`, ...taggable };
     },
     deleteInstance: ({ runner }) => {
       outsideOf(runner).deleted.push(runner);
       return Promise.resolve();
+    },
+    tagInstance: async ({ runner, tags }) => {
+      await outsideOf(runner).tag?.(tags);
+      return 'tagged';
     },
     checkInstance: () => Promise.resolve('alive'),
   };

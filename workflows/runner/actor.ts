@@ -9,7 +9,7 @@ import {
   upsertMemo,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, type SearchAttributeUpdatePair } from '@temporalio/common';
 import {
   RESOURCES_MEMO,
   TASK_QUEUE,
@@ -25,13 +25,11 @@ import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } f
 import { rootMessage } from '../failure.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
+import { jobAttributes } from './job-attributes.ts';
+import { InstanceTags, type TagsState } from './tags.ts';
 import { useOf, type Bought } from './use.ts';
 
-const KEYWORD = {
-  phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
-  repository: defineSearchAttributeKey('BatonRepository', 'KEYWORD'),
-  jobId: defineSearchAttributeKey('BatonJobId', 'KEYWORD'),
-};
+const PHASE = defineSearchAttributeKey('BatonPhase', 'KEYWORD');
 
 /** A worker that was not heard of for so long is dead, and another one does its work. Activities beat every 3 s. */
 const HEARTBEAT_TIMEOUT = '20 s';
@@ -61,6 +59,8 @@ export interface RunnerState {
   createdAt: string;
   instanceId: string | undefined;
   bought?: Bought | undefined;
+  /** Absent where the backend can't tag. */
+  tags?: TagsState | undefined;
   grants: number;
   retireAsked: boolean;
 }
@@ -80,6 +80,8 @@ export class RunnerActor {
   #instanceId: string | undefined;
   /** As what the instance is paid for, and since when. */
   #bought: Bought | undefined;
+  /** Where the backend can tag its instances. */
+  #tags: InstanceTags | undefined;
   /** Why the instance could not be created. */
   #problem: string | undefined;
   #unregistered = false;
@@ -98,6 +100,7 @@ export class RunnerActor {
     this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
     this.#instanceId = carried?.instanceId;
     this.#bought = carried?.bought;
+    if (carried?.tags) this.#tags = this.#makeTags(carried.tags);
     this.#grants = carried?.grants ?? 0;
     this.#retireAsked = carried?.retireAsked ?? false;
   }
@@ -108,6 +111,7 @@ export class RunnerActor {
       createdAt: this.#createdAt.toISOString(),
       instanceId: this.#instanceId,
       bought: this.#bought,
+      tags: this.#tags?.toState(),
       grants: this.#grants,
       retireAsked: this.#retireAsked,
     };
@@ -209,9 +213,10 @@ export class RunnerActor {
       summary: `create instance ${runner}`,
     });
     try {
-      const { instanceId, machine, market } = await this.#call(() => createInstance(spec));
+      const { instanceId, machine, market, taggable } = await this.#call(() => createInstance(spec));
       this.#instanceId = instanceId;
       this.#bought = { machine, market, from: new Date().toISOString() };
+      if (taggable) this.#tags = this.#makeTags();
       this.show();
       return true;
     } catch (error) {
@@ -239,6 +244,7 @@ export class RunnerActor {
   /** Removes all that belongs to this runner, retrying for as long as it takes; then tells the dispatcher. */
   async remove(reason: RemovalReason): Promise<RunnerOutcome> {
     this.#end = 'removing';
+    this.#tags?.close();
     this.note(this.#outcome(reason).detail);
     await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
     const outcome = this.#outcome(reason);
@@ -259,14 +265,11 @@ export class RunnerActor {
   /** Brings search attributes (an event each time they change) and current details (none) up to date. */
   show(): void {
     const phase = this.#phase();
-    const updates = [];
-    if (phase !== this.#shownPhase) updates.push({ key: KEYWORD.phase, value: phase });
+    const updates: SearchAttributeUpdatePair[] = [];
+    if (phase !== this.#shownPhase) updates.push({ key: PHASE, value: phase });
     const { job, hookJob } = this.facts;
     const shown = job ? String(job.jobId) : hookJob?.repository;
-    if (shown !== undefined && shown !== this.#shownJob) {
-      updates.push({ key: KEYWORD.repository, value: job?.repository ?? hookJob?.repository ?? null });
-      if (job) updates.push({ key: KEYWORD.jobId, value: String(job.jobId) });
-    }
+    if (shown !== undefined && shown !== this.#shownJob) updates.push(...jobAttributes(this.facts));
     if (updates.length > 0) upsertSearchAttributes(updates);
     this.#shownPhase = phase;
     this.#shownJob = shown;
@@ -275,10 +278,17 @@ export class RunnerActor {
         phase,
         note: this.#note,
         instanceId: this.#instanceId,
+        tagsProblem: this.#tags?.problem,
         timeToStartEnds: this.#startsBy,
         timeToLiveEnds: this.#endsBy,
       }),
     );
+    this.#tags?.tell(phase, this.facts);
+  }
+
+  #makeTags(carried?: TagsState): InstanceTags {
+    const { runner, settings } = this.input;
+    return new InstanceTags(runner, settings.backend, () => this.show(), carried);
   }
 
   #phase(): Phase {

@@ -23,6 +23,8 @@ export interface Situation {
   /** Why it is being or was removed, or what it waits for. */
   note: string | undefined;
   instanceId: string | undefined;
+  /** Why the instance's tags don't say what runs on it, where they should. */
+  tagsProblem?: string | undefined;
   timeToStartEnds: Date;
   timeToLiveEnds: Date;
 }
@@ -70,12 +72,13 @@ function resourceRows({ cpu, memory, disk, network }: JobResources): [string, st
 }
 
 function runnerRows({ settings }: RunnerInput, facts: Facts, situation: Situation): [string, string][] {
-  const { phase, instanceId, timeToStartEnds, timeToLiveEnds } = situation;
+  const { phase, instanceId, tagsProblem, timeToStartEnds, timeToLiveEnds } = situation;
   const over = phase === 'removing' || phase === 'gone' || phase === 'failed';
   const rows: [string, string][] = [
     ['Group', workflowLink(settings.name, dispatcherWorkflowId(settings.name))],
     ['Instance', `${settings.backend}${instanceId ? ` \`${instanceId.slice(0, 40)}\`` : ', none yet'}`],
   ];
+  if (tagsProblem) rows.push(['Instance’s tags', `could not be set: ${plain(tagsProblem)}`]);
   if (!over && !facts.started) {
     rows.push(['Time to start', `${formatDuration(settings.timeToStartMs)}, until ${clock(timeToStartEnds)}`]);
   }

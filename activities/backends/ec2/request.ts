@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RunInstancesCommandInput, Tag } from '@aws-sdk/client-ec2';
 import type { Ec2Config } from '../../../contracts/config/ec2-config.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceSpec, JobTags } from '../../../contracts/instance.ts';
 import type { FoundImage } from './image.ts';
 import type { Place } from './places.ts';
 
@@ -18,6 +18,9 @@ export const TAGS = {
   /** Set before we end it: its end is no news then. */
   removed: 'baton.removed',
 } as const;
+
+/** Characters of a tag's value at most. Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
+const VALUE_MOST = 256;
 
 export interface RunOrder {
   spec: InstanceSpec;
@@ -72,6 +75,18 @@ export function runRequest(config: Ec2Config, order: RunOrder): RunInstancesComm
       },
     }),
   };
+}
+
+/** What runs on an instance, as its tags: `baton.phase`, `baton.repository`, … */
+export function jobTags(tags: JobTags): Tag[] {
+  return Object.entries(tags).map(([name, value]) => ({ Key: `baton.${name}`, Value: tagValue(value) }));
+}
+
+/** EC2 takes any character but control ones, and not too many. */
+function tagValue(text: string): string {
+  return Array.from(text.replaceAll(/\p{C}+/gu, ' ').trim())
+    .slice(0, VALUE_MOST)
+    .join('');
 }
 
 function tagsOf(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {

@@ -21,6 +21,8 @@ export const gceInstance = z.object({
     .record(z.string(), z.string())
     .nullish()
     .transform((labels) => labels ?? {}),
+  /** Of the labels: who changes them says which ones they have seen. */
+  labelFingerprint: text,
   scheduling: z
     .object({ provisioningModel: text })
     .nullish()

@@ -16,7 +16,7 @@ const PAGE = 500;
 
 const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
 
-/** All calls are safe to repeat: reading, deleting by name, and creating under a `requestId`. */
+/** All calls are safe to repeat: reading, deleting by name, labelling what was seen, and creating under a `requestId`. */
 const RETRY = {
   retryCodes: [CODE.unavailable, CODE.deadline, CODE.internal],
   backoffSettings: {
@@ -106,6 +106,23 @@ export class Compute {
         if (isNotFound(error)) return undefined;
         throw error;
       }
+    });
+  }
+
+  /** Begins to set all labels; refused (412) where they have changed since they had that fingerprint. */
+  async setLabels(
+    { zone, name: instance, labelFingerprint }: GceInstance,
+    labels: Record<string, string>,
+    abort: AbortSignal,
+  ): Promise<GceOperation> {
+    const { project } = this;
+    return this.ask(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+      const instancesSetLabelsRequestResource = { labels, labelFingerprint };
+      const [answer] = await instances.setLabels(
+        { project, zone, instance, instancesSetLabelsRequestResource },
+        options,
+      );
+      return gceOperation.parse(answer.latestResponse);
     });
   }
 

@@ -43,6 +43,11 @@ export function isTaken(error: BatonError): boolean {
   return error.details['status'] === 409 || /resource .* is not ready/i.test(error.message);
 }
 
+/** Whether what was to be changed has been changed by somebody else since it was looked at. */
+export function isOutdated(error: unknown): boolean {
+  return error instanceof BatonError && error.details['status'] === 412;
+}
+
 /** Whether a request was refused at once for want of capacity: usually its operation fails with that. */
 export function isOutOfCapacity(error: BatonError): boolean {
   return /ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available/i.test(error.message);

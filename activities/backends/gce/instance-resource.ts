@@ -1,6 +1,6 @@
 import type { GceConfig } from '../../../contracts/config/gce-config.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceSpec, JobTags } from '../../../contracts/instance.ts';
 import type { InstanceResource, NetworkResource } from './compute.ts';
 
 /** Labels on every instance and its disk, so that an orphan can be told by them alone. */
@@ -11,6 +11,22 @@ export const LABELS = {
   /** Hash of the parameters. */
   spec: 'baton-spec',
 } as const;
+
+/** What a label's value may hold: characters, and bytes of them. */
+const LABEL_MOST = { characters: 63, bytes: 128 };
+
+/** What runs on an instance, as its labels: `baton-phase`, `baton-repository`, … Compute Engine takes few characters. */
+export function jobLabels(tags: JobTags): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).map(([name, value]) => [`baton-${name}`, labelValue(value)]));
+}
+
+/** `Acme/Hello World` as `acme-hello-world`. */
+function labelValue(text: string): string {
+  const allowed = text.toLowerCase().replaceAll(/[^\p{Ll}\p{Lo}\p{Nd}_-]+/gu, '-');
+  let characters = Array.from(allowed).slice(0, LABEL_MOST.characters);
+  while (Buffer.byteLength(characters.join('')) > LABEL_MOST.bytes) characters = characters.slice(0, -1);
+  return characters.join('');
+}
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;

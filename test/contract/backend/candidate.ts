@@ -23,6 +23,8 @@ export interface Candidate {
   leftovers(managers: string[]): Promise<string[]>;
   /** Makes so many instances of that manager, behind the backend's back; resolves to what removes them. */
   many?: (manager: string, count: number) => Promise<() => Promise<void>>;
+  /** The tags of a runner's instance, past the backend, and a way for somebody else to set one; given where it can tag. */
+  tags?: { read(instance: Instance): Promise<Record<string, string>>; set(instance: Instance): Promise<void> };
   /** Ends what the candidate started, after the last row. */
   stop?: () => Promise<void>;
   faults?: Faults;

@@ -69,6 +69,7 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
 
   backendContract('docker', async () => {
     const proxy = await startFaultProxy(SOCKET);
+    const labelsStay = 'the engine takes no other labels for a container that is made';
     const oneMachine = 'one machine is all there is: what it can’t give, the engine refuses (docker.test.ts)';
     return {
       against: 'Docker engine',
@@ -112,6 +113,9 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
         throttled: { status: 429, headers: { 'content-type': 'application/json' }, body: '{"message":"too many"}' },
       },
       absent: {
+        'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags':
+          labelsStay,
+        'tags none that never was, nor another manager’s': labelsStay,
         'says that its credentials expired, and goes on with new ones': 'the engine’s socket asks for no credentials',
         'goes to the next place when one has no capacity, and the next create begins there': oneMachine,
         'says that there is no capacity anywhere, and creates one as soon as there is': oneMachine,

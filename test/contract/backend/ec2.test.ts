@@ -1,4 +1,10 @@
-import { DescribeInstancesCommand, DescribeVolumesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  CreateTagsCommand,
+  DescribeInstancesCommand,
+  DescribeTagsCommand,
+  DescribeVolumesCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { describe } from 'vitest';
 import { findMoto, MOTO_VERSION } from '../../support/moto.ts';
 import { BOOTSTRAP, type Candidate } from './candidate.ts';
@@ -54,6 +60,16 @@ async function start(program: string): Promise<Candidate> {
     killed: { exitCode: null, reason: /somebody terminated it/ },
     leftovers,
     many,
+    tags: {
+      read: async ({ id }) => {
+        const Filters = [{ Name: 'resource-id', Values: [id] }];
+        const { Tags: tags = [] } = await behind.send(new DescribeTagsCommand({ Filters }));
+        return Object.fromEntries(tags.map(({ Key, Value }) => [Key ?? '', Value ?? '']));
+      },
+      set: async ({ id }) => {
+        await behind.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key: 'CostCentre', Value: 'Q 7' }] }));
+      },
+    },
     stop: () => emulator.stop(),
     faults: {
       proxy,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import type { Backend } from '../../../contracts/instance.ts';
 import { startFaultProxy, type Answer, type FaultProxy } from '../../support/fault-proxy.ts';
@@ -66,6 +67,13 @@ backendContract('gce', () => {
         for (const runner of runners)
           for (const zone of [FIRST, SECOND]) project.server.cloud.machines.delete(`${zone}/${runner}`);
       };
+    },
+    tags: {
+      read: async ({ id, runner }) => project.server.cloud.labelsOf(id.split('/')[0] ?? '', runner),
+      set: async ({ id, runner }) => {
+        const [zone = ''] = id.split('/');
+        project.server.cloud.addLabel(zone, runner, 'cost-centre', randomUUID());
+      },
     },
     faults: {
       proxy,

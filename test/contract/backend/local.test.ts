@@ -52,6 +52,7 @@ async function leftovers(managers: string[]): Promise<string[]> {
 /** Somebody who surely runs no more. */
 const DEAD_MAKER = { pid: 4_000_000, started: 'long ago' };
 
+const NO_TAGS = 'a process has no tags, and its folder is seen by nobody';
 const ONE_MACHINE = 'one machine is all there is';
 
 /** From the first row about an API to the last, and what lags. */
@@ -101,6 +102,8 @@ backendContract('local', () =>
     leftovers,
     many,
     absent: {
+      'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags': NO_TAGS,
+      'tags none that never was, nor another manager’s': NO_TAGS,
       ...Object.fromEntries(NO_API.map((row) => [row, 'no API is asked: processes and folders of this machine'])),
       'goes to the next place when one has no capacity, and the next create begins there': ONE_MACHINE,
       'says that there is no capacity anywhere, and creates one as soon as there is': ONE_MACHINE,
@@ -156,6 +159,34 @@ describe('the local backend by itself', () => {
     const begun = Date.now();
     await backend.delete('daemon-1', never);
     expect(Date.now() - begun).toBeGreaterThan(9000);
+    expect(await leftovers([manager])).toEqual([]);
+  });
+
+  it('that did its work after its maker had died, and ended, is dead: no second agent comes', async () => {
+    const maker = open(manager);
+    const spec = specOf(manager, 'orphan-1');
+    await maker.create(spec, BOOTSTRAP, never);
+    const folder = new InstanceFolder(join(root.path, manager), 'orphan-1');
+    await eventually('the agent took its bootstrap file', () =>
+      Promise.resolve(!existsSync(join(folder.path, 'bootstrap.json'))),
+    );
+    const agent = await folder.process();
+    if (agent === undefined) throw new Error('it was not written down');
+    process.kill(-agent.pid, 'SIGKILL');
+    await eventually('its end is written down', () => Promise.resolve(existsSync(join(folder.path, 'exit.json'))));
+    // As its maker would have left it, killed right after it had started the agent.
+    rmSync(join(folder.path, 'exit.json'));
+    rmSync(join(folder.path, 'process.json'));
+    writeFileSync(join(folder.path, 'claim-1'), JSON.stringify(DEAD_MAKER));
+    const fresh = open(manager);
+    const dead = { runner: 'orphan-1', state: 'dead', exitCode: null };
+    expect(await fresh.create(spec, BOOTSTRAP, never)).toMatchObject(dead);
+    expect(await open(manager).create(spec, BOOTSTRAP, never)).toMatchObject(dead);
+    expect((await scanMarked()).get(folder.path)).toBeUndefined();
+    const ending = new AbortController();
+    expect(await new Promise((resolve) => void fresh.watch(resolve, ending.signal))).toMatchObject(dead);
+    ending.abort();
+    await fresh.delete('orphan-1', never);
     expect(await leftovers([manager])).toEqual([]);
   });
 

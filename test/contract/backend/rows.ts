@@ -9,6 +9,8 @@ export const ROWS = [
   'tells a death at once, whoever made the instance',
   'tells a death that happened while nobody watched',
   'does not tell the end of what it deletes itself',
+  'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags',
+  'tags none that never was, nor another manager’s',
   'finishes what its maker left, wherever it stopped',
   'deletes what its maker left, wherever it stopped',
   'ends a create that is cancelled; the next one finishes it',

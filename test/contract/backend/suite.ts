@@ -5,6 +5,7 @@ import { faultRows } from './fault-rows.ts';
 import { lifeRows } from './life-rows.ts';
 import { listRows } from './list-rows.ts';
 import { recoveryRows } from './recovery-rows.ts';
+import { tagRows } from './tag-rows.ts';
 import { SuiteWorld } from './world.ts';
 
 /** Holds {@link Backend} to its contract, against the real thing or an emulator that nobody here wrote. */
@@ -26,6 +27,7 @@ export function backendContract(name: string, start: () => Promise<Candidate>): 
     });
 
     lifeRows(world);
+    tagRows(world);
     recoveryRows(world);
     faultRows(world);
     capacityRows(world);

@@ -210,13 +210,19 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
 
   it('is asked for within the permissions of deploy/iam/ec2.json, and none of those is idle', async () => {
     const made = await create(emulator.open(manager));
+    const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
+    expect(await emulator.open(manager).tag(made.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
     emulator.proxy.inject({ when: () => true, times: 1, fault: { kind: 'answer', answer: NOT_ALLOWED } });
     const denied = emulator.open(manager).list(never);
     await expect(denied).rejects.toMatchObject({ code: 'BACKEND_DENIED', retryable: true });
     await emulator.open(manager).delete(made.runner, never);
     calls.push(...emulator.proxy.calls);
     const used = new Set(calls.map(actionOf));
-    const statement = z.object({ Action: z.union([z.string(), z.array(z.string())]) });
+    const condition = z.object({ 'ForAllValues:StringEquals': z.object({ 'aws:TagKeys': z.array(z.string()) }) });
+    const statement = z.object({
+      Action: z.union([z.string(), z.array(z.string())]),
+      Condition: condition.optional().catch(undefined),
+    });
     const policy = z.object({ Statement: z.array(statement) });
     const file = new URL('../../../../deploy/iam/ec2.json', import.meta.url);
     const { Statement: statements } = policy.parse(JSON.parse(readFileSync(file, 'utf8')));
@@ -224,6 +230,14 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     // Asked of EC2 by EC2 itself where an instance has a profile.
     allowed.delete('iam:PassRole');
     expect([...used].toSorted()).toEqual([...allowed].toSorted());
+    // And no other tags than those that are set on what is there.
+    const tagging = calls.filter((call) => isAction(call, 'CreateTags'));
+    const isKey = ([name]: [string, string]): boolean => /^Tag\.\d+\.Key$/.test(name);
+    const keys = tagging.flatMap((call) => [...parametersOf(call)].filter(isKey).map(([, key]) => key));
+    const allowedKeys = statements.flatMap(
+      ({ Condition }) => Condition?.['ForAllValues:StringEquals']['aws:TagKeys'] ?? [],
+    );
+    expect([...new Set(keys)].toSorted()).toEqual(allowedKeys.toSorted());
   });
 });
 

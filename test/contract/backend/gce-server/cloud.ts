@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto';
-import { ApiError, invalid, notFound } from './errors.ts';
-import { checkInsert, insertBody, type InsertBody } from './instance-rules.ts';
+import { randomBytes, randomInt } from 'node:crypto';
+import { ApiError, conditionNotMet, invalid, notFound } from './errors.ts';
+import { checkInsert, checkLabels, insertBody, labelsBody, type InsertBody } from './instance-rules.ts';
 
 const ROOT = 'https://www.googleapis.com/compute/v1';
 
@@ -72,6 +72,7 @@ export class Cloud {
       machineType: `${ROOT}/projects/${this.options.project}/${body.machineType}`,
       selfLink: link,
       status: 'PROVISIONING',
+      labelFingerprint: newFingerprint(),
     };
     const listedFrom = Date.now() + (this.options.listLagMs ?? 0);
     const machine: Machine = { resource, zone, name: body.name, body, listedFrom };
@@ -107,6 +108,32 @@ export class Cloud {
     });
     if (requestId !== undefined) this.requests.set(`delete ${zone} ${requestId}`, operation);
     return operation;
+  }
+
+  /** Sets all labels; refused where they have changed since they had the fingerprint that is given. */
+  setLabels(zone: string, name: string, json: unknown, requestId: string | undefined): Operation {
+    const replayed = this.replay('setLabels', zone, requestId);
+    if (replayed) return replayed;
+    const machine = this.get(zone, name);
+    const { labels, labelFingerprint } = labelsBody.parse(json);
+    if (machine.resource['labelFingerprint'] !== labelFingerprint) throw conditionNotMet();
+    checkLabels(labels, (field, value, why) => {
+      throw invalid(`Invalid value for field '${field}': '${String(value)}'. ${why}`);
+    });
+    this.changeLabels(machine, labels);
+    const operation = this.operate('setLabels', machine, requestId, () => undefined);
+    if (requestId !== undefined) this.requests.set(`setLabels ${zone} ${requestId}`, operation);
+    return operation;
+  }
+
+  labelsOf(zone: string, name: string): Record<string, string> {
+    return { ...this.get(zone, name).body.labels };
+  }
+
+  /** Somebody else sets one. */
+  addLabel(zone: string, name: string, key: string, value: string): void {
+    const machine = this.get(zone, name);
+    this.changeLabels(machine, { ...machine.body.labels, [key]: value });
   }
 
   operation(zone: string, name: string): Operation {
@@ -146,6 +173,11 @@ export class Cloud {
       throw invalid(`Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`);
     }
     return this.requests.get(`${kind} ${zone} ${requestId}`);
+  }
+
+  private changeLabels({ resource, body }: Machine, labels: Record<string, string>): void {
+    body.labels = labels;
+    Object.assign(resource, { labels, labelFingerprint: newFingerprint() });
   }
 
   private limitLife(machine: Machine): void {
@@ -216,6 +248,10 @@ export class Cloud {
   private link(zone: string, kind: string, name: string): string {
     return `${ROOT}/projects/${this.options.project}/zones/${zone}/${kind}/${name}`;
   }
+}
+
+function newFingerprint(): string {
+  return randomBytes(8).toString('base64');
 }
 
 function newId(): string {

@@ -23,6 +23,10 @@ export const notFound = (resource: string): ApiError =>
 
 export const invalid = (message: string): ApiError => new ApiError(400, 'invalid', message);
 
+/** What was to be changed is not any more as it was when it was looked at. */
+export const conditionNotMet = (): ApiError =>
+  new ApiError(412, 'conditionNotMet', 'Labels fingerprint either invalid or resource labels have changed');
+
 /** What Compute Engine says of too many requests: a 403, not a 429. */
 export const throttled = (): ApiError =>
   new ApiError(

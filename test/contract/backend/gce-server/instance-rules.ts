@@ -42,6 +42,9 @@ export const insertBody = z.looseObject({
 
 export type InsertBody = z.infer<typeof insertBody>;
 
+/** A request for other labels. */
+export const labelsBody = z.object({ labels: z.record(z.string(), z.string()), labelFingerprint: z.string() });
+
 /** What there is in this cloud. */
 export const CATALOGUE = {
   machineTypes: /^(e2|n2|n1|c3)-(standard|highcpu|highmem)-\d+$|^((e2|n2)-)?custom-\d+-\d+$|^e2-(micro|small|medium)$/,
@@ -62,11 +65,7 @@ export function checkInsert(body: InsertBody, zone: string): void {
   const [, ofZone, type = ''] = /^zones\/([^/]+)\/machineTypes\/([^/]+)$/.exec(body.machineType) ?? [];
   if (ofZone !== zone) wrong('machineType', body.machineType, 'The URL is malformed or of another zone.');
   if (!CATALOGUE.machineTypes.test(type)) throw notFound(body.machineType);
-  if (Object.keys(body.labels).length > 64) wrong('labels', '', 'Too many labels.');
-  for (const [key, value] of Object.entries(body.labels)) {
-    if (!/^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u.test(key)) wrong('labels', key, 'Label key is invalid.');
-    if (!/^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u.test(value)) wrong('labels', value, 'Label value is invalid.');
-  }
+  checkLabels(body.labels, wrong);
   for (const { key, value } of body.metadata.items) {
     if (Buffer.byteLength(value) > 262_144) wrong('metadata', key, 'Metadata value too large.');
   }
@@ -84,6 +83,20 @@ export function checkInsert(body: InsertBody, zone: string): void {
     if (subnetwork !== undefined && !CATALOGUE.subnetworks.test(subnetwork)) throw notFound(subnetwork);
   }
   checkScheduling(body.scheduling, wrong);
+}
+
+/** What the documentation says of labels: characters, and how many. */
+export function checkLabels(
+  labels: Record<string, string>,
+  wrong: (field: string, value: unknown, why: string) => never,
+): void {
+  if (Object.keys(labels).length > 64) wrong('labels', '', 'Too many labels.');
+  for (const [key, value] of Object.entries(labels)) {
+    if (!/^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u.test(key)) wrong('labels', key, 'Label key is invalid.');
+    if (!/^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u.test(value) || Buffer.byteLength(value) > 128) {
+      wrong('labels', value, 'Label value is invalid.');
+    }
+  }
 }
 
 function checkScheduling(

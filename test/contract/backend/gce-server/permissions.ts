@@ -10,6 +10,8 @@ export function permissionsOf(method: string, body: unknown): string[] {
       return insertPermissions(body);
     case 'Instances.Get':
       return ['compute.instances.get'];
+    case 'Instances.SetLabels':
+      return ['compute.instances.setLabels'];
     case 'Instances.AggregatedList':
       return ['compute.instances.list'];
     case 'Instances.Delete':

@@ -116,6 +116,8 @@ async function call(
       return { ...cloud.insert(zone, body, requestId).resource };
     case 'Instances.Delete':
       return { ...cloud.delete(zone, instance, requestId).resource };
+    case 'Instances.SetLabels':
+      return { ...cloud.setLabels(zone, instance, body, requestId).resource };
     case 'Instances.Get':
       cloud.zoneExists(zone);
       return cloud.get(zone, instance).resource;

@@ -1,0 +1,64 @@
+import { expect } from 'vitest';
+import type { JobTags } from '../../../contracts/instance.ts';
+import { never, type SuiteWorld } from './world.ts';
+
+/** What comes from job code: anything. */
+const BUSY: JobTags = {
+  phase: 'busy',
+  repository: 'acme/Hello.World',
+  workflow: `CI <nightly>\n\u0000${'ü€😀'.repeat(200)}`,
+  job: '',
+  run: '123456789012',
+  attempt: '1',
+};
+const COMPLETING: JobTags = { ...BUSY, phase: 'completing', workflow: 'CI', job: 'build (linux, 24)' };
+
+/** What is said of an instance while it lives. */
+export function tagRows(world: SuiteWorld): void {
+  world.row(
+    'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags',
+    async () => {
+      const { tags } = world.candidate;
+      if (tags === undefined) throw new Error('the candidate can’t read tags');
+      world.next();
+      const made = await world.create();
+      const first = await tags.read(made);
+      await tags.set(made);
+      const others = await tags.read(made);
+      expect(Object.keys(others).length).toBeGreaterThan(Object.keys(first).length);
+      const { runner } = world.spec;
+      expect(await world.backend.tag?.(runner, BUSY, never)).toBe('tagged');
+      expect(await world.backend.tag?.(runner, BUSY, never)).toBe('tagged');
+      const busy = await tags.read(made);
+      expect(busy).toMatchObject(others);
+      const told = Object.keys(busy).filter((name) => !(name in others));
+      expect(told.map((name) => name.replace(/^baton[.-]/, '')).sort()).toEqual(Object.keys(BUSY).sort());
+      const other = world.candidate.open(world.manager);
+      await Promise.all([
+        world.backend.tag?.(runner, COMPLETING, never),
+        other.tag?.(runner, COMPLETING, never),
+        tags.set(made),
+      ]);
+      const completing = await tags.read(made);
+      expect(completing).toMatchObject(first);
+      expect(Object.keys(completing).sort()).toEqual(Object.keys(busy).sort());
+      const valueOf = (name: string): string | undefined => completing[told.find((one) => one.endsWith(name)) ?? ''];
+      expect([valueOf('phase'), valueOf('run'), valueOf('attempt')]).toEqual(['completing', '123456789012', '1']);
+      expect(await world.backend.describe(runner, never)).toMatchObject({ id: made.id, state: 'running' });
+      // It is still the one that was asked for.
+      expect(await world.create()).toMatchObject({ id: made.id });
+    },
+  );
+
+  world.row('tags none that never was, nor another manager’s', async () => {
+    expect(await world.backend.tag?.('never-was', BUSY, never)).toBe('absent');
+    world.next(world.neighbour);
+    const theirs = world.candidate.open(world.neighbour);
+    const made = await world.create(theirs);
+    const before = await world.candidate.tags?.read(made);
+    expect(await world.backend.tag?.(world.spec.runner, BUSY, never)).toBe('absent');
+    expect(await world.candidate.tags?.read(made)).toEqual(before);
+    await theirs.delete(world.spec.runner, never);
+    expect(await theirs.tag?.(world.spec.runner, BUSY, never)).toBe('absent');
+  });
+}
