@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { JOB_ACTIONS, type JobEvent } from '../../contracts/messages/job-event.ts';
+import { jobOf, workflowJob } from '../../contracts/messages/workflow-job.ts';
 import { BatonError } from '../../contracts/errors.ts';
-
-/** Forges leave out what they don't know, or send null: both are null inside. */
-const maybeText = z.string().nullish().default(null);
 
 /**
  * What Baton reads of a `workflow_job` webhook; all else is ignored. Only that which nothing works without is required.
@@ -11,30 +9,14 @@ const maybeText = z.string().nullish().default(null);
  */
 const workflowJobWebhook = z.object({
   action: z.string(),
-  workflow_job: z.object({
-    id: z.number().int(),
-    run_id: z.number().int(),
-    run_attempt: z.number().int().nullish(),
-    name: z.string(),
-    workflow_name: maybeText,
-    head_branch: maybeText,
-    labels: z.array(z.string()),
-    conclusion: maybeText,
-    created_at: maybeText,
-    started_at: maybeText,
-    completed_at: maybeText,
-    html_url: maybeText,
-    runner_id: z.number().int().nullish(),
-    runner_name: maybeText,
-    runner_group_name: maybeText,
-  }),
+  workflow_job: workflowJob,
   repository: z.object({
     full_name: z.string(),
     name: z.string(),
     private: z.boolean().nullish(),
     owner: z.object({ login: z.string() }),
   }),
-  organization: z.object({ login: maybeText }).nullish(),
+  organization: z.object({ login: z.string().nullish() }).nullish(),
   installation: z.object({ id: z.number().int().nullish() }).nullish(),
 });
 
@@ -62,24 +44,7 @@ export function toJobEvent(
     delivery: received.delivery,
     action: action.data,
     receivedAt: received.at.toISOString(),
-    job: {
-      id: job.id,
-      runId: job.run_id,
-      runAttempt: job.run_attempt ?? 1,
-      name: job.name,
-      workflow: job.workflow_name,
-      headBranch: job.head_branch,
-      labels: job.labels,
-      conclusion: job.conclusion,
-      createdAt: job.created_at,
-      startedAt: job.started_at,
-      completedAt: job.completed_at,
-      url: job.html_url,
-      // A job that never got a runner has the id 0 and an empty name, or null, or nothing.
-      runnerId: job.runner_id || null,
-      runnerName: job.runner_name || null,
-      runnerGroup: job.runner_group_name || null,
-    },
+    job: jobOf(job),
     repository: {
       fullName: repository.full_name,
       owner: repository.owner.login,

@@ -1,29 +1,12 @@
 import { z } from 'zod';
 import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/forge.ts';
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
+import { jobOf, workflowJob } from '../../../contracts/messages/workflow-job.ts';
 import type { GithubClient } from './client.ts';
 import { githubError, statusOf } from './errors.ts';
 import { PER_PAGE, pagesOf } from './pages.ts';
 
-const text = z.string().nullish().default(null);
-const jobShape = z.object({
-  id: z.number().int(),
-  run_id: z.number().int(),
-  run_attempt: z.number().int().default(1),
-  name: z.string(),
-  workflow_name: text,
-  head_branch: text,
-  labels: z.array(z.string()),
-  status: z.string(),
-  conclusion: text,
-  created_at: text,
-  started_at: text,
-  completed_at: text,
-  html_url: text,
-  runner_id: z.number().int().nullish(),
-  runner_name: text,
-  runner_group_name: text,
-});
+const jobShape = workflowJob.extend({ status: z.string() });
 const jobList = z.object({ jobs: z.array(jobShape) });
 const runList = z.object({
   workflow_runs: z.array(
@@ -133,23 +116,7 @@ function forgeJob(job: z.infer<typeof jobShape>, repository: { full_name: string
   const [owner = '', name = ''] = repository.full_name.split('/');
   return {
     action: actionOf(job.status),
-    job: {
-      id: job.id,
-      runId: job.run_id,
-      runAttempt: job.run_attempt,
-      name: job.name,
-      workflow: job.workflow_name,
-      headBranch: job.head_branch,
-      labels: job.labels,
-      conclusion: job.conclusion,
-      createdAt: job.created_at,
-      startedAt: job.started_at,
-      completedAt: job.completed_at,
-      url: job.html_url,
-      runnerId: job.runner_id || null,
-      runnerName: job.runner_name || null,
-      runnerGroup: job.runner_group_name || null,
-    },
+    job: jobOf(job),
     repository: { fullName: repository.full_name, owner, name, private: repository.private },
   };
 }
