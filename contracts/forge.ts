@@ -1,4 +1,3 @@
-import type { HookOwner } from './health.ts';
 import type { JobAction, JobEvent } from './messages/job-event.ts';
 
 /** Whose runners they are: an organisation's group, or one repository. */
@@ -6,6 +5,9 @@ export interface ForgeScope {
   organization: string;
   repository?: string | undefined;
 }
+
+/** Whose webhooks: the App's own, an organisation's, or a repository's. */
+export type HookOwner = { kind: 'app' } | ({ kind: 'organization' | 'repository' } & ForgeScope);
 
 /** Who may use a group's runners, as the forge is told (organisations only). */
 export interface GroupAccess {

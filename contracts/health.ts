@@ -1,10 +1,7 @@
 import type { GroupSettings } from './actors.ts';
-import type { ForgeScope, GroupAccess } from './forge.ts';
+import type { GroupAccess, HookOwner } from './forge.ts';
 
 /** What a group's health check and its activities say to one another. Pure: workflow code imports this. */
-
-/** Whose webhooks: the App's own, an organisation's, or a repository's. */
-export type HookOwner = { kind: 'app' } | ({ kind: 'organization' | 'repository' } & ForgeScope);
 
 export interface HealthInput {
   settings: GroupSettings;

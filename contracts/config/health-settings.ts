@@ -1,5 +1,5 @@
-import type { GroupAccess } from '../forge.ts';
-import type { HealthInput, HookOwner } from '../health.ts';
+import type { GroupAccess, HookOwner } from '../forge.ts';
+import type { HealthInput } from '../health.ts';
 import type { Config } from './config.ts';
 import { appsOf } from './forge-config.ts';
 import type { GroupConfig } from './group-config.ts';

@@ -18,7 +18,7 @@ import { Hopeless } from './settle.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
-import { parsed } from './webhooks.ts';
+import { parsed } from './parsed.ts';
 
 const WITHIN_MS = 5000;
 

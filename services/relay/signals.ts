@@ -7,7 +7,7 @@ import { groupOfRunner } from '../../contracts/runner/name.ts';
 import type { Actors, Source, Told } from './actors.ts';
 import { Hopeless, RunnerMissing } from './settle.ts';
 import type { StreamMessage } from './stream-message.ts';
-import { parsed } from './webhooks.ts';
+import { parsed } from './parsed.ts';
 
 /**
  * Handles what an instance or a backend's watcher says: tells the runner and, when a job started, its group's dispatcher. The

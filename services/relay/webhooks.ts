@@ -1,6 +1,4 @@
-import type { z } from 'zod';
 import type { JobNotice } from '../../contracts/actors.ts';
-import { decode } from '../../contracts/bus/connection.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
 import { groupOfRunner } from '../../contracts/runner/name.ts';
@@ -8,6 +6,7 @@ import { demandKey } from '../../contracts/delegation/actors.ts';
 import { matchConfig, needsOf } from '../matching/match.ts';
 import type { Delegations } from './delegations.ts';
 import type { Actors, Source } from './actors.ts';
+import { parsed } from './parsed.ts';
 import { Hopeless } from './settle.ts';
 import type { StreamMessage } from './stream-message.ts';
 
@@ -85,16 +84,4 @@ function noticeOf(event: JobEvent): JobNotice {
     runnerName: job.runnerName,
     at: event.receivedAt,
   };
-}
-
-/**
- * A message's body in its documented shape.
- *
- * @throws Hopeless MESSAGE_INVALID naming what is wrong; BatonError MESSAGE_INVALID when it isn't JSON
- */
-export function parsed<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
-  const result = schema.safeParse(decode(message.data));
-  if (result.success) return result.data;
-  const list = result.error.issues.map(({ path, message }) => `${path.join('.') || '(body)'}: ${message}`).join('; ');
-  throw new Hopeless('MESSAGE_INVALID', `reading a message on ${message.subject}: ${list}`);
 }
