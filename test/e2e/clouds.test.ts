@@ -1,115 +1,120 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import Docker from 'dockerode';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { stringify } from 'yaml';
-import { bridgeGateway } from '../../services/cli/start/engine.ts';
-import { GceMachines } from '../machines/gce-machines.ts';
-import { machineImage, removeMachines } from '../machines/machine.ts';
-import { bundleStandInRunner } from '../simulator/runner/bundle.ts';
-import { Cluster } from './cluster.ts';
+import { findMoto } from '../support/moto.ts';
+import { AllBackends, BACKENDS, type BackendName } from './all-backends.ts';
+import type { Cluster } from './cluster.ts';
 import { SimControl } from './control.ts';
 import { dockerAnswers } from './docker.ts';
+import { insideCreate } from './inside-create.ts';
+import { watchForDoubles } from './instances.ts';
 import { expectNothingLeft } from './leftovers.ts';
+import { watchStarts } from './starts.ts';
 
-/** Backends of all kinds in one manager. The clouds' machines are containers that boot as bare machines do. */
+/** Backends of all kinds in one manager. */
 
-const LABEL = 'clouds-e2e';
-/** Jobs of each group, which is named like its backend. */
-const JOBS = { docker: 33, local: 34, gce: 33 };
-const GROUPS = Object.keys(JOBS);
+/** Jobs of each group. */
+const JOBS = 25;
+/** Jobs that are about to get an instance when their backend's worker is killed: as many as a group may have runners. */
+const KILLED_JOBS = 3;
 
-/** A bare image, and GitHub's runner's stand-in baked into it. */
-async function imageWithRunner(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'baton-runner-'));
-  try {
-    await bundleStandInRunner(folder);
-    const files = readdirSync(folder).map((name) => {
-      return { path: `/home/runner/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
-    });
-    return await machineImage('baton-test-machine-runner', files);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+const moto = await findMoto();
+if ('missing' in moto) console.warn(moto.missing);
 
-describe.skipIf(!(await dockerAnswers()))('backends of all kinds, side by side', () => {
+describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all kinds, side by side', () => {
+  let all: AllBackends;
   let cluster: Cluster;
   let sim: SimControl;
-  let gce: GceMachines;
-  let label: string;
 
   beforeAll(async () => {
-    const image = await imageWithRunner();
-    label = `${LABEL}-${process.pid}`;
-    gce = await GceMachines.start(image, { 'baton.test': label });
-    const groups = GROUPS.map((name) => ({
-      name,
-      organization: 'acme',
-      labels: [name],
-      backend: name,
-      max: 4,
-      ...(name === 'docker' ? { instance: { image: 'IMAGE' } } : {}),
-      ...(name === 'local' ? { runner: { directory: 'ROOT/runner' } } : {}),
-    }));
-    const backends = {
-      docker: { type: 'docker', network_pool: '10.218.0.0/16', nats_url: 'NATS_URL' },
-      local: { type: 'local', root: 'ROOT/local' },
-      gce: { ...gce.project.settings({ poll: '1s' }), ingress_url: 'INGRESS_URL', nats_url: 'NATS_URL' },
-    };
-    cluster = await Cluster.start({
-      copies: 1,
-      backends: Object.keys(backends),
-      containers: true,
-      backendEnv: { GCE_METADATA_HOST: gce.project.server.metadataHost },
-      config: stringify({ backends, groups }),
-    });
-    // Processes of this machine and containers both know it by its address alone.
-    const gateway = await bridgeGateway(new Docker());
-    const urls = cluster.sim.sim.urls;
-    urls.runner = urls.runner.replace('host.docker.internal', gateway ?? '');
+    all = await AllBackends.start('program' in moto ? moto.program : '');
+    cluster = all.cluster;
     sim = new SimControl(cluster.sim.address);
   });
 
   afterAll(async () => {
     await cluster?.stop();
-    await gce?.stop();
-    await removeMachines(`baton.test=${label}`);
   });
 
-  test('100 jobs: each runs once, on its own group’s backend, and nothing is left', async () => {
-    const jobs = await Promise.all(
-      Object.entries(JOBS).map(([name, count]) => sim.jobs({ count, labels: [name], run: 'true' })),
+  /** Waits until nothing is left anywhere; holds that no cloud's instance was ever switched on twice. */
+  async function expectAllGone(): Promise<void> {
+    const { gce, ec2 } = all;
+    await expectNothingLeft(cluster, 120_000);
+    await vi.waitFor(
+      async () => {
+        expect(gce.project.machinesOf([cluster.manager])).toEqual([]);
+        expect(await ec2.runnersOf(cluster.manager)).toEqual([]);
+      },
+      { timeout: 60_000, interval: 200 },
     );
+    for (const { boots } of [gce, ec2]) expect([...boots].filter(([, count]) => count !== 1)).toEqual([]);
+    expect(ec2.faults).toEqual([]);
+  }
+
+  test('100 jobs: each runs once, on its own group’s backend, and nothing is left', async () => {
+    const jobs = await Promise.all(BACKENDS.map((name) => sim.jobs({ count: JOBS, labels: [name], run: 'true' })));
     const done = await sim.untilCompleted(jobs.flat(), 500_000);
     expect(done).toHaveLength(100);
     expect(done.map(({ conclusion }) => conclusion)).toEqual(done.map(() => 'success'));
-    for (const [index, name] of GROUPS.entries()) {
+    for (const [index, name] of BACKENDS.entries()) {
       const runners = done.filter(({ id }) => jobs[index]?.includes(id)).map(({ runner }) => runner ?? '');
-      expect(new Set(runners).size).toBe(jobs[index]?.length);
+      expect(new Set(runners).size).toBe(JOBS);
       expect(runners.filter((runner) => !runner.startsWith(`${cluster.manager}-${name}-`))).toEqual([]);
     }
-    await expectNothingLeft(cluster, 120_000);
-    await vi.waitFor(() => expect(gce.project.machinesOf([cluster.manager])).toEqual([]), 60_000);
-    expect([...gce.boots.values()].filter((count) => count !== 1)).toEqual([]);
+    await expectAllGone();
   }, 700_000);
 
-  test('a backend worker that is killed while it creates: the machine is adopted, and none is doubled', async () => {
-    const { cloud } = gce.project.server;
-    const before = gce.boots.size;
-    cloud.options.operationMs = 4000;
-    const jobs = await sim.jobs({ count: 3, labels: ['gce'], run: 'true' });
-    // The request was taken, and its machine does not run yet.
-    await vi.waitFor(() => expect(cloud.machines.size).toBeGreaterThan(0), { timeout: 60_000, interval: 20 });
-    await cluster.killService('backend-gce-1');
-    await cluster.restartService('backend-gce-1');
-    const done = await sim.untilCompleted(jobs, 300_000);
-    expect(done.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
-    cloud.options.operationMs = 200;
-    await expectNothingLeft(cluster, 120_000);
-    await vi.waitFor(() => expect(gce.project.machinesOf([cluster.manager])).toEqual([]), 60_000);
-    expect(gce.boots.size - before).toBe(3);
-    expect([...gce.boots.values()].filter((count) => count !== 1)).toEqual([]);
-  }, 500_000);
+  test('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
+    await expectAllGone();
+    const inside = insideCreate(all, KILLED_JOBS);
+    const doubles = watchForDoubles(cluster, KILLED_JOBS);
+    const starts = await watchStarts(cluster.manager);
+    try {
+      const jobs: number[] = [];
+      const kill = async (name: BackendName): Promise<void> => {
+        const { caught, mend, release } = inside[name];
+        const service = `backend-${name}-1`;
+        const runners = await caught(async () => {
+          jobs.push(...(await sim.jobs({ count: KILLED_JOBS, labels: [name], run: 'true' })));
+        });
+        await cluster.killService(service);
+        mend();
+        const { length } = logOf(cluster, service);
+        await cluster.restartService(service);
+        await vi.waitFor(
+          () => {
+            const created = createdIn(logOf(cluster, service).slice(length));
+            expect(created).toEqual(expect.arrayContaining(runners));
+          },
+          { timeout: 120_000, interval: 200 },
+        );
+        release();
+      };
+      await Promise.all(BACKENDS.map(kill));
+      const done = await sim.untilCompleted(jobs, 300_000);
+      expect(done.map(({ conclusion }) => conclusion)).toEqual(jobs.map(() => 'success'));
+      expect(new Set(done.map(({ runner }) => runner)).size).toBe(jobs.length);
+    } finally {
+      for (const { mend, release } of Object.values(inside)) {
+        mend();
+        release();
+      }
+      doubles.stop();
+      starts.stop();
+    }
+    await expectAllGone();
+    expect(doubles.found).toEqual([]);
+    expect([...starts.counts.values()]).toEqual([1, 1, 1]);
+  }, 600_000);
 });
+
+function logOf(cluster: Cluster, service: string): string {
+  return readFileSync(cluster.services.get(service)?.logFile ?? '', 'utf8');
+}
+
+/** The runners whose instances a backend's worker says that it has made. */
+function createdIn(log: string): string[] {
+  return log
+    .split('\n')
+    .filter((line) => line.includes('"msg":"created"'))
+    .map((line) => /"runner":"([^"]+)"/.exec(line)?.[1] ?? '');
+}

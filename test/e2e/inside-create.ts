@@ -1,0 +1,120 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Docker from 'dockerode';
+import { expect, vi } from 'vitest';
+import { isAction } from '../contract/backend/ec2/answers.ts';
+import type { AllBackends, BackendName } from './all-backends.ts';
+
+/** Where each backend is kept in the middle of a create, so that its worker can be killed just there. */
+
+/** How long a worker that is held goes on between two looks at it, milliseconds. */
+const SLICE_MS = 2;
+const BOUND_MS = 90_000;
+/** How often jobs are ordered for a worker that is stepped through, and how long it is then looked at, milliseconds. */
+const ORDERS = 8;
+const ORDER_MS = 10_000;
+
+export interface InsideCreate {
+  /**
+   * Orders jobs by `order` and resolves, with their runners, when instances are being made whose creates have not been
+   * answered.
+   */
+  caught: (order: () => Promise<void>) => Promise<string[]>;
+  /** For those that come after the kill: nothing is in their way. */
+  mend: () => void;
+  /** Lets instances go on that had to wait until somebody took them over. */
+  release: () => void;
+}
+
+const nothing = (): void => undefined;
+
+/** @param count of instances that are being made */
+export function insideCreate(all: AllBackends, count: number): Record<BackendName, InsideCreate> {
+  const { cluster, engine, gce, ec2 } = all;
+  const until =
+    (look: () => string[] | Promise<string[]>): InsideCreate['caught'] =>
+    async (order) => {
+      await order();
+      return vi.waitFor(
+        async () => {
+          const found = await look();
+          expect(found).toHaveLength(count);
+          return found;
+        },
+        { timeout: BOUND_MS, interval: 20 },
+      );
+    };
+
+  /** The engine makes containers and never says so: they don't run, and nothing is in them. */
+  function docker(): InsideCreate {
+    const silence = engine.inject({
+      when: ({ method, path }) => method === 'POST' && /\/containers\/create\b/.test(path),
+      fault: { kind: 'hang-after' },
+    });
+    const filters = { label: [`baton.manager=${cluster.manager}`], status: ['created'] };
+    const look = async (): Promise<string[]> => {
+      const found = await new Docker().listContainers({ all: true, filters });
+      return found.map(({ Names: [name = ''] }) => name.slice(1));
+    };
+    return { caught: until(look), mend: () => silence.remove(), release: nothing };
+  }
+
+  /** Steps through the worker until a folder is there and the process in it is not yet known; it stays stopped. */
+  function local(): InsideCreate {
+    const folder = join(cluster.dir, 'local', cluster.manager);
+    const group = -(cluster.services.get('backend-local-1')?.pid ?? Number.NaN);
+    const look = (): string[] =>
+      readdirSync(folder).filter((name) => !name.startsWith('.') && !existsSync(join(folder, name, 'process.json')));
+    const stepThrough = async (): Promise<string[]> => {
+      for (const deadline = Date.now() + ORDER_MS; Date.now() < deadline; await sleep(SLICE_MS)) {
+        process.kill(group, 'SIGSTOP');
+        const found = look();
+        if (found.length > 0) return found;
+        process.kill(group, 'SIGCONT');
+      }
+      return [];
+    };
+    const caught: InsideCreate['caught'] = async (order) => {
+      for (let orders = 0; orders < ORDERS; orders++) {
+        const ordered = order();
+        const found = await stepThrough();
+        await ordered;
+        if (found.length > 0) return found;
+      }
+      throw new Error('no instance was ever seen half made');
+    };
+    const release = (): void => {
+      try {
+        process.kill(group, 'SIGCONT');
+      } catch {
+        // It was killed, as it should be.
+      }
+    };
+    return { caught, mend: nothing, release };
+  }
+
+  /** Operations that take their time: each create waits for its own. */
+  function slowGce(): InsideCreate {
+    const { cloud } = gce.project.server;
+    const { operationMs } = cloud.options;
+    cloud.options.operationMs = 10_000;
+    const look = (): string[] =>
+      [...cloud.machines.values()].filter(({ resource }) => resource.status === 'PROVISIONING').map(({ name }) => name);
+    return { caught: until(look), mend: () => Object.assign(cloud.options, { operationMs }), release: nothing };
+  }
+
+  /** EC2 makes instances and never says so; they boot when somebody has found them. */
+  function silentEc2(): InsideCreate {
+    const { proxy } = ec2.emulator;
+    const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });
+    ec2.held = true;
+    return {
+      caught: until(() => ec2.runnersOf(cluster.manager)),
+      mend: () => silence.remove(),
+      release: () => void (ec2.held = false),
+    };
+  }
+
+  return { docker: docker(), local: local(), gce: slowGce(), ec2: silentEc2() };
+}
