@@ -11,6 +11,7 @@ import { ask, askExpecting, connectEngine, LABELS, labelFilter } from './docker/
 import { ensureImage } from './docker/image.ts';
 import { inspected, listed, networkAlone } from './docker/instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './docker/network.ts';
+import { Removals } from './removals.ts';
 import { Serial } from './serial.ts';
 import { specHash } from './spec-hash.ts';
 
@@ -38,10 +39,12 @@ export class DockerBackend implements Backend {
   private readonly options: DockerBackendOptions;
   private readonly docker: Docker;
   private readonly serial = new Serial();
-  private readonly removing = new Set<string>();
+  private readonly removals: Removals;
 
   constructor(options: DockerBackendOptions) {
     this.options = options;
+    // The engine's events about one may still be on their way.
+    this.removals = new Removals(5000);
     this.docker = connectEngine(options.socket);
   }
 
@@ -93,14 +96,10 @@ export class DockerBackend implements Backend {
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.serial.run(runner, async () => {
-      this.removing.add(runner);
-      try {
+      await this.removals.during(runner, async () => {
         await this.removeContainers(runner, abort);
         await removeNetworks(this.docker, this.options.manager, runner, abort);
-      } finally {
-        // The engine's events about it may still be on their way.
-        setTimeout(() => this.removing.delete(runner), 5000).unref();
-      }
+      });
     });
   }
 
@@ -109,7 +108,7 @@ export class DockerBackend implements Backend {
       docker: this.docker,
       manager: this.options.manager,
       onDeath,
-      isRemoving: (runner) => this.removing.has(runner),
+      isRemoving: this.removals.has,
       log: this.options.log,
     }).run(abort);
   }

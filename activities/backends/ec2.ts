@@ -11,6 +11,7 @@ import { Images, type FoundImage } from './ec2/image.ts';
 import { Instances, plain, toFound, type Found } from './ec2/instances.ts';
 import { DryPlaces, placesOf, placeText, type Place } from './ec2/places.ts';
 import { clientToken, jobTags, runRequest, TAGS, type RunOrder } from './ec2/request.ts';
+import { Removals } from './removals.ts';
 import { Serial } from './serial.ts';
 import { specHash } from './spec-hash.ts';
 
@@ -51,13 +52,15 @@ export class Ec2Backend implements Backend {
   private readonly images: Images;
   private readonly dry: DryPlaces;
   private readonly serial = new Serial();
-  private readonly removing = new Set<string>();
+  private readonly removals: Removals;
   private readonly recent = new Map<string, { instance: Found; until: number }>();
   /** How many tokens a runner has spent at a place. */
   private readonly generations = new Map<string, number>();
 
   constructor(options: Ec2BackendOptions) {
     this.options = options;
+    // A look that began before may still find one dead.
+    this.removals = new Removals(2 * options.config.poll);
     this.clients = connectEc2(options.config);
     this.instances = new Instances(this.clients, options.manager, options.pageSize ?? 1000);
     this.images = new Images(this.clients);
@@ -106,8 +109,7 @@ export class Ec2Backend implements Backend {
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.serial.run(runner, async () => {
-      this.removing.add(runner);
-      try {
+      await this.removals.during(runner, async () => {
         let found = await this.allOf(runner, abort);
         if (found.length === 0) found = await this.settle(() => this.allOf(runner, abort), abort);
         const unmarked = found.filter(({ removed, word }) => !removed && word !== 'terminated').map(({ id }) => id);
@@ -116,9 +118,7 @@ export class Ec2Backend implements Backend {
         // From then on there is no way back: it and its volumes go.
         if (left.length > 0) await this.terminate(left, runner, abort);
         this.recent.delete(runner);
-      } finally {
-        setTimeout(() => this.removing.delete(runner), this.options.config.poll * 2).unref();
-      }
+      });
     });
   }
 
@@ -136,7 +136,7 @@ export class Ec2Backend implements Backend {
       instances: this.instances,
       pollMs: this.options.config.poll,
       onDeath,
-      isRemoving: (runner) => this.removing.has(runner),
+      isRemoving: this.removals.has,
       log: this.options.log,
     }).run(abort);
   }

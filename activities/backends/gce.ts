@@ -11,6 +11,7 @@ import { failureKind, isOutdated, isOutOfCapacity, isTaken, textOf } from './gce
 import { toInstance } from './gce/instance.ts';
 import { instanceResource, jobLabels, LABELS } from './gce/instance-resource.ts';
 import { requestId } from './gce/request-id.ts';
+import { Removals } from './removals.ts';
 import { Serial } from './serial.ts';
 import { specHash } from './spec-hash.ts';
 
@@ -45,13 +46,15 @@ export class GceBackend implements Backend {
   private readonly options: GceBackendOptions;
   private readonly serial = new Serial();
   private readonly dry: DryZones;
-  private readonly removing = new Set<string>();
+  private readonly removals: Removals;
   private readonly recent = new Map<string, { instance: Instance; until: number }>();
   private readonly watches = new Set<Instance[]>();
   private opened: Promise<Compute> | undefined;
 
   constructor(options: GceBackendOptions) {
     this.options = options;
+    // A look that began before may still find one missing.
+    this.removals = new Removals(2 * options.config.poll + 5000);
     this.dry = new DryZones(options.config.dry_for);
   }
 
@@ -107,18 +110,14 @@ export class GceBackend implements Backend {
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.serial.run(runner, async () => {
-      this.removing.add(runner);
-      try {
+      await this.removals.during(runner, async () => {
         for (;;) {
           const found = (await this.locate(runner, { underWay: true }, abort)).filter(this.isOurs);
           if (found.length === 0) break;
           await this.deleteAll(found, abort);
         }
         this.recent.delete(runner);
-      } finally {
-        // A look that began before may still find it missing.
-        setTimeout(() => this.removing.delete(runner), 2 * this.options.config.poll + 5000).unref();
-      }
+      });
     });
   }
 
@@ -153,7 +152,7 @@ export class GceBackend implements Backend {
         pollMs: config.poll,
         filter: this.filter(),
         onDeath,
-        isRemoving: (runner) => this.removing.has(runner),
+        isRemoving: this.removals.has,
         takeMade: () => made.splice(0),
         log,
       }).run(abort);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/instance.ts';
 import type { Logger } from '../../../contracts/log.ts';
+import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
 import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
 import { hasDied, inspected, listed } from './instance.ts';
 
@@ -19,24 +20,22 @@ const engineEvent = z.object({
   time: z.number(),
 });
 
-export interface DeathWatchOptions {
+export interface DeathWatchOptions extends DeathListener {
   docker: Docker;
   manager: string;
-  onDeath: (dead: Instance) => void;
-  /** Whether this process is removing that runner's instance just now: its death is no news. */
-  isRemoving: (runner: string) => boolean;
   log: Logger;
 }
 
 /** Listens to the engine's events about one manager's containers, and looks at all of them after each (re)connect. */
 export class DeathWatch {
   private readonly options: DeathWatchOptions;
-  private readonly told = new Set<string>();
+  private readonly told: ToldDeaths;
   /** Those that ran when last heard of: one that is missing later was removed by somebody. */
   private alive = new Map<string, Instance>();
 
   constructor(options: DeathWatchOptions) {
     this.options = options;
+    this.told = new ToldDeaths(options);
   }
 
   /** Ends when `abort` fires. */
@@ -97,7 +96,7 @@ export class DeathWatch {
     this.alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
     for (const dead of instances.filter(hasDied)) await this.look(dead.id, dead, abort);
     for (const [id, instance] of before) if (!present.has(id)) this.tell(removed(instance));
-    for (const id of this.told) if (!present.has(id)) this.told.delete(id);
+    this.told.forgetAllBut(present);
   }
 
   private async take(line: string, abort: AbortSignal): Promise<void> {
@@ -121,7 +120,7 @@ export class DeathWatch {
 
   /** Asks what it died of, since a `die` event doesn't tell; `fallback` is told when the container is gone already. */
   private async look(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
-    if (this.told.has(id) || this.options.isRemoving(fallback.runner)) return;
+    if (!this.told.isNews(fallback)) return;
     const info = await askExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
       this.options.docker.getContainer(id).inspect({ abortSignal }),
     );
@@ -131,9 +130,7 @@ export class DeathWatch {
 
   private tell(instance: Instance): void {
     this.alive.delete(instance.id);
-    if (this.told.has(instance.id) || this.options.isRemoving(instance.runner)) return;
-    this.told.add(instance.id);
-    this.options.onDeath(instance);
+    this.told.tell(instance);
   }
 }
 

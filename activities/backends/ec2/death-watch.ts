@@ -1,30 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/errors.ts';
-import type { Instance } from '../../../contracts/instance.ts';
 import type { Logger } from '../../../contracts/log.ts';
+import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
 import { plain, type Found, type Instances } from './instances.ts';
 
 /** An instance that a list left out is asked for by its id; after so many empty answers in a row it is gone. */
 const EMPTY_ANSWERS = 3;
 
-export interface DeathWatchOptions {
+export interface DeathWatchOptions extends DeathListener {
   instances: Instances;
   pollMs: number;
-  onDeath: (dead: Instance) => void;
-  /** Whether this process is removing that runner's instance just now: its death is no news. */
-  isRemoving: (runner: string) => boolean;
   log: Logger;
 }
 
 /** Looks at all instances of a manager again and again, with one list for all of them. */
 export class DeathWatch {
   private readonly options: DeathWatchOptions;
-  private readonly told = new Set<string>();
+  private readonly told: ToldDeaths;
   /** Those that ran when last heard of, and how often they were not found since. */
   private readonly alive = new Map<string, { instance: Found; missed: number }>();
 
   constructor(options: DeathWatchOptions) {
     this.options = options;
+    this.told = new ToldDeaths(options);
   }
 
   /** Ends when `abort` fires. */
@@ -50,7 +48,7 @@ export class DeathWatch {
       else if (!living.has(instance.runner)) this.tell(instance);
     }
     for (const [id, known] of this.alive) if (!present.has(id)) await this.search(id, known, abort);
-    for (const id of this.told) if (!present.has(id)) this.told.delete(id);
+    this.told.forgetAllBut(present);
   }
 
   /** A terminated instance soon loses its tags, by which lists find it; EC2 still knows its id for an hour. */
@@ -68,8 +66,6 @@ export class DeathWatch {
 
   private tell(instance: Found): void {
     this.alive.delete(instance.id);
-    if (instance.removed || this.told.has(instance.id) || this.options.isRemoving(instance.runner)) return;
-    this.told.add(instance.id);
-    this.options.onDeath(plain(instance));
+    if (!instance.removed) this.told.tell(plain(instance));
   }
 }

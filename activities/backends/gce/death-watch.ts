@@ -3,6 +3,7 @@ import { messageOf } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/instance.ts';
 import type { Logger } from '../../../contracts/log.ts';
 import { groupOfRunner } from '../../../contracts/runner/name.ts';
+import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
 import type { GceOperation } from './answers.ts';
 import type { Compute } from './compute.ts';
 import { PREEMPTED, PREEMPTION_REASON, toInstance } from './instance.ts';
@@ -13,16 +14,13 @@ const LOOK_BACK_MS = 3_600_000;
 const SKEW_MS = 120_000;
 const MOST_OPERATIONS = 500;
 
-export interface DeathWatchOptions {
+export interface DeathWatchOptions extends DeathListener {
   compute: Compute;
   manager: string;
   zones: readonly string[];
   spot: boolean;
   pollMs: number;
   filter: string;
-  onDeath: (dead: Instance) => void;
-  /** Whether this process is removing that runner's instance just now: its end is no news. */
-  isRemoving: (runner: string) => boolean;
   /** What this process has made since it was last asked: lists may lag behind. */
   takeMade: () => Instance[];
   log: Logger;
@@ -33,11 +31,12 @@ export class DeathWatch {
   private readonly options: DeathWatchOptions;
   /** Those that ran when last heard of, by id. */
   private readonly alive = new Map<string, Instance>();
-  private readonly told = new Set<string>();
+  private readonly told: ToldDeaths;
   private preemptionsSince = Date.now() - LOOK_BACK_MS;
 
   constructor(options: DeathWatchOptions) {
     this.options = options;
+    this.told = new ToldDeaths(options);
   }
 
   /** Ends when `abort` fires. */
@@ -67,7 +66,7 @@ export class DeathWatch {
     for (const instance of this.alive.values()) if (!present.has(instance.id)) await this.look(instance, abort);
     if (spot) await this.lookForPreempted(present, abort);
     // Those of a preemption that is still looked at would be told once more.
-    if (!spot) for (const id of this.told) if (!present.has(id)) this.told.delete(id);
+    if (!spot) this.told.forgetAllBut(present);
   }
 
   /** It is in no list: only that the API doesn't know it, when asked for it alone, is its end. */
@@ -101,12 +100,10 @@ export class DeathWatch {
   }
 
   private async tell(dead: Instance, abort: AbortSignal): Promise<void> {
-    const { isRemoving, onDeath } = this.options;
     this.alive.delete(dead.id);
-    if (this.told.has(dead.id) || isRemoving(dead.runner)) return;
+    if (!this.told.isNews(dead)) return;
     const reason = (await this.wasPreempted(dead, abort)) ? PREEMPTION_REASON : dead.reason;
-    this.told.add(dead.id);
-    onDeath({ ...dead, reason });
+    this.told.tell({ ...dead, reason });
   }
 
   private async wasPreempted(dead: Instance, abort: AbortSignal): Promise<boolean> {
