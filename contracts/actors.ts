@@ -50,6 +50,7 @@ export const SEARCH_ATTRIBUTES = {
   BatonBackend: 'Keyword',
   BatonJobId: 'Keyword',
   BatonWorkflow: 'Keyword',
+  BatonJob: 'Keyword',
   BatonRunId: 'Keyword',
   BatonRunAttempt: 'Int',
 } as const;

@@ -8,7 +8,12 @@ export const runnerStatus = z.object({
   backend: z.string(),
   phase: z.enum(PHASES),
   repository: z.string().nullable(),
+  workflow: z.string().nullable(),
+  /** The job's name, as the forge shows it. */
+  job: z.string().nullable(),
   jobId: z.string().nullable(),
+  /** Where the forge shows it. */
+  jobUrl: z.string().nullable(),
   /** What its job used, where its group records it: one clause for a person. */
   resources: z.string().nullable(),
   startedAt: z.string(),
@@ -69,6 +74,12 @@ export const status = z.object({
 });
 
 export type ForgeLimit = z.infer<typeof forgeLimit>;
+/** A job as people name it: `CI / build`; its id while no more is known, null where nothing is. */
+export function jobTitle({ workflow, job, jobId }: Pick<RunnerStatus, 'workflow' | 'job' | 'jobId'>): string | null {
+  const names = [workflow, job].filter(Boolean).join(' / ');
+  return names || (jobId === null ? null : `job ${jobId}`);
+}
+
 export type RunnerStatus = z.infer<typeof runnerStatus>;
 export type GroupStatus = z.infer<typeof groupStatus>;
 export type DeadLetter = z.infer<typeof deadLetter>;

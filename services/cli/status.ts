@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { formatDuration } from '../../contracts/format.ts';
-import { status, type GroupStatus, type Status } from '../../contracts/messages/status.ts';
+import { jobTitle, status, type GroupStatus, type Status } from '../../contracts/messages/status.ts';
 import { ask, withBus } from './ask.ts';
 import { textTable } from './text-table.ts';
 
@@ -50,7 +50,13 @@ function statusText(answer: Status): string {
   ]);
   const runners = answer.runners
     .filter((runner) => runner.closedAt === null)
-    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', runner.jobId ?? '', since(runner.startedAt)]);
+    .map((runner) => [
+      runner.name,
+      runner.phase,
+      runner.repository ?? '',
+      jobTitle(runner) ?? '',
+      since(runner.startedAt),
+    ]);
   const parts = [
     `manager ${answer.manager}, ${answer.at}`,
     textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
@@ -59,8 +65,14 @@ function statusText(answer: Status): string {
   const used = answer.runners
     .filter((runner) => runner.resources !== null)
     .slice(0, 10)
-    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', runner.resources ?? '']);
-  if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'USED'], ...used]));
+    .map((runner) => [
+      runner.name,
+      runner.phase,
+      runner.repository ?? '',
+      jobTitle(runner) ?? '',
+      runner.resources ?? '',
+    ]);
+  if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
   for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
     if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
     else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {

@@ -119,29 +119,35 @@ export class StatusReporter {
   }
 
   async #runners(condition: string, most: number): Promise<RunnerStatus[]> {
+    const { client, live } = this.#options;
     const query = `WorkflowType = 'runner' AND ${condition}`;
     const found: RunnerStatus[] = [];
-    for await (const execution of this.#options.client.workflow.list({ query, pageSize: Math.min(most, 200) })) {
-      found.push(runnerStatus(execution));
+    for await (const execution of client.workflow.list({ query, pageSize: Math.min(most, 200) })) {
+      found.push(runnerStatus(execution, live.current.forge.url));
       if (found.length >= most) break;
     }
     return found;
   }
 }
 
-function runnerStatus(execution: WorkflowExecutionInfo): RunnerStatus {
+function runnerStatus(execution: WorkflowExecutionInfo, forgeUrl: string): RunnerStatus {
   const attribute = (name: string): string | null => {
     const value: unknown = execution.searchAttributes[name]?.[0];
     return typeof value === 'string' ? value : null;
   };
+  const [repository, runId, jobId] = ['BatonRepository', 'BatonRunId', 'BatonJobId'].map(attribute);
   const said = PHASES.find((phase) => phase === attribute('BatonPhase'));
   return {
     name: execution.workflowId.split('/').at(-1) ?? execution.workflowId,
     group: attribute('BatonGroup') ?? '',
     backend: attribute('BatonBackend') ?? '',
     phase: phaseOf(execution, said),
-    repository: attribute('BatonRepository'),
-    jobId: attribute('BatonJobId'),
+    repository: repository ?? null,
+    workflow: attribute('BatonWorkflow'),
+    job: attribute('BatonJob'),
+    jobId: jobId ?? null,
+    jobUrl:
+      repository && runId && jobId ? new URL(`/${repository}/actions/runs/${runId}/job/${jobId}`, forgeUrl).href : null,
     resources: memoText(execution, RESOURCES_MEMO),
     startedAt: execution.startTime.toISOString(),
     closedAt: execution.closeTime?.toISOString() ?? null,

@@ -11,8 +11,11 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
     backend: group === 'linux' ? 'docker' : 'local',
     phase,
     repository: job === undefined ? null : 'octo-org/octo-repo',
+    workflow: job === undefined ? null : 'CI',
+    job: job === undefined ? null : `test (${group})`,
     jobId: job ?? null,
-    resources: null,
+    jobUrl: job === undefined ? null : `https://github.example/octo-org/octo-repo/actions/runs/1/job/${job}`,
+    resources: phase === 'gone' ? 'CPU 41 % of 4 cores, memory 1.2 GB at most' : null,
     startedAt: ago(age),
     closedAt: phase === 'gone' || phase === 'failed' ? ago(age - 40) : null,
   });

@@ -18,7 +18,11 @@ const FLAGS = [
 
 /** Starts the machine's own Chromium, with a profile of its own. @throws Error where there is none on PATH */
 export async function startBrowser(): Promise<Browser> {
-  return await chromium.launch({ executablePath: findBrowser(), args: FLAGS });
+  const executablePath = findBrowser();
+  if (executablePath === undefined) {
+    throw new Error(`pictures need a Chromium, and there is none of ${PROGRAMS.join(', ')} on PATH: install one`);
+  }
+  return await chromium.launch({ executablePath, args: FLAGS });
 }
 
 const ATTEMPTS = 5;
@@ -57,7 +61,8 @@ export async function takePicture(browser: Browser, path: string, show: (page: P
   }
 }
 
-function findBrowser(): string {
+/** The machine's own Chromium, where it has one. */
+export function findBrowser(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
   for (const program of PROGRAMS) {
     for (const folder of folders) {
@@ -65,7 +70,7 @@ function findBrowser(): string {
       if (isExecutable(path)) return path;
     }
   }
-  throw new Error(`pictures need a Chromium, and there is none of ${PROGRAMS.join(', ')} on PATH: install one`);
+  return undefined;
 }
 
 function isExecutable(path: string): boolean {

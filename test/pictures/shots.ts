@@ -32,7 +32,7 @@ export const finishedRunner: Shot = async (page, scene) => {
 
 /** Temporal's UI: a group's runners with Baton's search attributes. */
 export const workflowList: Shot = async (page, scene) => {
-  const columns = ['Status', 'Workflow ID', 'BatonPhase', 'BatonRepository', 'BatonJobId', 'BatonBackend'];
+  const columns = ['Status', 'Workflow ID', 'BatonPhase', 'BatonRepository', 'BatonWorkflow', 'BatonJob'];
   const shown = [...columns, 'Execution Duration'].map((label) => ({ label }));
   await remember(page, { 'namespace-workflow-table-columns': { [scene.cluster.temporal.namespace]: shown } });
   await page.setViewportSize({ width: 1280, height: 560 });

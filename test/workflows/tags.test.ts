@@ -86,6 +86,7 @@ test('an instance is told what runs on it when the job starts and when it ends; 
     BatonWorkflow: ['CI'],
     BatonRunId: ['77'],
     BatonRunAttempt: [2],
+    BatonJob: ['build (24)'],
     BatonJobId: [String(jobId)],
   });
   const query = `BatonWorkflow = 'CI' AND BatonRunId = '77' AND BatonRunAttempt > 1 AND BatonPhase = 'gone'`;

@@ -3,6 +3,7 @@ import type { Facts } from './facts.ts';
 
 const REPOSITORY = defineSearchAttributeKey('BatonRepository', 'KEYWORD');
 const WORKFLOW = defineSearchAttributeKey('BatonWorkflow', 'KEYWORD');
+const JOB = defineSearchAttributeKey('BatonJob', 'KEYWORD');
 const JOB_ID = defineSearchAttributeKey('BatonJobId', 'KEYWORD');
 const RUN_ID = defineSearchAttributeKey('BatonRunId', 'KEYWORD');
 const RUN_ATTEMPT = defineSearchAttributeKey('BatonRunAttempt', 'INT');
@@ -21,7 +22,9 @@ export function jobAttributes({ job, hookJob }: Facts): SearchAttributeUpdatePai
   ];
   const workflow = job?.workflow ?? hookJob?.workflow;
   if (workflow) attributes.push({ key: WORKFLOW, value: keyword(workflow) });
-  if (job) attributes.push({ key: JOB_ID, value: String(job.jobId) });
+  if (job) {
+    attributes.push({ key: JOB, value: keyword(job.name) }, { key: JOB_ID, value: String(job.jobId) });
+  }
   return attributes;
 }
 

@@ -148,8 +148,27 @@ function makeRow() {
   name.scope = 'row';
   const phase = element('td', 'phase');
   phase.append(element('span', 'pill'));
-  row.append(name, phase, element('td', 'job'), element('td', 'place quiet'), element('td', 'number age'));
+  row.append(name, phase, makeJob(), element('td', 'place quiet'), element('td', 'number age'));
   return row;
+}
+
+function makeJob() {
+  const cell = element('td', 'job');
+  cell.append(element('span', 'repository'), element('a'), element('small', 'quiet used'));
+  return cell;
+}
+
+/** Its repository, its name as the forge shows it, and what it used where that is recorded. */
+function updateJob(cell, { repository, workflow, job, jobId, jobUrl, resources }) {
+  const title = [workflow, job].filter(Boolean).join(' / ') || (jobId === null ? '' : `job\u00a0${jobId}`);
+  say(cell.querySelector('.repository'), repository === null ? '–' : title === '' ? repository : `${repository} · `);
+  const link = cell.querySelector('a');
+  say(link, title);
+  if (jobUrl === null) link.removeAttribute('href');
+  else link.href = jobUrl;
+  const used = cell.querySelector('.used');
+  say(used, resources ?? '');
+  used.hidden = resources === null;
 }
 
 function updateRow(row, runner) {
@@ -158,10 +177,7 @@ function updateRow(row, runner) {
   const pill = row.querySelector('.pill');
   pill.className = `pill ${runner.phase}`;
   say(pill, runner.phase);
-  const job = [runner.repository, runner.jobId === null ? null : `job\u00a0${runner.jobId}`]
-    .filter(Boolean)
-    .join(' · ');
-  say(row.querySelector('.job'), job || '–');
+  updateJob(row.querySelector('.job'), runner);
   say(row.querySelector('.place'), runner.backend);
   const end = runner.closedAt === null ? now() : Date.parse(runner.closedAt);
   say(row.querySelector('.age'), lasted(end - Date.parse(runner.startedAt)));
@@ -196,6 +212,13 @@ function problemText() {
   return '';
 }
 
+function forgeText({ name, waiting, remaining, limit, blockedUntil }) {
+  const calls = `${plural(waiting, 'call')} wait${waiting === 1 ? 's' : ''}`;
+  if (blockedUntil !== null) return `the forge wants no calls of ${name} for ${lasted(-since(blockedUntil))}: ${calls}`;
+  const left = limit === null ? '' : `, ${remaining} of ${limit} left this hour`;
+  return `${name}: ${calls} for the forge’s rate limit${left}`;
+}
+
 function show() {
   const problem = problemText();
   const status = view?.status ?? null;
@@ -226,6 +249,13 @@ function show() {
     (letter) => letter.key,
     () => element('li'),
     (line, letter) => say(line, `${lasted(since(letter.at))} ago, ${letter.code}: ${letter.reason}`),
+  );
+  keep(
+    at('forge'),
+    status.forge.filter((limit) => limit.blockedUntil !== null || limit.waiting > 0),
+    (limit) => limit.name,
+    () => element('li'),
+    (line, limit) => say(line, forgeText(limit)),
   );
   const ui = at('ui');
   ui.hidden = status.temporalUi === null;
