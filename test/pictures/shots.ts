@@ -33,7 +33,7 @@ export const finishedRunner: Shot = async (page, scene) => {
 /** Temporal's UI: a group's runners with Baton's search attributes. */
 export const workflowList: Shot = async (page, scene) => {
   const columns = ['Status', 'Workflow ID', 'BatonPhase', 'BatonRepository', 'BatonWorkflow', 'BatonJob'];
-  const shown = [...columns, 'Execution Duration'].map((label) => ({ label }));
+  const shown = columns.map((label) => ({ label }));
   await remember(page, { 'namespace-workflow-table-columns': { [scene.cluster.temporal.namespace]: shown } });
   await page.setViewportSize({ width: 1280, height: 560 });
   const query = '`BatonGroup`="linux" AND `WorkflowType`="runner"';
