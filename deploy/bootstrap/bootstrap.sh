@@ -38,13 +38,21 @@ trap 'fail "stopped by a signal"' HUP INT TERM
 
 # The dead man's switch, before anything that may hang: one that survives this script, and one that needs nothing else.
 shutdown -P "+$(((BATON_TTL + 59) / 60))" 'the time to live of this runner is over' 2>/dev/null || :
-(
-  trap '' HUP INT TERM
-  trap - EXIT
-  sleep "$BATON_TTL"
-  say "the time to live is over"
-  exec sh "$home/power-off.sh"
-) &
+cat >"$home/dead-man.sh" <<DEAD_MAN
+echo 'baton: the time to live is over' >&2
+exec sh $home/power-off.sh
+DEAD_MAN
+# systemd's own timer where there is one: a process that outlives TERM would hold each shutdown up for a minute and a half.
+if [ ! -d /run/systemd/system ] ||
+  ! systemd-run --quiet --unit=baton-dead-man --on-active="${BATON_TTL}s" --timer-property=AccuracySec=1s \
+    --property=StandardOutput=journal+console /bin/sh "$home/dead-man.sh"; then
+  (
+    trap '' HUP INT TERM
+    trap - EXIT
+    sleep "$BATON_TTL"
+    exec sh "$home/dead-man.sh"
+  ) &
+fi
 
 say "machine of runner $BATON_RUNNER"
 
@@ -176,6 +184,7 @@ EnvironmentFile=$home/environment
 ExecStart=/bin/sh $home/start.sh
 ExecStopPost=+/bin/sh $home/power-off.sh
 RuntimeMaxSec=$BATON_TTL
+StandardOutput=journal+console
 UNIT
   systemctl daemon-reload && systemctl start --no-block baton-agent.service || fail "starting the agent's service"
   # From here on the service powers off.

@@ -1,116 +1,22 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import { buffer } from 'node:stream/consumers';
-import { createGzip } from 'node:zlib';
-import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import type { InstanceSpec } from '../../contracts/instance.ts';
-import { runnerName } from '../../contracts/runner/name.ts';
-import { createUserData } from '../../deploy/bootstrap/user-data.ts';
-import { bundleAgent } from '../../services/backend/agent-bundle.ts';
-import { openContainerDoor, type ContainerDoor } from '../e2e/containers.ts';
 import { dockerAnswers } from '../e2e/docker.ts';
-import { JIT_CONFIG, JOB_ENV, startWorld, type World } from '../hooks/agent.fixture.ts';
-import { bootMachine, machineImage, removeMachines, type Machine } from './machine.ts';
-
-const MANAGER = `b${randomUUID().slice(0, 6)}`;
-const LABEL = { 'baton.test': MANAGER };
-const agent = await bundleAgent();
-
-/** What its release's run.sh does: the hooks, and says who it is. */
-const RUN_SH = `#!/bin/sh
-${JOB_ENV}
-sh -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
-echo "user $(id -u):$(id -g) in $(pwd), home $HOME"
-cat /var/lib/cloud/instance/scripts/user-data /run/baton/agent/bootstrap.json 2>&1 | grep -c 'No such file'
-sh -e "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"
-`;
-
-async function release(): Promise<{ content: Buffer; sha256: string }> {
-  const archive = pack();
-  archive.entry({ name: './run.sh', mode: 0o755 }, RUN_SH);
-  archive.finalize();
-  const content = await buffer(archive.pipe(createGzip()));
-  return { content, sha256: createHash('sha256').update(content).digest('hex') };
-}
+import { JIT_CONFIG, type World } from '../hooks/agent.fixture.ts';
+import { machineImage } from './machine.ts';
+import { sha256, Yard, type Booted, type BootOptions } from './yard.ts';
 
 describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
+  let yard: Yard;
   let world: World;
-  let server: Server;
-  let url: string;
-  let door: ContainerDoor;
   let image: string;
-  let runnerRelease: { content: Buffer; sha256: string };
-  /** What is answered under a path; nothing at all where it is undefined. */
-  const served = new Map<string, Buffer>();
 
   beforeAll(async () => {
-    [world, image, runnerRelease] = await Promise.all([startWorld(), machineImage('baton-test-machine'), release()]);
-    served.set(`/agent/${agent.hash}.tar`, agent.archive).set('/runner.tar.gz', runnerRelease.content);
-    server = createServer((request, response) => {
-      const found = served.get(request.url ?? '');
-      if (request.url !== '/silent/agent.tar') response.writeHead(found ? 200 : 404).end(found);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = z.object({ port: z.number() }).parse(server.address());
-    door = await openContainerDoor([port, Number(new URL(world.nats.address).port)]);
-    url = door.rename(`http://127.0.0.1:${port}`);
+    [yard, image] = await Promise.all([Yard.open(), machineImage('baton-test-machine')]);
+    world = yard.world;
   });
 
-  afterAll(async () => {
-    await removeMachines(`baton.test=${MANAGER}`);
-    await door.close();
-    server.closeAllConnections();
-    server.close();
-    await world.stop();
-  });
+  afterAll(() => yard?.close());
 
-  async function boot(
-    options: {
-      spec?: Partial<InstanceSpec>;
-      /** False: no release is configured. */
-      withRelease?: boolean;
-      releaseSha256?: string;
-      /** Settings in front of the script, in place of what it was rendered with. */
-      settings?: Record<string, string>;
-      spot?: boolean;
-      env?: string[];
-    } = {},
-  ): Promise<{ machine: Machine; runner: string; secrets: string[] }> {
-    const runner = runnerName(MANAGER, 'linux', randomUUID());
-    const sha256 = options.releaseSha256 ?? runnerRelease.sha256;
-    const render = createUserData({
-      cloud: 'gce',
-      agentSha256: agent.hash,
-      spot: options.spot ?? false,
-      config: {
-        ingress_url: url,
-        runner_release: options.withRelease === false ? undefined : { url: `${url}/runner.tar.gz`, sha256 },
-        block_metadata: true,
-      },
-    });
-    const expiresAt = new Date(Date.now() + 600_000);
-    const credentials = await world.mint(runner, expiresAt);
-    const spec: InstanceSpec = {
-      manager: MANAGER,
-      group: 'linux',
-      runner,
-      pids: 100,
-      user: '1002:1003',
-      program: { directory: '/opt/runner' },
-      expiresAt: expiresAt.toISOString(),
-      ...options.spec,
-    };
-    let userData = render(spec, { natsUrl: door.rename(world.nats.address), credentials });
-    expect(userData.length).toBeLessThan(16_384);
-    for (const [name, value] of Object.entries(options.settings ?? {})) {
-      userData = userData.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}='${value}'`);
-    }
-    const labels = LABEL;
-    const machine = await bootMachine({ image, name: runner, userData, labels, env: options.env ?? [] });
-    return { machine, runner, secrets: credentials.split('\n').filter((line) => /^(SU|ey)/.test(line)) };
-  }
+  const boot = (options?: BootOptions): Promise<Booted> => yard.boot({ image }, options);
 
   it('installs the agent and the runner, works to the end of a job, and powers itself off', async () => {
     const { machine, runner, secrets } = await boot();
@@ -155,9 +61,8 @@ describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
 
   it('powers itself off when the agent can’t be unpacked', async () => {
     const garbage = Buffer.from('this is no archive');
-    served.set('/garbage', garbage);
-    const sha256 = createHash('sha256').update(garbage).digest('hex');
-    const settings = { BATON_AGENT_URL: `${url}/garbage`, BATON_AGENT_SHA256: sha256 };
+    yard.served.set('/garbage', garbage);
+    const settings = { BATON_AGENT_URL: `${yard.url}/garbage`, BATON_AGENT_SHA256: sha256(garbage) };
     expect(await (await boot({ settings })).machine.off).toMatch(/unpacking the agent\nbaton: powering off\n/);
   });
 
@@ -169,7 +74,10 @@ describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
     const { machine } = await boot({
       spec: { program: { directory: '/nowhere', command } },
       settings: Object.fromEntries(
-        Object.entries(settings).map(([name, value]) => [name, value.replace('SILENT', `${url}/silent/agent.tar`)]),
+        Object.entries(settings).map(([name, value]) => [
+          name,
+          value.replace('SILENT', `${yard.url}/silent/agent.tar`),
+        ]),
       ),
     });
     expect(await machine.off).toMatch(/the time to live is over\n(.*\n)*machine: off by shutdown\n$/);
@@ -185,10 +93,10 @@ describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
   });
 
   it('passes on that its cloud takes it back', async () => {
-    served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
+    yard.served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
     const { machine, runner } = await boot({
       spot: true,
-      env: [`BATON_METADATA=${url}`],
+      env: [`BATON_METADATA=${yard.url}`],
       spec: {
         program: {
           directory: '/nowhere',

@@ -57,6 +57,20 @@ export class Ec2Machines {
       .map((instance) => tagOf(instance, 'Name'));
   }
 
+  /** Of that runner's instance. */
+  async tagsOf(runner: string): Promise<Record<string, string>> {
+    const found = (await this.instances()).find((instance) => tagOf(instance, 'Name') === runner);
+    return Object.fromEntries((found?.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+  }
+
+  /** Runs a script as root on that runner's machine. */
+  async inside(runner: string, script: string): Promise<string> {
+    const found = (await this.instances()).find((instance) => tagOf(instance, 'Name') === runner);
+    const machine = await this.machines.get(found?.InstanceId ?? '');
+    if (machine === undefined) throw new Error(`${runner} has no machine that is on`);
+    return machine.inside(script);
+  }
+
   private async instances(): Promise<Instance[]> {
     const { Reservations: reservations = [] } = await this.emulator.behind.send(new DescribeInstancesCommand({}));
     return reservations.flatMap(({ Instances: instances = [] }) => instances);

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { GceProject } from '../contract/backend/gce-server/project.ts';
 import type { Machine as GceMachine } from '../contract/backend/gce-server/cloud.ts';
 import { bootMachine, type Machine } from './machine.ts';
@@ -29,6 +30,23 @@ export class GceMachines {
 
   stop(): Promise<void> {
     return this.project.stop();
+  }
+
+  /** The labels of that runner's instance. */
+  tagsOf(runner: string): Promise<Record<string, string>> {
+    return Promise.resolve(z.record(z.string(), z.string()).parse(this.instanceOf(runner)?.resource['labels'] ?? {}));
+  }
+
+  /** Runs a script as root on that runner's machine. */
+  async inside(runner: string, script: string): Promise<string> {
+    const instance = this.instanceOf(runner);
+    const machine = instance && (await this.machines.get(instance));
+    if (machine === undefined) throw new Error(`${runner} has no machine that is on`);
+    return machine.inside(script);
+  }
+
+  private instanceOf(runner: string): GceMachine | undefined {
+    return [...this.project.server.cloud.machines.values()].find(({ name }) => name === runner);
   }
 
   private boot(instance: GceMachine, image: string, labels: Record<string, string>): void {

@@ -25,6 +25,13 @@ export interface Machine {
   inside(script: string): Promise<string>;
 }
 
+/** What a machine is made of. */
+export interface MachineKind {
+  image: string;
+  /** systemd is its first process, out of this machine's own /usr; else a script plays that part. */
+  systemd?: { /** Whether there is an `iptables`; nft is there. */ iptables: boolean };
+}
+
 /**
  * A bare image of this machine's own files, with a root shell and no agent.
  *
@@ -54,22 +61,22 @@ export async function machineImage(name: string, files: ImageFile[] = []): Promi
  * @param order.userData what it runs as root when it boots
  * @param order.labels by which a test finds what it left
  */
-export async function bootMachine(order: {
-  image: string;
-  name: string;
-  userData: string;
-  labels: Record<string, string>;
-  env?: string[];
-}): Promise<Machine> {
+export async function bootMachine(
+  order: MachineKind & { name: string; userData: string; labels: Record<string, string>; env?: string[] },
+): Promise<Machine> {
   const container = await docker.createContainer({
     name: order.name,
     Image: order.image,
     Labels: order.labels,
     User: '0:0',
     Env: order.env ?? [],
-    Entrypoint: ['/bin/sh', '/usr/sbin/machine-init'],
     Cmd: [],
-    HostConfig: { ExtraHosts: ['host.docker.internal:host-gateway'], Tmpfs: { '/run': 'mode=755' } },
+    ...(order.systemd ? withSystemd() : { Entrypoint: ['/bin/sh', '/usr/sbin/machine-init'] }),
+    HostConfig: {
+      ExtraHosts: ['host.docker.internal:host-gateway'],
+      Tmpfs: { '/run': 'mode=755', '/tmp': '' },
+      ...(order.systemd && systemdHost(order.systemd)),
+    },
   });
   const archive = pack();
   archive.entry({ name: USER_DATA.slice(1), mode: 0o700 }, order.userData);
@@ -83,7 +90,7 @@ export async function bootMachine(order: {
   };
   return {
     off: exit
-      .then(() => consoleOf(container))
+      .then(() => consoleOf(container, order.systemd !== undefined))
       .then(async (said) => {
         await remove();
         return said;
@@ -101,8 +108,31 @@ export async function bootMachine(order: {
   };
 }
 
-async function consoleOf(container: Docker.Container): Promise<string> {
+/** Its console is a terminal, as systemd wants it. */
+function withSystemd(): Docker.ContainerCreateOptions {
+  return { Tty: true, Entrypoint: ['/usr/lib/systemd/systemd', '--show-status=0', '--log-level=notice'] };
+}
+
+/** What systemd needs to be the first process of a container: control groups of its own, mounts, and rules for packets. */
+function systemdHost({ iptables }: { iptables: boolean }): Docker.HostConfig {
+  const host = {
+    CapAdd: ['SYS_ADMIN', 'NET_ADMIN'],
+    SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+    CgroupnsMode: 'private',
+    // Node of this process, where a runner's release has its own.
+    Binds: [
+      '/usr:/usr:ro',
+      `${process.execPath}:/opt/runner/externals/node24/bin/node:ro`,
+      // Debian's iptables is a link to a link in there.
+      ...(iptables ? ['/etc/alternatives:/etc/alternatives:ro'] : []),
+    ],
+  };
+  return host;
+}
+
+async function consoleOf(container: Docker.Container, isTerminal: boolean): Promise<string> {
   const log = await container.logs({ stdout: true, stderr: true, follow: false });
+  if (isTerminal) return log.toString().replaceAll('\r\n', '\n');
   const through = new PassThrough();
   through.end(log);
   return collect(through);
