@@ -17,6 +17,9 @@ const JOBS = 25;
 /** Jobs that are about to get an instance when their backend's worker is killed: as many as a group may have runners. */
 const KILLED_JOBS = 3;
 
+/** A job that lasts until its machine has that file. */
+const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
+
 const moto = await findMoto();
 if ('missing' in moto) console.warn(moto.missing);
 
@@ -62,6 +65,28 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     }
     await expectAllGone();
   }, 700_000);
+
+  test.each(['gce', 'ec2'] as const)(
+    'the job that runs is told on its %s instance’s tags',
+    async (name) => {
+      const machines = all[name];
+      const [id = 0] = await sim.jobs({ labels: [name], run: HELD });
+      const runner = await vi.waitFor(
+        async () => {
+          const job = await sim.job(id);
+          const tags = Object.entries(await machines.tagsOf(job.runner ?? ''));
+          const told = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
+          expect(told).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
+          return told['runner'] ?? '';
+        },
+        { timeout: 110_000, interval: 100 },
+      );
+      await machines.inside(runner, 'touch /tmp/open');
+      expect(await sim.untilCompleted([id], 100_000)).toMatchObject([{ conclusion: 'success', runner }]);
+      await expectAllGone();
+    },
+    400_000,
+  );
 
   test('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
     await expectAllGone();
