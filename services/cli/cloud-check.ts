@@ -1,11 +1,15 @@
+import { resolveHooks } from '../../activities/credentials/hook-secrets.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group-config.ts';
 import { groupSettings } from '../../contracts/config/settings.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { createUserData } from '../../deploy/bootstrap/user-data.ts';
+import { secretNames } from './secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
 const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222' };
+/** What a secret counts that is not set here, bytes. */
+const UNSET_SECRET = 128;
 /** EC2's limit for user data, kB; Compute Engine's is larger. */
 const MOST_KB = 16;
 
@@ -27,10 +31,12 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
     ...instance,
     manager: config.name,
     group: group.name,
-    runner: 'r'.repeat(LONGEST.runner),
+    runner: `${config.name}-${group.name}-`.padEnd(LONGEST.runner, 'x'),
     expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),
   };
   const natsUrl = backend.nats_url ?? LONGEST.natsUrl;
-  const text = render(spec, { natsUrl, credentials: 'x'.repeat(LONGEST.credentials) });
+  const secrets = [...secretNames(instance.hooks)].map((name) => [name, process.env[name] || 'x'.repeat(UNSET_SECRET)]);
+  const hooks = instance.hooks && resolveHooks(instance.hooks, Object.fromEntries(secrets));
+  const text = render(spec, { natsUrl, credentials: 'x'.repeat(LONGEST.credentials), ...(hooks && { hooks }) });
   return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MOST_KB} kB`;
 }

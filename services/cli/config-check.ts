@@ -4,6 +4,7 @@ import { loadConfig } from '../../contracts/config/load.ts';
 import { groupSettings } from '../../contracts/config/settings.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { checkCloudGroup } from './cloud-check.ts';
+import { secretNames } from './secret-names.ts';
 
 /**
  * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
@@ -35,18 +36,4 @@ export function checkConfig(file: string): number {
 function credential({ forge }: Config): string {
   if (forge.token) return 'token';
   return forge.apps && forge.apps.length > 1 ? `${forge.apps.length} Apps` : 'App';
-}
-
-/** The environment variables that a configuration (or a part of one) takes secrets from. */
-export function secretNames(part: unknown): Set<string> {
-  const names = new Set<string>();
-  const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    const entries = Object.entries(value);
-    if (entries.length === 1 && entries[0]?.[0] === 'env' && typeof entries[0][1] === 'string')
-      names.add(entries[0][1]);
-    else for (const [, child] of entries) visit(child);
-  };
-  visit(part);
-  return names;
 }

@@ -92,6 +92,25 @@ describe('instances of Compute Engine', () => {
     expect(metadata.items.find(({ key }) => key === 'startup-script')?.value).toMatch(/^#!\/bin\/sh\nBATON_RUNNER=/);
   });
 
+  it('asks for a network, an image by its name and single scopes, where those are configured', async () => {
+    const scopes = ['https://www.googleapis.com/auth/logging.write'];
+    const made = await project
+      .open(manager, {
+        image: { name: 'runner-v1' },
+        network: { network: 'ci' },
+        service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com', scopes },
+      })
+      .create(next(), BOOTSTRAP, never);
+    const resource = resourceOf(made);
+    expect(resource).toMatchObject({
+      disks: [{ initializeParams: { sourceImage: expect.stringMatching(/global\/images\/runner-v1$/) } }],
+      networkInterfaces: [{ network: expect.stringMatching(/global\/networks\/ci$/) }],
+      serviceAccounts: [{ email: 'ci@acme-ci.iam.gserviceaccount.com', scopes }],
+    });
+    // No address of its own.
+    expect(JSON.stringify(resource['networkInterfaces'])).not.toContain('accessConfigs');
+  });
+
   it('makes a machine of the group’s own size, image and disk', async () => {
     const image = 'projects/acme-ci/global/images/runner-v1';
     const spec = next({ cpu: 6, memoryBytes: 12 * 1024 ** 3, diskBytes: 80 * 1024 ** 3, image });

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { backendConfig } from '../../../contracts/config/backend-config.ts';
 import { file } from './keys.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../deploy/docs/examples/', import.meta.url));
@@ -20,9 +21,14 @@ const ajv = new Ajv2020({ strict: false });
 addFormats.default(ajv);
 const fits = ajv.compile(Object(printed));
 
-test('there is an example for docker and for local', () => {
-  expect(examples).toEqual(expect.arrayContaining(['docker.yaml', 'local.yaml']));
-});
+test.each(backendConfig.options.map(({ shape }) => shape.type.value))(
+  'backend %s has a page and an example',
+  (type) => {
+    expect(examples).toContain(`${type}.yaml`);
+    const page = readFileSync(`${EXAMPLES}../backends/${type}.md`, 'utf8');
+    expect(page).toContain(`(../examples/${type}.yaml)`);
+  },
+);
 
 test.each(examples)('%s passes `baton config check`', (name) => {
   const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);

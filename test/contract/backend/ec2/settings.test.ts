@@ -7,6 +7,7 @@ import {
   DescribeInstanceAttributeCommand,
   DescribeInstancesCommand,
   DescribeSecurityGroupsCommand,
+  DescribeSubnetsCommand,
   DescribeVolumesCommand,
   type Instance as Machine,
 } from '@aws-sdk/client-ec2';
@@ -19,7 +20,7 @@ import type { Call } from '../../../support/fault-proxy.ts';
 import { findMoto } from '../../../support/moto.ts';
 import { eventually } from '../../../support/service.ts';
 import { BOOTSTRAP } from '../candidate.ts';
-import { errorAnswer, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
+import { errorAnswer, EXHAUSTED, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
 import { REGION, specOf, startEmulator, type Emulator } from './emulator.ts';
 
 const never = new AbortController().signal;
@@ -164,6 +165,44 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     const id = template?.LaunchTemplateId;
     const byId = await create(emulator.open(manager, { ...from, types: ['t3.large'], launch_template: { id } }));
     expect(await machineOf(byId)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.large' });
+  });
+
+  it('is somebody, has a volume with a key of its own, and comes from the version of a template, where that is asked for', async () => {
+    const asked = async (more: Record<string, unknown>): Promise<Record<string, string>> => {
+      // The emulator knows neither that profile nor that version; what it was asked for counts.
+      await create(emulator.open(manager, more)).catch(() => undefined);
+      return Object.fromEntries(lastRun());
+    };
+    const arn = 'arn:aws:iam::123456789012:instance-profile/runner';
+    expect(await asked({ profile: 'runner' })).toMatchObject({ 'IamInstanceProfile.Name': 'runner' });
+    expect(await asked({ profile: arn })).toMatchObject({ 'IamInstanceProfile.Arn': arn });
+    const key = { 'BlockDeviceMapping.1.Ebs.KmsKeyId': 'alias/ci', 'BlockDeviceMapping.1.Ebs.Encrypted': 'true' };
+    expect(await asked({ root: { kms_key: 'alias/ci' } })).toMatchObject(key);
+    const template = { 'LaunchTemplate.LaunchTemplateName': 'ci-runners', 'LaunchTemplate.Version': '7' };
+    expect(await asked({ launch_template: { name: 'ci-runners', version: '7' } })).toMatchObject(template);
+  });
+
+  it('is made in the first subnet that has capacity for the first type that has any', async () => {
+    const { Subnets: found = [] } = await emulator.behind.send(new DescribeSubnetsCommand({}));
+    const subnets = found.slice(0, 2).map(({ SubnetId = '' }) => SubnetId);
+    const [first = '', second = ''] = subnets;
+    const backend = emulator.open(manager, { types: ['m5.large', 'c5.large'], subnets });
+    const placeOf = async (made: Instance): Promise<unknown[]> => {
+      const { InstanceType: type, SubnetId: subnet } = await machineOf(made);
+      return [type, subnet];
+    };
+    expect(await placeOf(await create(backend))).toEqual(['m5.large', first]);
+    const dry = (type: string, subnet: string): void => {
+      emulator.proxy.inject({
+        when: (call) =>
+          parametersOf(call).get('InstanceType') === type && parametersOf(call).get('SubnetId') === subnet,
+        fault: { kind: 'answer', answer: EXHAUSTED },
+      });
+    };
+    dry('m5.large', first);
+    expect(await placeOf(await create(backend))).toEqual(['m5.large', second]);
+    dry('m5.large', second);
+    expect(await placeOf(await create(backend))).toEqual(['c5.large', first]);
   });
 
   it.each([
