@@ -3,6 +3,7 @@ import type { HealthActivities, InstanceSight } from './health.ts';
 import type { Instance, InstanceSpec, JobTags } from './instance.ts';
 import type { JobAction } from './messages/job-event.ts';
 import type { HookJob, InstanceDied, RunnerSignal } from './messages/runner-signal.ts';
+import type { RunnerLife } from './runner/life.ts';
 import type { RunnerOutcome } from './runner/phase.ts';
 import type { InstanceUse } from './usage.ts';
 
@@ -242,7 +243,12 @@ export interface OrchestratorActivities extends HealthActivities {
   startRunners(order: { settings: GroupSettings; runners: string[] }): Promise<void>;
   removeRegistration(order: { scope: ForgeScope; runner: string }): Promise<'removed' | 'absent' | 'busy'>;
   /** Tells the dispatcher, and writes down what its instance was used for, where there was one. */
-  reportGone(order: { group: string; outcome: RunnerOutcome; use?: InstanceUse | undefined }): Promise<void>;
+  reportGone(order: {
+    group: string;
+    outcome: RunnerOutcome;
+    use?: InstanceUse | undefined;
+    life: RunnerLife;
+  }): Promise<void>;
   /** Asks runners to go, unless a job runs on them. */
   retireRunners(order: { group: string; runners: string[] }): Promise<void>;
   /** Gives the waiting jobs of a removed group to the groups that serve them now. */

@@ -5,6 +5,8 @@ import type { Config } from '../contracts/config/config.ts';
 import { BatonError, messageOf } from '../contracts/errors.ts';
 import { createLogger, type Logger } from '../contracts/log.ts';
 import { LiveConfig } from './live-config.ts';
+import { openTraces } from './tracing/open-traces.ts';
+import type { Traces } from './tracing/span.ts';
 
 /** What every service is handed. */
 export interface ServiceContext {
@@ -14,6 +16,8 @@ export interface ServiceContext {
   live: LiveConfig;
   log: Logger;
   metrics: Registry;
+  /** Absent where nobody wants traces. */
+  traces: Traces | undefined;
   /** The service's HTTP server: health and metrics stand already; routes may be added until `main` resolves. */
   http: FastifyInstance;
   /** Fires on SIGTERM and SIGINT: take no more work, finish what is in hand, then let `run` resolve. */
@@ -68,6 +72,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     const metrics = new Registry();
     metrics.setDefaultLabels({ service: name });
     collectDefaultMetrics({ register: metrics });
+    const traces = await openTraces(name, live.current.name, log);
     const http = fastify({ bodyLimit: 25 * 1024 ** 2, forceCloseConnections: 'idle' });
     // A connection whose request was under way when the stop came is idle too late to be closed with the others.
     http.addHook('onSend', async (_request, reply) => {
@@ -84,6 +89,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
       live,
       log,
       metrics,
+      traces,
       http,
       stop: controller.signal,
       args: positionals,
@@ -92,6 +98,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     log.info({ address }, 'ready');
     await service.run();
     await http.close();
+    await traces?.close().catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'the last traces'));
     log.info('stopped');
     process.exit(0);
   } catch (error) {

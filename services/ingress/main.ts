@@ -13,14 +13,14 @@ import { webhookRoute } from './webhook-route.ts';
  * The ingress: webhooks in, job events out to JetStream, and the live status page. Knows neither Temporal nor groups, and
  * keeps nothing: start as many as you like.
  */
-await runService('ingress', async ({ config, log, metrics, http, stop }) => {
+await runService('ingress', async ({ config, log, metrics, traces, http, stop }) => {
   const check = signatureCheck(config.webhook.secrets, log);
   const link = new BusLink(config.nats, `ingress of ${config.name}`, log);
   link.open();
   const feed = new StatusFeed(() => askStatus(link));
   const publisher = new Publisher(link);
 
-  await http.register(webhookRoute, { forge: config.forge.type, check, publisher, log, metrics });
+  await http.register(webhookRoute, { forge: config.forge.type, check, publisher, log, metrics, traces });
   const { delegation } = config;
   if (delegation) await http.register(jobRoutes, { delegation, link, log, metrics });
   await http.register(statusRoutes, { feed, stop });

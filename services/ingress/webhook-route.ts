@@ -3,6 +3,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
+import { deliveryContext, deliverySpan } from '../tracing/job-spans.ts';
+import { parseTraceparent, type Traces } from '../tracing/span.ts';
 import { toHttpError } from './http-error.ts';
 import type { Publisher } from './publisher.ts';
 import type { SignatureCheck } from './signature.ts';
@@ -13,7 +15,6 @@ const MOST_BYTES = 25 * 1024 ** 2;
 
 const DELIVERY = /^[\w.:-]{1,100}$/;
 const EVENT = /^[a-z_]{1,60}$/;
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 export interface WebhookRouteOptions {
   forge: string;
@@ -21,6 +22,7 @@ export interface WebhookRouteOptions {
   publisher: Publisher;
   log: Logger;
   metrics: Registry;
+  traces: Traces | undefined;
 }
 
 /** What a counted webhook is counted as; of a sender that proved nothing, no label is taken. */
@@ -35,7 +37,7 @@ interface Counted {
  * 400, 401, 413, 415 or 503 with the error as JSON. The body is read once, kept as it came, verified, then parsed once.
  */
 export async function webhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
-  const { check, publisher, log, metrics } = options;
+  const { check, publisher, log, metrics, traces } = options;
   const counter = new Counter({
     name: 'baton_webhooks_total',
     help: 'Webhooks by event, action and result (accepted, duplicate, pong, ignored, or the error code).',
@@ -106,9 +108,11 @@ export async function webhookRoute(scope: FastifyInstance, options: WebhookRoute
       return reply.code(202).send({ delivery, event, result: 'ignored' });
     }
     count.action = job.action;
-    const trace = request.headers['traceparent'];
-    const traceparent = typeof trace === 'string' && TRACEPARENT.test(trace) ? trace : undefined;
-    const { duplicate } = await publisher.publish(job, traceparent);
+    const given = request.headers['traceparent'];
+    const cause = typeof given === 'string' && parseTraceparent(given) ? given : undefined;
+    const from = Date.now();
+    const { duplicate } = await publisher.publish(job, traces ? deliveryContext(job) : cause);
+    traces?.record(deliverySpan(job, { from, until: Date.now() }, cause));
     ackSeconds.observe((performance.now() - began) / 1000);
     counter.inc({ ...count, result: duplicate ? 'duplicate' : 'accepted' });
     log.debug({ delivery, job: job.job.id, repository: job.repository.fullName, duplicate }, 'webhook accepted');

@@ -33,6 +33,7 @@ import { ensureSearchAttributes } from './namespace.ts';
 import { Registrar } from './registrar.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { UsageBook } from './usage-book.ts';
+import { runnerSpans } from '../tracing/runner-spans.ts';
 import { installRuntime, workerLogger } from '../worker-log.ts';
 
 /** The longest timer there is: a service waits for its servers. */
@@ -44,7 +45,7 @@ const SWEEP_MS = 60_000;
  * The orchestrator: worker for all workflows and for the forge's activities, registrar, and status. Holds the forge's
  * credential; start as many as you like.
  */
-await runService('orchestrator', async ({ config, live, log, metrics, stop }) => {
+await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
   installRuntime(log);
   const link = new BusLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
@@ -58,7 +59,14 @@ await runService('orchestrator', async ({ config, live, log, metrics, stop }) =>
   const usage = new UsageBook({ bus, live, metrics });
   const letGo = letterWriter({ bus, forge: () => live.current.forge.type, metrics });
   const activities: OrchestratorActivities & DelegationActivities = {
-    ...createActorActivities(client, tellDispatcher, (use) => usage.record(use)),
+    ...createActorActivities(
+      client,
+      tellDispatcher,
+      (use) => usage.record(use),
+      (life) => {
+        for (const span of traces ? runnerSpans(life, live.current.forge.type) : []) traces?.record(span);
+      },
+    ),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs, metrics }),

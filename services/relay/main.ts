@@ -15,6 +15,7 @@ import { SERVER_LOG_ENV, watchRefusals } from './refusals.ts';
 import { settled } from './settle.ts';
 import { handleSignal } from './signals.ts';
 import { TemporalGate } from './temporal-gate.ts';
+import { tracedWebhooks } from './traced-webhooks.ts';
 import { handleWebhook } from './webhooks.ts';
 
 /** Messages of one stream in hand at once: ten full batches, and at most a few MB. */
@@ -26,7 +27,7 @@ const DRAIN_MS = 15_000;
  * The relay: takes webhooks and signals from the streams and tells the actors. Keeps nothing; start as many as you like,
  * they share the work.
  */
-await runService('relay', async ({ config, live, log, metrics, stop }) => {
+await runService('relay', async ({ config, live, log, metrics, traces, stop }) => {
   const { temporal } = config;
   const connection = Connection.lazy({
     ...temporalOptions(temporal),
@@ -47,7 +48,10 @@ await runService('relay', async ({ config, live, log, metrics, stop }) => {
     ...common,
     stream: STREAMS.webhooks.name,
     durable: 'relay-webhooks',
-    handle: settled(settling, (message) => handleWebhook(message, live.current, { actors, delegations })),
+    handle: settled(
+      settling,
+      tracedWebhooks(traces, (message) => handleWebhook(message, live.current, { actors, delegations })),
+    ),
   });
   const signals = new Puller({
     ...common,

@@ -57,6 +57,8 @@ export interface ClusterOptions {
   containers?: boolean;
   /** What backend workers find in their environment besides, such as a cloud's credential. */
   backendEnv?: Record<string, string>;
+  /** What every service finds in its environment besides. */
+  env?: Record<string, string>;
   manager?: string;
   /** Of the services' logs. Default info. */
   logLevel?: 'info' | 'debug' | 'trace';
@@ -78,6 +80,7 @@ export class Cluster {
   readonly #copies = new Map<string, Copy>();
   #logLevel = 'info';
   #backendEnv: Record<string, string> = {};
+  #env: Record<string, string> = {};
   #sharesForge = false;
   #hookUrl = '';
   #appKey: string | undefined;
@@ -145,6 +148,7 @@ export class Cluster {
     cluster.#appKey = appKeys?.privateKey;
     cluster.#logLevel = options.logLevel ?? 'info';
     cluster.#backendEnv = options.backendEnv ?? {};
+    cluster.#env = options.env ?? {};
     try {
       await bundleStandInRunner(join(dir, 'runner'));
       if (options.containers) {
@@ -198,6 +202,7 @@ export class Cluster {
       BATON_CONFIG: this.configFile,
       LOG_LEVEL: this.#logLevel,
       BATON_NATS_CREDENTIALS: this.operator.credentials[service],
+      ...this.#env,
       ...secrets[service],
     };
   }

@@ -21,8 +21,11 @@ import {
 import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
 import type { InstanceSpec } from '../../contracts/instance.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
-import { REMOVAL_REASONS, type Phase, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
+import type { RunnerLife } from '../../contracts/runner/life.ts';
+import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { rootMessage } from '../failure.ts';
+import { outcomeOf } from './outcome.ts';
+import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
 import { jobAttributes } from './job-attributes.ts';
@@ -57,6 +60,7 @@ const forge = proxyActivities<Pick<OrchestratorActivities, 'removeRegistration'>
 export interface RunnerState {
   facts: FactsState;
   createdAt: string;
+  phases: PhaseLogState;
   instanceId: string | undefined;
   bought?: Bought | undefined;
   /** Absent where the backend can't tag. */
@@ -74,6 +78,7 @@ export class RunnerActor {
   readonly #endsBy: Date;
   /** Entered, not derived from facts: once removal begins there is no way back. */
   #end: 'removing' | 'gone' | 'failed' | undefined;
+  readonly #phases: PhaseLog;
   #shownPhase: Phase = 'provisioning';
   #shownJob: string | undefined;
   #note: string | undefined;
@@ -96,6 +101,7 @@ export class RunnerActor {
     this.input = input;
     this.facts = new Facts(carried?.facts);
     this.#createdAt = carried ? new Date(carried.createdAt) : startedAt;
+    this.#phases = new PhaseLog(this.#createdAt.getTime(), carried?.phases);
     this.#startsBy = new Date(this.#createdAt.getTime() + input.settings.timeToStartMs);
     this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
     this.#instanceId = carried?.instanceId;
@@ -109,6 +115,7 @@ export class RunnerActor {
     return {
       facts: this.facts.toState(),
       createdAt: this.#createdAt.toISOString(),
+      phases: this.#phases.toState(),
       instanceId: this.#instanceId,
       bought: this.#bought,
       tags: this.#tags?.toState(),
@@ -245,15 +252,30 @@ export class RunnerActor {
   async remove(reason: RemovalReason): Promise<RunnerOutcome> {
     this.#end = 'removing';
     this.#tags?.close();
-    this.note(this.#outcome(reason).detail);
+    this.note(outcomeOf(this.input.runner, reason, this.facts, this.#problem).detail);
     await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
-    const outcome = this.#outcome(reason);
+    const outcome = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
     const { settings, runner } = this.input;
     const use = this.#bought && useOf(settings, runner, this.#bought, this.facts);
-    await local.reportGone({ group: settings.name, outcome, use });
+    await local.reportGone({ group: settings.name, outcome, use, life: this.#life(outcome) });
     this.#end = outcome.failed ? 'failed' : 'gone';
     this.note(outcome.detail);
     return outcome;
+  }
+
+  #life({ detail, failed }: RunnerOutcome): RunnerLife {
+    const { runner, settings } = this.input;
+    const { job } = this.facts;
+    return {
+      runner,
+      group: settings.name,
+      backend: settings.backend,
+      phases: this.#phases.toState(),
+      until: Date.now(),
+      detail,
+      failed,
+      job: job && { id: job.jobId, repository: job.repository },
+    };
   }
 
   /** What people read beside the phase. */
@@ -273,6 +295,7 @@ export class RunnerActor {
     if (updates.length > 0) upsertSearchAttributes(updates);
     this.#shownPhase = phase;
     this.#shownJob = shown;
+    this.#phases.enter(phase, Date.now());
     setCurrentDetails(
       runnerDetails(this.input, this.facts, {
         phase,
@@ -297,30 +320,6 @@ export class RunnerActor {
     if (this.facts.started) return 'busy';
     if (this.facts.online) return 'idle';
     return this.#instanceId === undefined ? 'provisioning' : 'starting';
-  }
-
-  /** The end as all facts have it by now: news that came during the removal counts. */
-  #outcome(given: RemovalReason): RunnerOutcome {
-    const { facts } = this;
-    const ended = given === 'instance-died' || given === 'agent-exited';
-    // Of a job that its runner died with, the forge says after a while that it is completed: failed.
-    const missed = given === 'instance-died' && facts.diedAtWork && facts.conclusion !== 'success';
-    const completed =
-      (facts.forgeCompleted && !missed) ||
-      facts.hookCompleted ||
-      (facts.started && (facts.exited !== undefined || given !== 'instance-died'));
-    const reason = ended && completed ? 'job-completed' : given;
-    const failed =
-      ['create-failed', 'instance-died', 'agent-exited'].includes(reason) ||
-      (reason === 'time-to-start' && !facts.online) ||
-      // A warm runner that was never needed ends at its time to live as it should.
-      (reason === 'time-to-live' && facts.started);
-    const known =
-      reason === 'create-failed' ? this.#problem : reason === 'instance-died' ? facts.died?.reason : undefined;
-    const lost = failed && facts.started ? '; its job is lost' : '';
-    const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
-    const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;
-    return { runner: this.input.runner, reason, ranJob: facts.started, failed, detail };
   }
 
   async #call<T>(deed: () => Promise<T>): Promise<T> {

@@ -1,0 +1,21 @@
+import { jobEvent } from '../../contracts/messages/job-event.ts';
+import { relaySpans } from '../tracing/job-spans.ts';
+import type { Traces } from '../tracing/span.ts';
+import { parsed } from './parsed.ts';
+import type { StreamMessage } from './stream-message.ts';
+
+type Handle = (message: StreamMessage) => Promise<string>;
+
+/** The same handler, and what it did in the job's trace, where anybody wants traces. */
+export function tracedWebhooks(traces: Traces | undefined, handle: Handle): Handle {
+  if (traces === undefined) return handle;
+  return async (message) => {
+    const from = Date.now();
+    const result = await handle(message);
+    const times = { from, until: Date.now() };
+    for (const span of relaySpans(parsed(jobEvent, message), times, { result, place: message.place })) {
+      traces.record(span);
+    }
+    return result;
+  };
+}

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.ts';
+import { Cluster } from './cluster.ts';
+import { SimControl } from './control.ts';
+import { expectNothingLeft } from './leftovers.ts';
+
+/** A job's way, from its webhook to the removal of its runner, as OpenTelemetry is told. */
+let receiver: OtlpReceiver;
+let cluster: Cluster;
+
+beforeAll(async () => {
+  receiver = await OtlpReceiver.start();
+  cluster = await Cluster.start({
+    copies: 1,
+    backends: ['local'],
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.address, OTEL_BSP_SCHEDULE_DELAY: '200' },
+    config: `
+backends:
+  local: { type: local, root: ROOT/local }
+groups:
+  - { name: linux, organization: acme, labels: [linux], backend: local, max: 2, runner: { directory: ROOT/runner } }
+`,
+  });
+});
+afterAll(async () => {
+  await cluster?.stop();
+  await receiver?.stop();
+});
+
+const WORKFLOW = `
+name: demo
+on: push
+jobs:
+  build:
+    runs-on: linux
+    steps: [{ run: 'echo building; exit 1' }]
+`;
+
+/** Phases that a runner may pass over: what it hears while it is told of another comes together. */
+const PASSED_OVER = new Set(['starting', 'idle', 'completing'].map((phase) => `${phase} (orchestrator)`));
+
+/** As a person sees it: what is below what, with what a name differs in from run to run left out. */
+function tree(spans: ReceivedSpan[], parent: string, depth = 0): string[] {
+  const below = spans.filter((span) => (span.parentSpanId || '') === parent);
+  const sorted = below.toSorted((a, b) => Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)));
+  return sorted.flatMap((span) => [
+    `${'  '.repeat(depth)}${span.name.replace(/^(runner|run on) \S+$/, '$1 NAME')} (${span.service})`,
+    ...tree(spans, span.spanId, depth + 1),
+  ]);
+}
+
+test('one trace a job, from the webhook to the removal of its runner', { timeout: 180_000 }, async () => {
+  const sim = new SimControl(cluster.sim.address);
+  await sim.push(WORKFLOW);
+  await expect.poll(async () => (await sim.allJobs()).map(({ conclusion }) => conclusion)).toEqual(['failure']);
+  await expectNothingLeft(cluster);
+  await expect
+    .poll(() => {
+      const lines = tree(receiver.spans(), '').map((line) => line.trim());
+      return new Set(lines.filter((line) => !PASSED_OVER.has(line)));
+    })
+    .toEqual(
+      new Set([
+        'demo / build (relay)',
+        ...['queued', 'in_progress', 'completed'].flatMap((action) => [
+          `webhook ${action} (ingress)`,
+          `relay ${action} (relay)`,
+        ]),
+        'wait for a runner (relay)',
+        'run on NAME (relay)',
+        'runner NAME (orchestrator)',
+        ...['provisioning', 'busy', 'removing'].map((phase) => `${phase} (orchestrator)`),
+      ]),
+    );
+  const spans = receiver.spans();
+  expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+  const job = spans.find(({ name }) => name === 'demo / build');
+  expect(job?.status).toMatchObject({ code: 2, message: 'failure' });
+  expect(job?.attributes).toContainEqual({ key: 'vcs.repository.name', value: { stringValue: 'acme/hello' } });
+  const runner = spans.find(({ name }) => name.startsWith('runner '));
+  const phases = spans.filter(({ parentSpanId }) => parentSpanId === runner?.spanId);
+  expect(phases[0]?.startTimeUnixNano).toBe(runner?.startTimeUnixNano);
+  expect(phases.at(-1)?.endTimeUnixNano).toBe(runner?.endTimeUnixNano);
+  // Each begins when the one before it ends.
+  const ends = phases.slice(0, -1).map(({ endTimeUnixNano }) => endTimeUnixNano);
+  expect(phases.slice(1).map(({ startTimeUnixNano }) => startTimeUnixNano)).toEqual(ends);
+  expect(tree(spans, '')).toContain('demo / build (relay)');
+  expect(tree(spans, '')).toContain('  runner NAME (orchestrator)');
+  expect(tree(spans, '')).toContain('    busy (orchestrator)');
+  expect(tree(spans, '')).toContain('    relay queued (relay)');
+});

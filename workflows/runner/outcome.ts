@@ -1,0 +1,34 @@
+import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
+import type { Facts } from './facts.ts';
+
+/**
+ * A runner's end as all facts have it by now: news that came during the removal counts.
+ *
+ * @param given why the removal began
+ * @param problem why the instance could not be created, where it could not
+ */
+export function outcomeOf(
+  runner: string,
+  given: RemovalReason,
+  facts: Facts,
+  problem: string | undefined,
+): RunnerOutcome {
+  const ended = given === 'instance-died' || given === 'agent-exited';
+  // Of a job that its runner died with, the forge says after a while that it is completed: failed.
+  const missed = given === 'instance-died' && facts.diedAtWork && facts.conclusion !== 'success';
+  const completed =
+    (facts.forgeCompleted && !missed) ||
+    facts.hookCompleted ||
+    (facts.started && (facts.exited !== undefined || given !== 'instance-died'));
+  const reason = ended && completed ? 'job-completed' : given;
+  const failed =
+    ['create-failed', 'instance-died', 'agent-exited'].includes(reason) ||
+    (reason === 'time-to-start' && !facts.online) ||
+    // A warm runner that was never needed ends at its time to live as it should.
+    (reason === 'time-to-live' && facts.started);
+  const known = reason === 'create-failed' ? problem : reason === 'instance-died' ? facts.died?.reason : undefined;
+  const lost = failed && facts.started ? '; its job is lost' : '';
+  const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
+  const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;
+  return { runner, reason, ranJob: facts.started, failed, detail };
+}

@@ -1,0 +1,21 @@
+import type { Phase } from '../../contracts/runner/phase.ts';
+
+export type PhaseLogState = { phase: Phase; at: number }[];
+
+/** When a runner entered each of its phases, in milliseconds since the epoch. */
+export class PhaseLog {
+  readonly #phases: PhaseLogState;
+
+  constructor(startedAt: number, carried?: PhaseLogState) {
+    this.#phases = carried ?? [{ phase: 'provisioning', at: startedAt }];
+  }
+
+  /** The phase that it is in already changes nothing. */
+  enter(phase: Phase, at: number): void {
+    if (phase !== this.#phases.at(-1)?.phase) this.#phases.push({ phase, at });
+  }
+
+  toState(): PhaseLogState {
+    return [...this.#phases];
+  }
+}
