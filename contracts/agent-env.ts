@@ -19,5 +19,7 @@ export const AGENT_ENV = {
   /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
   natsUrl: 'BATON_NATS_URL',
   natsCredentials: 'BATON_NATS_CREDENTIALS',
+  /** … and a PEM file with the authority of its certificate, where that is not one of the system's. */
+  natsAuthority: 'BATON_NATS_CA',
   runner: 'BATON_RUNNER',
 } as const;

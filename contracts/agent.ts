@@ -25,6 +25,11 @@ export const resolvedHooks = z.object({
   secrets: z.array(z.string()),
 });
 
+const instanceTls = z.union([z.boolean(), z.object({ authority: z.string().min(1) })]);
+
+/** How whatever runs in an instance trusts the NATS server. */
+export type InstanceTls = z.infer<typeof instanceTls>;
+
 /**
  * The agent's bootstrap file: all it needs to begin. A backend writes it into the instance (mode 0400, the instance's
  * user), names it in `BATON_BOOTSTRAP`, and the agent removes it right after reading. Holds a secret.
@@ -33,6 +38,8 @@ export const bootstrapFile = z.object({
   version: z.literal(1),
   runner: z.string().min(1).max(63),
   natsUrl: z.string().min(1),
+  /** TLS insisted on: with the system's authorities (`true`), or with this one alone, PEM. Absent: as the server wants. */
+  natsTls: instanceTls.optional(),
   /** Content of a NATS credentials file; empty where the NATS server asks for none (development). */
   credentials: z.string(),
   /** The forge's runner program: where it is installed, and what to run in place of its run.sh. */

@@ -1,3 +1,4 @@
+import type { InstanceTls } from './agent.ts';
 import type { HookSettings, ResolvedHooks } from './hooks.ts';
 import type { Phase } from './runner/phase.ts';
 
@@ -26,6 +27,8 @@ export interface InstanceSpec {
 /** What the agent in an instance needs to begin; holds a secret, so made by the backend worker and never in a history. */
 export interface Bootstrap {
   natsUrl: string;
+  /** How its server is trusted; absent: as the server wants. */
+  natsTls?: InstanceTls | undefined;
   /** Content of a NATS credentials file that is good for this runner's own subjects only, until `expiresAt`. */
   credentials: string;
   /** {@link InstanceSpec.hooks} with its secrets. */

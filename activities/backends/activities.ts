@@ -1,5 +1,6 @@
 import { cancelled, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { BackendActivities } from '../../contracts/actors.ts';
+import type { InstanceTls } from '../../contracts/agent.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/instance.ts';
 import type { Logger } from '../../contracts/log.ts';
@@ -17,6 +18,8 @@ export interface BackendActivityOptions {
   backend: Backend;
   /** How instances reach NATS. */
   natsUrl: string;
+  /** How they trust its server; absent: as it wants. */
+  natsTls?: InstanceTls | undefined;
   /** Makes runners' credentials; absent where NATS asks for none, or where instances get no bootstrap file. */
   mint?: CredentialMint | undefined;
   /** Called after each create, also a repeated one. */
@@ -30,7 +33,7 @@ export interface BackendActivityOptions {
  * worker wraps them in `withFailures`.
  */
 export function createBackendActivities(options: BackendActivityOptions): BackendActivities {
-  const { backend, natsUrl, mint, log } = options;
+  const { backend, natsUrl, natsTls, mint, log } = options;
 
   async function run<T>(
     activity: keyof BackendActivities,
@@ -96,7 +99,7 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
 
   async function bootstrapOf({ runner, expiresAt, hooks }: InstanceSpec): Promise<Bootstrap> {
     const credentials = mint ? await mint({ runner, expiresAt }) : '';
-    return { natsUrl, credentials, ...(hooks && { hooks: resolveHooks(hooks) }) };
+    return { natsUrl, natsTls, credentials, ...(hooks && { hooks: resolveHooks(hooks) }) };
   }
 }
 

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
   connect,
   credsAuthenticator,
@@ -27,8 +29,19 @@ export const FORGE_BUCKET = 'BATON_FORGE';
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
   url: string;
-  /** `true` insists on TLS with the system's authorities; files as nats.tls of the configuration names them. Default: as the server wants. */
-  tls?: boolean | { ca?: string | undefined; cert?: string | undefined; key?: string | undefined } | undefined;
+  /**
+   * `true` insists on TLS with the system's authorities; files as nats.tls of the configuration names them, or the authority itself,
+   * PEM. The server's certificate must have the name in `url`. Default: as the server wants.
+   */
+  tls?:
+    | boolean
+    | {
+        ca?: string | undefined;
+        cert?: string | undefined;
+        key?: string | undefined;
+        authority?: string | undefined;
+      }
+    | undefined;
   /** Who connects; shows in NATS's monitoring. */
   name: string;
   /** Path of a credentials file; {@link BusOptions.credentials} is its content. */
@@ -57,7 +70,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     waitOnFirstConnect: options.waitForServer ?? true,
     ignoreAuthErrorAbort: true,
   };
-  if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls);
+  if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls, options.url);
   if (credentials !== undefined) settings.authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
   const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : inboxOf(credentials));
   if (inbox !== undefined) settings.inboxPrefix = inbox;
@@ -71,12 +84,28 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   }
 }
 
-function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>): TlsOptions {
-  const { ca, cert, key } = tls === true ? {} : tls;
-  return {
+function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: string): TlsOptions {
+  const { ca, cert, key, authority } = tls === true ? {} : tls;
+  const files = {
+    ...(authority === undefined ? {} : { ca: authority }),
     ...(ca === undefined ? {} : { caFile: ca }),
     ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
   };
+  const hosts = url.split(',').map(hostOf);
+  return Object.assign(files, {
+    // Of a server that is addressed by number the library tells no name, and Node would take `localhost` for it.
+    checkServerIdentity: (host: string, certificate: PeerCertificate): Error | undefined => {
+      const names = hosts.includes(host) ? [host] : hosts.filter((name) => isIP(name) !== 0);
+      const errors = names.map((name) => checkServerIdentity(name, certificate));
+      return errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(host, certificate));
+    },
+  });
+}
+
+/** `nats://host:4222`, `host:4222`, `tls://[::1]:4222` */
+function hostOf(server: string): string {
+  const address = server.includes('://') ? server.trim() : `nats://${server.trim()}`;
+  return new URL(address).hostname.replace(/^\[|\]$/g, '');
 }
 
 /** The inbox prefix of a credentials file: from the name in its JWT; undefined for other credentials than ours. */

@@ -1,3 +1,4 @@
+import type { InstanceTls } from '../../contracts/agent.ts';
 import { connectBus, type Bus } from '../../contracts/bus/connection.ts';
 import { runnerInbox } from '../../contracts/bus/subjects.ts';
 import type { Logger } from '../../contracts/log.ts';
@@ -8,6 +9,8 @@ export interface LinkOptions {
   natsUrl: string;
   /** Content of a credentials file; empty where the server asks for none. */
   credentials: string;
+  /** How the server is trusted; absent: as it wants. */
+  natsTls?: InstanceTls | undefined;
 }
 
 /**
@@ -33,6 +36,7 @@ export class Link {
   async open(options: LinkOptions): Promise<Bus> {
     const bus = connectBus({
       url: options.natsUrl,
+      tls: options.natsTls,
       name: `agent ${options.runner}`,
       credentials: options.credentials === '' ? undefined : options.credentials,
       inboxPrefix: runnerInbox(options.runner),

@@ -9,8 +9,8 @@ export type PublishSignal = (line: HookLine) => Promise<void>;
 
 /**
  * Publishes a hook's signal by itself, for a runner without an agent: `BATON_NATS_URL`, `BATON_NATS_CREDENTIALS` (a file
- * with a credential that is limited to this runner; may be unset where NATS asks for none) and the runner's name from
- * `BATON_RUNNER`, else `RUNNER_NAME`, which the forge's runner sets.
+ * with a credential that is limited to this runner; may be unset where NATS asks for none), `BATON_NATS_CA` (a PEM file, where
+ * the server's authority is not one of the system's) and the runner's name from `BATON_RUNNER`, else `RUNNER_NAME`, which the forge's runner sets.
  *
  * @throws BatonError BUS_UNAVAILABLE, BUS_DENIED; an error when JetStream doesn't acknowledge within `line.waitMs`
  */
@@ -25,8 +25,10 @@ export const publishSignal: PublishSignal = async (line) => {
     kind: line.kind,
     job: line.job,
   };
+  const authority = process.env[AGENT_ENV.natsAuthority];
   const bus = await connectBus({
     url: process.env[AGENT_ENV.natsUrl] ?? '',
+    tls: authority ? { ca: authority } : undefined,
     name: `hook ${runner}`,
     credentialsFile: process.env[AGENT_ENV.natsCredentials],
     inboxPrefix: runnerInbox(runner),

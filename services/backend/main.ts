@@ -14,6 +14,7 @@ import { installRuntime } from '../worker-log.ts';
 import { dataConverter } from '../payload-codec.ts';
 import { runService } from '../service.ts';
 import { connectTemporal } from '../temporal.ts';
+import { instanceTls } from '../instance-tls.ts';
 import { bundleAgent } from './agent-bundle.ts';
 import { activitiesAtOnce, createBackend } from './create-backend.ts';
 import { DeathNotices } from './death-notices.ts';
@@ -47,6 +48,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   const activities = createBackendActivities({
     backend,
     natsUrl: backendConfig.nats_url ?? config.nats.url,
+    natsTls: instanceTls(config.nats.tls),
     mint,
     // For whoever watches just now: without NATS there is nobody.
     onCreated: (created) => link.isUp && bus?.publish(subjects.instanceCreated(created.runner), encode(created)),

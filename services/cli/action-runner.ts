@@ -120,7 +120,9 @@ function chooseReporter(
     if (!natsUrl) throw new BatonError('CONFIG_INVALID', `reporting to NATS: ${AGENT_ENV.natsUrl} is not set`);
     const file = process.env[AGENT_ENV.natsCredentials];
     const credentials = file ? readFileSync(file, 'utf8') : '';
-    link.open({ runner: settings.name, natsUrl, credentials }).catch((error: unknown) => {
+    const ca = process.env[AGENT_ENV.natsAuthority];
+    const natsTls = ca ? { authority: readFileSync(ca, 'utf8') } : undefined;
+    link.open({ runner: settings.name, natsUrl, natsTls, credentials }).catch((error: unknown) => {
       log.error({ err: error }, 'connecting to NATS');
     });
   }

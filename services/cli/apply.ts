@@ -1,7 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { RequestStrategy } from 'nats';
 import { z } from 'zod';
 import { decode } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
+import type { Config } from '../../contracts/config/config.ts';
 import { configHash } from '../../contracts/config/hash.ts';
 import { loadConfig } from '../../contracts/config/load.ts';
 import { applyReply, type ApplyReply } from '../../contracts/messages/apply.ts';
@@ -19,17 +21,19 @@ const options = z.object({ config: z.string().optional(), credentials: z.string(
 
 /**
  * `baton apply [FILE]`: checks a configuration and has every relay and orchestrator read theirs again. Where `baton start
- * --config FILE` runs in this folder, what its services read is made anew of FILE first.
+ * --config FILE` runs in this folder, what its services read is made anew of FILE first, which needn't be named again.
  *
  * @returns the exit code: 0 when all took it up and have the same configuration as this file
  * @throws BatonError CONFIG_*, BUS_*
  */
-export async function applyConfig(file: string | undefined, given: unknown): Promise<number> {
+export async function applyConfig(named: string | undefined, given: unknown): Promise<number> {
   const where = options.parse(given);
   const state = stateFolder(process.cwd());
   const read = configFile(where.config);
-  if (file !== undefined && read === state.config && file !== read) refreshEffective(file, read);
-  const wanted = configHash(loadConfig(file !== undefined && read !== state.config ? file : read));
+  const started = read === state.config;
+  const file = named ?? (started && existsSync(state.source) ? readFileSync(state.source, 'utf8') : undefined);
+  const changed = started && file !== undefined && file !== read ? refreshEffective(file, read) : undefined;
+  const wanted = configHash(loadConfig(file !== undefined && !started ? file : read));
   const answers = await withBus({ ...where, config: read }, 'admin', async (bus) => {
     const strategy = RequestStrategy.JitterTimer;
     const heard: ApplyReply[] = [];
@@ -51,7 +55,22 @@ export async function applyConfig(file: string | undefined, given: unknown): Pro
   }
   const rows = answers.map((answer) => [answer.service, answer.process, answer.file, resultOf(answer, wanted)]);
   console.log(textTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], 200));
+  if (changed !== undefined) {
+    console.log(`taken from ${file}`);
+    for (const line of workersToStart(changed)) console.log(line);
+  }
   return answers.every(({ result }) => result?.hash === wanted) ? 0 : 1;
+}
+
+/** Backends whose workers `baton start` runs otherwise, or not at all: a line each. */
+function workersToStart({ before, after }: { before: Config; after: Config }): string[] {
+  const settings = ({ max: _max, ...backend }: Config['backends'][string]): string => JSON.stringify(backend);
+  return Object.entries(after.backends).flatMap(([name, backend]) => {
+    const was = before.backends[name];
+    const remedy = 'stop `baton start` and start it again';
+    if (was === undefined) return [`backend ${name} is new, and nobody makes its instances yet: ${remedy}`];
+    return settings(was) === settings(backend) ? [] : [`backend ${name} goes on with its old settings: ${remedy}`];
+  });
 }
 
 function resultOf({ result, problem }: ApplyReply, wanted: string): string {

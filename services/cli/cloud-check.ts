@@ -1,13 +1,15 @@
 import { resolveHooks } from '../../activities/credentials/hook-secrets.ts';
 import type { Config } from '../../contracts/config/config.ts';
+import type { InstanceTls } from '../../contracts/agent.ts';
 import type { GroupConfig } from '../../contracts/config/group-config.ts';
 import { groupSettings } from '../../contracts/config/settings.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { createUserData } from '../../deploy/bootstrap/user-data.ts';
+import { instanceTls } from '../instance-tls.ts';
 import { secretNames } from './secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
-const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222' };
+const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222', authority: 1500 };
 /** What a secret counts that is not set here, bytes. */
 const UNSET_SECRET = 128;
 /** EC2's limit for user data, kB; Compute Engine's is larger. */
@@ -37,6 +39,16 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
   const natsUrl = backend.nats_url ?? LONGEST.natsUrl;
   const secrets = [...secretNames(instance.hooks)].map((name) => [name, process.env[name] || 'x'.repeat(UNSET_SECRET)]);
   const hooks = instance.hooks && resolveHooks(instance.hooks, Object.fromEntries(secrets));
-  const text = render(spec, { natsUrl, credentials: 'x'.repeat(LONGEST.credentials), ...(hooks && { hooks }) });
+  const credentials = 'x'.repeat(LONGEST.credentials);
+  const text = render(spec, { natsUrl, natsTls: tlsOf(config), credentials, ...(hooks && { hooks }) });
   return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MOST_KB} kB`;
+}
+
+/** The file may be on the services' machines alone: then one certificate of the usual length. */
+function tlsOf({ nats }: Config): InstanceTls | undefined {
+  try {
+    return instanceTls(nats.tls);
+  } catch {
+    return { authority: 'x'.repeat(LONGEST.authority) };
+  }
 }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,9 @@ import { demoManager } from '../../services/cli/start/demo.ts';
 const RUN = fileURLToPath(new URL('../../deploy/run.mjs', import.meta.url));
 const RESULT = '5 jobs completed, 0 lost, 0 instances left, 0 registrations left';
 
+/** With secrets that a configuration names. */
+const env = { ...process.env, MINE_TOKEN: 'ghp_mine', MINE_SECRET: 'a secret of mine' };
+
 /** `baton start` as a person starts it, in a folder of its own. */
 class Started {
   output = '';
@@ -19,7 +22,7 @@ class Started {
 
   constructor(folder: string, ...args: string[]) {
     // Any Node may be the first: run.mjs hands over to the project's own.
-    this.process = spawn('node', [RUN, 'start', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process = spawn('node', [RUN, 'start', ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.output += text;
@@ -64,6 +67,19 @@ describe('baton start', { timeout: 240_000 }, () => {
     const started = new Started(folder, ...args);
     running.push(started);
     return started;
+  }
+
+  /** `baton …` in another terminal. */
+  async function run(...args: string[]): Promise<{ code: number | null; output: string }> {
+    const process = spawn('node', [RUN, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [process.stdout, process.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    const code = await new Promise<number | null>((resolve) => process.once('close', resolve));
+    return { code, output };
   }
 
   it('runs the demo once on processes, and leaves nothing', async () => {
@@ -129,6 +145,43 @@ describe('baton start', { timeout: 240_000 }, () => {
     started.process.kill('SIGTERM');
     expect(await started.ended).toBe(0);
     expect(existsSync(join(folder, '.baton'))).toBe(false);
+  });
+
+  it('takes up its own configuration’s file again, a broken one not, and says what only a new start does', async () => {
+    const file = join(folder, 'baton.yaml');
+    const write = (max: number | string, more = ''): void => {
+      const config = [
+        'name: mine',
+        'forge: { url: "http://127.0.0.1:9", token: "${MINE_TOKEN}" }',
+        'webhook: { secrets: ["${MINE_SECRET}"] }',
+        'backends:',
+        '  here: { type: local, root: ./instances }',
+        more,
+        'groups:',
+        `  - { name: linux, organization: acme, labels: [linux], backend: here, max: ${max} }`,
+      ];
+      writeFileSync(file, config.filter((line) => line !== '').join('\n'));
+    };
+    write(3);
+    const started = start('--config', 'baton.yaml');
+    await started.said('All is up until Ctrl-C');
+    write(5);
+    const taken = await run('apply');
+    expect(taken.output).toMatch(
+      /relay .*taken up, 1 groups\n.*orchestrator .*taken up, 1 groups\ntaken from .*baton\.yaml/,
+    );
+    expect(taken.code).toBe(0);
+    expect((await run('status')).output).toMatch(/linux .*0–5/);
+    write('many');
+    const broken = await run('apply');
+    expect(broken.output).toMatch(/baton\.yaml:\d+:\d+: groups\[0\]\.max/);
+    expect(broken.code).toBe(1);
+    write(6, '  there: { type: local, root: ./others }');
+    const more = await run('apply', 'baton.yaml');
+    expect(more.output).toContain('backend there is new, and nobody makes its instances yet');
+    expect((await run('status')).output).toMatch(/linux .*0–6/);
+    started.process.kill('SIGINT');
+    expect(await started.ended).toBe(0);
   });
 
   it('leaves no process behind when it is killed', async () => {

@@ -18,6 +18,7 @@ import type { SimulatorOptions } from '../simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
 import { openContainerDoor, removeContainers, runnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
+import { withTls } from './tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
@@ -62,6 +63,8 @@ export interface ClusterOptions {
   manager?: string;
   /** Of the services' logs. Default info. */
   logLevel?: 'info' | 'debug' | 'trace';
+  /** NATS speaks TLS alone, as `localhost`, with a certificate that no system trusts. Default false. */
+  tls?: boolean;
   /** Temporal's Web UI too. Default false. */
   ui?: boolean;
 }
@@ -117,7 +120,7 @@ export class Cluster {
     const manager = options.manager ?? `e2e-${dir.slice(-6).toLowerCase()}`;
     const operator = await createOperatorSetup(join(dir, 'nats'));
     const [nats, temporal] = await Promise.all([
-      startNats({ dir: join(dir, 'nats'), operator }),
+      startNats({ dir: join(dir, 'nats'), operator: options.tls ? withTls(operator, join(dir, 'nats')) : operator }),
       startTemporal({ dir, ui: options.ui ?? false, persist: true }),
     ]);
     // Only now: the servers would take some of them.
@@ -141,6 +144,7 @@ export class Cluster {
         ...options.simulator,
       }));
     const connection = await Connection.connect({ address: temporal.address });
+    if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
     const cluster = new Cluster({ dir, manager, sim, nats, temporal, connection, operator, balancer });
     cluster.ingressUrls.push(...ingressUrls);
     cluster.#sharesForge = neighbour !== undefined;
@@ -324,7 +328,7 @@ webhook:
 temporal:
   address: ${this.temporal.address}${this.temporal.uiUrl ? `\n  ui_url: ${this.temporal.uiUrl}` : ''}
 nats:
-  url: ${this.nats.url}
+  url: ${this.nats.url}${options.tls ? `\n  tls: { ca: ${join(this.dir, 'nats', 'tls.crt')} }` : ''}
   account: ${this.operator.accountPublicKey}
   runner_signing_key: \${E2E_SIGNING_KEY}
 ${config}

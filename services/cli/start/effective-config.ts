@@ -52,17 +52,18 @@ const FILLED = [
 /**
  * Makes the configuration that the services read anew, of a changed `source`: the servers stay those that run.
  *
+ * @returns what the services read until now, and will read
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID; then `effective` stays as it was
  */
-export function refreshEffective(source: string, effective: string): Config {
+export function refreshEffective(source: string, effective: string): { before: Config; after: Config } {
   const next = readDocument(source);
   const before = readDocument(effective);
   for (const path of FILLED) {
     if (!next.hasIn(path) && before.hasIn(path)) next.setIn(path, before.getIn(path));
   }
-  const { backends } = parseConfig(before.toString(), effective);
-  const docker = Object.values(backends).find(({ type }) => type === 'docker');
-  return writeEffective(next, { containerNatsUrl: docker?.nats_url }, effective);
+  const earlier = parseConfig(before.toString(), effective);
+  const docker = Object.values(earlier.backends).find(({ type }) => type === 'docker');
+  return { before: earlier, after: writeEffective(next, { containerNatsUrl: docker?.nats_url }, effective) };
 }
 
 /** Fills in the servers, writes the result to `file` (mode 0600) and returns it, checked. */

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { isClean, resultLine, runDemo, type DemoResult } from './demo-run.ts';
 import { startEverything, type Running } from './everything.ts';
@@ -16,8 +18,13 @@ export async function start(options: StartOptions): Promise<number> {
   const demo = options.config === undefined;
   const state = stateFolder(process.cwd());
   const lock = await lockState(state);
-  if (demo) clearState(state);
-  else rotateLogs(state);
+  if (options.config === undefined) {
+    clearState(state);
+  } else {
+    rotateLogs(state);
+    // For `baton apply`: what the services read is made of it.
+    writeFileSync(state.source, resolve(options.config));
+  }
 
   const cleanups = new Cleanups();
   const stop = stopSignal(() => {

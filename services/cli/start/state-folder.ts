@@ -9,6 +9,8 @@ export interface StateFolder {
   lock: string;
   /** The configuration that the services run with. */
   config: string;
+  /** Names the file that {@link StateFolder.config} is made of; not there for the demo. */
+  source: string;
   /** The operator, its accounts and credentials. */
   operator: string;
   /** A credential that may ask what is going on. */
@@ -30,6 +32,7 @@ export function stateFolder(folder: string): StateFolder {
     root,
     lock: join(root, 'start.lock'),
     config: join(root, 'baton.yaml'),
+    source: join(root, 'source'),
     operator: join(root, 'operator'),
     observer: join(root, 'operator', 'observer.creds'),
     admin: join(root, 'operator', 'admin.creds'),
@@ -67,6 +70,7 @@ export async function lockState(state: StateFolder): Promise<Lock> {
 export function clearState(state: StateFolder): void {
   for (const path of [
     state.config,
+    state.source,
     state.operator,
     state.nats,
     state.temporal,

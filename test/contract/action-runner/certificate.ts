@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Certificate {
@@ -7,10 +7,11 @@ export interface Certificate {
   cert: string;
 }
 
-/** A certificate for 127.0.0.1, its own authority, made by OpenSSL in that folder. */
-export function makeCertificate(folder: string): Certificate {
+/** A certificate, its own authority, made by OpenSSL in that folder: `tls.crt` and `tls.key`. */
+export function makeCertificate(folder: string, name = 'IP:127.0.0.1'): Certificate {
   const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')];
-  const subject = ['-subj', '/CN=kubernetes', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  mkdirSync(folder, { recursive: true });
+  const subject = ['-subj', '/CN=test', '-addext', `subjectAltName=${name}`];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const args = ['req', '-x509', ...curve, '-days', '2', ...subject, '-keyout', key, '-out', cert];
   execFileSync('openssl', args, { stdio: 'pipe' });

@@ -67,8 +67,9 @@ test('what `baton start` runs keeps its servers when its file changes', () => {
     effective,
   );
   write('mine.yaml', file({ backend: '    type: docker', group: '    max: 2' }));
-  const config = refreshEffective(source, effective);
-  expect(config).toMatchObject({
+  const { before: earlier, after } = refreshEffective(source, effective);
+  expect(earlier.groups[0]?.max).toBe(20);
+  expect(after).toMatchObject({
     temporal: { address: '127.0.0.1:1', namespace: 'n', ui_url: 'http://127.0.0.1:2' },
     nats: { url: 'nats://127.0.0.1:3', account: 'A' },
     backends: { here: { nats_url: 'nats://host:3' } },

@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectBus } from '../../contracts/bus/connection.ts';
+import { Cluster } from './cluster.ts';
+import { SimControl } from './control.ts';
+import { expectNothingLeft } from './leftovers.ts';
+
+let cluster: Cluster;
+let sim: SimControl;
+
+beforeAll(async () => {
+  cluster = await Cluster.start({
+    backends: ['local'],
+    copies: 1,
+    tls: true,
+    simulator: { timing: { sweepMs: 50 } },
+    config: `
+backends:
+  local: { type: local, root: ROOT/local }
+groups:
+  - { name: linux, organization: acme, labels: [linux], backend: local, max: 2, runner: { directory: ROOT/runner } }
+`,
+  });
+  sim = new SimControl(cluster.sim.address);
+});
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+test('a job runs where NATS has a certificate of nobody but the configuration’s authority, in the instance too', async () => {
+  const [job] = await sim.untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }), 120_000);
+  expect(job).toMatchObject({ conclusion: 'success' });
+  await expectNothingLeft(cluster);
+});
+
+test('who doesn’t know the authority, or calls the server by another name, is not connected', async () => {
+  const common = { name: 'test', credentialsFile: cluster.operator.credentials.observer, waitForServer: false };
+  const { url } = cluster.nats;
+  const tls = { ca: join(cluster.dir, 'nats', 'tls.crt') };
+  const bus = await connectBus({ ...common, url, tls });
+  await bus.close();
+  await expect(connectBus({ ...common, url })).rejects.toThrow(/self-signed certificate/);
+  const other = url.replace('localhost', '127.0.0.1');
+  await expect(connectBus({ ...common, url: other, tls })).rejects.toThrow(/127\.0\.0\.1/);
+});
