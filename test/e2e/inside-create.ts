@@ -94,14 +94,17 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
     return { caught, mend: nothing, release };
   }
 
-  /** Operations that take their time: each create waits for its own. */
+  /** Operations that do not end: each create waits for its own. */
   function slowGce(): InsideCreate {
     const { cloud } = gce.project.server;
-    const { operationMs } = cloud.options;
-    cloud.options.operationMs = 10_000;
-    const look = (): string[] =>
-      [...cloud.machines.values()].filter(({ resource }) => resource.status === 'PROVISIONING').map(({ name }) => name);
-    return { caught: until(look), mend: () => Object.assign(cloud.options, { operationMs }), release: nothing };
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    cloud.options.gate = gate;
+    const look = (): string[] => [...cloud.machines.values()].map(({ name }) => name);
+    const mend = (): void => {
+      cloud.options.gate = undefined;
+      open();
+    };
+    return { caught: until(look), mend, release: nothing };
   }
 
   /** EC2 makes instances and never says so; they boot when somebody has found them. */

@@ -25,6 +25,8 @@ export interface CloudOptions {
   zones: string[];
   /** How long an operation takes, milliseconds. */
   operationMs?: number;
+  /** While it is there, operations that begin do not end before it resolves. */
+  gate?: Promise<void> | undefined;
   /** How late lists show what has just been made, milliseconds. */
   listLagMs?: number;
   /** The machine itself: told when it is switched on, and when its power is cut. */
@@ -223,7 +225,7 @@ export class Cloud {
       selfLink: this.link(zone, 'operations', operationName),
     };
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    this.after(ms, () => {
+    const end = (): void => {
       const failure = work();
       Object.assign(resource, { status: 'DONE', progress: 100, endTime: new Date().toISOString() });
       if (failure) {
@@ -231,7 +233,9 @@ export class Cloud {
         Object.assign(resource, { error: { errors: [failure] }, ...more });
       }
       resolve();
-    });
+    };
+    const { gate } = this.options;
+    this.after(ms, () => void (gate ? gate.then(end) : end()));
     const operation = { resource, zone, done };
     this.operations.unshift(operation);
     return operation;
