@@ -214,31 +214,41 @@ describe('a person', () => {
   });
 
   test('sees a waiting job of a removed group that nobody else serves, as others that nobody serves', async () => {
-    const go = join(cluster.dir, `left-${Date.now()}`);
+    // Of its own for each try.
+    const name = `leaving${Date.now()}`;
+    const go = join(cluster.dir, name);
     const before = readFileSync(cluster.configFile, 'utf8');
     const runner = `runner: { directory: ${join(cluster.dir, 'runner')} }`;
-    const group = `  - { name: leaving, organization: acme, labels: [leaving], backend: local, max: 1, ${runner} }`;
-    edit((text) => `${text.trimEnd()}\n${group}\n`);
+    const group = `  - { name: ${name}, organization: acme, labels: [${name}], backend: local, max: 1, ${runner} }`;
+    const run = `while [ ! -e ${go} ]; do sleep 0.1; done`;
+    let waits: number;
+    try {
+      edit((text) => `${text.trimEnd()}\n${group}\n`);
+      expect((await baton('admin', 'apply', cluster.configFile)).code).toBe(0);
+      const ids = await sim.jobs({ count: 2, labels: [name], run });
+      await until(async () => expect(await cluster.dispatcher(name)).toMatchObject({ busy: 1, waiting: 1 }));
+      const jobs = await Promise.all(ids.map((id) => sim.job(id)));
+      waits = ids[jobs.findIndex(({ status }) => status === 'queued')] ?? 0;
+    } finally {
+      writeFileSync(cluster.configFile, before);
+    }
     expect((await baton('admin', 'apply', cluster.configFile)).code).toBe(0);
-    const ids = await sim.jobs({ count: 2, labels: ['leaving'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
-    await until(async () => expect(await cluster.dispatcher('leaving')).toMatchObject({ busy: 1, waiting: 1 }));
-    const jobs = await Promise.all(ids.map((id) => sim.job(id)));
-    const waits = ids[jobs.findIndex(({ status }) => status === 'queued')] ?? 0;
-    writeFileSync(cluster.configFile, before);
-    expect((await baton('admin', 'apply', cluster.configFile)).code).toBe(0);
-    const dead = await until(async () => {
-      const answer = await baton('observer', 'explain', String(waits));
-      expect(answer.output).toContain('dead letter');
-      return answer;
-    });
-    expect(dead.output).toMatch(/labels leaving[^]*no group takes it[^]*NO_GROUP.*of the removed group leaving/);
-    await until(async () => {
-      const { output } = await baton('observer', 'status');
-      expect(output).toMatch(new RegExp(`dead letters[^]*NO_GROUP: job ${waits}, of the removed group leaving`));
-    });
-    writeFileSync(go, '');
-    await cluster.client.workflow.getHandle(dispatcherWorkflowId('leaving')).result();
-    await sim.cancel(waits);
+    try {
+      const dead = await until(async () => {
+        const answer = await baton('observer', 'explain', String(waits));
+        expect(answer.output).toContain('dead letter');
+        return answer;
+      });
+      expect(dead.output).toMatch(/labels leaving[^]*no group takes it[^]*NO_GROUP.*of the removed group leaving/);
+      await until(async () => {
+        const { output } = await baton('observer', 'status');
+        expect(output).toMatch(new RegExp(`dead letters[^]*NO_GROUP: job ${waits}, of the removed group leaving`));
+      });
+    } finally {
+      writeFileSync(go, '');
+      await sim.cancel(waits);
+    }
+    await cluster.client.workflow.getHandle(dispatcherWorkflowId(name)).result();
     await expectNothingLeft(cluster);
   });
 });

@@ -288,7 +288,7 @@ describe('a group', () => {
     await until(async () => expect(await actors.ask('crowd')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
-  test('keeps all it knows when its history begins anew', async () => {
+  test('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
     const { runner, jobId } = await oneRunner('anew', { max: 1 });
     await actors.tell('anew', [{ type: 'job', job: job('queued', 7001) }]);
     const noise = job('completed', 7002);
@@ -310,7 +310,7 @@ describe('a group', () => {
     expect(await actors.ask('anew')).toMatchObject({ waiting: 1, busy: 1 });
   });
 
-  test('a job that floods its own runner with signals costs nobody anything', async () => {
+  test('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
     const { runner, jobId } = await oneRunner('flood', { timeToLiveMs: 3_600_000 });
     await register('flood', runner);
     await actors.tellRunner('flood', runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);

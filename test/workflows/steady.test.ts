@@ -46,7 +46,8 @@ async function ended(group: string): Promise<number[]> {
 }
 
 test('a dispatcher under signals that never pause begins its history anew, and loses none of them', async () => {
-  const group = 'steady';
+  // Of its own for each try.
+  const group = `steady-${randomUUID().slice(0, 8)}`;
   const over = new AbortController();
   let last = 0;
   const send = async (): Promise<void> => {

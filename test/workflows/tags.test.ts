@@ -8,6 +8,14 @@ import { recordHistories } from './histories.ts';
 
 let actors: ActorsFixture;
 let jobs = 9000;
+const used = new Map<string, number>();
+
+/** The name for the first try, others for later ones. */
+function fresh(name: string): string {
+  const tries = (used.get(name) ?? 0) + 1;
+  used.set(name, tries);
+  return tries === 1 ? name : `${name}-${tries}`;
+}
 
 beforeAll(async () => {
   actors = await startActors();
@@ -21,7 +29,8 @@ const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 9
 const hookJob = { runAttempt: 2, repository: 'acme/hello', workflow: 'CI', jobKey: 'build' };
 
 /** A runner on a backend that can tag, and what it hears in a job's life. */
-async function oneRunner(group: string, tag: (tags: JobTags) => Promise<void>) {
+async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
+  const group = fresh(name);
   actors.outside(group).tag = tag;
   await actors.start(actors.settings(group));
   jobs += 1;
@@ -31,7 +40,7 @@ async function oneRunner(group: string, tag: (tags: JobTags) => Promise<void>) {
     delivery: randomUUID(),
     action: 'queued',
     jobId,
-    runId: 77,
+    runId: jobId,
     runAttempt: 2,
     repository: 'acme/hello',
     workflow: 'CI',
@@ -53,9 +62,9 @@ async function oneRunner(group: string, tag: (tags: JobTags) => Promise<void>) {
     return { version: 1, id: randomUUID(), runner, at: new Date().toISOString() };
   };
   const news = {
-    started: { type: 'signal', signal: { ...base(), kind: 'started', job: { ...hookJob, runId: 77 } } },
+    started: { type: 'signal', signal: { ...base(), kind: 'started', job: { ...hookJob, runId: jobId } } },
     inProgress: { type: 'job', job: { ...notice, action: 'in_progress', runnerName: runner } },
-    completed: { type: 'signal', signal: { ...base(), kind: 'completed', job: { ...hookJob, runId: 77 } } },
+    completed: { type: 'signal', signal: { ...base(), kind: 'completed', job: { ...hookJob, runId: jobId } } },
     exited: { type: 'signal', signal: { ...base(), kind: 'exited', code: 0, signal: null, logTail: '' } },
   } satisfies Record<string, RunnerNews>;
   const handle = actors.client.workflow.getHandle(runnerWorkflowId(group, runner));
@@ -65,13 +74,13 @@ async function oneRunner(group: string, tag: (tags: JobTags) => Promise<void>) {
       runner,
       what.map((one) => news[one]),
     );
-  return { runner, jobId, handle, hear };
+  return { group, runner, jobId, handle, hear };
 }
 
 test('an instance is told what runs on it when the job starts and when it ends; so is who searches', async () => {
   const told: JobTags[] = [];
   const { jobId, handle, hear } = await oneRunner('tagged', (tags) => Promise.resolve(void told.push(tags)));
-  const job = { repository: 'acme/hello', workflow: 'CI', run: '77', attempt: '2' };
+  const job = { repository: 'acme/hello', workflow: 'CI', run: String(jobId), attempt: '2' };
   await hear('started');
   await until(() => expect(told).toEqual([{ ...job, phase: 'busy', job: 'build' }]));
   await hear('started', 'inProgress');
@@ -84,18 +93,18 @@ test('an instance is told what runs on it when the job starts and when it ends; 
     BatonPhase: ['gone'],
     BatonRepository: ['acme/hello'],
     BatonWorkflow: ['CI'],
-    BatonRunId: ['77'],
+    BatonRunId: [String(jobId)],
     BatonRunAttempt: [2],
     BatonJob: ['build (24)'],
     BatonJobId: [String(jobId)],
   });
-  const query = `BatonWorkflow = 'CI' AND BatonRunId = '77' AND BatonRunAttempt > 1 AND BatonPhase = 'gone'`;
+  const query = `BatonWorkflow = 'CI' AND BatonRunId = '${jobId}' AND BatonRunAttempt > 1 AND BatonPhase = 'gone'`;
   await until(async () => expect((await actors.client.workflow.count(query)).count).toBe(1));
 });
 
 test('tags that can’t be set are shown, and neither the job nor its end is any different', async () => {
   let tries = 0;
-  const { runner, handle, hear } = await oneRunner('untagged', () => {
+  const { group, runner, handle, hear } = await oneRunner('untagged', () => {
     tries += 1;
     return Promise.reject(ApplicationFailure.nonRetryable('not allowed to tag', 'BACKEND_DENIED'));
   });
@@ -108,13 +117,13 @@ test('tags that can’t be set are shown, and neither the job nor its end is any
   await hear('completed', 'exited');
   expect(await handle.result()).toMatchObject({ reason: 'job-completed', failed: false });
   expect(tries).toBeGreaterThanOrEqual(1);
-  expect(actors.outside('untagged').deleted).toEqual([runner]);
+  expect(actors.outside(group).deleted).toEqual([runner]);
 });
 
 test('a backend that hangs while it tags delays no removal', async () => {
   const hangs = Promise.withResolvers<void>();
   let asked = false;
-  const { runner, handle, hear } = await oneRunner('hung', () => {
+  const { group, runner, handle, hear } = await oneRunner('hung', () => {
     asked = true;
     return hangs.promise;
   });
@@ -123,7 +132,7 @@ test('a backend that hangs while it tags delays no removal', async () => {
     await until(() => expect(asked).toBe(true));
     await hear('completed', 'exited');
     expect(await handle.result()).toMatchObject({ reason: 'job-completed', failed: false });
-    expect(actors.outside('hung').deleted).toEqual([runner]);
+    expect(actors.outside(group).deleted).toEqual([runner]);
   } finally {
     hangs.resolve();
   }
