@@ -1,4 +1,5 @@
 import { GithubApps } from '../../activities/forges/github/apps.ts';
+import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
@@ -21,11 +22,11 @@ export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger):
   const apps = credentialsOf(config).map(({ key, organization, auth }) => {
     const budget = budgets.make(key, points);
     const client = createGithubClient({ url: config.url, auth, budget, log });
-    return { organization, client, forge: new Github(client), room: () => budget.room() };
+    return { organization, forge: new Github(client), runs: new GithubRuns(client), room: () => budget.room() };
   });
   const [first] = apps;
   if (first === undefined) throw new BatonError('CONFIG_INVALID', 'forge: give one of app, apps and token');
-  return { forge: apps.length === 1 ? first.forge : new GithubApps(apps), runs: new GithubRuns(first.client) };
+  return apps.length === 1 ? first : { forge: new GithubApps(apps), runs: new GithubAppsRuns(apps) };
 }
 
 interface Credential {

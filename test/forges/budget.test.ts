@@ -101,6 +101,8 @@ describe('the forge’s own word', () => {
 test.each([
   ['POST', '/orgs/acme/actions/runners/generate-jitconfig', 5, 'registration'],
   ['POST', '/app/installations/7/access_tokens', 5, 'registration'],
+  ['POST', '/repos/acme/hello/actions/jobs/7/rerun', 5, 'registration'],
+  ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'registration'],
   ['GET', '/orgs/acme/actions/runners', 1, 'removal'],
   ['DELETE', '/repos/acme/hello/actions/runners/12', 5, 'removal'],
   ['GET', '/orgs/acme/actions/runner-groups/3/runners', 1, 'background'],

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Registry } from 'prom-client';
-import { createGithubClient } from '../../activities/forges/github/client.ts';
+import { createGithubClient, type GithubClient } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubApps } from '../../activities/forges/github/apps.ts';
+import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
+import { GithubRuns } from '../../activities/forges/github/runs.ts';
 import { connectBus, type Bus } from '../../contracts/bus/connection.ts';
 import { createLogger } from '../../contracts/log.ts';
 import { Budgets } from '../../services/orchestrator/budgets.ts';
@@ -35,9 +37,11 @@ async function orchestrator(): Promise<Budgets> {
   return await Budgets.open(bus, new Registry(), log);
 }
 
-function github(token: string, budget: KeyValueBudget): Github {
-  return new Github(createGithubClient({ url: bench.simulator.address, auth: { token }, budget, log }));
+function client(token: string, budget: KeyValueBudget): GithubClient {
+  return createGithubClient({ url: bench.simulator.address, auth: { token }, budget, log });
 }
+
+const github = (token: string, budget: KeyValueBudget): Github => new Github(client(token, budget));
 
 const call = { cost: 5, urgency: 'registration' } as const;
 const ORDER = { scope: { organization: 'octo-org', repository: 'demo' }, group: 'g', access: { allowPublic: true } };
@@ -91,12 +95,35 @@ test('several Apps share the load, and one that may not any more is left out', a
     { forge: github('ghp_one', one), room: () => one.room() },
     { forge: github('ghp_two', two), room: () => two.room() },
   ]);
-  const used = async (count: number): Promise<Set<unknown>> => {
+  const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
     const before = bench.log.since().length;
-    for (let index = 0; index < count; index++) await apps.registrations(ORDER);
+    for (let index = 0; index < count; index++) await ask();
     return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
   };
-  expect(await used(4)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
+  const runs = new GithubAppsRuns([
+    { runs: new GithubRuns(client('ghp_one', one)), room: () => one.room() },
+    { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
+  ]);
+  const asks = [() => apps.registrations(ORDER), () => runs.labelRunner(ORDER.scope, 'nobody', ['team'])];
+  for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
   one.learn({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
-  expect(await used(4)).toEqual(new Set([tokenName('ghp_two')]));
+  for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
+});
+
+test('what delegations ask goes by the App of its organisation, and counts against that App’s budget', async () => {
+  const budgets = await orchestrator();
+  const [other, own] = [budgets.make('other-org', 900), budgets.make('own-org', 900)];
+  const runs = new GithubAppsRuns([
+    { organization: 'other', runs: new GithubRuns(client('ghp_one', other)), room: () => other.room() },
+    { organization: 'Octo-Org', runs: new GithubRuns(client('ghp_two', own)), room: () => own.room() },
+  ]);
+  const before = bench.log.since().length;
+  await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+  await expect(runs.latest('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+  await expect(runs.jobsOfAttempt('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+  const calls = bench.log.since(before, 'api.call');
+  expect(calls.map((event) => event['by'])).toEqual(calls.map(() => tokenName('ghp_two')));
+  expect(calls.length).toBeGreaterThanOrEqual(3);
+  expect(other.view().state.points).toBe(300);
+  expect(own.view().state.points).toBeLessThan(300);
 });

@@ -14,7 +14,7 @@ export interface BudgetState {
   primary?: { limit: number; remaining: number; resetAt: number } | undefined;
 }
 
-/** What is more urgent: a machine that waits for its registration, a removal, or a look around. */
+/** What is more urgent: a machine that waits for its registration or for its job's re-run, a removal, or a look around. */
 export type Urgency = 'registration' | 'removal' | 'background';
 
 /** What less urgent calls leave to the others: of the burst, and of the primary limit. */
@@ -107,6 +107,8 @@ function pointsAt(state: BudgetState, plan: Plan, now: number): number {
 export function callOf(method: string, path: string): { cost: number; urgency: Urgency } {
   const cost = method === 'GET' || method === 'HEAD' ? 1 : 5;
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return { cost, urgency: 'registration' };
+  // Of a delegation: its runner is there already, and its proxies are to step aside, or to come back.
+  if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return { cost, urgency: 'registration' };
   if (/\/actions\/runners(\/\d+)?$/.test(path)) return { cost, urgency: 'removal' };
   return { cost, urgency: 'background' };
 }

@@ -1,0 +1,33 @@
+import type { ForgeScope } from '../../../contracts/forge.ts';
+import type { ForgeJob, RunControl } from '../../../contracts/run-control.ts';
+import { AppChoice, type App } from './app-choice.ts';
+
+export interface RunsApp extends App {
+  runs: RunControl;
+}
+
+/** What delegations ask of the forge, by several Apps: each question out of the budget that has most room for its organisation. */
+export class GithubAppsRuns implements RunControl {
+  readonly #choice: AppChoice<RunsApp>;
+
+  /** @param apps at least one */
+  constructor(apps: readonly RunsApp[]) {
+    this.#choice = new AppChoice(apps);
+  }
+
+  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]> {
+    return this.#choice.ofRepository(repository).runs.jobsOfAttempt(repository, runId, attempt);
+  }
+
+  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }> {
+    return this.#choice.ofRepository(repository).runs.latest(repository, runId);
+  }
+
+  rerunJob(repository: string, jobId: number): Promise<void> {
+    return this.#choice.ofRepository(repository).runs.rerunJob(repository, jobId);
+  }
+
+  labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
+    return this.#choice.of(scope.organization).runs.labelRunner(scope, runner, labels);
+  }
+}
