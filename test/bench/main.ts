@@ -1,13 +1,13 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, totalmem } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/bus/connection.ts';
-import { textTable } from '../../services/cli/text-table.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crowd, type CrowdResult } from './crowd.ts';
-import { benchDelegations } from './delegations.ts';
+import { benchDelegations, delegationsText } from './delegations.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { usageOf } from './processes.ts';
+import { machine, scenarioText, versions, writeReadme } from './report.ts';
 import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -31,12 +31,6 @@ const DELIVERIES_AT_ONCE = 8;
 
 const WARM_UP = { jobs: 5, perSecond: 0, jobMs: 20_000, boundMs: 60_000 };
 
-/** First targets on 2 cores. */
-const TARGETS = [
-  'targets: 1/s create p50 ≤ 100 ms, p99 ≤ 300 ms; burst of 50 p99 ≤ 2 s; of 500 p99 ≤ 15 s; of 5,000 all ≤ 240 s, none lost;',
-  'ack p99 ≤ 50 ms in all; ≤ 40 history events a runner',
-].join('\n');
-
 const { values } = parseArgs({
   options: {
     json: { type: 'string' },
@@ -51,9 +45,9 @@ if (values.help) {
   console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
-local backend, with one copy of each service. Scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')};
-and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group; delegations alone: 200 of them at once.
---json FILE writes the figures; --readme puts the table into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
+local backend, with one copy of each service. Scenarios: delegations (200 at once through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
+and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group.
+--json FILE writes the figures; --readme puts the tables that were made into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
   process.exit(0);
 }
 
@@ -66,23 +60,38 @@ if (values.hook) {
   process.exit(0);
 }
 
-if (values.scenario?.includes('delegations')) {
-  console.log(await benchDelegations());
-  process.exit(0);
-}
-
+const load = `load average before: ${loadavg()
+  .map((value) => value.toFixed(2))
+  .join(' ')}`;
 const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
 const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
 /** A backend for each length of job: its instances live as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
 const backendOf = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
-const load = loadavg().map((value) => value.toFixed(2));
-console.log('starting servers and services …');
-const cluster = await Cluster.start({
-  copies: 1,
-  backends: [...lengths].map((jobMs) => backendOf({ jobMs })),
-  simulator: { limits: { webhookConcurrency: DELIVERIES_AT_ONCE } },
-  config: `
+const measured: Record<string, unknown> = {};
+let rssMb: Record<string, number> = {};
+if (chosen.length + crowds.length > 0) await benchRunners();
+if (values.scenario === undefined || values.scenario.includes('delegations')) {
+  console.log('delegations: 200 at once …');
+  const delegations = await benchDelegations();
+  measured['delegations'] = delegations;
+  const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
+  console.log(`\n${text}`);
+  if (values.readme) writeReadme('bench:delegations', 'npm run bench -- --readme', text);
+}
+if (values.json) {
+  const content = { scenarios: measured, rssMb, machine: machine(), versions: versions() };
+  writeFileSync(values.json, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** The scenarios and crowds that were chosen, one after the other in one cluster. */
+async function benchRunners(): Promise<void> {
+  console.log('starting servers and services …');
+  const cluster = await Cluster.start({
+    copies: 1,
+    backends: [...lengths].map((jobMs) => backendOf({ jobMs })),
+    simulator: { limits: { webhookConcurrency: DELIVERIES_AT_ONCE } },
+    config: `
 backends:
 ${[...lengths]
   .map(
@@ -100,110 +109,41 @@ ${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
   .join('\n')}
 ${crowds.map(crowdGroup).join('\n')}
 `,
-});
-// Ctrl-C ends what was started, the instances too.
-process.once('SIGINT', () => void cluster.stop().finally(() => process.exit(130)));
-try {
-  const bus = await connectBus({
-    url: cluster.nats.url,
-    name: 'bench',
-    credentialsFile: cluster.operator.credentials.observer,
   });
-  if (chosen.length > 0) await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
-  const results = new Map<string, Result>();
-  for (const scenario of chosen) {
-    console.log(
-      `${scenario.name}: ${scenario.jobs} jobs${scenario.perSecond ? `, ${scenario.perSecond} a second` : ' at once'} …`,
+  // Ctrl-C ends what was started, the instances too.
+  process.once('SIGINT', () => void cluster.stop().finally(() => process.exit(130)));
+  try {
+    const bus = await connectBus({
+      url: cluster.nats.url,
+      name: 'bench',
+      credentialsFile: cluster.operator.credentials.observer,
+    });
+    if (chosen.length > 0) await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
+    const results = new Map<string, Result>();
+    for (const scenario of chosen) {
+      console.log(
+        `${scenario.name}: ${scenario.jobs} jobs${scenario.perSecond ? `, ${scenario.perSecond} a second` : ' at once'} …`,
+      );
+      results.set(scenario.name, await runScenario(cluster, bus, scenario, scenario.name));
+      // A long one after it may be interrupted: what is known is told.
+      console.log(JSON.stringify(results.get(scenario.name)));
+    }
+    const crowded = new Map<string, CrowdResult>();
+    if (crowds.length > 0) await startNothing(cluster);
+    for (const crowd of crowds) {
+      console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
+      crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
+    }
+    if (crowded.size > 0) console.log(crowdText(crowded));
+    rssMb = Object.fromEntries(
+      [...usageOf(processesOf(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
     );
-    results.set(scenario.name, await runScenario(cluster, bus, scenario, scenario.name));
-    // A long one after it may be interrupted: what is known is told.
-    console.log(JSON.stringify(results.get(scenario.name)));
+    await bus.close();
+    Object.assign(measured, Object.fromEntries(results), Object.fromEntries(crowded));
+    const text = [scenarioText(results, rssMb, DELIVERIES_AT_ONCE), load].join('\n');
+    if (results.size > 0) console.log(`\n${text}`);
+    if (values.readme && results.size > 0) writeReadme('bench', 'npm run bench -- --readme', text);
+  } finally {
+    await cluster.stop();
   }
-  const crowded = new Map<string, CrowdResult>();
-  if (crowds.length > 0) await startNothing(cluster);
-  for (const crowd of crowds) {
-    console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
-    crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
-  }
-  if (crowded.size > 0) console.log(crowdText(crowded));
-  const rssMb = Object.fromEntries(
-    [...usageOf(processesOf(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
-  );
-  await bus.close();
-  const text = report(results, rssMb);
-  if (results.size > 0) console.log(`\n${text}`);
-  if (values.json) {
-    const scenarios = { ...Object.fromEntries(results), ...Object.fromEntries(crowded) };
-    writeFileSync(
-      values.json,
-      `${JSON.stringify({ scenarios, rssMb, machine: machine(), versions: versions() }, null, 2)}\n`,
-    );
-  }
-  if (values.readme && results.size > 0) writeReadme(text);
-} finally {
-  await cluster.stop();
-}
-
-function report(results: ReadonlyMap<string, Result>, rssMb: Record<string, number>): string {
-  const ms = (value: number): string => (value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`);
-  const heading = [
-    'scenario',
-    'jobs',
-    'created',
-    'lost',
-    'ack p50',
-    'ack p99',
-    'create p50',
-    'create p99',
-    'all created',
-  ];
-  const rows = [...results].map(([name, result]) => [
-    name,
-    String(result.jobs),
-    String(result.created),
-    String(result.lost),
-    ms(result.ackP50Ms),
-    ms(result.ackP99Ms),
-    ms(result.createP50Ms),
-    ms(result.createP99Ms),
-    ms(result.allCreatedMs),
-    `${result.cpuMsPerJob.toFixed(1)} ms`,
-    String(result.historyEventsPerRunner),
-    `${(result.historyBytesPerRunner / 1024).toFixed(1)} kB`,
-  ]);
-  return [
-    textTable([[...heading, 'CPU/job', 'events', 'history'], ...rows]),
-    '',
-    ...[...results].map(([name, { cpuMsPerJobOf }]) => {
-      const parts = Object.entries(cpuMsPerJobOf).map(([process, value]) => `${process} ${value.toFixed(1)}`);
-      return `CPU of ${name} (ms a job): ${parts.join(', ')}`;
-    }),
-    `RSS after all of it (MB): ${Object.entries(rssMb)
-      .map(([name, mb]) => `${name} ${mb}`)
-      .join(', ')}`,
-    `${machine()}; load average before: ${load.join(' ')}; ${DELIVERIES_AT_ONCE} deliveries at once`,
-    versions(),
-    TARGETS,
-  ].join('\n');
-}
-
-function machine(): string {
-  const [cpu] = cpus();
-  return `${cpus().length} × ${cpu?.model.trim() || 'processor'}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;
-}
-
-function versions(): string {
-  const dependency = (name: string): string => {
-    const text = readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8');
-    return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? '?';
-  };
-  return `Node ${process.version}, Temporal SDK ${dependency('@temporalio/worker')}, nats.js ${dependency('nats')}`;
-}
-
-/** Puts the report between the markers of the README. */
-function writeReadme(text: string): void {
-  const file = new URL('../../README.md', import.meta.url);
-  const before = readFileSync(file, 'utf8');
-  const block = `<!-- bench -->\n\n\`npm run bench -- --readme\` made this:\n\n\`\`\`text\n${text}\n\`\`\`\n\n<!-- /bench -->`;
-  writeFileSync(file, before.replace(/<!-- bench -->(?:[^]*<!-- \/bench -->)?/, block));
 }

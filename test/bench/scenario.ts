@@ -105,7 +105,7 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
     createP50Ms: percentile(waits, 50),
     createP99Ms: percentile(waits, 99),
     allCreatedMs: (created.at(-1) ?? 0) - (queued[0] ?? 0),
-    ...cpu(before, after, scenario.jobs),
+    ...cpuOf(before, after, scenario.jobs),
     ...(await histories(cluster, group)),
   };
 }
@@ -138,7 +138,15 @@ async function untilQuiet(cluster: Cluster, group: string): Promise<void> {
   }
 }
 
-function cpu(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>, jobs: number) {
+export interface CpuFigures {
+  /** Of all processes that do the work, milliseconds. */
+  cpuMsPerJob: number;
+  /** The same by process. */
+  cpuMsPerJobOf: Record<string, number>;
+}
+
+/** What was used between two looks, for each of so many jobs. */
+export function cpuOf(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>, jobs: number): CpuFigures {
   const cpuMsPerJobOf = Object.fromEntries(
     [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
   );
