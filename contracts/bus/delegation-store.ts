@@ -55,8 +55,7 @@ export class DelegationStore {
 
   /** Keeps the first state of a delegation; one that is there already stays. */
   async putNew(job: DelegatedJob, more: JobExtras): Promise<void> {
-    await this.#create(`extras.${job.id}`, more);
-    await this.#create(`job.${job.id}`, job);
+    await Promise.all([this.#create(`extras.${job.id}`, more), this.#create(`job.${job.id}`, job)]);
   }
 
   async get(id: string): Promise<DelegatedJob | undefined> {

@@ -22,6 +22,8 @@ export interface RunnerInstance {
   instanceId: string | null;
   /** The forge's runner program has ended. */
   exited: { code: number | null; logTail: string } | null;
+  /** Why the runner failed, a clause for a person; null as long as it has not. */
+  failure: string | null;
 }
 
 /** Proxies of one group, as their actors know them; from the configuration, which the services read. */

@@ -1,14 +1,13 @@
-import { WorkflowFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { delegationWorkflowId } from '../../contracts/delegation/actors.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { killInstances } from '../e2e/instances.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
+import { Telling, until } from './telling.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** What goes wrong with a delegation, and the end that it then has: each can be read off its workflow alone. */
 
 let world: DelegationWorld;
+let telling: Telling;
 const proxies: TestProxy[] = [];
 beforeAll(async () => {
   world = await startDelegationWorld({
@@ -24,6 +23,7 @@ beforeAll(async () => {
       proxies: '  - { names: [proxy-x], labels: [hopeless], group: broken }',
     },
   });
+  telling = new Telling(world);
 }, 180_000);
 afterAll(async () => {
   await Promise.all(proxies.map((proxy) => proxy.child.stop()));
@@ -31,27 +31,6 @@ afterAll(async () => {
 }, 120_000);
 
 const LONG = { timeout: 180_000 };
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 120_000, interval: 100 });
-
-const handleOf = (id: string) => world.cluster.client.workflow.getHandle(delegationWorkflowId(id));
-
-async function resultOf(id: string): Promise<unknown> {
-  await until(() => handleOf(id).describe());
-  return await handleOf(id).result();
-}
-
-/** How a delegation failed, in the words that Temporal's UI shows. */
-async function failureOf(id: string): Promise<string> {
-  try {
-    await resultOf(id);
-  } catch (error) {
-    const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
-    if (cause instanceof ApplicationFailure && cause.type === 'DELEGATION_LOST') return cause.message;
-    throw error;
-  }
-  throw new Error(`delegation ${id} did not fail`);
-}
-
 async function takenBy(proxy: string, order: { labels?: string[]; run?: string } = {}) {
   const [job = 0] = await world.sim.jobs({ labels: [LABEL], ...order });
   return await world.take(job, proxy);
@@ -60,7 +39,7 @@ async function takenBy(proxy: string, order: { labels?: string[]; run?: string }
 test('an answer to the re-run that is lost does not run the job twice', LONG, async () => {
   await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'lost', count: 1 });
   const taken = await takenBy('proxy-a');
-  expect(await resultOf(await world.handOver(taken, 'proxy-a'))).toMatchObject({ conclusion: 'success' });
+  expect(await telling.result(await world.handOver(taken, 'proxy-a'))).toMatchObject({ conclusion: 'success' });
   expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
 });
 
@@ -73,7 +52,7 @@ test('webhooks that are lost only cost time', LONG, async () => {
       const [, again] = await world.attemptsOf(taken.runId);
       expect(again).toMatchObject({ conclusion: 'success' });
     });
-    expect(await resultOf(id)).toMatchObject({ conclusion: 'success' });
+    expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
   } finally {
     await world.sim.faults({ loss: 0 });
   }
@@ -103,7 +82,8 @@ test(
     const id = await world.handOver(taken, 'proxy-a');
     await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running' }));
     killInstances(world.cluster.dir);
-    expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+    expect(await telling.result(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+    expect(await telling.headline(id)).toMatch(/failed: ran on \S+: failure/);
     expect(await world.attemptsOf(taken.runId)).toHaveLength(2);
   },
 );
@@ -111,7 +91,7 @@ test(
 test('runners that never come up: it waits, then fails and says why', LONG, async () => {
   const taken = await takenBy('proxy-x', { labels: ['hopeless'] });
   const id = await world.handOver(taken, 'proxy-x');
-  const failure = await failureOf(id);
+  const failure = await telling.failure(id);
   expect(failure).toMatch(/^no ephemeral runner came up within 25s: runner\/broken\/.* failed: /);
   expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
   await until(async () => expect(await world.cluster.dispatcher('broken')).toMatchObject({ waiting: 0 }));
@@ -133,7 +113,7 @@ test(
     await first.child.kill();
     const second = await startProxy(world, 'proxy-a');
     proxies.push(second);
-    expect(await resultOf(id)).toMatchObject({ conclusion: 'success' });
+    expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
     const { runId } = await world.sim.job(job);
     expect((await world.attemptsOf(runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
   },
@@ -150,7 +130,7 @@ test('the forge refuses the re-run: its own words, and the job is not run again'
   await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'status', status: 403, count: 1 });
   const taken = await takenBy('proxy-a');
   const id = await world.handOver(taken, 'proxy-a');
-  const failure = await failureOf(id);
+  const failure = await telling.failure(id);
   expect(failure).toMatch(/running job \d+ of acme\/hello again: POST .*rerun answered 403/);
   expect(failure).toContain('the job was not run again');
   expect(await world.attemptsOf(taken.runId)).toHaveLength(1);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { dockerAnswers } from '../e2e/docker.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
@@ -90,5 +91,27 @@ test(
       proxies.map((proxy) => proxy.metric('baton_proxy_hooks_total', 'handed-over')),
     );
     expect(handedOver.reduce((sum, count) => sum + count, 0)).toBe(outcomes.length);
+    const [first] = proxies;
+    await expectDocumentedMetrics({
+      ingress: world.cluster.urlOf('ingress-1'),
+      orchestrator: world.cluster.urlOf('orchestrator-1'),
+      proxy: first?.url ?? '',
+    });
   },
 );
+
+/** Every metric in delegation.md is under `/metrics` of the service that it is said to be of, and has a value by now. */
+async function expectDocumentedMetrics(urls: Record<string, string>): Promise<void> {
+  const text = readFileSync(new URL('../../deploy/docs/delegation.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| (`baton_[^|]*)\| (\w+) *\|/gm)];
+  const documented = rows.flatMap(([, names = '', service = '']) =>
+    [...names.matchAll(/`(\w+)`/g)].map(([, name = '']) => ({ name, service })),
+  );
+  expect(documented.length).toBeGreaterThanOrEqual(9);
+  for (const [service, url] of Object.entries(urls)) {
+    const served = await (await fetch(`${url}/metrics`)).text();
+    for (const { name } of documented.filter((metric) => metric.service === service)) {
+      expect(served, `${name} of ${service}`).toMatch(new RegExp(`^${name}(_count)?(\\{.*\\})? \\d`, 'm'));
+    }
+  }
+}

@@ -9,6 +9,8 @@ export const PROXIES = ['proxy-a', 'proxy-b'] as const;
 export const LABEL = 'team';
 
 const key = createTokenKey();
+/** What verifies proxies' tokens. */
+export const TOKEN_KEY = key.publicKey;
 
 /** A good token for that proxy, or one that has expired. */
 export function tokenFor(proxy: string, lifetimeS = 3600): string {
@@ -33,6 +35,8 @@ export interface DelegationWorldOptions extends Partial<ClusterOptions> {
   delegation?: string;
   /** Whether ephemeral runners are containers. Default: process groups. */
   docker?: boolean;
+  /** The engine's socket, where it is not this machine's own. */
+  socket?: string;
   /** The most runners of the group. Default 10. */
   max?: number;
   /** The image of its containers. Default: one that works. */
@@ -46,6 +50,10 @@ export interface DelegationWorldOptions extends Partial<ClusterOptions> {
 /** A cluster whose group `ephemeral` serves two proxies, which the test plays or starts. */
 export async function startDelegationWorld(options: DelegationWorldOptions = {}): Promise<DelegationWorld> {
   const { delegation = '', docker = false, max = 10, image = 'IMAGE', besides, command, ...more } = options;
+  // Of two engines on one machine neither knows the other's networks.
+  const { socket, ...rest } = more;
+  const engine =
+    socket === undefined ? 'network_pool: 10.217.0.0/16' : `socket: ${socket}, network_pool: 10.218.0.0/16`;
   const cluster = await Cluster.start({
     copies: 1,
     backends: [docker ? 'docker' : 'local'],
@@ -53,7 +61,7 @@ export async function startDelegationWorld(options: DelegationWorldOptions = {})
     simulator: { timing: { sweepMs: 50 } },
     config: `
 backends:
-  ${docker ? 'docker: { type: docker, network_pool: 10.217.0.0/16, nats_url: NATS_URL }' : `local: { type: local, root: ROOT/local${command ? `, command: [${command.join(', ')}]` : ''} }`}
+  ${docker ? `docker: { type: docker, ${engine}, nats_url: NATS_URL }` : `local: { type: local, root: ROOT/local${command ? `, command: [${command.join(', ')}]` : ''} }`}
 groups:
 - name: ephemeral
   organization: acme
@@ -62,7 +70,7 @@ groups:
   ${docker ? `backend: docker\n  instance: { image: ${image}, memory: 256MiB, pids: 200 }` : 'backend: local\n  runner: { directory: ROOT/runner }'}
 ${besides?.groups ?? ''}
 ${delegationYaml(delegation, besides?.proxies ?? '')}`,
-    ...more,
+    ...rest,
   });
   return new DelegationWorld(cluster);
 }
@@ -81,6 +89,18 @@ export class DelegationWorld {
 
   get url(): string {
     return this.cluster.ingressUrls[0] ?? '';
+  }
+
+  get forge(): string {
+    return this.cluster.sim.address;
+  }
+
+  get dir(): string {
+    return this.cluster.dir;
+  }
+
+  onStop(cleanup: () => void): void {
+    this.cluster.onStop(cleanup);
   }
 
   async request(method: string, path: string, proxy: string, body?: unknown): Promise<Response> {

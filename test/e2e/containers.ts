@@ -16,16 +16,17 @@ const FOLDER = '/home/runner';
  * An image with the stand-in for the forge's runner program, made of this machine's own files and of those in `folder`; made
  * anew only when something of it changed.
  *
+ * @param docker the engine. Default: this machine's
  * @returns its name
  */
-export async function runnerImage(folder: string): Promise<string> {
+export async function runnerImage(folder: string, docker = new Docker()): Promise<string> {
   const files = readdirSync(folder).map((name) => {
     return { path: `${FOLDER}/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
   });
   // Test files run side by side, and two imports under one name would leave one of them nameless.
   const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
   try {
-    await buildInstanceImage(new Docker(), IMAGE, { files });
+    await buildInstanceImage(docker, IMAGE, { files });
   } finally {
     lock.release();
   }

@@ -56,8 +56,9 @@ export async function delegation(input: DelegationInput): Promise<DelegationOutc
   actor.show();
   const end = await endOf(actor);
   return await CancellationScope.nonCancellable(async () => {
-    const last = await lastWord(actor);
-    await actor.record(end.action, { ...last, status: end.status, detail: end.detail }, end.lost ? 'lost' : 'ok');
+    const { failure, ...last } = await lastWord(actor);
+    const said = failure === null ? end.detail : `${end.detail}; of that runner: ${failure}`;
+    await actor.record(end.action, { ...last, status: end.status, detail: said }, end.lost ? 'lost' : 'ok');
     await actor.demand(false);
     await actor.proxies('release');
     await condition(allHandlersFinished);
@@ -125,6 +126,7 @@ async function stay(
     }
     const other = await actor.observe();
     if (other || gone()) return other;
+    if (place === 'running') await tellOfRunner(actor);
     if (place !== 'waiting') continue;
     // Proxies come back by themselves after a while: as long as the re-run waits, they are to stay away.
     await actor.proxies('hold');
@@ -202,18 +204,26 @@ async function begun(actor: DelegationActor): Promise<void> {
   await actor.proxies('release');
 }
 
-/** What is known only at the end: the container, and the runner program's last words. */
-async function lastWord(actor: DelegationActor): Promise<Partial<DelegatedJob>> {
+/** A runner that was lost is known at once; the forge says so of its job after some minutes. */
+async function tellOfRunner(actor: DelegationActor): Promise<void> {
+  const failure = (await actor.runner())?.failure ?? null;
+  if (failure === null) return;
+  actor.tell({ detail: `${actor.job.runner ?? 'its runner'} failed: ${failure}; waiting until the forge has missed it` });
+}
+
+/** What is known only at the end: the container, the runner program's last words, and why the runner failed, if it did. */
+async function lastWord(actor: DelegationActor): Promise<Partial<DelegatedJob> & { failure: string | null }> {
   const { job } = actor.progress;
-  const known = { conclusion: job?.conclusion ?? null, completedAt: new Date().toISOString() };
+  const known = { conclusion: job?.conclusion ?? null, completedAt: new Date().toISOString(), failure: null };
   if (!actor.progress.ranElsewhere()) return known;
   const runner = job?.runnerName ?? null;
   actor.job = { ...actor.job, runner, startedAt: actor.job.startedAt ?? known.completedAt };
   for (let pause: number = LAST_WORD_MS[0]; ; pause *= 2) {
     const instance = await actor.runner();
     const exited = instance?.exited ?? null;
-    if (instance === null || exited !== null || pause > LAST_WORD_MS[1]) {
-      const last = { exitCode: exited?.code ?? null, logTail: exited?.logTail ?? null };
+    const failure = instance?.failure ?? null;
+    if (instance === null || exited !== null || failure !== null || pause > LAST_WORD_MS[1]) {
+      const last = { exitCode: exited?.code ?? null, logTail: exited?.logTail ?? null, failure };
       return { ...known, ...last, containerId: instance?.instanceId ?? actor.job.containerId };
     }
     await condition(() => false, pause, { summary: 'the runner program is about to end' });

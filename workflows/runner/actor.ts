@@ -81,6 +81,7 @@ export class RunnerActor {
   readonly #phases: PhaseLog;
   #shownPhase: Phase = 'provisioning';
   #shownJob: string | undefined;
+  #failure: string | null = null;
   #note: string | undefined;
   #instanceId: string | undefined;
   /** As what the instance is paid for, and since when. */
@@ -169,7 +170,7 @@ export class RunnerActor {
   instance(): RunnerInstance {
     const { exited } = this.facts;
     const last = exited ? { code: exited.code, logTail: exited.logTail } : null;
-    return { instanceId: this.#instanceId ?? null, exited: last };
+    return { instanceId: this.#instanceId ?? null, exited: last, failure: this.#failure };
   }
 
   timeToStartLeft(): number {
@@ -252,13 +253,16 @@ export class RunnerActor {
   async remove(reason: RemovalReason): Promise<RunnerOutcome> {
     this.#end = 'removing';
     this.#tags?.close();
-    this.note(outcomeOf(this.input.runner, reason, this.facts, this.#problem).detail);
+    const expected = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
+    this.#failure = expected.failed ? expected.detail : null;
+    this.note(expected.detail);
     await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
     const outcome = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
     const { settings, runner } = this.input;
     const use = this.#bought && useOf(settings, runner, this.#bought, this.facts);
     await local.reportGone({ group: settings.name, outcome, use, life: this.#life(outcome) });
     this.#end = outcome.failed ? 'failed' : 'gone';
+    this.#failure = outcome.failed ? outcome.detail : null;
     this.note(outcome.detail);
     return outcome;
   }

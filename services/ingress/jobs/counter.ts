@@ -43,17 +43,20 @@ export class DelegationCounter {
     const message: DelegationMessage = { version: 1, kind: 'requested', id, at: known?.requestedAt ?? at, context };
     await this.#publish(bus, message, given.runnerName);
     if (known !== undefined) return { id, status: known.status };
-    await store.putNew(newDelegatedJob(id, context, at), { environment, matrix, needs });
-    await this.audit({
-      id: `${id}.received`,
-      who: `proxy/${given.runnerName}`,
-      action: 'requested',
-      delegation: id,
-      repository: given.repository,
-      runId: given.runId,
-      outcome: 'ok',
-      detail: `job ${given.jobId}, attempt ${given.runAttempt}`,
-    });
+    // The job is on disk: what is told of it may go side by side.
+    await Promise.all([
+      store.putNew(newDelegatedJob(id, context, at), { environment, matrix, needs }),
+      this.audit({
+        id: `${id}.received`,
+        who: `proxy/${given.runnerName}`,
+        action: 'requested',
+        delegation: id,
+        repository: given.repository,
+        runId: given.runId,
+        outcome: 'ok',
+        detail: `job ${given.jobId}, attempt ${given.runAttempt}`,
+      }),
+    ]);
     return { id, status: 'queued' };
   }
 
