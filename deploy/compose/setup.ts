@@ -3,6 +3,7 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, readF
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
+import { z } from 'zod';
 import { parseConfig } from '../../contracts/config/load.ts';
 import { createOperatorSetup } from '../nats/operator.ts';
 
@@ -43,9 +44,18 @@ const document = parseDocument(template);
 document.setIn(['nats', 'account'], operator.accountPublicKey);
 // Clusters that share an engine must not share a name: each removes what has its name on it.
 const { BATON_MANAGER: manager, BATON_NATS_PORT: natsPort, BATON_RUNNER_IMAGE: image } = process.env;
+// Whoever has proxies hand jobs over to this cluster: the group for it is like the first one.
+const { BATON_PROXY_KEY: proxyKey } = process.env;
+const linux = z.object({ groups: z.array(z.record(z.string(), z.unknown())).min(1) });
 if (manager) document.setIn(['name'], manager);
 if (natsPort) document.setIn(['backends', 'docker', 'nats_url'], `nats://host.docker.internal:${natsPort}`);
 if (image) document.setIn(['groups', 0, 'instance', 'image'], image);
+if (proxyKey) {
+  const proxies = [{ names: ['proxy-1', 'proxy-2'], labels: ['team'], group: 'ephemeral' }];
+  document.setIn(['delegation'], { token_keys: [proxyKey], proxies });
+  const ephemeral = { ...linux.parse(document.toJS()).groups[0], name: 'ephemeral' };
+  document.addIn(['groups'], { ...ephemeral, labels: ['team', 'ephemeral', 'container'] });
+}
 const config = document.toString();
 parseConfig(config, 'baton.yaml');
 mkdirSync(folders.config, { recursive: true });

@@ -12,7 +12,7 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 const run = promisify(execFile);
 
 /** Marks an image with what it was made of: an unchanged one is not made again. */
-const CONTENT_LABEL = 'baton.content';
+export const CONTENT_LABEL = 'baton.content';
 
 /** What a job's shell steps usually call. Those that this machine has are put in; a shell must be. */
 const TOOLS = (

@@ -44,7 +44,7 @@ export async function showAudit(given: unknown): Promise<number> {
 }
 
 /** All lines of the audit stream, or those after a point in time; oldest first. */
-export async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
+async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
   const entries: AuditEntry[] = [];
   try {
     const consumer = await bus

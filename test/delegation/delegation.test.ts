@@ -1,13 +1,18 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { connectBus } from '../../contracts/bus/connection.ts';
 import { delegationWorkflowId, proxiesWorkflowId } from '../../contracts/delegation/actors.ts';
-import { readAudit } from '../../services/cli/audit.ts';
+import { createTokenKey, verifyToken } from '../../contracts/delegation/token.ts';
+import { auditEntry } from '../../contracts/messages/audit.ts';
 import type { SimJob } from '../e2e/control.ts';
 import { expectNothingLeft } from '../e2e/leftovers.ts';
 import { recordHistory } from '../workflows/histories.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** A delegation from its hand-over to its end, with real servers, services and runners; only the proxies are the test's. */
+
+const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 let world: DelegationWorld;
 beforeAll(async () => {
@@ -63,23 +68,49 @@ test('every step is in the audit stream, once', LONG, async () => {
   const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
   const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
   await resultOf(id);
-  const bus = await connectBus({
-    url: world.cluster.nats.url,
-    name: 'test',
-    credentialsFile: world.cluster.operator.credentials.observer,
-  });
+  const printed = await baton(
+    'audit',
+    '--json',
+    '--since',
+    '1h',
+    '--delegation',
+    id,
+    '--config',
+    world.cluster.configFile,
+  );
+  const lines = printed.trimEnd().split('\n');
+  expect(lines.map((line) => auditEntry.parse(JSON.parse(line))).map(({ who, action }) => `${who} ${action}`)).toEqual([
+    'proxy/proxy-b requested',
+    ...['requested', 'found', 'runner-ordered', 're-run', 'running', 'completed'].map((action) => {
+      return `delegation/${id} ${action}`;
+    }),
+  ]);
+  const table = await baton('audit', '--repository', 'acme/hello', '--config', world.cluster.configFile);
+  expect(table).toMatch(new RegExp(`delegation/${id} +completed +ok +${id} +acme/hello#\\d+ +ran on `));
+});
+
+test('`baton proxy key` and `token` make what the ingress believes', LONG, async () => {
+  const [, publicKey = ''] = /^delegation\.token_keys: (\S+)$/m.exec(await baton('proxy', 'key')) ?? [];
+  expect(publicKey).toMatch(/^[\w-]{43}$/);
+  const { privateKey, publicKey: own } = createTokenKey();
+  process.env['BATON_PROXY_SIGNING_KEY'] = privateKey;
   try {
-    const lines = (await readAudit(bus)).filter(({ delegation }) => delegation === id);
-    expect(lines.map(({ who, action }) => `${who} ${action}`)).toEqual([
-      'proxy/proxy-b requested',
-      ...['requested', 'found', 'runner-ordered', 're-run', 'running', 'completed'].map((action) => {
-        return `delegation/${id} ${action}`;
-      }),
-    ]);
+    const token = (await baton('proxy', 'token', 'proxy-a', '--lifetime', '2h')).trim();
+    expect(verifyToken(token, [publicKey], new Date())).toBeUndefined();
+    const inAnHour = new Date(Date.now() + 3_600_000);
+    expect(verifyToken(token, [publicKey, own], inAnHour)).toMatchObject({ proxy: 'proxy-a' });
+    expect(verifyToken(token, [own], new Date(Date.now() + 3 * 3_600_000))).toBeUndefined();
   } finally {
-    await bus.close();
+    delete process.env['BATON_PROXY_SIGNING_KEY'];
   }
 });
+
+/** What a `baton …` prints, as a process of its own. */
+async function baton(...args: string[]): Promise<string> {
+  const env = { ...process.env, BATON_NATS_CREDENTIALS: world.cluster.operator.credentials.observer };
+  const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...args], { env, cwd: world.dir });
+  return stdout;
+}
 
 test('a job that fails by itself ends its delegation as failed, and is not run a third time', LONG, async () => {
   const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });

@@ -88,11 +88,27 @@ test(
   },
 );
 
+test(
+  'a proxy that hangs after its hand-over: it says what it waits for, and goes on when the attempt is over',
+  LONG,
+  async () => {
+    const taken = await takenBy('proxy-a');
+    const { id } = await world.delegate(taken, 'proxy-a');
+    await until(async () => {
+      expect(await telling.headline(id)).toContain(
+        'queued: its attempt is still on proxy-a: its hook hangs, or the proxy was killed',
+      );
+    });
+    await world.sim.complete(taken.id, 'failure');
+    expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
+  },
+);
+
 test('runners that never come up: it waits, then fails and says why', LONG, async () => {
   const taken = await takenBy('proxy-x', { labels: ['hopeless'] });
   const id = await world.handOver(taken, 'proxy-x');
   const failure = await telling.failure(id);
-  expect(failure).toMatch(/^no ephemeral runner came up within 25s: runner\/broken\/.* failed: /);
+  expect(failure).toMatch(/^no ephemeral runner came up within 25s: runner\/broken\/.* failed: .*exit code \d+/);
   expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
   await until(async () => expect(await world.cluster.dispatcher('broken')).toMatchObject({ waiting: 0 }));
 });

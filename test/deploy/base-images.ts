@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { pack, type Pack } from 'tar-stream';
 import { z } from 'zod';
-import { buildInstanceImage } from '../../deploy/images/instance-image.ts';
+import { buildInstanceImage, CONTENT_LABEL } from '../../deploy/images/instance-image.ts';
 import { acquireServer, type ServerName } from '../../deploy/servers/acquire.ts';
 
 /** Public images of the development cluster: NODE, TEMPORAL, NATS. */
@@ -19,6 +19,10 @@ const ROOT_IMAGE = 'baton-test-root:latest';
 
 /** The public images all know a user of this number. */
 const USERS = 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n';
+
+/** On what is made here: one that an earlier version of this file made is made anew. */
+const LAYER_LABEL = 'baton.test-layer';
+const LAYER_VERSION = '2';
 
 interface Layer {
   /** Path in the image, without the first slash → file here, or its content. */
@@ -61,14 +65,14 @@ export async function removeImages(docker: Docker, images: readonly string[]): P
       .catch(() => undefined);
 }
 
+/** Whether the engine has it: a public one, or one that was made here just so. */
 async function exists(docker: Docker, image: string): Promise<boolean> {
-  return docker
-    .getImage(image)
-    .inspect()
-    .then(
-      () => true,
-      () => false,
-    );
+  try {
+    const labels = (await docker.getImage(image).inspect()).Config.Labels ?? {};
+    return !(CONTENT_LABEL in labels) || labels[LAYER_LABEL] === LAYER_VERSION;
+  } catch {
+    return false;
+  }
 }
 
 async function pulled(docker: Docker, image: string): Promise<boolean> {
@@ -93,6 +97,8 @@ function nodeLayer(): Layer {
     const file = join(entry.parentPath, entry.name);
     files.set(`${target}${file.slice(npm.length)}`, { file });
   }
+  // Where the public image has it.
+  files.set('usr/local/bin/node', { file: process.execPath });
   files.set('usr/local/bin/npm', { content: `#!/bin/sh\nexec node /${target}/bin/npm-cli.js "$@"\n` });
   files.set('etc/passwd', { content: USERS });
   files.set('etc/group', { content: 'root:x:0:\nnode:x:1000:\n' });
@@ -133,7 +139,7 @@ async function commit(docker: Docker, image: string, { files, changes }: Layer):
     const archive = pack();
     await Promise.all([container.putArchive(Readable.from(archive), { path: '/' }), fill(archive, files)]);
     const [repo, tag] = image.split(':');
-    await container.commit({ repo, tag, changes });
+    await container.commit({ repo, tag, changes: [...changes, `LABEL ${LAYER_LABEL}=${LAYER_VERSION}`] });
   } finally {
     await container.remove({ force: true });
   }

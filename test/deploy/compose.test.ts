@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { createTokenKey, signToken } from '../../contracts/delegation/token.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
 import { bridgeGateway } from '../../services/cli/start/engine.ts';
@@ -16,6 +17,7 @@ const FILE = fileURLToPath(new URL('../../deploy/docker-compose.yml', import.met
 const docker = new Docker();
 const project = `batontest${process.pid}`;
 const manager = `compose-${process.pid}`;
+const key = createTokenKey();
 
 const runView = z.object({
   id: z.number(),
@@ -72,6 +74,7 @@ describe('the development cluster', () => {
       BATON_IMAGE: `baton:${project}`,
       BATON_RUNNER_IMAGE: `baton-demo-runner:${project}`,
       BATON_MANAGER: manager,
+      BATON_PROXY_KEY: key.publicKey,
       BATON_BRIDGE: (await bridgeGateway(docker)) ?? '127.0.0.1',
       BATON_TEMPORAL_UI_PORT: String(ui),
       BATON_NATS_PORT: String(nats),
@@ -97,41 +100,116 @@ describe('the development cluster', () => {
     return runView.parse(await response.json());
   }
 
-  it('comes up with two of each, runs a job, and goes without a trace', { timeout: 900_000 }, async (context) => {
-    context.skip(command === undefined, 'needs a Docker engine and docker-compose');
-    await compose('up', '--build', '-d', '--scale', 'ingress=2', '--scale', 'backend-docker=2');
+  /** The proxy's own image, built and run: it takes a job, hands it over to this cluster, and ends when it is told to. */
+  async function proxyHandsOver(): Promise<void> {
+    const image = `baton-proxy:${project}`;
+    made.push(image);
+    const building = await docker.buildImage(
+      { context: fileURLToPath(new URL('../../deploy/images/proxy-runner', import.meta.url)), src: ['.'] },
+      { t: image, buildargs: { BATON_IMAGE: env['BATON_IMAGE'] ?? '', RUNNER_IMAGE: env['BATON_RUNNER_IMAGE'] ?? '' } },
+    );
+    await new Promise<void>((done, reject) => {
+      docker.modem.followProgress(building, (error) => (error === null ? done() : reject(error)));
+    });
+    const proxy = await docker.createContainer({
+      Image: image,
+      name: `${project}-proxy`,
+      Env: [
+        'BATON_PROXY_NAME=proxy-1',
+        'BATON_PROXY_URL=http://simulator:8080/acme',
+        'BATON_PROXY_LABELS=team',
+        'BATON_PROXY_ORCHESTRATOR_URL=http://ingress:8080',
+        `RUNNER_TOKEN=${signToken(key.privateKey, { proxy: 'proxy-1', issued: 0, expires: 9_999_999_999 })}`,
+        `BATON_REGISTRATION_TOKEN=${await registrationToken()}`,
+      ],
+      HostConfig: {
+        NetworkMode: `${project}_default`,
+        ExtraHosts: ['host.docker.internal:host-gateway'],
+        CapDrop: ['ALL'],
+        SecurityOpt: ['no-new-privileges'],
+      },
+    });
+    try {
+      await proxy.start();
+      await expect
+        .poll(async () => (await proxy.inspect()).State.Health?.Status, { timeout: 120_000, interval: 500 })
+        .toBe('healthy');
+      const workflow = 'on: push\njobs:\n  team:\n    runs-on: [self-hosted, team]\n    steps: [{ run: id }]\n';
+      const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
+      // A run tells of its newest attempt: the group serves delegations alone, so the proxy had it first.
+      const done = { conclusion: 'success', runner: expect.stringContaining(`${manager}-ephemeral-`) };
+      await expect
+        .poll(async () => (await sim('GET', `/runs/${id}`)).jobs, { timeout: 180_000, interval: 500 })
+        .toEqual([expect.objectContaining(done)]);
+      await proxy.stop({ t: 60 });
+      expect((await proxy.inspect()).State).toMatchObject({ Status: 'exited', ExitCode: 0 });
+    } catch (error) {
+      const log = (await proxy.logs({ stdout: true, stderr: true, tail: 30 })).toString();
+      throw new Error(`${messageOf(error)}\nof the proxy's log:\n${log}`, { cause: error });
+    } finally {
+      await proxy.remove({ force: true });
+    }
+  }
 
-    await expect
-      .poll(() => states(), { timeout: 180_000, interval: 1000 })
-      .toEqual({
-        temporal: ['healthy'],
-        nats: ['healthy'],
-        simulator: ['healthy'],
-        ingress: ['healthy', 'healthy'],
-        relay: ['healthy'],
-        orchestrator: ['healthy'],
-        'backend-docker': ['healthy', 'healthy'],
-      });
+  /** As a person would get one from the forge, with the token that the cluster made for itself. */
+  async function registrationToken(): Promise<string> {
+    const label = [`com.docker.compose.project=${project}`, 'com.docker.compose.service=simulator'];
+    const [found] = await docker.listContainers({ filters: { label } });
+    const reading = await docker
+      .getContainer(found?.Id ?? '')
+      .exec({ Cmd: ['cat', '/run/baton/env/BATON_FORGE_TOKEN'], AttachStdout: true, Tty: true });
+    let token = '';
+    for await (const chunk of await reading.start({ Tty: true })) token += String(chunk);
+    const path = '/api/v3/orgs/acme/actions/runners/registration-token';
+    const response = await fetch(`http://127.0.0.1:${simulator}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token.trim()}` },
+    });
+    return z.object({ token: z.string() }).parse(await response.json()).token;
+  }
 
-    const workflow = `on: push
+  it(
+    'comes up with two of each, runs a job, takes one from a proxy, and goes without a trace',
+    { timeout: 900_000 },
+    async (context) => {
+      context.skip(command === undefined, 'needs a Docker engine and docker-compose');
+      await compose('up', '--build', '-d', '--scale', 'ingress=2', '--scale', 'backend-docker=2');
+
+      await expect
+        .poll(() => states(), { timeout: 180_000, interval: 1000 })
+        .toEqual({
+          temporal: ['healthy'],
+          nats: ['healthy'],
+          simulator: ['healthy'],
+          ingress: ['healthy', 'healthy'],
+          relay: ['healthy'],
+          orchestrator: ['healthy'],
+          'backend-docker': ['healthy', 'healthy'],
+        });
+
+      const workflow = `on: push
 jobs:
   hello:
     runs-on: [self-hosted, linux]
     steps:
       - run: echo "from a container, $(id -u)"
 `;
-    const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
-    await expect.poll(async () => (await sim('GET', `/runs/${id}`)).status, { timeout: 120_000 }).toBe('completed');
-    const [job] = (await sim('GET', `/runs/${id}`)).jobs;
-    expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining(`${manager}-linux-`) });
-    await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
+      const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
+      await expect.poll(async () => (await sim('GET', `/runs/${id}`)).status, { timeout: 120_000 }).toBe('completed');
+      const [job] = (await sim('GET', `/runs/${id}`)).jobs;
+      expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining(`${manager}-linux-`) });
+      await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
 
-    await compose('down', '-v', '--remove-orphans');
-    const label = [`com.docker.compose.project=${project}`];
-    expect(await docker.listContainers({ all: true, filters: { label } })).toEqual([]);
-    expect(await docker.listNetworks({ filters: { label } })).toEqual([]);
-    expect((await docker.listVolumes({ filters: { label } })).Volumes).toEqual([]);
-  });
+      await proxyHandsOver();
+      await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
+
+      await compose('down', '-v', '--remove-orphans');
+      const label = [`com.docker.compose.project=${project}`];
+      expect(await docker.listContainers({ all: true, filters: { label } })).toEqual([]);
+      expect(await docker.listNetworks({ filters: { label } })).toEqual([]);
+      expect((await docker.listVolumes({ filters: { label } })).Volumes).toEqual([]);
+    },
+  );
 });
 
 /** Health of the running services' containers, by service. */

@@ -27,6 +27,8 @@ const SILENCE_MS: Record<Exclude<Place, 'over' | 'handed-back'>, readonly [numbe
   waiting: [10_000, 120_000],
   running: [60_000, 900_000],
 };
+/** A hook ends right after its hand-over. A look after such a silence that still finds its attempt is worth a word. */
+const HELD_LONG_MS = 4000;
 /** Pauses between looks at the group's runners, and between tries to re-run a job whose run is busy with others. */
 const LOOK_MS = [300, 10_000] as const;
 const BUSY_MS = [2000, 30_000] as const;
@@ -79,7 +81,8 @@ async function endOf(actor: DelegationActor): Promise<End> {
     return await follow(actor);
   } catch (error) {
     if (isCancellation(error)) return lost('a person or a service cancelled the delegation; the job was not run again');
-    return lost(`${rootMessage(error)}; the job was not run again`);
+    // A typed error ends with what to do, a sentence.
+    return lost(`${rootMessage(error).replace(/\.$/, '')}; the job was not run again`);
   }
 }
 
@@ -127,6 +130,12 @@ async function stay(
     const other = await actor.observe();
     if (other || gone()) return other;
     if (place === 'running') await tellOfRunner(actor);
+    if (place === 'held' && silence >= HELD_LONG_MS) {
+      const what = 'its hook hangs, or the proxy was killed, which the forge misses after about ten minutes';
+      actor.tell({
+        detail: `its attempt is still on ${actor.progress.job?.runnerName ?? actor.job.runnerName}: ${what}`,
+      });
+    }
     if (place !== 'waiting') continue;
     // Proxies come back by themselves after a while: as long as the re-run waits, they are to stay away.
     await actor.proxies('hold');
@@ -208,7 +217,9 @@ async function begun(actor: DelegationActor): Promise<void> {
 async function tellOfRunner(actor: DelegationActor): Promise<void> {
   const failure = (await actor.runner())?.failure ?? null;
   if (failure === null) return;
-  actor.tell({ detail: `${actor.job.runner ?? 'its runner'} failed: ${failure}; waiting until the forge has missed it` });
+  actor.tell({
+    detail: `${actor.job.runner ?? 'its runner'} failed: ${failure}; waiting until the forge has missed it`,
+  });
 }
 
 /** What is known only at the end: the container, the runner program's last words, and why the runner failed, if it did. */

@@ -2,6 +2,7 @@ import type { JobNotice, RunnerNews } from '../../contracts/actors.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
+import type { RemovalReason } from '../../contracts/runner/phase.ts';
 
 /** One line of what was heard, for people. */
 export interface Heard {
@@ -12,7 +13,7 @@ export interface Heard {
 const HEARD_LIMIT = 12;
 
 /** {@link Facts} as JSON, for continue-as-new. */
-export type FactsState = Omit<Facts, 'learn' | 'toState'>;
+export type FactsState = Omit<Facts, 'learn' | 'toState' | 'detailOf'>;
 
 /**
  * What is known of a runner, from all its sources: hooks, agent, the backend's watcher, the forge's webhooks. Each item
@@ -52,6 +53,15 @@ export class Facts {
     const begun = { granted, online, started, hookJob, job };
     const ended = { hookCompleted, forgeCompleted, conclusion, exited, interrupted, died, diedAtWork };
     return { ...begun, ...ended, heard, resources };
+  }
+
+  /** What is known besides of an end for that reason, a clause for a person. */
+  detailOf(reason: RemovalReason): string | undefined {
+    if (reason === 'instance-died') return this.died?.reason;
+    if (reason !== 'agent-exited' || this.exited === undefined) return undefined;
+    const { code, signal, logTail } = this.exited;
+    const last = logTail.trimEnd().split('\n').at(-1)?.trim().slice(0, 200) ?? '';
+    return `${code === null ? (signal ?? 'a signal') : `exit code ${code}`}${last === '' ? '' : `: ${last}`}`;
   }
 
   /** Takes a batch of news; true where something new was learnt. */

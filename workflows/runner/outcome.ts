@@ -26,7 +26,7 @@ export function outcomeOf(
     (reason === 'time-to-start' && !facts.online) ||
     // A warm runner that was never needed ends at its time to live as it should.
     (reason === 'time-to-live' && facts.started);
-  const known = reason === 'create-failed' ? problem : reason === 'instance-died' ? facts.died?.reason : undefined;
+  const known = reason === 'create-failed' ? problem : facts.detailOf(reason);
   const lost = failed && facts.started ? '; its job is lost' : '';
   const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
   const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
+import { bridgeGateway } from '../../services/cli/start/engine.ts';
+
+const run = promisify(execFile);
+
+/** Of a bridge that no container is put on. */
+const BRIDGE_ADDRESS = '10.219.255.1/30';
+
+/** A Docker engine of the test's own, beside this machine's, which can be ended and started again. */
+export interface TestEngine {
+  readonly socket: string;
+  readonly docker: Docker;
+  /** Ends it as `systemctl stop docker` does: containers get SIGTERM, and KILL after a while. What it has on disk stays. */
+  halt(): Promise<void>;
+  /** Starts it again after {@link halt}. */
+  resume(): Promise<void>;
+  /** Removes all its containers, networks and files, and ends it. */
+  stop(): Promise<void>;
+}
+
+/** Where dockerd is; undefined where there is none, or where it could not run because this is not root on Linux. */
+function findProgram(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
+  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/bin', '/usr/local/bin'];
+  return folders.map((folder) => join(folder, 'dockerd')).find(isProgram);
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts one with a socket, files, bridges and a containerd of its own, that leaves this machine's packet filter alone: its
+ * containers reach this machine, and nothing beyond it.
+ *
+ * @returns why there can be none, where there can't
+ */
+export async function startEngine(): Promise<TestEngine | { absent: string }> {
+  const program = findProgram();
+  if (program === undefined) return { absent: 'needs root on Linux and a dockerd program' };
+  const gateway = await bridgeGateway(new Docker()).catch(() => undefined);
+  if (gateway === undefined)
+    return { absent: 'needs a Docker engine with a bridge, at which containers reach this machine' };
+  // Short: the path of a socket may have 107 characters.
+  const dir = mkdtempSync(join(tmpdir(), 'bt-engine-'));
+  const socket = join(dir, 'docker.sock');
+  const docker = new Docker({ socketPath: socket });
+  const name = dir.split('-').at(-1) ?? '';
+  // Else it would be this machine's.
+  const config = join(dir, 'daemon.json');
+  writeFileSync(config, '{}');
+  // With `--bridge=none` dockerd would remove docker0, which is this machine's own engine's.
+  const bridge = `bt${randomBytes(4).toString('hex')}`;
+  const removeAll = async (): Promise<void> => {
+    await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
+    await removeFolder(dir);
+  };
+  const options = {
+    host: `unix://${socket}`,
+    'data-root': join(dir, 'data'),
+    'exec-root': join(dir, 'run'),
+    pidfile: join(dir, 'docker.pid'),
+    'config-file': config,
+    'containerd-namespace': `bt-${name}`,
+    'containerd-plugins-namespace': `bt-plugins-${name}`,
+    bridge,
+    iptables: 'false',
+    ip6tables: 'false',
+    'ip-masq': 'false',
+    'host-gateway-ip': gateway,
+    'shutdown-timeout': '5',
+  };
+  const args = Object.entries(options).map(([option, value]) => `--${option}=${value}`);
+  const start = async (): Promise<Child> => {
+    const child = startChild({ name: 'dockerd', command: program, args, logFile: join(dir, 'log'), graceSeconds: 60 });
+    await waitUntilReady(child, async () => (await docker.ping()).toString() === 'OK', 90_000);
+    return child;
+  };
+  let child: Child;
+  try {
+    await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
+    await run('ip', ['address', 'add', BRIDGE_ADDRESS, 'dev', bridge]);
+    await run('ip', ['link', 'set', bridge, 'up']);
+    child = await start();
+  } catch (error) {
+    await removeAll();
+    return { absent: `a second dockerd does not run here: ${error instanceof Error ? error.message : ''}` };
+  }
+  return {
+    socket,
+    docker,
+    halt: async () => {
+      await child.stop();
+    },
+    resume: async () => {
+      child = await start();
+    },
+    stop: async () => {
+      // A network's bridge outlives the engine that made it.
+      if (!child.running) child = await start();
+      for (const { Id: id } of await docker.listContainers({ all: true })) {
+        await docker.getContainer(id).remove({ force: true });
+      }
+      await docker.pruneNetworks();
+      await child.stop();
+      await removeAll();
+    },
+  };
+}
+
+/** With what an engine may have left mounted in it. */
+async function removeFolder(dir: string): Promise<void> {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${dir}/`));
+  for (const mount of mounts.toReversed()) await run('umount', ['--lazy', mount]).catch(() => undefined);
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+}
