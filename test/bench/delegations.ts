@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callOf } from '../../activities/forges/github/budget.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { connectBus, decode, encode, type Bus } from '../../contracts/bus/connection.ts';
 import { runnerInbox, subjects, wildcards } from '../../contracts/bus/subjects.ts';
@@ -44,6 +45,8 @@ export interface DelegationsResult {
   cpuMsPerJobOf: Record<string, number>;
   /** Of a delegation's workflow, the median. */
   historyEvents: number;
+  /** What a delegation asks of the forge, in points of its budget: a read is 1, a change 5. Its runner's registration, 5, is not among them. */
+  forgePoints: number;
 }
 
 /**
@@ -73,6 +76,7 @@ export async function benchDelegations(): Promise<DelegationsResult> {
       allOverMs,
       ...cpuOf(before, usageOf(processesOf(world.cluster)), JOBS),
       historyEvents: percentile(histories, 50),
+      forgePoints: pointsOf(world) / JOBS,
     };
   } finally {
     process.removeListener('SIGINT', interrupted);
@@ -86,17 +90,24 @@ export function delegationsText(result: DelegationsResult): string {
   const { ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs } = result;
   return [
     textTable([
-      [...heading, 'CPU/job', 'events'],
+      [...heading, 'CPU/job', 'events', 'forge points'],
       [
         ...[result.delegations, result.lost, result.doubled].map(String),
         ...[ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs].map(ms),
         `${result.cpuMsPerJob.toFixed(1)} ms`,
         String(result.historyEvents),
+        result.forgePoints.toFixed(1),
       ],
     ]),
     '',
     `CPU of delegations (ms a job): ${figures(result.cpuMsPerJobOf, 1)}`,
   ].join('\n');
+}
+
+/** All calls to the forge. */
+function pointsOf({ cluster }: DelegationWorld): number {
+  const calls = cluster.sim.log.since(0, 'api.call');
+  return calls.reduce((sum, { method, path }) => sum + callOf(String(method), String(path)).cost, 0);
 }
 
 /** Waits until every delegation has ended well. @returns how many events each has */
@@ -180,7 +191,9 @@ async function say(
   await bus.close();
 }
 
-function summary(all: readonly Measured[]): Omit<DelegationsResult, 'allOverMs' | 'historyEvents' | keyof CpuFigures> {
+function summary(
+  all: readonly Measured[],
+): Omit<DelegationsResult, 'allOverMs' | 'historyEvents' | 'forgePoints' | keyof CpuFigures> {
   const acks = all.map(({ ackMs }) => ackMs);
   const running = all.flatMap(({ runningMs }) => (runningMs === undefined ? [] : [runningMs]));
   return {

@@ -173,6 +173,11 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     'an image that is missing: it waits and says which; once it is there, the job is done',
     { timeout: 300_000 },
     async () => {
+      // Of a first try.
+      await docker
+        .getImage(IMAGE)
+        .remove()
+        .catch(() => undefined);
       const { id, runId } = await delegated('echo really ran', 'imageless', 'proxy-i');
       const headline = await until(async () => {
         const said = await telling.headline(id);

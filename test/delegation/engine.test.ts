@@ -36,6 +36,8 @@ test(
   async (context) => {
     context.skip(engine === undefined, absent);
     const telling = new Telling(world);
+    // Where a first try ended in between.
+    await engine?.resume();
     const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
       const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
       const taken = await world.take(job, 'proxy-a');

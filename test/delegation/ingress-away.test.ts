@@ -54,17 +54,21 @@ test(
     const away = sleep(AWAY_MS);
     await world.sim.complete(before, 'failure');
     const told: string[] = [];
-    // Each hook asks three times; after three hooks in a row without an answer the breaker is open.
-    for (let job = 0; job < 5; job++) told.push(...(await failedOnProxy()));
+    // Each hook asks three times; after three hooks in a row without an answer the breaker is open, and the next is held back
+    // if it comes within half a minute.
+    let jobs = 0;
+    while (jobs < 5 || (jobs < 20 && (await proxy.metric('baton_proxy_hooks_total', 'held-back')) === 0)) {
+      told.push(...(await failedOnProxy()));
+      jobs += 1;
+    }
     expect(await proxy.metric('baton_proxy_breaker_open')).toBe(1);
     expect(await proxy.metric('baton_proxy_connection_failures_total')).toBeGreaterThanOrEqual(3);
-    expect(await proxy.metric('baton_proxy_hooks_total', 'held-back')).toBeGreaterThanOrEqual(1);
-    expect(await proxy.metric('baton_proxy_hooks_total', 'failed')).toBe(5);
+    expect(await proxy.metric('baton_proxy_hooks_total', 'failed')).toBe(jobs);
     const reasons = told.filter((text) => text.startsWith('This job was not handed over'));
-    expect(reasons).toHaveLength(5);
+    expect(reasons).toHaveLength(jobs);
     for (const text of reasons)
       expect(text).toMatch(/Run it again when the orchestrator is back; nothing of it ran\.$/);
-    expect(reasons.at(-1)).toContain('the orchestrator is away');
+    expect(reasons.join('\n'), 'one was held back').toContain('not handed over: the orchestrator is away');
     // No webhook comes: the forge is asked.
     expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
     expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);

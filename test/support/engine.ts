@@ -19,7 +19,7 @@ export interface TestEngine {
   readonly docker: Docker;
   /** Ends it as `systemctl stop docker` does: containers get SIGTERM, and KILL after a while. What it has on disk stays. */
   halt(): Promise<void>;
-  /** Starts it again after {@link halt}. */
+  /** Starts it again after {@link halt}; where it runs, nothing. */
   resume(): Promise<void>;
   /** Removes all its containers, networks and files, and ends it. */
   stop(): Promise<void>;
@@ -105,7 +105,7 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
       await child.stop();
     },
     resume: async () => {
-      child = await start();
+      if (!child.running) child = await start();
     },
     stop: async () => {
       // A network's bridge outlives the engine that made it.

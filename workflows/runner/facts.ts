@@ -60,8 +60,9 @@ export class Facts {
     if (reason === 'instance-died') return this.died?.reason;
     if (reason !== 'agent-exited' || this.exited === undefined) return undefined;
     const { code, signal, logTail } = this.exited;
-    const last = logTail.trimEnd().split('\n').at(-1)?.trim().slice(0, 200) ?? '';
-    return `${code === null ? (signal ?? 'a signal') : `exit code ${code}`}${last === '' ? '' : `: ${last}`}`;
+    const ended = code === null ? signal : `exit code ${code}`;
+    const last = logTail.trimEnd().split('\n').at(-1)?.trim().slice(0, 200);
+    return [ended, last].filter(Boolean).join(': ') || undefined;
   }
 
   /** Takes a batch of news; true where something new was learnt. */

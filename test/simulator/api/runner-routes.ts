@@ -68,7 +68,8 @@ export function runnerRoutes(http: FastifyInstance, sim: Simulation): void {
     for (const kind of ['registration-token', 'remove-token']) {
       http.post<{ Params: Partial<Params> }>(`${path}/${kind}`, (request, reply) => {
         const scope = scopeOf(sim, request, 'runners');
-        const token = randomBytes(18).toString('base64url').toUpperCase();
+        // As GitHub's: capitals and digits. One that began with a dash would be taken for an option of config.sh.
+        const token = randomBytes(18).toString('base64url').toUpperCase().replaceAll(/[-_]/g, '0');
         const expiresAt = Date.now() + 3_600_000;
         if (kind === 'registration-token') sim.state.registrationTokens.set(token, { scope, expiresAt });
         return reply.code(201).send({ token, expires_at: new Date(expiresAt).toISOString() });
