@@ -24,7 +24,7 @@ import { describeResources } from '../../contracts/messages/describe-resources.t
 import type { RunnerLife } from '../../contracts/runner/life.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { rootMessage } from '../failure.ts';
-import { outcomeOf } from './outcome.ts';
+import { instanceOf, outcomeOf } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { runnerDetails } from './details.ts';
 import { Facts, type FactsState } from './facts.ts';
@@ -81,7 +81,7 @@ export class RunnerActor {
   readonly #phases: PhaseLog;
   #shownPhase: Phase = 'provisioning';
   #shownJob: string | undefined;
-  #failure: string | null = null;
+  #reason: RemovalReason | undefined;
   #note: string | undefined;
   #instanceId: string | undefined;
   /** As what the instance is paid for, and since when. */
@@ -168,9 +168,7 @@ export class RunnerActor {
 
   /** What became of its instance, for those who ask. */
   instance(): RunnerInstance {
-    const { exited } = this.facts;
-    const last = exited ? { code: exited.code, logTail: exited.logTail } : null;
-    return { instanceId: this.#instanceId ?? null, exited: last, failure: this.#failure };
+    return instanceOf(this.input.runner, this.facts, this.#instanceId, this.#reason, this.#problem);
   }
 
   timeToStartLeft(): number {
@@ -253,16 +251,14 @@ export class RunnerActor {
   async remove(reason: RemovalReason): Promise<RunnerOutcome> {
     this.#end = 'removing';
     this.#tags?.close();
-    const expected = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
-    this.#failure = expected.failed ? expected.detail : null;
-    this.note(expected.detail);
+    this.#reason = reason;
+    this.note(outcomeOf(this.input.runner, reason, this.facts, this.#problem).detail);
     await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
     const outcome = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
     const { settings, runner } = this.input;
     const use = this.#bought && useOf(settings, runner, this.#bought, this.facts);
     await local.reportGone({ group: settings.name, outcome, use, life: this.#life(outcome) });
     this.#end = outcome.failed ? 'failed' : 'gone';
-    this.#failure = outcome.failed ? outcome.detail : null;
     this.note(outcome.detail);
     return outcome;
   }

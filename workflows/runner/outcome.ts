@@ -1,3 +1,4 @@
+import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
 import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
 import type { Facts } from './facts.ts';
 
@@ -31,4 +32,21 @@ export function outcomeOf(
   const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
   const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;
   return { runner, reason, ranJob: facts.started, failed, detail };
+}
+
+/** What others may ask of a runner: its instance, how its program ended, and why it failed once its removal has begun. */
+export function instanceOf(
+  runner: string,
+  facts: Facts,
+  instanceId: string | undefined,
+  reason: RemovalReason | undefined,
+  problem: string | undefined,
+): RunnerInstance {
+  const { exited } = facts;
+  const end = reason && outcomeOf(runner, reason, facts, problem);
+  return {
+    instanceId: instanceId ?? null,
+    exited: exited ? { code: exited.code, logTail: exited.logTail } : null,
+    failure: end?.failed ? end.detail : null,
+  };
 }
