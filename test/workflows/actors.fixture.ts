@@ -34,6 +34,8 @@ export interface Outside {
   unregistered: string[];
   create: (runner: string) => Promise<void>;
   unregister: (runner: string) => 'removed' | 'absent' | 'busy';
+  /** Called before runners are started: holds that up. */
+  beforeStart?: (runners: string[]) => Promise<void>;
   /** Given where the backend can tag: what it does with them. */
   tag?: (tags: JobTags) => Promise<void>;
 }
@@ -81,8 +83,13 @@ export async function startActors(): Promise<ActorsFixture> {
   };
   const moved: MovedJob[] = [];
   const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
+  const deeds = createActorActivities(client, dispatcherTeller(client), () => Promise.resolve());
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
-    ...createActorActivities(client, dispatcherTeller(client), () => Promise.resolve()),
+    ...deeds,
+    startRunners: async (order) => {
+      await outside(order.settings.name).beforeStart?.(order.runners);
+      await deeds.startRunners(order);
+    },
     moveJobs: ({ jobs }) => {
       moved.push(...jobs);
       return Promise.resolve();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { dispatcherWorkflowId, type JobNotice } from '../../contracts/actors.ts';
+import { DISPATCHER_ROSTER, dispatcherWorkflowId, type JobNotice } from '../../contracts/actors.ts';
+import type { Roster } from '../../contracts/health.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
 
 /** Signals under way at any time. */
@@ -84,3 +85,40 @@ test('a dispatcher under signals that never pause begins its history anew, and l
   const waiting = Math.floor(last / 3);
   await vi.waitFor(async () => expect(await actors.ask(group)).toMatchObject({ waiting }), { timeout: 90_000 });
 }, 400_000);
+
+test('a place whose runner is only being started is not given away, whatever a health check makes of it', async () => {
+  const group = `starting-${randomUUID().slice(0, 8)}`;
+  const go = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<string[]>();
+  actors.outside(group).beforeStart = async (runners) => {
+    asked.resolve(runners);
+    await go.promise;
+  };
+  try {
+    await actors.start(actors.settings(group, { max: 1 }));
+    await actors.tell(group, [{ type: 'job', job: job(1, 'queued') }]);
+    const runners = await asked.promise;
+    const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(group));
+    expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots: [], waiting: [{ jobId: 1 }] });
+    const vanished = { reason: 'vanished', ranJob: false, failed: false, detail: '' } as const;
+    await actors.tell(
+      group,
+      runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
+    );
+    expect(await actors.ask(group)).toMatchObject({ ready: 1 });
+    go.resolve();
+    await vi.waitFor(() => expect(actors.outside(group).created).toEqual(runners), { timeout: 90_000 });
+    const slots = runners.map((runner) => ({ runner, busy: false }));
+    await vi.waitFor(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }), {
+      timeout: 90_000,
+    });
+    // Once it is started, it may vanish: then another takes its place.
+    await actors.tell(
+      group,
+      runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
+    );
+    await vi.waitFor(() => expect(actors.outside(group).created).toHaveLength(2), { timeout: 90_000 });
+  } finally {
+    go.resolve();
+  }
+});
