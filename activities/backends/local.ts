@@ -131,7 +131,10 @@ export class LocalBackend implements Backend {
       const instance = await this.describe(runner);
       // Never started: somebody may just be making it.
       if (instance?.state !== 'dead' || instance.id === '' || this.removing.has(runner)) return;
-      if (await new InstanceFolder(this.parent, runner).isBeingRemoved()) return;
+      const folder = new InstanceFolder(this.parent, runner);
+      if (await folder.isBeingRemoved()) return;
+      // Its removal went all the way meanwhile, and took the mark with it.
+      if ((await folder.record()) === undefined) return;
       // Its end and the next poll may both have come here.
       if (told.has(runner)) return;
       told.add(runner);

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it, type TestContext } from 'vitest';
+import { beforeEach, describe, expect, it, type TestContext } from 'vitest';
 
 /** The template of a baked image, held against Packer itself where that is on PATH. */
 
@@ -26,9 +26,10 @@ function validate(more: Partial<typeof VARIABLES> = {}): Promise<string> {
 }
 
 const version = await packer('version').catch(() => undefined);
-if (version === undefined) console.warn('there is no packer on PATH');
 
-describe.skipIf(version === undefined)('the Packer template', () => {
+describe('the Packer template', () => {
+  beforeEach(({ skip }) => skip(version === undefined, 'there is no packer on PATH'));
+
   /** Its plugins come from a registry of its own, by `packer init`. */
   async function needPlugins({ skip }: TestContext): Promise<void> {
     const installed = await packer('plugins', 'installed');
