@@ -75,13 +75,17 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
     }
   })();
   const filled = async (count: number): Promise<void> => {
+    // Of a creation only those hear who listen just then: one that was missed is not waited for.
     for (let told = 0; created.length < count;) {
       await sleep(250);
+      if (created.length > count * 0.99 && (await running()) >= count) return;
       if (created.length < told + 1000) continue;
       told = created.length;
       console.log(`  ${told} runners`);
     }
   };
+  const query = `WorkflowType = 'runner' AND BatonGroup = '${crowd.name}' AND ExecutionStatus = 'Running'`;
+  const running = async (): Promise<number> => (await cluster.client.workflow.count(query)).count;
   const begun = Date.now();
   // The warm half is there without any job; each job of the other half takes one, which is replaced.
   const busy = crowd.runners / 2;
