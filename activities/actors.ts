@@ -21,8 +21,8 @@ import {
   type PlacesNews,
   type RunnerInput,
   type RunnerNews,
+  type RunnerReport,
 } from '../contracts/actors.ts';
-import type { RunnerLife } from '../contracts/runner/life.ts';
 import type { InstanceUse } from '../contracts/usage.ts';
 
 const KEYWORD = {
@@ -58,13 +58,13 @@ export function dispatcherTeller(client: Client): TellDispatcher {
  * @param client on the worker's own connection: runners then start eagerly on this worker
  * @param tellDispatcher how the ends of runners are told: may gather what comes at once
  * @param recordUse writes down what an instance was used for; the same runner twice is once
- * @param traceLife tells those who trace, where there are any; the same runner twice is once
+ * @param trace tells those who trace, where there are any; the same runner twice is once
  */
 export function createActorActivities(
   client: Client,
   tellDispatcher: TellDispatcher,
   recordUse: (use: InstanceUse) => Promise<void>,
-  traceLife?: (life: RunnerLife) => void,
+  trace?: (report: RunnerReport) => void,
 ): ActorActivities {
   return {
     async startRunners({ settings, runners }) {
@@ -89,11 +89,12 @@ export function createActorActivities(
       await eachOf(answers, ({ group, places }) => tellDispatcher(group, [{ type: 'places', places }]));
     },
 
-    async reportGone({ group, outcome, use, life }) {
+    async reportGone(report) {
+      const { group, outcome, use } = report;
       // First: a bus that is away must not hold up the group.
       await tellDispatcher(group, [{ type: 'gone', outcome }]);
       if (use !== undefined) await recordUse(use);
-      traceLife?.(life);
+      trace?.(report);
     },
 
     async askRetirement({ group, runner }) {

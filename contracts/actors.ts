@@ -237,18 +237,22 @@ export interface BackendActivities {
   listInstances(order: { group: string }): Promise<InstanceSight[]>;
 }
 
+/** What a runner tells of itself at its end. */
+export interface RunnerReport {
+  group: string;
+  outcome: RunnerOutcome;
+  /** Where there was an instance. */
+  use?: InstanceUse | undefined;
+  life: RunnerLife;
+}
+
 /** Activities on the orchestrator's task queue. */
 export interface OrchestratorActivities extends HealthActivities {
   /** Starts runner workflows; one that is already started is fine. */
   startRunners(order: { settings: GroupSettings; runners: string[] }): Promise<void>;
   removeRegistration(order: { scope: ForgeScope; runner: string }): Promise<'removed' | 'absent' | 'busy'>;
   /** Tells the dispatcher, and writes down what its instance was used for, where there was one. */
-  reportGone(order: {
-    group: string;
-    outcome: RunnerOutcome;
-    use?: InstanceUse | undefined;
-    life: RunnerLife;
-  }): Promise<void>;
+  reportGone(order: RunnerReport): Promise<void>;
   /** Asks runners to go, unless a job runs on them. */
   retireRunners(order: { group: string; runners: string[] }): Promise<void>;
   /** Gives the waiting jobs of a removed group to the groups that serve them now. */

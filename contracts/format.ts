@@ -29,3 +29,8 @@ export function formatBytes(bytes: number): string {
   const scaled = bytes / 1024 ** power;
   return `${power === 0 || scaled >= 100 ? Math.round(scaled) : scaled.toFixed(1)} ${SIZES[power]}`;
 }
+
+/** A job as people name it, `CI / build`; as much of it as is known. */
+export function jobTitle(workflow: string | null | undefined, job: string | null | undefined): string {
+  return [workflow, job].filter(Boolean).join(' / ');
+}

@@ -74,12 +74,6 @@ export const status = z.object({
 });
 
 export type ForgeLimit = z.infer<typeof forgeLimit>;
-/** A job as people name it: `CI / build`; its id while no more is known, null where nothing is. */
-export function jobTitle({ workflow, job, jobId }: Pick<RunnerStatus, 'workflow' | 'job' | 'jobId'>): string | null {
-  const names = [workflow, job].filter(Boolean).join(' / ');
-  return names || (jobId === null ? null : `job ${jobId}`);
-}
-
 export type RunnerStatus = z.infer<typeof runnerStatus>;
 export type GroupStatus = z.infer<typeof groupStatus>;
 export type DeadLetter = z.infer<typeof deadLetter>;

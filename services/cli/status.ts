@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Bus } from '../../contracts/bus/connection.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
-import { formatDuration } from '../../contracts/format.ts';
-import { jobTitle, status, type GroupStatus, type Status } from '../../contracts/messages/status.ts';
+import { formatDuration, jobTitle } from '../../contracts/format.ts';
+import { status, type GroupStatus, type RunnerStatus, type Status } from '../../contracts/messages/status.ts';
 import { ask, withBus } from './ask.ts';
 import { textTable } from './text-table.ts';
 
@@ -50,13 +50,7 @@ function statusText(answer: Status): string {
   ]);
   const runners = answer.runners
     .filter((runner) => runner.closedAt === null)
-    .map((runner) => [
-      runner.name,
-      runner.phase,
-      runner.repository ?? '',
-      jobTitle(runner) ?? '',
-      since(runner.startedAt),
-    ]);
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), since(runner.startedAt)]);
   const parts = [
     `manager ${answer.manager}, ${answer.at}`,
     textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
@@ -65,13 +59,7 @@ function statusText(answer: Status): string {
   const used = answer.runners
     .filter((runner) => runner.resources !== null)
     .slice(0, 10)
-    .map((runner) => [
-      runner.name,
-      runner.phase,
-      runner.repository ?? '',
-      jobTitle(runner) ?? '',
-      runner.resources ?? '',
-    ]);
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), runner.resources ?? '']);
   if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
   for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
     if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
@@ -84,6 +72,11 @@ function statusText(answer: Status): string {
     parts.push([`${answer.deadLetters} dead letters`, ...newest].join('\n'));
   }
   return parts.join('\n\n');
+}
+
+/** Its id while no more is known of it. */
+function titleOf({ workflow, job, jobId }: RunnerStatus): string {
+  return jobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
 function noteOf({ mode, removed, wantsPlaces, backoffUntil }: GroupStatus): string {

@@ -1,12 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
-import { headers } from 'nats';
 import { Counter, type Registry } from 'prom-client';
 import type { MovedJob } from '../../contracts/actors.ts';
 import { encode, type Bus } from '../../contracts/bus/connection.ts';
-import { HEADERS, STREAMS } from '../../contracts/bus/streams.ts';
+import { STREAMS } from '../../contracts/bus/streams.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
+import { deadLetterHeaders } from '../dead-letter-headers.ts';
 
 const ACK_MS = 5000;
 
@@ -28,12 +28,9 @@ export function letterWriter({ bus, forge, metrics }: { bus: Bus; forge: () => s
     labelNames: ['code'] as const,
   });
   return async (job, from, reason) => {
-    const meta = headers();
     const code = 'NO_GROUP';
-    meta.set(HEADERS.reasonCode, code);
-    meta.set(HEADERS.reason, `job ${job.jobId}, of the removed group ${from}: ${reason}`.replaceAll(/\s+/g, ' '));
-    const subject = subjects.webhook(forge(), 'workflow_job');
-    meta.set(HEADERS.originalSubject, subject);
+    const said = `job ${job.jobId}, of the removed group ${from}: ${reason}`;
+    const meta = deadLetterHeaders(code, said, subjects.webhook(forge(), 'workflow_job'));
     // The same for each attempt of this activity, and another one if the job waits in that group once more.
     const { activityId, workflowExecution } = activityInfo();
     const msgID = `let-go-${job.key}-${workflowExecution?.runId}-${activityId}`;

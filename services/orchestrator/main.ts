@@ -4,7 +4,7 @@ import { createActorActivities, dispatcherTeller } from '../../activities/actors
 import { withFailures } from '../../activities/failure.ts';
 import { createHealthActivities } from '../../activities/health/activities.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
-import { TASK_QUEUE, type OrchestratorActivities } from '../../contracts/actors.ts';
+import { TASK_QUEUE, type OrchestratorActivities, type RunnerReport } from '../../contracts/actors.ts';
 import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
@@ -58,15 +58,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const tellDispatcher = gatherNews(dispatcherTeller(client));
   const usage = new UsageBook({ bus, live, metrics });
   const letGo = letterWriter({ bus, forge: () => live.current.forge.type, metrics });
+  const traceReport =
+    traces &&
+    ((report: RunnerReport): void => {
+      for (const span of runnerSpans(report, live.current.forge.type)) traces.record(span);
+    });
   const activities: OrchestratorActivities & DelegationActivities = {
-    ...createActorActivities(
-      client,
-      tellDispatcher,
-      (use) => usage.record(use),
-      (life) => {
-        for (const span of traces ? runnerSpans(life, live.current.forge.type) : []) traces?.record(span);
-      },
-    ),
+    ...createActorActivities(client, tellDispatcher, (use) => usage.record(use), traceReport),
     ...createForgeActivities(forge),
     ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs, metrics }),

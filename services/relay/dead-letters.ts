@@ -1,14 +1,13 @@
-import { headers } from 'nats';
 import type { Counter } from 'prom-client';
 import { HEADERS } from '../../contracts/bus/streams.ts';
 import { subjects } from '../../contracts/bus/subjects.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/log.ts';
 import type { BusLink } from '../bus-link.ts';
+import { deadLetterHeaders, oneLine } from '../dead-letter-headers.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 const WITHIN_MS = 10_000;
-const LONGEST_REASON = 1000;
 
 /** Where messages go that can never be handled: kept as they came, with the reason, for a person to look at. */
 export class DeadLetters {
@@ -30,10 +29,7 @@ export class DeadLetters {
    */
   async put(message: StreamMessage, code: ErrorCode, reason: string): Promise<void> {
     const bus = await this.#link.connected(WITHIN_MS);
-    const meta = headers();
-    meta.set(HEADERS.reasonCode, code);
-    meta.set(HEADERS.reason, oneLine(reason));
-    meta.set(HEADERS.originalSubject, message.subject);
+    const meta = deadLetterHeaders(code, reason, message.subject);
     meta.set(HEADERS.deliveries, String(message.deliveries));
     const trace = message.header(HEADERS.traceparent);
     if (trace !== undefined) meta.set(HEADERS.traceparent, oneLine(trace));
@@ -46,9 +42,4 @@ export class DeadLetters {
     this.#counter.inc({ stream: message.stream, code });
     this.#log.warn({ code, subject: message.subject, place: message.place, reason }, 'dead letter');
   }
-}
-
-/** Header values are one line. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\r\n\t]+/g, ' ').slice(0, LONGEST_REASON);
 }

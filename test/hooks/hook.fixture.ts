@@ -1,9 +1,10 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { ResolvedHooks, WrapperSettings } from '../../contracts/hooks.ts';
 import { createLogger } from '../../contracts/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { listenForHooks } from '../../hooks/agent/hook-socket.ts';
+import { findProgram } from '../../hooks/wrappers/find-program.ts';
 import { TestBench } from '../simulator/support.ts';
 import type { Job } from '../simulator/state.ts';
 import { installBundle } from './agent.fixture.ts';
@@ -138,13 +139,5 @@ function linesOf(job: Job): Pick<HookRun, 'started' | 'completed' | 'own'> {
 
 /** The full path of a program on PATH, or undefined. */
 export function which(name: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return join(folder, name);
-    } catch {
-      // Not here.
-    }
-  }
-  return undefined;
+  return findProgram(name, process.env['PATH']);
 }

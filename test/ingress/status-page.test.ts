@@ -1,48 +1,32 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
-import { connectBus, encode, ensureStreams, type Bus } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
 import type { Status } from '../../contracts/messages/status.ts';
 import { findBrowser, startBrowser } from '../pictures/browser.ts';
-import { temporaryFolder } from '../support/cleanup.ts';
-import { writeConfig } from '../support/config.ts';
-import { startNats, type TestNats } from '../support/nats.ts';
-import { startService, type TestService } from '../support/service.ts';
 import { sampleStatus } from './sample-status.ts';
+import { startStatusFixture, type StatusFixture } from './status.fixture.ts';
 
 /** The status page as a person sees it, in a real browser. */
-const folder = temporaryFolder('status-page');
 const found = findBrowser() !== undefined;
-let nats: TestNats;
-let ingress: TestService;
-let bus: Bus;
+let fixture: StatusFixture;
 let browser: Browser;
 let status: Status = sampleStatus({});
 
 beforeAll(async () => {
   if (!found) return;
-  nats = await startNats();
-  bus = await connectBus({ url: nats.address, name: 'test' });
-  await ensureStreams(bus);
-  const config = writeConfig(folder.path, { nats: nats.address });
-  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 'secret' } });
-  await ingress.ready();
-  bus.subscribe(subjects.status, { callback: (_error, message) => message.respond(encode(status)) });
+  fixture = await startStatusFixture('status-page');
+  fixture.respond(() => status);
   browser = await startBrowser();
 });
 beforeEach((context) => context.skip(!found, 'no Chromium on PATH'));
 afterAll(async () => {
   await browser?.close();
-  await bus?.close();
-  await ingress?.kill();
-  await nats?.stop();
-  folder.remove();
+  await fixture?.stop();
 });
 
 /** Chromium gives up all requests whenever a network comes or goes, and those of other tests' containers do. */
 async function openPage(): Promise<Page> {
   const page = await browser.newPage();
-  const go = (): Promise<boolean> => page.goto(`${ingress.address}/status`).then(() => true, isOtherNetwork);
+  const go = (): Promise<boolean> => page.goto(`${fixture.ingress.address}/status`).then(() => true, isOtherNetwork);
   await expect.poll(go).toBe(true);
   return page;
 }

@@ -1,43 +1,27 @@
-import type { Subscription } from 'nats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { connectBus, encode, ensureStreams, type Bus } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import type { Bus } from '../../contracts/bus/connection.ts';
 import type { Status } from '../../contracts/messages/status.ts';
-import { temporaryFolder } from '../support/cleanup.ts';
-import { writeConfig } from '../support/config.ts';
-import { startNats, type TestNats } from '../support/nats.ts';
-import { startService, type TestService } from '../support/service.ts';
+import type { TestService } from '../support/service.ts';
 import { sampleStatus } from './sample-status.ts';
+import { startStatusFixture, type StatusFixture } from './status.fixture.ts';
 
-const folder = temporaryFolder('status');
-let nats: TestNats;
+let fixture: StatusFixture;
 let ingress: TestService;
 let bus: Bus;
-let responder: Subscription | undefined;
+let silence: (() => void) | undefined;
 let asked = 0;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus({ url: nats.address, name: 'test' });
-  await ensureStreams(bus);
-  const config = writeConfig(folder.path, { nats: nats.address });
-  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 'secret' } });
-  await ingress.ready();
+  fixture = await startStatusFixture('status');
+  ({ ingress, bus } = fixture);
 });
 
-afterAll(async () => {
-  await bus?.close();
-  await ingress?.kill();
-  await nats?.stop();
-  folder.remove();
-});
+afterAll(() => fixture?.stop());
 
 function respond(answer: () => Status): void {
-  responder = bus.subscribe(subjects.status, {
-    callback: (_error, message) => {
-      asked += 1;
-      message.respond(encode(answer()));
-    },
+  silence = fixture.respond(() => {
+    asked += 1;
+    return answer();
   });
 }
 
@@ -92,7 +76,7 @@ it('tells every viewer what changes, asking once a second for all of them', asyn
 
 it('keeps the last answer when there is no new one', async () => {
   const enough = new AbortController();
-  responder?.unsubscribe();
+  silence?.();
   await bus.flush();
   for await (const view of events(enough.signal)) {
     if (view.problem === null) continue;

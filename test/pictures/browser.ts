@@ -1,6 +1,5 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { findProgram } from '../../hooks/wrappers/find-program.ts';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -63,21 +62,5 @@ export async function takePicture(browser: Browser, path: string, show: (page: P
 
 /** The machine's own Chromium, where it has one. */
 export function findBrowser(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
-  for (const program of PROGRAMS) {
-    for (const folder of folders) {
-      const path = join(folder, program);
-      if (isExecutable(path)) return path;
-    }
-  }
-  return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return PROGRAMS.map((program) => findProgram(program, process.env['PATH'])).find((file) => file !== undefined);
 }

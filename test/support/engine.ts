@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
+import { findProgram } from '../../hooks/wrappers/find-program.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { bridgeGateway } from '../../services/cli/start/engine.ts';
 
@@ -26,19 +27,9 @@ export interface TestEngine {
 }
 
 /** Where dockerd is; undefined where there is none, or where it could not run because this is not root on Linux. */
-function findProgram(): string | undefined {
+function findEngine(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/bin', '/usr/local/bin'];
-  return folders.map((folder) => join(folder, 'dockerd')).find(isProgram);
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return findProgram('dockerd', `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/usr/local/bin`);
 }
 
 /**
@@ -48,7 +39,7 @@ function isProgram(file: string): boolean {
  * @returns why there can be none, where there can't
  */
 export async function startEngine(): Promise<TestEngine | { absent: string }> {
-  const program = findProgram();
+  const program = findEngine();
   if (program === undefined) return { absent: 'needs root on Linux and a dockerd program' };
   const gateway = await bridgeGateway(new Docker()).catch(() => undefined);
   if (gateway === undefined)

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type DispatcherNews } from '../../contracts/actors.ts';
 import type { Roster } from '../../contracts/health.ts';
 import type { JobAction } from '../../contracts/messages/job-event.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
+import { jobNotice } from './job-notice.ts';
 
 /** Jobs that wait at once, of a group that has far too few runners. */
 const CROWD = 15_000;
@@ -20,23 +20,7 @@ afterAll(async () => {
 
 const news = (action: JobAction, jobId: number): DispatcherNews => ({
   type: 'job',
-  job: {
-    key: `${jobId}:1`,
-    delivery: randomUUID(),
-    action,
-    jobId,
-    runId: jobId,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    private: false,
-    labels: ['linux'],
-    workflow: 'ci',
-    name: 'build',
-    url: null,
-    conclusion: null,
-    runnerName: null,
-    at: new Date().toISOString(),
-  },
+  job: jobNotice(action, jobId, { private: false }),
 });
 
 test('a dispatcher begins anew with more in it than Temporal takes in one payload', { timeout: 240_000 }, async () => {

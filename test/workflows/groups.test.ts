@@ -18,6 +18,7 @@ import {
 import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
 import { recordHistories } from './histories.ts';
+import { jobNotice } from './job-notice.ts';
 
 /** Of each path one history; the others are the same again. */
 const RECORDED = new Set([
@@ -44,23 +45,7 @@ const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 6
 
 let jobs = 0;
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
-  return {
-    key: `${jobId}:1`,
-    delivery: randomUUID(),
-    action,
-    jobId,
-    runId: jobId,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    private: true,
-    labels: ['linux'],
-    workflow: 'ci',
-    name: 'build',
-    url: null,
-    conclusion: null,
-    runnerName,
-    at: new Date().toISOString(),
-  };
+  return jobNotice(action, jobId, { runnerName });
 }
 
 /** So many new jobs, queued. */

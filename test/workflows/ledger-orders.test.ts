@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { JobNotice } from '../../contracts/actors.ts';
 import type { JobAction } from '../../contracts/messages/job-event.ts';
 import { Ledger } from '../../workflows/dispatcher/ledger.ts';
+import { jobNotice } from './job-notice.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const LIMITS = { min: 0, max: 10 };
@@ -20,23 +21,14 @@ function notice(said: Said, jobId = 1, runner: string | null = null): JobNotice 
     skipped: 'completed',
   };
   const taken = said === 'in_progress' || said === 'completed';
-  return {
-    key: `${jobId}:1`,
+  return jobNotice(actions[said], jobId, {
     delivery: `${said}-${jobId}`,
-    action: actions[said],
-    jobId,
     runId: 7,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    private: true,
-    labels: said === 'skipped' ? [] : ['linux'],
-    workflow: 'ci',
-    name: 'build',
-    url: null,
+    ...(said === 'skipped' && { labels: [] }),
     conclusion: said === 'completed' ? 'success' : actions[said] === 'completed' ? said : null,
     runnerName: taken ? runner : null,
     at: '2026-01-01T00:00:00Z',
-  };
+  });
 }
 
 function orders<T>(items: readonly T[]): T[][] {

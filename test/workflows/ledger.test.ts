@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { JobNotice } from '../../contracts/actors.ts';
 import type { JobAction } from '../../contracts/messages/job-event.ts';
 import { Ledger } from '../../workflows/dispatcher/ledger.ts';
+import { jobNotice } from './job-notice.ts';
 
 const SETTINGS = { min: 0, max: 10 };
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -9,24 +10,8 @@ let deliveries = 0;
 
 function notice(action: JobAction, jobId: number, more: Partial<JobNotice> = {}): JobNotice {
   deliveries += 1;
-  return {
-    key: `${jobId}:1`,
-    delivery: `delivery-${deliveries}`,
-    action,
-    jobId,
-    runId: 7,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    workflow: 'ci',
-    private: true,
-    labels: ['linux'],
-    name: `job ${jobId}`,
-    url: null,
-    conclusion: null,
-    runnerName: null,
-    at: '2026-01-01T00:00:00Z',
-    ...more,
-  };
+  const said = { delivery: `delivery-${deliveries}`, runId: 7, name: `job ${jobId}`, at: '2026-01-01T00:00:00Z' };
+  return jobNotice(action, jobId, { ...said, ...more });
 }
 
 const hookJob = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };

@@ -6,6 +6,7 @@ import { RUNNER_REGISTER, runnerWorkflowId, type JobNotice, type RunnerNews } fr
 import type { RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
 import { recordHistories } from './histories.ts';
+import { jobNotice } from './job-notice.ts';
 
 let actors: ActorsFixture;
 let jobs = 100;
@@ -21,23 +22,8 @@ afterAll(async () => {
 const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 90_000, interval: 20 });
 
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
-  return {
-    key: `${jobId}:1`,
-    delivery: randomUUID(),
-    action,
-    jobId,
-    runId: jobId,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    workflow: 'ci',
-    private: true,
-    labels: ['linux'],
-    name: 'build',
-    url: 'http://example.test/job',
-    conclusion: action === 'completed' ? 'success' : null,
-    runnerName,
-    at: new Date().toISOString(),
-  };
+  const conclusion = action === 'completed' ? 'success' : null;
+  return jobNotice(action, jobId, { url: 'http://example.test/job', conclusion, runnerName });
 }
 
 /** A group with one queued job and the runner that was made for it. */

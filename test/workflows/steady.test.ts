@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type JobNotice } from '../../contracts/actors.ts';
 import type { Roster } from '../../contracts/health.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
+import { jobNotice } from './job-notice.ts';
 
 /** Signals under way at any time. */
 const SENDERS = 2;
@@ -19,23 +20,7 @@ beforeAll(async () => {
 afterAll(() => actors.stop());
 
 function job(jobId: number, action: 'queued' | 'completed'): JobNotice {
-  return {
-    key: `${jobId}:1`,
-    delivery: randomUUID(),
-    action,
-    jobId,
-    runId: jobId,
-    runAttempt: 1,
-    repository: 'acme/hello',
-    workflow: 'ci',
-    private: true,
-    labels: ['linux'],
-    name: 'build',
-    url: null,
-    conclusion: action === 'completed' ? 'success' : null,
-    runnerName: null,
-    at: new Date().toISOString(),
-  };
+  return jobNotice(action, jobId, { conclusion: action === 'completed' ? 'success' : null });
 }
 
 /** The runs of a dispatcher that have begun anew, and how many events each took. */

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { runnerWorkflowId, type JobNotice, type RunnerNews } from '../../contracts/actors.ts';
+import { runnerWorkflowId, type RunnerNews } from '../../contracts/actors.ts';
 import type { JobTags } from '../../contracts/instance.ts';
 import { startActors, type ActorsFixture } from './actors.fixture.ts';
 import { recordHistories } from './histories.ts';
+import { jobNotice } from './job-notice.ts';
 
 let actors: ActorsFixture;
 let jobs = 9000;
@@ -35,23 +36,7 @@ async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
   await actors.start(actors.settings(group));
   jobs += 1;
   const jobId = jobs;
-  const notice: JobNotice = {
-    key: `${jobId}:2`,
-    delivery: randomUUID(),
-    action: 'queued',
-    jobId,
-    runId: jobId,
-    runAttempt: 2,
-    repository: 'acme/hello',
-    workflow: 'CI',
-    private: true,
-    labels: ['linux'],
-    name: 'build (24)',
-    url: null,
-    conclusion: null,
-    runnerName: null,
-    at: new Date().toISOString(),
-  };
+  const notice = jobNotice('queued', jobId, { runAttempt: 2, workflow: 'CI', name: 'build (24)' });
   await actors.tell(group, [{ type: 'job', job: notice }]);
   const runner = await until(() => {
     const [made] = actors.outside(group).created;

@@ -7,7 +7,6 @@ import {
   defineUpdate,
   setCurrentDetails,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
 import {
   DISPATCHER_JOB,
@@ -22,15 +21,8 @@ import {
 } from '../../contracts/actors.ts';
 import type { Roster } from '../../contracts/health.ts';
 import { DispatcherActor, type DispatcherState } from './actor.ts';
+import { historyIsFull } from '../history.ts';
 import { dispatcherDetails } from './details.ts';
-
-/** One signal may bring 100 items; this many signals, and the history is well below the server's own suggestion. */
-const HISTORY_EVENTS = 2000;
-
-function full(): boolean {
-  const { historyLength, continueAsNewSuggested } = workflowInfo();
-  return continueAsNewSuggested || historyLength > HISTORY_EVENTS;
-}
 
 const newsSignal = defineSignal<[DispatcherNews[]]>(DISPATCHER_NEWS);
 const statusQuery = defineQuery<DispatcherSnapshot>(DISPATCHER_STATUS);
@@ -60,15 +52,15 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
     news = false;
     // Before any deed: the server refuses to begin anew while news come in, and holds them back only for the next try. What is
     // to be done then is the next run's to do.
-    if (full()) {
+    if (historyIsFull()) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof dispatcher>({ settings: actor.settings, carried: actor.toState() });
     }
-    await actor.start(full);
-    await actor.retire(full);
-    await actor.settle(full);
-    await actor.move(full);
-    if (full()) continue;
+    await actor.start(historyIsFull);
+    await actor.retire(historyIsFull);
+    await actor.settle(historyIsFull);
+    await actor.move(historyIsFull);
+    if (historyIsFull()) continue;
     setCurrentDetails(dispatcherDetails(actor.snapshot()));
     if (actor.done && !news) {
       await condition(allHandlersFinished);

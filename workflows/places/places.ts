@@ -7,7 +7,6 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
 import {
   dispatcherWorkflowId,
@@ -19,9 +18,8 @@ import {
   type PlacesSnapshot,
 } from '../../contracts/actors.ts';
 import { clock, LAST_LINES, plain, workflowLink } from '../markdown.ts';
+import { historyIsFull } from '../history.ts';
 import { Keeper, type KeeperState } from './keeper.ts';
-
-const HISTORY_EVENTS = 2000;
 
 const { answerPlaces } = proxyActivities<Pick<OrchestratorActivities, 'answerPlaces'>>({
   startToCloseTimeout: '1 min',
@@ -55,8 +53,7 @@ export async function places(input: PlacesInput & { carried?: KeeperState }): Pr
       if (keeper.max === null) return;
     }
     // Before any deed: the server holds news back only for the next try. What is to be said is the next run's to say.
-    const { historyLength, continueAsNewSuggested } = workflowInfo();
-    if (continueAsNewSuggested || historyLength > HISTORY_EVENTS) {
+    if (historyIsFull()) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof places>({ backend, carried: keeper.toState() });
     }

@@ -21,7 +21,6 @@ import {
 import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
 import type { InstanceSpec } from '../../contracts/instance.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
-import type { RunnerLife } from '../../contracts/runner/life.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
 import { rootMessage } from '../failure.ts';
 import { instanceOf, outcomeOf } from './outcome.ts';
@@ -257,25 +256,12 @@ export class RunnerActor {
     const outcome = outcomeOf(this.input.runner, reason, this.facts, this.#problem);
     const { settings, runner } = this.input;
     const use = this.#bought && useOf(settings, runner, this.#bought, this.facts);
-    await local.reportGone({ group: settings.name, outcome, use, life: this.#life(outcome) });
+    const { backend } = settings;
+    const life = { backend, phases: this.#phases.toState(), until: Date.now(), jobId: this.facts.job?.jobId };
+    await local.reportGone({ group: settings.name, outcome, use, life });
     this.#end = outcome.failed ? 'failed' : 'gone';
     this.note(outcome.detail);
     return outcome;
-  }
-
-  #life({ detail, failed }: RunnerOutcome): RunnerLife {
-    const { runner, settings } = this.input;
-    const { job } = this.facts;
-    return {
-      runner,
-      group: settings.name,
-      backend: settings.backend,
-      phases: this.#phases.toState(),
-      until: Date.now(),
-      detail,
-      failed,
-      job: job && { id: job.jobId, repository: job.repository },
-    };
   }
 
   /** What people read beside the phase. */

@@ -1,5 +1,5 @@
 import { dispatcherWorkflowId, type RunnerInput } from '../../contracts/actors.ts';
-import { formatBytes, formatDuration } from '../../contracts/format.ts';
+import { formatBytes, formatDuration, jobTitle } from '../../contracts/format.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { Phase } from '../../contracts/runner/phase.ts';
 import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../markdown.ts';
@@ -50,7 +50,7 @@ export function runnerDetails(input: RunnerInput, facts: Facts, situation: Situa
 function jobRows({ job, hookJob, conclusion, resources }: Facts): [string, string][] {
   const known = job ?? hookJob;
   if (known === undefined) return [];
-  const name = plain([known.workflow, job?.name ?? hookJob?.jobKey].filter(Boolean).join(' / '));
+  const name = plain(jobTitle(known.workflow, job?.name ?? hookJob?.jobKey));
   const rows: [string, string][] = [
     ['Job', job?.url ? `[${name}](${job.url})` : name],
     ['Repository', plain(known.repository)],

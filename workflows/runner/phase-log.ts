@@ -1,6 +1,7 @@
+import type { RunnerLife } from '../../contracts/runner/life.ts';
 import type { Phase } from '../../contracts/runner/phase.ts';
 
-export type PhaseLogState = { phase: Phase; at: number }[];
+export type PhaseLogState = RunnerLife['phases'];
 
 /** When a runner entered each of its phases, in milliseconds since the epoch. */
 export class PhaseLog {
