@@ -1,9 +1,9 @@
 import { cancelled, cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { BackendActivities } from '../../contracts/actors.ts';
-import type { InstanceTls } from '../../contracts/agent.ts';
+import type { BackendActivities } from '../../contracts/workflows/actors.ts';
+import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/instance.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { CredentialMint } from '../credentials/runner-credential.ts';
 import { resolveHooks } from '../credentials/hook-secrets.ts';

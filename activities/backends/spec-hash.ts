@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { InstanceSpec } from '../../contracts/instance.ts';
+import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 
 /**
  * A fingerprint of an instance's parameters, kept on the instance: a repeated create finds its own by it, and one of the

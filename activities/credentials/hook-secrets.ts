@@ -1,5 +1,5 @@
 import { readSecret } from '../../contracts/config/secret.ts';
-import type { HookSettings, HookValue, ResolvedHooks } from '../../contracts/hooks.ts';
+import type { HookSettings, HookValue, ResolvedHooks } from '../../contracts/workflows/hook-settings.ts';
 
 /**
  * A group's hooks with the secrets that they name, read from this process's environment at the last moment. The result goes

@@ -1,7 +1,7 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { createUser, encodeUser, fmtCreds, fromSeed, type KeyPair } from '@nats-io/jwt';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import { NAME_PATTERN } from '../../contracts/runner/name.ts';
+import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
 
 /** PKCS#8 in front of a raw Ed25519 seed (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');

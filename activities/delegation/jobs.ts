@@ -1,8 +1,8 @@
-import type { DelegationStore } from '../../contracts/bus/delegation-store.ts';
-import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
+import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
+import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import type { ForgeJob, RunControl } from '../../contracts/run-control.ts';
-import { withHeartbeats } from '../heartbeat.ts';
+import type { ForgeJob, RunControl } from '../../contracts/ports/run-control.ts';
+import { withHeartbeats } from '../lib/heartbeat.ts';
 
 /** How long a re-run's new job may take to show up, milliseconds. */
 const SHOWS_WITHIN_MS = 30_000;

@@ -1,8 +1,8 @@
-import type { Bus } from '../../contracts/bus/connection.ts';
-import { encode } from '../../contracts/bus/connection.ts';
-import type { DelegationStore } from '../../contracts/bus/delegation-store.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
-import type { DelegationActivities } from '../../contracts/delegation/actors.ts';
+import type { Bus } from '../../contracts/lib/nats.ts';
+import { encode } from '../../contracts/lib/nats.ts';
+import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
+import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';

@@ -1,6 +1,6 @@
-import type { OrchestratorActivities } from '../../contracts/actors.ts';
-import type { Forge } from '../../contracts/forge.ts';
-import { withHeartbeats } from '../heartbeat.ts';
+import type { OrchestratorActivities } from '../../contracts/workflows/actors.ts';
+import type { Forge } from '../../contracts/ports/forge.ts';
+import { withHeartbeats } from '../lib/heartbeat.ts';
 
 /** A forge's deeds for workflows. Registering is not among them: its answer is a secret (see the registrar). */
 export function createForgeActivities(forge: Forge): Pick<OrchestratorActivities, 'removeRegistration'> {

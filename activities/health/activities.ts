@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { healthScheduleId, RUNNER_NEWS, runnerWorkflowId, type RunnerNews } from '../../contracts/actors.ts';
-import type { Forge } from '../../contracts/forge.ts';
-import type { HealthActivities } from '../../contracts/health.ts';
-import type { Logger } from '../../contracts/log.ts';
+import { healthScheduleId, RUNNER_NEWS, runnerWorkflowId, type RunnerNews } from '../../contracts/workflows/actors.ts';
+import type { Forge } from '../../contracts/ports/forge.ts';
+import type { HealthActivities } from '../../contracts/workflows/health.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import { isRunnerOf } from '../../contracts/runner/name.ts';
-import { REMOVAL_REASONS } from '../../contracts/runner/phase.ts';
-import type { TellDispatcher } from '../actors.ts';
-import { withHeartbeats } from '../heartbeat.ts';
+import { isRunnerOf } from '../../contracts/workflows/runner-name.ts';
+import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
+import type { TellDispatcher } from '../signals/signal-activities.ts';
+import { withHeartbeats } from '../lib/heartbeat.ts';
 import { findLostJobs, reaskDemand } from './demand.ts';
-import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './sights.ts';
+import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './observations.ts';
 
 export interface HealthActivityOptions {
   client: Client;

@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
-import type { DispatcherNews, GroupSettings, JobNotice } from '../../contracts/actors.ts';
-import type { Forge, ForgeJob } from '../../contracts/forge.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { DispatcherNews, GroupSettings, JobNotice } from '../../contracts/workflows/actors.ts';
+import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import type { TellDispatcher } from '../actors.ts';
-import { rosterOf } from './sights.ts';
+import type { TellDispatcher } from '../signals/signal-activities.ts';
+import { rosterOf } from './observations.ts';
 
 export interface DemandParts {
   client: Client;

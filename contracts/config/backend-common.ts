@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { priceTable } from './price-config.ts';
+import { priceTable } from './prices.ts';
 
 /** What every backend's settings have; spread it into each. */
 export const backendCommon = {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { duration } from '../duration.ts';
-import { backendConfig } from './backend-config.ts';
-import { delegationConfig, delegationProblems } from './delegation-config.ts';
-import { appsOf, forgeConfig } from './forge-config.ts';
-import { groupConfig, name } from './group-config.ts';
-import { healthCheckInterval, webhookUrl } from './health-config.ts';
+import { duration } from '../lib/duration.ts';
+import { backendConfig } from './backend.ts';
+import { delegationConfig, delegationProblems } from './delegation.ts';
+import { appsOf, forgeConfig } from './forge.ts';
+import { groupConfig, name } from './group.ts';
+import { healthCheckInterval, webhookUrl } from './health.ts';
 import { secretRef } from './secret.ts';
-import { natsConfig, temporalConfig } from './servers-config.ts';
+import { natsConfig, temporalConfig } from './servers.ts';
 
 /** One file configures one manager. Durations arrive in milliseconds, sizes in bytes. */
 export const config = z

@@ -1,9 +1,9 @@
-import type { GroupAccess, HookOwner } from '../forge.ts';
-import type { HealthInput } from '../health.ts';
+import type { GroupAccess, HookOwner } from '../ports/forge.ts';
+import type { HealthInput } from '../workflows/health.ts';
 import type { Config } from './config.ts';
-import { appsOf } from './forge-config.ts';
-import type { GroupConfig } from './group-config.ts';
-import { groupSettings } from './settings.ts';
+import { appsOf } from './forge.ts';
+import type { GroupConfig } from './group.ts';
+import { groupSettings } from './group-settings.ts';
 
 /** What lags behind the truth does so for less than this. */
 const GRACE_MOST_MS = 5 * 60_000;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NAME_PATTERN } from '../runner/name.ts';
+import { NAME_PATTERN } from '../workflows/runner-name.ts';
 
 const text = (max: number) => z.string().max(max);
 const digits = z.string().regex(/^\d{1,19}$/, 'expected digits');

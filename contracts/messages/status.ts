@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GROUP_MODES } from './control.ts';
-import { PHASES } from '../runner/phase.ts';
+import { PHASES } from '../workflows/phase.ts';
 
 export const runnerStatus = z.object({
   name: z.string(),

@@ -18,7 +18,7 @@ const COMMANDS = new Map([
   ['relay', { file: '../../services/relay/main.ts', more: SERVICE_ARGUMENTS }],
   ['orchestrator', { file: '../../services/orchestrator/main.ts', more: SERVICE_ARGUMENTS }],
   ['backend', { file: '../../services/backend/main.ts', more: SERVICE_ARGUMENTS }],
-  ['simulator', { file: '../../test/simulator/main.ts', more: ['--host', '0.0.0.0', '--port', '8080'] }],
+  ['simulator', { file: '../../services/simulator/main.ts', more: ['--host', '0.0.0.0', '--port', '8080'] }],
   ['setup', { file: './setup.ts', more: [] }],
   ['baton', { file: '../../services/cli/main.ts', more: [] }],
 ]);

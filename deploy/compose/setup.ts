@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { parseConfig } from '../../contracts/config/load.ts';
+import { parseConfig } from '../../contracts/lib/load-config.ts';
 import { createOperatorSetup } from '../nats/operator.ts';
 
 /**

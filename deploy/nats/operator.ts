@@ -34,7 +34,7 @@ const GIB = 1024 ** 3;
 /** Limits of messages, subscriptions and bytes: -1 is none. */
 const NONE = -1;
 /**
- * More than all streams may fill (contracts/bus/streams.ts) and the largest of them once more: NATS reserves their maximum when
+ * More than all streams may fill (contracts/messages/streams.ts) and the largest of them once more: NATS reserves their maximum when
  * it makes them, and when it is asked to make one again.
  */
 const DISK_BYTES = 8 * GIB;

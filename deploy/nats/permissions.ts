@@ -1,7 +1,7 @@
 import type { Permissions } from '@nats-io/jwt';
-import { FORGE_BUCKET } from '../../contracts/bus/connection.ts';
-import { STREAMS, type StreamPlan } from '../../contracts/bus/streams.ts';
-import { PREFIX, subjects, wildcards } from '../../contracts/bus/subjects.ts';
+import { FORGE_BUCKET } from '../../contracts/lib/nats.ts';
+import { STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
+import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
 /**
  * Who has a credential of its own. People's terminals: `observer` may ask what is going on and read the audit stream, `admin` may ask
@@ -65,7 +65,7 @@ function bucket(name: string): string[] {
   return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
 }
 
-/** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/bus). */
+/** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/lib/nats.ts). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
 /**

@@ -1,14 +1,14 @@
-import { AGENT_ENV } from '../../contracts/agent-env.ts';
-import type { BootstrapFile } from '../../contracts/agent.ts';
-import type { Logger } from '../../contracts/log.ts';
+import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
+import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { Manager } from '../manager/manager.ts';
-import { platformOf } from '../manager/order.ts';
-import { stopSignal } from '../manager/stop-signal.ts';
-import { timeoutSignal } from '../manager/timer.ts';
-import { Link } from '../reporters/link.ts';
-import { natsReporter } from '../reporters/nats.ts';
-import { GithubActionsRunner } from '../runners/github-actions.ts';
+import { Manager } from '../action-runners/manager/manager.ts';
+import { platformOf } from '../action-runners/manager/order.ts';
+import { stopSignal } from '../action-runners/manager/stop-signal.ts';
+import { timeoutSignal } from '../action-runners/manager/timer.ts';
+import { Link } from '../action-runners/reporters/link.ts';
+import { natsReporter } from '../action-runners/reporters/nats.ts';
+import { GithubActionsRunner } from '../action-runners/runners/github-actions.ts';
 import { takeBootstrap } from './bootstrap.ts';
 import { tellInterruption } from './interruption.ts';
 

@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { bootstrapFile, type BootstrapFile } from '../../contracts/agent.ts';
+import { bootstrapFile, type BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 
 /**

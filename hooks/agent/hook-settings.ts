@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AGENT_ENV } from '../../contracts/agent-env.ts';
-import type { BootstrapFile } from '../../contracts/agent.ts';
+import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
+import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 
 /**
  * The way to the hooks, as the forge's runner program is given it. What the group asks of its hooks goes into a file beside the

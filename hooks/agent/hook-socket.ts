@@ -3,9 +3,9 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { hookLine, type HookReply } from '../hook-line.ts';
+import { hookLine, type HookReply } from '../lib/hook-line.ts';
 import type { Delivery } from './outbox.ts';
 
 /** Longer than any real hook's line, bytes. */

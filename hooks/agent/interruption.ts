@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 
 /** Between two looks at the file, milliseconds; EC2 gives two minutes' notice, Compute Engine thirty seconds. */

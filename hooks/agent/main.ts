@@ -1,6 +1,6 @@
-import { AGENT_ENV } from '../../contracts/agent-env.ts';
+import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import { createLogger } from '../../contracts/log.ts';
+import { createLogger } from '../../contracts/lib/log.ts';
 import { runAgent } from './agent.ts';
 
 /** Set by the bundler. */

@@ -1,10 +1,10 @@
-import { encode, type Bus } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import { encode, type Bus } from '../../contracts/lib/nats.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { fired } from '../manager/timer.ts';
-import { backoff } from './backoff.ts';
+import { fired } from '../action-runners/manager/timer.ts';
+import { backoff } from '../lib/backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
 /** How many signals wait at most. A runner sends four in its life; more than this is a job playing with the socket. */

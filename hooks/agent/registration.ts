@@ -1,10 +1,10 @@
-import { decode, encode, type Bus } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import { decode, encode, type Bus } from '../../contracts/lib/nats.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import { registrationReply, type RegistrationRequest } from '../../contracts/messages/registration.ts';
-import { fired } from '../manager/timer.ts';
-import { backoff } from './backoff.ts';
+import { fired } from '../action-runners/manager/timer.ts';
+import { backoff } from '../lib/backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
 /** How long one request may take, milliseconds: the registrar asks the forge while we wait. */

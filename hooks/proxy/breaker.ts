@@ -8,7 +8,7 @@ import {
   retry,
   wrap,
 } from 'cockatiel';
-import { changeProxyState, readProxyState, type ProxyState } from '../../contracts/delegation/proxy-state.ts';
+import { changeProxyState, readProxyState, type ProxyState } from '../../contracts/lib/proxy-state.ts';
 
 /** Hooks in a row that got no answer until the next ones don't ask any more. */
 const FAILURES = 3;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PROXY_ENV } from '../../contracts/delegation/proxy-env.ts';
+import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { jobContext, type JobContext } from '../../contracts/messages/delegation.ts';
 import { tellable } from './leave-out.ts';
 

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { delegationId } from '../../contracts/delegation/id.ts';
-import { HANDED_OVER, PROXY_ENV } from '../../contracts/delegation/proxy-env.ts';
+import { delegationId } from '../../contracts/lib/delegation-id.ts';
+import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
 import { contextOf } from './job-context.ts';
 import { Orchestrator } from './orchestrator.ts';

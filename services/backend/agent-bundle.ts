@@ -5,16 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { pack } from 'tar-stream';
 import { z } from 'zod';
-import type { AgentBundle, AgentFile } from '../../contracts/agent.ts';
+import type { AgentBundle, AgentFile } from '../../contracts/messages/bootstrap-file.ts';
 
 const HOOKS = fileURLToPath(new URL('../../hooks/', import.meta.url));
 const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
 
 const PROGRAMS = {
   'agent.mjs': 'agent/main.ts',
-  'signal.mjs': 'signal/main.ts',
-  'hooks.mjs': 'hooks.ts',
-  'built-in.mjs': 'built-in/main.ts',
+  'signal.mjs': 'job-hooks/signal/main.ts',
+  'hooks.mjs': 'job-hooks/hooks.ts',
+  'built-in.mjs': 'job-hooks/built-in/main.ts',
 } as const;
 
 const SCRIPTS = [
@@ -53,7 +53,7 @@ async function makeBundle(): Promise<AgentBundle> {
   );
   const scripts = await Promise.all(
     SCRIPTS.map(async (name): Promise<AgentFile> => {
-      return { name, content: await readFile(`${HOOKS}scripts/${name}`), executable: true };
+      return { name, content: await readFile(`${HOOKS}job-hooks/scripts/${name}`), executable: true };
     }),
   );
   const files = [...programs, ...scripts];

@@ -1,8 +1,8 @@
-import type { AgentBundle } from '../../contracts/agent.ts';
-import type { BackendConfig } from '../../contracts/config/backend-config.ts';
-import type { Backend } from '../../contracts/instance.ts';
-import type { Logger } from '../../contracts/log.ts';
-import { createUserData } from '../../deploy/bootstrap/user-data.ts';
+import type { AgentBundle } from '../../contracts/messages/bootstrap-file.ts';
+import type { BackendConfig } from '../../contracts/config/backend.ts';
+import type { Backend } from '../../contracts/ports/backend.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import { createUserData } from '../../activities/backends/cloud-init/user-data.ts';
 
 /** The backend that the configuration describes. Only its own libraries are loaded: a cloud's take a second and 90 MB. */
 export async function createBackend(
@@ -11,21 +11,21 @@ export async function createBackend(
 ): Promise<Backend> {
   switch (config.type) {
     case 'docker': {
-      const { DockerBackend } = await import('../../activities/backends/docker.ts');
+      const { DockerBackend } = await import('../../activities/backends/docker/docker.ts');
       return new DockerBackend({ manager, socket: config.socket, networkPool: config.network_pool, agent, log });
     }
     case 'local': {
-      const { LocalBackend } = await import('../../activities/backends/local.ts');
+      const { LocalBackend } = await import('../../activities/backends/local/local.ts');
       return new LocalBackend({ manager, root: config.root, command: config.command, agent, log });
     }
     case 'ec2': {
-      const { Ec2Backend } = await import('../../activities/backends/ec2.ts');
+      const { Ec2Backend } = await import('../../activities/backends/ec2/ec2.ts');
       const spot = config.market !== 'on-demand';
       const userData = createUserData({ cloud: 'ec2', config, agentSha256: agent.hash, spot });
       return new Ec2Backend({ manager, config, userData, log });
     }
     case 'gce': {
-      const { GceBackend } = await import('../../activities/backends/gce.ts');
+      const { GceBackend } = await import('../../activities/backends/gce/gce.ts');
       const userData = createUserData({ cloud: 'gce', config, agentSha256: agent.hash, spot: config.spot });
       return new GceBackend({ manager, config, userData, log });
     }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { encode } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import { encode } from '../../contracts/lib/nats.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import type { Instance } from '../../contracts/instance.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Instance } from '../../contracts/ports/backend.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceDied } from '../../contracts/messages/runner-signal.ts';
-import type { BusLink } from '../bus-link.ts';
+import type { BusLink } from '../shared/nats-link.ts';
 
 const ACK_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 250;

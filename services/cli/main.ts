@@ -3,16 +3,16 @@ import { configSchema } from '../../contracts/config/schema.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { COST_KEYS } from '../../contracts/messages/usage.ts';
 import packageFile from '../../package.json' with { type: 'json' };
-import { REPORTERS, runAction } from './action-runner.ts';
-import { checkConfig } from './config-check.ts';
-import { addDelegationCommands } from './delegation-commands.ts';
-import { showCost } from './cost.ts';
-import { checkHealth } from './health.ts';
-import { addGroupCommands } from './group-commands.ts';
-import { runService } from './run-service.ts';
+import { REPORTERS, runAction } from './commands/action-runner.ts';
+import { checkConfig } from './commands/config-check.ts';
+import { addDelegationCommands } from './commands/delegation-commands.ts';
+import { showCost } from './commands/cost.ts';
+import { checkHealth } from './commands/health.ts';
+import { addGroupCommands } from './commands/group-commands.ts';
+import { runService } from './commands/run-service.ts';
 import { parseStartOptions } from './start/options.ts';
 import { start } from './start/start.ts';
-import { showStatus } from './status.ts';
+import { showStatus } from './commands/status.ts';
 
 const program = new Command('baton')
   .description('Self-hosted CI runners as durable actors.')
@@ -65,7 +65,7 @@ program
 
 program
   .command('action-runner')
-  .description('Execute one action, as the RUNNER_* variables say (deploy/docs/action-runners.md).')
+  .description('Execute one action, as the RUNNER_* variables say (deploy/docs/guides/action-runners.md).')
   .argument('<name>', 'github-actions, container, shell, wrapper, temporal, or a file with one of your own')
   .addOption(
     new Option('--reporter <name>', 'who is told how the action does (default: what the environment has)').choices([

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { AgentBundle } from '../../contracts/agent.ts';
+import type { AgentBundle } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { toHttpError } from './http-error.ts';
 

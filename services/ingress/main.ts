@@ -1,6 +1,6 @@
 import { bundleAgent } from '../backend/agent-bundle.ts';
-import { BusLink } from '../bus-link.ts';
-import { runService } from '../service.ts';
+import { BusLink } from '../shared/nats-link.ts';
+import { runService } from '../shared/service.ts';
 import { agentRoute } from './agent-route.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { Publisher } from './publisher.ts';

@@ -1,10 +1,10 @@
 import { headers, NatsError } from 'nats';
-import { encode } from '../../contracts/bus/connection.ts';
-import { HEADERS } from '../../contracts/bus/streams.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import { encode } from '../../contracts/lib/nats.ts';
+import { HEADERS } from '../../contracts/messages/streams.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import type { BusLink } from '../bus-link.ts';
+import type { BusLink } from '../shared/nats-link.ts';
 
 /** GitHub gives up after 10 s; it is better to have told it before that. */
 const ACK_WITHIN_MS = 8000;

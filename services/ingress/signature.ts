@@ -1,7 +1,7 @@
 import { Webhooks } from '@octokit/webhooks';
 import { readSecret, type SecretRef } from '../../contracts/config/secret.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 
 /** Whether `signature` (the header `X-Hub-Signature-256`) signs exactly this body with one of the secrets. */
 export type SignatureCheck = (body: string, signature: string) => Promise<boolean>;

@@ -3,13 +3,13 @@ import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
-import { pointsPerMinute, type ForgeConfig } from '../../contracts/config/forge-config.ts';
+import { pointsPerMinute, type ForgeConfig } from '../../contracts/config/forge.ts';
 import { readSecret } from '../../contracts/config/secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import type { Forge } from '../../contracts/forge.ts';
-import type { Logger } from '../../contracts/log.ts';
-import type { RunControl } from '../../contracts/run-control.ts';
-import type { Budgets } from './budgets.ts';
+import type { Forge } from '../../contracts/ports/forge.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import type { RunControl } from '../../contracts/ports/run-control.ts';
+import type { Budgets } from './rate-limit/budgets.ts';
 
 /**
  * The forge of the configuration, and what delegations ask of it, with its credentials read from the environment of this

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fastify } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import { createLogger } from '../../contracts/log.ts';
+import { createLogger } from '../../contracts/lib/log.ts';
 import { writeHookFolder } from './hook-folder.ts';
 import { proxyMetrics } from './metrics.ts';
 import { readProxyOptions } from './options.ts';

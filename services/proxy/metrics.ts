@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { readProxyState } from '../../contracts/delegation/proxy-state.ts';
+import { readProxyState } from '../../contracts/lib/proxy-state.ts';
 import type { ProxyRunner } from './proxy-runner.ts';
 
 /** A proxy's numbers: its own, and those that its hooks leave in their shared state. Read when somebody asks. */

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { PROXY_ENV } from '../../contracts/delegation/proxy-env.ts';
+import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import { NAME_PATTERN } from '../../contracts/runner/name.ts';
+import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
 
 /** How a proxy is set up. It has no configuration file: its machine knows nothing of groups, backends or the bus. */
 const proxyOptions = z.object({

@@ -1,10 +1,10 @@
 import type { Counter } from 'prom-client';
-import { HEADERS } from '../../contracts/bus/streams.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
+import { HEADERS } from '../../contracts/messages/streams.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
-import type { BusLink } from '../bus-link.ts';
-import { deadLetterHeaders, oneLine } from '../dead-letter-headers.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import type { BusLink } from '../shared/nats-link.ts';
+import { deadLetterHeaders, oneLine } from '../shared/dead-letter-headers.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 const WITHIN_MS = 10_000;

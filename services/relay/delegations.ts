@@ -1,24 +1,24 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { TASK_QUEUE, type JobNotice } from '../../contracts/actors.ts';
-import type { Bus } from '../../contracts/bus/connection.ts';
-import { DelegationStore } from '../../contracts/bus/delegation-store.ts';
-import { proxiesOf } from '../../contracts/config/delegation-config.ts';
+import { TASK_QUEUE, type JobNotice } from '../../contracts/workflows/actors.ts';
+import type { Bus } from '../../contracts/lib/nats.ts';
+import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
+import { proxiesOf } from '../../contracts/config/delegation.ts';
 import {
   DELEGATION_NEWS,
   DELEGATION_WORKFLOW,
   delegationWorkflowId,
   type DelegationInput,
   type DelegationNews,
-} from '../../contracts/delegation/actors.ts';
+} from '../../contracts/workflows/delegation.ts';
 import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
-import type { BusLink } from '../bus-link.ts';
-import type { LiveConfig } from '../live-config.ts';
-import { Hopeless } from './settle.ts';
+import type { BusLink } from '../shared/nats-link.ts';
+import type { LiveConfig } from '../shared/live-config.ts';
+import { Hopeless } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
-import { parsed } from './parsed.ts';
+import { parsed } from './parse-message.ts';
 
 const WITHIN_MS = 5000;
 

@@ -1,9 +1,9 @@
 import { AckPolicy, createInbox, DeliverPolicy, type Msg, type Subscription } from 'nats';
 import { z } from 'zod';
-import { encode, nanos, type Bus } from '../../contracts/bus/connection.ts';
+import { encode, nanos, type Bus } from '../../contracts/lib/nats.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
-import type { BusLink } from '../bus-link.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import type { BusLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
 
 /** A message that nobody acknowledges comes again after this; whoever works on it says so more often. */

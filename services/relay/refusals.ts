@@ -1,9 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
-import { PREFIX } from '../../contracts/bus/subjects.ts';
+import { PREFIX } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 
 /** Names the NATS server's log file, where the relay can read it. */
 export const SERVER_LOG_ENV = 'BATON_NATS_SERVER_LOG';

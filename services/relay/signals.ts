@@ -1,13 +1,13 @@
-import { runnerWorkflowId } from '../../contracts/actors.ts';
-import { runnerOfSubject, subjects, SIGNAL_KINDS } from '../../contracts/bus/subjects.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { runnerOfSubject, subjects, SIGNAL_KINDS } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import { instanceDied, runnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { groupOfRunner } from '../../contracts/runner/name.ts';
-import type { Actors, Source, Told } from './actors.ts';
-import { Hopeless, RunnerMissing } from './settle.ts';
+import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
+import type { Actors, Source, Told } from './workflow-signals.ts';
+import { Hopeless, RunnerMissing } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
-import { parsed } from './parsed.ts';
+import { parsed } from './parse-message.ts';
 
 /**
  * Handles what an instance or a backend's watcher says: tells the runner and, when a job started, its group's dispatcher. The

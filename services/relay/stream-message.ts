@@ -1,4 +1,4 @@
-import { nanos } from '../../contracts/bus/connection.ts';
+import { nanos } from '../../contracts/lib/nats.ts';
 import type { Msg } from 'nats';
 
 /**

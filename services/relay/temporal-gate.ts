@@ -1,5 +1,5 @@
 import type { Connection } from '@temporalio/client';
-import type { Logger } from '../../contracts/log.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
 import { temporalReason, temporalTrouble } from './temporal-errors.ts';
 
 const PROBE_FIRST_MS = 250;

@@ -1,7 +1,7 @@
 import { jobEvent } from '../../contracts/messages/job-event.ts';
-import { relaySpans } from '../tracing/job-spans.ts';
-import type { Traces } from '../tracing/span.ts';
-import { parsed } from './parsed.ts';
+import { relaySpans } from '../shared/tracing/job-spans.ts';
+import type { Traces } from '../shared/tracing/span.ts';
+import { parsed } from './parse-message.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 type Handle = (message: StreamMessage) => Promise<string>;

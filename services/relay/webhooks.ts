@@ -1,13 +1,13 @@
-import type { JobNotice } from '../../contracts/actors.ts';
+import type { JobNotice } from '../../contracts/workflows/actors.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
-import { groupOfRunner } from '../../contracts/runner/name.ts';
-import { demandKey } from '../../contracts/delegation/actors.ts';
-import { matchConfig, needsOf } from '../matching/match.ts';
+import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
+import { demandKey } from '../../contracts/workflows/delegation.ts';
+import { matchConfig, needsOf } from '../shared/matching/match.ts';
 import type { Delegations } from './delegations.ts';
-import type { Actors, Source } from './actors.ts';
-import { parsed } from './parsed.ts';
-import { Hopeless } from './settle.ts';
+import type { Actors, Source } from './workflow-signals.ts';
+import { parsed } from './parse-message.ts';
+import { Hopeless } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 /**

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { DISPATCHER_ROSTER, dispatcherWorkflowId } from '../../contracts/actors.ts';
-import { decode, type Bus } from '../../contracts/bus/connection.ts';
-import { wildcards } from '../../contracts/bus/subjects.ts';
-import type { Roster } from '../../contracts/health.ts';
+import { DISPATCHER_ROSTER, dispatcherWorkflowId } from '../../contracts/workflows/actors.ts';
+import { decode, type Bus } from '../../contracts/lib/nats.ts';
+import { wildcards } from '../../contracts/messages/subjects.ts';
+import type { Roster } from '../../contracts/workflows/health.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
-import type { Cluster } from '../e2e/cluster.ts';
-import { startJob } from '../simulator/jobs/finish.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { startJob } from '../../services/simulator/jobs/finish.ts';
 import { usageOf } from './processes.ts';
 import { percentile, processesOf } from './scenario.ts';
 

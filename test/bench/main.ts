@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { connectBus } from '../../contracts/bus/connection.ts';
-import { Cluster } from '../e2e/cluster.ts';
+import { connectBus } from '../../contracts/lib/nats.ts';
+import { Cluster } from '../support/cluster.ts';
 import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crowd, type CrowdResult } from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';

@@ -1,4 +1,4 @@
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/instance.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
 
 /** Instances that are an entry in a table: they cost nothing, run nothing and never die. */
 export class NothingBackend implements Backend {

@@ -1,14 +1,14 @@
 import { Worker } from '@temporalio/worker';
 import { createBackendActivities } from '../../activities/backends/activities.ts';
-import { withFailures } from '../../activities/failure.ts';
-import { TASK_QUEUE } from '../../contracts/actors.ts';
-import { encode } from '../../contracts/bus/connection.ts';
-import { subjects } from '../../contracts/bus/subjects.ts';
-import { BusLink } from '../../services/bus-link.ts';
-import { dataConverter } from '../../services/payload-codec.ts';
-import { runService } from '../../services/service.ts';
-import { connectTemporal } from '../../services/temporal.ts';
-import { installRuntime } from '../../services/worker-log.ts';
+import { withFailures } from '../../activities/lib/failure.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/actors.ts';
+import { encode } from '../../contracts/lib/nats.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
+import { BusLink } from '../../services/shared/nats-link.ts';
+import { dataConverter } from '../../services/shared/payload-codec.ts';
+import { runService } from '../../services/shared/service.ts';
+import { connectTemporal } from '../../services/shared/temporal.ts';
+import { installRuntime } from '../../services/shared/worker-log.ts';
 import { NothingBackend } from './nothing-backend.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { textTable } from '../../services/cli/text-table.ts';
+import { textTable } from '../../services/cli/lib/text-table.ts';
 import type { Result } from './scenario.ts';
 
 /** First targets on 2 cores. */

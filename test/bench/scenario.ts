@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decode, type Bus } from '../../contracts/bus/connection.ts';
-import { wildcards } from '../../contracts/bus/subjects.ts';
+import { decode, type Bus } from '../../contracts/lib/nats.ts';
+import { wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
-import type { Cluster } from '../e2e/cluster.ts';
-import { finishJob, startJob } from '../simulator/jobs/finish.ts';
-import type { Job } from '../simulator/state.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
+import type { Job } from '../../services/simulator/state.ts';
 import { usageOf, type Usage } from './processes.ts';
 
 export interface Scenario {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { watchForDoubles } from './instances.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { watchForDoubles } from '../support/instances.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /**
  * A forge at its worst: webhooks lost, doubled and out of order, calls that fail or whose answers get lost, a `busy` that is a

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findMoto } from '../support/moto.ts';
-import { AllBackends, BACKENDS, type BackendName } from './all-backends.ts';
-import type { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { dockerAnswers } from './docker.ts';
-import { insideCreate } from './inside-create.ts';
-import { watchForDoubles } from './instances.ts';
-import { expectNothingLeft } from './leftovers.ts';
-import { watchStarts } from './starts.ts';
+import { AllBackends, BACKENDS, type BackendName } from '../support/all-backends.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { dockerAnswers } from '../support/docker.ts';
+import { insideCreate } from '../support/inside-create.ts';
+import { watchForDoubles } from '../support/instances.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
+import { watchStarts } from '../support/starts.ts';
 
 /** Backends of all kinds in one manager. */
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { costReply, type CostLine } from '../../contracts/messages/usage.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 

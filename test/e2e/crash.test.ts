@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { seededRandom } from '../simulator/random.ts';
-import { Cluster, type ServiceName } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { watchForDoubles } from './instances.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { seededRandom } from '../../services/simulator/random.ts';
+import { Cluster, type ServiceName } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { watchForDoubles } from '../support/instances.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /**
  * kill -9 of one process, or of all of them at once, at twenty random moments of a hundred jobs: each job runs once, to its

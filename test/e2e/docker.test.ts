@@ -2,11 +2,11 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import Docker from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Cluster } from './cluster.ts';
-import { removeContainers } from './containers.ts';
-import { SimControl } from './control.ts';
-import { dockerAnswers } from './docker.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { Cluster } from '../support/cluster.ts';
+import { removeContainers } from '../support/containers.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { dockerAnswers } from '../support/docker.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /** The whole path with containers as instances: what they are, what they may do, and what happens when one is lost. */
 

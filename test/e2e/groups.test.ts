@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { dispatcherWorkflowId } from '../../contracts/actors.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { dispatcherWorkflowId } from '../../contracts/workflows/actors.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /** Groups that change while jobs run, and what people tell and ask them: two copies of each service, the real command line. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));

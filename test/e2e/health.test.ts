@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { healthScheduleId, runnerWorkflowId } from '../../contracts/actors.ts';
-import { runnerName } from '../../contracts/runner/name.ts';
+import { healthScheduleId, runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { runnerName } from '../../contracts/workflows/runner-name.ts';
 import { healthReply } from '../../contracts/messages/health.ts';
-import { registerRunner } from '../simulator/jobs/runners.ts';
-import { recordHistory } from '../workflows/histories.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { killInstancesOf } from './instances.ts';
-import { leftovers } from './leftovers.ts';
+import { registerRunner } from '../../services/simulator/jobs/runners.ts';
+import { recordHistory } from '../support/histories.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { killInstancesOf } from '../support/instances.ts';
+import { leftovers } from '../support/leftovers.ts';
 
 /** What nobody told of, and what lost its counterpart: the health checks make it good, every two seconds here. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));

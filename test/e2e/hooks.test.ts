@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { connectBus } from '../../contracts/bus/connection.ts';
-import { requestStatus } from '../../services/cli/status.ts';
-import { Cluster, HOOK_SECRET } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { onDisk, workflows } from './evidence.ts';
-import { expectNothingLeft } from './leftovers.ts';
-import { SecretFinder } from './secret-finder.ts';
+import { connectBus } from '../../contracts/lib/nats.ts';
+import { requestStatus } from '../../services/cli/commands/status.ts';
+import { Cluster, HOOK_SECRET } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { onDisk, workflows } from '../support/evidence.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
+import { SecretFinder } from '../support/secret-finder.ts';
 
 /** What a group asks of its hooks, from baton.yaml to the job and back to what people see. */
 let cluster: Cluster;

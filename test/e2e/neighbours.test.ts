@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { runnerWorkflowId } from '../../contracts/actors.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { leftovers } from './leftovers.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { leftovers } from '../support/leftovers.ts';
 
 /**
  * Two managers on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group

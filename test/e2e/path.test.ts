@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { killAgent } from './instances.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { killAgent } from '../support/instances.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /** The whole path with two copies of each service, on real servers, the local backend and the simulator. */
 let cluster: Cluster;

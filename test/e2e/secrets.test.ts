@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { dockerAnswers } from './docker.ts';
-import { atTheForge, keepContainers, keepLocalLogs, onDisk, pages, workflows } from './evidence.ts';
-import type { Exhibit, Keeper } from './evidence.ts';
-import { expectNothingLeft } from './leftovers.ts';
-import { SecretFinder } from './secret-finder.ts';
-import { spyOn, type Overheard } from './spy.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { dockerAnswers } from '../support/docker.ts';
+import { atTheForge, keepContainers, keepLocalLogs, onDisk, pages, workflows } from '../support/evidence.ts';
+import type { Exhibit, Keeper } from '../support/evidence.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
+import { SecretFinder } from '../support/secret-finder.ts';
+import { spyOn, type Overheard } from '../support/spy.ts';
 
 /**
  * No token, key or JIT config is in any workflow history, JetStream message, log or `docker inspect`: a run with jobs that look

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectBus } from '../../contracts/bus/connection.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { connectBus } from '../../contracts/lib/nats.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 let cluster: Cluster;
 let sim: SimControl;

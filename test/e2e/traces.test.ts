@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.ts';
-import { Cluster } from './cluster.ts';
-import { SimControl } from './control.ts';
-import { expectNothingLeft } from './leftovers.ts';
+import { Cluster } from '../support/cluster.ts';
+import { SimControl } from '../support/simulator-control.ts';
+import { expectNothingLeft } from '../support/leftovers.ts';
 
 /** A job's way, from its webhook to the removal of its runner, as OpenTelemetry is told. */
 let receiver: OtlpReceiver;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
-import { findProgram } from '../../hooks/wrappers/find-program.ts';
+import { findProgram } from '../../hooks/job-hooks/wrappers/find-program.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { bridgeGateway } from '../../services/cli/start/engine.ts';
 

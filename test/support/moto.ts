@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf } from '../../contracts/errors.ts';
-import { acquireLock } from '../../deploy/lock.mjs';
+import { acquireLock } from '../../deploy/launcher/lock.mjs';
 import { cacheFolder } from '../../deploy/servers/acquire.ts';
 import { logTail, startChild } from '../../deploy/servers/child.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';

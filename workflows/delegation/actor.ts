@@ -1,6 +1,6 @@
 import { proxyActivities, proxyLocalActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { TASK_QUEUE, type JobNotice } from '../../contracts/actors.ts';
+import { TASK_QUEUE, type JobNotice } from '../../contracts/workflows/actors.ts';
 import {
   demandKey,
   type DelegationActivities,
@@ -9,7 +9,7 @@ import {
   type GroupView,
   type ProxiesNews,
   type RunnerInstance,
-} from '../../contracts/delegation/actors.ts';
+} from '../../contracts/workflows/delegation.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import { delegationDetails, type Step } from './details.ts';

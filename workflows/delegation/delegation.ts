@@ -12,10 +12,10 @@ import {
   type DelegationInput,
   type DelegationNews,
   type DelegationOutcome,
-} from '../../contracts/delegation/actors.ts';
+} from '../../contracts/workflows/delegation.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
-import { rootMessage } from '../failure.ts';
+import { rootMessage } from '../lib/failure.ts';
 import { DelegationActor, HandedOn } from './actor.ts';
 import type { Place } from './progress.ts';
 

@@ -1,7 +1,7 @@
-import type { DelegationInput } from '../../contracts/delegation/actors.ts';
-import { dispatcherWorkflowId, runnerWorkflowId } from '../../contracts/actors.ts';
+import type { DelegationInput } from '../../contracts/workflows/delegation.ts';
+import { dispatcherWorkflowId, runnerWorkflowId } from '../../contracts/workflows/actors.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
-import { factTable, LAST_LINES, plain, table, workflowLink } from '../markdown.ts';
+import { factTable, LAST_LINES, plain, table, workflowLink } from '../lib/markdown.ts';
 
 const ICONS = { queued: '◔', running: '●', completed: '✓', failed: '✗' } as const;
 

@@ -1,5 +1,5 @@
-import type { JobNotice } from '../../contracts/actors.ts';
-import type { ForgeJob } from '../../contracts/run-control.ts';
+import type { JobNotice } from '../../contracts/workflows/actors.ts';
+import type { ForgeJob } from '../../contracts/ports/run-control.ts';
 
 /**
  * Where a delegated job is:

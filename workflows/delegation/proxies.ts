@@ -8,17 +8,17 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { TASK_QUEUE } from '../../contracts/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/actors.ts';
 import {
   delegationWorkflowId,
   PROXIES_NEWS,
   type DelegationActivities,
   type ProxiesNews,
   type ProxiesSettings,
-} from '../../contracts/delegation/actors.ts';
+} from '../../contracts/workflows/delegation.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
-import { rootMessage } from '../failure.ts';
-import { factTable, LAST_LINES, plain, workflowLink } from '../markdown.ts';
+import { rootMessage } from '../lib/failure.ts';
+import { factTable, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
 
 const newsSignal = defineSignal<[ProxiesNews[]]>(PROXIES_NEWS);
 

@@ -6,11 +6,11 @@ import type {
   GroupSettings,
   OrchestratorActivities,
   PlacesStatement,
-} from '../../contracts/actors.ts';
-import type { Roster } from '../../contracts/health.ts';
-import { runnerName } from '../../contracts/runner/name.ts';
-import { Ledger, type LedgerState, type Limits } from './ledger.ts';
-import { Places, type PlacesState } from './places.ts';
+} from '../../contracts/workflows/actors.ts';
+import type { Roster } from '../../contracts/workflows/health.ts';
+import { runnerName } from '../../contracts/workflows/runner-name.ts';
+import { Ledger, type LedgerState, type Limits } from './demand-tracker.ts';
+import { Places, type PlacesState } from './slots.ts';
 
 /** 500 starts in one workflow task time out; chunks of 10 and of 50 are as fast as each other. */
 const START_CHUNK = 50;

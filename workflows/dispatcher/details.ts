@@ -1,5 +1,5 @@
-import { placesWorkflowId, type DispatcherSnapshot, type GroupSettings } from '../../contracts/actors.ts';
-import { clock, factTable, LAST_LINES, plain, workflowLink } from '../markdown.ts';
+import { placesWorkflowId, type DispatcherSnapshot, type GroupSettings } from '../../contracts/workflows/actors.ts';
+import { clock, factTable, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
 
 /** The dispatcher's current details in Temporal's UI, markdown. */
 export function dispatcherDetails(snapshot: DispatcherSnapshot): string {

@@ -18,10 +18,10 @@ import {
   type DispatcherNews,
   type DispatcherSnapshot,
   type JobStanding,
-} from '../../contracts/actors.ts';
-import type { Roster } from '../../contracts/health.ts';
+} from '../../contracts/workflows/actors.ts';
+import type { Roster } from '../../contracts/workflows/health.ts';
 import { DispatcherActor, type DispatcherState } from './actor.ts';
-import { historyIsFull } from '../history.ts';
+import { historyIsFull } from '../lib/history.ts';
 import { dispatcherDetails } from './details.ts';
 
 const newsSignal = defineSignal<[DispatcherNews[]]>(DISPATCHER_NEWS);

@@ -1,4 +1,10 @@
-import type { InstanceSight, Mark, RegistrationSight, SlotSight, WorkflowSight } from '../../contracts/health.ts';
+import type {
+  InstanceSight,
+  Mark,
+  RegistrationSight,
+  SlotSight,
+  WorkflowSight,
+} from '../../contracts/workflows/health.ts';
 
 /** What the three sides say; undefined where one gave no answer, which is never read as "nothing". */
 export interface Sights {

@@ -1,5 +1,5 @@
-import type { HealthReport } from '../../contracts/health.ts';
-import { factTable, LAST_LINES, plain } from '../markdown.ts';
+import type { HealthReport } from '../../contracts/workflows/health.ts';
+import { factTable, LAST_LINES, plain } from '../lib/markdown.ts';
 
 /** A list for people ends there; all of it is in the workflow's result. */
 const LINES = 50;

@@ -1,7 +1,7 @@
 import { isCancellation, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities, type OrchestratorActivities } from '../../contracts/actors.ts';
-import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/health.ts';
-import { rootMessage } from '../failure.ts';
+import { TASK_QUEUE, type BackendActivities, type OrchestratorActivities } from '../../contracts/workflows/actors.ts';
+import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/workflows/health.ts';
+import { rootMessage } from '../lib/failure.ts';
 import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from './compare.ts';
 import { healthDetails, healthNote } from './details.ts';
 import { Removal } from './removal.ts';

@@ -4,8 +4,8 @@ import {
   type BackendActivities,
   type GroupSettings,
   type OrchestratorActivities,
-} from '../../contracts/actors.ts';
-import type { Mark } from '../../contracts/health.ts';
+} from '../../contracts/workflows/actors.ts';
+import type { Mark } from '../../contracts/workflows/health.ts';
 import { remainsOf, type Sights } from './compare.ts';
 
 /** A check's effort for one removal; the next check goes on where this one gave up. */

@@ -17,12 +17,12 @@ import {
   type OrchestratorActivities,
   type RunnerInput,
   type RunnerNews,
-} from '../../contracts/actors.ts';
-import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
-import type { InstanceSpec } from '../../contracts/instance.ts';
+} from '../../contracts/workflows/actors.ts';
+import type { RunnerInstance } from '../../contracts/workflows/delegation.ts';
+import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
-import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
-import { rootMessage } from '../failure.ts';
+import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
+import { rootMessage } from '../lib/failure.ts';
 import { instanceOf, outcomeOf } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { runnerDetails } from './details.ts';

@@ -1,8 +1,8 @@
-import { dispatcherWorkflowId, type RunnerInput } from '../../contracts/actors.ts';
+import { dispatcherWorkflowId, type RunnerInput } from '../../contracts/workflows/actors.ts';
 import { formatBytes, formatDuration, jobTitle } from '../../contracts/format.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
-import type { Phase } from '../../contracts/runner/phase.ts';
-import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../markdown.ts';
+import type { Phase } from '../../contracts/workflows/phase.ts';
+import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../lib/markdown.ts';
 import type { Facts } from './facts.ts';
 
 /** In every font, terminals' included. */

@@ -1,8 +1,8 @@
-import type { JobNotice, RunnerNews } from '../../contracts/actors.ts';
+import type { JobNotice, RunnerNews } from '../../contracts/workflows/actors.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
-import type { RemovalReason } from '../../contracts/runner/phase.ts';
+import type { RemovalReason } from '../../contracts/workflows/phase.ts';
 
 /** One line of what was heard, for people. */
 export interface Heard {

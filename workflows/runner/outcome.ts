@@ -1,5 +1,5 @@
-import type { RunnerInstance } from '../../contracts/delegation/actors.ts';
-import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../contracts/runner/phase.ts';
+import type { RunnerInstance } from '../../contracts/workflows/delegation.ts';
+import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import type { Facts } from './facts.ts';
 
 /**

@@ -1,5 +1,5 @@
-import type { RunnerLife } from '../../contracts/runner/life.ts';
-import type { Phase } from '../../contracts/runner/phase.ts';
+import type { RunnerLife } from '../../contracts/workflows/runner-life.ts';
+import type { Phase } from '../../contracts/workflows/phase.ts';
 
 export type PhaseLogState = RunnerLife['phases'];
 

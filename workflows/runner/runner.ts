@@ -12,10 +12,10 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { RUNNER_NEWS, RUNNER_REGISTER, type RunnerInput, type RunnerNews } from '../../contracts/actors.ts';
-import { RUNNER_INSTANCE, type RunnerInstance } from '../../contracts/delegation/actors.ts';
+import { RUNNER_NEWS, RUNNER_REGISTER, type RunnerInput, type RunnerNews } from '../../contracts/workflows/actors.ts';
+import { RUNNER_INSTANCE, type RunnerInstance } from '../../contracts/workflows/delegation.ts';
 import { formatDuration } from '../../contracts/format.ts';
-import type { RemovalReason, RunnerOutcome } from '../../contracts/runner/phase.ts';
+import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
 
 const newsSignal = defineSignal<[RunnerNews[]]>(RUNNER_NEWS);

@@ -1,8 +1,8 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities } from '../../contracts/actors.ts';
-import type { JobTags } from '../../contracts/instance.ts';
-import type { Phase } from '../../contracts/runner/phase.ts';
-import { rootMessage } from '../failure.ts';
+import { TASK_QUEUE, type BackendActivities } from '../../contracts/workflows/actors.ts';
+import type { JobTags } from '../../contracts/ports/backend.ts';
+import type { Phase } from '../../contracts/workflows/phase.ts';
+import { rootMessage } from '../lib/failure.ts';
 import type { Facts } from './facts.ts';
 
 /** What the instance's tags say, or what went wrong when they were set. */

@@ -1,5 +1,5 @@
-import type { GroupSettings } from '../../contracts/actors.ts';
-import type { InstanceUse } from '../../contracts/usage.ts';
+import type { GroupSettings } from '../../contracts/workflows/actors.ts';
+import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { Facts } from './facts.ts';
 
 /** As what an instance is paid for, and since when. */

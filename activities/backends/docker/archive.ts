@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
-import type { AgentBundle, BootstrapFile } from '../../../contracts/agent.ts';
+import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
 import { AGENT_FOLDER, BOOTSTRAP_NAME } from './container-options.ts';
 
 /** The agent's folder as a tar, owned by the instance's user and readable by nobody else. Holds a secret. */

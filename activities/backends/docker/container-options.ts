@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
-import { AGENT_ENV } from '../../../contracts/agent-env.ts';
+import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { LABELS } from './engine.ts';
 
 /** Where the agent lives in a container. */

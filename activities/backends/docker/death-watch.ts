@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../../contracts/errors.ts';
-import type { Instance } from '../../../contracts/instance.ts';
-import type { Logger } from '../../../contracts/log.ts';
-import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { ToldDeaths, type DeathListener } from '../reported-deaths.ts';
 import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
 import { hasDied, inspected, listed } from './instance.ts';
 

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import type { Instance } from '../../../contracts/instance.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
 import { LABELS } from './engine.ts';
 
 const NEVER_STARTED = 'it was never started';

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { ask, askExpecting, LABELS, labelFilter, statusOf } from './engine.ts';
 
 /** A /28: the engine's gateway, one container, and nothing to be stingy about. */

@@ -1,6 +1,6 @@
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import type { Ec2Config } from '../../../contracts/config/ec2-config.ts';
+import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { drynessOf, toBatonError } from './errors.ts';
 
 /** How long EC2 may take to begin its answer, milliseconds; RunInstances takes seconds. */

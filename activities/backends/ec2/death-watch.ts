@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/errors.ts';
-import type { Logger } from '../../../contracts/log.ts';
-import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { ToldDeaths, type DeathListener } from '../reported-deaths.ts';
 import { plain, type Found, type Instances } from './instances.ts';
 
 /** An instance that a list left out is asked for by its id; after so many empty answers in a row it is gone. */

@@ -1,6 +1,6 @@
 import { DescribeImagesCommand, type DescribeImagesCommandInput, type Image } from '@aws-sdk/client-ec2';
 import { GetParameterCommand } from '@aws-sdk/client-ssm';
-import type { Ec2Config } from '../../../contracts/config/ec2-config.ts';
+import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { ask, type Ec2Clients } from './client.ts';
 

@@ -4,7 +4,7 @@ import {
   type Filter,
   type Instance as Machine,
 } from '@aws-sdk/client-ec2';
-import type { Instance } from '../../../contracts/instance.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
 import { ask, type Ec2Clients } from './client.ts';
 import { TAGS } from './request.ts';
 

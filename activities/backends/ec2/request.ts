@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { RunInstancesCommandInput, Tag } from '@aws-sdk/client-ec2';
-import type { Ec2Config } from '../../../contracts/config/ec2-config.ts';
+import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { InstanceSpec, JobTags } from '../../../contracts/instance.ts';
+import type { InstanceSpec, JobTags } from '../../../contracts/ports/backend.ts';
 import type { FoundImage } from './image.ts';
-import type { Place } from './places.ts';
+import type { Place } from './placements.ts';
 
 const GIB = 1024 ** 3;
 

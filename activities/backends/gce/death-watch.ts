@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/errors.ts';
-import type { Instance } from '../../../contracts/instance.ts';
-import type { Logger } from '../../../contracts/log.ts';
-import { groupOfRunner } from '../../../contracts/runner/name.ts';
-import { ToldDeaths, type DeathListener } from '../told-deaths.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { groupOfRunner } from '../../../contracts/workflows/runner-name.ts';
+import { ToldDeaths, type DeathListener } from '../reported-deaths.ts';
 import type { GceOperation } from './answers.ts';
 import type { Compute } from './compute.ts';
 import { PREEMPTED, PREEMPTION_REASON, toInstance } from './instance.ts';

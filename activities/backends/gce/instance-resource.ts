@@ -1,6 +1,6 @@
-import type { GceConfig } from '../../../contracts/config/gce-config.ts';
+import type { GceConfig } from '../../../contracts/config/gce.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { InstanceSpec, JobTags } from '../../../contracts/instance.ts';
+import type { InstanceSpec, JobTags } from '../../../contracts/ports/backend.ts';
 import type { InstanceResource, NetworkResource } from './compute.ts';
 
 /** Labels on every instance and its disk, so that an orphan can be told by them alone. */

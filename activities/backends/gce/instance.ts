@@ -1,4 +1,4 @@
-import type { Instance } from '../../../contracts/instance.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { GceInstance } from './answers.ts';
 import { LABELS } from './instance-resource.ts';
 

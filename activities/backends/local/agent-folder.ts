@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AgentBundle } from '../../../contracts/agent.ts';
+import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { hasCode } from './instance-folder.ts';
 
 /**

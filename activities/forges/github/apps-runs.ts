@@ -1,5 +1,5 @@
-import type { ForgeScope } from '../../../contracts/forge.ts';
-import type { ForgeJob, RunControl } from '../../../contracts/run-control.ts';
+import type { ForgeScope } from '../../../contracts/ports/forge.ts';
+import type { ForgeJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import { AppChoice, type App } from './app-choice.ts';
 
 export interface RunsApp extends App {

@@ -10,7 +10,7 @@ import type {
   RedeliveryOrder,
   Registration,
   RegistrationOrder,
-} from '../../../contracts/forge.ts';
+} from '../../../contracts/ports/forge.ts';
 import { AppChoice, type App } from './app-choice.ts';
 
 export interface ForgeApp extends App {

@@ -3,7 +3,7 @@ import { Octokit } from '@octokit/core';
 import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck';
-import type { Logger } from '../../../contracts/log.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
 import { meteredFetch, PATIENCE_MS, type SharedBudget } from './metered-fetch.ts';
 
 const Client = Octokit.plugin(retry, throttling);

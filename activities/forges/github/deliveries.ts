@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/forge.ts';
+import type { HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { githubError, statusOf } from './errors.ts';
 import { pagesOf } from './pages.ts';

@@ -12,7 +12,7 @@ import type {
   RedeliveryOrder,
   Registration,
   RegistrationOrder,
-} from '../../../contracts/forge.ts';
+} from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { redeliver } from './deliveries.ts';
 import { githubError, methodOf, statusOf } from './errors.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/forge.ts';
+import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/ports/forge.ts';
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
 import { jobOf, workflowJob } from '../../../contracts/messages/workflow-job.ts';
 import type { GithubClient } from './client.ts';

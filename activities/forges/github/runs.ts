@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ForgeScope } from '../../../contracts/forge.ts';
-import type { ForgeJob, RunControl } from '../../../contracts/run-control.ts';
+import type { ForgeScope } from '../../../contracts/ports/forge.ts';
+import type { ForgeJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import type { GithubClient } from './client.ts';
 import { githubError } from './errors.ts';
 

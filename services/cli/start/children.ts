@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { OperatorSetup } from '../../../deploy/nats/operator.ts';
 import type { ServiceName } from '../../../deploy/nats/permissions.ts';
-import { secretNames } from '../secret-names.ts';
+import { secretNames } from '../commands/secret-names.ts';
 import { DEMO_ORGANIZATION, DEMO_REPOSITORY, DEMO_SECRETS } from './demo.ts';
 import { SIGNING_KEY_VARIABLE } from './effective-config.ts';
 import type { ServicePlan } from './supervisor.ts';
@@ -66,7 +66,7 @@ export function simulatorPlan(
     name: 'simulator',
     command: process.execPath,
     args: [
-      join(ROOT, 'test', 'simulator', 'main.ts'),
+      join(ROOT, 'services', 'simulator', 'main.ts'),
       `--port=${port}`,
       `--public-url=${options.publicUrl}`,
       `--repository=${DEMO_ORGANIZATION}/${DEMO_REPOSITORY}`,

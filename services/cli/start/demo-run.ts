@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../../../contracts/bus/connection.ts';
-import type { Backend } from '../../../contracts/instance.ts';
+import type { Bus } from '../../../contracts/lib/nats.ts';
+import type { Backend } from '../../../contracts/ports/backend.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import type { RunnerStatus } from '../../../contracts/messages/status.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import { requestStatus } from '../status.ts';
+import { requestStatus } from '../commands/status.ts';
 import { DEMO_CONCLUSIONS, DEMO_JOBS, DEMO_WORKFLOW } from './demo.ts';
-import { journeyView } from './journey.ts';
+import { journeyView } from './job-progress.ts';
 import { instancesLeft } from './removal.ts';
 import type { SimulatorClient, SimulatorRun } from './simulator.ts';
 import type { TemporalView } from './temporal-view.ts';

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isMap, parseDocument, type Document } from 'yaml';
-import { parseConfig } from '../../../contracts/config/load.ts';
+import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Document } from 'yaml';
-import { parseConfig } from '../../../contracts/config/load.ts';
+import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import { chooseBackend } from './demo-backend.ts';
 import { DEMO_SECRETS, demoConfig, demoManager } from './demo.ts';
 import { readDocument, wantsServers } from './effective-config.ts';
 import { findEngine, type Engine } from './engine.ts';
-import { makeStandIn, standInImage } from './stand-in.ts';
+import { makeStandIn, standInImage } from './fake-runner.ts';
 import type { StateFolder } from './state-folder.ts';
 
 /** What is to be started, before any address is known. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Backend } from '../../../contracts/instance.ts';
+import type { Backend } from '../../../contracts/ports/backend.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { TemporalView } from './temporal-view.ts';
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { isClean, resultLine, runDemo, type DemoResult } from './demo-run.ts';
-import { startEverything, type Running } from './everything.ts';
+import { startEverything, type Running } from './installation.ts';
 import type { StartOptions } from './options.ts';
 import { clearState, dropState, lockState, rotateLogs, stateFolder } from './state-folder.ts';
 import { Cleanups, say } from './steps.ts';

@@ -4,10 +4,10 @@ import {
   dispatcherWorkflowId,
   runnerWorkflowId,
   type DispatcherNews,
-} from '../../../contracts/actors.ts';
+} from '../../../contracts/workflows/actors.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { groupSettings } from '../../../contracts/config/settings.ts';
-import { temporalOptions } from '../../temporal-options.ts';
+import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { temporalOptions } from '../../shared/temporal-options.ts';
 
 const OPEN_RUNNERS = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
 

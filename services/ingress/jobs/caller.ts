@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { proxiesOf, type DelegationConfig } from '../../../contracts/config/delegation-config.ts';
-import { verifyToken } from '../../../contracts/delegation/token.ts';
+import { proxiesOf, type DelegationConfig } from '../../../contracts/config/delegation.ts';
+import { verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Allowance } from './allowance.ts';
 

@@ -1,7 +1,7 @@
-import { encode, type Bus } from '../../../contracts/bus/connection.ts';
-import { DelegationStore } from '../../../contracts/bus/delegation-store.ts';
-import { subjects } from '../../../contracts/bus/subjects.ts';
-import { delegationId } from '../../../contracts/delegation/id.ts';
+import { encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { DelegationStore } from '../../../contracts/lib/delegation-store.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
+import { delegationId } from '../../../contracts/lib/delegation-id.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { AuditEntry } from '../../../contracts/messages/audit.ts';
 import {
@@ -10,7 +10,7 @@ import {
   type DelegationMessage,
   type JobContext,
 } from '../../../contracts/messages/delegation.ts';
-import type { BusLink } from '../../bus-link.ts';
+import type { BusLink } from '../../shared/nats-link.ts';
 
 const WITHIN_MS = 8000;
 

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { DelegationConfig } from '../../../contracts/config/delegation-config.ts';
+import type { DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import type { Logger } from '../../../contracts/log.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
-import type { BusLink } from '../../bus-link.ts';
+import type { BusLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
 import { Allowance } from './allowance.ts';
 import { assertOwn, callerCheck } from './caller.ts';

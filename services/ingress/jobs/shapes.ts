@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DELEGATION_ID } from '../../../contracts/delegation/id.ts';
+import { DELEGATION_ID } from '../../../contracts/lib/delegation-id.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { delegatedJob, DELEGATION_STATUSES } from '../../../contracts/messages/delegation.ts';
 

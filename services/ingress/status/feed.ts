@@ -1,8 +1,8 @@
-import { decode } from '../../../contracts/bus/connection.ts';
-import { subjects } from '../../../contracts/bus/subjects.ts';
+import { decode } from '../../../contracts/lib/nats.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import { status, type Status } from '../../../contracts/messages/status.ts';
-import type { BusLink } from '../../bus-link.ts';
+import type { BusLink } from '../../shared/nats-link.ts';
 
 /** The orchestrator is asked at most this often, however many look. */
 const EVERY_MS = 1000;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BootstrapFile } from '../../../contracts/agent.ts';
-import { isRunning, JIT_CONFIG, startWorld } from '../../hooks/agent.fixture.ts';
+import type { BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
+import { isRunning, JIT_CONFIG, startWorld } from '../../support/agent.ts';
 import { actionRunnerContract } from './suite.ts';
 
 actionRunnerContract('github-actions', {

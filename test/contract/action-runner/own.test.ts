@@ -10,7 +10,10 @@ const { path: folder, remove } = temporaryFolder('own-action-runner');
 afterAll(remove);
 
 // The one of the documentation, byte for byte.
-const page = readFileSync(fileURLToPath(new URL('../../../deploy/docs/action-runners.md', import.meta.url)), 'utf8');
+const page = readFileSync(
+  fileURLToPath(new URL('../../../deploy/docs/guides/action-runners.md', import.meta.url)),
+  'utf8',
+);
 const file = join(folder, 'file.mjs');
 writeFileSync(file, /```js\n(.*?)```/s.exec(page)?.[1] ?? '');
 symlinkSync(fileURLToPath(new URL('../../../node_modules', import.meta.url)), join(folder, 'node_modules'));

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { configMapReporter } from '../../../hooks/reporters/kubernetes-configmap.ts';
-import type { Report } from '../../../hooks/manager/report.ts';
-import { startWorld, type World } from '../../hooks/agent.fixture.ts';
+import { configMapReporter } from '../../../hooks/action-runners/reporters/kubernetes-configmap.ts';
+import type { Report } from '../../../hooks/action-runners/manager/report.ts';
+import { startWorld, type World } from '../../support/agent.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { expectExit, runAction } from './command.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';

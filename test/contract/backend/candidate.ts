@@ -1,4 +1,4 @@
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/instance.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Answer, Call, FaultProxy } from '../../support/fault-proxy.ts';
 import type { Row } from './rows.ts';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { z } from 'zod';
-import { backendConfig } from '../../../contracts/config/backend-config.ts';
-import { createLogger } from '../../../contracts/log.ts';
+import { backendConfig } from '../../../contracts/config/backend.ts';
+import { createLogger } from '../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { createBackend } from '../../../services/backend/create-backend.ts';
 

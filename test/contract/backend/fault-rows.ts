@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Backend } from '../../../contracts/instance.ts';
+import type { Backend } from '../../../contracts/ports/backend.ts';
 import type { Fault } from '../../support/fault-proxy.ts';
 import type { Faults } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';

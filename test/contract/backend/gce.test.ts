@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
-import type { Backend } from '../../../contracts/instance.ts';
+import type { Backend } from '../../../contracts/ports/backend.ts';
 import { startFaultProxy, type Answer, type FaultProxy } from '../../support/fault-proxy.ts';
 import { backendError, throttled, unauthenticated, type ApiError } from './gce-server/errors.ts';
 import { FIRST, GceProject, SECOND, specOf } from './gce-server/project.ts';

@@ -1,6 +1,6 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities } from '../../../contracts/actors.ts';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import { TASK_QUEUE, type BackendActivities } from '../../../contracts/workflows/actors.ts';
+import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 
 export type Order =
   { do: 'create'; spec: InstanceSpec } | { do: 'delete'; runner: string } | { do: 'check'; runner: string };

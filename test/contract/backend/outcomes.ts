@@ -21,7 +21,9 @@ export type Outcomes = z.infer<typeof outcomes>;
 export const OUTCOMES_VARIABLE = 'BATON_CONTRACT_OUTCOMES';
 
 /** The page with the table of all backends. */
-export const CONTRACT_PAGE = fileURLToPath(new URL('../../../deploy/docs/backends/contract.md', import.meta.url));
+export const CONTRACT_PAGE = fileURLToPath(
+  new URL('../../../deploy/docs/reference/backend-contract.md', import.meta.url),
+);
 
 /** A row's cell in the table, without its footnote. */
 export function mark(result: Outcome): string {

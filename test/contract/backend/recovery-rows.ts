@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import type { InstanceSpec } from '../../../contracts/instance.ts';
+import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
 

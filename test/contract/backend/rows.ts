@@ -1,4 +1,4 @@
-/** What every backend keeps: the rows of the contract, in the order of its table (deploy/docs/backends/contract.md). */
+/** What every backend keeps: the rows of the contract, in the order of its table (deploy/docs/reference/backend-contract.md). */
 export const ROWS = [
   'creates one instance, describes it, lists it, deletes all of it',
   'creates twice, one after the other, at once, and from two processes: one instance',

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { JobTags } from '../../../contracts/instance.ts';
+import type { JobTags } from '../../../contracts/ports/backend.ts';
 import { never, type SuiteWorld } from './world.ts';
 
 /** What comes from job code: anything. */

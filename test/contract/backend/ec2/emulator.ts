@@ -1,8 +1,8 @@
 import { DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2';
-import { Ec2Backend } from '../../../../activities/backends/ec2.ts';
-import { ec2Backend } from '../../../../contracts/config/ec2-config.ts';
-import type { InstanceSpec } from '../../../../contracts/instance.ts';
-import { createLogger } from '../../../../contracts/log.ts';
+import { Ec2Backend } from '../../../../activities/backends/ec2/ec2.ts';
+import { ec2Backend } from '../../../../contracts/config/ec2.ts';
+import type { InstanceSpec } from '../../../../contracts/ports/backend.ts';
+import { createLogger } from '../../../../contracts/lib/log.ts';
 import { startFaultProxy, type FaultProxy } from '../../../support/fault-proxy.ts';
 import { startMoto } from '../../../support/moto.ts';
 import { ClientTokens } from './client-tokens.ts';

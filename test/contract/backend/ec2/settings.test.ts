@@ -14,8 +14,8 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Backend, Instance } from '../../../../contracts/instance.ts';
-import { runnerName } from '../../../../contracts/runner/name.ts';
+import type { Backend, Instance } from '../../../../contracts/ports/backend.ts';
+import { runnerName } from '../../../../contracts/workflows/runner-name.ts';
 import type { Call } from '../../../support/fault-proxy.ts';
 import { findMoto } from '../../../support/moto.ts';
 import { eventually } from '../../../support/service.ts';
@@ -247,7 +247,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     );
   });
 
-  it('is asked for within the permissions of deploy/iam/ec2.json, and none of those is idle', async () => {
+  it('is asked for within the permissions of deploy/machines/iam/ec2.json, and none of those is idle', async () => {
     const made = await create(emulator.open(manager));
     const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
     expect(await emulator.open(manager).tag(made.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
@@ -263,7 +263,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
       Condition: condition.optional().catch(undefined),
     });
     const policy = z.object({ Statement: z.array(statement) });
-    const file = new URL('../../../../deploy/iam/ec2.json', import.meta.url);
+    const file = new URL('../../../../deploy/machines/iam/ec2.json', import.meta.url);
     const { Statement: statements } = policy.parse(JSON.parse(readFileSync(file, 'utf8')));
     const allowed = new Set(statements.flatMap(({ Action }) => Action));
     // Asked of EC2 by EC2 itself where an instance has a profile.

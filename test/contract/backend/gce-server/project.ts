@@ -1,12 +1,12 @@
-import { GceBackend } from '../../../../activities/backends/gce.ts';
+import { GceBackend } from '../../../../activities/backends/gce/gce.ts';
 import { instanceResource, LABELS } from '../../../../activities/backends/gce/instance-resource.ts';
 import { requestId } from '../../../../activities/backends/gce/request-id.ts';
 import { specHash } from '../../../../activities/backends/spec-hash.ts';
-import { gceBackend, type GceConfig } from '../../../../contracts/config/gce-config.ts';
-import type { Backend, InstanceSpec } from '../../../../contracts/instance.ts';
-import { createLogger } from '../../../../contracts/log.ts';
+import { gceBackend, type GceConfig } from '../../../../contracts/config/gce.ts';
+import type { Backend, InstanceSpec } from '../../../../contracts/ports/backend.ts';
+import { createLogger } from '../../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../../services/backend/agent-bundle.ts';
-import { createUserData } from '../../../../deploy/bootstrap/user-data.ts';
+import { createUserData } from '../../../../activities/backends/cloud-init/user-data.ts';
 import { startGceServer, type GceServer } from './server.ts';
 
 export const PROJECT = 'acme-ci';

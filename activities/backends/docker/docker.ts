@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { agentArchive } from './archive.ts';
+import { AGENT_FOLDER, containerOptions, userOf } from './container-options.ts';
+import { DeathWatch } from './death-watch.ts';
+import { ask, askExpecting, connectEngine, LABELS, labelFilter } from './engine.ts';
+import { ensureImage } from './image.ts';
+import { inspected, listed, networkAlone } from './instance.ts';
+import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
+import { Removals } from '../removals.ts';
+import { Serial } from '../serial.ts';
+import { specHash } from '../spec-hash.ts';
+
+/** How long the engine may take to remove a container that is being removed already, milliseconds. */
+const REMOVAL_BOUND_MS = 60_000;
+
+export interface DockerBackendOptions {
+  /** The manager's name. */
+  manager: string;
+  /** The engine's socket, or `tcp://host:port`. */
+  socket: string;
+  /** IPv4 prefix that runners' networks are carved from. */
+  networkPool: string;
+  agent: AgentBundle;
+  log: Logger;
+}
+
+/**
+ * Instances as containers of one Docker engine, each alone in a network of its own, without capabilities, without root, and
+ * without the engine's socket. The agent and its bootstrap file are put into the container before it starts, so that
+ * neither its image, its environment nor its labels hold a secret.
+ */
+export class DockerBackend implements Backend {
+  readonly type = 'docker';
+  private readonly options: DockerBackendOptions;
+  private readonly docker: Docker;
+  private readonly serial = new Serial();
+  private readonly removals: Removals;
+
+  constructor(options: DockerBackendOptions) {
+    this.options = options;
+    // The engine's events about one may still be on their way.
+    this.removals = new Removals(5000);
+    this.docker = connectEngine(options.socket);
+  }
+
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+    userOf(spec);
+    if (spec.image === undefined) {
+      throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group names no image`);
+    }
+    const { image } = spec;
+    return this.serial.run(spec.runner, async () => {
+      const hash = specHash(spec);
+      let found = await this.inspect(spec.runner, abort);
+      if (found === undefined) {
+        await ensureImage(this.docker, image, abort);
+        const network = await ensureNetwork(this.docker, spec, { pool: this.options.networkPool, hash }, abort);
+        const created = await this.createContainer(spec, { network, hash }, abort);
+        if (created !== undefined) return this.start(created, spec, bootstrap, abort);
+        // Somebody else made it in between.
+        found = await this.inspect(spec.runner, abort);
+      }
+      if (found === undefined) {
+        throw new BatonError(
+          'BACKEND_UNAVAILABLE',
+          `creating ${spec.runner}: the engine holds its name, but no container`,
+        );
+      }
+      const { Labels: labels } = found.Config;
+      if (labels[LABELS.manager] !== spec.manager || labels[LABELS.spec] !== hash) {
+        const whose = labels[LABELS.manager] === spec.manager ? 'other parameters' : 'another owner';
+        throw new BatonError('INSTANCE_CONFLICT', `creating ${spec.runner}: a container of that name has ${whose}`);
+      }
+      return found.State.Status === 'created' ? this.start(found.Id, spec, bootstrap, abort) : inspected(found);
+    });
+  }
+
+  async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
+    const info = await this.inspect(runner, abort);
+    if (info?.Config.Labels[LABELS.manager] === this.options.manager) return inspected(info);
+    const [network] = await findNetworks(this.docker, this.options.manager, runner, abort);
+    return network && networkAlone(network);
+  }
+
+  async list(abort: AbortSignal): Promise<Instance[]> {
+    const containers = (await this.containers(undefined, abort)).map(listed);
+    const runners = new Set(containers.map(({ runner }) => runner));
+    const networks = (await findNetworks(this.docker, this.options.manager, undefined, abort)).map(networkAlone);
+    return [...containers, ...networks.filter(({ runner }) => !runners.has(runner))];
+  }
+
+  async delete(runner: string, abort: AbortSignal): Promise<void> {
+    return this.serial.run(runner, async () => {
+      await this.removals.during(runner, async () => {
+        await this.removeContainers(runner, abort);
+        await removeNetworks(this.docker, this.options.manager, runner, abort);
+      });
+    });
+  }
+
+  async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
+    await new DeathWatch({
+      docker: this.docker,
+      manager: this.options.manager,
+      onDeath,
+      isRemoving: this.removals.has,
+      log: this.options.log,
+    }).run(abort);
+  }
+
+  private async inspect(runner: string, abort: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
+    const info = await askExpecting(`looking for ${runner}`, abort, [404], (abortSignal) =>
+      this.docker.getContainer(runner).inspect({ abortSignal }),
+    );
+    return info === 404 ? undefined : info;
+  }
+
+  private containers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
+    const filters = labelFilter(this.options.manager, runner);
+    return ask('listing containers', abort, (abortSignal) =>
+      this.docker.listContainers({ all: true, filters, abortSignal }),
+    );
+  }
+
+  /** The container's id, or undefined when the name is taken. */
+  private async createContainer(
+    spec: InstanceSpec,
+    options: { network: string; hash: string },
+    abort: AbortSignal,
+  ): Promise<string | undefined> {
+    const created = await askExpecting(`creating container ${spec.runner}`, abort, [409], (abortSignal) =>
+      this.docker.createContainer({ ...containerOptions(spec, options), abortSignal }),
+    );
+    return created === 409 ? undefined : created.id;
+  }
+
+  /** Puts the agent in and starts it: all of it anew, since whoever made the container may have died at any step. */
+  private async start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+    const { runner } = spec;
+    const container = this.docker.getContainer(id);
+    const content: BootstrapFile = {
+      version: 1,
+      runner,
+      ...bootstrap,
+      program: spec.program,
+      expiresAt: spec.expiresAt,
+      madeAt: new Date().toISOString(),
+      socket: `${AGENT_FOLDER}/agent.sock`,
+    };
+    const archive = await agentArchive(this.options.agent, content, userOf(spec));
+    await ask(`putting the agent into ${runner}`, abort, (abortSignal) =>
+      container.putArchive(archive, { path: '/', abortSignal }),
+    );
+    // 304: it runs already.
+    await askExpecting(`starting container ${runner}`, abort, [304], (abortSignal) => container.start({ abortSignal }));
+    return { id, runner, group: spec.group, state: 'running', createdAt: new Date().toISOString() };
+  }
+
+  /** By labels, never by name alone: a container of that name may be somebody else's. */
+  private async removeContainers(runner: string, abort: AbortSignal): Promise<void> {
+    const deadline = Date.now() + REMOVAL_BOUND_MS;
+    const doing = `removing container ${runner}`;
+    for (let attempt = 0; ; attempt++) {
+      const containers = await this.containers(runner, abort);
+      if (containers.length === 0) return;
+      if (attempt > 0) {
+        if (Date.now() > deadline)
+          throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the engine doesn't finish it`);
+        await sleep(100, undefined, { signal: abort });
+      }
+      for (const { Id: id } of containers) {
+        // 409: it is being removed already.
+        await askExpecting(doing, abort, [404, 409], (abortSignal) =>
+          this.docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,268 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
+import { MAX_SOCKET_PATH, type AgentBundle, type BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { installAgent } from './agent-folder.ts';
+import {
+  InstanceFolder,
+  listFolders,
+  removeLeftovers,
+  type InstanceEnding,
+  type InstanceRecord,
+} from './instance-folder.ts';
+import { endProcess, endStragglers, findOrphan, startProcess, type OwnProcess } from './instance-process.ts';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { Serial } from '../serial.ts';
+import { specHash } from '../spec-hash.ts';
+
+/** How often instances that another process made are looked at, milliseconds; one's own tell their end themselves. */
+const POLL_MS = 1000;
+/** Looks at logs' sizes every so many polls. */
+const LOG_POLLS = 5;
+/** How long another backend process may take to make an instance before a create gives up, milliseconds. */
+const MAKER_BOUND_MS = 30_000;
+
+export interface LocalBackendOptions {
+  /** The manager's name. */
+  manager: string;
+  /** Where instances have their folders; shared by all backend processes of this name on this machine. */
+  root: string;
+  /** Run in place of the agent, without a bootstrap file: a no-op command makes a no-op instance. */
+  command?: string[] | undefined;
+  agent: AgentBundle;
+  log: Logger;
+}
+
+const unwatched = { state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' } as const;
+
+type Alive = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
+
+/**
+ * Instances as processes on this machine: for development and benchmarks. No isolation, and no limits on what they use.
+ * Each is a process group with a folder `<root>/<manager>/<runner>`, and outlives the backend process that made it.
+ */
+export class LocalBackend implements Backend {
+  readonly type = 'local';
+  private readonly options: LocalBackendOptions;
+  private readonly parent: string;
+  private readonly self: ProcessIdentity;
+  private readonly serial = new Serial();
+  private readonly own = new Map<string, OwnProcess>();
+  private readonly removing = new Set<string>();
+  private readonly listeners = new Set<(runner: string) => void>();
+  private agentFolder: Promise<string> | undefined;
+
+  constructor(options: LocalBackendOptions) {
+    this.options = options;
+    this.parent = resolve(options.root, options.manager);
+    const self = identify(process.pid);
+    if (self === undefined) throw new BatonError('BACKEND_UNAVAILABLE', 'looking at processes: neither /proc nor ps');
+    this.self = { pid: self.pid, started: self.started };
+  }
+
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+    return this.serial.run(spec.runner, async () => {
+      abort.throwIfAborted();
+      await mkdir(this.parent, { recursive: true, mode: 0o700 });
+      const { manager, group, runner } = spec;
+      const folder = new InstanceFolder(this.parent, runner);
+      const hash = specHash(spec);
+      const created = { version: 1 as const, manager, group, runner, hash, createdAt: new Date().toISOString() };
+      let record: InstanceRecord | undefined = created;
+      if (!(await folder.make(created, this.self))) record = await folder.record();
+      if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);
+      if (record.hash !== hash) {
+        throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
+      }
+      await this.waitForMaker(folder, abort);
+      if (record === created || !(await this.isMade(folder))) await this.start(folder, spec, bootstrap);
+      return this.look(folder, record);
+    });
+  }
+
+  async describe(runner: string): Promise<Instance | undefined> {
+    const folder = new InstanceFolder(this.parent, runner);
+    const record = await folder.record();
+    return record && this.look(folder, record);
+  }
+
+  async list(abort: AbortSignal): Promise<Instance[]> {
+    await mkdir(this.parent, { recursive: true, mode: 0o700 });
+    const instances: Instance[] = [];
+    for (const runner of await listFolders(this.parent)) {
+      abort.throwIfAborted();
+      const instance = await this.describe(runner);
+      if (instance) instances.push(instance);
+    }
+    return instances;
+  }
+
+  async delete(runner: string, abort: AbortSignal): Promise<void> {
+    return this.serial.run(runner, async () => {
+      abort.throwIfAborted();
+      const folder = new InstanceFolder(this.parent, runner);
+      if ((await folder.record()) === undefined) return;
+      this.removing.add(runner);
+      try {
+        const leader = await folder.process();
+        if (leader && isAlive(leader)) await folder.markRemoval();
+        if (leader) await endProcess(leader, this.own.get(runner)?.ended);
+        await endStragglers(folder.path);
+        await rm(socketFallback(folder.path), { recursive: true, force: true });
+        await folder.remove();
+        this.own.delete(runner);
+      } finally {
+        this.removing.delete(runner);
+      }
+    });
+  }
+
+  async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
+    await mkdir(this.parent, { recursive: true, mode: 0o700 });
+    await removeLeftovers(this.parent);
+    const told = new Set<string>();
+    const tell = async (runner: string): Promise<void> => {
+      const instance = await this.describe(runner);
+      // Never started: somebody may just be making it.
+      if (instance?.state !== 'dead' || instance.id === '' || this.removing.has(runner)) return;
+      const folder = new InstanceFolder(this.parent, runner);
+      if (await folder.isBeingRemoved()) return;
+      // Its removal went all the way meanwhile, and took the mark with it.
+      if ((await folder.record()) === undefined) return;
+      // Its end and the next poll may both have come here.
+      if (told.has(runner)) return;
+      told.add(runner);
+      onDeath(instance);
+    };
+    const listener = (runner: string): void => {
+      tell(runner).catch((error: unknown) => this.options.log.warn({ err: error, runner }, 'looking at a death'));
+    };
+    this.listeners.add(listener);
+    abort.addEventListener('abort', () => this.listeners.delete(listener));
+    for (let poll = 0; !abort.aborted; poll++) {
+      try {
+        const runners = await listFolders(this.parent);
+        const known = new Set(runners);
+        for (const runner of told) if (!known.has(runner)) told.delete(runner);
+        for (const [runner, { over }] of this.own) if (over && !known.has(runner)) this.own.delete(runner);
+        for (const runner of runners) {
+          if (told.has(runner)) continue;
+          if (this.own.get(runner)?.over !== false) await tell(runner);
+          if (poll % LOG_POLLS === 0) await new InstanceFolder(this.parent, runner).boundLog();
+        }
+      } catch (error) {
+        this.options.log.warn({ err: error }, 'looking at instances failed; looking again');
+      }
+      await sleep(POLL_MS, undefined, { signal: abort }).catch(() => undefined);
+    }
+  }
+
+  /** Another living backend process may be in the middle of making it: let it finish. Without one, the claim is ours then. */
+  private async waitForMaker(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
+    const deadline = Date.now() + MAKER_BOUND_MS;
+    while ((await folder.process()) === undefined && (await folder.claim(this.self)) === 'theirs') {
+      if (Date.now() > deadline) {
+        throw new BatonError('BACKEND_UNAVAILABLE', `creating ${folder.path}: another process doesn't finish it`);
+      }
+      await sleep(100, undefined, { signal: abort });
+    }
+  }
+
+  /** Takes over what a maker left that died before it could write down what it had started. */
+  private async isMade(folder: InstanceFolder): Promise<boolean> {
+    if ((await folder.process()) ?? (await folder.ending())) return true;
+    const orphan = await findOrphan(folder.path);
+    if (orphan) return folder.write('process.json', orphan);
+    // It may have done its job and ended by now: there is one agent in an instance's life.
+    return (await folder.agentRan()) && folder.write('exit.json', { code: null, signal: null });
+  }
+
+  private async start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
+    const { runner } = spec;
+    const { command, agent, log } = this.options;
+    let started: OwnProcess;
+    if (command) {
+      started = await startProcess(folder.path, command, {});
+    } else {
+      this.agentFolder ??= installAgent(this.parent, agent).catch((error: unknown) => {
+        this.agentFolder = undefined;
+        throw error;
+      });
+      const agentFile = join(await this.agentFolder, 'agent.mjs');
+      const content: BootstrapFile = {
+        version: 1,
+        runner,
+        ...bootstrap,
+        program: spec.program,
+        expiresAt: spec.expiresAt,
+        madeAt: new Date().toISOString(),
+        socket: socketPath(folder.path),
+      };
+      await folder.write('bootstrap.json', content);
+      await folder.write('starting.json', {});
+      started = await startProcess(folder.path, [process.execPath, agentFile], {
+        [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
+        [AGENT_ENV.programDirectory]: spec.program.directory,
+      });
+    }
+    this.own.set(runner, started);
+    started.ended
+      .then((ending) => this.ended(folder, runner, ending))
+      .catch((error: unknown) => log.warn({ err: error, runner }, 'writing down an instance’s end'));
+    if (await folder.write('process.json', started.identity)) return;
+    // Deleted while it was being made.
+    await endProcess(started.identity, started.ended);
+    throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: its folder was removed meanwhile`);
+  }
+
+  private async ended(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
+    const own = this.own.get(runner);
+    if (own) own.over = true;
+    if (await folder.write('exit.json', ending)) for (const listener of this.listeners) listener(runner);
+  }
+
+  private async look(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
+    const leader = await folder.process();
+    const alive: Alive = {
+      id: leader === undefined ? '' : String(leader.pid),
+      runner: record.runner,
+      group: record.group,
+      createdAt: record.createdAt,
+    };
+    let ending = await folder.ending();
+    if (leader === undefined && ending) return { ...alive, id: record.runner, ...unwatched };
+    if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
+    if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };
+    const own = this.own.get(record.runner);
+    // Its parent may be another backend process that is just about to write down how it ended.
+    ending ??= own ? await own.ended : await secondLook(folder);
+    if (ending === undefined) return { ...alive, ...unwatched };
+    if (ending.signal === null) {
+      return { ...alive, state: 'dead', exitCode: ending.code, reason: `exited with code ${ending.code}` };
+    }
+    const exitCode = 128 + (Object.entries(constants.signals).find(([name]) => name === ending.signal)?.[1] ?? 0);
+    return { ...alive, state: 'dead', exitCode, reason: `killed by ${ending.signal}` };
+  }
+}
+
+async function secondLook(folder: InstanceFolder): Promise<InstanceEnding | undefined> {
+  await sleep(100);
+  return folder.ending();
+}
+
+/** A socket in the instance's folder where its path is short enough for one, else in a folder of temporary files. */
+function socketPath(folder: string): string {
+  const path = join(folder, 'agent.sock');
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(socketFallback(folder), 'agent.sock');
+}
+
+function socketFallback(folder: string): string {
+  const name = createHash('sha256').update(dirname(folder)).update(folder).digest('hex').slice(0, 16);
+  return join(tmpdir(), `baton-${name}`);
+}

@@ -1,0 +1,118 @@
+import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
+import {
+  DISPATCHER_NEWS,
+  dispatcherWorkflowId,
+  runnerWorkflowId,
+  TASK_QUEUE,
+} from '../../contracts/workflows/actors.ts';
+import {
+  DELEGATION_NEWS,
+  DELEGATION_WORKFLOW,
+  delegationWorkflowId,
+  PROXIES_NEWS,
+  proxiesWorkflowId,
+  RUNNER_INSTANCE,
+  type DelegationActivities,
+  type DelegationNews,
+  type GroupView,
+  type ProxiesNews,
+  type RunnerInstance,
+} from '../../contracts/workflows/delegation.ts';
+
+/** Delegations that ask within this time share one look at their group. */
+const FRESH_MS = 1000;
+
+type NeighbourActivities = Pick<
+  DelegationActivities,
+  'tellDemand' | 'lookAtGroup' | 'describeRunner' | 'tellProxies' | 'tellDelegations'
+>;
+
+/** What a delegation says to other actors and learns of them, over Temporal's client. */
+export function createNeighbourActivities(client: Client): NeighbourActivities {
+  const looks = new Map<string, { at: number; view: Promise<GroupView> }>();
+  return {
+    async tellDemand({ group, job }) {
+      await ignoreMissing(
+        client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, [{ type: 'job', job }]),
+      );
+    },
+
+    async lookAtGroup({ group }) {
+      const last = looks.get(group);
+      if (last !== undefined && Date.now() - last.at < FRESH_MS) return await last.view;
+      const look = { at: Date.now(), view: viewOf(client, group) };
+      looks.set(group, look);
+      return await look.view;
+    },
+
+    async describeRunner({ group, runner }) {
+      try {
+        const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
+        return await handle.query<RunnerInstance>(RUNNER_INSTANCE);
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return null;
+        throw error;
+      }
+    },
+
+    async tellProxies({ proxies, news }) {
+      const signalArgs: [ProxiesNews[]] = [news];
+      await client.workflow.signalWithStart(DELEGATION_WORKFLOW.proxies, {
+        workflowId: proxiesWorkflowId(proxies.group),
+        taskQueue: TASK_QUEUE.orchestrator,
+        args: [{ settings: proxies }],
+        signal: PROXIES_NEWS,
+        signalArgs,
+        staticSummary: `proxies of ${proxies.group}`,
+        typedSearchAttributes: [{ key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: proxies.group }],
+      });
+    },
+
+    async tellDelegations({ ids, news }) {
+      const args: [DelegationNews[]] = [news];
+      for (const id of ids) {
+        await ignoreMissing(client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_NEWS, ...args));
+      }
+    },
+  };
+}
+
+/** What the group's runners are up to, from visibility: a little late, which only costs a moment. */
+async function viewOf(client: Client, group: string): Promise<GroupView> {
+  const runners = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
+  const open = `${runners} AND ExecutionStatus = 'Running'`;
+  const { count } = await client.workflow.count(`${open} AND BatonPhase IN ('idle', 'busy')`);
+  if (count > 0) return { online: count, problem: null };
+  for await (const { workflowId } of client.workflow.list({ query: open, pageSize: 1 })) {
+    const { raw } = await client.workflow.getHandle(workflowId).describe();
+    const stuck = raw.pendingActivities?.find(({ lastFailure }) => lastFailure?.message);
+    if (stuck) {
+      return { online: 0, problem: `${workflowId}, attempt ${stuck.attempt}: ${stuck.lastFailure?.message ?? ''}` };
+    }
+    return { online: 0, problem: null };
+  }
+  const failed = `${runners} AND ExecutionStatus = 'Failed'`;
+  for await (const { workflowId } of client.workflow.list({ query: failed, pageSize: 1 })) {
+    return { online: 0, problem: `${workflowId} failed: ${await failureOf(client, workflowId)}` };
+  }
+  return { online: 0, problem: null };
+}
+
+async function failureOf(client: Client, workflowId: string): Promise<string> {
+  try {
+    await client.workflow.getHandle(workflowId).result();
+  } catch (error) {
+    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) return error.cause.message;
+  }
+  return 'see its page';
+}
+
+async function ignoreMissing(telling: Promise<void>): Promise<void> {
+  try {
+    await telling;
+  } catch (error) {
+    // Over, or removed: nobody to tell.
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}

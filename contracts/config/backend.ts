@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { backendCommon } from './backend-common.ts';
+import { ec2Backend } from './ec2.ts';
+import { gceBackend } from './gce.ts';
+
+/**
+ * A prefix of private addresses from which each runner's own network gets a /28. Docker's default pools end after about
+ * thirty networks.
+ */
+const networkPool = z
+  .string()
+  .regex(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, { error: 'expected an IPv4 prefix such as 10.213.0.0/16', abort: true })
+  .refine((text) => Number(text.split('/')[1]) <= 24, 'must hold at least 16 networks: /24 or larger');
+
+export const dockerBackend = z
+  .strictObject({
+    type: z.literal('docker'),
+    ...backendCommon,
+    socket: z.string().default('/var/run/docker.sock').describe('The engine’s socket, or tcp://host:port.'),
+    network_pool: networkPool.default('10.213.0.0/16').describe('Each runner’s own network gets a /28 of it.'),
+  })
+  .describe('Containers, each with a network of its own.');
+
+export const localBackend = z
+  .strictObject({
+    type: z.literal('local'),
+    ...backendCommon,
+    root: z.string().default('.baton/local').describe('Where instances keep their work folders and pid files.'),
+    command: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe(
+        'What an instance runs. Default: the agent, on this process’s Node. A no-op command makes a no-op instance.',
+      ),
+  })
+  .describe('Process groups on this machine: for development, without isolation.');
+
+export const backendConfig = z.discriminatedUnion('type', [dockerBackend, localBackend, ec2Backend, gceBackend]);
+
+export type BackendConfig = z.infer<typeof backendConfig>;

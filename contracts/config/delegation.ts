@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { duration } from '../lib/duration.ts';
+import { name, type GroupConfig } from './group.ts';
+
+/** Labels that every runner for delegations has, besides those that jobs ask for. */
+export const DELEGATION_LABELS = ['ephemeral', 'container'] as const;
+
+const proxies = z.strictObject({
+  names: z.array(name(60)).min(1).describe('The proxies’ names on the forge.'),
+  labels: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(100)
+    .describe('Their own labels, by which jobs come to them; taken off them while they step aside.'),
+  group: z.string().min(1).describe('The group whose ephemeral runners do their jobs; it serves delegations alone.'),
+});
+
+/** Proxy runners that hand their jobs to the ephemeral runners of a group. */
+export const delegationConfig = z.strictObject({
+  token_keys: z
+    .array(z.string().regex(/^[\w-]{43}$/, 'expected a public key as `baton proxy key` prints it'))
+    .min(1)
+    .describe('Public keys (`baton proxy key`) of proxies’ tokens, all valid at once: rotate without a gap.'),
+  requests_per_minute: z
+    .number()
+    .int()
+    .positive()
+    .default(600)
+    .describe('Requests that one proxy may make of one ingress.'),
+  wait_for_runner: duration
+    .prefault('30m')
+    .describe('How long a delegation waits for an ephemeral runner until it gives up.'),
+  proxies: z.array(proxies).min(1).describe('Proxies, and the groups that do their jobs.'),
+});
+
+export type DelegationConfig = z.infer<typeof delegationConfig>;
+export type ProxiesConfig = DelegationConfig['proxies'][number];
+
+interface WithDelegation {
+  delegation?: DelegationConfig | undefined;
+}
+
+/** What that proxy and its like are configured to, or undefined where the name is no proxy's. */
+export function proxiesOf({ delegation }: WithDelegation, proxy: string): ProxiesConfig | undefined {
+  return delegation?.proxies.find(({ names }) => names.includes(proxy));
+}
+
+/** Whether that group serves delegations: then no job comes to it by its labels alone. */
+export function servesDelegation({ delegation }: WithDelegation, group: string): boolean {
+  return delegation?.proxies.some((entry) => entry.group === group) ?? false;
+}
+
+/** All that is wrong with the delegation's part as a whole: where, and what. */
+export function delegationProblems(
+  delegation: DelegationConfig,
+  groups: readonly GroupConfig[],
+): { path: (string | number)[]; message: string }[] {
+  const problems: { path: (string | number)[]; message: string }[] = [];
+  const names = new Set<string>();
+  const targets = new Set<string>();
+  delegation.proxies.forEach((entry, index) => {
+    const at = ['delegation', 'proxies', index];
+    for (const proxy of entry.names) {
+      if (names.has(proxy)) problems.push({ path: [...at, 'names'], message: `"${proxy}" stands twice` });
+      names.add(proxy);
+    }
+    const group = groups.find((candidate) => candidate.name === entry.group);
+    if (group === undefined) {
+      problems.push({ path: [...at, 'group'], message: `there is no group "${entry.group}"` });
+      return;
+    }
+    if (targets.has(group.name)) {
+      problems.push({ path: [...at, 'group'], message: `"${group.name}" serves other proxies already` });
+    }
+    targets.add(group.name);
+    const has = new Set(group.labels.map((label) => label.toLowerCase()));
+    const missing = [...DELEGATION_LABELS, ...entry.labels].filter((label) => !has.has(label.toLowerCase()));
+    if (missing.length > 0) {
+      const list = missing.join(', ');
+      problems.push({ path: [...at, 'group'], message: `add to the labels of group "${group.name}": ${list}` });
+    }
+  });
+  return problems;
+}

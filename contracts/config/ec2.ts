@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import { byteSize, duration } from '../lib/duration.ts';
+import { cloudCommon } from './cloud.ts';
+
+const GIB = 1024 ** 3;
+
+/** An id of EC2's, such as subnet-0a1b2c3d. */
+const id = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an id such as ${prefix}-0123456789abcdef0`);
+
+const unique = [(list: string[]) => new Set(list).size === list.length, 'one stands twice'] as const;
+
+/** Tags that begin like this are Amazon's or Baton's own. */
+const tagKey = z
+  .string()
+  .min(1)
+  .max(127)
+  .refine((key) => !/^(aws:|baton\.)/i.test(key) && key !== 'Name', 'Name, aws:… and baton.… are not yours to set');
+
+const image = z
+  .strictObject({
+    id: id('ami').optional().describe('This very image.'),
+    ssm: z
+      .string()
+      .regex(/^\/?[\w.-]+(\/[\w.-]+)*(:[\w.-]+)?$/, 'expected the name of an SSM parameter, such as /acme/runner-image')
+      .optional()
+      .describe('An SSM parameter that holds the image’s id; looked up again every few minutes.'),
+    filter: z
+      .record(z.string().min(1), z.string().min(1))
+      .optional()
+      .describe('The newest image that fits: DescribeImages’ own filters, such as `name: baton-runner-*`.'),
+    owner: z
+      .string()
+      .regex(/^(self|amazon|aws-marketplace|\d{12})$/, 'expected self, amazon, aws-marketplace or an account’s number')
+      .optional()
+      .describe('Whose images `filter` looks at; without it anybody could offer one.'),
+  })
+  .refine(
+    (given) => [given.id, given.ssm, given.filter].filter((one) => one !== undefined).length === 1,
+    'give one of id, ssm and filter',
+  )
+  .refine((given) => (given.filter === undefined) === (given.owner === undefined), 'filter and owner go together');
+
+const root = z.strictObject({
+  size: byteSize
+    .refine((bytes) => bytes % GIB === 0, 'must be a whole number of GiB')
+    .optional()
+    .describe('Of the root volume; a group’s `instance.disk` comes first. Default: the image’s own.'),
+  iops: z.number().int().min(3000).max(80_000).optional().describe('Default: gp3’s own 3,000.'),
+  throughput: z.number().int().min(125).max(2000).optional().describe('MiB/s. Default: gp3’s own 125.'),
+  kms_key: z.string().min(1).optional().describe('Encrypts the volume. Default: the account’s own key for EBS.'),
+});
+
+const launchTemplate = z
+  .strictObject({
+    id: id('lt').optional(),
+    name: z.string().min(3).max(128).optional(),
+    version: z
+      .string()
+      .regex(/^(\d+|\$Latest|\$Default)$/, 'expected a number, $Latest or $Default')
+      .default('$Default')
+      .describe('Which version of it.'),
+  })
+  .refine((given) => (given.id === undefined) !== (given.name === undefined), 'give either id or name');
+
+export const ec2Backend = z
+  .strictObject({
+    type: z.literal('ec2'),
+    ...cloudCommon,
+    region: z.string().regex(/^[a-z]{2,4}(-[a-z]+)+-\d$/, 'expected a region such as eu-central-1'),
+    image: image.optional().describe('What instances boot from; a group’s `instance.image`, an id, comes first.'),
+    types: z
+      .array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'expected an instance type such as m7i.large'))
+      .min(1)
+      .max(20)
+      .refine(...unique)
+      .optional()
+      .describe('Instance types, tried in this order; one without capacity is tried last for `dry_for`.'),
+    subnets: z
+      .array(id('subnet'))
+      .min(1)
+      .max(20)
+      .refine(...unique)
+      .optional()
+      .describe('Tried in this order for each type. Default: the template’s, else the region’s default network.'),
+    security_groups: z.array(id('sg')).min(1).max(16).optional().describe('Default: the network’s own.'),
+    key: z.string().min(1).optional().describe('Name of the key pair for SSH. Default: nobody can sign in.'),
+    profile: z
+      .string()
+      .regex(
+        /^([\w+=,.@-]+|arn:aws[\w-]*:iam::\d{12}:instance-profile\/.+)$/,
+        'expected an instance profile’s name or ARN',
+      )
+      .optional()
+      .describe('Who the machine is. Default: nobody, which is best for what runs strangers’ code.'),
+    root: root.prefault({}).describe('The root volume: gp3, encrypted, ends with its instance.'),
+    market: z
+      .enum(['on-demand', 'spot', 'spot-then-on-demand'])
+      .default('on-demand')
+      .describe('Spot is cheaper, and taken away at any time, which ends the job.'),
+    max_price: z.number().positive().optional().describe('For spot, US dollars an hour. Default: the on-demand price.'),
+    launch_template: launchTemplate
+      .optional()
+      .describe('In place of image, types and the rest; what is given here as well comes first.'),
+    tags: z
+      .record(tagKey, z.string().max(255))
+      .refine((tags) => Object.keys(tags).length <= 40, 'at most 40 tags: Baton adds its own')
+      .default({})
+      .describe('On instances and their volumes, besides Baton’s own.'),
+    dry_for: duration.prefault('5m').describe('How long a type, subnet and market without capacity are tried last.'),
+    poll: duration.prefault('10s').describe('Between two looks at the instances: how late a lost one is known.'),
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('In place of EC2’s and SSM’s own addresses of the region.'),
+  })
+  .refine((given) => given.launch_template !== undefined || given.image !== undefined, {
+    path: ['image'],
+    message: 'give an image, or a launch_template',
+  })
+  .refine((given) => given.launch_template !== undefined || given.types !== undefined, {
+    path: ['types'],
+    message: 'give instance types, or a launch_template',
+  })
+  .refine((given) => given.max_price === undefined || given.market !== 'on-demand', {
+    path: ['max_price'],
+    message: 'is for spot only, and market is on-demand',
+  })
+  .describe('Virtual machines of Amazon EC2; credentials are found by Amazon’s own library.');
+
+export type Ec2Config = z.infer<typeof ec2Backend>;

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { duration } from '../lib/duration.ts';
+
+/** How often each group is compared with forge and backend; a group may have its own. */
+export const healthCheckInterval = duration.refine((ms) => ms >= 1000, 'must be at least 1s');
+
+export const webhookUrl = z
+  .url({ protocol: /^https?$/ })
+  .describe(
+    'The address that the forge sends webhooks to: tells ours where an organisation or repository has several for jobs.',
+  );

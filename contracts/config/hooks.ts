@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { duration } from '../lib/duration.ts';
+import {
+  BUILT_IN_WRAPPERS,
+  HOOK_POLICIES,
+  type HookSettings,
+  type HookValue,
+  type WrapperSettings,
+} from '../workflows/hook-settings.ts';
+
+const REFERENCE = /^\$\{([A-Z_][A-Z0-9_]*)\}$/;
+
+/** A text, or `${NAME}`: then it comes from the environment of the backend worker, and is masked in logs. */
+const value = z.union([z.string(), z.number(), z.boolean()]).transform((given): HookValue => {
+  const name = REFERENCE.exec(String(given))?.[1];
+  return name === undefined ? String(given) : { env: name };
+});
+
+/** The forge's runner owns these, and refuses or overrides what a hook says. */
+const variable = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected letters, digits and _, not beginning with a digit')
+  .refine((name) => !/^(GITHUB_|RUNNER_|ACTIONS_|BATON_)/i.test(name) && !/^(CI|PATH|NODE_OPTIONS)$/i.test(name), {
+    message: 'the forge’s runner or Baton sets it; for PATH there is `path`',
+  });
+
+const variables = z.record(variable, value);
+
+const isBuiltIn = (uses: string): boolean => BUILT_IN_WRAPPERS.some((name) => name === uses);
+
+const uses = z.string().refine((text) => isBuiltIn(text) || text.startsWith('/') || /^[A-Za-z]:[\\/]/.test(text), {
+  message: `expected ${BUILT_IN_WRAPPERS.join(', ')}, or the absolute path of an action’s folder in the instance`,
+});
+
+const wrapper = z.union(
+  [
+    uses.transform((text) => ({ uses: text, with: {}, env: {}, id: undefined, timeout: undefined })),
+    z.strictObject({
+      uses: uses.describe('A built-in one, or the absolute path of an action’s folder in the instance.'),
+      id: z
+        .string()
+        .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'expected letters, digits, `-`, `_` and `.`')
+        .optional()
+        .describe('Names it in logs; default: the last part of `uses`.'),
+      with: z.record(z.string().min(1), value).default({}).describe('Inputs of the action.'),
+      env: variables.default({}).describe('Variables for the action alone.'),
+      timeout: duration.optional().describe('Of each of its phases; default: the group’s hooks.timeout.'),
+    }),
+  ],
+  // Of the two kinds, what is wrong with the one that was meant.
+  {
+    error: (issue) => {
+      const [text, map] = issue.code === 'invalid_union' ? issue.errors : [];
+      const [first] = (typeof issue.input === 'string' ? text : map) ?? [];
+      return first && `${first.path.map((part) => `${String(part)}: `).join('')}${first.message}`;
+    },
+  },
+);
+
+/** What a group says about its hooks: spread into its schema. */
+export const hookFields = {
+  env: variables
+    .default({})
+    .describe(
+      'Variables for every job of the group. A value `${NAME}` is a secret of the backend worker’s environment.',
+    ),
+  path: z
+    .array(z.string().regex(/^([/]|[A-Za-z]:[\\/])/, 'expected an absolute path'))
+    .default([])
+    .describe('Folders that are put before PATH in every job.'),
+  notice: z
+    .union([z.string().min(1), z.array(z.string().min(1)).max(10)])
+    .transform((given) => (typeof given === 'string' ? [given] : given))
+    .default([])
+    .describe('Shown with every job, such as: this pool goes away on 1 May, use linux-v2.'),
+  hooks: z
+    .strictObject({
+      policy: z
+        .enum(HOOK_POLICIES)
+        .default('lenient')
+        .describe('What a failing hook or wrapper does to the job: strict fails it, lenient warns.'),
+      timeout: duration.prefault('1m').describe('Of each phase of each wrapper that names none of its own.'),
+      shell: z
+        .enum(['sh', 'pwsh'])
+        .optional()
+        .describe('Whether the forge’s runner is given .sh or .ps1 scripts; default: .ps1 on Windows, else .sh.'),
+    })
+    .prefault({})
+    .describe('How the job hooks behave.'),
+  wrappers: z
+    .array(wrapper)
+    .max(50)
+    .superRefine((wrappers, context) => {
+      const at = wrappers.findIndex((one) => one.uses === 'signal');
+      if (at > 0) {
+        const message = '`signal` is always first in and last out: put it first, or leave it out';
+        context.addIssue({ code: 'custom', path: [at], message });
+      }
+      const ids = wrappers.flatMap((one) => (one.id === undefined ? [] : [one.id]));
+      const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+      if (twice !== undefined) context.addIssue({ code: 'custom', path: [], message: `id "${twice}" stands twice` });
+    })
+    .default([])
+    .describe('Actions around every job, in this order; their posts run in the opposite one.'),
+};
+
+const hookConfig = z.object(hookFields);
+
+/** A group's hooks as instances get them; undefined where it asks for nothing but the signals, which all have. */
+export function hookSettings(group: z.infer<typeof hookConfig>): HookSettings | undefined {
+  const { env, path, notice, hooks } = group;
+  const taken = new Set<string>(group.wrappers.flatMap((one) => one.id ?? []));
+  const wrappers = group.wrappers
+    .filter((one) => one.uses !== 'signal')
+    .map((one): WrapperSettings => {
+      const id = one.id ?? freeName(one.uses, taken);
+      return { id, uses: one.uses, with: one.with, env: one.env, timeoutMs: one.timeout ?? hooks.timeout };
+    });
+  const asked = Object.keys(env).length + path.length + notice.length + wrappers.length;
+  if (asked === 0 && hooks.policy === 'lenient' && hooks.shell === undefined) return undefined;
+  return { policy: hooks.policy, shell: hooks.shell, env, path, notices: notice, wrappers };
+}
+
+/** The last part of a path as a name that none has yet. */
+function freeName(uses: string, taken: Set<string>): string {
+  const base =
+    (uses.split(/[\\/]/).findLast((part) => part !== '') ?? 'wrapper').replaceAll(/[^\w.-]/g, '-').slice(0, 50) ||
+    'wrapper';
+  let name = base;
+  for (let count = 2; taken.has(name); count++) name = `${base}-${count}`;
+  taken.add(name);
+  return name;
+}

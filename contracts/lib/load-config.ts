@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { type core } from 'zod';
+import { BatonError, messageOf } from '../errors.ts';
+import { config, type Config } from '../config/config.ts';
+
+/** One thing wrong with a configuration file, and where. */
+export interface ConfigProblem {
+  /** 1-based. */
+  line: number;
+  column: number;
+  /** `groups[0].max`, empty for the file as a whole. */
+  path: string;
+  message: string;
+}
+
+/** CONFIG_INVALID: all that is wrong with a file, at once. */
+export class ConfigError extends BatonError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(file: string, problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ line, column, path, message }) => {
+      return `${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`;
+    });
+    super('CONFIG_INVALID', lines.join('\n'), { details: { file, problems } });
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads and checks a configuration file.
+ *
+ * @throws BatonError CONFIG_UNREADABLE; ConfigError
+ */
+export function loadConfig(file: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  return parseConfig(text, file);
+}
+
+/** {@link loadConfig} for a text; `file` only names it in errors. */
+export function parseConfig(text: string, file: string): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => ({
+      ...position(lines, error.pos[0]),
+      path: '',
+      message: error.message,
+    }));
+    throw new ConfigError(file, problems);
+  }
+  const parsed = config.safeParse(document.toJS() ?? {});
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(
+    file,
+    parsed.error.issues.flatMap((issue) => problemsOf(issue, document, lines)),
+  );
+}
+
+function problemsOf(issue: core.$ZodIssue, document: Document, lines: LineCounter): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      return { ...locate(path, document, lines), path: pathText(path), message: `unknown key "${key}"` };
+    });
+  }
+  if (issue.code === 'invalid_union') {
+    // The alternative that the value resembles says what is wrong within it.
+    const inside = issue.errors.find((errors) =>
+      errors.some((error) => error.path.length > 0 || error.code !== 'invalid_type'),
+    );
+    if (inside)
+      return inside.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] }, document, lines));
+  }
+  if (issue.code === 'invalid_key') {
+    const message = issue.issues.map((one) => one.message).join('; ');
+    return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];
+  }
+  const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
+  const message = missing ? `required, but not given: ${issue.message}` : issue.message;
+  return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];
+}
+
+/** The place of the key at `path`, or of the nearest thing above it that exists. */
+function locate(
+  path: readonly PropertyKey[],
+  document: Document,
+  lines: LineCounter,
+): { line: number; column: number } {
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = document.getIn(path.slice(0, depth - 1), true);
+    const key = path[depth - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key);
+      if (pair && isScalar(pair.key) && pair.key.range) return position(lines, pair.key.range[0]);
+    } else {
+      const node = document.getIn(path.slice(0, depth), true);
+      if (isNode(node) && node.range) return position(lines, node.range[0]);
+    }
+  }
+  return { line: 1, column: 1 };
+}
+
+function position(lines: LineCounter, offset: number): { line: number; column: number } {
+  const { line, col } = lines.linePos(offset);
+  return { line, column: col };
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '');
+}

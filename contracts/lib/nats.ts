@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import {
+  connect,
+  credsAuthenticator,
+  DiscardPolicy,
+  JSONCodec,
+  NatsError,
+  nanos,
+  RetentionPolicy,
+  StorageType,
+  type ConnectionOptions,
+  type Msg,
+  type NatsConnection,
+  type TlsOptions,
+} from 'nats';
+import { z } from 'zod';
+import { BatonError, messageOf } from '../errors.ts';
+import { NAME_PATTERN } from '../workflows/runner-name.ts';
+import { STREAMS, type StreamPlan } from '../messages/streams.ts';
+import { runnerInbox } from '../messages/subjects.ts';
+
+export type Bus = NatsConnection;
+
+/** The bucket (NATS key/value) in which orchestrators share their budgets of calls to the forge. */
+export const FORGE_BUCKET = 'BATON_FORGE';
+
+export interface BusOptions {
+  /** `nats://host:port`, or several separated by commas. */
+  url: string;
+  /**
+   * `true` insists on TLS with the system's authorities; files as nats.tls of the configuration names them, or the authority itself,
+   * PEM. The server's certificate must have the name in `url`. Default: as the server wants.
+   */
+  tls?:
+    | boolean
+    | {
+        ca?: string | undefined;
+        cert?: string | undefined;
+        key?: string | undefined;
+        authority?: string | undefined;
+      }
+    | undefined;
+  /** Who connects; shows in NATS's monitoring. */
+  name: string;
+  /** Path of a credentials file; {@link BusOptions.credentials} is its content. */
+  credentialsFile?: string | undefined;
+  credentials?: string | undefined;
+  /** Prefix of inboxes. Default: `_INBOX_<name in the credential>`, the only one that our credentials allow. */
+  inboxPrefix?: string | undefined;
+  /** Wait for a server that isn't there yet (services do); false fails at once. Default true. */
+  waitForServer?: boolean;
+}
+
+/**
+ * The one door to NATS. Reconnects for ever: a service outlives its NATS server.
+ *
+ * @throws BatonError BUS_UNAVAILABLE (no server and `waitForServer` false), BUS_DENIED (credential refused)
+ */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  const credentials =
+    options.credentials ?? (options.credentialsFile ? readFileSync(options.credentialsFile, 'utf8') : undefined);
+  const settings: ConnectionOptions = {
+    servers: options.url.split(','),
+    name: options.name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 500,
+    reconnectJitter: 500,
+    waitOnFirstConnect: options.waitForServer ?? true,
+    ignoreAuthErrorAbort: true,
+  };
+  if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls, options.url);
+  if (credentials !== undefined) settings.authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
+  const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : inboxOf(credentials));
+  if (inbox !== undefined) settings.inboxPrefix = inbox;
+  try {
+    return await connect(settings);
+  } catch (error) {
+    const code = error instanceof NatsError && /AUTH|PERMISSION/i.test(error.code) ? 'BUS_DENIED' : 'BUS_UNAVAILABLE';
+    throw new BatonError(code, `connecting ${options.name} to NATS at ${options.url}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: string): TlsOptions {
+  const { ca, cert, key, authority } = tls === true ? {} : tls;
+  const files = {
+    ...(authority === undefined ? {} : { ca: authority }),
+    ...(ca === undefined ? {} : { caFile: ca }),
+    ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
+  };
+  const hosts = url.split(',').map(hostOf);
+  return Object.assign(files, {
+    // Of a server that is addressed by number the library tells no name, and Node would take `localhost` for it.
+    checkServerIdentity: (host: string, certificate: PeerCertificate): Error | undefined => {
+      const names = hosts.includes(host) ? [host] : hosts.filter((name) => isIP(name) !== 0);
+      const errors = names.map((name) => checkServerIdentity(name, certificate));
+      return errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(host, certificate));
+    },
+  });
+}
+
+/** `nats://host:4222`, `host:4222`, `tls://[::1]:4222` */
+function hostOf(server: string): string {
+  const address = server.includes('://') ? server.trim() : `nats://${server.trim()}`;
+  return new URL(address).hostname.replace(/^\[|\]$/g, '');
+}
+
+/** The inbox prefix of a credentials file: from the name in its JWT; undefined for other credentials than ours. */
+function inboxOf(credentials: string): string | undefined {
+  const payload = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(credentials)?.[1];
+  if (payload === undefined) return undefined;
+  const claims = z.object({ name: z.string().regex(NAME_PATTERN) });
+  const parsed = claims.safeParse(decode(Buffer.from(payload, 'base64url')));
+  return parsed.success ? runnerInbox(parsed.data.name) : undefined;
+}
+
+/** Makes or updates the streams of {@link STREAMS}. Safe to run from several services at once. */
+export async function ensureStreams(bus: Bus): Promise<void> {
+  const manager = await bus.jetstreamManager();
+  for (const plan of Object.values<StreamPlan>(STREAMS)) {
+    const config = {
+      name: plan.name,
+      subjects: plan.subjects,
+      retention: plan.retention === 'workqueue' ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: plan.retention === 'workqueue' ? DiscardPolicy.New : DiscardPolicy.Old,
+      duplicate_window: plan.duplicateWindowNs,
+      max_age: plan.maxAgeNs,
+      max_bytes: plan.maxBytes,
+      ...(plan.latestOnly
+        ? { max_msgs_per_subject: 1, allow_rollup_hdrs: true, deny_delete: true, allow_direct: true }
+        : {}),
+    };
+    try {
+      await manager.streams.add(config);
+    } catch (error) {
+      // 10058: the stream exists with another configuration.
+      if (error instanceof NatsError && error.api_error?.err_code === 10058) {
+        await manager.streams.update(plan.name, config);
+      } else {
+        throw new BatonError('BUS_UNAVAILABLE', `making stream ${plan.name}: ${messageOf(error)}`, { cause: error });
+      }
+    }
+  }
+}
+
+const codec = JSONCodec();
+
+/** A value as a message body. */
+export function encode(value: unknown): Uint8Array {
+  return codec.encode(value);
+}
+
+/**
+ * A message body as JSON, not yet trusted: give it to a schema next.
+ *
+ * @throws BatonError MESSAGE_INVALID when it isn't JSON
+ */
+export function decode(data: Uint8Array): unknown {
+  try {
+    return codec.decode(data);
+  } catch (error) {
+    throw new BatonError('MESSAGE_INVALID', `reading a message of ${data.length} bytes: not JSON`, { cause: error });
+  }
+}
+
+export { nanos };
+export type { Msg };

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { parseGoDuration } from './go-duration.ts';
+
+/** What a Manager is to execute. */
+export interface Order {
+  name: string;
+  platform: Record<string, string>;
+  /** Milliseconds; undefined: no limit. */
+  timeoutMs: number | undefined;
+  /** Not yet trusted: the ActionRunner's schema is next. */
+  input: unknown;
+}
+
+const PLATFORM = 'RUNNER_CONTEXT_PLATFORM_';
+
+const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True'];
+const FALSE = ['', '0', 'f', 'F', 'false', 'FALSE', 'False'];
+
+const environment = z.object({
+  RUNNER_INPUT_MANIFEST_PATH: z.string('is not set').min(1, 'is empty'),
+  RUNNER_CONTEXT_NAME: z
+    .string('is not set')
+    .max(253, 'is longer than 253 characters')
+    .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'is not a name of a-z, 0-9, "-" and "."'),
+  RUNNER_LOGGER_DEV_MODE: z.enum([...TRUE, ...FALSE], 'is neither true nor false').default('false'),
+  RUNNER_TIMEOUT: z
+    .string()
+    .default('0')
+    .transform((text, { issues }) => {
+      const ms = parseGoDuration(text);
+      if (ms === undefined)
+        issues.push({ code: 'custom', input: text, message: 'is no duration such as 90s or 1h30m' });
+      return ms;
+    }),
+});
+
+/** The `RUNNER_*` variables. */
+export interface RunnerEnvironment {
+  manifest: string;
+  name: string;
+  platform: Record<string, string>;
+  devMode: boolean;
+  timeoutMs: number | undefined;
+}
+
+/**
+ * Reads the `RUNNER_*` variables.
+ *
+ * @throws BatonError CONFIG_INVALID, naming every wrong one at once
+ */
+export function readEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ');
+    throw new BatonError('CONFIG_INVALID', `reading the environment: ${wrong}`);
+  }
+  const { RUNNER_TIMEOUT: timeout } = parsed.data;
+  return {
+    manifest: parsed.data.RUNNER_INPUT_MANIFEST_PATH,
+    name: parsed.data.RUNNER_CONTEXT_NAME,
+    platform: platformOf(env),
+    devMode: isDevMode(env),
+    timeoutMs: timeout === 0 ? undefined : timeout,
+  };
+}
+
+/** Whether `RUNNER_LOGGER_DEV_MODE` asks for the log that people read. */
+export function isDevMode(env: NodeJS.ProcessEnv): boolean {
+  return TRUE.includes(env['RUNNER_LOGGER_DEV_MODE'] ?? '');
+}
+
+/** All `RUNNER_CONTEXT_PLATFORM_*` variables that are not empty, without that prefix. */
+export function platformOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  const entries = Object.entries(env).flatMap(([key, value]): [string, string][] =>
+    key.startsWith(PLATFORM) && key !== PLATFORM && value ? [[key.slice(PLATFORM.length), value]] : [],
+  );
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Reads the input manifest and makes the order.
+ *
+ * @param parse text to a value, not yet trusted
+ * @throws BatonError CONFIG_UNREADABLE (no such file), INPUT_INVALID (not what `parse` reads)
+ */
+export async function readOrder(settings: RunnerEnvironment, parse: (text: string) => unknown): Promise<Order> {
+  const { manifest, name, platform, timeoutMs } = settings;
+  let text: string;
+  try {
+    text = await readFile(manifest, 'utf8');
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `reading input manifest ${manifest}: ${messageOf(error)}`);
+  }
+  try {
+    return { name, platform, timeoutMs, input: parse(text) };
+  } catch {
+    // The parser's message may quote a secret.
+    throw new BatonError('INPUT_INVALID', `reading input manifest ${manifest}: neither YAML nor JSON`);
+  }
+}

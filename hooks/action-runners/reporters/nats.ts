@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { BatonError } from '../../../contracts/errors.ts';
+import type { RunnerSignal } from '../../../contracts/messages/runner-signal.ts';
+import type { Reporter } from '../manager/report.ts';
+import type { Link } from './link.ts';
+
+/** Baton is the engine: a runner's workflow hears `online` when its action runs, and `exited` when it is over. */
+export function natsReporter(link: Link, agentVersion: string): Reporter {
+  return {
+    name: 'nats',
+    async report({ name }, { state, at, exit, logTail }, abort) {
+      const base = { version: 1 as const, id: randomUUID(), runner: name, at };
+      const signal: RunnerSignal =
+        state === 'running'
+          ? { ...base, kind: 'online', agentVersion, host: hostname().slice(0, 255) }
+          : { ...base, kind: 'exited', code: exit?.code ?? null, signal: exit?.signal ?? null, logTail };
+      const delivery = await link.outbox.send(signal, abort);
+      if (delivery !== 'delivered') {
+        throw new BatonError('BUS_UNAVAILABLE', `telling that ${name} is ${signal.kind}: it was ${delivery}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { Writable } from 'node:stream';
+import Docker from 'dockerode';
+import { z } from 'zod';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { MaskedLines } from '../../agent/mask.ts';
+import {
+  STOP_GRACE_MS,
+  type ActionRunner,
+  type CompletionOutput,
+  type ExecutionContext,
+  type StartOutput,
+} from '../manager/action-runner.ts';
+import { fired } from '../manager/timer.ts';
+import { secretValues } from './secret-values.ts';
+
+/** Labels of the container: whose it is, and a fingerprint of what was asked for. */
+const LABELS = { action: 'baton.action', input: 'baton.action-input' } as const;
+
+const input = z.strictObject({
+  image: z.string().min(1),
+  /** In place of the image's command. */
+  command: z.array(z.string()).optional(),
+  entrypoint: z.array(z.string()).optional(),
+  /** All of its environment but the image's own. */
+  env: z.record(z.string().min(1), z.string()).default({}),
+  /** Names of the Manager's environment variables that are passed on, and whose values are masked in the output. */
+  secrets: z.array(z.string().min(1)).default([]),
+  directory: z.string().min(1).optional(),
+  /** `uid` or `uid:gid`; default: the image's. */
+  user: z
+    .string()
+    .regex(/^\d+(:\d+)?$/, 'expected uid or uid:gid')
+    .optional(),
+  cpu: z.number().positive().optional(),
+  memory_bytes: z.int().positive().optional(),
+  /** The engine's socket. */
+  socket: z.string().min(1).default('/var/run/docker.sock'),
+});
+
+type ContainerInput = z.infer<typeof input>;
+
+/**
+ * Runs a container on a Docker engine, without privileges and without the engine's socket in it; succeeds when it ends with code
+ * 0. It is called like the action, so that a Manager that is started again after its own death goes on with it, and removed
+ * at its end.
+ */
+export class ContainerRunner implements ActionRunner<ContainerInput> {
+  readonly name = 'container';
+  readonly input = input;
+  private container: Docker.Container | undefined;
+  private logged: Promise<void> = Promise.resolve();
+
+  async start(context: ExecutionContext, given: ContainerInput): Promise<StartOutput> {
+    const docker = new Docker({ socketPath: given.socket });
+    const container = await this.create(docker, context, given);
+    this.container = container;
+    try {
+      await container.start().catch((error: unknown) => {
+        // 304: it runs, or ran, already.
+        if (statusOf(error) !== 304) throw error;
+      });
+    } catch (error) {
+      await container.remove({ force: true }).catch(() => undefined);
+      throw failed(`starting container ${context.name}`, error);
+    }
+    this.logged = this.follow(docker, container, context, given);
+    return { status: { container: container.id } };
+  }
+
+  async waitForCompletion(context: ExecutionContext): Promise<CompletionOutput> {
+    const { container } = this;
+    if (container === undefined) throw new BatonError('INTERNAL', 'waiting for a container: it was never started');
+    // An engine that has ended it already says 304.
+    void fired(context.signal).then(() => container.stop({ t: STOP_GRACE_MS / 1000 }).catch(() => undefined));
+    try {
+      const answer: unknown = await container.wait();
+      const { StatusCode: code } = z.object({ StatusCode: z.int() }).parse(answer);
+      await this.logged;
+      return { succeeded: code === 0, message: `the container ended with code ${code}`, exit: { code, signal: null } };
+    } catch (error) {
+      throw failed(`waiting for container ${context.name}`, error);
+    } finally {
+      await container.remove({ force: true, v: true }).catch((error: unknown) => {
+        if (statusOf(error) !== 404)
+          context.log.warn({ container: container.id, err: error }, 'removing the container');
+      });
+    }
+  }
+
+  private async create(docker: Docker, context: ExecutionContext, given: ContainerInput): Promise<Docker.Container> {
+    const { name } = context;
+    const hash = createHash('sha256').update(JSON.stringify(given)).digest('hex').slice(0, 32);
+    const { NAMESPACE: namespace } = context.platform;
+    const env = [
+      ...Object.entries(given.env).map(([key, value]) => `${key}=${value}`),
+      ...given.secrets.map((key) => `${key}=${process.env[key] ?? ''}`),
+      `RUNNER_CONTEXT_NAME=${name}`,
+      ...(namespace === undefined ? [] : [`RUNNER_CONTEXT_PLATFORM_NAMESPACE=${namespace}`]),
+    ];
+    try {
+      return await docker.createContainer({
+        name,
+        Image: given.image,
+        Env: env,
+        Labels: { [LABELS.action]: name, [LABELS.input]: hash },
+        HostConfig: {
+          CapDrop: ['ALL'],
+          SecurityOpt: ['no-new-privileges'],
+          Init: true,
+          LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
+          ...(given.cpu === undefined ? {} : { NanoCpus: Math.round(given.cpu * 1e9) }),
+          ...(given.memory_bytes === undefined ? {} : { Memory: given.memory_bytes, MemorySwap: given.memory_bytes }),
+        },
+        ...(given.command === undefined ? {} : { Cmd: given.command }),
+        ...(given.entrypoint === undefined ? {} : { Entrypoint: given.entrypoint }),
+        ...(given.directory === undefined ? {} : { WorkingDir: given.directory }),
+        ...(given.user === undefined ? {} : { User: given.user }),
+      });
+    } catch (error) {
+      if (statusOf(error) !== 409) throw failed(`creating container ${name} of image ${given.image}`, error);
+    }
+    const container = docker.getContainer(name);
+    const { Config: config } = await container.inspect().catch((error: unknown) => {
+      throw failed(`looking at container ${name}`, error);
+    });
+    if (config.Labels[LABELS.action] === name && config.Labels[LABELS.input] === hash) return container;
+    throw new BatonError('INSTANCE_CONFLICT', `creating container ${name}: there is another one of that name`);
+  }
+
+  /** Passes on what it prints; resolves at its end. */
+  private async follow(
+    docker: Docker,
+    container: Docker.Container,
+    context: ExecutionContext,
+    given: ContainerInput,
+  ): Promise<void> {
+    const lines = new MaskedLines(secretValues(given.secrets, process.env), (text) => context.output(text));
+    const sink = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        lines.push(chunk);
+        done();
+      },
+    });
+    try {
+      const stream = await container.logs({ follow: true, stdout: true, stderr: true });
+      docker.modem.demuxStream(stream, sink, sink);
+      await new Promise<void>((resolve) => {
+        stream.once('end', resolve);
+        stream.once('error', () => resolve());
+      });
+    } catch (error) {
+      context.log.warn({ container: container.id, err: error }, 'following the container’s output');
+    }
+    lines.end();
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
+  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+function failed(doing: string, error: unknown): BatonError {
+  const status = statusOf(error);
+  const code = status === undefined || status >= 500 ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
+  const missing = status === 404 && /image/i.test(messageOf(error));
+  return new BatonError(missing ? 'IMAGE_MISSING' : code, `${doing}: ${messageOf(error).trim()}`, { cause: error });
+}

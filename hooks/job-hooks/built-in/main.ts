@@ -1,0 +1,35 @@
+import { messageOf } from '../../../contracts/errors.ts';
+import { cleanWorkspace } from './clean-workspace.ts';
+import { dockerPrune } from './docker-prune.ts';
+import { record } from './resource-usage/recorder.ts';
+import { startRecorder, tellUsage } from './resource-usage/resource-usage.ts';
+
+/**
+ * The wrappers that come with Baton: `built-in.mjs NAME PHASE`, each phase a process of its own, so that one that hangs or
+ * crashes is treated like anybody else's.
+ */
+async function main([name, phase, file]: string[]): Promise<void> {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  switch (`${name} ${phase}`) {
+    case 'resource-usage pre':
+      return startRecorder(env);
+    case 'resource-usage record':
+      return record(file ?? '');
+    case 'resource-usage post':
+      return tellUsage(env);
+    case 'clean-workspace post':
+      return cleanWorkspace(env['GITHUB_WORKSPACE']);
+    case 'docker-prune post':
+      return dockerPrune(env);
+    default:
+      // A main that has nothing to do: ADR 361 asks for one.
+      return undefined;
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.log(`::error::Baton: ${messageOf(error).replaceAll('\n', '%0A')}`);
+  process.exitCode = 1;
+});

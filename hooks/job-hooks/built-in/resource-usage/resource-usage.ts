@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AGENT_ENV } from '../../../../contracts/messages/agent-env.ts';
+import { handOver } from '../../signal/hand-over.ts';
+import { asMarkdown, asText, headline, parseRecording, resourcesOf } from './summary.ts';
+
+/** How long the agent may take to hand the summary on, milliseconds: it keeps trying after that. */
+const WAIT_MS = 1000;
+
+/** Starts the recorder, which outlives this process. */
+export function startRecorder(env: NodeJS.ProcessEnv): void {
+  const settings = env[AGENT_ENV.hooks];
+  const folder = settings === undefined ? (env['RUNNER_TEMP'] ?? '.') : dirname(settings);
+  const file = join(folder, `samples-${randomUUID()}.jsonl`);
+  writeFileSync(file, '', { mode: 0o600 });
+  const recorder = spawn(process.execPath, [process.argv[1] ?? '', 'resource-usage', 'record', file], {
+    detached: true,
+    stdio: 'ignore',
+    // Nothing that the job is given has to be in a process that outlives its step.
+    env: { PATH: env['PATH'], RUNNER_TRACKING_ID: env['RUNNER_TRACKING_ID'] },
+  });
+  recorder.unref();
+  const state = env['GITHUB_STATE'];
+  if (state !== undefined) appendFileSync(state, `samples=${file}\n`);
+  console.log('Recording CPU, memory, disk and network, once a second.');
+}
+
+/** Ends the recorder and tells what it saw: in the log, in the job's summary, and to the runner's workflow. */
+export async function tellUsage(env: NodeJS.ProcessEnv): Promise<void> {
+  const file = env['STATE_samples'];
+  if (file === undefined) throw new Error('no recorder was started');
+  const recording = parseRecording(readFileSync(file, 'utf8'));
+  rmSync(file, { force: true });
+  if (recording === undefined) {
+    console.log('The job was over before the first sample.');
+    return;
+  }
+  console.log(headline(recording));
+  for (const line of asText(recording)) console.log(line);
+  const summary = env['GITHUB_STEP_SUMMARY'];
+  if (summary !== undefined) appendFileSync(summary, asMarkdown(recording));
+  const socket = env[AGENT_ENV.socket];
+  if (!socket) return;
+  const line = { version: 1, kind: 'resources', resources: resourcesOf(recording), waitMs: WAIT_MS };
+  const reply = await handOver(socket, line).catch(() => ({ state: 'refused', message: 'the agent is gone' }) as const);
+  if (reply.state === 'refused') console.log(`::warning::Baton: what the job used was not told: ${reply.message}`);
+}

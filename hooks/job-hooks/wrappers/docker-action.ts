@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { Action, Phase } from './action-file.ts';
+import type { Command } from './child.ts';
+import type { EnvironmentFiles } from './environment-files.ts';
+import { findProgram } from './find-program.ts';
+
+const run = promisify(execFile);
+
+/** How long the engine may take to say that it is there, milliseconds. */
+const ENGINE_MS = 10_000;
+
+/** What a container is given of the job's environment, besides the action's own. */
+const PASSED = /^(GITHUB_|RUNNER_|ACTIONS_|INPUT_|STATE_|BATON_WRAPPER_|CI$)/;
+
+/** Where a container finds what the job has; as the forge's runner mounts it. */
+const INSIDE = {
+  workspace: '/github/workspace',
+  workflow: '/github/workflow',
+  home: '/github/home',
+  files: '/github/file_commands',
+} as const;
+
+/**
+ * One phase of a docker action as a `docker run`, with the mounts that the forge's runner makes. The image of a Dockerfile is
+ * built when it is first needed.
+ *
+ * @throws BatonError WRAPPER_FAILED where there is no docker CLI, no engine, or the build fails
+ */
+export async function dockerCommand(options: {
+  action: Action;
+  phase: Phase;
+  id: string;
+  env: Record<string, string>;
+  /** Variables that the group and the action add: passed whatever their names. */
+  own: Record<string, string>;
+  args: string[];
+  files: EnvironmentFiles;
+  timeoutMs: number;
+}): Promise<Command> {
+  const { action, phase, id, env, own } = options;
+  const docker = await findEngine(id, env);
+  const image = await imageOf(action, docker, options);
+  const name = `baton-${id}-${phase}-${randomUUID().slice(0, 8)}`.toLowerCase();
+  const workspace = env['GITHUB_WORKSPACE'] ?? action.folder;
+  const workflow = env['GITHUB_EVENT_PATH'] === undefined ? undefined : resolve(env['GITHUB_EVENT_PATH'], '..');
+  const home = join(env['RUNNER_TEMP'] ?? options.files.folder, '_github_home');
+  await mkdir(home, { recursive: true });
+  const inside: Record<string, string> = {
+    ...Object.fromEntries(Object.entries(env).filter(([key]) => PASSED.test(key))),
+    ...own,
+    ...options.files.variables(INSIDE.files),
+    GITHUB_WORKSPACE: INSIDE.workspace,
+    HOME: INSIDE.home,
+    ...(workflow === undefined ? {} : { GITHUB_EVENT_PATH: `${INSIDE.workflow}/event.json` }),
+  };
+  const mounts: (readonly [string, string])[] = [
+    [workspace, INSIDE.workspace],
+    [home, INSIDE.home],
+    [options.files.folder, INSIDE.files],
+    ...(workflow === undefined ? [] : [[workflow, INSIDE.workflow] as const]),
+  ];
+  const entrypoint = action.phases[phase] ?? '';
+  return {
+    file: docker,
+    args: [
+      'run',
+      '--rm',
+      '--init',
+      `--name=${name}`,
+      `--workdir=${INSIDE.workspace}`,
+      ...mounts.flatMap(([from, to]) => ['--volume', `${from}:${to}`]),
+      // By name alone: values would be seen in the list of processes.
+      ...Object.keys(inside).flatMap((key) => ['--env', key]),
+      ...(entrypoint === '' ? [] : ['--entrypoint', entrypoint]),
+      image,
+      ...options.args,
+    ],
+    env: { ...env, ...inside, HOME: env['HOME'] ?? '/' },
+    cwd: action.folder,
+    afterKill: () => run(docker, ['rm', '--force', name], { env, timeout: ENGINE_MS }),
+  };
+}
+
+/** @throws BatonError WRAPPER_FAILED */
+export async function findEngine(id: string, env: Record<string, string>): Promise<string> {
+  const docker = findProgram('docker', env['PATH']);
+  if (docker === undefined) {
+    throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: it needs docker, and there is no docker CLI on PATH`);
+  }
+  try {
+    await run(docker, ['version', '--format', '{{.Server.Version}}'], { env, timeout: ENGINE_MS });
+    return docker;
+  } catch (error) {
+    const why = messageOf(error).trim().split('\n').at(-1) ?? '';
+    throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: it needs docker, and no engine answers: ${why}`);
+  }
+}
+
+async function imageOf(
+  action: Action,
+  docker: string,
+  { id, env, timeoutMs }: { id: string; env: Record<string, string>; timeoutMs: number },
+): Promise<string> {
+  if (action.image.startsWith('docker://')) return action.image.slice('docker://'.length);
+  const file = join(action.folder, action.image);
+  if (!/(^|\/)Dockerfile[^/]*$/.test(action.image) || !existsSync(file)) return action.image;
+  const tag = `baton-wrapper-${createHash('sha256').update(action.folder).digest('hex').slice(0, 16)}`;
+  try {
+    await run(docker, ['build', '--quiet', '--tag', tag, '--file', file, resolve(file, '..')], {
+      env,
+      timeout: timeoutMs,
+    });
+    return tag;
+  } catch (error) {
+    throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: building ${file}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { resolvedHooks } from '../../../contracts/messages/bootstrap-file.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
+import type { Phase } from './action-file.ts';
+import { passEnv, passText, type Said } from './environment-files.ts';
+import { isWanted, type JobStatus } from './expression.ts';
+import { HookLog } from './hook-log.ts';
+import { HookState } from './hook-state.ts';
+import { jobStatus } from './job-status.ts';
+import { missingInputs, scopeOf } from './phase-command.ts';
+import { runPhase } from './run-phase.ts';
+import { adviceOn, fileOf, loadWrapper, type Wrapper } from './wrapper.ts';
+
+/** What `signal.mjs` calls: `settings` is the path of the group's hook settings. Resolves with whether the job is to fail. */
+export type RunHook = (kind: 'started' | 'completed', settings: string) => Promise<{ failed: boolean }>;
+
+/**
+ * One of the two hooks, less its signal: the group's settings and its wrappers.
+ *
+ * @throws BatonError CONFIG_INVALID where the settings can't be read
+ */
+export const runHook: RunHook = async (kind, settings) => {
+  const hooks = await readSettings(settings);
+  const hook = new Hook(hooks, dirname(settings), new HookLog(hooks.policy, process.env));
+  await (kind === 'started' ? hook.started() : hook.completed());
+  return { failed: hook.failed };
+};
+
+async function readSettings(file: string): Promise<ResolvedHooks> {
+  // No content is told: it may be a secret.
+  const json = await readFile(file, 'utf8').then(
+    (text): unknown => JSON.parse(text),
+    () => undefined,
+  );
+  const parsed = resolvedHooks.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new BatonError('CONFIG_INVALID', `reading hook settings ${file}: wrong or missing: ${fields || 'all of it'}`);
+}
+
+class Hook {
+  private readonly hooks: ResolvedHooks;
+  private readonly folder: string;
+  private readonly log: HookLog;
+  private readonly never = new AbortController().signal;
+  /** This process's environment and what wrappers added, which the forge's runner applies only after the hook. */
+  private readonly env: Record<string, string>;
+
+  constructor(hooks: ResolvedHooks, folder: string, log: HookLog) {
+    this.hooks = hooks;
+    this.folder = folder;
+    this.log = log;
+    const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    this.env = Object.fromEntries(own);
+  }
+
+  get failed(): boolean {
+    return this.log.failed;
+  }
+
+  /** Every pre in order, then every main. A post is on the stack before its wrapper's first phase runs. */
+  async started(): Promise<void> {
+    const { log, hooks } = this;
+    for (const secret of hooks.secrets) log.mask(secret);
+    await this.applySettings();
+    const state = await HookState.begin(join(this.folder, 'state.json'));
+    const wrappers = await this.load(state);
+    const broken = new Set<string>();
+    for (const phase of ['pre', 'main'] as const) {
+      for (const wrapper of wrappers) {
+        if (wrapper.action.phases[phase] === undefined || broken.has(wrapper.id)) continue;
+        // A strict hook that failed is a failed job: what still runs is what asks for that.
+        const status = log.failed ? 'failure' : 'success';
+        const condition = phase === 'pre' ? wrapper.action.conditions.pre : 'success()';
+        if (!(await this.run(wrapper, phase, { state, status, condition }))) broken.add(wrapper.id);
+      }
+    }
+    if (log.failed) await state.markFailed();
+  }
+
+  /** Pops every post, whatever happened. */
+  async completed(): Promise<void> {
+    const { log, hooks } = this;
+    for (const secret of hooks.secrets) log.mask(secret);
+    const { state, problem } = await HookState.resume(join(this.folder, 'state.json'));
+    if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`);
+    const status: JobStatus = state.failed ? 'failure' : jobStatus();
+    log.debug(`Baton: the job so far: ${status}`);
+    for (let id = await state.pop(); id !== undefined; id = await state.pop()) {
+      const settings = hooks.wrappers.find((one) => one.id === id);
+      if (settings === undefined) {
+        log.fail(`wrapper ${id} is not in the group’s settings any more: its post is not run`);
+        continue;
+      }
+      try {
+        const wrapper = await loadWrapper(settings);
+        await this.run(wrapper, 'post', { state, status, condition: wrapper.action.conditions.post });
+      } catch (error) {
+        log.fail(`wrapper ${id}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** Variables, folders and notices of the group. */
+  private async applySettings(): Promise<void> {
+    const { log, hooks } = this;
+    for (const notice of hooks.notices) log.notice(notice);
+    try {
+      await this.take({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
+    } catch (error) {
+      log.fail(`the group’s env and path could not be handed to the job: ${messageOf(error)}`);
+    }
+    const names = Object.keys(hooks.env);
+    if (names.length > 0) log.debug(`Baton: the group sets ${names.join(', ')}`);
+    if (hooks.path.length > 0) log.debug(`Baton: the group adds to PATH: ${hooks.path.join(', ')}`);
+  }
+
+  private async load(state: HookState): Promise<Wrapper[]> {
+    const { log } = this;
+    const wrappers: Wrapper[] = [];
+    for (const settings of this.hooks.wrappers) {
+      try {
+        const wrapper = await loadWrapper(settings);
+        const advice = adviceOn(wrapper);
+        if (advice !== undefined) log.warn(advice);
+        const missing = missingInputs(wrapper);
+        if (missing.length > 0) log.warn(`wrapper ${wrapper.id} is not given its required ${missing.join(', ')}`);
+        wrappers.push(wrapper);
+      } catch (error) {
+        log.fail(`wrapper ${settings.id}: ${messageOf(error)}`);
+      }
+    }
+    if (log.failed) await state.markFailed();
+    return wrappers;
+  }
+
+  /** @returns false where it failed */
+  private async run(
+    wrapper: Wrapper,
+    phase: Phase,
+    { state, status, condition }: { state: HookState; status: JobStatus; condition: string },
+  ): Promise<boolean> {
+    const { log, env } = this;
+    const { id, action } = wrapper;
+    try {
+      if (!isWanted(condition, scopeOf({ wrapper, env, status }))) {
+        log.print(`Wrapper ${id}: its ${phase} is skipped (${condition})`);
+        return true;
+      }
+      if (phase !== 'post' && action.phases.post !== undefined) await state.push(id);
+      log.section(`Wrapper ${id}: ${phase}`, [fileOf(wrapper, phase), `bound: ${wrapper.timeoutMs / 1000} s`]);
+      const order = { wrapper, phase, env, state: state.stateOf(id), status };
+      const { said, problem } = await runPhase(order, {
+        folder: this.folder,
+        print: (line) => log.print(line),
+        abort: this.never,
+      });
+      for (const one of said.problems) log.warn(`wrapper ${id}: ${one}`);
+      await state.keep(id, said);
+      await this.take(said);
+      if (said.outputs.size > 0) log.debug(`Baton: outputs of ${id}: ${[...said.outputs.keys()].join(', ')}`);
+      if (problem !== undefined) log.fail(problem);
+      return problem === undefined;
+    } catch (error) {
+      log.fail(`wrapper ${id}: its ${phase}: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** Hands on what is for the job, to the forge's runner and to the wrappers that still come. */
+  private async take({ env, path, summary }: Pick<Said, 'env' | 'path' | 'summary'>): Promise<void> {
+    Object.assign(this.env, Object.fromEntries(env));
+    if (path.length > 0) this.env['PATH'] = [...path.toReversed(), this.env['PATH'] ?? ''].join(delimiter);
+    await passEnv(env, process.env['GITHUB_ENV']);
+    await passText(path.join('\n'), process.env['GITHUB_PATH']);
+    await passText(summary, process.env['GITHUB_STEP_SUMMARY']);
+  }
+}

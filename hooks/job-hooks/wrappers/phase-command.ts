@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BatonError } from '../../../contracts/errors.ts';
+import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
+import type { Phase } from './action-file.ts';
+import type { Command } from './child.ts';
+import { dockerCommand } from './docker-action.ts';
+import type { EnvironmentFiles } from './environment-files.ts';
+import { interpolate, type JobStatus, type Scope } from './expression.ts';
+import { findProgram } from './find-program.ts';
+import type { Wrapper } from './wrapper.ts';
+
+/** What one phase is given. */
+export interface PhaseOrder {
+  wrapper: Wrapper;
+  phase: Phase;
+  /** The hook's environment with what earlier wrappers added. */
+  env: Record<string, string>;
+  state: Readonly<Record<string, string>>;
+  status: JobStatus;
+  files: EnvironmentFiles;
+}
+
+/** What expressions of a wrapper may name. @throws BatonError WRAPPER_INVALID */
+export function scopeOf({ wrapper, env, status }: Pick<PhaseOrder, 'wrapper' | 'env' | 'status'>): Scope {
+  const own = { ...env, ...wrapper.env };
+  const bare: Scope = { env: own, inputs: {}, status };
+  return { ...bare, inputs: inputsOf(wrapper, bare) };
+}
+
+/**
+ * Inputs by their names as the action file writes them: the group's own, then defaults, whose expressions are evaluated.
+ *
+ * @throws BatonError WRAPPER_INVALID
+ */
+function inputsOf({ action, with: given }: Wrapper, scope: Scope): Record<string, string> {
+  const inputs = new Map<string, string>();
+  for (const [name, input] of action.inputs) inputs.set(name.toLowerCase(), interpolate(input.default, scope));
+  for (const [name, value] of Object.entries(given)) inputs.set(name.toLowerCase(), value);
+  return Object.fromEntries(inputs);
+}
+
+/** Inputs that the action calls required and nobody gave; the forge's runner lets them pass, and so do hooks, with a warning. */
+export function missingInputs({ action, with: given }: Wrapper): string[] {
+  const known = new Set(Object.keys(given).map((name) => name.toLowerCase()));
+  return [...action.inputs]
+    .filter(([name, input]) => input.required && input.default === '' && !known.has(name.toLowerCase()))
+    .map(([name]) => name);
+}
+
+/**
+ * How one phase is run.
+ *
+ * @throws BatonError WRAPPER_INVALID, WRAPPER_FAILED
+ */
+export async function phaseCommand(order: PhaseOrder): Promise<Command> {
+  const { wrapper, phase, files } = order;
+  const { action, id } = wrapper;
+  const scope = scopeOf(order);
+  const own = {
+    ...wrapper.env,
+    ...Object.fromEntries(Object.entries(action.env).map(([name, value]) => [name, interpolate(value, scope)])),
+  };
+  const env: Record<string, string> = {
+    ...order.env,
+    ...own,
+    ...Object.fromEntries(Object.entries(scope.inputs).map(([name, value]) => [inputVariable(name), value])),
+    ...Object.fromEntries(Object.entries(order.state).map(([name, value]) => [`STATE_${name}`, value])),
+    ...files.variables(),
+    GITHUB_ACTION: id,
+    GITHUB_ACTION_PATH: action.folder,
+    BATON_WRAPPER_PHASE: phase,
+  };
+  if (action.using.kind === 'docker') {
+    const args = action.args.map((text) => interpolate(text, scope));
+    return dockerCommand({ action, phase, id, env, own, args, files, timeoutMs: wrapper.timeoutMs });
+  }
+  const workspace = env['GITHUB_WORKSPACE'] ?? '';
+  const cwd = workspace !== '' && existsSync(workspace) ? workspace : action.folder;
+  const file = join(action.folder, action.phases[phase] ?? '');
+  if (action.using.kind === 'sh') return { ...shellOf(env, id), args: ['-e', file], env, cwd };
+  const args = wrapper.builtIn === undefined ? [file] : [file, wrapper.builtIn, phase];
+  return { file: nodeFor(action.using.version, wrapper, env), args, env, cwd };
+}
+
+/** `INPUT_` and the name as the forge's runner writes it: upper case, spaces as `_`. */
+const inputVariable = (name: string): string => `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`;
+
+function shellOf(env: Record<string, string>, id: string): { file: string } {
+  const file = findProgram('bash', env['PATH']) ?? findProgram('sh', env['PATH']);
+  if (file === undefined) throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: there is neither bash nor sh on PATH`);
+  return { file };
+}
+
+/** The Node that the forge's runner brings for an action's version, where it does; else the one that runs this. */
+function nodeFor(version: number, { builtIn }: Wrapper, env: Record<string, string>): string {
+  const program = env[AGENT_ENV.programDirectory];
+  if (builtIn !== undefined || program === undefined) return process.execPath;
+  const brought = join(program, 'externals', `node${version}`, 'bin', 'node');
+  return version >= 20 && existsSync(brought) ? brought : process.execPath;
+}

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { BUILT_IN_WRAPPERS, type WrapperSettings } from '../../../contracts/workflows/hook-settings.ts';
+import { loadAction, wantsOldNode, type Action, type Phase } from './action-file.ts';
+
+/** The program that holds the wrappers that come with Baton; beside this one in the bundle. */
+const BUILT_IN_PROGRAM = 'built-in.mjs';
+
+/** A wrapper of the group, its action read. */
+export interface Wrapper extends WrapperSettings<string> {
+  action: Action;
+  /** Set for one that comes with Baton: what its program is called with. */
+  builtIn: string | undefined;
+}
+
+/**
+ * A wrapper with its action.
+ *
+ * @throws BatonError WRAPPER_INVALID
+ */
+export async function loadWrapper(settings: WrapperSettings<string>): Promise<Wrapper> {
+  const builtIn = BUILT_IN_WRAPPERS.find((name) => name === settings.uses);
+  if (builtIn === undefined) return { ...settings, builtIn, action: await loadAction(settings.uses) };
+  const action: Action = {
+    name: builtIn,
+    folder: import.meta.dirname,
+    using: { kind: 'node', version: 24 },
+    inputs: new Map(),
+    phases: { main: BUILT_IN_PROGRAM, post: BUILT_IN_PROGRAM },
+    conditions: { pre: 'always()', post: 'always()' },
+    image: '',
+    args: [],
+    env: {},
+  };
+  // A recorder has to begin before anything else does.
+  if (builtIn === 'resource-usage') action.phases.pre = BUILT_IN_PROGRAM;
+  return { ...settings, builtIn, action };
+}
+
+/** The file of one phase, for people. */
+export function fileOf({ action, builtIn }: Wrapper, phase: Phase): string {
+  const name = action.phases[phase] ?? '';
+  if (builtIn !== undefined) return 'built in';
+  if (action.using.kind === 'docker') return name === '' ? action.image : `${action.image}, ${name}`;
+  return join(action.folder, name);
+}
+
+/** What a person should know of a wrapper although it runs. */
+export function adviceOn({ action, id }: Wrapper): string | undefined {
+  if (!wantsOldNode(action.using) || action.using.kind !== 'node') return undefined;
+  return `wrapper ${id} asks for node${action.using.version}, which has reached its end of life: it runs on Node ${process.versions.node}`;
+}

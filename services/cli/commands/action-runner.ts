@@ -1,0 +1,141 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { createLogger, type Logger } from '../../../contracts/lib/log.ts';
+import type { ActionRunner } from '../../../hooks/action-runners/manager/action-runner.ts';
+import { developmentLog } from '../../../hooks/action-runners/manager/development-log.ts';
+import { Manager } from '../../../hooks/action-runners/manager/manager.ts';
+import {
+  isDevMode,
+  readEnvironment,
+  readOrder,
+  type RunnerEnvironment,
+} from '../../../hooks/action-runners/manager/order.ts';
+import type { Reporter } from '../../../hooks/action-runners/manager/report.ts';
+import { stopSignal } from '../../../hooks/action-runners/manager/stop-signal.ts';
+import { configMapReporter } from '../../../hooks/action-runners/reporters/kubernetes-configmap.ts';
+import { Link } from '../../../hooks/action-runners/reporters/link.ts';
+import { natsReporter } from '../../../hooks/action-runners/reporters/nats.ts';
+import { nopReporter } from '../../../hooks/action-runners/reporters/nop.ts';
+import { CATALOG } from '../../../hooks/action-runners/runners/catalog.ts';
+import packageFile from '../../../package.json' with { type: 'json' };
+import { bundleAgent } from '../../backend/agent-bundle.ts';
+
+/** Names of the reporters, for `--reporter`. */
+export const REPORTERS = ['nats', 'kubernetes-configmap', 'nop'] as const;
+type ReporterName = (typeof REPORTERS)[number];
+
+/** What a file of somebody's own must export by default. */
+const ownRunner = z.object({
+  default: z.custom<ActionRunner>(
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      'name' in value &&
+      'input' in value &&
+      value.input instanceof z.ZodType &&
+      ['start', 'waitForCompletion'].every((method) => typeof Reflect.get(value, method) === 'function'),
+    'is no ActionRunner',
+  ),
+});
+
+/**
+ * `baton action-runner NAME`: executes one action, as the `RUNNER_*` variables say.
+ *
+ * @param name one of the catalogue, or the path of a file that exports an ActionRunner
+ * @returns the exit code: 0 when the action succeeded
+ */
+export async function runAction(name: string, options: { reporter?: string | undefined }): Promise<number> {
+  const devMode = isDevMode(process.env);
+  // What the action prints goes to standard output; what the Manager says does not come between.
+  const destination = devMode ? developmentLog : { write: (line: string) => void process.stderr.write(line) };
+  const log = createLogger('action-runner', devMode ? 'debug' : undefined, destination);
+  const stop = stopSignal(log);
+  const folders: string[] = [];
+  try {
+    const settings = readEnvironment(process.env);
+    const order = await readOrder(settings, (text): unknown => parse(text));
+    const named = log.child({ action: settings.name });
+    const link = new Link(named);
+    const runner = await findRunner(name, link, folders);
+    const reporter = chooseReporter(name, options.reporter, settings, link, named);
+    const manager = new Manager({ runner, reporter, log: named, stop });
+    const { state } = await manager.execute(order);
+    return state === 'succeeded' ? 0 : 1;
+  } catch (error) {
+    const { code, help } = error instanceof BatonError ? error : { code: 'INTERNAL', help: undefined };
+    log.fatal({ code, help }, messageOf(error));
+    return 1;
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function findRunner(name: string, link: Link, folders: string[]): Promise<ActionRunner> {
+  const builtIn = CATALOG[name];
+  if (builtIn !== undefined) {
+    const agentFolder = async (): Promise<string> => {
+      const folder = mkdtempSync(join(tmpdir(), 'baton-agent-'));
+      folders.push(folder);
+      for (const file of (await bundleAgent()).files) {
+        writeFileSync(join(folder, file.name), file.content);
+        chmodSync(join(folder, file.name), file.executable ? 0o500 : 0o400);
+      }
+      return folder;
+    };
+    return await builtIn({ link, version: packageFile.version, agentFolder });
+  }
+  const known = Object.keys(CATALOG).join(', ');
+  if (!/\.m?[jt]s$/.test(name)) {
+    throw new BatonError(
+      'CONFIG_INVALID',
+      `looking for action runner ${name}: neither one of ${known}, nor a .ts or .js file`,
+    );
+  }
+  let exported: unknown;
+  try {
+    exported = await import(pathToFileURL(resolve(name)).href);
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `loading action runner ${name}: ${messageOf(error)}`, { cause: error });
+  }
+  const parsed = ownRunner.safeParse(exported);
+  if (parsed.success) return parsed.data.default;
+  throw new BatonError('CONFIG_INVALID', `loading action runner ${name}: its default export is no ActionRunner`);
+}
+
+/** The one asked for; else the one that this environment has a way for; `nop` for those that aren't built in. */
+function chooseReporter(
+  runner: string,
+  asked: string | undefined,
+  settings: RunnerEnvironment,
+  link: Link,
+  log: Logger,
+): Reporter {
+  const natsUrl = process.env[AGENT_ENV.natsUrl];
+  const name: ReporterName = asked === undefined ? implied(runner, settings, natsUrl) : z.enum(REPORTERS).parse(asked);
+  log.debug({ reporter: name }, 'reporter');
+  if (name === 'kubernetes-configmap') return configMapReporter();
+  if (name === 'nop') return nopReporter;
+  if (runner !== 'github-actions') {
+    if (!natsUrl) throw new BatonError('CONFIG_INVALID', `reporting to NATS: ${AGENT_ENV.natsUrl} is not set`);
+    const file = process.env[AGENT_ENV.natsCredentials];
+    const credentials = file ? readFileSync(file, 'utf8') : '';
+    const ca = process.env[AGENT_ENV.natsAuthority];
+    const natsTls = ca ? { authority: readFileSync(ca, 'utf8') } : undefined;
+    link.open({ runner: settings.name, natsUrl, natsTls, credentials }).catch((error: unknown) => {
+      log.error({ err: error }, 'connecting to NATS');
+    });
+  }
+  return natsReporter(link, packageFile.version);
+}
+
+function implied(runner: string, settings: RunnerEnvironment, natsUrl: string | undefined): ReporterName {
+  if (CATALOG[runner] === undefined) return 'nop';
+  if (runner === 'github-actions' || natsUrl) return 'nats';
+  return settings.platform['NAMESPACE'] === undefined ? 'nop' : 'kubernetes-configmap';
+}

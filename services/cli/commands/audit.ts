@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
+import { duration } from '../../../contracts/lib/duration.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
+import { findBus } from '../lib/find-nats.ts';
+import { textTable } from '../lib/text-table.ts';
+
+const options = z.object({
+  config: z.string().optional(),
+  credentials: z.string().optional(),
+  since: duration.optional(),
+  delegation: z.string().optional(),
+  repository: z.string().optional(),
+  json: z.boolean().default(false),
+});
+
+const BATCH = 500;
+const WITHIN_MS = 3000;
+
+/**
+ * `baton audit`: prints the audit stream, oldest first: who did what to which delegation, when, and what came of it.
+ *
+ * @returns the exit code
+ * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
+ */
+export async function showAudit(given: unknown): Promise<number> {
+  const { config, credentials, since, delegation, repository, json } = options.parse(given);
+  const bus = await connectBus({ ...findBus(config, credentials), name: 'baton audit', waitForServer: false });
+  try {
+    const after = since === undefined ? undefined : new Date(Date.now() - since);
+    const entries = (await readAudit(bus, after)).filter(
+      (entry) =>
+        (delegation === undefined || entry.delegation === delegation) &&
+        (repository === undefined || entry.repository?.toLowerCase() === repository.toLowerCase()),
+    );
+    if (json) for (const entry of entries) console.log(JSON.stringify(entry));
+    else console.log(auditText(entries));
+    return 0;
+  } finally {
+    await bus.close();
+  }
+}
+
+/** All lines of the audit stream, or those after a point in time; oldest first. */
+async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
+  const entries: AuditEntry[] = [];
+  try {
+    const consumer = await bus
+      .jetstream()
+      .consumers.get(STREAMS.audit.name, after ? { opt_start_time: after.toISOString() } : {});
+    for (;;) {
+      let count = 0;
+      let pending = 0;
+      for await (const message of await consumer.fetch({ max_messages: BATCH, expires: WITHIN_MS })) {
+        const parsed = auditEntry.safeParse(decode(message.data));
+        if (parsed.success) entries.push(parsed.data);
+        count += 1;
+        pending = message.info.pending;
+        // A fetch that asks for more than there is would wait for it.
+        if (pending === 0) break;
+      }
+      if (count === 0 || pending === 0) return entries;
+    }
+  } catch (error) {
+    throw new BatonError('BUS_UNAVAILABLE', `reading the audit stream: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function auditText(entries: readonly AuditEntry[]): string {
+  if (entries.length === 0) return 'nothing is in the audit stream';
+  const rows = entries.map(({ at, who, action, delegation, repository, runId, outcome, detail }) => [
+    at.slice(0, 19).replace('T', ' '),
+    who,
+    action,
+    outcome,
+    delegation ?? '',
+    repository === null ? '' : `${repository}#${runId ?? ''}`,
+    detail.replaceAll(/\s+/g, ' ').slice(0, 120),
+  ]);
+  return textTable([['at (UTC)', 'who', 'action', 'outcome', 'delegation', 'run', 'detail'], ...rows]);
+}

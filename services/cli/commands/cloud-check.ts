@@ -1,0 +1,54 @@
+import { resolveHooks } from '../../../activities/credentials/hook-secrets.ts';
+import type { Config } from '../../../contracts/config/config.ts';
+import type { InstanceTls } from '../../../contracts/messages/bootstrap-file.ts';
+import type { GroupConfig } from '../../../contracts/config/group.ts';
+import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import { createUserData } from '../../../activities/backends/cloud-init/user-data.ts';
+import { instanceTls } from '../../shared/instance-tls.ts';
+import { secretNames } from './secret-names.ts';
+
+/** As long as a runner's name, a NATS credential and a time can be. */
+const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222', authority: 1500 };
+/** What a secret counts that is not set here, bytes. */
+const UNSET_SECRET = 128;
+/** EC2's limit for user data, kB; Compute Engine's is larger. */
+const MOST_KB = 16;
+
+/**
+ * What a group's cloud instances boot with, measured: `user data 9.1 of 16 kB`; undefined where its backend is no cloud's.
+ *
+ * @throws BatonError INSTANCE_INVALID, where no instance of the group could be made
+ */
+export function checkCloudGroup(config: Config, group: GroupConfig): string | undefined {
+  const backend = config.backends[group.backend];
+  if (backend?.type !== 'ec2' && backend?.type !== 'gce') return undefined;
+  const { instance } = groupSettings(config, group);
+  if (backend.type === 'ec2' && (instance.cpu !== undefined || instance.memoryBytes !== undefined)) {
+    const what = `group ${group.name}: cpu and memory are the instance type's on ec2; leave them out of instance`;
+    throw new BatonError('INSTANCE_INVALID', what);
+  }
+  const render = createUserData({ cloud: backend.type, config: backend, agentSha256: 'f'.repeat(64), spot: true });
+  const spec = {
+    ...instance,
+    manager: config.name,
+    group: group.name,
+    runner: `${config.name}-${group.name}-`.padEnd(LONGEST.runner, 'x'),
+    expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),
+  };
+  const natsUrl = backend.nats_url ?? LONGEST.natsUrl;
+  const secrets = [...secretNames(instance.hooks)].map((name) => [name, process.env[name] || 'x'.repeat(UNSET_SECRET)]);
+  const hooks = instance.hooks && resolveHooks(instance.hooks, Object.fromEntries(secrets));
+  const credentials = 'x'.repeat(LONGEST.credentials);
+  const text = render(spec, { natsUrl, natsTls: tlsOf(config), credentials, ...(hooks && { hooks }) });
+  return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MOST_KB} kB`;
+}
+
+/** The file may be on the services' machines alone: then one certificate of the usual length. */
+function tlsOf({ nats }: Config): InstanceTls | undefined {
+  try {
+    return instanceTls(nats.tls);
+  } catch {
+    return { authority: 'x'.repeat(LONGEST.authority) };
+  }
+}

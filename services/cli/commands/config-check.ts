@@ -1,0 +1,39 @@
+import { formatDuration } from '../../../contracts/format.ts';
+import type { Config } from '../../../contracts/config/config.ts';
+import { loadConfig } from '../../../contracts/lib/load-config.ts';
+import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import { checkCloudGroup } from './cloud-check.ts';
+import { secretNames } from './secret-names.ts';
+
+/**
+ * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
+ *
+ * @returns the exit code
+ */
+export function checkConfig(file: string): number {
+  try {
+    const config = loadConfig(file);
+    console.log(`${file} is good: manager ${config.name}, ${config.forge.url} (${credential(config)})`);
+    for (const group of config.groups) {
+      const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
+      const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
+      const cloud = checkCloudGroup(config, group);
+      const more = cloud === undefined ? times : `${times}, ${cloud}`;
+      console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
+    }
+    const secrets = [...secretNames(config)].filter((name) => !process.env[name]);
+    if (secrets.length > 0) console.log(`  not set here: ${secrets.join(', ')}`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof BatonError)) throw error;
+    console.error(error.message);
+    console.error(error.help);
+    return 1;
+  }
+}
+
+function credential({ forge }: Config): string {
+  if (forge.token) return 'token';
+  return forge.apps && forge.apps.length > 1 ? `${forge.apps.length} Apps` : 'App';
+}

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { duration } from '../../../contracts/lib/duration.ts';
+import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
+import { BatonError } from '../../../contracts/errors.ts';
+import { NAME_PATTERN } from '../../../contracts/workflows/runner-name.ts';
+
+const KEY_VARIABLE = 'BATON_PROXY_SIGNING_KEY';
+
+const options = z.object({ lifetime: duration.prefault('90d') });
+
+/** `baton proxy key`: a new pair of keys; the private one is printed here and nowhere else, and never again. */
+export function printTokenKey(): number {
+  const { privateKey, publicKey } = createTokenKey();
+  console.log(`delegation.token_keys: ${publicKey}`);
+  console.log(`${KEY_VARIABLE}=${privateKey}`);
+  return 0;
+}
+
+/**
+ * `baton proxy token NAME`: a bearer token for that one proxy, on standard output alone.
+ *
+ * @throws BatonError SECRET_MISSING when the signing key is not in the environment
+ */
+export function printToken(proxy: string, given: unknown): number {
+  const { lifetime } = options.parse(given);
+  if (!NAME_PATTERN.test(proxy))
+    throw new BatonError('CONFIG_INVALID', `making a token: "${proxy}" is no proxy’s name`);
+  const key = process.env[KEY_VARIABLE];
+  if (!key) throw new BatonError('SECRET_MISSING', `making a token: environment variable ${KEY_VARIABLE} is not set`);
+  const issued = Math.floor(Date.now() / 1000);
+  console.log(signToken(key, { proxy, issued, expires: issued + Math.floor(lifetime / 1000) }));
+  return 0;
+}

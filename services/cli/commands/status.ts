@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import type { Bus } from '../../../contracts/lib/nats.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
+import { formatDuration, jobTitle } from '../../../contracts/format.ts';
+import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
+import { ask, withBus } from '../lib/request.ts';
+import { textTable } from '../lib/text-table.ts';
+
+const options = z.object({
+  config: z.string().optional(),
+  credentials: z.string().optional(),
+  json: z.boolean().default(false),
+});
+
+/**
+ * `baton status`: asks the orchestrator over NATS and prints the answer.
+ *
+ * @returns the exit code
+ * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
+ */
+export async function showStatus(given: unknown): Promise<number> {
+  const { config, credentials, json } = options.parse(given);
+  const answer = await withBus({ config, credentials }, 'observer', (bus) => requestStatus(bus, 5000));
+  console.log(json ? JSON.stringify(answer, null, 2) : statusText(answer));
+  return 0;
+}
+
+/**
+ * Asks the orchestrator what is going on.
+ *
+ * @throws BatonError BUS_UNAVAILABLE when none answers within `timeoutMs`
+ */
+export async function requestStatus(bus: Bus, timeoutMs: number): Promise<Status> {
+  return await ask(bus, { subject: subjects.status, doing: 'asking for the status', timeoutMs }, status);
+}
+
+function statusText(answer: Status): string {
+  const now = Date.now();
+  const since = (iso: string): string => formatDuration(now - Date.parse(iso));
+  const groups = answer.groups.map((group) => [
+    group.name,
+    group.backend,
+    group.waiting > 0 && group.oldestWaitingSince !== null
+      ? `${group.waiting}, oldest ${since(group.oldestWaitingSince)}`
+      : String(group.waiting),
+    String(group.busy),
+    String(group.ready),
+    `${group.min}–${group.max}`,
+    noteOf(group),
+  ]);
+  const runners = answer.runners
+    .filter((runner) => runner.closedAt === null)
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), since(runner.startedAt)]);
+  const parts = [
+    `manager ${answer.manager}, ${answer.at}`,
+    textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
+    runners.length === 0 ? 'no runners' : textTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
+  ];
+  const used = answer.runners
+    .filter((runner) => runner.resources !== null)
+    .slice(0, 10)
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), runner.resources ?? '']);
+  if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
+  for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
+    if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
+    else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {
+      parts.push(`${name}: ${remaining ?? '?'} of ${limit ?? '?'} calls left until ${resetAt ?? '?'}, ${waiting} wait`);
+    }
+  }
+  if (answer.deadLetters > 0) {
+    const newest = answer.unserved.map(({ at, code, reason }) => `  ${since(at)} ago, ${code}: ${reason}`);
+    parts.push([`${answer.deadLetters} dead letters`, ...newest].join('\n'));
+  }
+  return parts.join('\n\n');
+}
+
+/** Its id while no more is known of it. */
+function titleOf({ workflow, job, jobId }: RunnerStatus): string {
+  return jobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
+}
+
+function noteOf({ mode, removed, wantsPlaces, backoffUntil }: GroupStatus): string {
+  const notes: string[] = [];
+  if (removed) notes.push('removed, draining');
+  else if (mode !== 'active') notes.push(mode);
+  if (wantsPlaces > 0) notes.push(`${wantsPlaces} wait for the backend`);
+  if (backoffUntil !== null) notes.push(`held back until ${backoffUntil}`);
+  return notes.join(', ');
+}

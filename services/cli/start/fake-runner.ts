@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type Docker from 'dockerode';
+import { pack } from 'tar-stream';
+import { hasImage } from './engine.ts';
+
+/** Makes the simulator's stand-in for GitHub's runner. A program of the test room: it is started and never imported. */
+const BUNDLER = fileURLToPath(new URL('../../simulator/runner/bundle.ts', import.meta.url));
+
+/** Where GitHub's own runner image has it, and who owns it there (see `instance.user`). */
+const FOLDER_IN_IMAGE = 'home/runner';
+const OWNER = { uid: 1001, gid: 1001 };
+
+/** The repository of images with the stand-in in them. */
+const STAND_IN_REPOSITORY = 'baton-demo-instance';
+
+/** Makes `folder` a runner directory: run.sh and what it needs. */
+export async function makeStandIn(folder: string): Promise<void> {
+  await promisify(execFile)(process.execPath, [BUNDLER, folder]);
+}
+
+/**
+ * An image with the stand-in in it: `base` and the files of `folder`. Its tag tells both, so it is made once.
+ *
+ * @param base an image on the engine with Node on its PATH
+ * @returns the image's name
+ */
+export async function standInImage(docker: Docker, base: string, folder: string): Promise<string> {
+  const { Id: baseId } = await docker.getImage(base).inspect();
+  const files = readdirSync(folder).map((name) => ({ name, content: readFileSync(join(folder, name)) }));
+  const hash = createHash('sha256').update(baseId);
+  for (const { name, content } of files) hash.update(`${name}\0${content.length}\0`).update(content);
+  const tag = hash.digest('hex').slice(0, 12);
+  const image = `${STAND_IN_REPOSITORY}:${tag}`;
+  if (await hasImage(docker, image)) return image;
+  const container = await docker.createContainer({ Image: base, Cmd: ['true'] });
+  try {
+    const archive = pack();
+    archive.entry({ name: FOLDER_IN_IMAGE, type: 'directory', mode: 0o755, ...OWNER });
+    for (const { name, content } of files) {
+      archive.entry({ name: `${FOLDER_IN_IMAGE}/${name}`, mode: 0o755, ...OWNER }, content);
+    }
+    archive.finalize();
+    await container.putArchive(await buffer(archive), { path: '/' });
+    await container.commit({ repo: STAND_IN_REPOSITORY, tag });
+  } finally {
+    await container.remove({ force: true });
+  }
+  await removeOthers(docker, image);
+  return image;
+}
+
+/** Those of an earlier version of the stand-in or of its base; one that is in use stays. */
+async function removeOthers(docker: Docker, image: string): Promise<void> {
+  for (const { RepoTags: tags } of await docker.listImages({ filters: { reference: [STAND_IN_REPOSITORY] } })) {
+    for (const tag of tags ?? []) {
+      if (tag !== image)
+        await docker
+          .getImage(tag)
+          .remove()
+          .catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { createLogUpdate } from 'log-update';
+import { formatDuration } from '../../../contracts/format.ts';
+import type { RunnerStatus } from '../../../contracts/messages/status.ts';
+import { textTable } from '../lib/text-table.ts';
+import type { SimulatorJob, SimulatorRun } from './simulator.ts';
+
+export interface JourneyView {
+  /** Shows what is known now. */
+  show(run: SimulatorRun, runners: readonly RunnerStatus[]): void;
+  /** Leaves the last picture standing. */
+  done(): void;
+}
+
+/** Jobs on their way, live: a table that is redrawn on a terminal, elsewhere a line for each change. */
+export function journeyView(out: NodeJS.WriteStream = process.stdout): JourneyView {
+  return out.isTTY ? liveTable(out) : changes(out);
+}
+
+function liveTable(out: NodeJS.WriteStream): JourneyView {
+  const log = createLogUpdate(out);
+  return {
+    show(run, runners) {
+      log(journeyTable(run, runners, Date.now()));
+    },
+    done() {
+      log.done();
+    },
+  };
+}
+
+/** The table: a line a job with its runner, then the runners that have no job of these (yet). */
+export function journeyTable(run: SimulatorRun, runners: readonly RunnerStatus[], now: number): string {
+  const known = new Map(runners.map((runner) => [runner.name, runner]));
+  const rows = run.jobs.map((job) => {
+    const runner = runnerOf(job);
+    const phase = runner === null ? '' : (known.get(runner)?.phase ?? '');
+    return [job.name, stateOf(job), runner ?? '', phase, elapsed(job, now), job.conclusion ?? ''];
+  });
+  for (const name of run.pending) rows.push([name, 'needs others', '', '', '', '']);
+  const taken = new Set(run.jobs.map(runnerOf));
+  for (const runner of runners) {
+    if (taken.has(runner.name) || runner.closedAt !== null) continue;
+    rows.push(['', '', runner.name, runner.phase, formatDuration(now - Date.parse(runner.startedAt)), '']);
+  }
+  return textTable([['JOB', 'STATE', 'RUNNER', 'PHASE', 'ELAPSED', 'CONCLUSION'], ...rows]);
+}
+
+const runnerOf = (job: SimulatorJob): string | null => job.runner ?? job.assignedTo;
+const stateOf = (job: SimulatorJob): string => job.status.replaceAll('_', ' ');
+
+function elapsed(job: SimulatorJob, now: number): string {
+  const end = job.completedAt === null ? now : Date.parse(job.completedAt);
+  return formatDuration(end - Date.parse(job.createdAt));
+}
+
+function changes(out: NodeJS.WriteStream): JourneyView {
+  const said = new Map<string, string>();
+  const since = Date.now();
+  const say = (key: string, text: string): void => {
+    if (said.get(key) === text) return;
+    said.set(key, text);
+    out.write(`  ${((Date.now() - since) / 1000).toFixed(1).padStart(5)}s  ${key}: ${text}\n`);
+  };
+  return {
+    show(run, runners) {
+      for (const job of run.jobs) {
+        const runner = runnerOf(job);
+        const where = runner === null ? '' : ` on ${runner}`;
+        say(`job ${job.name}`, `${stateOf(job)}${where}${job.conclusion === null ? '' : `, ${job.conclusion}`}`);
+      }
+      for (const runner of runners) say(`runner ${runner.name}`, runner.phase);
+    },
+    done: () => undefined,
+  };
+}

@@ -1,0 +1,51 @@
+import type { Client } from '@temporalio/client';
+import { Counter, Histogram, type Registry } from 'prom-client';
+import { createDelegatedJobActivities } from '../../activities/delegation/jobs.ts';
+import { createNeighbourActivities } from '../../activities/delegation/workflow-signals.ts';
+import { createRecordActivities } from '../../activities/delegation/record.ts';
+import type { Bus } from '../../contracts/lib/nats.ts';
+import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
+import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
+import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
+import type { RunControl } from '../../contracts/ports/run-control.ts';
+
+/** All activities of delegations, and their numbers. */
+export function createDelegationActivities(options: {
+  bus: Bus;
+  client: Client;
+  runs: RunControl;
+  metrics: Registry;
+}): DelegationActivities {
+  const { bus, client, runs, metrics } = options;
+  let opened: Promise<DelegationStore> | undefined;
+  const store = (): Promise<DelegationStore> => (opened ??= DelegationStore.open(bus));
+  return {
+    ...createRecordActivities({ bus, store, observe: delegationMetrics(metrics) }),
+    ...createDelegatedJobActivities(runs, store),
+    ...createNeighbourActivities(client),
+  };
+}
+
+/** How many were delegated and how they ended, and how long until the job ran. An activity that ran twice counts twice. */
+function delegationMetrics(registry: Registry): (job: DelegatedJob) => void {
+  const registers = [registry];
+  const ended = new Counter({
+    name: 'baton_delegations_total',
+    help: 'Delegations that ended, by proxy, status and the forge’s conclusion (none: it never ran)',
+    labelNames: ['proxy', 'status', 'conclusion'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'baton_delegation_seconds',
+    help: 'From the hand-over by the proxy until the job ran on an ephemeral runner',
+    buckets: [1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600, 1800],
+    registers,
+  });
+  return (job) => {
+    if (job.completedAt !== null) {
+      ended.inc({ proxy: job.runnerName, status: job.status, conclusion: job.conclusion ?? 'none' });
+    } else if (job.status === 'running' && job.startedAt !== null) {
+      seconds.observe((Date.parse(job.startedAt) - Date.parse(job.requestedAt)) / 1000);
+    }
+  };
+}

@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  type Client,
+  type ScheduleOptions,
+} from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { HEALTH_SCHEDULES, healthScheduleId, TASK_QUEUE, WORKFLOW } from '../../../contracts/workflows/actors.ts';
+import type { Config } from '../../../contracts/config/config.ts';
+import type { GroupConfig } from '../../../contracts/config/group.ts';
+import { healthInput, healthInterval } from '../../../contracts/config/health-settings.ts';
+import { formatDuration } from '../../../contracts/format.ts';
+
+/** A check that takes longer than this is stuck; the next one takes over where it was. */
+const LONGEST_CHECK = '30 min';
+
+/**
+ * Makes every group's health check a schedule as the configuration has it, and ends those of groups that are no more.
+ * Safe to run from several orchestrators at once, and as often as the configuration is read.
+ */
+export async function keepHealthSchedules(client: Client, config: Config): Promise<void> {
+  await Promise.all(config.groups.map((group) => keep(client, config, group)));
+  const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
+  for await (const { scheduleId } of client.schedule.list()) {
+    if (!scheduleId.startsWith(HEALTH_SCHEDULES) || wanted.has(scheduleId)) continue;
+    await client.schedule.getHandle(scheduleId).delete().catch(unlessMissing);
+  }
+}
+
+async function keep(client: Client, config: Config, group: GroupConfig): Promise<void> {
+  const options = scheduleOf(config, group);
+  try {
+    await client.schedule.create(options);
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    const { scheduleId, memo: _memo, ...wanted } = options;
+    // The note tells of the last check, and a pause is a person's word: both stay.
+    await client.schedule.getHandle(scheduleId).update(({ state }) => ({ ...wanted, state }));
+  }
+}
+
+function scheduleOf(config: Config, group: GroupConfig) {
+  const every = healthInterval(config, group);
+  return {
+    scheduleId: healthScheduleId(group.name),
+    spec: { intervals: [{ every, offset: offsetOf(group.name, every) }] },
+    action: {
+      type: 'startWorkflow',
+      workflowType: WORKFLOW.healthCheck,
+      workflowId: healthScheduleId(group.name),
+      taskQueue: TASK_QUEUE.orchestrator,
+      args: [healthInput(config, group)],
+      workflowExecutionTimeout: LONGEST_CHECK,
+      staticSummary: `health check of ${group.name}`,
+      typedSearchAttributes: [
+        { key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: group.name },
+        { key: defineSearchAttributeKey('BatonForge', 'KEYWORD'), value: config.forge.type },
+        { key: defineSearchAttributeKey('BatonBackend', 'KEYWORD'), value: group.backend },
+      ],
+    },
+    // What was missed while everything was down, one check makes good.
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 min' },
+    state: { note: `compares forge, backend and workflows every ${formatDuration(every)}; no check yet` },
+    memo: { manager: config.name },
+  } satisfies ScheduleOptions;
+}
+
+/** Groups are not all checked at the same moment: a forge counts calls by the minute. Whole seconds. */
+function offsetOf(group: string, every: number): number {
+  const seconds = Math.max(1, Math.floor(every / 1000));
+  return (createHash('sha256').update(group).digest().readUInt32BE(0) % seconds) * 1000;
+}
+
+function unlessMissing(error: unknown): void {
+  if (!(error instanceof ScheduleNotFoundError)) throw error;
+}

@@ -1,0 +1,71 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+import { encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
+import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { UsageMessage } from '../../../contracts/messages/usage.ts';
+import { costOf, useMs, type InstanceUse } from '../../../contracts/workflows/instance-use.ts';
+import type { LiveConfig } from '../../shared/live-config.ts';
+
+const ACK_MS = 5000;
+const HOUR_MS = 3_600_000;
+const LABELS = ['group', 'repository', 'backend', 'machine', 'market'] as const;
+
+/** Writes down what instances were used for and what they cost: once each, in the bus's stream and in the metrics. */
+export class UsageBook {
+  private readonly bus: Bus;
+  private readonly live: LiveConfig;
+  private readonly hours: Counter<(typeof LABELS)[number]>;
+  private readonly cost: Counter<(typeof LABELS)[number] | 'currency'>;
+  private readonly jobCost: Histogram<'group' | 'repository' | 'currency'>;
+
+  constructor({ bus, live, metrics }: { bus: Bus; live: LiveConfig; metrics: Registry }) {
+    this.bus = bus;
+    this.live = live;
+    const registers = [metrics];
+    this.hours = new Counter({
+      name: 'baton_instance_hours_total',
+      help: 'Hours of instances that have ended',
+      labelNames: LABELS,
+      registers,
+    });
+    this.cost = new Counter({
+      name: 'baton_instance_cost_total',
+      help: 'What instances that have ended cost, by the prices of the configuration',
+      labelNames: [...LABELS, 'currency'],
+      registers,
+    });
+    this.jobCost = new Histogram({
+      name: 'baton_job_cost',
+      help: 'What the instance of one job cost',
+      labelNames: ['group', 'repository', 'currency'],
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50],
+      registers,
+    });
+  }
+
+  /**
+   * Resolves when the stream has it. The same runner twice is once.
+   *
+   * @throws BatonError BUS_UNAVAILABLE
+   */
+  async record(use: InstanceUse): Promise<void> {
+    const cost = costOf(use, this.live.current.backends[use.backend]?.prices);
+    const message: UsageMessage = { version: 1, ...use, cost };
+    let duplicate: boolean;
+    try {
+      const stream = this.bus.jetstream();
+      const options = { msgID: `usage-${use.runner}`, timeout: ACK_MS };
+      ({ duplicate } = await stream.publish(subjects.usage(use.group), encode(message), options));
+    } catch (error) {
+      const what = `writing down the use of ${use.runner}: ${messageOf(error)}`;
+      throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
+    }
+    if (duplicate) return;
+    const { group, backend, repository = '', machine = '', market = '' } = use;
+    const labels = { group, backend, repository, machine, market };
+    this.hours.inc(labels, useMs(use) / HOUR_MS);
+    if (cost === undefined) return;
+    this.cost.inc({ ...labels, currency: cost.currency }, cost.amount);
+    if (repository !== '') this.jobCost.observe({ group, repository, currency: cost.currency }, cost.amount);
+  }
+}

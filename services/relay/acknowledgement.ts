@@ -1,0 +1,106 @@
+import type { Counter, Histogram } from 'prom-client';
+import { BatonError, messageOf, type ErrorCode } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { StreamMessage } from './stream-message.ts';
+import { temporalReason, temporalTrouble } from './temporal-errors.ts';
+import { Interrupted, NotNow } from './temporal-gate.ts';
+
+/** What can never be handled: it becomes a dead letter at once. */
+export class Hopeless extends Error {
+  readonly code: ErrorCode;
+
+  /** @param reason a sentence for a person */
+  constructor(code: ErrorCode, reason: string) {
+    super(reason);
+    this.name = 'Hopeless';
+    this.code = code;
+  }
+}
+
+/** The runner it is for does not exist. It may yet: it is tried again a few times, then becomes a dead letter. */
+export class RunnerMissing extends Error {
+  constructor(workflow: string) {
+    super(`there is no workflow ${workflow}`);
+    this.name = 'RunnerMissing';
+  }
+}
+
+/** Pauses before the next try for a runner that is missing: a quarter of a minute in all. */
+const MISSING_PAUSES_MS = [500, 1000, 2000, 4000, 8000];
+const NOT_NOW_PAUSE_MS = 10_000;
+const FAULT_PAUSE_MS = 5000;
+/** Deliveries of a message on which Baton itself fails, until it becomes a dead letter. */
+const MOST_FAULTS = 20;
+
+export interface SettleOptions {
+  deadLetters: DeadLetters;
+  log: Logger;
+  handled: Counter<'stream' | 'result'>;
+  seconds: Histogram<'stream'>;
+}
+
+/**
+ * Makes a handler of `work`: whatever comes out of it, the message is acknowledged, given back for later, or put with the dead
+ * letters, and none keeps another from being handled.
+ *
+ * @param work resolves with the result to count
+ */
+export function settled(
+  options: SettleOptions,
+  work: (message: StreamMessage) => Promise<string>,
+): (message: StreamMessage) => Promise<void> {
+  const { deadLetters, log, handled, seconds } = options;
+
+  async function bury(message: StreamMessage, code: ErrorCode, reason: string): Promise<string> {
+    try {
+      await deadLetters.put(message, code, reason);
+      message.ack();
+      return 'dead';
+    } catch (error) {
+      log.warn({ subject: message.subject, reason: messageOf(error) }, 'a dead letter could not be kept; trying again');
+      message.retry(FAULT_PAUSE_MS);
+      return 'retry';
+    }
+  }
+
+  async function onError(message: StreamMessage, error: unknown): Promise<string> {
+    if (error instanceof Interrupted) {
+      message.retry(0);
+      return 'interrupted';
+    }
+    if (error instanceof NotNow) {
+      log.warn({ subject: message.subject, reason: error.message }, 'put aside for a while');
+      message.retry(NOT_NOW_PAUSE_MS);
+      return 'retry';
+    }
+    if (error instanceof RunnerMissing) {
+      const pause = MISSING_PAUSES_MS[message.deliveries - 1];
+      if (pause === undefined) return bury(message, 'RUNNER_UNKNOWN', error.message);
+      message.retry(pause);
+      return 'retry';
+    }
+    if (error instanceof Hopeless || (error instanceof BatonError && !error.retryable))
+      return bury(message, error.code, error.message);
+    if (temporalTrouble(error) === 'refused') {
+      return bury(message, 'MESSAGE_INVALID', `Temporal refuses it: ${temporalReason(error)}`);
+    }
+    log.error({ err: error, subject: message.subject }, `handling a message failed: ${messageOf(error)}`);
+    if (message.deliveries >= MOST_FAULTS) return bury(message, 'INTERNAL', messageOf(error));
+    message.retry(FAULT_PAUSE_MS);
+    return 'retry';
+  }
+
+  return async (message) => {
+    const stopClock = seconds.startTimer({ stream: message.stream });
+    let result: string;
+    try {
+      result = await work(message);
+      message.ack();
+    } catch (error) {
+      result = await onError(message, error);
+    }
+    stopClock();
+    handled.inc({ stream: message.stream, result });
+  };
+}

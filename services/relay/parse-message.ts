@@ -1,0 +1,16 @@
+import type { z } from 'zod';
+import { decode } from '../../contracts/lib/nats.ts';
+import { Hopeless } from './acknowledgement.ts';
+import type { StreamMessage } from './stream-message.ts';
+
+/**
+ * A message's body in its documented shape.
+ *
+ * @throws Hopeless MESSAGE_INVALID naming what is wrong; BatonError MESSAGE_INVALID when it isn't JSON
+ */
+export function parsed<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
+  const result = schema.safeParse(decode(message.data));
+  if (result.success) return result.data;
+  const list = result.error.issues.map(({ path, message }) => `${path.join('.') || '(body)'}: ${message}`).join('; ');
+  throw new Hopeless('MESSAGE_INVALID', `reading a message on ${message.subject}: ${list}`);
+}

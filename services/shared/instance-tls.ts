@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
+import type { NatsTls } from '../../contracts/config/tls.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+
+/**
+ * How instances trust the NATS server: as services do. A service's own certificate (`cert`, `key`) is not theirs.
+ *
+ * @throws BatonError CONFIG_UNREADABLE
+ */
+export function instanceTls(tls: NatsTls): InstanceTls | undefined {
+  if (tls === false) return undefined;
+  if (tls === true || tls.ca === undefined) return true;
+  try {
+    return { authority: readFileSync(tls.ca, 'utf8') };
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `reading nats.tls.ca: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,67 @@
+import { loadConfig } from '../../contracts/lib/load-config.ts';
+import type { Config } from '../../contracts/config/config.ts';
+import { configHash } from '../../contracts/lib/config-hash.ts';
+
+/** What only a new process can take up: what it was started as, and its connections and credentials. */
+const FIXED = ['name', 'forge', 'webhook', 'temporal', 'nats'] as const;
+
+/** What became of reading the file again. */
+export interface Reload {
+  changed: boolean;
+  /** Of what stands in the file: equal hashes, equal configurations. */
+  hash: string;
+  groups: number;
+  /** Keys that changed and stay as they were until this process starts anew. */
+  needsRestart: string[];
+}
+
+/** The configuration of a running service: read again on SIGHUP and `baton apply`. */
+export class LiveConfig {
+  readonly file: string;
+  #current: Config;
+  /** As the file says, `needsRestart` included. */
+  #hash: string;
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #listeners: ((config: Config) => Promise<void>)[] = [];
+
+  /** @throws BatonError CONFIG_UNREADABLE; ConfigError */
+  constructor(file: string) {
+    this.file = file;
+    this.#current = loadConfig(file);
+    this.#hash = configHash(this.#current);
+  }
+
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** Calls back with each changed configuration; {@link LiveConfig.reload} waits for it. */
+  onChange(listener: (config: Config) => Promise<void>): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Reads the file again, one such at a time. A file that is wrong changes nothing. An unchanged one is told to the
+   * listeners all the same: what they do is idempotent, and may have failed the last time.
+   *
+   * @throws BatonError CONFIG_UNREADABLE; ConfigError; what listeners throw
+   */
+  reload(): Promise<Reload> {
+    const next = this.#last.then(() => this.#reload());
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  async #reload(): Promise<Reload> {
+    const read = loadConfig(this.file);
+    const before = this.#current;
+    const hash = configHash(read);
+    const needsRestart = FIXED.filter((key) => configHash(read[key]) !== configHash(before[key]));
+    const changed = hash !== this.#hash;
+    const { name, forge, webhook, temporal, nats } = before;
+    this.#current = { ...read, name, forge, webhook, temporal, nats };
+    this.#hash = hash;
+    for (const listener of this.#listeners) await listener(this.#current);
+    return { changed, hash, groups: read.groups.length, needsRestart };
+  }
+}

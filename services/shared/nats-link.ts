@@ -1,0 +1,131 @@
+import { Events } from 'nats';
+import { connectBus, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
+import type { NatsConfig } from '../../contracts/config/servers.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+
+const RETRY_MS = 1000;
+
+/**
+ * A service's link to NATS that neither holds up its start nor buffers while there is no server: callers wait for it as long
+ * as they can afford to, and no longer.
+ */
+export class BusLink {
+  readonly #config: NatsConfig;
+  readonly #name: string;
+  readonly #log: Logger;
+  #bus: Bus | undefined;
+  #up = false;
+  #closed = false;
+  readonly #waiting = new Set<(bus: Bus) => void>();
+  readonly #listeners: ((bus: Bus) => void)[] = [];
+
+  /** @param name who connects: shows in NATS's monitoring */
+  constructor(config: NatsConfig, name: string, log: Logger) {
+    this.#config = config;
+    this.#name = name;
+    this.#log = log;
+  }
+
+  /** Begins to connect and to make the streams, again and again until both worked. Returns at once. */
+  open(): void {
+    void this.#open();
+  }
+
+  /** Whether NATS answers just now and the streams are there. */
+  get isUp(): boolean {
+    return this.#up;
+  }
+
+  /** Calls back each time NATS can be used (again), with streams made. */
+  onUp(listener: (bus: Bus) => void): void {
+    this.#listeners.push(listener);
+    if (this.#bus && this.#up) listener(this.#bus);
+  }
+
+  /**
+   * The connection, as soon as NATS answers.
+   *
+   * @throws BatonError BUS_UNAVAILABLE when it doesn't within `timeoutMs`
+   */
+  async connected(timeoutMs: number): Promise<Bus> {
+    if (this.#bus && this.#up) return this.#bus;
+    return new Promise((resolve, reject) => {
+      const done = (bus: Bus): void => {
+        clearTimeout(timer);
+        resolve(bus);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(done);
+        reject(new BatonError('BUS_UNAVAILABLE', `waiting for NATS: no answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
+      this.#waiting.add(done);
+    });
+  }
+
+  /** Sends what is still to be sent (acknowledgements) and disconnects, within `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closed = true;
+    if (this.#bus === undefined) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    await Promise.race([this.#up ? this.#bus.drain().catch(() => undefined) : this.#bus.close(), late]);
+    clearTimeout(timer);
+  }
+
+  async #open(): Promise<void> {
+    while (!this.#closed && this.#bus === undefined) {
+      try {
+        this.#bus = await connectBus({
+          url: this.#config.url,
+          tls: this.#config.tls,
+          name: this.#name,
+          credentialsFile: process.env['BATON_NATS_CREDENTIALS'] ?? this.#config.credentials,
+        });
+      } catch (error) {
+        this.#log.error({ err: error }, messageOf(error));
+        await pause();
+      }
+    }
+    if (this.#bus === undefined) return;
+    void this.#watch(this.#bus);
+    await this.#prepare(this.#bus);
+  }
+
+  async #watch(bus: Bus): Promise<void> {
+    for await (const { type } of bus.status()) {
+      switch (type) {
+        case Events.Disconnect:
+          if (!this.#closed) this.#log.warn('NATS is away');
+          this.#up = false;
+          break;
+        case Events.Reconnect:
+          // A server that comes back may have lost its disk: the streams are looked after again.
+          void this.#prepare(bus);
+          break;
+        default:
+      }
+    }
+  }
+
+  async #prepare(bus: Bus): Promise<void> {
+    while (!this.#closed && !bus.isClosed()) {
+      try {
+        await ensureStreams(bus);
+        this.#up = true;
+        this.#log.info({ server: bus.getServer() }, 'NATS answers');
+        for (const done of this.#waiting) done(bus);
+        this.#waiting.clear();
+        for (const listener of this.#listeners) listener(bus);
+        return;
+      } catch (error) {
+        this.#log.warn({ reason: messageOf(error) }, 'the streams could not be made yet');
+        await pause();
+      }
+    }
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+}

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import type { TLSConfig } from '@temporalio/client';
+import { readSecret } from '../../contracts/config/secret.ts';
+import type { TemporalConfig } from '../../contracts/config/servers.ts';
+import type { TemporalTls } from '../../contracts/config/tls.ts';
+import { BatonError, messageOf } from '../../contracts/errors.ts';
+
+/**
+ * How to connect to Temporal: the same for workers and for clients.
+ *
+ * @throws BatonError SECRET_MISSING; CONFIG_UNREADABLE naming a certificate's file
+ */
+export function temporalOptions(config: TemporalConfig): {
+  address: string;
+  tls?: boolean | TLSConfig;
+  apiKey?: string;
+} {
+  return {
+    address: config.address,
+    ...(config.tls === false ? {} : { tls: config.tls === true || readTls(config.tls) }),
+    ...(config.api_key ? { apiKey: readSecret(config.api_key) } : {}),
+  };
+}
+
+function readTls(tls: Exclude<TemporalTls, boolean>): TLSConfig {
+  return {
+    ...(tls.server_name === undefined ? {} : { serverNameOverride: tls.server_name }),
+    ...(tls.ca === undefined ? {} : { serverRootCACertificate: read(tls.ca) }),
+    ...(tls.cert === undefined || tls.key === undefined
+      ? {}
+      : { clientCertPair: { crt: read(tls.cert), key: read(tls.key) } }),
+  };
+}
+
+function read(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new BatonError('CONFIG_UNREADABLE', `reading a certificate for Temporal, ${file}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import {
+  context,
+  diag,
+  DiagLogLevel,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Link,
+} from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import { parseTraceparent, type RecordedSpan, type Traces } from './span.ts';
+
+const KINDS = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, consumer: SpanKind.CONSUMER } as const;
+
+/** Sends spans by OTLP over HTTP, to where OpenTelemetry's own variables say. What can't be sent is lost: jobs come first. */
+export class OtlpTraces implements Traces {
+  readonly #provider: TracerProvider;
+  /** The ids of the span that is being recorded. */
+  #next = { trace: '', id: '' };
+
+  constructor(service: string, manager: string, log: Logger) {
+    const said = (message: string): void => log.warn({ reason: message }, 'traces');
+    const nothing = (): void => undefined;
+    const logger = { error: said, warn: said, info: nothing, debug: nothing, verbose: nothing };
+    diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+    this.#provider = new TracerProvider({
+      resource: defaultResource().merge(
+        resourceFromAttributes({ 'service.namespace': 'baton', 'service.name': service, 'baton.manager': manager }),
+      ),
+      idGenerator: { generateTraceId: () => this.#next.trace, generateSpanId: () => this.#next.id },
+      spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+    });
+  }
+
+  record(span: RecordedSpan): void {
+    this.#next = { trace: span.trace, id: span.id };
+    const cause = parseTraceparent(span.cause);
+    const links: Link[] =
+      cause === undefined
+        ? []
+        : [{ context: { traceId: cause.trace, spanId: cause.id, traceFlags: TraceFlags.SAMPLED } }];
+    const above =
+      span.parent === undefined
+        ? context.active()
+        : trace.setSpanContext(context.active(), {
+            traceId: span.trace,
+            spanId: span.parent,
+            traceFlags: TraceFlags.SAMPLED,
+            isRemote: true,
+          });
+    const tracer = this.#provider.getTracer('baton');
+    const options = { kind: KINDS[span.kind], startTime: span.from, attributes: span.attributes, links };
+    const made = tracer.startSpan(span.name, { ...options, root: span.parent === undefined }, above);
+    if (span.problem !== undefined) made.setStatus({ code: SpanStatusCode.ERROR, message: span.problem });
+    // A forge's clock and ours may differ.
+    made.end(Math.max(span.from, span.until));
+  }
+
+  async close(): Promise<void> {
+    await this.#provider.shutdown();
+  }
+}

@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { specHash } from '../../../../activities/backends/spec-hash.ts';
+import type { Backend, Instance, InstanceSpec } from '../../../../contracts/ports/backend.ts';
+import { BOOTSTRAP } from '../candidate.ts';
+import { FIRST, GceProject, SECOND, specOf } from '../gce-server/project.ts';
+import { eventually } from '../../../support/service.ts';
+
+const never = new AbortController().signal;
+let project: GceProject;
+
+beforeAll(async () => {
+  project = await GceProject.start();
+});
+
+afterAll(() => project.stop());
+
+describe('instances of Compute Engine', () => {
+  const manager = `g${randomUUID().slice(0, 8)}`;
+
+  const next = (more?: Partial<InstanceSpec>): InstanceSpec =>
+    specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`, more);
+
+  const resourceOf = ({ id, runner }: Instance): Record<string, unknown> =>
+    project.server.cloud.get(id.split('/')[0] ?? '', runner).resource;
+
+  /** Watches, and resolves with the first death of a runner. */
+  function deathOf(backend: Backend, runner: string): Promise<Instance> {
+    const ending = new AbortController();
+    return new Promise((resolve, reject) => {
+      const onDeath = (dead: Instance): void => {
+        if (dead.runner !== runner) return;
+        ending.abort();
+        resolve(dead);
+      };
+      backend.watch(onDeath, ending.signal).catch(reject);
+    });
+  }
+
+  it('asks for all that is configured', async () => {
+    const backend = project.open(manager, {
+      image: { project: 'debian-cloud', family: 'debian-12' },
+      disk: { type: 'pd-ssd', size: '50GiB' },
+      network: { subnetwork: 'ci', external_ip: true, tags: ['runner'] },
+      service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com' },
+      labels: { team: 'build' },
+      spot: true,
+      shielded: { integrity_monitoring: false },
+    });
+    const spec = next();
+    const made = await backend.create(spec, BOOTSTRAP, never);
+    expect(made).toMatchObject({ machine: 'e2-standard-4', market: 'spot' });
+    const resource = resourceOf(made);
+    const labels = {
+      team: 'build',
+      'baton-manager': manager,
+      'baton-group': 'linux',
+      'baton-runner': spec.runner,
+      'baton-spec': specHash(spec),
+    };
+    expect(resource).toMatchObject({
+      labels,
+      tags: { items: ['runner'] },
+      disks: [
+        {
+          boot: true,
+          autoDelete: true,
+          initializeParams: {
+            sourceImage: 'projects/debian-cloud/global/images/family/debian-12',
+            diskType: `zones/${FIRST}/diskTypes/pd-ssd`,
+            diskSizeGb: '50',
+            labels,
+          },
+        },
+      ],
+      networkInterfaces: [
+        { subnetwork: 'regions/europe-west4/subnetworks/ci', accessConfigs: [{ type: 'ONE_TO_ONE_NAT' }] },
+      ],
+      serviceAccounts: [
+        { email: 'ci@acme-ci.iam.gserviceaccount.com', scopes: ['https://www.googleapis.com/auth/cloud-platform'] },
+      ],
+      shieldedInstanceConfig: { enableSecureBoot: true, enableVtpm: true, enableIntegrityMonitoring: false },
+      scheduling: {
+        provisioningModel: 'SPOT',
+        instanceTerminationAction: 'DELETE',
+        automaticRestart: false,
+        onHostMaintenance: 'TERMINATE',
+        maxRunDuration: { seconds: expect.stringMatching(/^\d{3}$/) },
+      },
+    });
+    const { metadata } = project.server.cloud.get(FIRST, spec.runner).body;
+    expect(metadata.items.find(({ key }) => key === 'startup-script')?.value).toMatch(/^#!\/bin\/sh\nBATON_RUNNER=/);
+  });
+
+  it('asks for a network, an image by its name and single scopes, where those are configured', async () => {
+    const scopes = ['https://www.googleapis.com/auth/logging.write'];
+    const made = await project
+      .open(manager, {
+        image: { name: 'runner-v1' },
+        network: { network: 'ci' },
+        service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com', scopes },
+      })
+      .create(next(), BOOTSTRAP, never);
+    const resource = resourceOf(made);
+    expect(resource).toMatchObject({
+      disks: [{ initializeParams: { sourceImage: expect.stringMatching(/global\/images\/runner-v1$/) } }],
+      networkInterfaces: [{ network: expect.stringMatching(/global\/networks\/ci$/) }],
+      serviceAccounts: [{ email: 'ci@acme-ci.iam.gserviceaccount.com', scopes }],
+    });
+    // No address of its own.
+    expect(JSON.stringify(resource['networkInterfaces'])).not.toContain('accessConfigs');
+  });
+
+  it('makes a machine of the group’s own size, image and disk', async () => {
+    const image = 'projects/acme-ci/global/images/runner-v1';
+    const spec = next({ cpu: 6, memoryBytes: 12 * 1024 ** 3, diskBytes: 80 * 1024 ** 3, image });
+    const made = await project.open(manager).create(spec, BOOTSTRAP, never);
+    expect(made).toMatchObject({ machine: 'e2-custom-6-12288', market: 'on-demand' });
+    expect(resourceOf(made)).toMatchObject({
+      disks: [{ initializeParams: { sourceImage: image, diskSizeGb: '80' } }],
+      scheduling: { provisioningModel: 'STANDARD', instanceTerminationAction: 'DELETE' },
+    });
+  });
+
+  it.each([
+    ['a half size', { cpu: 2 }, {}, /both whole cpu and memory/],
+    ['a machine type that is nowhere', {}, { machine_type: 'z9-huge-1' }, /was not found/],
+    ['an image that is nowhere', { image: 'projects/nobody/global/images/none' }, {}, /was not found/],
+  ])('%s is refused, and not tried again', async (_what, more, config, message) => {
+    const refused = project.open(manager, config).create(next(more), BOOTSTRAP, never);
+    await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', message: expect.stringMatching(message) });
+  });
+
+  it('a runner’s name that begins with a digit is refused: Compute Engine has no such names', async () => {
+    const refused = project.open(manager).create(specOf(manager, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
+    await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID' });
+  });
+
+  it('a name that somebody else’s machine has is refused, and theirs is left alone', async () => {
+    const spec = next();
+    project.begin({ ...spec, manager: 'somebody' }, FIRST);
+    const backend = project.open(manager);
+    await expect(backend.create(spec, BOOTSTRAP, never)).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
+    expect(await backend.describe(spec.runner, never)).toBeUndefined();
+    await backend.delete(spec.runner, never);
+    expect(project.machinesOf(['somebody'])).toHaveLength(1);
+    project.server.cloud.machines.delete(`${FIRST}/${spec.runner}`);
+  });
+
+  it('goes on when an operation fails for want of capacity, and asks again under a new id later', async () => {
+    project.server.cloud.exhausted.add(FIRST).add(SECOND);
+    const spec = next();
+    const backend = project.open(manager, { dry_for: '1s' });
+    const refused = backend.create(spec, BOOTSTRAP, never);
+    await expect(refused).rejects.toMatchObject({ code: 'CAPACITY_EXHAUSTED', details: { zones: [FIRST, SECOND] } });
+    project.server.cloud.exhausted.clear();
+    // Compute Engine answers the same request with the same failure for an hour; this one is told as long ago.
+    for (const { resource } of project.server.cloud.operations) {
+      if (resource['error']) resource['endTime'] = new Date(Date.now() - 60_000).toISOString();
+    }
+    expect(await backend.create(spec, BOOTSTRAP, never)).toMatchObject({ runner: spec.runner, state: 'running' });
+    expect(project.machinesOf([manager]).filter((text) => text.includes(spec.runner))).toHaveLength(1);
+  });
+
+  it('tells a spot instance that was taken back, whether it was seen alive or not', async () => {
+    const backend = project.open(manager, { spot: true });
+    const spec = next();
+    const death = deathOf(backend, spec.runner);
+    const seen = await backend.create(spec, BOOTSTRAP, never);
+    project.server.cloud.preempt(FIRST, seen.runner);
+    expect(await death).toMatchObject({ id: seen.id, reason: expect.stringMatching(/preempted/), market: 'spot' });
+    await eventually('it is gone', async () => (await backend.describe(seen.runner, never)) === undefined);
+
+    const unseen = await backend.create(next(), BOOTSTRAP, never);
+    project.server.cloud.preempt(FIRST, unseen.runner);
+    await eventually('it is gone', async () => (await backend.describe(unseen.runner, never)) === undefined);
+    const told = await deathOf(project.open(manager, { spot: true }), unseen.runner);
+    expect(told).toMatchObject({ id: unseen.id, group: 'linux', reason: expect.stringMatching(/preempted/) });
+  });
+
+  it('tells one that Compute Engine deleted at the end of its time', async () => {
+    const backend = project.open(manager);
+    const spec = next();
+    const death = deathOf(backend, spec.runner);
+    const made = await backend.create(spec, BOOTSTRAP, never);
+    project.server.cloud.delete(FIRST, made.runner, undefined);
+    expect(await death).toMatchObject({ id: made.id, state: 'dead' });
+  });
+
+  it('finds and deletes one in a zone that is no longer configured', async () => {
+    const made = await project.open(manager).create(next(), BOOTSTRAP, never);
+    const elsewhere = project.open(manager, { zones: ['us-central1-a'] });
+    expect(await elsewhere.describe(made.runner, never)).toMatchObject({ id: made.id });
+    await elsewhere.delete(made.runner, never);
+    expect(project.machinesOf([manager]).filter((text) => text.includes(made.runner))).toEqual([]);
+  });
+
+  it('makes a machine that is nobody, where no service account is configured', async () => {
+    const made = await project.open(manager).create(next(), BOOTSTRAP, never);
+    expect(resourceOf(made)['serviceAccounts'] ?? []).toEqual([]);
+  });
+
+  it('goes on with a new token when one ended before its time, and says so when there is none', async () => {
+    const backend = project.open(manager);
+    await backend.list(never);
+    project.server.metadata.expire();
+    await backend.list(never);
+    project.server.metadata.expire({ forGood: true });
+    await expect(backend.list(never)).rejects.toMatchObject({ code: 'BACKEND_DENIED' });
+    project.server.metadata.renew();
+    await backend.list(never);
+  });
+});

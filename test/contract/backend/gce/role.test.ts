@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { BOOTSTRAP } from '../candidate.ts';
+import { GceProject, specOf } from '../gce-server/project.ts';
+
+/** The role in deploy/machines/iam, against a server that refuses whatever is not in it. */
+
+const file = new URL('../../../../deploy/machines/iam/gce-role.yaml', import.meta.url);
+const { includedPermissions: role } = z
+  .object({ includedPermissions: z.array(z.string()) })
+  .parse(parse(readFileSync(file, 'utf8')));
+/** Given on the one service account, not by the role. */
+const ON_ACCOUNT = 'iam.serviceAccounts.actAs';
+const never = new AbortController().signal;
+
+/** All that needs a permission of its own. */
+const ALL = {
+  spot: true,
+  network: { subnetwork: 'ci', external_ip: true, tags: ['runner'] },
+  service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com' },
+};
+
+const manager = `r${randomUUID().slice(0, 8)}`;
+let project: GceProject;
+
+beforeAll(async () => {
+  project = await GceProject.start({ role: [...role, ON_ACCOUNT] });
+});
+
+afterAll(() => project.stop());
+
+test('all calls are within the role, and it has nothing that none of them needs', async () => {
+  const backend = project.open(manager, ALL);
+  const ending = new AbortController();
+  const spec = specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`);
+  const deaths: string[] = [];
+  const watched = backend.watch(({ runner }) => deaths.push(runner), ending.signal);
+  await backend.create(spec, BOOTSTRAP, never);
+  await backend.create(spec, BOOTSTRAP, never);
+  expect(await backend.describe(spec.runner, never)).toMatchObject({ state: 'running' });
+  expect(await backend.list(never)).toHaveLength(1);
+  const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
+  expect(await backend.tag?.(spec.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
+  await backend.delete(spec.runner, never);
+  expect(await backend.list(never)).toEqual([]);
+  ending.abort();
+  await watched;
+  expect(deaths).toEqual([]);
+  expect([...project.server.permissions].sort()).toEqual([...role, ON_ACCOUNT].sort());
+});
+
+test('a permission that is missing is named', async () => {
+  const less = await GceProject.start({
+    role: role.filter((permission) => permission !== 'compute.instances.create'),
+  });
+  try {
+    const spec = specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`);
+    const refused = less.open(manager).create(spec, BOOTSTRAP, never);
+    await expect(refused).rejects.toMatchObject({
+      code: 'BACKEND_DENIED',
+      message: expect.stringContaining("Required 'compute.instances.create' permission"),
+    });
+  } finally {
+    await less.stop();
+  }
+});

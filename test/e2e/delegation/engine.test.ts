@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runnerImage } from '../../support/containers.ts';
+import { startEngine, type TestEngine } from '../../support/engine.ts';
+import { Telling, until } from './telling.ts';
+import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
+
+/** The Docker engine is restarted, with one delegated job in a container and another that waits for one. */
+
+let engine: TestEngine | undefined;
+let absent = '';
+let world: DelegationWorld;
+
+beforeAll(async () => {
+  const started = await startEngine();
+  if ('absent' in started) {
+    absent = started.absent;
+    return;
+  }
+  engine = started;
+  world = await startDelegationWorld({
+    docker: true,
+    socket: engine.socket,
+    simulator: { timing: { sweepMs: 50, lostMs: 20_000 } },
+  });
+  await runnerImage(join(world.dir, 'runner'), engine.docker);
+}, 300_000);
+afterAll(async () => {
+  await world?.cluster.stop();
+  await engine?.stop();
+}, 240_000);
+
+test(
+  'the engine is restarted: the job in it has failed, one that waits says so and is done after it',
+  { timeout: 400_000 },
+  async (context) => {
+    context.skip(engine === undefined, absent);
+    const telling = new Telling(world);
+    // Where a first try ended in between.
+    await engine?.resume();
+    const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
+      const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
+      const taken = await world.take(job, 'proxy-a');
+      return { id: await world.handOver(taken, 'proxy-a'), runId: taken.runId };
+    };
+    const begun = await delegated('sleep 600');
+    await until(async () => expect(await world.get(begun.id, 'proxy-a')).toMatchObject({ status: 'running' }));
+
+    await engine?.halt();
+    const waiting = await delegated('echo really ran');
+    // Where the lost one still counted as connected, the re-run has gone out already.
+    await until(async () => {
+      expect(await telling.headline(waiting.id)).toMatch(
+        /queued: (run again; )?waiting for an ephemeral runner: runner\/ephemeral\/\S+, attempt \d+: .*(ENOENT|ECONNREFUSED)/,
+      );
+    });
+    await engine?.resume();
+
+    expect(await telling.result(waiting.id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+    expect((await world.attemptsOf(waiting.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+    expect(await telling.result(begun.id)).toMatchObject({ status: 'failed' });
+    expect(await telling.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
+    expect(await world.attemptsOf(begun.runId), 'what has begun is not run again').toHaveLength(2);
+  },
+);

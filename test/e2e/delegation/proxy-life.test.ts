@@ -1,0 +1,167 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { SimControl } from '../../support/simulator-control.ts';
+import { bundleStandInRunner } from '../../../services/simulator/runner/bundle.ts';
+import { startSimulator, type Simulator } from '../../../services/simulator/simulator.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { testGroup, writeConfig } from '../../support/config.ts';
+import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+import { startService, type TestService } from '../../support/service.ts';
+import { FORGE_TOKEN, startProxy, type ProxyPlace, type TestProxy } from './proxy.ts';
+import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
+
+/** The proxy program's own life: a real one, with the stand-in for the forge's runner, an ingress and a NATS behind it. */
+
+/** A first try may have left registrations and jobs of these names. */
+const UNIQUE = Math.random().toString(36).slice(2, 8);
+const NAMES = ['crash', 'end-0', 'end-78', 'term'].map((name) => `${name}-${UNIQUE}`);
+const [CRASH = '', END_0 = '', END_78 = '', TERM = ''] = NAMES;
+
+/** The forge's runner, which ends with what `exit-with` says as soon as there is such a file; each start is a line of `starts`. */
+const RUN_SH = `#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+echo started >> "$here/starts"
+[ -e "$here/exit-with" ] && exit "$(cat "$here/exit-with")"
+exec "$here/run-forge.sh" "$@"
+`;
+
+const folder = temporaryFolder('proxy-life');
+const cleanups: (() => void)[] = [];
+const proxies: TestProxy[] = [];
+let nats: TestNats;
+let ingress: TestService;
+let forge: Simulator;
+let sim: SimControl;
+let slow: FaultProxy;
+let place: ProxyPlace;
+/** What hands jobs over waits for this. */
+let gate = Promise.resolve();
+
+beforeAll(async () => {
+  await bundleStandInRunner(join(folder.path, 'runner'));
+  nats = await startNats();
+  const config = writeConfig(folder.path, {
+    nats: nats.address,
+    groups: [testGroup('ephemeral', [LABEL, 'ephemeral', 'container'])],
+    delegation: { token_keys: [TOKEN_KEY], proxies: [{ names: NAMES, labels: [LABEL], group: 'ephemeral' }] },
+  });
+  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's' } });
+  await ingress.ready();
+  slow = await startFaultProxy(ingress.address, async (_call, forward) => {
+    await gate;
+    return await forward();
+  });
+  forge = await startSimulator({ repositories: ['acme/hello'], tokens: [FORGE_TOKEN], timing: { sweepMs: 50 } });
+  sim = new SimControl(forge.address);
+  place = {
+    dir: folder.path,
+    forge: forge.address,
+    url: slow.address,
+    onStop: (cleanup) => void cleanups.push(cleanup),
+  };
+}, 180_000);
+
+// One that still ran would take the next test's job.
+afterEach(async () => {
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.child.stop()));
+}, 120_000);
+afterAll(async () => {
+  for (const cleanup of cleanups) cleanup();
+  await slow?.close();
+  await forge?.close();
+  await ingress?.stop();
+  await nats?.stop();
+  folder.remove();
+}, 180_000);
+
+const LONG = { timeout: 180_000 };
+const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 120_000, interval: 50 });
+
+const crash = z.object({
+  msg: z.literal('the forge’s runner crashed'),
+  ms: z.number(),
+  exitCode: z.number().nullable(),
+});
+
+/** What a proxy said of its runner's crashes, oldest first. */
+function crashesOf(proxy: TestProxy): z.infer<typeof crash>[] {
+  return proxy
+    .log()
+    .trimEnd()
+    .split('\n')
+    .flatMap((line) => crash.safeParse(JSON.parse(line)).data ?? []);
+}
+
+const startsOf = ({ directory }: TestProxy): number =>
+  readFileSync(join(directory, 'starts'), 'utf8').trimEnd().split('\n').length;
+
+async function isReady({ url }: TestProxy): Promise<boolean> {
+  return (await fetch(`${url}/readyz`)).ok;
+}
+
+test('a runner that crashes is started again, ever later; uptime and restarts tell of it', LONG, async () => {
+  const proxy = await startProxy(place, CRASH, { runScript: RUN_SH });
+  proxies.push(proxy);
+  await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
+  expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
+
+  const exitWith = join(proxy.directory, 'exit-with');
+  writeFileSync(exitWith, '3');
+  // The runner and all below it, as when the machine runs out of memory.
+  const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
+  process.kill(-pid, 'SIGKILL');
+  await until(() => expect(crashesOf(proxy).length).toBeGreaterThanOrEqual(3));
+  await until(async () => {
+    expect(await isReady(proxy)).toBe(false);
+    expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
+  });
+  rmSync(exitWith);
+  await until(async () => {
+    expect(await isReady(proxy)).toBe(true);
+    expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
+  });
+  const crashes = crashesOf(proxy);
+  expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
+  expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
+  expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
+  expect(startsOf(proxy)).toBe(crashes.length + 1);
+});
+
+test.each([
+  [0, END_0],
+  [78, END_78],
+])('exit code %d is no crash: the proxy ends with it, and starts nothing again', LONG, async (code, name) => {
+  const script = RUN_SH.replace('[ -e', `echo ${code} > "$here/exit-with"\n[ -e`);
+  const proxy = await startProxy(place, name, { runScript: script, ready: false });
+  proxies.push(proxy);
+  expect(await proxy.child.exited).toMatchObject({ code });
+  expect(crashesOf(proxy)).toEqual([]);
+  expect(startsOf(proxy)).toBe(1);
+  expect(proxy.log()).toContain('the forge’s runner ended');
+});
+
+test('SIGTERM with a job in hand: the job is handed over first, then the proxy ends with 0', LONG, async () => {
+  const proxy = await startProxy(place, TERM);
+  proxies.push(proxy);
+  let open: () => void = () => {};
+  gate = new Promise((resolve) => (open = resolve));
+  cleanups.push(open);
+  const [job = 0] = await sim.jobs({ labels: [LABEL] });
+  await until(async () => expect(await sim.job(job)).toMatchObject({ status: 'in_progress', runner: TERM }));
+  await until(() => expect(slow.calls.some(({ path }) => path === '/api/jobs/delegate')).toBe(true));
+  await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
+  const stopped = proxy.child.stop();
+  await until(() => expect(proxy.log()).toContain('finishing the job in hand'));
+  expect(proxy.child.running).toBe(true);
+  expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
+  open();
+  expect(await stopped).toMatchObject({ code: 0 });
+  expect(await sim.job(job)).toMatchObject({ status: 'completed', conclusion: 'failure', runner: TERM });
+  const headers = { authorization: `Bearer ${tokenFor(TERM)}` };
+  const answer = await fetch(`${ingress.address}/api/jobs`, { headers });
+  expect(await answer.json()).toMatchObject({ jobs: [{ runnerName: TERM, status: 'queued' }] });
+  expect(existsSync(join(folder.path, TERM, 'state', `${TERM}.json.pid`)), 'nothing is left of its runner').toBe(false);
+});

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dockerAnswers } from '../../support/docker.ts';
+import { JIT_CONFIG, type World } from '../../support/agent.ts';
+import { machineImage } from './machine.ts';
+import { sha256, Yard, type Booted, type BootOptions } from './yard.ts';
+
+describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
+  let yard: Yard;
+  let world: World;
+  let image: string;
+
+  beforeAll(async () => {
+    [yard, image] = await Promise.all([Yard.open(), machineImage('baton-test-machine')]);
+    world = yard.world;
+  });
+
+  afterAll(() => yard?.close());
+
+  const boot = (options?: BootOptions): Promise<Booted> => yard.boot({ image }, options);
+
+  it('installs the agent and the runner, works to the end of a job, and powers itself off', async () => {
+    const { machine, runner, secrets } = await boot();
+    const said = await machine.off;
+    expect(said).toMatch(/installing http.*\n(.*\n)*machine: off by shutdown\n$/);
+    const exited = await world.signal(runner, 'exited');
+    expect(exited).toMatchObject({ code: 0, logTail: 'user 1002:1003 in /opt/runner, home /home/baton\n2\n' });
+    const kinds = world.signalsOf(runner).map(({ kind }) => kind);
+    expect(kinds).toEqual(expect.arrayContaining(['online', 'started', 'completed', 'exited']));
+    for (const secret of [JIT_CONFIG, ...secrets]) expect(said).not.toContain(secret);
+  });
+
+  it('uses what its image has in place of a release', async () => {
+    const { machine, runner } = await boot({
+      withRelease: false,
+      spec: { program: { directory: '/nowhere', command: ['sh', '-c', 'id -u; exit 3'] }, user: '1001:1001' },
+    });
+    expect(await machine.off).toContain('the image has the runner program');
+    expect(await world.signal(runner, 'exited')).toMatchObject({ code: 3, logTail: '1001\n' });
+  });
+
+  it.each([
+    [
+      'an agent with another checksum',
+      { settings: { BATON_AGENT_SHA256: 'f'.repeat(64) } },
+      /has the SHA-256 .* not f+/,
+    ],
+    ['a runner with another checksum', { releaseSha256: 'e'.repeat(64) }, /has the SHA-256 .* not e+/],
+    ['no runner anywhere', { withRelease: false }, /no \/opt\/runner\/run.sh in the image/],
+    [
+      'an ingress of another version, for as long as a start may take',
+      { settings: { BATON_AGENT_URL: 'http://host.docker.internal:1/agent.tar', BATON_START: '2' } },
+      /asking again(.*\n)*.*no answer from .* within 2 s/,
+    ],
+  ])('powers itself off: %s', async (_what, options, message) => {
+    const { machine, runner } = await boot(options);
+    const said = await machine.off;
+    expect(said).toMatch(message);
+    expect(said).toMatch(/powering off\n(.*\n)*machine: off by shutdown\n$/);
+    expect(world.signalsOf(runner)).toEqual([]);
+  });
+
+  it('powers itself off when the agent can’t be unpacked', async () => {
+    const garbage = Buffer.from('this is no archive');
+    yard.served.set('/garbage', garbage);
+    const settings = { BATON_AGENT_URL: `${yard.url}/garbage`, BATON_AGENT_SHA256: sha256(garbage) };
+    expect(await (await boot({ settings })).machine.off).toMatch(/unpacking the agent\nbaton: powering off\n/);
+  });
+
+  it.each([
+    ['while it waits for an answer', { settings: { BATON_TTL: '4', BATON_AGENT_URL: 'SILENT' } }],
+    ['while its agent waits for NATS, or a job runs', { settings: { BATON_TTL: '6' } }],
+  ])('powers itself off at the end of its time, %s', async (_what, { settings }) => {
+    const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
+    const { machine } = await boot({
+      spec: { program: { directory: '/nowhere', command } },
+      settings: Object.fromEntries(
+        Object.entries(settings).map(([name, value]) => [
+          name,
+          value.replace('SILENT', `${yard.url}/silent/agent.tar`),
+        ]),
+      ),
+    });
+    expect(await machine.off).toMatch(/the time to live is over\n(.*\n)*machine: off by shutdown\n$/);
+  });
+
+  it('powers itself off when its agent is killed', async () => {
+    const { machine, runner } = await boot({
+      spec: { program: { directory: '/nowhere', command: ['sh', '-c', 'sleep 600'] } },
+    });
+    await world.signal(runner, 'online');
+    await machine.inside('for p in /proc/[0-9]*; do grep -qs agent.mjs "$p/cmdline" && kill -9 "${p#/proc/}"; done');
+    expect(await machine.off).toMatch(/the agent ended with code 137\n(.*\n)*machine: off by shutdown\n$/);
+  });
+
+  it('passes on that its cloud takes it back', async () => {
+    yard.served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
+    const { machine, runner } = await boot({
+      spot: true,
+      env: [`BATON_METADATA=${yard.url}`],
+      spec: {
+        program: {
+          directory: '/nowhere',
+          command: ['sh', '-c', 'until [ -e "$BATON_INTERRUPTION" ]; do sleep 0.1; done; cat "$BATON_INTERRUPTION"'],
+        },
+      },
+    });
+    await machine.off;
+    expect(await world.signal(runner, 'exited')).toMatchObject({ logTail: expect.stringContaining('preempt') });
+  });
+});

@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import Docker from 'dockerode';
+import { pack } from 'tar-stream';
+import { z } from 'zod';
+import { buildInstanceImage, type ImageFile } from '../../../deploy/images/instance-image.ts';
+import { acquireLock } from '../../../deploy/launcher/lock.mjs';
+
+const docker = new Docker();
+/** What a Linux of a cloud has, and the instance's image doesn't. */
+const TOOLS = ['tar', 'gzip', 'sha256sum', 'chown', 'curl', 'setpriv', 'sync', 'mkfifo'];
+const USER_DATA = '/var/lib/cloud/instance/scripts/user-data';
+
+/** A machine of a cloud: a container whose first process plays firmware and power switch. */
+export interface Machine {
+  /** Resolves when it is off, with all that was written to its console. */
+  off: Promise<string>;
+  /** Cuts its power; resolves when it is off. */
+  cut(): Promise<void>;
+  /** Runs a script as root. */
+  inside(script: string): Promise<string>;
+}
+
+/** What a machine is made of. */
+export interface MachineKind {
+  image: string;
+  /** systemd is its first process, out of this machine's own /usr; else a script plays that part. */
+  systemd?: { /** Whether there is an `iptables`; nft is there. */ iptables: boolean };
+}
+
+/**
+ * A bare image of this machine's own files, with a root shell and no agent.
+ *
+ * @param name of its own for each `files`
+ */
+export async function machineImage(name: string, files: ImageFile[] = []): Promise<string> {
+  const own = (file: string): string => readFileSync(new URL(file, import.meta.url), 'utf8');
+  const lock = await acquireLock(join(tmpdir(), `${name}.lock`));
+  try {
+    await buildInstanceImage(docker, name, {
+      tools: TOOLS,
+      files: [
+        { path: '/usr/sbin/machine-init', content: own('machine-init.sh'), mode: 0o755 },
+        { path: '/usr/sbin/shutdown', content: own('shutdown.sh'), mode: 0o755 },
+        ...files,
+      ],
+    });
+  } finally {
+    lock.release();
+  }
+  return name;
+}
+
+/**
+ * Switches a machine on.
+ *
+ * @param order.userData what it runs as root when it boots
+ * @param order.labels by which a test finds what it left
+ */
+export async function bootMachine(
+  order: MachineKind & { name: string; userData: string; labels: Record<string, string>; env?: string[] },
+): Promise<Machine> {
+  const container = await docker.createContainer({
+    name: order.name,
+    Image: order.image,
+    Labels: order.labels,
+    User: '0:0',
+    Env: order.env ?? [],
+    Cmd: [],
+    ...(order.systemd ? withSystemd() : { Entrypoint: ['/bin/sh', '/usr/sbin/machine-init'] }),
+    HostConfig: {
+      ExtraHosts: ['host.docker.internal:host-gateway'],
+      Tmpfs: { '/run': 'mode=755', '/tmp': '' },
+      ...(order.systemd && systemdHost(order.systemd)),
+    },
+  });
+  const archive = pack();
+  archive.entry({ name: USER_DATA.slice(1), mode: 0o700 }, order.userData);
+  archive.finalize();
+  await container.putArchive(await buffer(archive), { path: '/' });
+  const exit = container.wait({ condition: 'next-exit' });
+  await container.start();
+  const remove = async (): Promise<void> => {
+    // Its end and a cut may both come here.
+    await container.remove({ force: true, v: true }).catch(() => undefined);
+  };
+  return {
+    off: exit
+      .then(() => consoleOf(container, order.systemd !== undefined))
+      .then(async (said) => {
+        await remove();
+        return said;
+      }),
+    cut: remove,
+    inside: async (script) => {
+      const exec = await container.exec({
+        Cmd: ['sh', '-c', script],
+        AttachStdout: true,
+        AttachStderr: true,
+        User: '0:0',
+      });
+      return collect(await exec.start({}));
+    },
+  };
+}
+
+/** Its console is a terminal, as systemd wants it. */
+function withSystemd(): Docker.ContainerCreateOptions {
+  return { Tty: true, Entrypoint: ['/usr/lib/systemd/systemd', '--show-status=0', '--log-level=notice'] };
+}
+
+/** What systemd needs to be the first process of a container: control groups of its own, mounts, and rules for packets. */
+function systemdHost({ iptables }: { iptables: boolean }): Docker.HostConfig {
+  const host = {
+    CapAdd: ['SYS_ADMIN', 'NET_ADMIN'],
+    SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+    CgroupnsMode: 'private',
+    // Node of this process, where a runner's release has its own.
+    Binds: [
+      '/usr:/usr:ro',
+      `${process.execPath}:/opt/runner/externals/node24/bin/node:ro`,
+      // Debian's iptables is a link to a link in there.
+      ...(iptables ? ['/etc/alternatives:/etc/alternatives:ro'] : []),
+    ],
+  };
+  return host;
+}
+
+async function consoleOf(container: Docker.Container, isTerminal: boolean): Promise<string> {
+  const log = await container.logs({ stdout: true, stderr: true, follow: false });
+  if (isTerminal) return log.toString().replaceAll('\r\n', '\n');
+  const through = new PassThrough();
+  through.end(log);
+  return collect(through);
+}
+
+/** Without the engine's frames around each piece. */
+async function collect(stream: NodeJS.ReadableStream): Promise<string> {
+  const out = new PassThrough();
+  let text = '';
+  out.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+  docker.modem.demuxStream(stream, out, out);
+  stream.on('end', () => out.end());
+  await finished(out);
+  return text;
+}
+
+/** Removes what a failed test left switched on. */
+export async function removeMachines(label: string): Promise<void> {
+  const found = z
+    .array(z.object({ Id: z.string() }))
+    .parse(await docker.listContainers({ all: true, filters: { label: [label] } }));
+  for (const { Id: id } of found) await docker.getContainer(id).remove({ force: true, v: true });
+}

@@ -1,0 +1,163 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dockerAnswers } from '../../support/docker.ts';
+import { messageOf } from '../../../contracts/errors.ts';
+import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
+import type { World } from '../../support/agent.ts';
+import { bootMachine, machineImage, removeMachines, type MachineKind } from './machine.ts';
+import { Yard } from './yard.ts';
+
+/** A bare machine whose first process is systemd, and whose packets are the kernel's to refuse: the paths of a real image. */
+
+const SYSTEMD = '/usr/lib/systemd/systemd';
+const METADATA = '169.254.169.254';
+const PROBE_LABEL = `baton.test=systemd-${process.pid}`;
+const PROBE_MS = 60_000;
+
+/** As cloud-init does it last of all; and what EC2's metadata service says, at its own address. */
+const UNITS = {
+  'default.target': `
+[Unit]
+Requires=basic.target
+Wants=cloud-final.service metadata.service
+After=basic.target
+AllowIsolate=yes
+`,
+  'cloud-final.service': `
+[Unit]
+After=basic.target metadata.service
+Wants=metadata.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutSec=0
+KillMode=process
+ExecStart=/bin/sh /var/lib/cloud/instance/scripts/user-data
+StandardOutput=journal+console
+`,
+  'metadata.service': `
+[Service]
+Type=simple
+ExecStartPre=/usr/sbin/ip address add ${METADATA}/32 dev lo
+ExecStart=/opt/runner/externals/node24/bin/node /etc/metadata.mjs
+ExecStartPost=/bin/sh -c 'until curl -s http://${METADATA}/ >/dev/null; do sleep 0.1; done'
+StandardOutput=journal+console
+`,
+};
+
+/** IMDSv2 alone: no answer without a token. */
+const METADATA_SERVICE = `
+import { createServer } from 'node:http';
+createServer((request, response) => {
+  const { method, url, headers } = request;
+  if (method === 'PUT' && url === '/latest/api/token') response.end('TOKEN');
+  else if (headers['x-aws-ec2-metadata-token'] !== 'TOKEN') response.writeHead(401).end();
+  else if (url === '/latest/meta-data/spot/instance-action') response.end('{"action":"terminate","time":"2026-11-21T12:03:44Z"}');
+  else response.writeHead(404).end();
+}).listen(80, '${METADATA}');
+`;
+
+function image(): Promise<string> {
+  return machineImage('baton-test-machine-systemd', [
+    ...Object.entries(UNITS).map(([name, content]) => ({ path: `/etc/systemd/system/${name}`, content })),
+    { path: '/etc/metadata.mjs', content: METADATA_SERVICE },
+    // Without one it would ask whoever boots it for the first time.
+    { path: '/etc/machine-id', content: `${'5e7e'.repeat(8)}\n` },
+  ]);
+}
+
+/** Boots one only to see whether that can be done here at all. Resolves with why not. */
+async function whyNot(): Promise<string | undefined> {
+  if (!(await dockerAnswers())) return 'no Docker engine answers';
+  if (!existsSync(SYSTEMD)) return `there is no ${SYSTEMD}`;
+  const rule = `OUTPUT -d ${METADATA} -p tcp --dport 80 -m owner --uid-owner 1 -j REJECT`;
+  const script = `#!/bin/sh
+iptables -w -I ${rule} && echo has iptables
+nft add table inet probe && nft add chain inet probe output '{ type filter hook output priority 0; }' &&
+  nft add rule inet probe output ip daddr ${METADATA} tcp dport 81 meta skuid 1 reject && echo has nft
+systemctl poweroff
+`;
+  try {
+    const [key = '', value = ''] = PROBE_LABEL.split('=');
+    const machine = await bootMachine({
+      image: await image(),
+      systemd: { iptables: true },
+      name: `baton-probe-${process.pid}`,
+      userData: script,
+      labels: { [key]: value },
+    });
+    const said = await Promise.race([machine.off, sleep(PROBE_MS, undefined)]);
+    if (said === undefined) return 'systemd as the first process of a container does not come to its end here';
+    const missing = ['iptables', 'nft'].filter((tool) => !said.includes(`has ${tool}`));
+    return missing.length > 0 ? `${missing.join(' and ')} can’t keep a user from an address here` : undefined;
+  } catch (error) {
+    return `a container with systemd can’t be started here: ${messageOf(error)}`;
+  } finally {
+    await removeMachines(PROBE_LABEL);
+  }
+}
+
+const reason = await whyNot();
+if (reason !== undefined) console.warn(`no machines with systemd: ${reason}`);
+
+describe.skipIf(reason !== undefined)('a bare machine with systemd', () => {
+  let yard: Yard;
+  let world: World;
+  let kind: MachineKind & Required<Pick<MachineKind, 'systemd'>>;
+
+  beforeAll(async () => {
+    yard = await Yard.open();
+    world = yard.world;
+    kind = { image: await image(), systemd: { iptables: true } };
+  });
+
+  afterAll(() => yard?.close());
+
+  /** The runner program is this script. */
+  const job = (script: string): { program: InstanceSpec['program'] } => {
+    return { program: { directory: '/opt/runner', command: ['sh', '-c', script] } };
+  };
+
+  it.each(['iptables', 'nft'])('runs the agent as a service, which %s keeps from the metadata', async (tool) => {
+    const script = `
+id -u
+grep MODE /run/systemd/shutdown/scheduled
+systemctl is-active baton-dead-man.timer
+grep -o 'baton-agent.service$' /proc/self/cgroup | uniq
+until [ -e "$BATON_INTERRUPTION" ]; do sleep 0.1; done
+cat "$BATON_INTERRUPTION"; echo
+curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
+    const { machine, runner, secrets } = await yard.boot(
+      { ...kind, systemd: { iptables: tool === 'iptables' } },
+      { cloud: 'ec2', spot: true, spec: job(script) },
+    );
+    const exited = await world.signal(runner, 'exited');
+    const notice = '{"action":"terminate","time":"2026-11-21T12:03:44Z"}';
+    expect(exited).toMatchObject({
+      code: 0,
+      logTail: `1002\nMODE=poweroff\nactive\nbaton-agent.service\n${notice}\ncurl 7\n`,
+    });
+    expect(await world.signal(runner, 'interrupted')).toMatchObject({ action: 'terminate' });
+    const said = await machine.off;
+    expect(said).toContain(`baton: machine of runner ${runner}`);
+    expect(said).toContain('baton: powering off');
+    for (const secret of secrets) expect(said).not.toContain(secret);
+  });
+
+  it('powers itself off at the end of its time, whatever the job does against it', async () => {
+    const spec = job('trap "" TERM; while :; do sleep 1; done');
+    const { machine } = await yard.boot(kind, { spec, settings: { BATON_TTL: '8' } });
+    expect(await machine.off).toMatch(/baton: the time to live is over\n(.*\n)*.*baton: powering off\n/);
+  });
+
+  it('powers itself off when its agent is killed', async () => {
+    const { machine, runner } = await yard.boot(kind, { spec: job('sleep 600') });
+    await world.signal(runner, 'online');
+    await machine.inside('systemctl kill --kill-whom=main --signal=KILL baton-agent.service');
+    const said = await machine.off;
+    expect(said).toContain('baton: powering off');
+    // What a switch of ours would make of a shutdown that it outlives.
+    expect(said).not.toMatch(/Waiting for process: .*sleep/);
+  });
+});

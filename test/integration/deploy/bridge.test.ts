@@ -1,0 +1,52 @@
+import { connect, createServer, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePorts } from '../../../deploy/servers/ports.ts';
+import { startBridge } from '../../../services/cli/start/bridge.ts';
+
+/** Another address of the loopback network: stands for Docker's bridge. */
+const ADDRESS = '127.0.0.2';
+
+describe('startBridge', () => {
+  let server: Server;
+  let port: number;
+  beforeAll(async () => {
+    [port = 0] = await freePorts(1);
+    server = createServer((socket) => socket.pipe(socket));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  });
+  afterAll(() => server.close());
+
+  function say(text: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: ADDRESS, port });
+      socket.once('error', reject);
+      socket.once('data', (data) => {
+        resolve(data.toString());
+        socket.destroy();
+      });
+      socket.write(text);
+    });
+  }
+
+  it('passes connections on, and closes with all that is open', async () => {
+    const bridge = await startBridge(ADDRESS, [port]);
+    expect(await say('hello')).toBe('hello');
+    const open = connect({ host: ADDRESS, port });
+    await new Promise((resolve) => open.once('connect', resolve));
+    const closed = new Promise((resolve) => open.once('close', resolve));
+    await bridge.stop();
+    await closed;
+    await expect(say('hello')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
+  });
+
+  it('fails as a whole when one address is not to be had', async () => {
+    const [free = 0] = await freePorts(1, ADDRESS);
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(free, ADDRESS, resolve));
+    const [other = 0] = await freePorts(1, ADDRESS);
+    await expect(startBridge(ADDRESS, [other, free])).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    const again = await startBridge(ADDRESS, [other]);
+    await again.stop();
+    taken.close();
+  });
+});

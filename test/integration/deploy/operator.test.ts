@@ -1,0 +1,249 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createUser, encodeUser, fmtCreds, fromSeed } from '@nats-io/jwt';
+import { AckPolicy, type NatsConnection } from 'nats';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectBus, encode, ensureStreams } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
+import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
+import { SERVICES, type ServiceName } from '../../../deploy/nats/permissions.ts';
+import { startNats, type NatsServer } from '../../../deploy/servers/nats.ts';
+
+let dir: string;
+let setup: OperatorSetup;
+let server: NatsServer;
+const open: NatsConnection[] = [];
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'baton operator '));
+  setup = await createOperatorSetup(join(dir, 'nats'));
+  server = await startNats({ dir: join(dir, 'server'), operator: setup });
+});
+
+afterAll(async () => {
+  await Promise.all(open.map((bus) => bus.close()));
+  await server.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function as(service: ServiceName): Promise<NatsConnection> {
+  const bus = await connectBus({
+    url: server.url,
+    name: service,
+    credentialsFile: setup.credentials[service],
+    waitForServer: false,
+  });
+  open.push(bus);
+  return bus;
+}
+
+/** A runner's connection, with a credential as a backend worker signs it. */
+async function asRunner(name: string, permissions = {}, scopedUser = true): Promise<NatsConnection> {
+  const user = createUser();
+  const account = setup.accountPublicKey;
+  const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
+  const jwt = await encodeUser(name, user, account, permissions, { signer, scopedUser });
+  const credentials = new TextDecoder().decode(fmtCreds(jwt, user));
+  const bus = await connectBus({ url: server.url, name, credentials, waitForServer: false });
+  open.push(bus);
+  return bus;
+}
+
+/** Resolves with the server's word when it refuses what `act` does; 'allowed' when it answers all else first. */
+async function verdict(bus: NatsConnection, act: () => void): Promise<string> {
+  const statuses = bus.status();
+  const refused = (async () => {
+    for await (const status of statuses) {
+      if (JSON.stringify(status.data).includes('PERMISSIONS_VIOLATION')) return 'refused';
+    }
+    return 'closed';
+  })();
+  act();
+  // The server answers in order: the pong of this flush comes after any refusal.
+  return Promise.race([refused, bus.flush().then(() => settled(refused))]);
+}
+
+/** Gives a refusal that has come already its turn. */
+async function settled(refused: Promise<string>): Promise<string> {
+  return Promise.race([refused, new Promise<string>((resolve) => setImmediate(() => resolve('allowed')))]);
+}
+
+const publish = (bus: NatsConnection, subject: string): Promise<string> =>
+  verdict(bus, () => bus.publish(subject, encode({})));
+const subscribe = (bus: NatsConnection, subject: string): Promise<string> =>
+  verdict(bus, () => void bus.subscribe(subject, { callback: () => undefined }));
+
+describe('credentials of the services', () => {
+  it('are readable by their owner alone', () => {
+    for (const service of SERVICES) expect(statSync(setup.credentials[service]).mode & 0o777).toBe(0o600);
+    expect(statSync(join(dir, 'nats')).mode & 0o777).toBe(0o700);
+  });
+
+  it('let nobody in without one', async () => {
+    const nobody = connectBus({ url: server.url, name: 'nobody', waitForServer: false });
+    await expect(nobody).rejects.toMatchObject({ code: 'BUS_DENIED' });
+  });
+
+  it('let ingress make the streams and publish webhooks with an acknowledgement, and ask for the status', async () => {
+    const ingress = await as('ingress');
+    await ensureStreams(ingress);
+    await ensureStreams(ingress);
+    const ack = await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 1 }), {
+      msgID: 'delivery-1',
+    });
+    expect(ack.stream).toBe(STREAMS.webhooks.name);
+
+    const orchestrator = await as('orchestrator');
+    const answering = orchestrator.subscribe(subjects.status, {
+      queue: 'orchestrator',
+      callback: (_error, message) => void message.respond(encode({ ok: true })),
+    });
+    await orchestrator.flush();
+    const answer = await ingress.request(subjects.status, encode({}), { timeout: 5000 });
+    expect(answer.json()).toEqual({ ok: true });
+    answering.unsubscribe();
+  });
+
+  it('let orchestrator publish a job that it found, and people ask for a health check', async () => {
+    expect(await publish(await as('orchestrator'), subjects.webhook('github', 'workflow_job'))).toBe('allowed');
+    expect(await publish(await as('observer'), subjects.health('linux'))).toBe('allowed');
+  });
+
+  it('let orchestrator write down and read what instances were used for, but not take it back, and people ask for it', async () => {
+    const orchestrator = await as('orchestrator');
+    await ensureStreams(orchestrator);
+    const ack = await orchestrator.jetstream().publish(subjects.usage('linux'), encode({ a: 1 }), { msgID: 'u-1' });
+    expect(ack.stream).toBe(STREAMS.usage.name);
+    const consumer = await orchestrator.jetstream().consumers.get(STREAMS.usage.name);
+    expect((await consumer.next({ expires: 5000 }))?.json()).toEqual({ a: 1 });
+    expect(await publish(orchestrator, `$JS.API.STREAM.MSG.DELETE.${STREAMS.usage.name}`)).toBe('refused');
+    expect(await publish(await as('backend'), subjects.usage('linux'))).toBe('refused');
+    expect(await publish(await as('observer'), subjects.cost)).toBe('allowed');
+  });
+
+  it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
+    const relay = await as('relay');
+    await ensureStreams(relay);
+    const manager = await relay.jetstreamManager();
+    for (const { name } of [STREAMS.webhooks, STREAMS.signals]) {
+      await manager.consumers.add(name, { durable_name: 'relay', ack_policy: AckPolicy.Explicit });
+    }
+    const ingress = await as('ingress');
+    await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 2 }));
+    const consumer = await relay.jetstream().consumers.get(STREAMS.webhooks.name, 'relay');
+    const message = await consumer.next({ expires: 5000 });
+    expect(message).not.toBeNull();
+    expect(await message?.ackAck()).toBe(true);
+    const ack = await relay.jetstream().publish(subjects.dead(STREAMS.webhooks.name), encode({ why: 'test' }));
+    expect(ack.stream).toBe(STREAMS.dead.name);
+    const later = await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 3 }));
+    await manager.streams.getMessage(STREAMS.webhooks.name, { seq: later.seq });
+    expect(await manager.streams.deleteMessage(STREAMS.webhooks.name, later.seq)).toBe(true);
+    expect(await subscribe(relay, `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${STREAMS.webhooks.name}.*`)).toBe(
+      'allowed',
+    );
+  });
+
+  it('let orchestrator count the dead letters and answer registrations', async () => {
+    const orchestrator = await as('orchestrator');
+    const manager = await orchestrator.jetstreamManager();
+    expect((await manager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
+    const answering = orchestrator.subscribe('baton.v1.register.*', {
+      queue: 'registrar',
+      callback: (_error, message) => void message.respond(encode({ ok: true, jitConfig: 'x' })),
+    });
+    await orchestrator.flush();
+    const runner = await asRunner('demo-linux-aaaaaaaa');
+    const answer = await runner.request(subjects.register('demo-linux-aaaaaaaa'), encode({}), { timeout: 5000 });
+    expect(answer.json()).toMatchObject({ ok: true });
+    answering.unsubscribe();
+  });
+
+  it('let backend tell of instances', async () => {
+    const backend = await as('backend');
+    const ack = await backend.jetstream().publish(subjects.instanceDied('demo-linux-aaaaaaaa'), encode({}));
+    expect(ack.stream).toBe(STREAMS.signals.name);
+    expect(await publish(backend, subjects.instanceCreated('demo-linux-aaaaaaaa'))).toBe('allowed');
+  });
+
+  it.each([
+    ['ingress', subjects.instanceDied('demo-linux-aaaaaaaa')],
+    ['ingress', subjects.dead('X')],
+    ['ingress', `$JS.API.STREAM.DELETE.${STREAMS.webhooks.name}`],
+    ['ingress', `$JS.API.CONSUMER.CREATE.${STREAMS.webhooks.name}.spy`],
+    ['ingress', subjects.register('demo-linux-aaaaaaaa')],
+    ['relay', subjects.webhook('github', 'workflow_job')],
+    ['relay', `$JS.API.STREAM.PURGE.${STREAMS.signals.name}`],
+    ['orchestrator', subjects.webhook('github', 'ping')],
+    ['orchestrator', subjects.instanceDied('demo-linux-aaaaaaaa')],
+    ['orchestrator', '_INBOX_demo-linux-aaaaaaaa.anything'],
+    ['backend', subjects.signal('demo-linux-aaaaaaaa', 'completed')],
+    ['backend', subjects.webhook('github', 'workflow_job')],
+    ['observer', subjects.webhook('github', 'workflow_job')],
+    ['observer', '$JS.API.INFO'],
+  ] as const)('keep %s from publishing %s', async (service, subject) => {
+    expect(await publish(await as(service), subject)).toBe('refused');
+  });
+
+  it.each([
+    ['ingress', 'baton.v1.>'],
+    ['ingress', '_INBOX.>'],
+    ['relay', '_INBOX_ingress.>'],
+    ['orchestrator', 'baton.v1.signal.>'],
+    ['orchestrator', '_INBOX_demo-linux-aaaaaaaa.>'],
+    ['backend', 'baton.v1.register.*'],
+    ['backend', '_INBOX_demo-linux-aaaaaaaa.>'],
+    ['observer', 'baton.v1.register.*'],
+  ] as const)('keep %s from listening to %s', async (service, subject) => {
+    expect(await subscribe(await as(service), subject)).toBe('refused');
+  });
+});
+
+describe('credentials of runners', () => {
+  const name = 'demo-linux-bbbbbbbb';
+
+  it('publish their own signals with an acknowledgement', async () => {
+    const runner = await asRunner(name);
+    const ack = await runner.jetstream().publish(subjects.signal(name, 'online'), encode({}), { msgID: 'one' });
+    expect(ack.stream).toBe(STREAMS.signals.name);
+  });
+
+  it.each([
+    subjects.signal('demo-linux-cccccccc', 'completed'),
+    subjects.register('demo-linux-cccccccc'),
+    subjects.instanceDied(name),
+    subjects.webhook('github', 'workflow_job'),
+    subjects.status,
+    '$JS.API.INFO',
+    `$JS.API.STREAM.MSG.GET.${STREAMS.signals.name}`,
+    '_INBOX_demo-linux-cccccccc.x',
+  ])('cannot publish %s', async (subject) => {
+    expect(await publish(await asRunner(name), subject)).toBe('refused');
+  });
+
+  it.each(['baton.v1.>', '_INBOX_demo-linux-cccccccc.>', '_INBOX.>', '>'])('cannot listen to %s', async (subject) => {
+    expect(await subscribe(await asRunner(name), subject)).toBe('refused');
+  });
+
+  it('are held to that by the account even when the signer grants more', async () => {
+    const wide = asRunner(name, { pub: { allow: ['>'] }, sub: { allow: ['>'] } }, false);
+    await expect(wide).rejects.toMatchObject({ code: 'BUS_DENIED' });
+  });
+});
+
+describe('set up again in the same folder', () => {
+  it('keeps its keys, and credentials given out before stay good', async () => {
+    const before = readFileSync(setup.credentials.ingress, 'utf8');
+    const again = await createOperatorSetup(join(dir, 'nats'));
+    expect(again.accountPublicKey).toBe(setup.accountPublicKey);
+    expect(again.runnerSigningKeySeed).toBe(setup.runnerSigningKeySeed);
+    await server.stop();
+    server = await startNats({ dir: join(dir, 'server'), operator: again });
+    const bus = await connectBus({ url: server.url, name: 'ingress', credentials: before, waitForServer: false });
+    open.push(bus);
+    const manager = await bus.jetstreamManager();
+    expect((await manager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
+  });
+});

@@ -1,0 +1,223 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/actors.ts';
+import { connectBus, ensureStreams } from '../../../contracts/lib/nats.ts';
+import { acquireServer, cacheFolder } from '../../../deploy/servers/acquire.ts';
+import { isAtLeast, serverPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts';
+import { downloadServer } from '../../../deploy/servers/download.ts';
+import { startNats } from '../../../deploy/servers/nats.ts';
+import { startTemporal } from '../../../deploy/servers/temporal.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'baton servers '));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function program(folder: string, name: string, prints: string): string {
+  mkdirSync(join(dir, folder), { recursive: true });
+  const file = join(dir, folder, name);
+  writeFileSync(file, `#!/bin/sh\necho '${prints}'\n`);
+  chmodSync(file, 0o755);
+  return join(dir, folder);
+}
+
+describe('acquireServer', () => {
+  it('takes an address before all else', async () => {
+    const env = { PATH: '/usr/bin', BATON_NATS_URL: 'nats://elsewhere:4222' };
+    expect(await acquireServer('nats-server', env)).toEqual({ kind: 'address', address: 'nats://elsewhere:4222' });
+  });
+
+  it('takes the first program on PATH that is new enough', async () => {
+    const old = program('old', 'nats-server', 'nats-server: v2.9.4');
+    const fresh = program('fresh', 'nats-server', 'nats-server: v2.11.0');
+    const env = { PATH: [old, fresh].join(delimiter), HOME: dir };
+    expect(await acquireServer('nats-server', env)).toEqual({
+      kind: 'program',
+      path: join(fresh, 'nats-server'),
+      from: 'PATH',
+    });
+  });
+
+  it('takes what the cache holds, under XDG_CACHE_HOME or HOME', async () => {
+    const plan = serverPlan('temporal');
+    const env = { PATH: join(dir, 'nothing'), HOME: join(dir, 'home') };
+    const name = `temporal-${plan.version}-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
+    program('home/.cache/baton/servers', name, '');
+    expect(await acquireServer('temporal', env)).toMatchObject({ from: 'cache', path: join(cacheFolder(env), name) });
+    expect(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/baton/servers');
+  });
+});
+
+describe('versions', () => {
+  it.each([
+    ['2.10.0', '2.10.0', true],
+    ['2.9.9', '2.10.0', false],
+    ['3.0.0', '2.10.0', true],
+    ['1.29.1', '1.28.0', true],
+  ])('%s is at least %s: %s', (found, minimum, expected) => {
+    expect(isAtLeast(found, minimum)).toBe(expected);
+  });
+
+  it('are read from what the programs print', () => {
+    expect(
+      serverPlan('temporal').versionPattern.exec('temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)')?.[1],
+    ).toBe('1.29.1');
+    expect(serverPlan('nats-server').versionPattern.exec('nats-server: v2.15.2')?.[1]).toBe('2.15.2');
+  });
+});
+
+describe('downloadServer', () => {
+  let server: Server;
+  let base: string;
+  let archive: Buffer;
+
+  beforeAll(async () => {
+    const tar = pack();
+    tar.entry({ name: 'nats-server-v9/README.md' }, 'read me');
+    tar.entry({ name: 'nats-server-v9/nats-server', mode: 0o755 }, '#!/bin/sh\necho nats-server: v9.9.9\n');
+    tar.finalize();
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of tar) chunks.push(z.instanceof(Uint8Array).parse(chunk));
+    archive = gzipSync(Buffer.concat(chunks));
+    const sum = createHash('sha256').update(archive).digest('hex');
+    const files = new Map<string, string | Buffer>([
+      ['/a.tar.gz', archive],
+      ['/SUMS', `${'0'.repeat(64)}  other.tar.gz\n${sum}  a.tar.gz\n`],
+      ['/EMPTY', 'nothing\n'],
+    ]);
+    server = createServer((request, response) => {
+      const file = files.get(request.url ?? '');
+      if (file === undefined) response.writeHead(404).end();
+      else response.end(file);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    base = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  });
+  afterAll(() => server.close());
+
+  const plan = (change: Partial<ServerPlan>): ServerPlan => ({
+    ...serverPlan('nats-server'),
+    archiveUrl: `${base}/a.tar.gz`,
+    sumsUrl: `${base}/SUMS`,
+    sha256: undefined,
+    ...change,
+  });
+
+  it('unpacks the program after its published sum agrees', async () => {
+    const target = join(dir, 'downloaded');
+    const seen: number[] = [];
+    await downloadServer(plan({}), target, (bytes) => seen.push(bytes));
+    expect(spawnSync(target, { encoding: 'utf8' }).stdout).toBe('nats-server: v9.9.9\n');
+    expect(seen.at(-1)).toBe(archive.length);
+  });
+
+  it('refuses an archive whose pinned sum differs', async () => {
+    const wrong = plan({ sha256: 'f'.repeat(64) });
+    await expect(downloadServer(wrong, join(dir, 'never'), () => undefined)).rejects.toThrow(/expected f{64}/);
+  });
+
+  it.each([
+    ['sums that do not name it', { sumsUrl: '/EMPTY' }, /does not name a\.tar\.gz/],
+    ['an archive that is not there', { archiveUrl: '/none.tar.gz', sha256: '0' }, /HTTP 404/],
+  ])('says so of %s', async (_what, change, message) => {
+    const urls = Object.fromEntries(
+      Object.entries(change).map(([key, value]) => [key, value.startsWith('/') ? base + value : value]),
+    );
+    await expect(downloadServer(plan(urls), join(dir, 'never'), () => undefined)).rejects.toThrow(message);
+  });
+
+  it('says which address does not answer', async () => {
+    const closed = plan({ sumsUrl: 'http://127.0.0.1:9/SUMS' });
+    await expect(downloadServer(closed, join(dir, 'never'), () => undefined)).rejects.toThrow(/127\.0\.0\.1:9/);
+  });
+});
+
+describe('startTemporal', () => {
+  it('has our search attributes and a Web UI, keeps workflows over a restart, and stops', async () => {
+    const options = { dir: join(dir, 'temporal state'), persist: true };
+    const first = await startTemporal(options);
+    expect((await fetch(first.uiUrl ?? '')).status).toBe(200);
+    await withClient(first.address, async (client) => {
+      await client.workflow.start('anything', { taskQueue: 'nobody', workflowId: 'kept' });
+    });
+    await first.stop();
+    await expect(fetch(first.uiUrl ?? '')).rejects.toThrow('fetch failed');
+
+    const second = await startTemporal({ ...options, ui: false });
+    expect(second.uiUrl).toBeUndefined();
+    await withClient(second.address, async (client, connection) => {
+      expect((await client.workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
+      const found = await connection.operatorService.listSearchAttributes({ namespace: second.namespace });
+      expect(Object.keys(found.customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)));
+    });
+    await second.stop();
+  });
+});
+
+async function withClient(address: string, use: (client: Client, connection: Connection) => Promise<void>) {
+  const connection = await Connection.connect({ address });
+  try {
+    await use(new Client({ connection }), connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+describe('startNats', () => {
+  it('has JetStream, keeps messages over a restart on the same port, and stops', async () => {
+    const options = { dir: join(dir, 'nats state') };
+    const first = await startNats(options);
+    let bus = await connectBus({ url: first.url, name: 'test', waitForServer: false });
+    await ensureStreams(bus);
+    await bus.jetstream().publish('baton.v1.dead.test', 'kept');
+    await bus.close();
+    await first.stop();
+
+    const second = await startNats({ ...options, port: Number(new URL(first.url).port) });
+    expect(second.url).toBe(first.url);
+    bus = await connectBus({ url: second.url, name: 'test', waitForServer: false });
+    const manager = await bus.jetstreamManager();
+    expect((await manager.streams.info('BATON_DEAD')).state.messages).toBe(1);
+    await bus.close();
+    await second.stop();
+  });
+
+  it('reports the end of its log when it cannot start', async () => {
+    const first = await startNats({ dir: join(dir, 'one') });
+    const taken = startNats({ dir: join(dir, 'two'), port: Number(new URL(first.url).port) });
+    await expect(taken).rejects.toMatchObject({
+      code: 'SERVER_UNAVAILABLE',
+      message: expect.stringContaining('address already in use'),
+    });
+    await first.stop();
+  });
+
+  it('does not outlive a parent that is killed', async () => {
+    const module = new URL('../../../deploy/servers/nats.ts', import.meta.url).href;
+    const script = `const { startNats } = await import(${JSON.stringify(module)});
+      const server = await startNats({ dir: ${JSON.stringify(join(dir, 'orphan'))} });
+      console.log(server.monitorUrl); setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const url = await new Promise<string>((resolve) => {
+      parent.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
+    });
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    parent.kill('SIGKILL');
+    await expect
+      .poll(() => readFileSync(join(dir, 'orphan', 'nats.log'), 'utf8'), { timeout: 10_000 })
+      .toContain('Server Exiting');
+  });
+});

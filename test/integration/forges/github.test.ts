@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createGithubClient } from '../../../activities/forges/github/client.ts';
+import { Github } from '../../../activities/forges/github/github.ts';
+import type { ForgeGroup, GroupAccess } from '../../../contracts/ports/forge.ts';
+import { createLogger } from '../../../contracts/lib/log.ts';
+import { addHook } from '../../../services/simulator/api/hook-routes.ts';
+import type { HookKind } from '../../../services/simulator/settings.ts';
+import { DEFAULT_TOKEN } from '../../../services/simulator/simulator.ts';
+import type { RunnerGroup } from '../../../services/simulator/state.ts';
+import { TestBench } from '../../support/simulator.ts';
+import { addRepository } from '../../../services/simulator/world.ts';
+
+/** What Baton asks of GitHub beside registrations, against the simulator, which is held to GitHub's own description. */
+const ALL: GroupAccess = { allowPublic: true };
+const WORKFLOWS = ['octo-org/demo/.github/workflows/b.yml@main', 'octo-org/demo/.github/workflows/a.yml@v1'];
+
+let bench: TestBench;
+let github: Github;
+let made = 0;
+let name = '';
+
+beforeAll(async () => {
+  bench = await TestBench.start();
+  addRepository(bench.sim, 'octo-org/second');
+  const log = createLogger('test', 'silent');
+  github = new Github(createGithubClient({ url: bench.simulator.address, auth: { token: DEFAULT_TOKEN }, log }));
+});
+afterAll(async () => {
+  await bench?.dispose();
+});
+beforeEach(() => {
+  made += 1;
+  name = `group-${made}`;
+});
+
+const order = (access: GroupAccess): ForgeGroup => ({ scope: { organization: 'octo-org' }, group: name, access });
+
+function onForge(): RunnerGroup {
+  const groups = [...(bench.sim.state.accounts.get('octo-org')?.groups.values() ?? [])];
+  const found = groups.find((group) => group.name === name);
+  if (found === undefined) throw new Error(`there is no group ${name}`);
+  return found;
+}
+
+const idOf = (repository: string): number => bench.sim.state.repositories.get(`octo-org/${repository}`)?.id ?? 0;
+const callsSince = (seq: number): string[] =>
+  bench.simulator.log.since(seq, 'api.call').map((call) => `${String(call['method'])} ${String(call['path'])}`);
+
+describe('a group on the forge', () => {
+  test('is made as it is to be, at once', async () => {
+    const before = bench.simulator.log.since().length;
+    await github.registrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
+    expect(onForge()).toMatchObject({
+      visibility: 'selected',
+      allowsPublicRepositories: false,
+      restrictedToWorkflows: true,
+      selectedWorkflows: WORKFLOWS,
+      repositoryIds: new Set([idOf('demo')]),
+    });
+    expect(callsSince(before).filter((call) => /^(PATCH|PUT)/.test(call))).toEqual([]);
+  });
+
+  test('that is in step is left alone', async () => {
+    const access = { repositories: ['demo', 'second'], allowPublic: true, workflows: WORKFLOWS };
+    await github.keepGroup(order(access));
+    onForge().selectedWorkflows.reverse();
+    const before = bench.simulator.log.since().length;
+    expect(await github.keepGroup(order(access))).toEqual([]);
+    expect(callsSince(before).filter((call) => !call.startsWith('GET'))).toEqual([]);
+  });
+
+  test.each<[string, (group: RunnerGroup) => void, string]>([
+    ['its name', (group) => (group.name = group.name.toUpperCase()), 'name is "group-'],
+    ['its visibility', (group) => (group.visibility = 'all'), 'visibility is "selected" again'],
+    ['public repositories', (group) => (group.allowsPublicRepositories = true), 'allows_public_repositories is false'],
+    ['its restriction', (group) => (group.restrictedToWorkflows = false), 'restricted_to_workflows is true again'],
+    ['its workflows', (group) => (group.selectedWorkflows = []), 'selected_workflows is ["octo-org/demo'],
+    ['its repositories', (group) => (group.repositoryIds = new Set([1])), 'its repositories are demo, second again'],
+  ])('has a drift mended: %s', async (_what, drift, told) => {
+    const access = { repositories: ['demo', 'second'], allowPublic: false, workflows: WORKFLOWS };
+    await github.keepGroup(order(access));
+    const before = structuredClone(onForge());
+    const group = onForge();
+    drift(group);
+    expect(await github.keepGroup(order(access))).toEqual([expect.stringContaining(told)]);
+    expect(group).toEqual(before);
+  });
+
+  test('that is opened again to all is opened', async () => {
+    await github.keepGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
+    await github.keepGroup(order(ALL));
+    expect(onForge()).toMatchObject({
+      visibility: 'all',
+      allowsPublicRepositories: true,
+      restrictedToWorkflows: false,
+    });
+  });
+
+  test('is none of a repository’s business', async () => {
+    const before = bench.simulator.log.since().length;
+    const scope = { organization: 'octo-org', repository: 'demo' };
+    expect(await github.keepGroup({ scope, group: name, access: ALL })).toEqual([]);
+    expect(callsSince(before)).toEqual([]);
+    await github.registrations({ scope, group: name, access: ALL });
+    expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
+  });
+
+  test('is not made for a repository that isn’t there', async () => {
+    const error = github.keepGroup(order({ repositories: ['nowhere'], allowPublic: true }));
+    await expect(error).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+  });
+});
+
+describe('failed deliveries', () => {
+  const LOST = { fault: 'lose', action: 'queued', count: 1, delayMs: 0 } as const;
+
+  /** A webhook that is the only one for jobs, and one job that it did not tell of. */
+  function lose(kind: HookKind, target: string): () => void {
+    bench.sim.state.hooks.clear();
+    bench.sim.state.deliveries.clear();
+    addHook(bench.sim, { kind, target, url: bench.receiver.url, secret: null });
+    bench.sim.webhooks.faults.once.push({ ...LOST });
+    bench.job(['run: "true"']);
+    return () => bench.sim.state.hooks.clear();
+  }
+
+  test.each([
+    ['organization', 'octo-org', { kind: 'organization', organization: 'octo-org' }],
+    ['repository', 'octo-org/demo', { kind: 'repository', organization: 'octo-org', repository: 'demo' }],
+  ] as const)('of one %s are sent again, until they arrive', async (kind, target, hook) => {
+    lose(kind, target);
+    const look = { hook, since: Date.now() - 60_000, failing: new Map() };
+    bench.receiver.answer = 503;
+    const first = await github.redeliver(look);
+    expect(first.again).toHaveLength(1);
+    await bench.sim.webhooks.idle();
+    // It failed again: what is known of it is when it was first sent.
+    const second = await github.redeliver({ ...look, failing: new Map(first.again) });
+    expect(second.again).toEqual(first.again);
+    bench.receiver.answer = 202;
+    await github.redeliver(look);
+    await bench.sim.webhooks.idle();
+    expect((await github.redeliver(look)).again).toEqual([]);
+  });
+
+  test('older than a day are given up', async () => {
+    lose('organization', 'octo-org');
+    const [delivery] = bench.sim.state.deliveries.values();
+    const longAgo = Date.now() - 25 * 3_600_000;
+    const failing = new Map([[delivery?.guid ?? '', longAgo]]);
+    const hook = { kind: 'organization', organization: 'octo-org' } as const;
+    expect((await github.redeliver({ hook, since: Date.now() - 60_000, failing })).again).toEqual([]);
+  });
+
+  test('of one of several webhooks are looked at only where ours is known', async () => {
+    lose('organization', 'octo-org');
+    addHook(bench.sim, { kind: 'organization', target: 'octo-org', url: 'http://other.test/', secret: null });
+    const hook = { kind: 'organization', organization: 'octo-org' } as const;
+    const look = { hook, since: Date.now() - 60_000, failing: new Map() };
+    const unclear = await github.redeliver(look);
+    expect(unclear).toMatchObject({ again: [], notes: [expect.stringContaining('set webhook.url')] });
+    expect((await github.redeliver({ ...look, url: bench.receiver.url })).again).toHaveLength(1);
+    expect((await github.redeliver({ ...look, url: 'http://nobody.test/' })).again).toEqual([]);
+  });
+});
+
+describe('jobs', () => {
+  test('that wait with our labels are found, wherever in the organisation', async () => {
+    const waiting = bench.job(['run: "true"']);
+    const scope = { organization: 'octo-org' };
+    const labels = ['DEMO', 'linux'];
+    const { jobs } = await github.queuedJobs({ scope, labels, cursor: 0 });
+    expect(jobs.map(({ job }) => job.id)).toContain(waiting.id);
+    const none = await github.queuedJobs({ scope, labels: ['other'], cursor: 0 });
+    expect(none.jobs).toEqual([]);
+    expect(await github.job('octo-org/demo', waiting.id)).toMatchObject({ action: 'queued', job: { id: waiting.id } });
+    expect(await github.job('octo-org/demo', 1)).toBeUndefined();
+  });
+});

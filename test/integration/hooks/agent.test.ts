@@ -1,0 +1,187 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  INNER_SECRET,
+  isRunning,
+  JIT_CONFIG,
+  JOB_ENV,
+  read,
+  startAgent,
+  startWorld,
+  type World,
+} from '../../support/agent.ts';
+
+let world: World;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+
+afterAll(() => world.stop());
+
+beforeEach(() => {
+  world.answers.splice(0, world.answers.length, { ok: true, jitConfig: JIT_CONFIG });
+});
+
+describe('the life of an agent', () => {
+  it.each(['bash -e', 'sh -e'])(
+    'registers, runs the program, tells all four signals with hooks under %s',
+    async (shell) => {
+      const agent = await startAgent(
+        world,
+        `test "$1" = --jitconfig || exit 9
+       ${JOB_ENV}
+       ${shell} "$ACTIONS_RUNNER_HOOK_JOB_STARTED"; echo "started hook: $?"
+       echo working
+       ${shell} "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; echo "completed hook: $?"
+       env > env.txt
+       exit 3`,
+      );
+      expect(await agent.exited).toEqual({ code: 0, signal: null });
+      const exited = await world.signal(agent.runner, 'exited');
+      expect(exited).toMatchObject({ code: 3, signal: null });
+      expect(exited.logTail).toContain('started hook: 0\nworking\ncompleted hook: 0\n');
+      expect(exited.logTail).not.toContain('::warning::');
+      expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual([
+        'online',
+        'started',
+        'completed',
+        'exited',
+      ]);
+      const job = { runId: 4711, runAttempt: 2, repository: 'octo-org/app', workflow: 'Build it', jobKey: 'build' };
+      expect(await world.signal(agent.runner, 'started')).toMatchObject({ job });
+      expect(await world.signal(agent.runner, 'completed')).toMatchObject({ job });
+      // No secret on disk or in the job's environment.
+      expect(existsSync(join(agent.folder, 'bootstrap.json'))).toBe(false);
+      const env = read(join(agent.folder, 'program', 'env.txt'));
+      expect(env).not.toMatch(/BATON_BOOTSTRAP|NATS/);
+      expect(env).not.toContain(JIT_CONFIG);
+    },
+  );
+
+  it('masks the JIT config, what is inside it, and its own credential, in the log and in the tail', async () => {
+    const agent = await startAgent(
+      world,
+      `printf 'config %s end\\n' "$2"
+       printf '%s' "$2" | cut -c1-20 | tr -d '\\n'; sleep 0.2; printf '%s\\n' "$2" | cut -c21-
+       echo "inside: ${INNER_SECRET}"
+       echo plain`,
+    );
+    await agent.exited;
+    const { logTail } = await world.signal(agent.runner, 'exited');
+    for (const text of [agent.output(), logTail]) {
+      expect(text).toContain('config *** end');
+      expect(text).toContain('***\ninside: ***\nplain\n');
+      expect(text).not.toContain(JIT_CONFIG.slice(21));
+      expect(text).not.toContain(INNER_SECRET);
+    }
+  });
+
+  it('sends at most the last 8 kB of the output, at a whole character', async () => {
+    const agent = await startAgent(world, `i=0; while [ $i -lt 3000 ]; do echo "Zeile € $i"; i=$((i+1)); done`);
+    await agent.exited;
+    const { logTail } = await world.signal(agent.runner, 'exited');
+    expect(Buffer.byteLength(logTail)).toBeLessThanOrEqual(8192);
+    expect(Buffer.byteLength(logTail)).toBeGreaterThan(8180);
+    expect(logTail).not.toContain('\uFFFD');
+    expect(logTail.endsWith('Zeile € 2999\n')).toBe(true);
+  });
+
+  it('ends what the job left running, and does not wait for it', async () => {
+    const agent = await startAgent(world, `sleep 300 & echo $! > child.pid; exit 0`);
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
+  });
+});
+
+describe('registration', () => {
+  it('asks again while the registrar says so', async () => {
+    const busy = { ok: false as const, code: 'FORGE_RATE_LIMITED', message: 'wait', retryable: true };
+    world.answers.splice(0, 1, busy, busy, { ok: true, jitConfig: JIT_CONFIG });
+    const before = world.asked();
+    const agent = await startAgent(world, 'exit 0');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(world.asked() - before).toBe(3);
+  });
+
+  it('gives up at a final no, says why, and starts nothing', async () => {
+    const no = { ok: false as const, code: 'REGISTRATION_REFUSED', message: 'its phase is removing', retryable: false };
+    world.answers.splice(0, world.answers.length, no);
+    const agent = await startAgent(world, 'touch started');
+    expect(await agent.exited).toEqual({ code: 1, signal: null });
+    expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: null });
+    expect((await world.signal(agent.runner, 'exited')).logTail).toContain('its phase is removing');
+    expect(world.signalsOf(agent.runner)).toHaveLength(1);
+    expect(existsSync(join(agent.folder, 'program', 'started'))).toBe(false);
+  });
+});
+
+describe('stopping', () => {
+  it('passes SIGTERM on to the program and tells its exit', async () => {
+    const agent = await startAgent(world, `trap 'echo got TERM; exit 7' TERM; while :; do sleep 0.05; done`);
+    await world.signal(agent.runner, 'online');
+    agent.child.kill('SIGTERM');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: 7, logTail: 'got TERM\n' });
+  });
+
+  it('kills a program that does not listen, with its whole group', async () => {
+    const agent = await startAgent(
+      world,
+      `trap '' TERM; sleep 301 & echo $! > child.pid; while :; do sleep 0.05; done`,
+    );
+    await world.signal(agent.runner, 'online');
+    agent.child.kill('SIGTERM');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: 'SIGKILL' });
+    expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
+  });
+
+  it('ends by itself, with its program, at the end of its time to live, and tells it', async () => {
+    const agent = await startAgent(world, 'echo $$ > program.pid; while :; do sleep 0.05; done', {
+      expiresAt: new Date(Date.now() + 4000),
+    });
+    // Whether its program had begun by then: a slow machine may take longer.
+    expect(await agent.exited).toMatchObject({ signal: null });
+    expect(agent.output()).toContain('"state":"timed-out"');
+    await world.signal(agent.runner, 'exited');
+    const pidFile = join(agent.folder, 'program', 'program.pid');
+    expect(existsSync(pidFile) && isRunning(pidFile)).toBe(false);
+  });
+
+  it('can be stopped while NATS is not there', async () => {
+    const agent = await startAgent(world, 'exit 0', { natsUrl: 'nats://127.0.0.1:1' });
+    await agent.printed('connecting to NATS');
+    agent.child.kill('SIGTERM');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('the agent’s socket', () => {
+  it('can be opened by its user alone, and refuses what is no hook', async () => {
+    const agent = await startAgent(world, 'while [ ! -e stop ]; do sleep 0.05; done');
+    await world.signal(agent.runner, 'online');
+    const socket = join(agent.folder, 's', 'agent.sock');
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    expect(statSync(join(agent.folder, 's')).mode & 0o777).toBe(0o700);
+    expect(readdirSync(agent.folder)).not.toContain('bootstrap.json');
+    expect(await say(socket, 'nonsense\n')).toContain('not a line of JSON');
+    const forged = { version: 1, kind: 'exited', job: {}, waitMs: 0 };
+    expect(await say(socket, `${JSON.stringify(forged)}\n`)).toContain('wrong or missing: kind');
+    expect(await say(socket, 'x'.repeat(20_000))).toBe('');
+    agent.child.kill('SIGTERM');
+    await agent.exited;
+  });
+});
+
+function say(socket: string, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = '';
+    const connection = connect(socket, () => connection.write(text));
+    connection.on('data', (chunk) => (answer += chunk.toString()));
+    connection.on('error', () => resolve(answer));
+    connection.on('close', () => resolve(answer));
+  });
+}

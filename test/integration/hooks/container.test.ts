@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
+import type { Instance } from '../../../contracts/ports/backend.ts';
+import { createLogger } from '../../../contracts/lib/log.ts';
+import { runnerName } from '../../../contracts/workflows/runner-name.ts';
+import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
+import { startNats } from '../../../deploy/servers/nats.ts';
+import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { JIT_CONFIG, JOB_ENV, startWorld, type World } from '../../support/agent.ts';
+
+const SOCKET = '/var/run/docker.sock';
+const IMAGE = 'baton-test-instance';
+const docker = new Docker({ socketPath: SOCKET });
+const engineAnswers = existsSync(SOCKET) && (await docker.ping().then(Boolean, () => false));
+const never = new AbortController().signal;
+
+describe.skipIf(!engineAnswers)('an agent in a container', () => {
+  const manager = `c${randomUUID().slice(0, 8)}`;
+  let world: World;
+  let backend: DockerBackend;
+
+  beforeAll(async () => {
+    // Containers reach this machine's NATS by its address on their bridge: it must listen on more than the loopback.
+    world = await startWorld(async (folder, operator) => {
+      const server = await startNats({ dir: join(folder, 'nats'), operator, host: '0.0.0.0' });
+      return { url: `nats://127.0.0.1:${new URL(server.url).port}`, stop: () => server.stop() };
+    });
+    await buildInstanceImage(docker, IMAGE);
+    backend = new DockerBackend({
+      manager,
+      socket: SOCKET,
+      networkPool: '10.216.0.0/16',
+      agent: await bundleAgent(),
+      log: createLogger('test', 'silent'),
+    });
+  });
+
+  afterAll(async () => {
+    for (const { runner } of await backend.list(never)) await backend.delete(runner, never);
+    await world.stop();
+  });
+
+  it('registers, runs a job with both hooks, tells its end, and dies', async () => {
+    const runner = runnerName(manager, 'linux', randomUUID());
+    const ending = new AbortController();
+    const death = new Promise<Instance>((resolve) => void backend.watch(resolve, ending.signal));
+    const script = `test \${#1} = ${JIT_CONFIG.length} || exit 9
+      ${JOB_ENV}
+      bash -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"; echo hook $?; id -u; pwd
+      sh -e "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; echo hook $?; echo "$1"; exit 5`;
+    const expiresAt = new Date(Date.now() + 600_000);
+    const credentials = await world.mint(runner, expiresAt);
+    const spec = {
+      manager,
+      group: 'linux',
+      runner,
+      image: IMAGE,
+      pids: 100,
+      user: '1001:1001',
+      program: { directory: '/home/runner', command: ['sh', '-c', script, 'job', '{jitconfig}'] },
+      expiresAt: expiresAt.toISOString(),
+    };
+    const natsUrl = `nats://host.docker.internal:${new URL(world.nats.address).port}`;
+    const { id } = await backend.create(spec, { natsUrl, credentials }, never);
+    expect(await world.signal(runner, 'exited')).toMatchObject({
+      code: 5,
+      logTail: 'hook 0\n1001\n/home/runner\nhook 0\n***\n',
+    });
+    expect(world.signalsOf(runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
+    expect(await death).toMatchObject({ runner, state: 'dead', exitCode: 0 });
+    ending.abort();
+    const container = docker.getContainer(id);
+    const log = String(await container.logs({ stdout: true, stderr: true }));
+    expect(log).toContain('the runner program ended');
+    for (const secret of [JIT_CONFIG, ...credentials.split('\n').filter((line) => /^(SU|ey)/.test(line))]) {
+      expect(log).not.toContain(secret);
+      expect(JSON.stringify(await container.inspect())).not.toContain(secret);
+    }
+    await backend.delete(runner, never);
+    expect(await backend.list(never)).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
+import { dockerAnswers } from '../../support/docker.ts';
+import { HookBench, wrapper } from '../../support/hook.ts';
+
+const IMAGE = 'baton-test-instance';
+const hasCli = (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'docker')));
+const reachable = hasCli && (await dockerAnswers());
+
+let hooks: HookBench;
+
+beforeAll(async () => {
+  hooks = await HookBench.start();
+  if (reachable) await buildInstanceImage(new Docker(), IMAGE);
+});
+
+afterAll(() => hooks.dispose());
+
+/** A docker action whose every phase runs this in a shell. */
+function dockerAction(name: string, image: string, script: string): string {
+  return hooks.action(name, {
+    'action.yml': `inputs: { who: { default: nobody } }
+runs:
+  using: docker
+  image: ${image}
+  pre-entrypoint: /bin/sh
+  entrypoint: /bin/sh
+  post-entrypoint: /bin/sh
+  args: ['-c', ${JSON.stringify(script)}, 'name of \${{ inputs.who }}']
+  env: { OWN: 'of \${{ github.job }}' }
+`,
+    Dockerfile: `FROM ${IMAGE}\nUSER 0\n`,
+  });
+}
+
+describe.skipIf(!reachable)('a docker wrapper', () => {
+  it('runs pre-entrypoint, entrypoint and post-entrypoint in its image, with the job’s workspace and files', async () => {
+    const folder = dockerAction(
+      'in-docker',
+      'Dockerfile',
+      `echo "$BATON_WRAPPER_PHASE in $PWD by $0, $OWN, state [$STATE_kept]"
+test -s "$GITHUB_EVENT_PATH" && echo "kept=by $BATON_WRAPPER_PHASE" >> "$GITHUB_STATE"
+echo "FROM_CONTAINER=$INPUT_WHO" >> "$GITHUB_ENV"; touch "$GITHUB_WORKSPACE/made"`,
+    );
+    const { started, completed, own, job } = await hooks.run({
+      hooks: { wrappers: [wrapper(folder, { with: { who: 'you' }, timeoutMs: 100_000 })] },
+      steps: ['run: ls; echo "from $FROM_CONTAINER"'],
+    });
+    const place = 'in /github/workspace by name of you, of build, state';
+    expect(started).toContain(`pre ${place} []`);
+    expect(started).toContain(`main ${place} [by pre]`);
+    expect(completed).toContain(`post ${place} [by main]`);
+    expect(own).toContain('\nmade\nfrom you');
+    expect(job.conclusion).toBe('success');
+    const tag = `baton-wrapper-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`;
+    execFileSync('docker', ['image', 'rm', '--force', tag], { stdio: 'ignore' });
+  });
+
+  it('that hangs is removed from the engine after its bound', async () => {
+    const mark = `hang-${randomUUID().slice(0, 8)}`;
+    const folder = dockerAction(mark, `docker://${IMAGE}`, 'trap "" TERM; sleep 300');
+    const { started, job } = await hooks.run({ hooks: { wrappers: [wrapper(folder, { timeoutMs: 4000 })] } });
+    expect(started.join('\n')).toContain(`wrapper ${mark}: its pre did not end within 4 s and was stopped`);
+    const left = await new Docker().listContainers({ all: true, filters: { name: [`baton-${mark}`] } });
+    expect(left).toEqual([]);
+    expect(job.conclusion).toBe('success');
+  });
+
+  it('docker-prune removes what fits its filter, and nothing else', async () => {
+    const label = `baton-test-${randomUUID().slice(0, 8)}`;
+    const create = (...args: string[]): string =>
+      execFileSync('docker', ['create', ...args, IMAGE, 'true'], { encoding: 'utf8' }).trim();
+    const [gone, kept] = [create('--label', label), create('--label', `${label}-other`)];
+    try {
+      const { completed } = await hooks.run({
+        hooks: { wrappers: [wrapper('docker-prune', { with: { filter: `label=${label}` } })] },
+      });
+      expect(completed.join('\n')).toContain(gone);
+      const found = await new Docker().listContainers({ all: true, filters: { label: [`${label}-other`] } });
+      expect(found.map(({ Id: id }) => id)).toEqual([kept]);
+      expect(await new Docker().listContainers({ all: true, filters: { label: [label] } })).toEqual([]);
+    } finally {
+      execFileSync('docker', ['rm', '--force', kept], { stdio: 'ignore' });
+    }
+  });
+});
+
+describe('a docker wrapper where there is no engine', () => {
+  it.each([
+    ['no CLI', () => hooks.pathWith('sh'), 'there is no docker CLI on PATH'],
+    ['no engine', () => process.env['PATH'] ?? '', 'no engine answers'],
+  ])('says so: %s', async (_what, path, told) => {
+    const folder = dockerAction('nowhere', `docker://${IMAGE}`, 'true');
+    const { started, job } = await hooks.run({
+      hooks: { wrappers: [wrapper(folder), wrapper(hooks.action('next', NEXT))] },
+      env: { PATH: path(), DOCKER_HOST: 'unix:///nonexistent.sock' },
+    });
+    expect(started.join('\n')).toContain(
+      `##[warning]Baton: wrapper nowhere: it needs docker, and ${hasCli ? told : 'there is no docker CLI on PATH'}`,
+    );
+    expect(started).toContain('next runs');
+    expect(job.conclusion).toBe('success');
+  });
+});
+
+const NEXT = { 'action.yml': 'runs: { using: node24, main: main.js }', 'main.js': `console.log('next runs')` };

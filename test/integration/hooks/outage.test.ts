@@ -1,0 +1,131 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JOB_ENV, startAgent, startWorld, type World } from '../../support/agent.ts';
+
+let world: World;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+
+afterAll(() => world.stop());
+
+interface Proxy {
+  url: string;
+  /** Connections stay, and nothing comes through any more; new ones work. */
+  freeze(): void;
+  /** Everything takes that much longer, each way, milliseconds. */
+  slow(ms: number): void;
+  close(): void;
+}
+
+/** A way to NATS that can become slow, and whose connections can go half-open. */
+async function startProxy(target: string): Promise<Proxy> {
+  let delayMs = 0;
+  const { hostname, port } = new URL(target);
+  const frozen = new Set<Socket>();
+  const pairs = new Set<[Socket, Socket]>();
+  const server = createServer((inner) => {
+    const outer = connect(Number(port), hostname);
+    pairs.add([inner, outer]);
+    for (const [from, to] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      from.on('data', (chunk) => {
+        const pass = (): void => {
+          if (!frozen.has(from) && to.writable) to.write(chunk);
+        };
+        if (delayMs > 0) setTimeout(pass, delayMs);
+        else pass();
+      });
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address: AddressInfo | string | null = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no address');
+  return {
+    url: `nats://127.0.0.1:${address.port}`,
+    freeze: () => {
+      for (const pair of pairs) for (const socket of pair) frozen.add(socket);
+    },
+    slow: (ms) => {
+      delayMs = ms;
+    },
+    close: () => {
+      server.close();
+      for (const [inner, outer] of pairs) {
+        inner.destroy();
+        outer.destroy();
+      }
+    },
+  };
+}
+
+/** A program that waits for `go`, then calls both hooks. */
+const SCRIPT = `${JOB_ENV}
+while [ ! -e go ]; do sleep 0.02; done
+for hook in "$ACTIONS_RUNNER_HOOK_JOB_STARTED" "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"; do
+  bash -e "$hook"; echo "hook $?"
+done
+touch done`;
+
+describe('when NATS is away', () => {
+  it('holds up no hook longer than its bound, and delivers everything once when it is back', async () => {
+    const agent = await startAgent(world, SCRIPT, { env: { BATON_HOOK_TIMEOUT_MS: '5000' } });
+    await world.signal(agent.runner, 'online');
+    await world.nats.halt();
+    agent.go();
+    // Both hooks come back, and the job ends, before NATS does.
+    await agent.printed('the runner program ended');
+    expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
+    expect(agent.output()).toContain('the agent keeps trying to say started');
+    await world.nats.resume();
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    await world.signal(agent.runner, 'exited');
+    expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
+  });
+
+  it('gets out of a half-open connection, and holds up no hook meanwhile', async () => {
+    const proxy = await startProxy(world.nats.address);
+    try {
+      const env = { BATON_HOOK_TIMEOUT_MS: '5000' };
+      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env });
+      await world.signal(agent.runner, 'online');
+      proxy.freeze();
+      agent.go();
+      await agent.printed('the runner program ended');
+      expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
+      // What was swallowed is lost: only a new connection helps, and nobody tells the agent that it needs one.
+      expect(await agent.exited).toEqual({ code: 0, signal: null });
+      await world.signal(agent.runner, 'exited');
+      expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual([
+        'online',
+        'started',
+        'completed',
+        'exited',
+      ]);
+    } finally {
+      proxy.close();
+    }
+  });
+
+  it('delivers everything once where an answer takes longer than the agent’s first patience', async () => {
+    const proxy = await startProxy(world.nats.address);
+    try {
+      const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env: { BATON_HOOK_TIMEOUT_MS: '5000' } });
+      await world.signal(agent.runner, 'online');
+      proxy.slow(1300);
+      agent.go();
+      expect(await agent.exited).toEqual({ code: 0, signal: null });
+      expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
+      await world.signal(agent.runner, 'exited');
+      const kinds = world.signalsOf(agent.runner).map(({ kind }) => kind);
+      expect(kinds).toEqual(['online', 'started', 'completed', 'exited']);
+    } finally {
+      proxy.close();
+    }
+  });
+});

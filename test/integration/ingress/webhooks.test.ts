@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { AckPolicy, type JsMsg } from 'nats';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
+import { jobEvent, type JobEvent } from '../../../contracts/messages/job-event.ts';
+import { jobPayload, payloadText } from '../../fixtures/payload.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { writeConfig } from '../../support/config.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+import { eventually, startService, type TestService } from '../../support/service.ts';
+import { send } from '../../support/webhook-sender.ts';
+
+const folder = temporaryFolder('ingress');
+let nats: TestNats;
+let ingress: TestService;
+let bus: Bus;
+let iterator: AsyncIterator<JsMsg>;
+
+beforeAll(async () => {
+  nats = await startNats();
+  const config = writeConfig(folder.path, {
+    nats: nats.address,
+    secrets: ['OLD_SECRET', 'NEW_SECRET', 'UNSET_SECRET'],
+  });
+  ingress = await startService('ingress', {
+    config,
+    env: { OLD_SECRET: 'first secret', NEW_SECRET: 'second secret' },
+  });
+  await ingress.ready();
+  bus = await connectBus({ url: nats.address, name: 'test' });
+  const manager = await bus.jetstreamManager();
+  await manager.consumers.add(STREAMS.webhooks.name, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
+  const consumer = await bus.jetstream().consumers.get(STREAMS.webhooks.name, 'test');
+  iterator = (await consumer.consume())[Symbol.asyncIterator]();
+});
+
+afterAll(async () => {
+  await bus?.close();
+  await ingress?.kill();
+  await nats?.stop();
+  folder.remove();
+});
+
+/** The next job event on the stream. */
+async function next(): Promise<{ event: JobEvent; message: JsMsg }> {
+  const { value: message } = await iterator.next();
+  message.ack();
+  return { event: jobEvent.parse(decode(message.data)), message };
+}
+
+describe('a job’s webhook', () => {
+  it('is on the stream, normalised, when it is answered with 202', async () => {
+    const delivery = randomUUID();
+    const sent = await send(ingress.address, payloadText('workflow_job.in_progress'), { delivery });
+    expect(sent.status).toBe(202);
+    expect(sent.body).toEqual({ delivery, duplicate: false });
+    const { event, message } = await next();
+    expect(message.subject).toBe('baton.v1.webhook.github.workflow_job');
+    expect(message.headers?.get('Nats-Msg-Id')).toBe(delivery);
+    expect(event).toEqual({
+      version: 1,
+      forge: 'github',
+      delivery,
+      action: 'in_progress',
+      receivedAt: event.receivedAt,
+      job: {
+        id: 289782451,
+        runId: 94829403,
+        runAttempt: 1,
+        name: 'test (22, ubuntu)',
+        workflow: 'Build',
+        headBranch: 'main',
+        labels: ['self-hosted', 'linux', 'x64'],
+        conclusion: null,
+        createdAt: '2026-11-20T09:00:03Z',
+        startedAt: '2026-11-20T09:00:21Z',
+        completedAt: null,
+        url: 'https://github.com/octo-org/octo-repo/actions/runs/94829403/job/289782451',
+        runnerId: 42,
+        runnerName: 'runner-manager-linux-a1b2c3d4',
+        runnerGroup: 'linux',
+      },
+      repository: { fullName: 'octo-org/octo-repo', owner: 'octo-org', name: 'octo-repo', private: true },
+      organization: 'octo-org',
+      installationId: 21312873,
+    });
+  });
+
+  it.each(['queued', 'waiting', 'completed', 'completed.cancelled', 'completed.skipped'])(
+    'is taken as GitHub sends it: %s',
+    async (name) => {
+      expect((await send(ingress.address, payloadText(`workflow_job.${name}`))).status).toBe(202);
+      const { event } = await next();
+      expect(event.action).toBe(name.split('.')[0]);
+      expect(event.job.runnerName).toBe(name === 'completed' ? 'runner-manager-linux-a1b2c3d4' : null);
+      expect(event.job.runnerId).toBe(name === 'completed' ? 42 : null);
+    },
+  );
+
+  it('is on the stream once, however often it is delivered', async () => {
+    const delivery = randomUUID();
+    const body = payloadText('workflow_job.queued');
+    expect((await send(ingress.address, body, { delivery })).body.duplicate).toBe(false);
+    const again = await send(ingress.address, body, { delivery });
+    expect([again.status, again.body.duplicate]).toEqual([202, true]);
+    const other = randomUUID();
+    await send(ingress.address, body, { delivery: other });
+    expect([(await next()).event.delivery, (await next()).event.delivery]).toEqual([delivery, other]);
+  });
+
+  it('hands its trace context on', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    await send(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent } });
+    expect((await next()).message.headers?.get('traceparent')).toBe(traceparent);
+    await send(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent: 'nonsense' } });
+    expect((await next()).message.headers?.get('traceparent')).toBe('');
+  });
+
+  it('with an action that is new to us is acknowledged and goes nowhere', async () => {
+    const sent = await send(ingress.address, JSON.stringify({ ...jobPayload('queued'), action: 'reassigned' }));
+    expect(sent).toMatchObject({ status: 202, body: { result: 'ignored' } });
+  });
+});
+
+describe('other events', () => {
+  it('are answered with 202 and counted', async () => {
+    const ping = await send(ingress.address, payloadText('ping'), { event: 'ping' });
+    expect(ping).toMatchObject({ status: 202, body: { event: 'ping', result: 'pong' } });
+    const star = await send(ingress.address, payloadText('star.created'), { event: 'star' });
+    expect(star).toMatchObject({ status: 202, body: { event: 'star', result: 'ignored' } });
+    expect(await ingress.metric('baton_webhooks_total', { event: 'ping', result: 'pong' })).toBe(1);
+    expect(await ingress.metric('baton_webhooks_total', { event: 'star', result: 'ignored' })).toBe(1);
+    expect(await ingress.metric('baton_webhook_bytes_total')).toBeGreaterThan(payloadText('ping').length);
+  });
+});
+
+describe('what is refused', () => {
+  it('takes each of the secrets, and no other', async () => {
+    const body = payloadText('ping');
+    for (const secret of ['first secret', 'second secret']) {
+      expect((await send(ingress.address, body, { event: 'ping', secret })).status).toBe(202);
+    }
+    const wrong = await send(ingress.address, body, { event: 'ping', secret: 'third secret' });
+    expect(wrong).toMatchObject({ status: 401, body: { code: 'WEBHOOK_SIGNATURE' } });
+    expect(wrong.body.help).toContain('secret');
+    const missing = await send(ingress.address, body, { event: 'ping', headers: { 'x-hub-signature-256': null } });
+    expect(missing).toMatchObject({ status: 401, body: { code: 'WEBHOOK_SIGNATURE' } });
+    expect(ingress.log.filter((line) => line.level === 'warn').map((line) => line['variable'])).toContain(
+      'UNSET_SECRET',
+    );
+  });
+
+  it('signs the bytes, not what they mean', async () => {
+    const signed = await send(ingress.address, '{"zen": "a"}', { event: 'ping' });
+    expect(signed.status).toBe(202);
+    const { Webhooks } = await import('@octokit/webhooks');
+    const signature = await new Webhooks({ secret: 'first secret' }).sign('{"zen": "a"}');
+    const spaced = await send(ingress.address, '{"zen":"a"}', {
+      event: 'ping',
+      headers: { 'x-hub-signature-256': signature },
+    });
+    expect(spaced.status).toBe(401);
+  });
+
+  it.each(['x-github-event', 'x-github-delivery'])('400 without %s', async (name) => {
+    const sent = await send(ingress.address, payloadText('ping'), { event: 'ping', headers: { [name]: null } });
+    expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
+    expect(sent.body.message).toContain(name);
+  });
+
+  it('400 for what is no JSON', async () => {
+    const sent = await send(ingress.address, '{"action": "que');
+    expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
+    const empty = await send(ingress.address, '', { headers: { 'x-hub-signature-256': 'sha256=00' } });
+    expect(empty.status).toBe(401);
+  });
+
+  it('400 for a job of another shape, naming every wrong field', async () => {
+    const broken = jobPayload('queued', { id: 'x', labels: null, run_id: undefined });
+    const sent = await send(ingress.address, JSON.stringify({ ...broken, action: 'exploded', repository: null }));
+    expect(sent.status).toBe(400);
+    expect(sent.body.details?.fields?.map(({ path }) => path).sort()).toEqual([
+      'action',
+      'repository',
+      'workflow_job.id',
+      'workflow_job.labels',
+      'workflow_job.run_id',
+    ]);
+    expect((await send(ingress.address, '[]')).status).toBe(400);
+    expect((await send(ingress.address, 'null')).status).toBe(400);
+  });
+
+  it('413 above 25 MB, as soon as the size is known', async () => {
+    const sending = request(`${ingress.address}/webhooks/github`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-length': 25 * 1024 ** 2 + 1 },
+    });
+    sending.flushHeaders();
+    const [answer] = await once(sending, 'response');
+    expect(answer.statusCode).toBe(413);
+    expect(JSON.parse(await text(answer))).toMatchObject({ code: 'WEBHOOK_TOO_LARGE' });
+    sending.destroy();
+    const fits = await send(ingress.address, Buffer.alloc(2 * 1024 ** 2, 32));
+    expect(fits.status).toBe(400);
+  });
+
+  it('415 for another content type, saying which is right', async () => {
+    for (const type of ['application/x-www-form-urlencoded', 'text/plain']) {
+      const sent = await send(ingress.address, 'payload=%7B%7D', { headers: { 'content-type': type } });
+      expect(sent).toMatchObject({ status: 415, body: { code: 'WEBHOOK_MEDIA_TYPE' } });
+      expect(sent.body.help).toContain('application/json');
+    }
+  });
+});
+
+describe('a NATS server that is away', () => {
+  it('makes 503 with Retry-After, and all is well when it is back', async () => {
+    const delivery = randomUUID();
+    const body = payloadText('workflow_job.queued');
+    await nats.halt();
+    await ingress.ready(false);
+    const sent = await send(ingress.address, body, { delivery });
+    expect(sent).toMatchObject({ status: 503, body: { code: 'BUS_UNAVAILABLE' } });
+    expect(Number(sent.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await fetch(`${ingress.address}/healthz`)).status).toBe(200);
+
+    await nats.resume();
+    await ingress.ready();
+    const again = await send(ingress.address, body, { delivery });
+    // What was refused was not kept anywhere, to turn up later.
+    expect(again).toMatchObject({ status: 202, body: { duplicate: false } });
+    expect((await next()).event.delivery).toBe(delivery);
+  });
+
+  it('is waited for as long as the forge waits', async () => {
+    await nats.halt();
+    await ingress.ready(false);
+    const sending = send(ingress.address, payloadText('workflow_job.queued'));
+    await nats.resume();
+    expect((await sending).status).toBe(202);
+    await next();
+  });
+
+  it('makes 503 when the stream is full', async () => {
+    const manager = await bus.jetstreamManager();
+    const { config } = await manager.streams.info(STREAMS.webhooks.name);
+    await manager.streams.update(STREAMS.webhooks.name, { ...config, max_bytes: 10 });
+    const sent = await send(ingress.address, payloadText('workflow_job.queued'));
+    expect(sent).toMatchObject({ status: 503, body: { code: 'BUS_UNAVAILABLE' } });
+    expect(sent.body.message).toContain('full');
+    await manager.streams.update(STREAMS.webhooks.name, config);
+    expect((await send(ingress.address, payloadText('workflow_job.queued'))).status).toBe(202);
+    await next();
+  });
+});
+
+it('finishes what it has in hand when told to stop, and soon', async () => {
+  await nats.halt();
+  await ingress.ready(false);
+  const sending = send(ingress.address, payloadText('workflow_job.queued'));
+  await eventually('it is in hand', async () => (await ingress.metric('baton_webhooks_waiting')) === 1);
+  const began = Date.now();
+  const stopped = ingress.stop();
+  await ingress.logged('stopping');
+  await nats.resume();
+  expect((await sending).status).toBe(202);
+  expect(await stopped).toBe(0);
+  expect(Date.now() - began).toBeLessThan(10_000);
+});

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { StoredMsg } from 'nats';
+import { z } from 'zod';
+import { dispatcherWorkflowId, runnerWorkflowId, TASK_QUEUE, WORKFLOW } from '../../../contracts/workflows/actors.ts';
+import { connectBus, encode, ensureStreams, type Bus } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
+import type { JobEvent } from '../../../contracts/messages/job-event.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { testGroup, writeConfig } from '../../support/config.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+import { eventually } from '../../support/service.ts';
+import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+import { end, recorded } from './actors.workflow.ts';
+
+const news = z.array(z.array(z.looseObject({ type: z.string() })));
+
+export type News = z.infer<typeof news>[number][number];
+
+/** Real NATS and Temporal servers, and a worker on which recording actors stand where ours do. */
+export interface World {
+  nats: TestNats;
+  temporal: TestTemporal;
+  bus: Bus;
+  client: Client;
+  /** Path of the relays' configuration. */
+  config: string;
+  /** Publishes a job event of that delivery. */
+  publishJob(event: JobEvent): Promise<void>;
+  publish(subject: string, body: unknown, id?: string): Promise<void>;
+  /** What a group's dispatcher was told, one array a signal; empty where there is none. */
+  dispatcherNews(group: string): Promise<News[][]>;
+  runnerNews(group: string, runner: string): Promise<News[][]>;
+  startRunner(group: string, runner: string): Promise<void>;
+  endRunner(group: string, runner: string): Promise<void>;
+  deadLetters(): Promise<StoredMsg[]>;
+  /** Resolves when no message of either work queue is left. */
+  settled(timeoutMs?: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface WorldOptions {
+  /** A NATS server in operator mode, and the credential of the test's own connection. */
+  secured?: { nats: TestNats; credentialsFile: string };
+}
+
+/** Starts a {@link World}. */
+export async function startWorld({ secured }: WorldOptions = {}): Promise<World> {
+  const folder = temporaryFolder('relay');
+  const [nats, temporal] = await Promise.all([secured?.nats ?? startNats(), startTemporal()]);
+  Runtime.install({
+    logger: new DefaultLogger('ERROR', () => undefined),
+    shutdownSignals: [],
+    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+  });
+  const bus = await connectBus({
+    url: nats.address,
+    name: 'test',
+    credentialsFile: secured?.credentialsFile,
+  });
+  await ensureStreams(bus);
+  const connection = await Connection.connect({ address: temporal.address });
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const workerConnection = await NativeConnection.connect({ address: temporal.address });
+  const worker = await Worker.create({
+    connection: workerConnection,
+    namespace: temporal.namespace,
+    taskQueue: TASK_QUEUE.orchestrator,
+    workflowBundle: await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('actors.workflow.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    }),
+  });
+  const running = worker.run();
+  const config = writeConfig(folder.path, {
+    nats: nats.address,
+    temporal: temporal.address,
+    groups: [
+      testGroup('linux', ['self-hosted', 'linux', 'x64']),
+      testGroup('gpu', ['self-hosted', 'linux', 'x64', 'gpu']),
+    ],
+  });
+  const jetstream = bus.jetstream();
+
+  async function told(workflowId: string): Promise<News[][]> {
+    try {
+      return news.parse(await client.workflow.getHandle(workflowId).query(recorded));
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return [];
+      throw error;
+    }
+  }
+
+  const world: World = {
+    nats,
+    temporal,
+    bus,
+    client,
+    config,
+    publish: async (subject, body, id = randomUUID()) => {
+      await jetstream.publish(subject, body instanceof Uint8Array ? body : encode(body), { msgID: id });
+    },
+    publishJob: (event) => world.publish(subjects.webhook('github', 'workflow_job'), event, event.delivery),
+    dispatcherNews: (group) => told(dispatcherWorkflowId(group)),
+    runnerNews: (group, runner) => told(runnerWorkflowId(group, runner)),
+    startRunner: async (group, runner) => {
+      await client.workflow.start(WORKFLOW.runner, {
+        workflowId: runnerWorkflowId(group, runner),
+        taskQueue: TASK_QUEUE.orchestrator,
+      });
+    },
+    endRunner: async (group, runner) => {
+      const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
+      await handle.signal(end);
+      await handle.result();
+    },
+    deadLetters: async () => {
+      const manager = await bus.jetstreamManager();
+      const { state } = await manager.streams.info(STREAMS.dead.name);
+      const sequences = Array.from({ length: state.messages }, (_, index) => state.first_seq + index);
+      return Promise.all(sequences.map((seq) => manager.streams.getMessage(STREAMS.dead.name, { seq })));
+    },
+    settled: async (timeoutMs = 60_000) => {
+      const manager = await bus.jetstreamManager();
+      await eventually(
+        'both work queues are empty',
+        async () => {
+          const infos = await Promise.all(
+            [STREAMS.webhooks, STREAMS.signals].map(({ name }) => manager.streams.info(name)),
+          );
+          return infos.every(({ state }) => state.messages === 0);
+        },
+        timeoutMs,
+      );
+    },
+    stop: async () => {
+      worker.shutdown();
+      await running;
+      await workerConnection.close();
+      await connection.close();
+      await bus.close();
+      await Promise.all([nats.stop(), temporal.stop()]);
+      folder.remove();
+    },
+  };
+  return world;
+}
+
+let job = 1000;
+
+/** A job event as ingress publishes it, of a new job unless told otherwise. */
+export function jobEventOf(
+  action: JobEvent['action'],
+  more: { id?: number; labels?: string[]; runner?: string; owner?: string; delivery?: string } = {},
+): JobEvent {
+  job += 1;
+  const owner = more.owner ?? 'octo-org';
+  return {
+    version: 1,
+    forge: 'github',
+    delivery: more.delivery ?? randomUUID(),
+    action,
+    receivedAt: new Date().toISOString(),
+    job: {
+      id: more.id ?? job,
+      runId: 1,
+      runAttempt: 1,
+      name: 'test',
+      workflow: 'Build',
+      headBranch: 'main',
+      labels: more.labels ?? ['self-hosted', 'linux'],
+      conclusion: action === 'completed' ? 'success' : null,
+      createdAt: null,
+      startedAt: null,
+      completedAt: null,
+      url: null,
+      runnerId: more.runner === undefined ? null : 7,
+      runnerName: more.runner ?? null,
+      runnerGroup: null,
+    },
+    repository: { fullName: `${owner}/octo-repo`, owner, name: 'octo-repo', private: false },
+    organization: owner,
+    installationId: null,
+  };
+}

@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  dispatcherWorkflowId,
+  PLACES_NEWS,
+  PLACES_STATUS,
+  placesWorkflowId,
+  RUNNER_REGISTER,
+  runnerWorkflowId,
+  TASK_QUEUE,
+  WORKFLOW,
+  type GroupSettings,
+  type JobNotice,
+  type PlacesNews,
+  type PlacesSnapshot,
+  type RunnerNews,
+} from '../../../contracts/workflows/actors.ts';
+import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
+import { startActors, type ActorsFixture } from '../../support/workflows.ts';
+import { recordHistories } from '../../support/histories.ts';
+import { jobNotice } from '../../support/a-job.ts';
+
+/** Of each path one history; the others are the same again. */
+const RECORDED = new Set([
+  'dispatcher-elastic',
+  'runner-elastic',
+  'runner-surplus',
+  'dispatcher-relabel',
+  'dispatcher-leaving',
+  'dispatcher-draining',
+  'dispatcher-first',
+  'places-test',
+]);
+
+let actors: ActorsFixture;
+
+beforeAll(async () => {
+  actors = await startActors();
+});
+afterAll(async () => {
+  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client, RECORDED);
+  await actors.stop();
+});
+const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 60_000, interval: 20 });
+
+let jobs = 0;
+function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
+  return jobNotice(action, jobId, { runnerName });
+}
+
+/** So many new jobs, queued. */
+async function queue(group: string, count: number): Promise<number[]> {
+  const ids = Array.from({ length: count }, () => (jobs += 1));
+  await actors.tell(
+    group,
+    ids.map((id) => ({ type: 'job', job: job('queued', id) })),
+  );
+  return ids;
+}
+
+const living = (group: string): string[] => {
+  const { created, deleted } = actors.outside(group);
+  return created.filter((runner) => !deleted.includes(runner));
+};
+
+/** The group's runners, once there are so many. */
+async function runners(group: string, count: number): Promise<string[]> {
+  return await until(() => {
+    expect(living(group)).toHaveLength(count);
+    return living(group);
+  });
+}
+
+async function online(group: string, runner: string): Promise<void> {
+  await actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(RUNNER_REGISTER);
+  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
+  const news: RunnerNews = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
+  await actors.tellRunner(group, runner, [news]);
+}
+
+/** The runner takes that job. */
+async function begin(group: string, runner: string, id: number): Promise<void> {
+  await actors.tell(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
+  await actors.tellRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
+}
+
+/** The job ends, and so does the runner. */
+async function finish(group: string, runner: string, id: number): Promise<void> {
+  const died = { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 0, reason: 'ended' } as const;
+  await actors.tellRunner(group, runner, [
+    { type: 'job', job: job('completed', id, runner) },
+    { type: 'died', died },
+  ]);
+}
+
+const result = (group: string, runner: string): Promise<RunnerOutcome> =>
+  actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).result();
+
+const configure = (settings: GroupSettings): Promise<void> =>
+  actors.tell(settings.name, [{ type: 'configure', settings }]);
+
+describe('a changed configuration', () => {
+  test('raises and lowers max without touching a job', async () => {
+    const settings = actors.settings('elastic', { max: 1 });
+    await actors.start(settings);
+    const ids = await queue('elastic', 4);
+    const [first = ''] = await runners('elastic', 1);
+    await begin('elastic', first, ids[0] ?? 0);
+    await configure({ ...settings, max: 3 });
+    const three = await runners('elastic', 3);
+    await begin('elastic', three[1] ?? '', ids[1] ?? 0);
+    await configure({ ...settings, max: 2 });
+    // The third has no job yet: it goes. The two busy ones stay.
+    await until(() => expect(actors.outside('elastic').deleted).toEqual([three[2]]));
+    expect(await result('elastic', three[2] ?? '')).toMatchObject({ reason: 'retired', failed: false });
+    await finish('elastic', first, ids[0] ?? 0);
+    await until(async () => expect(await actors.ask('elastic')).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
+    await until(() => expect(actors.outside('elastic').created).toHaveLength(4));
+  });
+
+  test('lowers min: surplus idle runners go, but never one that has just taken a job', async () => {
+    const settings = actors.settings('surplus', { min: 3, timeToStartMs: 3000 });
+    await actors.start(settings);
+    const idle = await runners('surplus', 3);
+    for (const runner of idle) await online('surplus', runner);
+    const [busy = ''] = idle;
+    actors.outside('surplus').unregister = (runner) => (runner === busy ? 'busy' : 'removed');
+    await configure({ ...settings, min: 0 });
+    await until(() => expect(actors.outside('surplus').deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
+    expect(living('surplus')).toEqual([busy]);
+    jobs += 1;
+    await begin('surplus', busy, jobs);
+    actors.outside('surplus').unregister = () => 'absent';
+    await finish('surplus', busy, jobs);
+    expect(await result('surplus', busy)).toMatchObject({ ranJob: true, failed: false });
+  });
+
+  test('of labels replaces runners that are only kept warm', async () => {
+    const settings = actors.settings('relabel', { min: 1, timeToStartMs: 3000 });
+    await actors.start(settings);
+    const [old = ''] = await runners('relabel', 1);
+    await configure({ ...settings, labels: ['linux', 'arm64'] });
+    await until(() => expect(actors.outside('relabel').deleted).toEqual([old]));
+    const [fresh = ''] = await runners('relabel', 1);
+    const { memo } = await actors.client.workflow.getHandle(runnerWorkflowId('relabel', fresh)).describe();
+    expect(memo).toMatchObject({ labels: ['linux', 'arm64'] });
+  });
+
+  test('without the group: its job runs to the end, its waiting jobs move, then it ends', async () => {
+    await actors.start(actors.settings('leaving', { max: 1 }));
+    const [running = 0, ...waiting] = await queue('leaving', 3);
+    const [runner = ''] = await runners('leaving', 1);
+    await begin('leaving', runner, running);
+    await actors.tell('leaving', [{ type: 'removed' }]);
+    await until(() => expect(actors.moved.map(({ jobId }) => jobId)).toEqual(waiting));
+    expect(actors.moved[0]).toMatchObject({ repository: 'acme/hello', labels: ['linux'], runId: waiting[0] });
+    expect(await actors.ask('leaving')).toMatchObject({ removed: true, busy: 1, waiting: 0 });
+    expect(living('leaving')).toEqual([runner]);
+    await finish('leaving', runner, running);
+    await actors.client.workflow.getHandle(dispatcherWorkflowId('leaving')).result();
+    expect(actors.outside('leaving').created).toEqual([runner]);
+  });
+});
+
+describe('a person', () => {
+  test('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
+    await actors.start(actors.settings('paused', {}));
+    await actors.tell('paused', [{ type: 'control', mode: 'paused' }]);
+    await queue('paused', 2);
+    await until(async () => expect(await actors.ask('paused')).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }));
+    expect(actors.outside('paused').created).toEqual([]);
+    await actors.tell('paused', [{ type: 'control', mode: 'active' }]);
+    await runners('paused', 2);
+  });
+
+  test('drains a group: idle runners go, the busy one finishes, and a new configuration does not undo it', async () => {
+    const settings = actors.settings('draining', { min: 2, timeToStartMs: 3000 });
+    await actors.start(settings);
+    const [busy = '', idle = ''] = await runners('draining', 2);
+    await online('draining', idle);
+    jobs += 1;
+    const id = jobs;
+    await begin('draining', busy, id);
+    await actors.tell('draining', [{ type: 'control', mode: 'draining' }]);
+    await until(() => expect(actors.outside('draining').deleted).toContain(idle));
+    await configure({ ...settings, max: 5 });
+    await finish('draining', busy, id);
+    await until(async () =>
+      expect(await actors.ask('draining')).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }),
+    );
+    expect(living('draining')).toEqual([]);
+    await actors.tell('draining', [{ type: 'control', mode: 'active' }]);
+    await runners('draining', 2);
+  });
+});
+
+describe('a capped backend', () => {
+  const tellKeeper = async (backend: string, news: PlacesNews): Promise<void> => {
+    await actors.client.workflow.signalWithStart(WORKFLOW.places, {
+      workflowId: placesWorkflowId(backend),
+      taskQueue: TASK_QUEUE.orchestrator,
+      args: [{ backend }],
+      signal: PLACES_NEWS,
+      signalArgs: [[news]],
+    });
+  };
+
+  test('never has more instances than its cap; freed places go by priority, then to the longest wait', async () => {
+    await tellKeeper('test', { type: 'configure', max: 2, groups: ['first', 'second', 'urgent'] });
+    for (const [name, priority] of [
+      ['first', 3],
+      ['second', 3],
+      ['urgent', 1],
+    ] as const) {
+      await actors.start(actors.settings(name, { backendMax: 2, priority }));
+    }
+    let most = 0;
+    const count = (): number => ['first', 'second', 'urgent'].flatMap(living).length;
+    for (const name of ['first', 'second', 'urgent']) {
+      actors.outside(name).create = () => {
+        most = Math.max(most, count() + 1);
+        return Promise.resolve();
+      };
+    }
+    const mine: Record<string, number[]> = { first: [], second: [], urgent: [] };
+    const take = async (group: string): Promise<void> => {
+      mine[group]?.push(...(await queue(group, 1)));
+      await until(async () => expect((await actors.ask(group)).waiting).toBeGreaterThan(0));
+    };
+    await take('first');
+    await take('first');
+    await runners('first', 2);
+    // In this order they wait, and the urgent one comes last.
+    await take('second');
+    await take('first');
+    await take('urgent');
+    await until(async () => {
+      const keeper = await actors.client.workflow
+        .getHandle(placesWorkflowId('test'))
+        .query<PlacesSnapshot>(PLACES_STATUS);
+      expect(Object.fromEntries(keeper.groups.map(({ group, wants }) => [group, wants]))).toEqual({
+        first: 1,
+        second: 1,
+        urgent: 1,
+      });
+    });
+    const end = async (group: string): Promise<void> => {
+      const [runner = ''] = living(group);
+      const [id = 0] = mine[group]?.splice(0, 1) ?? [];
+      await begin(group, runner, id);
+      await finish(group, runner, id);
+    };
+    await end('first');
+    await runners('urgent', 1);
+    await end('first');
+    await runners('second', 1);
+    await end('urgent');
+    await runners('first', 1);
+    expect(most).toBe(2);
+    await tellKeeper('test', { type: 'configure', max: null, groups: [] });
+    await actors.client.workflow.getHandle(placesWorkflowId('test')).result();
+  });
+});

@@ -1,0 +1,320 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  RUNNER_REGISTER,
+  runnerWorkflowId,
+  type JobNotice,
+  type RunnerNews,
+} from '../../../contracts/workflows/actors.ts';
+import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
+import { startActors, type ActorsFixture } from '../../support/workflows.ts';
+import { recordHistories } from '../../support/histories.ts';
+import { jobNotice } from '../../support/a-job.ts';
+
+let actors: ActorsFixture;
+let jobs = 100;
+
+beforeAll(async () => {
+  actors = await startActors();
+});
+afterAll(async () => {
+  // `npm run histories`: what the replay test holds later versions of the workflows against.
+  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client);
+  await actors.stop();
+});
+const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 90_000, interval: 20 });
+
+function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
+  const conclusion = action === 'completed' ? 'success' : null;
+  return jobNotice(action, jobId, { url: 'http://example.test/job', conclusion, runnerName });
+}
+
+/** A group with one queued job and the runner that was made for it. */
+async function oneRunner(group: string, more = {}): Promise<{ runner: string; jobId: number }> {
+  await actors.start(actors.settings(group, more));
+  jobs += 1;
+  const jobId = jobs;
+  await actors.tell(group, [{ type: 'job', job: job('queued', jobId) }]);
+  const runner = await until(() => {
+    const [made] = actors.outside(group).created;
+    if (made === undefined) throw new Error('no instance yet');
+    return made;
+  });
+  return { runner, jobId };
+}
+
+type Kind = 'online' | 'started' | 'completed' | 'exited' | 'interrupted';
+
+function signal(runner: string, kind: Kind, jobId = 0): RunnerNews {
+  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
+  const hookJob = { runId: jobId, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
+  switch (kind) {
+    case 'online':
+      return { type: 'signal', signal: { ...base, kind, agentVersion: '1', host: 'h' } };
+    case 'interrupted':
+      return { type: 'signal', signal: { ...base, kind, action: 'terminate', deadline: null } };
+    case 'exited':
+      return { type: 'signal', signal: { ...base, kind, code: 0, signal: null, logTail: '' } };
+    default:
+      return { type: 'signal', signal: { ...base, kind, job: hookJob } };
+  }
+}
+
+const died = (runner: string): RunnerNews => ({
+  type: 'died',
+  died: { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 137, reason: 'was killed' },
+});
+
+const handle = (group: string, runner: string) => actors.client.workflow.getHandle(runnerWorkflowId(group, runner));
+const register = (group: string, runner: string) => handle(group, runner).executeUpdate<void, []>(RUNNER_REGISTER);
+const result = (group: string, runner: string): Promise<RunnerOutcome> => handle(group, runner).result();
+
+/** The failure a runner's workflow ended with: type = reason. */
+async function failure(group: string, runner: string): Promise<ApplicationFailure> {
+  try {
+    await result(group, runner);
+  } catch (error) {
+    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) return error.cause;
+    throw error;
+  }
+  throw new Error(`${runner} did not fail`);
+}
+
+describe('a runner', () => {
+  test('lives from a queued job to its removal, and its place is free again', async () => {
+    const { runner, jobId } = await oneRunner('whole');
+    await register('whole', runner);
+    await actors.tellRunner('whole', runner, [signal(runner, 'online')]);
+    await actors.tellRunner('whole', runner, [signal(runner, 'started', jobId)]);
+    await actors.tell('whole', [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.tellRunner('whole', runner, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.tellRunner('whole', runner, [signal(runner, 'completed', jobId)]);
+    await actors.tellRunner('whole', runner, [signal(runner, 'exited')]);
+    expect(await result('whole', runner)).toMatchObject({ reason: 'job-completed', ranJob: true, failed: false });
+    expect(actors.outside('whole').deleted).toEqual([runner]);
+    expect(actors.outside('whole').unregistered).toEqual([runner]);
+    expect(await actors.ask('whole')).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
+    const described = await handle('whole', runner).describe();
+    expect(described.searchAttributes).toMatchObject({
+      BatonPhase: ['gone'],
+      BatonRepository: ['acme/hello'],
+      BatonJobId: [String(jobId)],
+    });
+  });
+
+  test('is told twice, in the wrong order: the same end', async () => {
+    const { runner, jobId } = await oneRunner('disorder');
+    await register('disorder', runner);
+    const exited = signal(runner, 'exited');
+    const started = signal(runner, 'started', jobId);
+    await actors.tellRunner('disorder', runner, [
+      { type: 'job', job: job('completed', jobId, runner) },
+      exited,
+      signal(runner, 'completed', jobId),
+      started,
+      signal(runner, 'online'),
+      exited,
+      started,
+    ]);
+    expect(await result('disorder', runner)).toMatchObject({ reason: 'job-completed', ranJob: true });
+  });
+
+  test('that dies with its job is a failure that says so', async () => {
+    const { runner, jobId } = await oneRunner('dies');
+    await register('dies', runner);
+    await actors.tellRunner('dies', runner, [signal(runner, 'started', jobId)]);
+    await actors.tellRunner('dies', runner, [died(runner)]);
+    const { type, message } = await failure('dies', runner);
+    expect({ type, message }).toEqual({
+      type: 'instance-died',
+      message: 'its instance died (was killed); its job is lost',
+    });
+    expect(actors.outside('dies').deleted).toContain(runner);
+  });
+
+  test('that dies with its job has not done it, whatever the forge calls it later', async () => {
+    const { runner, jobId } = await oneRunner('lost');
+    await register('lost', runner);
+    await actors.tellRunner('lost', runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
+    const completed = { ...job('completed', jobId, runner), conclusion: 'failure' };
+    await actors.tellRunner('lost', runner, [died(runner), { type: 'job', job: completed }]);
+    const { message } = await failure('lost', runner);
+    expect(message).toMatch(/^its instance died .*; the cloud had said .* takes the instance back; its job is lost$/);
+  });
+
+  test('whose instance cannot be made fails with the backend’s own words', async () => {
+    actors.outside('nothing').create = () =>
+      Promise.reject(ApplicationFailure.nonRetryable('image "none" is not there', 'INSTANCE_INVALID'));
+    await actors.start(actors.settings('nothing'));
+    await actors.tell('nothing', [{ type: 'job', job: job('queued', 1) }]);
+    const runner = await until(() => {
+      const [deleted] = actors.outside('nothing').deleted;
+      if (deleted === undefined) throw new Error('nothing removed yet');
+      return deleted;
+    });
+    const { type, message } = await failure('nothing', runner);
+    expect(type).toBe('create-failed');
+    expect(message).toContain('image "none" is not there');
+    // Never registered: the forge is not even asked.
+    expect(actors.outside('nothing').unregistered).toEqual([]);
+    expect((await actors.ask('nothing')).backoffUntil).not.toBeNull();
+    await actors.tell('nothing', [{ type: 'job', job: job('completed', 1) }]);
+  });
+
+  test('may register until it is online, and not after', async () => {
+    const { runner } = await oneRunner('gate');
+    await register('gate', runner);
+    await register('gate', runner);
+    await actors.tellRunner('gate', runner, [signal(runner, 'online')]);
+    await expect(register('gate', runner)).rejects.toThrow(WorkflowUpdateFailedError);
+    const { events } = await handle('gate', runner).fetchHistory();
+    const accepted = events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
+    // What is refused leaves nothing in the history: a job can't fill it by asking.
+    expect(accepted).toHaveLength(2);
+    await handle('gate', runner).cancel();
+    await expect(result('gate', runner)).rejects.toThrow(WorkflowFailedError);
+    expect(actors.outside('gate').deleted).toEqual([runner]);
+  });
+
+  test('that the forge calls busy is kept, whatever the instance says', async () => {
+    let busy = true;
+    actors.outside('doubt').unregister = () => (busy ? 'busy' : 'absent');
+    const { runner, jobId } = await oneRunner('doubt', { timeToLiveMs: 3_600_000 });
+    await register('doubt', runner);
+    await actors.tellRunner('doubt', runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
+    await until(async () => {
+      const { raw } = await handle('doubt', runner).describe();
+      expect(raw.pendingActivities ?? []).toEqual([]);
+      const { events } = await handle('doubt', runner).fetchHistory();
+      expect(events?.some((event) => event.activityTaskCompletedEventAttributes && event.eventId)).toBe(true);
+    });
+    expect(actors.outside('doubt').deleted).toEqual([]);
+    busy = false;
+    await actors.tellRunner('doubt', runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
+    expect(await result('doubt', runner)).toMatchObject({ reason: 'job-completed' });
+  });
+});
+
+describe('time', () => {
+  test('to start: a runner that never comes up is removed', async () => {
+    const { runner } = await oneRunner('late', { timeToStartMs: 1000 });
+    const { type, message } = await failure('late', runner);
+    expect({ type, message }).toEqual({
+      type: 'time-to-start',
+      message: 'no job started within the time to start',
+    });
+    expect(actors.outside('late').deleted).toContain(runner);
+  });
+
+  test('to start: an idle runner that nobody needs is unregistered first, then removed', async () => {
+    const { runner, jobId } = await oneRunner('idle', { timeToStartMs: 1000 });
+    await register('idle', runner);
+    await actors.tellRunner('idle', runner, [signal(runner, 'online')]);
+    await actors.tell('idle', [{ type: 'job', job: job('completed', jobId) }]);
+    expect(await result('idle', runner)).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
+    expect(actors.outside('idle').unregistered).toEqual([runner]);
+  });
+
+  test('to start: a job that shows up within the lag keeps its runner', async () => {
+    const { runner, jobId } = await oneRunner('lag', { timeToStartMs: 1000 });
+    await register('lag', runner);
+    await actors.tellRunner('lag', runner, [signal(runner, 'online')]);
+    await until(() => expect(actors.outside('lag').unregistered).toEqual([runner]));
+    await actors.tellRunner('lag', runner, [signal(runner, 'started', jobId)]);
+    await actors.tellRunner('lag', runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    expect(await result('lag', runner)).toMatchObject({ reason: 'job-completed' });
+  });
+
+  test('to start does not hold for a runner that is kept warm', async () => {
+    await actors.start(actors.settings('warm', { min: 1, timeToStartMs: 500 }));
+    const runner = await until(() => {
+      const [made] = actors.outside('warm').created;
+      if (made === undefined) throw new Error('no warm runner yet');
+      return made;
+    });
+    await register('warm', runner);
+    await actors.tellRunner('warm', runner, [signal(runner, 'online')]);
+    await until(async () => {
+      const { events } = await handle('warm', runner).fetchHistory();
+      const fired = events?.filter((event) => event.timerFiredEventAttributes) ?? [];
+      expect(fired.length).toBeGreaterThanOrEqual(2);
+    });
+    expect(actors.outside('warm').deleted).toEqual([]);
+    expect((await actors.ask('warm')).ready).toBe(1);
+  });
+
+  test('to live: a job that never ends is ended', async () => {
+    const { runner, jobId } = await oneRunner('forever', { timeToLiveMs: 2000 });
+    await register('forever', runner);
+    await actors.tellRunner('forever', runner, [signal(runner, 'started', jobId)]);
+    const { type, message } = await failure('forever', runner);
+    expect({ type, message }).toEqual({
+      type: 'time-to-live',
+      message: 'it reached its time to live; its job is lost',
+    });
+    expect(actors.outside('forever').deleted).toEqual([runner]);
+  });
+});
+
+describe('a group', () => {
+  test('never has more than max, and gives each freed place away', async () => {
+    await actors.start(actors.settings('crowd', { max: 3 }));
+    const ids = Array.from({ length: 9 }, (_, index) => 9000 + index);
+    await actors.tell(
+      'crowd',
+      ids.map((id) => ({ type: 'job', job: job('queued', id) })),
+    );
+    for (let done = 0; done < ids.length; done++) {
+      const runner = await until(() => {
+        expect(actors.outside('crowd').created.length).toBe(Math.min(ids.length, done + 3));
+        return actors.outside('crowd').created[done] ?? '';
+      });
+      expect(actors.outside('crowd').created.length - actors.outside('crowd').deleted.length).toBeLessThanOrEqual(3);
+      const id = ids[done] ?? 0;
+      await actors.tell('crowd', [{ type: 'job', job: job('in_progress', id, runner) }]);
+      await actors.tellRunner('crowd', runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
+    }
+    await until(async () => expect(await actors.ask('crowd')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
+  });
+
+  test('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
+    const { runner, jobId } = await oneRunner('anew', { max: 1 });
+    await actors.tell('anew', [{ type: 'job', job: job('queued', 7001) }]);
+    const noise = job('completed', 7002);
+    for (let batch = 0; batch < 50; batch++) {
+      await Promise.all(Array.from({ length: 50 }, () => actors.tell('anew', [{ type: 'job', job: noise }])));
+    }
+    await until(async () => {
+      const { runId } = await actors.client.workflow.getHandle('group/anew').describe();
+      const first = actors.client.workflow.list({
+        query: `WorkflowId = 'group/anew' AND ExecutionStatus = 'ContinuedAsNew'`,
+      });
+      const ids = [];
+      for await (const execution of first) ids.push(execution.runId);
+      expect(ids.length).toBeGreaterThanOrEqual(1);
+      expect(ids).not.toContain(runId);
+    });
+    expect(await actors.ask('anew')).toMatchObject({ waiting: 2, ready: 1 });
+    await actors.tell('anew', [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    expect(await actors.ask('anew')).toMatchObject({ waiting: 1, busy: 1 });
+  });
+
+  test('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
+    const { runner, jobId } = await oneRunner('flood', { timeToLiveMs: 3_600_000 });
+    await register('flood', runner);
+    await actors.tellRunner('flood', runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
+    for (let batch = 0; batch < 60; batch++) {
+      await Promise.all(
+        Array.from({ length: 50 }, () => actors.tellRunner('flood', runner, [signal(runner, 'started', jobId)])),
+      );
+    }
+    await actors.tellRunner('flood', runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    expect(await result('flood', runner)).toMatchObject({ reason: 'job-completed' });
+    const { raw, runId } = await handle('flood', runner).describe();
+    expect(raw.workflowExecutionInfo?.firstRunId).not.toBe(runId);
+    expect(actors.outside('flood').created).toEqual([runner]);
+    expect(actors.outside('flood').deleted).toEqual([runner]);
+  });
+});

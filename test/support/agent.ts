@@ -1,0 +1,234 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AckPolicy } from 'nats';
+import { identify } from '../../activities/backends/local/process-identity.ts';
+import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
+import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
+import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
+import { connectBus, decode, encode, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
+import { STREAMS } from '../../contracts/messages/streams.ts';
+import { wildcards } from '../../contracts/messages/subjects.ts';
+import { registrationRequest, type RegistrationReply } from '../../contracts/messages/registration.ts';
+import { runnerSignal, type RunnerSignal } from '../../contracts/messages/runner-signal.ts';
+import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
+import { bundleAgent } from '../../services/backend/agent-bundle.ts';
+import { temporaryFolder } from './cleanup.ts';
+import { startNats, type TestNats } from './nats.ts';
+
+/** A JIT config as GitHub makes them: base64 of files, themselves base64. */
+export const INNER_SECRET = 'inner-rsa-parameter-0123456789';
+export const JIT_CONFIG = Buffer.from(
+  JSON.stringify({
+    '.runner': Buffer.from('{"agentName":"x"}').toString('base64'),
+    '.credentials_rsaparams': Buffer.from(JSON.stringify({ d: INNER_SECRET })).toString('base64'),
+  }),
+).toString('base64');
+
+/** A NATS server in operator mode with our streams, a registrar that answers as told, and all signals that came. */
+export interface World {
+  nats: TestNats;
+  folder: string;
+  setup: OperatorSetup;
+  /** What the registrar answers next, in this order; the last one from then on. */
+  answers: RegistrationReply[];
+  /** How often it was asked. */
+  asked(): number;
+  mint(runner: string, expiresAt?: Date): Promise<string>;
+  /** Resolves with the first signal of that runner and kind, come or still to come. */
+  signal<K extends RunnerSignal['kind']>(runner: string, kind: K): Promise<Extract<RunnerSignal, { kind: K }>>;
+  signalsOf(runner: string): RunnerSignal[];
+  stop(): Promise<void>;
+}
+
+/** @param startServer in place of one on the loopback that can be halted and resumed */
+export async function startWorld(
+  startServer?: (folder: string, operator: OperatorSetup) => Promise<{ url: string; stop(): Promise<void> }>,
+): Promise<World> {
+  const { path: folder, remove } = temporaryFolder('agent');
+  const setup = await createOperatorSetup(join(folder, 'operator'));
+  const given = await startServer?.(folder, setup);
+  const nats: TestNats = given
+    ? { address: given.url, log: '', halt: fixed, resume: fixed, stop: () => given.stop() }
+    : await startNats({ operator: setup });
+  const relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
+  const registrar = await connectBus({
+    url: nats.address,
+    name: 'registrar',
+    credentialsFile: setup.credentials.orchestrator,
+  });
+  await ensureStreams(relay);
+  const answers: RegistrationReply[] = [{ ok: true, jitConfig: JIT_CONFIG }];
+  let asked = 0;
+  registrar.subscribe(wildcards.register, {
+    callback: (_error, message) => {
+      registrationRequest.parse(decode(message.data));
+      const answer = answers.length > 1 ? answers.shift() : answers[0];
+      asked++;
+      message.respond(encode(answer));
+    },
+  });
+  const come: RunnerSignal[] = [];
+  const waiting = new Set<() => void>();
+  void pull(relay, (signal) => {
+    come.push(signal);
+    for (const look of waiting) look();
+  });
+  const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
+  return {
+    nats,
+    folder,
+    setup,
+    answers,
+    asked: () => asked,
+    mint: (runner, expiresAt = new Date(Date.now() + 600_000)) => mint({ runner, expiresAt: expiresAt.toISOString() }),
+    signal: (runner, kind) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const found = come.filter((signal) => isKind(signal, kind)).find((signal) => signal.runner === runner);
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    signalsOf: (runner) => come.filter((signal) => signal.runner === runner),
+    stop: async () => {
+      await relay.close();
+      await registrar.close();
+      await nats.stop();
+      remove();
+    },
+  };
+}
+
+function isKind<K extends RunnerSignal['kind']>(
+  signal: RunnerSignal,
+  kind: K,
+): signal is Extract<RunnerSignal, { kind: K }> {
+  return signal.kind === kind;
+}
+
+function fixed(): never {
+  throw new Error('this server can’t be halted');
+}
+
+async function pull(bus: Bus, onSignal: (signal: RunnerSignal) => void): Promise<void> {
+  const manager = await bus.jetstreamManager();
+  const stream = STREAMS.signals.name;
+  await manager.consumers.add(stream, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
+  const consumer = await bus.jetstream().consumers.get(stream, 'test');
+  for await (const message of await consumer.consume()) {
+    onSignal(runnerSignal.parse(decode(message.data)));
+    message.ack();
+  }
+}
+
+export interface TestAgent {
+  runner: string;
+  folder: string;
+  child: ChildProcess;
+  /** Lets a program begin that waits for a file `go`. */
+  go(): void;
+  /** All it printed so far. */
+  output(): string;
+  /** Resolves as soon as it has printed this. */
+  printed(text: string): Promise<void>;
+  exited: Promise<{ code: number | null; signal: string | null }>;
+}
+
+/** What a test agent is given besides the defaults. */
+export interface AgentOptions {
+  natsUrl?: string;
+  expiresAt?: Date;
+  env?: Record<string, string>;
+  credentials?: string;
+  /** Where the agent's socket is; default: a folder of its own. */
+  socketFolder?: (folder: string) => string;
+  /** Wraps the command that starts it. */
+  wrap?: (command: string[], folder: string) => string[];
+}
+
+/** Writes the agent's files into a folder as a backend does. */
+export async function installBundle(folder: string): Promise<string> {
+  const agent = join(folder, 'agent');
+  mkdirSync(agent, { recursive: true, mode: 0o700 });
+  const { files } = await bundleAgent();
+  for (const file of files)
+    writeFileSync(join(agent, file.name), file.content, { mode: file.executable ? 0o500 : 0o400 });
+  return agent;
+}
+
+/**
+ * Starts the agent by its start.sh, as in an instance.
+ *
+ * @param script the forge's runner program, a shell script; the JIT config is its second argument
+ */
+export async function startAgent(world: World, script: string, options: AgentOptions = {}): Promise<TestAgent> {
+  const runner = `m-g-${randomUUID().slice(0, 8)}`;
+  const folder = join(world.folder, runner);
+  const agent = await installBundle(folder);
+  const program = join(folder, 'program');
+  mkdirSync(program);
+  writeFileSync(join(program, 'run.sh'), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(program, 'run.sh'), 0o700);
+  const expiresAt = options.expiresAt ?? new Date(Date.now() + 600_000);
+  const bootstrap: BootstrapFile = {
+    version: 1,
+    runner,
+    natsUrl: options.natsUrl ?? world.nats.address,
+    credentials: options.credentials ?? (await world.mint(runner, expiresAt)),
+    program: { directory: program },
+    expiresAt: expiresAt.toISOString(),
+    madeAt: new Date().toISOString(),
+    socket: join(options.socketFolder?.(folder) ?? join(folder, 's'), 'agent.sock'),
+  };
+  const file = join(folder, 'bootstrap.json');
+  writeFileSync(file, JSON.stringify(bootstrap), { mode: 0o400 });
+  const command = ['sh', join(agent, 'start.sh')];
+  const [starter = '', ...args] = options.wrap?.(command, folder) ?? command;
+  const child = spawn(starter, args, {
+    env: { PATH: process.env['PATH'], HOME: folder, [AGENT_ENV.bootstrap]: file, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const killWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return {
+    runner,
+    folder,
+    child,
+    go: () => writeFileSync(join(program, 'go'), ''),
+    output: () => output,
+    printed: (text) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (output.includes(text)) resolve();
+        };
+        child.stdout.on('data', look);
+        look();
+      }),
+    exited: new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        process.removeListener('exit', killWithUs);
+        resolve({ code, signal });
+      });
+    }),
+  };
+}
+
+/** The shell lines with which GitHub's runner calls its hooks. */
+export const JOB_ENV =
+  'export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_REPOSITORY=octo-org/app GITHUB_WORKFLOW="Build it" GITHUB_JOB=build';
+
+/** Whether a process of that pid, as a file tells it, still runs. */
+export function isRunning(pidFile: string): boolean {
+  return identify(Number(read(pidFile)))?.zombie === false;
+}
+
+export function read(path: string): string {
+  return readFileSync(path, 'utf8');
+}

@@ -1,0 +1,58 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { acquireLock } from '../../deploy/launcher/lock.mjs';
+import { buildInstanceImage } from '../../deploy/images/instance-image.ts';
+import { startBridge } from '../../services/cli/start/bridge.ts';
+import { CONTAINER_HOST } from '../../services/cli/start/container-host.ts';
+import { bridgeGateway } from '../../services/cli/start/engine.ts';
+
+const IMAGE = 'baton-test-runner';
+/** Where GitHub's own runner image has its program. */
+const FOLDER = '/home/runner';
+
+/**
+ * An image with the stand-in for the forge's runner program, made of this machine's own files and of those in `folder`; made
+ * anew only when something of it changed.
+ *
+ * @param docker the engine. Default: this machine's
+ * @returns its name
+ */
+export async function runnerImage(folder: string, docker = new Docker()): Promise<string> {
+  const files = readdirSync(folder).map((name) => {
+    return { path: `${FOLDER}/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
+  });
+  // Test files run side by side, and two imports under one name would leave one of them nameless.
+  const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
+  try {
+    await buildInstanceImage(docker, IMAGE, { files });
+  } finally {
+    lock.release();
+  }
+  return IMAGE;
+}
+
+export interface ContainerDoor {
+  /** An address of this machine's loopback as containers know it. */
+  rename(url: string): string;
+  close(): Promise<void>;
+}
+
+/** Lets containers reach these ports of this machine's loopback, and no other. */
+export async function openContainerDoor(ports: readonly number[]): Promise<ContainerDoor> {
+  const gateway = await bridgeGateway(new Docker());
+  if (gateway === undefined) throw new Error('the engine has no bridge network of its own');
+  const bridge = await startBridge(gateway, ports);
+  return { rename: (url) => url.replace('127.0.0.1', CONTAINER_HOST), close: () => bridge.stop() };
+}
+
+/** Removes what a failed test left of a manager's containers and networks. */
+export async function removeContainers(manager: string): Promise<void> {
+  const docker = new Docker();
+  const filters = { label: [`baton.manager=${manager}`] };
+  for (const { Id: id } of await docker.listContainers({ all: true, filters })) {
+    await docker.getContainer(id).remove({ force: true });
+  }
+  for (const { Id: id } of await docker.listNetworks({ filters })) await docker.getNetwork(id).remove();
+}

@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { CONTRACT_PAGE, mark, outcomes, OUTCOMES_VARIABLE, type Outcomes } from '../../contract/backend/outcomes.ts';
+import { ROWS } from '../../contract/backend/rows.ts';
+
+/** `npm run contract`: runs the contract against every backend and writes its page, rows × backends. */
+
+const folder = temporaryFolder('contract');
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const backends = readdirSync(join(root, 'test/contract/backend'))
+  .filter((name) => name.endsWith('.test.ts') && name !== 'worker.test.ts')
+  .map((name) => name.slice(0, -'.test.ts'.length));
+
+const { status } = spawnSync(
+  process.execPath,
+  [
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--config',
+    'test/vitest.config.ts',
+    '-t',
+    'the .* backend ',
+    ...backends.map((backend) => `test/contract/backend/${backend}.test.ts`),
+  ],
+  { cwd: root, stdio: 'inherit', env: { ...process.env, [OUTCOMES_VARIABLE]: folder.path } },
+);
+
+const runs = backends
+  .map((backend) => join(folder.path, `${backend}.json`))
+  .filter((file) => existsSync(file))
+  .map((file) => outcomes.parse(JSON.parse(readFileSync(file, 'utf8'))));
+folder.remove();
+
+const missing = backends.filter((backend) => !runs.some((run) => run.backend === backend));
+if (missing.length > 0) {
+  console.error(`could not be run here, so the page stays as it is: ${missing.join(', ')}`);
+  process.exit(1);
+}
+
+const config = await resolveConfig(CONTRACT_PAGE);
+mkdirSync(dirname(CONTRACT_PAGE), { recursive: true });
+writeFileSync(CONTRACT_PAGE, await format(page(runs), { ...config, parser: 'markdown' }));
+console.log(`written: ${CONTRACT_PAGE}`);
+process.exitCode = status ?? 1;
+
+function page(all: Outcomes[]): string {
+  const reasons: string[] = [];
+  const cell = (run: Outcomes, row: (typeof ROWS)[number]): string => {
+    const result = run.rows[row];
+    if (typeof result !== 'object') return mark(result);
+    if (!reasons.includes(result.absent)) reasons.push(result.absent);
+    return `${mark(result)} (${reasons.indexOf(result.absent) + 1})`;
+  };
+  const lines = ROWS.map((row) => `| ${row} | ${all.map((run) => cell(run, row)).join(' | ')} |`);
+  return `# The contract of backends
+
+<!-- Made by \`npm run contract\` from a run of test/contract/backend; each run compares itself with it. -->
+
+What every backend keeps, row by row, as the last run of the suite found it: ✓ kept, ✗ broken, – nothing for this backend, with
+the reason below. A backend joins by one test file that gives the suite a candidate (test/contract/backend/candidate.ts).
+
+| Row | ${all.map(({ backend }) => backend).join(' | ')} |
+| --- | ${all.map(() => '---').join(' | ')} |
+| _run against_ | ${all.map(({ against }) => against).join(' | ')} |
+${lines.join('\n')}
+
+${reasons.map((reason, index) => `${index + 1}. ${reason}`).join('\n')}
+`;
+}

@@ -1,0 +1,38 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startBrowser, takePicture } from './browser.ts';
+import { setScene } from './scene.ts';
+import { finishedRunner, runningRunner, statusPage, workflowList, type Shot } from './shots.ts';
+
+/** `npm run pictures`: the pictures of the README, taken of the real thing. */
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const FOLDER = join(ROOT, 'deploy', 'docs', 'pictures');
+
+const SHOTS: Record<string, Shot> = {
+  'runner-running': runningRunner,
+  'runner-finished': finishedRunner,
+  runners: workflowList,
+  status: statusPage,
+};
+
+mkdirSync(FOLDER, { recursive: true });
+// First what can be missing.
+const browser = await startBrowser();
+try {
+  console.log('starting servers and services, pushing a workflow …');
+  const scene = await setScene();
+  try {
+    for (const [name, shoot] of Object.entries(SHOTS)) {
+      const path = join(FOLDER, `${name}.png`);
+      await takePicture(browser, path, (page) => shoot(page, scene));
+      console.log(`${relative(ROOT, path)}  ${Math.round(statSync(path).size / 1000)} kB`);
+    }
+  } finally {
+    console.log('letting the jobs end, taking everything down …');
+    await scene.end();
+  }
+} finally {
+  await browser.close();
+}

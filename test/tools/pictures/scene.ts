@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  dispatcherWorkflowId,
+  runnerWorkflowId,
+  type DispatcherSnapshot,
+} from '../../../contracts/workflows/actors.ts';
+import { Cluster } from '../../support/cluster.ts';
+import { eventually } from '../../support/service.ts';
+import { push } from '../../../services/simulator/jobs/run.ts';
+import type { Job } from '../../../services/simulator/state.ts';
+
+/** A file in the cluster's folder; the long jobs run until it is there. */
+const CURTAIN = 'curtain';
+
+const CONFIG = `
+backends:
+  local: { type: local, root: ROOT/local }
+groups:
+  - { name: linux, organization: acme, labels: [linux, x64], backend: local, max: 4, runner: { directory: ROOT/runner } }
+  - { name: large, organization: acme, labels: [large, x64], backend: local, max: 2, runner: { directory: ROOT/runner } }
+  - { name: release, organization: acme, labels: [release, x64], backend: local, max: 3, min: 1, runner: { directory: ROOT/runner } }
+`;
+
+/** What a repository's ordinary push does: quick checks, one of which fails, then what takes its time. */
+const workflow = (curtain: string): string => `
+name: CI
+on: push
+jobs:
+  lint:
+    runs-on: [self-hosted, linux]
+    steps: [{ run: 'echo 214 files checked; sleep 1' }]
+  unit:
+    name: unit tests
+    runs-on: [self-hosted, linux]
+    steps: [{ run: 'echo 1,312 passed; sleep 1.5' }]
+  docs:
+    name: docs links
+    runs-on: [self-hosted, linux]
+    steps: [{ run: 'echo "docs/install.md: 404 https://acme.example/install"; exit 1' }]
+  build:
+    needs: [lint, unit]
+    runs-on: [self-hosted, large]
+    steps: [{ run: '${playUntil(curtain)}' }]
+  integration:
+    needs: [lint, unit]
+    runs-on: [self-hosted, linux]
+    strategy: { matrix: { database: [postgres-16, postgres-17, mysql-8], node: [22, 24] } }
+    steps: [{ run: '${playUntil(curtain)}' }]
+`;
+
+/** At most ten minutes, whoever forgets to drop the curtain. */
+const playUntil = (curtain: string): string => `timeout 600 sh -c "until [ -e ${curtain} ]; do sleep 0.2; done"`;
+
+/** The moment that the pictures show: everything of one push is on its way, some of it done. */
+export interface Scene {
+  cluster: Cluster;
+  /** The runner that has the build, its job still running. */
+  running: string;
+  /** The runner that had the unit tests; gone. */
+  finished: string;
+  /** Lets all jobs end, waits until every runner is gone, and takes everything down. */
+  end(): Promise<void>;
+}
+
+/** Starts everything, pushes a workflow, and resolves when the scene stands. */
+export async function setScene(): Promise<Scene> {
+  const cluster = await Cluster.start({ copies: 1, ui: true, manager: 'ci', backends: ['local'], config: CONFIG });
+  const curtain = join(cluster.dir, CURTAIN);
+  const end = async (): Promise<void> => {
+    try {
+      writeFileSync(curtain, '');
+      await eventually('all jobs end', async () => jobsOf(cluster).every(({ status }) => status === 'completed'));
+      // The dispatcher that keeps one warm would start the next.
+      await cluster.client.workflow.getHandle(dispatcherWorkflowId('release')).terminate('the pictures are taken');
+      for (const id of await cluster.runners('Running')) await cluster.client.workflow.getHandle(id).cancel();
+      await eventually('all runners end', async () => (await cluster.runners('Running')).length === 0);
+    } finally {
+      await cluster.stop();
+    }
+  };
+  try {
+    const [repository] = cluster.sim.sim.state.repositories.values();
+    if (repository === undefined) throw new Error('the simulator has no repository');
+    push(cluster.sim.sim, repository, { workflow: workflow(curtain) });
+    const group = (name: string): Promise<DispatcherSnapshot> => cluster.dispatcher(name);
+    await eventually('the build and four of the matrix run, two wait, one runner is warm', async () => {
+      const [linux, large, release] = await Promise.all([group('linux'), group('large'), group('release')]);
+      return linux.busy === 4 && linux.waiting === 2 && large.busy === 1 && release.ready === 1;
+    });
+    // Lists in the UI come from Temporal's visibility, which follows a little later.
+    await eventually('everything shows in lists', async () => {
+      const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countIn(cluster, phase)));
+      return counts.join() === '5,3,1';
+    });
+    const nameOf = (key: string): string => {
+      const name = jobsOf(cluster).find((job) => job.spec.key === key)?.runner?.name;
+      if (name === undefined) throw new Error(`job ${key} never had a runner`);
+      return name;
+    };
+    const [running, finished] = [nameOf('build'), nameOf('unit')];
+    const handle = cluster.client.workflow.getHandle(runnerWorkflowId('large', running));
+    await eventually('the build’s runner heard its hook', async () => {
+      const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+      return currentDetails?.includes('hook: ') ?? false;
+    });
+    return { cluster, running, finished, end };
+  } catch (error) {
+    await end().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function countIn(cluster: Cluster, phase: string): Promise<number> {
+  const query = `WorkflowType = 'runner' AND BatonPhase = '${phase}'`;
+  return (await cluster.client.workflow.count(query)).count;
+}
+
+function jobsOf(cluster: Cluster): Job[] {
+  return [...cluster.sim.sim.state.jobs.values()];
+}

@@ -1,0 +1,67 @@
+import type { Page } from 'playwright-core';
+import { runnerWorkflowId } from '../../../contracts/workflows/actors.ts';
+import type { Scene } from './scene.ts';
+
+/** Brings the page to what the picture shows, and resolves when all of it is there. */
+export type Shot = (page: Page, scene: Scene) => Promise<void>;
+
+/** Temporal's UI: what a runner says of itself while its job runs. */
+export const runningRunner: Shot = async (page, scene) => {
+  await page.goto(workflowUrl(scene, runnerWorkflowId('large', scene.running)));
+  await page.getByTestId('user-metadata-tab').last().click();
+  // Summary, static and current details have a frame each, made from the text in its address. Its height comes once it is loaded.
+  const details = page.locator('iframe[title=output][height][src*="Last%20heard"]');
+  await details.contentFrame().getByText('hook: job build started').waitFor();
+};
+
+/** Temporal's UI: all that happened to a runner, from its creation to its removal. */
+export const finishedRunner: Shot = async (page, scene) => {
+  await remember(page, { eventView: 'compact', eventFilterSort: 'ascending', minimizeEventView: false });
+  await page.setViewportSize({ width: 1280, height: 744 });
+  await page.goto(workflowUrl(scene, runnerWorkflowId('linux', scene.finished)));
+  const events = page.getByTestId('event-summary-row');
+  await events.filter({ hasText: `delete instance ${scene.finished}` }).waitFor();
+  await page.locator('svg').getByText('remove the registration from the forge').first().waitFor();
+  // Input and result, which are above the history, go just out of sight below the bar.
+  await page.getByTestId('input-and-result').evaluate((above) => {
+    above.style.scrollMarginTop = `${48 - above.offsetHeight}px`;
+    above.scrollIntoView();
+  });
+  await events.first().waitFor();
+};
+
+/** Temporal's UI: a group's runners with Baton's search attributes. */
+export const workflowList: Shot = async (page, scene) => {
+  const columns = ['Status', 'Workflow ID', 'BatonPhase', 'BatonRepository', 'BatonWorkflow', 'BatonJob'];
+  const shown = columns.map((label) => ({ label }));
+  await remember(page, { 'namespace-workflow-table-columns': { [scene.cluster.temporal.namespace]: shown } });
+  await page.setViewportSize({ width: 1280, height: 560 });
+  const query = '`BatonGroup`="linux" AND `WorkflowType`="runner"';
+  await page.goto(`${workflowsUrl(scene)}?query=${encodeURIComponent(query)}`);
+  await page.getByLabel('Collapse saved views').click();
+  const rows = page.getByTestId('workflows-summary-configurable-table-row');
+  await rows.filter({ hasText: 'busy' }).nth(3).waitFor();
+  await rows.filter({ hasText: 'gone' }).nth(2).waitFor();
+};
+
+/** Baton's own page, while jobs run and wait. */
+export const statusPage: Shot = async (page, { cluster }) => {
+  await page.goto(`${cluster.ingressUrls[0]}/status`);
+  await page.locator('.fresh.live').waitFor();
+  await page.locator('#rows .pill.busy').nth(4).waitFor();
+  await page.locator('#rows .pill.gone').nth(2).waitFor();
+};
+
+/** What the UI keeps of its user's choices, as if they had been made before. */
+async function remember(page: Page, choices: Record<string, unknown>): Promise<void> {
+  const entries = Object.entries(choices).map(([key, value]) => [key, JSON.stringify(value)]);
+  await page.addInitScript(`for (const entry of ${JSON.stringify(entries)}) localStorage.setItem(...entry)`);
+}
+
+function workflowsUrl({ cluster }: Scene): string {
+  return `${cluster.temporal.uiUrl}/namespaces/${cluster.temporal.namespace}/workflows`;
+}
+
+function workflowUrl(scene: Scene, id: string): string {
+  return `${workflowsUrl(scene)}/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import {
+  callOf,
+  fullBudget,
+  learn,
+  planOf,
+  spend,
+  waitFor,
+  type BudgetState,
+  type Heard,
+  type Urgency,
+} from '../../../../../activities/forges/github/budget.ts';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const PLAN = planOf(900);
+const call = (urgency: Urgency, cost = 5) => ({ cost, urgency });
+const heard = (more: Partial<Heard>): Heard => {
+  return {
+    status: 200,
+    limit: undefined,
+    remaining: undefined,
+    resetAt: undefined,
+    retryAfterSeconds: undefined,
+    ...more,
+  };
+};
+
+/** Calls of one kind that go at once, and then every 100 ms for a minute. */
+function callsInAMinute(urgency: Urgency): number {
+  let state = fullBudget(PLAN, NOW);
+  let calls = 0;
+  for (let now = NOW; now < NOW + 60_000; now += 100) {
+    while (waitFor(state, PLAN, call(urgency), now) === 0) {
+      state = spend(state, PLAN, 5, now);
+      calls += 1;
+    }
+  }
+  return calls;
+}
+
+describe('a budget of 900 points a minute', () => {
+  test('lets no more than 180 registrations go in any minute, and nearly as many', () => {
+    expect(callsInAMinute('registration')).toBeLessThanOrEqual(180);
+    expect(callsInAMinute('registration')).toBeGreaterThan(170);
+  });
+
+  test('keeps some for what is more urgent', () => {
+    let state = fullBudget(PLAN, NOW);
+    while (waitFor(state, PLAN, call('background'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
+    expect(waitFor(state, PLAN, call('removal'), NOW)).toBe(0);
+    while (waitFor(state, PLAN, call('removal'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
+    expect(waitFor(state, PLAN, call('registration'), NOW)).toBe(0);
+  });
+
+  test('comes back with time', () => {
+    const empty: BudgetState = { points: 0, at: NOW, blockedUntil: 0 };
+    const wait = waitFor(empty, PLAN, call('registration'), NOW);
+    expect(wait).toBe(500);
+    expect(waitFor(empty, PLAN, call('registration'), NOW + wait)).toBe(0);
+  });
+
+  test('lets everything go at some time, however small it is', () => {
+    const plan = planOf(6);
+    expect(waitFor(fullBudget(plan, NOW), plan, call('background'), NOW)).toBe(0);
+  });
+});
+
+describe('the forge’s own word', () => {
+  test.each<[string, Partial<Heard>, number]>([
+    ['retry-after', { status: 403, retryAfterSeconds: 30 }, 30_000],
+    ['retry-after of a 429', { status: 429, retryAfterSeconds: 7 }, 7000],
+    ['a used up primary limit', { status: 403, limit: 5000, remaining: 0, resetAt: NOW + 90_000 }, 90_000],
+    ['a secondary limit without more', { status: 429 }, 60_000],
+    ['a missing permission', { status: 403, limit: 5000, remaining: 4000, resetAt: NOW + 90_000 }, 0],
+    ['an answer', { status: 200, limit: 5000, remaining: 4000, resetAt: NOW + 90_000 }, 0],
+  ])('%s', (_what, said, wait) => {
+    for (const plan of [PLAN, undefined]) {
+      const state = learn(fullBudget(plan, NOW), heard(said), NOW);
+      expect(waitFor(state, plan, call('registration'), NOW)).toBe(wait);
+    }
+  });
+
+  test('leaves the end of the primary limit to registrations', () => {
+    const said = heard({ limit: 1000, remaining: 50, resetAt: NOW + 90_000 });
+    const state = learn(fullBudget(undefined, NOW), said, NOW);
+    expect(waitFor(state, undefined, call('background'), NOW)).toBe(90_000);
+    expect(waitFor(state, undefined, call('removal'), NOW)).toBe(90_000);
+    expect(waitFor(state, undefined, call('registration'), NOW)).toBe(0);
+    expect(waitFor(state, undefined, call('background'), NOW + 90_001)).toBe(0);
+  });
+
+  test('that comes late is not taken for a newer one', () => {
+    const first = learn(fullBudget(PLAN, NOW), heard({ limit: 10, remaining: 3, resetAt: NOW + 1000 }), NOW);
+    const late = learn(first, heard({ limit: 10, remaining: 8, resetAt: NOW + 1000 }), NOW);
+    expect(late.primary?.remaining).toBe(3);
+    const next = learn(late, heard({ limit: 10, remaining: 10, resetAt: NOW + 9000 }), NOW);
+    expect(next.primary?.remaining).toBe(10);
+  });
+});
+
+test.each([
+  ['POST', '/orgs/acme/actions/runners/generate-jitconfig', 5, 'registration'],
+  ['POST', '/app/installations/7/access_tokens', 5, 'registration'],
+  ['POST', '/repos/acme/hello/actions/jobs/7/rerun', 5, 'registration'],
+  ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'registration'],
+  ['GET', '/orgs/acme/actions/runners', 1, 'removal'],
+  ['DELETE', '/repos/acme/hello/actions/runners/12', 5, 'removal'],
+  ['GET', '/orgs/acme/actions/runner-groups/3/runners', 1, 'background'],
+  ['POST', '/app/hook/deliveries/1/attempts', 5, 'background'],
+] as const)('%s %s costs %d, %s', (method, path, cost, urgency) => {
+  expect(callOf(method, path)).toEqual({ cost, urgency });
+});

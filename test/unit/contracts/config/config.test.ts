@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { configSchema } from '../../../../contracts/config/schema.ts';
+import { readSecret } from '../../../../contracts/config/secret.ts';
+import { BACKEND_KEYS } from './backend-keys.ts';
+import { GCE_KEYS } from './gce-keys.ts';
+import { DELEGATION_KEYS } from './delegation-keys.ts';
+import { EC2_KEYS } from './ec2-keys.ts';
+import { GROUP_KEYS } from './group-keys.ts';
+import { HOOK_KEYS } from './hook-keys.ts';
+import { describeKeys, file, problems, read } from './keys.ts';
+import { MANAGER_KEYS } from './manager-keys.ts';
+
+const KEYS = [
+  ...DELEGATION_KEYS,
+  ...MANAGER_KEYS,
+  ...BACKEND_KEYS,
+  ...EC2_KEYS,
+  ...GCE_KEYS,
+  ...GROUP_KEYS,
+  ...HOOK_KEYS,
+];
+describeKeys(KEYS);
+
+/** Keys of the schema as the rows above write them; a backend is checked by the tests of its own. */
+function leaves(schema: unknown, path: string): string[] {
+  const { properties, items }: Record<string, unknown> = Object(schema);
+  if (path === 'backends') return ['backends.here'];
+  if (properties !== undefined) {
+    return Object.entries(Object(properties)).flatMap(([key, child]) => leaves(child, path ? `${path}.${key}` : key));
+  }
+  const element = Object(items);
+  if (element.properties !== undefined && path === 'groups') return leaves(element, `${path}.0`);
+  return [path];
+}
+
+test('every key has its tests', () => {
+  const tested = KEYS.map(({ path }) => path);
+  const missing = leaves(configSchema(), '').filter(
+    (leaf) => !tested.some((path) => path === leaf || path.startsWith(`${leaf}.`)),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('all problems are told at once, each with its place', () => {
+  const text = file({ top: 'bogus: 1\nname: CI', group: '    max: many' });
+  expect(problems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
+    { line: 2, column: 1, path: 'name' },
+    { line: 15, column: 5, path: 'groups[0].max' },
+    { line: 1, column: 1, path: 'bogus' },
+  ]);
+});
+
+test('a problem reads as file, line, column, key and what is wrong', () => {
+  expect(() => read(file().replace('backend: here', 'backend: there'))).toThrow(
+    'baton.yaml:13:5: groups[0].backend: there is no backend "there"; there is here',
+  );
+});
+
+test('broken YAML is told with its place', () => {
+  expect(problems('name: [')).toMatchObject([{ line: 1 }]);
+});
+
+test('an empty file says what is needed', () => {
+  expect(() => read('')).toThrow(/forge: required, but not given/);
+});
+
+test('a secret that is not set names its variable, not a value', () => {
+  expect(() => readSecret({ env: 'NOT_SET' }, {})).toThrow('environment variable NOT_SET is not set');
+  expect(readSecret({ env: 'SET' }, { SET: 'x' })).toBe('x');
+});

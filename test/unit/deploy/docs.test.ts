@@ -1,0 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { PAGES } from '../../tools/docs/write.ts';
+
+test.each(Object.entries(PAGES))('%s is what `npm run docs` makes', async (page, make) => {
+  expect(readFileSync(new URL(`../../../deploy/docs/${page}`, import.meta.url), 'utf8')).toBe(await make());
+});

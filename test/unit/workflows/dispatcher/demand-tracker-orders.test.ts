@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import type { JobNotice } from '../../../../contracts/workflows/actors.ts';
+import type { JobAction } from '../../../../contracts/messages/job-event.ts';
+import { Ledger } from '../../../../workflows/dispatcher/demand-tracker.ts';
+import { jobNotice } from '../../../support/a-job.ts';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const LIMITS = { min: 0, max: 10 };
+
+/** `queued1` and `queued2` are two deliveries of the same action. */
+type Said = 'queued1' | 'queued2' | 'waiting' | 'in_progress' | 'completed' | 'cancelled' | 'skipped';
+
+function notice(said: Said, jobId = 1, runner: string | null = null): JobNotice {
+  const actions: Record<Said, JobAction> = {
+    queued1: 'queued',
+    queued2: 'queued',
+    waiting: 'waiting',
+    in_progress: 'in_progress',
+    completed: 'completed',
+    cancelled: 'completed',
+    skipped: 'completed',
+  };
+  const taken = said === 'in_progress' || said === 'completed';
+  return jobNotice(actions[said], jobId, {
+    delivery: `${said}-${jobId}`,
+    runId: 7,
+    ...(said === 'skipped' && { labels: [] }),
+    conclusion: said === 'completed' ? 'success' : actions[said] === 'completed' ? said : null,
+    runnerName: taken ? runner : null,
+    at: '2026-01-01T00:00:00Z',
+  });
+}
+
+function orders<T>(items: readonly T[]): T[][] {
+  if (items.length <= 1) return [[...items]];
+  return items.flatMap((item, index) =>
+    orders(items.filter((_other, at) => at !== index)).map((rest) => [item, ...rest]),
+  );
+}
+
+/** What is said of one job, all of which arrives; and how many runners it asks for in the end. */
+const endings: [what: string, said: Said[], demand: number][] = [
+  ['queued', ['queued1'], 1],
+  ['queued, taken', ['queued1', 'in_progress'], 0],
+  ['queued, taken, over', ['queued1', 'in_progress', 'completed'], 0],
+  ['over, nothing else heard', ['completed'], 0],
+  ['cancelled before pickup', ['queued1', 'cancelled'], 0],
+  ['skipped: only completed is sent', ['skipped'], 0],
+  ['behind an environment, approved', ['queued1', 'waiting', 'queued2'], 1],
+  ['behind an environment, approved, taken', ['queued1', 'waiting', 'queued2', 'in_progress'], 0],
+  ['behind an environment, rejected', ['queued1', 'waiting', 'cancelled'], 0],
+  ['behind an environment, approved, over', ['queued1', 'waiting', 'queued2', 'in_progress', 'completed'], 0],
+];
+
+describe('a job, said in every order, each once and each twice', () => {
+  test.each(endings)('%s', (_what, said, demand) => {
+    for (const order of orders(said)) {
+      for (const times of [1, 2]) {
+        const ledger = new Ledger();
+        for (const each of order) for (let time = 0; time < times; time++) ledger.job(notice(each), NOW);
+        expect({ order, times, demand: ledger.demand(NOW) }).toEqual({ order, times, demand });
+        expect(ledger.shortage(LIMITS, NOW)).toBe(demand);
+        // All of it again, from the beginning: a redelivery of everything.
+        for (const each of order) ledger.job(notice(each), NOW);
+        expect(ledger.demand(NOW)).toBe(demand);
+      }
+    }
+  });
+
+  test('queued once and waiting: held back until it is let through', () => {
+    const ledger = new Ledger();
+    ledger.job(notice('queued1'), NOW);
+    ledger.job(notice('waiting'), NOW);
+    expect(ledger.demand(NOW)).toBe(0);
+    expect(ledger.standing(1)).toMatchObject({ state: 'held' });
+    ledger.job(notice('queued1'), NOW);
+    expect(ledger.demand(NOW)).toBe(0);
+  });
+
+  test('two environments: held back twice, asked for once', () => {
+    const ledger = new Ledger();
+    for (const said of ['queued1', 'waiting', 'queued2', 'queued2', 'waiting', 'queued1'] as const) {
+      ledger.job(notice(said), NOW);
+    }
+    expect(ledger.demand(NOW)).toBe(1);
+  });
+});
+
+describe('what is known of a job', () => {
+  test('its place in line is by how long it has waited, not by when it was heard of', () => {
+    const ledger = new Ledger();
+    ledger.job(notice('queued1', 1), NOW);
+    ledger.job({ ...notice('queued1', 2), at: new Date(NOW - 60_000).toISOString() }, NOW);
+    expect(ledger.standing(1)).toMatchObject({ state: 'waiting', position: 2 });
+    expect(ledger.standing(2)).toMatchObject({ state: 'waiting', position: 1, since: '2025-12-31T23:59:00.000Z' });
+    expect(ledger.standing(2).needs).toMatchObject({ repository: 'acme/hello', labels: ['linux'] });
+    expect(ledger.standing(3)).toMatchObject({ state: 'unknown' });
+  });
+
+  test('which runner has it, and that it is over', () => {
+    const ledger = new Ledger();
+    ledger.started(['r1'], NOW);
+    ledger.job(notice('in_progress', 1, 'r1'), NOW);
+    expect(ledger.standing(1)).toMatchObject({ state: 'running', runner: 'r1' });
+    ledger.gone({ runner: 'r1', reason: 'job-completed', ranJob: true, failed: false, detail: '' }, NOW);
+    expect(ledger.standing(1)).toMatchObject({ state: 'over' });
+  });
+});
+
+describe('surplus', () => {
+  const ready = (count: number): Ledger => {
+    const ledger = new Ledger();
+    for (let at = 1; at <= count; at++) ledger.started([`r${at}`], NOW + at);
+    return ledger;
+  };
+
+  test('is what is idle above min and not on its way for a job, oldest first, each named once', () => {
+    const ledger = ready(4);
+    ledger.job(notice('queued1', 9), NOW);
+    expect(ledger.surplus({ min: 1, max: 10 }, NOW)).toEqual(['r1', 'r2']);
+    expect(ledger.surplus({ min: 1, max: 10 }, NOW)).toEqual([]);
+    expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r3']);
+  });
+
+  test('is what a lowered max has no room for, and never a busy one', () => {
+    const ledger = ready(4);
+    ledger.job(notice('in_progress', 1, 'r1'), NOW);
+    ledger.job(notice('in_progress', 2, 'r2'), NOW);
+    for (const id of [3, 4, 5]) ledger.job(notice('queued1', id), NOW);
+    expect(ledger.surplus({ min: 0, max: 3 }, NOW)).toEqual(['r3']);
+    expect(ledger.surplus({ min: 0, max: 1 }, NOW)).toEqual(['r4']);
+  });
+
+  test('is what was made by other settings, where it only keeps warm', () => {
+    const ledger = ready(2);
+    ledger.outdate('old');
+    ledger.started(['r3'], NOW + 9);
+    ledger.job(notice('queued1', 1), NOW);
+    expect(ledger.surplus({ min: 2, max: 10 }, NOW)).toEqual(['r1', 'r2']);
+    expect(ledger.have('old', 'new')).toBe(2);
+    expect(ledger.have('new', 'new')).toBe(1);
+  });
+
+  test('one that was kept after all may be named again', () => {
+    const ledger = ready(1);
+    expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r1']);
+    expect(ledger.mayRetire('r1', { min: 1 })).toBe(false);
+    expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r1']);
+  });
+});
