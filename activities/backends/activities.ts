@@ -1,5 +1,5 @@
 import { cancelled, cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { BackendActivities } from '../../contracts/workflows/actors.ts';
+import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';

@@ -6,7 +6,7 @@ export interface DeathListener {
   isRemoving: (runner: string) => boolean;
 }
 
-/** What one watch of a manager's instances has told: each death once, and none that this process brings about itself. */
+/** What one watch of an installation's instances has told: each death once, and none that this process brings about itself. */
 export class ToldDeaths {
   private readonly listener: DeathListener;
   private readonly ids = new Set<string>();

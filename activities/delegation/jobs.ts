@@ -1,7 +1,7 @@
 import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
-import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
+import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import type { ForgeJob, RunControl } from '../../contracts/ports/run-control.ts';
+import type { RunJob, RunControl } from '../../contracts/ports/run-control.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 
 /** How long a re-run's new job may take to show up, milliseconds. */
@@ -15,7 +15,7 @@ type JobActivities = Pick<
 
 /** What a delegation does on the forge. Which job is whose is decided by claims: the first one keeps it. */
 export function createDelegatedJobActivities(runs: RunControl, store: () => Promise<DelegationStore>): JobActivities {
-  const claimed = async (id: string, job: ForgeJob): Promise<{ job: ForgeJob } | { handedTo: string }> => {
+  const claimed = async (id: string, job: RunJob): Promise<{ job: RunJob } | { handedTo: string }> => {
     const owner = await (await store()).claim(job, id);
     return owner === id ? { job } : { handedTo: owner };
   };
@@ -53,9 +53,9 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
         const owned = await claimed(id, job);
         if (!('job' in owned)) return owned;
         // A person, or an attempt of this activity whose answer was lost, ran it again already.
-        if (job.status !== 'completed') return { state: 'again', job };
+        if (job.status !== 'completed') return { state: 'rerunning', job };
         if (job.conclusion !== 'failure' || job.runnerName === null || !proxies.includes(job.runnerName)) {
-          return { state: 'over', job };
+          return { state: 'not-needed', job };
         }
         if (!over) return { state: 'busy', job };
         const promised = await (await store()).claimAttempt({ ...job, attempt: attempt + 1 }, id);
@@ -74,7 +74,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
           const again = newest(now.jobs, job);
           if (again.id !== job.id && now.attempt > attempt) {
             const result = await claimed(id, again);
-            return 'job' in result ? { state: 'again', job: again } : result;
+            return 'job' in result ? { state: 'rerunning', job: again } : result;
           }
           if (Date.now() > deadline) {
             throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not show up`);
@@ -92,12 +92,12 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
 }
 
 /** The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer. */
-function newest(jobs: readonly ForgeJob[], job: ForgeJob): ForgeJob {
+function newest(jobs: readonly RunJob[], job: RunJob): RunJob {
   const same = jobs.filter(({ name }) => name === job.name).sort((a, b) => b.attempt - a.attempt || b.id - a.id);
   return same.find(({ id }) => id === job.id && same[0]?.attempt === job.attempt) ?? same[0] ?? job;
 }
 
-function score(job: ForgeJob, key: string): number {
+function score(job: RunJob, key: string): number {
   const named = job.name === key || job.name.startsWith(`${key} (`) ? 2 : 0;
   return named + (job.status === 'in_progress' ? 1 : 0);
 }

@@ -1,8 +1,7 @@
-import type { Bus } from '../../contracts/lib/nats.ts';
-import { encode } from '../../contracts/lib/nats.ts';
+import { type Bus, encode } from '../../contracts/lib/nats.ts';
 import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
+import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';

@@ -1,44 +1,39 @@
 import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
+import { DISPATCHER_EVENTS, dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
+import { RUNNER_INSTANCE, type RunnerInstance, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import {
-  DISPATCHER_NEWS,
-  dispatcherWorkflowId,
-  runnerWorkflowId,
-  TASK_QUEUE,
-} from '../../contracts/workflows/actors.ts';
-import {
-  DELEGATION_NEWS,
-  DELEGATION_WORKFLOW,
+  DELEGATION_EVENTS,
+  PROXIES_WORKFLOW,
   delegationWorkflowId,
-  PROXIES_NEWS,
+  PROXIES_EVENTS,
   proxiesWorkflowId,
-  RUNNER_INSTANCE,
-  type DelegationActivities,
-  type DelegationNews,
+  type DelegationEvent,
   type GroupView,
-  type ProxiesNews,
-  type RunnerInstance,
+  type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
+import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 
 /** Delegations that ask within this time share one look at their group. */
 const FRESH_MS = 1000;
 
-type NeighbourActivities = Pick<
+type WorkflowSignalActivities = Pick<
   DelegationActivities,
-  'tellDemand' | 'lookAtGroup' | 'describeRunner' | 'tellProxies' | 'tellDelegations'
+  'signalDemand' | 'observeGroup' | 'describeRunner' | 'signalProxies' | 'signalDelegations'
 >;
 
 /** What a delegation says to other actors and learns of them, over Temporal's client. */
-export function createNeighbourActivities(client: Client): NeighbourActivities {
+export function createWorkflowSignalActivities(client: Client): WorkflowSignalActivities {
   const looks = new Map<string, { at: number; view: Promise<GroupView> }>();
   return {
-    async tellDemand({ group, job }) {
+    async signalDemand({ group, job }) {
       await ignoreMissing(
-        client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, [{ type: 'job', job }]),
+        client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, [{ type: 'job', job }]),
       );
     },
 
-    async lookAtGroup({ group }) {
+    async observeGroup({ group }) {
       const last = looks.get(group);
       if (last !== undefined && Date.now() - last.at < FRESH_MS) return await last.view;
       const look = { at: Date.now(), view: viewOf(client, group) };
@@ -56,23 +51,23 @@ export function createNeighbourActivities(client: Client): NeighbourActivities {
       }
     },
 
-    async tellProxies({ proxies, news }) {
-      const signalArgs: [ProxiesNews[]] = [news];
-      await client.workflow.signalWithStart(DELEGATION_WORKFLOW.proxies, {
+    async signalProxies({ proxies, events }) {
+      const signalArgs: [ProxiesEvent[]] = [events];
+      await client.workflow.signalWithStart(PROXIES_WORKFLOW, {
         workflowId: proxiesWorkflowId(proxies.group),
         taskQueue: TASK_QUEUE.orchestrator,
         args: [{ settings: proxies }],
-        signal: PROXIES_NEWS,
+        signal: PROXIES_EVENTS,
         signalArgs,
         staticSummary: `proxies of ${proxies.group}`,
         typedSearchAttributes: [{ key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: proxies.group }],
       });
     },
 
-    async tellDelegations({ ids, news }) {
-      const args: [DelegationNews[]] = [news];
+    async signalDelegations({ ids, events }) {
+      const args: [DelegationEvent[]] = [events];
       for (const id of ids) {
-        await ignoreMissing(client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_NEWS, ...args));
+        await ignoreMissing(client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, ...args));
       }
     },
   };

@@ -1,4 +1,4 @@
-import type { OrchestratorActivities } from '../../contracts/workflows/actors.ts';
+import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 

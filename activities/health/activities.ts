@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { healthScheduleId, RUNNER_NEWS, runnerWorkflowId, type RunnerNews } from '../../contracts/workflows/actors.ts';
+import { healthScheduleId } from '../../contracts/workflows/health.ts';
+import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
-import type { HealthActivities } from '../../contracts/workflows/health.ts';
+import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import { isRunnerOf } from '../../contracts/workflows/runner-name.ts';
 import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
-import type { TellDispatcher } from '../signals/signal-activities.ts';
+import type { SignalDispatcher } from '../signals/signal-activities.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 import { findLostJobs, reaskDemand } from './demand.ts';
 import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './observations.ts';
@@ -15,7 +16,7 @@ import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './observa
 export interface HealthActivityOptions {
   client: Client;
   forge: Forge;
-  tellDispatcher: TellDispatcher;
+  signalDispatcher: SignalDispatcher;
   /** Puts a job event where ingress puts a webhook's; resolves when the stream has it. */
   publish: (event: JobEvent) => Promise<void>;
   log: Logger;
@@ -23,30 +24,30 @@ export interface HealthActivityOptions {
 
 /** What the health check sees and does, but for instances: those are their backend's. */
 export function createHealthActivities(options: HealthActivityOptions): HealthActivities {
-  const { client, forge, tellDispatcher, log } = options;
+  const { client, forge, signalDispatcher, log } = options;
   return {
     listWorkflows: ({ settings }) => withHeartbeats(() => listWorkflows(client, settings)),
 
     listSlots: ({ group }) => listSlots(client, group),
 
-    confirmOwnerless: ({ group, runners }) => withHeartbeats(() => confirmOwnerless(client, group, runners)),
+    confirmOrphaned: ({ group, runners }) => withHeartbeats(() => confirmOwnerless(client, group, runners)),
 
-    listRegistrations: ({ settings: { manager, name, scope }, access }) =>
+    listRegistrations: ({ settings: { installation, name, scope }, access }) =>
       withHeartbeats(async () => {
         const all = await forge.registrations({ scope, group: name, access });
-        // Of another manager's runners in the same organisation or repository we know nothing, so they are none of ours.
-        const ours = all.filter((runner) => isRunnerOf(manager, name, runner.name));
+        // Of another installation's runners in the same organisation or repository we know nothing, so they are none of ours.
+        const ours = all.filter((runner) => isRunnerOf(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),
 
-    keepGroup: ({ settings: { name: group, scope }, access }) =>
+    reconcileRunnerGroup: ({ settings: { name: group, scope }, access }) =>
       withHeartbeats(async () => {
-        const mended = await forge.keepGroup({ scope, group, access });
+        const mended = await forge.reconcileRunnerGroup({ scope, group, access });
         if (mended.length > 0) log.warn({ group, mended }, 'the group on the forge had drifted');
         return mended;
       }),
 
-    reaskDemand: (order) => withHeartbeats(() => reaskDemand(options, order)),
+    recheckDemand: (order) => withHeartbeats(() => reaskDemand(options, order)),
 
     redeliver: ({ hooks, hookUrl: url, since, failing }) =>
       withHeartbeats(async () => {
@@ -67,26 +68,26 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     freeSlots: async ({ group, runners }) => {
       const detail = REMOVAL_REASONS.vanished;
       const outcome = { reason: 'vanished', ranJob: false, failed: false, detail } as const;
-      await tellDispatcher(
+      await signalDispatcher(
         group,
         runners.map((runner) => ({ type: 'gone', outcome: { ...outcome, runner } })),
       );
     },
 
-    tellDead: async ({ group, runner }) => {
+    signalInstanceMissing: async ({ group, runner }) => {
       const died = { version: 1, id: randomUUID(), runner, kind: 'died', exitCode: null } as const;
-      const news: RunnerNews[] = [
+      const news: RunnerEvent[] = [
         { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone, the backend says' } },
       ];
       try {
-        await client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_NEWS, news);
+        await client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, news);
       } catch (error) {
         // It ended meanwhile.
         if (!isMissing(error)) throw error;
       }
     },
 
-    noteHealth: async ({ group, note }) => {
+    recordHealthNote: async ({ group, note }) => {
       try {
         await client.schedule.getHandle(healthScheduleId(group)).update((now) => ({
           ...now,

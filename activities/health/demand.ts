@@ -1,15 +1,17 @@
 import type { Client } from '@temporalio/client';
-import type { DispatcherNews, GroupSettings, JobNotice } from '../../contracts/workflows/actors.ts';
+import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
+import type { JobNotice } from '../../contracts/workflows/job.ts';
+import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import type { TellDispatcher } from '../signals/signal-activities.ts';
+import type { SignalDispatcher } from '../signals/signal-activities.ts';
 import { rosterOf } from './observations.ts';
 
 export interface DemandParts {
   client: Client;
   forge: Forge;
-  tellDispatcher: TellDispatcher;
+  signalDispatcher: SignalDispatcher;
   publish: (event: JobEvent) => Promise<void>;
   log: Logger;
 }
@@ -24,7 +26,7 @@ const JUST_NOW_MS = 3000;
  * said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
  */
 export async function reaskDemand(
-  { client, forge, tellDispatcher, log }: DemandParts,
+  { client, forge, signalDispatcher, log }: DemandParts,
   { group, olderThanMs }: { group: string; olderThanMs: number },
 ): Promise<{ asked: number; dropped: number }> {
   const { waiting } = await rosterOf(client, group);
@@ -32,14 +34,14 @@ export async function reaskDemand(
     .filter(({ since }) => Date.now() - since > olderThanMs)
     .sort((a, b) => a.since - b.since)
     .slice(0, ASKED_AT_MOST);
-  const news: DispatcherNews[] = [];
+  const news: DispatcherEvent[] = [];
   for (const { key, jobId, repository } of stuck) {
     const now = await forge.job(repository, jobId);
     if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
     log.info({ group, job: jobId, repository, action: now.action }, 'demand dropped: the forge says it waits no more');
     news.push({ type: 'job', job: noticeOf(now, key) });
   }
-  if (news.length > 0) await tellDispatcher(group, news);
+  if (news.length > 0) await signalDispatcher(group, news);
   return { asked: stuck.length, dropped: news.length };
 }
 

@@ -1,12 +1,13 @@
 import { ScheduleNotFoundError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { RUNNER_WORKFLOW, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import {
   DISPATCHER_ROSTER,
   dispatcherWorkflowId,
-  runnerWorkflowId,
-  WORKFLOW,
-  type GroupSettings,
-} from '../../contracts/workflows/actors.ts';
-import type { Roster, SlotSight, WorkflowSight } from '../../contracts/workflows/health.ts';
+  type ObservedSlot,
+  type Roster,
+} from '../../contracts/workflows/dispatcher.ts';
+import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import type { ObservedWorkflow } from '../../contracts/workflows/health.ts';
 
 /** Questions to the server that are under way at once. */
 const AT_ONCE = 16;
@@ -16,15 +17,16 @@ const EMBODIED = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
 export async function listWorkflows(
   client: Client,
   { name, backend }: Pick<GroupSettings, 'name' | 'backend'>,
-): Promise<WorkflowSight[]> {
-  const query = `WorkflowType = '${WORKFLOW.runner}' AND BatonGroup = '${name}' AND ExecutionStatus = 'Running'`;
-  const found: WorkflowSight[] = [];
+): Promise<ObservedWorkflow[]> {
+  const query = `WorkflowType = '${RUNNER_WORKFLOW}' AND BatonGroup = '${name}' AND ExecutionStatus = 'Running'`;
+  const found: ObservedWorkflow[] = [];
   for await (const { workflowId, startTime, searchAttributes } of client.workflow.list({ query, pageSize: 1000 })) {
     found.push({
       runner: workflowId.split('/').at(-1) ?? workflowId,
       since: startTime.getTime(),
       // A runner that was made before its group moved to another backend has its instance there.
-      embodied: searchAttributes['BatonBackend']?.[0] === backend && EMBODIED.has(searchAttributes['BatonPhase']?.[0]),
+      expectsInstance:
+        searchAttributes['BatonBackend']?.[0] === backend && EMBODIED.has(searchAttributes['BatonPhase']?.[0]),
     });
   }
   return found;
@@ -40,7 +42,7 @@ export async function rosterOf(client: Client, group: string): Promise<Roster> {
   }
 }
 
-export async function listSlots(client: Client, group: string): Promise<SlotSight[]> {
+export async function listSlots(client: Client, group: string): Promise<ObservedSlot[]> {
   return (await rosterOf(client, group)).slots;
 }
 

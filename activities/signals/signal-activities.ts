@@ -6,23 +6,23 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
-  DISPATCHER_MAY_RETIRE,
-  DISPATCHER_NEWS,
-  dispatcherWorkflowId,
-  PLACES_NEWS,
-  placesWorkflowId,
-  RUNNER_NEWS,
-  runnerWorkflowId,
-  TASK_QUEUE,
-  WORKFLOW,
-  type DispatcherNews,
-  type GroupSettings,
-  type OrchestratorActivities,
-  type PlacesNews,
+  RUNNER_EVENTS,
+  RUNNER_WORKFLOW,
   type RunnerInput,
-  type RunnerNews,
+  type RunnerEvent,
   type RunnerReport,
-} from '../../contracts/workflows/actors.ts';
+  runnerWorkflowId,
+} from '../../contracts/workflows/runner.ts';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import {
+  MAY_RETIRE_RUNNER,
+  DISPATCHER_EVENTS,
+  type DispatcherEvent,
+  dispatcherWorkflowId,
+} from '../../contracts/workflows/dispatcher.ts';
+import { CAPACITY_EVENTS, type CapacityEvent, capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 
 const KEYWORD = {
@@ -35,19 +35,19 @@ const KEYWORD = {
 /** Calls that go out at once: more only queue up in the server. */
 const CALLS_AT_ONCE = 16;
 
-type ActorActivities = Pick<
+type SignalActivities = Pick<
   OrchestratorActivities,
-  'startRunners' | 'retireRunners' | 'reportGone' | 'askRetirement' | 'statePlaces' | 'answerPlaces'
+  'startRunners' | 'retireRunners' | 'reportGone' | 'requestRetirement' | 'requestSlots' | 'grantSlots'
 >;
 
 /** Tells a group's dispatcher; resolves when it was told, or when there is none to tell. */
-export type TellDispatcher = (group: string, news: DispatcherNews[]) => Promise<void>;
+export type SignalDispatcher = (group: string, news: DispatcherEvent[]) => Promise<void>;
 
 /** One signal a call. */
-export function dispatcherTeller(client: Client): TellDispatcher {
+export function createDispatcherSignaller(client: Client): SignalDispatcher {
   return async (group, news) => {
     // Nobody to tell: the group was removed.
-    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news).catch(unlessGone);
+    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news).catch(unlessGone);
   };
 }
 
@@ -56,52 +56,55 @@ export function dispatcherTeller(client: Client): TellDispatcher {
  * child's or an external signal's three to six for each, and no limit of 2,000 open children.
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
- * @param tellDispatcher how the ends of runners are told: may gather what comes at once
+ * @param signalDispatcher how the ends of runners are told: may gather what comes at once
  * @param recordUse writes down what an instance was used for; the same runner twice is once
  * @param trace tells those who trace, where there are any; the same runner twice is once
  */
-export function createActorActivities(
+export function createSignalActivities(
   client: Client,
-  tellDispatcher: TellDispatcher,
+  signalDispatcher: SignalDispatcher,
   recordUse: (use: InstanceUse) => Promise<void>,
   trace?: (report: RunnerReport) => void,
-): ActorActivities {
+): SignalActivities {
   return {
     async startRunners({ settings, runners }) {
       await eachOf(runners, (runner) => startRunner(client, settings, runner));
     },
 
     async retireRunners({ group, runners }) {
-      const news: RunnerNews[] = [{ type: 'retire' }];
+      const news: RunnerEvent[] = [{ type: 'retire' }];
       await eachOf(runners, async (runner) => {
         const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
-        await handle.signal(RUNNER_NEWS, news).catch(unlessGone);
+        await handle.signal(RUNNER_EVENTS, news).catch(unlessGone);
       });
     },
 
-    async statePlaces(statement) {
-      const news: PlacesNews[] = [{ type: 'statement', statement }];
+    async requestSlots(request) {
+      const news: CapacityEvent[] = [{ type: 'request', request }];
       // Without a keeper the cap has just been taken away, or is about to be set: then all are asked again.
-      await client.workflow.getHandle(placesWorkflowId(statement.backend)).signal(PLACES_NEWS, news).catch(unlessGone);
+      await client.workflow
+        .getHandle(capacityWorkflowId(request.backend))
+        .signal(CAPACITY_EVENTS, news)
+        .catch(unlessGone);
     },
 
-    async answerPlaces(answers) {
-      await eachOf(answers, ({ group, places }) => tellDispatcher(group, [{ type: 'places', places }]));
+    async grantSlots(grants) {
+      await eachOf(grants, ({ group, grant }) => signalDispatcher(group, [{ type: 'slots', grant }]));
     },
 
     async reportGone(report) {
       const { group, outcome, use } = report;
       // First: a bus that is away must not hold up the group.
-      await tellDispatcher(group, [{ type: 'gone', outcome }]);
+      await signalDispatcher(group, [{ type: 'gone', outcome }]);
       if (use !== undefined) await recordUse(use);
       trace?.(report);
     },
 
-    async askRetirement({ group, runner }) {
+    async requestRetirement({ group, runner }) {
       try {
         const may = await client.workflow
           .getHandle(dispatcherWorkflowId(group))
-          .executeUpdate<boolean, [string]>(DISPATCHER_MAY_RETIRE, { args: [runner] });
+          .executeUpdate<boolean, [string]>(MAY_RETIRE_RUNNER, { args: [runner] });
         return may ? 'retire' : 'keep';
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return 'retire';
@@ -128,7 +131,7 @@ function unlessGone(error: unknown): void {
 async function startRunner(client: Client, settings: GroupSettings, runner: string): Promise<void> {
   const input: RunnerInput = { settings, runner };
   try {
-    await client.workflow.start(WORKFLOW.runner, {
+    await client.workflow.start(RUNNER_WORKFLOW, {
       workflowId: runnerWorkflowId(settings.name, runner),
       taskQueue: TASK_QUEUE.orchestrator,
       args: [input],
@@ -142,7 +145,7 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
         { key: KEYWORD.backend, value: settings.backend },
         { key: KEYWORD.phase, value: 'provisioning' },
       ],
-      memo: { manager: settings.manager, labels: settings.labels, scope: settings.scope },
+      memo: { installation: settings.installation, labels: settings.labels, scope: settings.scope },
     });
   } catch (error) {
     // The activity ran before and its result was lost.
@@ -151,10 +154,10 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
 }
 
 /** What is the same all its life, markdown. */
-function runnerFacts({ scope, labels, instance, manager }: GroupSettings): string {
+function runnerFacts({ scope, labels, instance, installation }: GroupSettings): string {
   const { image, cpu, memoryBytes, user } = instance;
   const facts = [
-    `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization}, made by ${manager}`,
+    `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization}, made by ${installation}`,
     `**Labels** ${labels.map((label) => `\`${label}\``).join(' ')}`,
     `**Instance** ${image ? `\`${image}\`` : 'no image'}, ${cpu ?? 'all'} CPU, ${memoryBytes ? `${Math.round(memoryBytes / 1024 ** 2)} MiB` : 'all memory'}, user ${user}`,
   ];

@@ -8,12 +8,12 @@ import { healthCheckInterval, webhookUrl } from './health.ts';
 import { secretRef } from './secret.ts';
 import { natsConfig, temporalConfig } from './servers.ts';
 
-/** One file configures one manager. Durations arrive in milliseconds, sizes in bytes. */
+/** One file configures one installation. Durations arrive in milliseconds, sizes in bytes. */
 export const config = z
   .strictObject({
     name: name(20)
       .default('runner-manager')
-      .describe('The manager. Tags every resource and begins every runner’s name.'),
+      .describe('The installation. Tags every resource and begins every runner’s name.'),
     forge: forgeConfig.describe('The forge, and how Baton signs in there.'),
     webhook: z.strictObject({
       secrets: z

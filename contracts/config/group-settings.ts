@@ -1,4 +1,4 @@
-import type { GroupSettings } from '../workflows/actors.ts';
+import type { GroupSettings } from '../workflows/group-settings.ts';
 import type { Config } from './config.ts';
 import type { GroupConfig } from './group.ts';
 import { hookSettings } from './hooks.ts';
@@ -6,7 +6,7 @@ import { hookSettings } from './hooks.ts';
 /** A group of the configuration as the actors know it, defaults filled in. */
 export function groupSettings(config: Config, group: GroupConfig): GroupSettings {
   return {
-    manager: config.name,
+    installation: config.name,
     name: group.name,
     forge: config.forge.type,
     scope: { organization: group.organization, repository: group.repository },

@@ -59,9 +59,9 @@ export const groupConfig = z
     instance: instanceConfig.prefault({}).describe('What an instance is made of.'),
     runner: runnerProgram.prefault({}).describe('The forge’s runner program inside the instance.'),
     ...hookFields,
-    time_to_start: duration.optional().describe('In place of the manager’s.'),
-    time_to_live: duration.optional().describe('In place of the manager’s.'),
-    health_check_interval: healthCheckInterval.optional().describe('In place of the manager’s.'),
+    time_to_start: duration.optional().describe('In place of the installation’s.'),
+    time_to_live: duration.optional().describe('In place of the installation’s.'),
+    health_check_interval: healthCheckInterval.optional().describe('In place of the installation’s.'),
   })
   .superRefine((group, context) => {
     if (group.min > group.max) {

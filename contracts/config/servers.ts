@@ -5,7 +5,7 @@ import { natsTls, temporalTls } from './tls.ts';
 /** The connection to Temporal. */
 export const temporalConfig = z.strictObject({
   address: z.string().default('127.0.0.1:7233').describe('host:port of the frontend.'),
-  namespace: z.string().default('default').describe('One namespace a manager.'),
+  namespace: z.string().default('default').describe('One namespace an installation.'),
   ui_url: z.url().optional().describe('Where people open Temporal’s UI; links point there.'),
   tls: temporalTls,
   api_key: secretRef.optional().describe('Used by relay, orchestrator and backend.'),

@@ -119,7 +119,7 @@ function inboxOf(credentials: string): string | undefined {
 
 /** Makes or updates the streams of {@link STREAMS}. Safe to run from several services at once. */
 export async function ensureStreams(bus: Bus): Promise<void> {
-  const manager = await bus.jetstreamManager();
+  const jetstreamManager = await bus.jetstreamManager();
   for (const plan of Object.values<StreamPlan>(STREAMS)) {
     const config = {
       name: plan.name,
@@ -135,11 +135,11 @@ export async function ensureStreams(bus: Bus): Promise<void> {
         : {}),
     };
     try {
-      await manager.streams.add(config);
+      await jetstreamManager.streams.add(config);
     } catch (error) {
       // 10058: the stream exists with another configuration.
       if (error instanceof NatsError && error.api_error?.err_code === 10058) {
-        await manager.streams.update(plan.name, config);
+        await jetstreamManager.streams.update(plan.name, config);
       } else {
         throw new BatonError('BUS_UNAVAILABLE', `making stream ${plan.name}: ${messageOf(error)}`, { cause: error });
       }

@@ -9,7 +9,7 @@ export const healthReply = z.discriminatedUnion('ok', [
       group: z.string(),
       runners: z.number(),
       marked: z.array(z.string()),
-      mended: z.array(z.string()),
+      repaired: z.array(z.string()),
       unanswered: z.array(z.string()),
       demand: z.object({ asked: z.number(), dropped: z.number() }),
       redelivered: z.number(),

@@ -39,7 +39,7 @@ export const groupStatus = z.object({
   /** No longer in the configuration: it drains, then is gone. */
   removed: z.boolean(),
   /** Runners that wait for a place on a capped backend. */
-  wantsPlaces: z.number(),
+  wantedSlots: z.number(),
 });
 
 /** A job or message that can never be handled. */
@@ -61,7 +61,7 @@ export const forgeLimit = z.object({
 /** The answer on `status`: what is going on, as one page. */
 export const status = z.object({
   version: z.literal(1),
-  manager: z.string(),
+  installation: z.string(),
   at: z.string(),
   temporalUi: z.string().nullable(),
   namespace: z.string(),

@@ -4,8 +4,8 @@ import type { Phase } from '../workflows/phase.ts';
 
 /** What a backend is asked to make: everything about one instance but its secrets. JSON, and in workflow histories. */
 export interface InstanceSpec {
-  /** Whose it is: the manager's name, on every resource. */
-  manager: string;
+  /** Whose it is: the installation's name, on every resource. */
+  installation: string;
   group: string;
   /** The runner's name; also the instance's, and the key of idempotence. */
   runner: string;
@@ -92,7 +92,7 @@ export interface Backend {
   /** The instance of that runner, or undefined on the backend's positive answer that there is none. */
   describe(runner: string, abort: AbortSignal): Promise<Instance | undefined>;
 
-  /** All instances of this manager, dead ones that still hold resources included. */
+  /** All instances of this installation, dead ones that still hold resources included. */
   list(abort: AbortSignal): Promise<Instance[]>;
 
   /** Removes the instance and all that was made for it (network, folder). Unknown is fine: it is gone. */
@@ -100,13 +100,13 @@ export interface Backend {
 
   /**
    * Says on the runner's instance what it does, in place of what was said before; all other tags stay as they are. `absent` on
-   * the backend's positive answer that this manager has none of that name. Left out where what is said of an instance can't
+   * the backend's positive answer that this installation has none of that name. Left out where what is said of an instance can't
    * change any more once it is made.
    */
   tag?(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'>;
 
   /**
-   * Calls back for every instance of this manager that dies, those which died while nobody watched included; the same
+   * Calls back for every instance of this installation that dies, those which died while nobody watched included; the same
    * death may be told more than once. Ends when `abort` fires; survives the backend's own restarts.
    */
   watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void>;

@@ -98,7 +98,7 @@ export interface Forge {
   registrations(group: ForgeGroup): Promise<ForgeRunner[]>;
 
   /** Makes the group and brings its settings to what they are to be; resolves with what was changed, a clause each. */
-  keepGroup(group: ForgeGroup): Promise<string[]>;
+  reconcileRunnerGroup(group: ForgeGroup): Promise<string[]>;
 
   /**
    * The job as it is now; undefined where the forge knows none of that id, which may also mean that we may not see it.

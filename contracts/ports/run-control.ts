@@ -1,7 +1,7 @@
 import type { ForgeScope } from './forge.ts';
 
 /** One job of a run, as the forge tells it. */
-export interface ForgeJob {
+export interface RunJob {
   id: number;
   runId: number;
   attempt: number;
@@ -16,10 +16,10 @@ export interface ForgeJob {
 /** What a delegation asks of a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
 export interface RunControl {
   /** All jobs of that attempt. */
-  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]>;
+  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]>;
 
   /** Whether the run is over, its newest attempt, and that attempt's jobs. */
-  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }>;
+  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }>;
 
   /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link latest} first. */
   rerunJob(repository: string, jobId: number): Promise<void>;

@@ -1,38 +1,38 @@
-/** Names of managers and groups: what DNS, containers, NATS subjects and cloud labels all accept. */
+/** Names of installations and groups: what DNS, containers, NATS subjects and cloud labels all accept. */
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 const SUFFIX = /^[a-z0-9]{8}$/;
 const RANDOM_CHARACTERS = 7;
 
 /**
- * A runner's name: `<manager>-<group>-<8 characters>`, at most 63 characters (GCE's limit), also the name of its
+ * A runner's name: `<installation>-<group>-<8 characters>`, at most 63 characters (GCE's limit), also the name of its
  * instance and of its registration, so that an orphan can be told by name alone. The first of the eight tells where the
- * manager's name ends: `a` with a group `b-c` and `a-b` with a group `c` are never taken for one another.
+ * installation's name ends: `a` with a group `b-c` and `a-b` with a group `c` are never taken for one another.
  *
  * @param random a UUID, or anything else with at least 12 hexadecimal digits
  */
-export function runnerName(manager: string, group: string, random: string): string {
+export function runnerName(installation: string, group: string, random: string): string {
   const digits = Number.parseInt(random.replaceAll(/[^\da-f]/gi, '').slice(0, 12), 16);
   const suffix = digits.toString(36).padStart(RANDOM_CHARACTERS, '0').slice(-RANDOM_CHARACTERS);
-  return `${manager}-${group}-${mark(manager)}${suffix}`;
+  return `${installation}-${group}-${mark(installation)}${suffix}`;
 }
 
-/** The group of a runner of this manager, or undefined when the name is not one of ours. */
-export function groupOfRunner(manager: string, name: string): string | undefined {
-  if (!name.startsWith(`${manager}-`)) return undefined;
-  const rest = name.slice(manager.length + 1);
+/** The group of a runner of this installation, or undefined when the name is not one of ours. */
+export function groupOfRunner(installation: string, name: string): string | undefined {
+  if (!name.startsWith(`${installation}-`)) return undefined;
+  const rest = name.slice(installation.length + 1);
   const cut = rest.lastIndexOf('-');
   if (cut < 1 || !SUFFIX.test(rest.slice(cut + 1))) return undefined;
   const group = rest.slice(0, cut);
   return NAME_PATTERN.test(group) ? group : undefined;
 }
 
-/** Whether this manager made a runner of that name for that group: to be asked before anything is removed by name alone. */
-export function isRunnerOf(manager: string, group: string, name: string): boolean {
-  return groupOfRunner(manager, name) === group && name.at(-RANDOM_CHARACTERS - 1) === mark(manager);
+/** Whether this installation made a runner of that name for that group: to be asked before anything is removed by name alone. */
+export function isRunnerOf(installation: string, group: string, name: string): boolean {
+  return groupOfRunner(installation, name) === group && name.at(-RANDOM_CHARACTERS - 1) === mark(installation);
 }
 
-/** A manager's name has at most 20 characters. */
-function mark(manager: string): string {
-  return manager.length.toString(36).slice(-1);
+/** An installation's name has at most 20 characters. */
+function mark(installation: string): string {
+  return installation.length.toString(36).slice(-1);
 }

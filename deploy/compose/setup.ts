@@ -43,11 +43,11 @@ const template = readFileSync(fileURLToPath(new URL('baton.yaml', import.meta.ur
 const document = parseDocument(template);
 document.setIn(['nats', 'account'], operator.accountPublicKey);
 // Clusters that share an engine must not share a name: each removes what has its name on it.
-const { BATON_MANAGER: manager, BATON_NATS_PORT: natsPort, BATON_RUNNER_IMAGE: image } = process.env;
+const { BATON_INSTALLATION: installation, BATON_NATS_PORT: natsPort, BATON_RUNNER_IMAGE: image } = process.env;
 // Whoever has proxies hand jobs over to this cluster: the group for it is like the first one.
 const { BATON_PROXY_KEY: proxyKey } = process.env;
 const linux = z.object({ groups: z.array(z.record(z.string(), z.unknown())).min(1) });
-if (manager) document.setIn(['name'], manager);
+if (installation) document.setIn(['name'], installation);
 if (natsPort) document.setIn(['backends', 'docker', 'nats_url'], `nats://host.docker.internal:${natsPort}`);
 if (image) document.setIn(['groups', 0, 'instance', 'image'], image);
 if (proxyKey) {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/actors.ts';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
 import { freePorts } from './ports.ts';

@@ -7,27 +7,27 @@ import { createUserData } from '../../activities/backends/cloud-init/user-data.t
 /** The backend that the configuration describes. Only its own libraries are loaded: a cloud's take a second and 90 MB. */
 export async function createBackend(
   config: BackendConfig,
-  { manager, agent, log }: { manager: string; agent: AgentBundle; log: Logger },
+  { installation, agent, log }: { installation: string; agent: AgentBundle; log: Logger },
 ): Promise<Backend> {
   switch (config.type) {
     case 'docker': {
       const { DockerBackend } = await import('../../activities/backends/docker/docker.ts');
-      return new DockerBackend({ manager, socket: config.socket, networkPool: config.network_pool, agent, log });
+      return new DockerBackend({ installation, socket: config.socket, networkPool: config.network_pool, agent, log });
     }
     case 'local': {
       const { LocalBackend } = await import('../../activities/backends/local/local.ts');
-      return new LocalBackend({ manager, root: config.root, command: config.command, agent, log });
+      return new LocalBackend({ installation, root: config.root, command: config.command, agent, log });
     }
     case 'ec2': {
       const { Ec2Backend } = await import('../../activities/backends/ec2/ec2.ts');
       const spot = config.market !== 'on-demand';
       const userData = createUserData({ cloud: 'ec2', config, agentSha256: agent.hash, spot });
-      return new Ec2Backend({ manager, config, userData, log });
+      return new Ec2Backend({ installation, config, userData, log });
     }
     case 'gce': {
       const { GceBackend } = await import('../../activities/backends/gce/gce.ts');
       const userData = createUserData({ cloud: 'gce', config, agentSha256: agent.hash, spot: config.spot });
-      return new GceBackend({ manager, config, userData, log });
+      return new GceBackend({ installation, config, userData, log });
     }
     default:
       return config satisfies never;

@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createBackendActivities } from '../../activities/backends/activities.ts';
 import { createCredentialMint, type CredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { withFailures } from '../../activities/lib/failure.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { BackendConfig } from '../../contracts/config/backend.ts';
@@ -36,7 +36,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   }
   const log = serviceLog.child({ backend: name });
   installRuntime(log);
-  const backend = await createBackend(backendConfig, { manager: config.name, agent: await bundleAgent(), log });
+  const backend = await createBackend(backendConfig, { installation: config.name, agent: await bundleAgent(), log });
   const link = new BusLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { TellDispatcher } from '../../activities/signals/signal-activities.ts';
-import type { DispatcherNews } from '../../contracts/workflows/actors.ts';
-import { Mailbox } from '../shared/signal-batcher.ts';
+import type { SignalDispatcher } from '../../activities/signals/signal-activities.ts';
+import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
+import { SignalBatcher } from '../shared/signal-batcher.ts';
 
 /** About how large a runner's end is as JSON. */
 const NEWS_BYTES = 400;
@@ -10,8 +10,8 @@ const NEWS_BYTES = 400;
  * Gathers what this process's runners tell one dispatcher at the same time into one signal: when hundreds end together,
  * a signal each costs the dispatcher a workflow task each. News is idempotent, so a call that is repeated does no harm.
  */
-export function gatherNews(tell: TellDispatcher): TellDispatcher {
-  const mailbox = new Mailbox<DispatcherNews[], void>(
+export function gatherNews(tell: SignalDispatcher): SignalDispatcher {
+  const mailbox = new SignalBatcher<DispatcherEvent[], void>(
     (group, letters) =>
       tell(
         group,
@@ -19,5 +19,5 @@ export function gatherNews(tell: TellDispatcher): TellDispatcher {
       ),
     () => false,
   );
-  return (group, news) => mailbox.post(group, { id: randomUUID(), value: news, bytes: NEWS_BYTES * news.length });
+  return (group, news) => mailbox.add(group, { id: randomUUID(), value: news, bytes: NEWS_BYTES * news.length });
 }

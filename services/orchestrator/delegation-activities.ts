@@ -1,11 +1,11 @@
 import type { Client } from '@temporalio/client';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { createDelegatedJobActivities } from '../../activities/delegation/jobs.ts';
-import { createNeighbourActivities } from '../../activities/delegation/workflow-signals.ts';
+import { createWorkflowSignalActivities } from '../../activities/delegation/workflow-signals.ts';
 import { createRecordActivities } from '../../activities/delegation/record.ts';
 import type { Bus } from '../../contracts/lib/nats.ts';
 import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
-import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
+import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import type { RunControl } from '../../contracts/ports/run-control.ts';
 
@@ -22,7 +22,7 @@ export function createDelegationActivities(options: {
   return {
     ...createRecordActivities({ bus, store, observe: delegationMetrics(metrics) }),
     ...createDelegatedJobActivities(runs, store),
-    ...createNeighbourActivities(client),
+    ...createWorkflowSignalActivities(client),
   };
 }
 

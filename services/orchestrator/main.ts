@@ -1,11 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
-import { createActorActivities, dispatcherTeller } from '../../activities/signals/signal-activities.ts';
+import { createSignalActivities, createDispatcherSignaller } from '../../activities/signals/signal-activities.ts';
 import { withFailures } from '../../activities/lib/failure.ts';
 import { createHealthActivities } from '../../activities/health/activities.ts';
 import { createForgeActivities } from '../../activities/forges/activities.ts';
-import { TASK_QUEUE, type OrchestratorActivities, type RunnerReport } from '../../contracts/workflows/actors.ts';
-import type { DelegationActivities } from '../../contracts/workflows/delegation.ts';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { type RunnerReport } from '../../contracts/workflows/runner.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { messageOf } from '../../contracts/errors.ts';
@@ -55,7 +57,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
-  const tellDispatcher = gatherNews(dispatcherTeller(client));
+  const signalDispatcher = gatherNews(createDispatcherSignaller(client));
   const usage = new UsageBook({ bus, live, metrics });
   const letGo = letterWriter({ bus, forge: () => live.current.forge.type, metrics });
   const traceReport =
@@ -64,9 +66,9 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
       for (const span of runnerSpans(report, live.current.forge.type)) traces.record(span);
     });
   const activities: OrchestratorActivities & DelegationActivities = {
-    ...createActorActivities(client, tellDispatcher, (use) => usage.record(use), traceReport),
+    ...createSignalActivities(client, signalDispatcher, (use) => usage.record(use), traceReport),
     ...createForgeActivities(forge),
-    ...createHealthActivities({ client, forge, tellDispatcher, publish: jobPublisher(bus), log }),
+    ...createHealthActivities({ client, forge, signalDispatcher, publish: jobPublisher(bus), log }),
     ...createDelegationActivities({ bus, client, runs, metrics }),
     moveJobs: jobMover(client, live, letGo, log),
   };

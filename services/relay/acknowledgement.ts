@@ -4,10 +4,10 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { temporalReason, temporalTrouble } from './temporal-errors.ts';
-import { Interrupted, NotNow } from './temporal-gate.ts';
+import { ShuttingDown, RetryLater } from './temporal-gate.ts';
 
 /** What can never be handled: it becomes a dead letter at once. */
-export class Hopeless extends Error {
+export class PermanentFailure extends Error {
   readonly code: ErrorCode;
 
   /** @param reason a sentence for a person */
@@ -33,7 +33,7 @@ const FAULT_PAUSE_MS = 5000;
 /** Deliveries of a message on which Baton itself fails, until it becomes a dead letter. */
 const MOST_FAULTS = 20;
 
-export interface SettleOptions {
+export interface AcknowledgementOptions {
   deadLetters: DeadLetters;
   log: Logger;
   handled: Counter<'stream' | 'result'>;
@@ -46,13 +46,13 @@ export interface SettleOptions {
  *
  * @param work resolves with the result to count
  */
-export function settled(
-  options: SettleOptions,
+export function withAcknowledgement(
+  options: AcknowledgementOptions,
   work: (message: StreamMessage) => Promise<string>,
 ): (message: StreamMessage) => Promise<void> {
   const { deadLetters, log, handled, seconds } = options;
 
-  async function bury(message: StreamMessage, code: ErrorCode, reason: string): Promise<string> {
+  async function deadLetter(message: StreamMessage, code: ErrorCode, reason: string): Promise<string> {
     try {
       await deadLetters.put(message, code, reason);
       message.ack();
@@ -65,28 +65,28 @@ export function settled(
   }
 
   async function onError(message: StreamMessage, error: unknown): Promise<string> {
-    if (error instanceof Interrupted) {
+    if (error instanceof ShuttingDown) {
       message.retry(0);
       return 'interrupted';
     }
-    if (error instanceof NotNow) {
+    if (error instanceof RetryLater) {
       log.warn({ subject: message.subject, reason: error.message }, 'put aside for a while');
       message.retry(NOT_NOW_PAUSE_MS);
       return 'retry';
     }
     if (error instanceof RunnerMissing) {
       const pause = MISSING_PAUSES_MS[message.deliveries - 1];
-      if (pause === undefined) return bury(message, 'RUNNER_UNKNOWN', error.message);
+      if (pause === undefined) return deadLetter(message, 'RUNNER_UNKNOWN', error.message);
       message.retry(pause);
       return 'retry';
     }
-    if (error instanceof Hopeless || (error instanceof BatonError && !error.retryable))
-      return bury(message, error.code, error.message);
+    if (error instanceof PermanentFailure || (error instanceof BatonError && !error.retryable))
+      return deadLetter(message, error.code, error.message);
     if (temporalTrouble(error) === 'refused') {
-      return bury(message, 'MESSAGE_INVALID', `Temporal refuses it: ${temporalReason(error)}`);
+      return deadLetter(message, 'MESSAGE_INVALID', `Temporal refuses it: ${temporalReason(error)}`);
     }
     log.error({ err: error, subject: message.subject }, `handling a message failed: ${messageOf(error)}`);
-    if (message.deliveries >= MOST_FAULTS) return bury(message, 'INTERNAL', messageOf(error));
+    if (message.deliveries >= MOST_FAULTS) return deadLetter(message, 'INTERNAL', messageOf(error));
     message.retry(FAULT_PAUSE_MS);
     return 'retry';
   }

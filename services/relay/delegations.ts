@@ -1,20 +1,21 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { TASK_QUEUE, type JobNotice } from '../../contracts/workflows/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { type JobNotice } from '../../contracts/workflows/job.ts';
 import type { Bus } from '../../contracts/lib/nats.ts';
 import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
 import { proxiesOf } from '../../contracts/config/delegation.ts';
 import {
-  DELEGATION_NEWS,
+  DELEGATION_EVENTS,
   DELEGATION_WORKFLOW,
   delegationWorkflowId,
   type DelegationInput,
-  type DelegationNews,
+  type DelegationEvent,
 } from '../../contracts/workflows/delegation.ts';
 import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
 import type { BusLink } from '../shared/nats-link.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
-import { Hopeless } from './acknowledgement.ts';
+import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
@@ -47,7 +48,7 @@ export class Delegations {
   async handle(message: StreamMessage): Promise<string> {
     const said = parsed(delegationMessage, message);
     if (said.kind === 'requested') return await this.#start(said);
-    return await this.#tell(said.id, [{ type: 'attempt-over' }]);
+    return await this.#tell(said.id, [{ type: 'attempt-ended' }]);
   }
 
   /** The delegation that a forge's job belongs to, told what the forge says of it; undefined where there is none. */
@@ -65,7 +66,7 @@ export class Delegations {
     const entry = proxiesOf(config, context.runnerName);
     const group = config.groups.find(({ name }) => name === entry?.group);
     if (config.delegation === undefined || entry === undefined || group === undefined) {
-      throw new Hopeless('DELEGATION_FORBIDDEN', `proxy ${context.runnerName} is not configured to delegate`);
+      throw new PermanentFailure('DELEGATION_FORBIDDEN', `proxy ${context.runnerName} is not configured to delegate`);
     }
     const input: DelegationInput = {
       job: newDelegatedJob(id, context, at),
@@ -79,7 +80,7 @@ export class Delegations {
     };
     return await gate.call(async () => {
       try {
-        await client.workflow.start(DELEGATION_WORKFLOW.delegation, {
+        await client.workflow.start(DELEGATION_WORKFLOW, {
           workflowId: delegationWorkflowId(id),
           taskQueue: TASK_QUEUE.orchestrator,
           args: [input],
@@ -92,7 +93,7 @@ export class Delegations {
             { key: defineSearchAttributeKey('BatonPhase', 'KEYWORD'), value: 'queued' },
           ],
         });
-        return 'told';
+        return 'delivered';
       } catch (error) {
         // The same job twice, or the message again.
         if (error instanceof WorkflowExecutionAlreadyStartedError) return 'closed';
@@ -101,11 +102,11 @@ export class Delegations {
     });
   }
 
-  async #tell(id: string, news: DelegationNews[]): Promise<string> {
+  async #tell(id: string, news: DelegationEvent[]): Promise<string> {
     const { client, gate } = this.#options;
     try {
-      await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_NEWS, news));
-      return 'told';
+      await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, news));
+      return 'delivered';
     } catch (error) {
       const trouble = temporalTrouble(error);
       // It looks at the forge itself; what it misses costs it a moment.

@@ -5,14 +5,14 @@ import { BusLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { temporalOptions } from '../shared/temporal-options.ts';
-import { Actors } from './workflow-signals.ts';
+import { WorkflowSignals } from './workflow-signals.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Delegations } from './delegations.ts';
 import { relayMetrics, watchPullers } from './metrics.ts';
 import { resourceMetrics } from './resource-metrics.ts';
 import { Puller } from './puller.ts';
 import { SERVER_LOG_ENV, watchRefusals } from './refusals.ts';
-import { settled } from './acknowledgement.ts';
+import { withAcknowledgement } from './acknowledgement.ts';
 import { handleSignal } from './signals.ts';
 import { TemporalGate } from './temporal-gate.ts';
 import { tracedWebhooks } from './traced-webhooks.ts';
@@ -40,7 +40,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   const link = new BusLink(config.nats, `relay of ${config.name}`, log);
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds, refused } = relayMetrics(metrics);
   const onResources = resourceMetrics(metrics);
-  const actors = new Actors({ client, gate, live, batchSize, callSeconds });
+  const actors = new WorkflowSignals({ client, gate, live, batchSize, callSeconds });
   const delegations = new Delegations({ client, gate, link, live });
   const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
   const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
@@ -48,7 +48,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     ...common,
     stream: STREAMS.webhooks.name,
     durable: 'relay-webhooks',
-    handle: settled(
+    handle: withAcknowledgement(
       settling,
       tracedWebhooks(traces, (message) => handleWebhook(message, live.current, { actors, delegations })),
     ),
@@ -57,13 +57,13 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     ...common,
     stream: STREAMS.signals.name,
     durable: 'relay-signals',
-    handle: settled(settling, (message) => handleSignal(message, live.current, { actors, onResources })),
+    handle: withAcknowledgement(settling, (message) => handleSignal(message, live.current, { actors, onResources })),
   });
   const proxied = new Puller({
     ...common,
     stream: STREAMS.delegations.name,
     durable: 'relay-delegations',
-    handle: settled(settling, (message) => delegations.handle(message)),
+    handle: withAcknowledgement(settling, (message) => delegations.handle(message)),
   });
   gate.onOpen(() => {
     proxied.resume();

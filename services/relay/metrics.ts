@@ -8,7 +8,7 @@ export function relayMetrics(registers: Registry) {
     handled: new Counter({
       ...on,
       name: 'baton_relay_messages_total',
-      help: 'Messages by stream and result (told, closed, hosted, not-ours, retry, dead, interrupted).',
+      help: 'Messages by stream and result (delivered, closed, hosted, not-ours, retry, dead, interrupted).',
       labelNames: ['stream', 'result'] as const,
     }),
     seconds: new Histogram({

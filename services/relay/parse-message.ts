@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { decode } from '../../contracts/lib/nats.ts';
-import { Hopeless } from './acknowledgement.ts';
+import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 /**
@@ -12,5 +12,5 @@ export function parsed<T extends z.ZodType>(schema: T, message: StreamMessage): 
   const result = schema.safeParse(decode(message.data));
   if (result.success) return result.data;
   const list = result.error.issues.map(({ path, message }) => `${path.join('.') || '(body)'}: ${message}`).join('; ');
-  throw new Hopeless('MESSAGE_INVALID', `reading a message on ${message.subject}: ${list}`);
+  throw new PermanentFailure('MESSAGE_INVALID', `reading a message on ${message.subject}: ${list}`);
 }

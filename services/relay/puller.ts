@@ -67,8 +67,8 @@ export class Puller {
   /** Messages of the stream that wait for anyone, and those being handled by all relays. */
   async lag(): Promise<{ pending: number; unacknowledged: number }> {
     const { link, stream, durable } = this.#options;
-    const manager = await (await link.connected(1)).jetstreamManager();
-    const info = await manager.consumers.info(stream, durable);
+    const jetstreamManager = await (await link.connected(1)).jetstreamManager();
+    const info = await jetstreamManager.consumers.info(stream, durable);
     return { pending: info.num_pending, unacknowledged: info.num_ack_pending };
   }
 
@@ -134,8 +134,8 @@ export class Puller {
 
   async #ensureConsumer(bus: Bus): Promise<void> {
     const { stream, durable } = this.#options;
-    const manager = await bus.jetstreamManager();
-    await manager.consumers.add(stream, {
+    const jetstreamManager = await bus.jetstreamManager();
+    await jetstreamManager.consumers.add(stream, {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,
       deliver_policy: DeliverPolicy.All,

@@ -1,11 +1,11 @@
-import { runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { runnerOfSubject, subjects, SIGNAL_KINDS } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import { instanceDied, runnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
-import type { Actors, Source, Told } from './workflow-signals.ts';
-import { Hopeless, RunnerMissing } from './acknowledgement.ts';
+import type { WorkflowSignals, EventSource, SignalResult } from './workflow-signals.ts';
+import { PermanentFailure, RunnerMissing } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { parsed } from './parse-message.ts';
 
@@ -13,35 +13,36 @@ import { parsed } from './parse-message.ts';
  * Handles what an instance or a backend's watcher says: tells the runner and, when a job started, its group's dispatcher. The
  * subject, which NATS guards, says who speaks; the body must agree. Never starts a workflow.
  *
- * @returns the result to count: `told`, or `closed` where the runner is over already
- * @throws Hopeless MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of {@link Actors}
+ * @returns the result to count: `delivered`, or `closed` where the runner is over already
+ * @throws Hopeless MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of {@link WorkflowSignals}
  */
 export async function handleSignal(
   message: StreamMessage,
   config: Config,
-  { actors, onResources }: { actors: Actors; onResources?: (group: string, used: JobResources) => void },
+  { actors, onResources }: { actors: WorkflowSignals; onResources?: (group: string, used: JobResources) => void },
 ): Promise<string> {
   const { subject } = message;
   const runner = runnerOfSubject(subject) ?? '';
-  const source: Source = { id: message.place, bytes: message.data.length };
+  const source: EventSource = { id: message.place, bytes: message.data.length };
 
   if (subject === subjects.instanceDied(runner)) {
     const died = parsed(instanceDied, message);
     checkSpeaker(subject, runner, died.runner);
     const group = groupOf(config, runner);
-    return resultOf(await actors.tellRunner(group, runner, { type: 'died', died }, source), group, runner);
+    return resultOf(await actors.signalRunner(group, runner, { type: 'died', died }, source), group, runner);
   }
 
   const kind = SIGNAL_KINDS.find((kind) => subject === subjects.signal(runner, kind));
-  if (kind === undefined) throw new Hopeless('MESSAGE_INVALID', `there is no subject ${subject}`);
+  if (kind === undefined) throw new PermanentFailure('MESSAGE_INVALID', `there is no subject ${subject}`);
   const signal = parsed(runnerSignal, message);
   checkSpeaker(subject, runner, signal.runner);
-  if (signal.kind !== kind) throw new Hopeless('MESSAGE_INVALID', `a signal "${signal.kind}" came on ${subject}`);
+  if (signal.kind !== kind)
+    throw new PermanentFailure('MESSAGE_INVALID', `a signal "${signal.kind}" came on ${subject}`);
   const group = groupOf(config, runner);
   const [told] = await Promise.all([
-    actors.tellRunner(group, runner, { type: 'signal', signal }, source),
+    actors.signalRunner(group, runner, { type: 'signal', signal }, source),
     signal.kind === 'started'
-      ? actors.tellRunningDispatcher(group, { type: 'busy', runner, job: signal.job }, source)
+      ? actors.signalRunningDispatcher(group, { type: 'busy', runner, job: signal.job }, source)
       : undefined,
   ]);
   const result = resultOf(told, group, runner);
@@ -50,19 +51,19 @@ export async function handleSignal(
   return result;
 }
 
-function resultOf(told: Told, group: string, runner: string): string {
+function resultOf(told: SignalResult, group: string, runner: string): string {
   if (told === 'missing') throw new RunnerMissing(runnerWorkflowId(group, runner));
   return told;
 }
 
 function checkSpeaker(subject: string, runner: string, claimed: string): void {
   if (claimed !== runner) {
-    throw new Hopeless('SIGNAL_FORGED', `the message on ${subject} speaks for another runner, ${claimed}`);
+    throw new PermanentFailure('SIGNAL_FORGED', `the message on ${subject} speaks for another runner, ${claimed}`);
   }
 }
 
 function groupOf(config: Config, runner: string): string {
   const group = groupOfRunner(config.name, runner);
-  if (group === undefined) throw new Hopeless('RUNNER_UNKNOWN', `${runner} is no runner of ${config.name}`);
+  if (group === undefined) throw new PermanentFailure('RUNNER_UNKNOWN', `${runner} is no runner of ${config.name}`);
   return group;
 }

@@ -10,7 +10,7 @@ const CALL_WITHIN_MS = 10_000;
 const ATTEMPTS = 5;
 
 /** The relay is stopping: the message goes back to the stream. */
-export class Interrupted extends Error {
+export class ShuttingDown extends Error {
   constructor() {
     super('the relay is stopping');
     this.name = 'Interrupted';
@@ -18,7 +18,7 @@ export class Interrupted extends Error {
 }
 
 /** Not now; the message goes back to the stream for a while. */
-export class NotNow extends Error {
+export class RetryLater extends Error {
   constructor(cause: unknown) {
     super(`Temporal takes it not now: ${temporalReason(cause)}`, { cause });
     this.name = 'NotNow';
@@ -70,10 +70,10 @@ export class TemporalGate {
         return result;
       } catch (error) {
         const trouble = temporalTrouble(error);
-        if (trouble === 'full') throw new NotNow(error);
+        if (trouble === 'full') throw new RetryLater(error);
         if (trouble !== 'unavailable') throw error;
         this.#shut(error);
-        if (attempt >= ATTEMPTS) throw new NotNow(error);
+        if (attempt >= ATTEMPTS) throw new RetryLater(error);
       }
     }
   }
@@ -86,10 +86,10 @@ export class TemporalGate {
   }
 
   #whenOpen(): Promise<void> {
-    if (this.#ended) return Promise.reject(new Interrupted());
+    if (this.#ended) return Promise.reject(new ShuttingDown());
     if (this.#open) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#waiting.add({ open: resolve, interrupt: () => reject(new Interrupted()) });
+      this.#waiting.add({ open: resolve, interrupt: () => reject(new ShuttingDown()) });
     });
   }
 

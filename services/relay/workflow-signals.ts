@@ -3,37 +3,35 @@ import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter, toPayloads } from '@temporalio/common';
 import type { Histogram } from 'prom-client';
 import {
-  DISPATCHER_NEWS,
+  DISPATCHER_EVENTS,
+  DISPATCHER_WORKFLOW,
+  type DispatcherEvent,
   dispatcherWorkflowId,
-  RUNNER_NEWS,
-  runnerWorkflowId,
-  WORKFLOW,
-  type DispatcherNews,
-  type RunnerNews,
-} from '../../contracts/workflows/actors.ts';
+} from '../../contracts/workflows/dispatcher.ts';
+import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import type { GroupConfig } from '../../contracts/config/group.ts';
 import { dispatcherStart } from '../shared/dispatcher-start.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
-import { Mailbox, type Letter } from '../shared/signal-batcher.ts';
+import { SignalBatcher, type Item } from '../shared/signal-batcher.ts';
 import { temporalTrouble } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 
-/** Whether the workflow took the news, or why nobody did. */
-export type Told = 'told' | 'closed' | 'missing';
+/** Whether the workflow received the signal, or why it did not. */
+export type SignalResult = 'delivered' | 'closed' | 'missing';
 
-/** Where a piece of news comes from, and its size. */
-export interface Source {
+/** The message that an event comes from, and its size. */
+export interface EventSource {
   id: string;
   bytes: number;
 }
 
-interface DispatcherLetter {
-  news: DispatcherNews;
-  /** From a forge's webhook: may start a dispatcher. What an instance says never may. */
+interface DispatcherItem {
+  event: DispatcherEvent;
+  /** Events of a forge's webhook may start a dispatcher; events from an instance never do. */
   mayStart: boolean;
 }
 
-export interface ActorsOptions {
+export interface WorkflowSignalsOptions {
   client: Client;
   gate: TemporalGate;
   live: LiveConfig;
@@ -41,74 +39,74 @@ export interface ActorsOptions {
   callSeconds: Histogram<'actor'>;
 }
 
-/** How the actors are told news: in batches, idempotently, waiting while Temporal is away. */
-export class Actors {
-  readonly #options: ActorsOptions;
-  readonly #dispatchers: Mailbox<DispatcherLetter, Told>;
-  readonly #runners: Mailbox<RunnerNews, Told>;
+/** Signals dispatchers and runners: in batches, idempotently, waiting while Temporal does not answer. */
+export class WorkflowSignals {
+  readonly #options: WorkflowSignalsOptions;
+  readonly #dispatchers: SignalBatcher<DispatcherItem, SignalResult>;
+  readonly #runners: SignalBatcher<RunnerEvent, SignalResult>;
 
-  constructor(options: ActorsOptions) {
+  constructor(options: WorkflowSignalsOptions) {
     this.#options = options;
-    this.#dispatchers = new Mailbox((group, letters) => this.#sendToDispatcher(group, letters), isRefused);
-    this.#runners = new Mailbox((id, letters) => this.#sendToRunner(id, letters), isRefused);
+    this.#dispatchers = new SignalBatcher((group, items) => this.#sendToDispatcher(group, items), isRefused);
+    this.#runners = new SignalBatcher((id, items) => this.#sendToRunner(id, items), isRefused);
   }
 
   /**
-   * Tells a group's dispatcher what the forge says, starting it where it doesn't run. A group that is no longer in the
-   * configuration is told, but never started.
+   * Signals what the forge reported to a group's dispatcher, starting the dispatcher where it does not run. The dispatcher of
+   * a group that is no longer in the configuration is signalled, but never started.
    *
-   * @throws Interrupted, NotNow (temporal-gate.ts); what Temporal says to news it will never take
+   * @throws ShuttingDown, RetryLater (temporal-gate.ts); Temporal's error where it will never accept the event
    */
-  tellDispatcher(group: string, news: DispatcherNews, source: Source): Promise<Told> {
-    return this.#dispatchers.post(group, { ...source, value: { news, mayStart: true } });
+  signalDispatcher(group: string, event: DispatcherEvent, source: EventSource): Promise<SignalResult> {
+    return this.#dispatchers.add(group, { ...source, value: { event, mayStart: true } });
   }
 
-  /** As {@link tellDispatcher}, for what comes from inside an instance: never starts anything. */
-  tellRunningDispatcher(group: string, news: DispatcherNews, source: Source): Promise<Told> {
-    return this.#dispatchers.post(group, { ...source, value: { news, mayStart: false } });
+  /** Like {@link signalDispatcher}, for events from inside an instance: never starts a dispatcher. */
+  signalRunningDispatcher(group: string, event: DispatcherEvent, source: EventSource): Promise<SignalResult> {
+    return this.#dispatchers.add(group, { ...source, value: { event, mayStart: false } });
   }
 
-  /** Tells a runner; never starts one. Errors as {@link tellDispatcher}. */
-  tellRunner(group: string, runner: string, news: RunnerNews, source: Source): Promise<Told> {
-    return this.#runners.post(runnerWorkflowId(group, runner), { ...source, value: news });
+  /** Signals a runner; never starts one. Errors as in {@link signalDispatcher}. */
+  signalRunner(group: string, runner: string, event: RunnerEvent, source: EventSource): Promise<SignalResult> {
+    return this.#runners.add(runnerWorkflowId(group, runner), { ...source, value: event });
   }
 
-  async #sendToDispatcher(group: string, letters: Letter<DispatcherLetter>[]): Promise<Told> {
-    const news = letters.map(({ value }) => value.news);
+  async #sendToDispatcher(group: string, items: Item<DispatcherItem>[]): Promise<SignalResult> {
+    const events = items.map(({ value }) => value.event);
     const settings = this.#options.live.current.groups.find(({ name }) => name === group);
     const id = dispatcherWorkflowId(group);
-    if (settings === undefined || !letters.some(({ value }) => value.mayStart)) {
-      return this.#signal('dispatcher', id, DISPATCHER_NEWS, news, letters);
+    if (settings === undefined || !items.some(({ value }) => value.mayStart)) {
+      return this.#signal('dispatcher', id, DISPATCHER_EVENTS, events, items);
     }
-    return this.#measured('dispatcher', letters.length, async () => {
-      await this.#startWithNews(settings, news);
-      return 'told' as const;
+    return this.#measured('dispatcher', items.length, async () => {
+      await this.#signalWithStart(settings, events);
+      return 'delivered' as const;
     });
   }
 
-  #sendToRunner(id: string, letters: Letter<RunnerNews>[]): Promise<Told> {
-    const news = letters.map(({ value }) => value);
-    return this.#signal('runner', id, RUNNER_NEWS, news, letters);
+  #sendToRunner(id: string, items: Item<RunnerEvent>[]): Promise<SignalResult> {
+    const events = items.map(({ value }) => value);
+    return this.#signal('runner', id, RUNNER_EVENTS, events, items);
   }
 
-  async #startWithNews(group: GroupConfig, news: DispatcherNews[]): Promise<void> {
+  async #signalWithStart(group: GroupConfig, events: DispatcherEvent[]): Promise<void> {
     const { client, live, gate } = this.#options;
     await gate.call(() =>
-      client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(live.current, group, news)),
+      client.workflow.signalWithStart(DISPATCHER_WORKFLOW, dispatcherStart(live.current, group, events)),
     );
   }
 
-  /** A signal with a request id made of its letters' ids: the server takes a repeated one once. */
+  /** One signal with a request id made of its items' ids: the server accepts a repeated one once. */
   async #signal(
     actor: 'dispatcher' | 'runner',
     workflowId: string,
     signalName: string,
-    news: readonly unknown[],
-    letters: readonly Letter<unknown>[],
-  ): Promise<Told> {
+    events: readonly unknown[],
+    items: readonly Item<unknown>[],
+  ): Promise<SignalResult> {
     const { client, gate } = this.#options;
-    const payloads = toPayloads(defaultPayloadConverter, news) ?? [];
-    return this.#measured(actor, letters.length, async () => {
+    const payloads = toPayloads(defaultPayloadConverter, events) ?? [];
+    return this.#measured(actor, items.length, async () => {
       try {
         await gate.call(() =>
           client.workflowService.signalWorkflowExecution({
@@ -117,10 +115,10 @@ export class Actors {
             workflowExecution: { workflowId },
             signalName,
             input: { payloads },
-            requestId: requestId(letters),
+            requestId: requestId(items),
           }),
         );
-        return 'told';
+        return 'delivered';
       } catch (error) {
         const trouble = temporalTrouble(error);
         if (trouble === 'closed' || trouble === 'missing') return trouble;
@@ -129,14 +127,14 @@ export class Actors {
     });
   }
 
-  async #measured<T>(actor: string, letters: number, work: () => Promise<T>): Promise<T> {
+  async #measured<T>(actor: string, items: number, work: () => Promise<T>): Promise<T> {
     const { batchSize, callSeconds } = this.#options;
-    batchSize.observe({ actor }, letters);
-    const stopClock = callSeconds.startTimer({ actor });
+    batchSize.observe({ actor }, items);
+    const stopTimer = callSeconds.startTimer({ actor });
     try {
       return await work();
     } finally {
-      stopClock();
+      stopTimer();
     }
   }
 }
@@ -145,8 +143,8 @@ function isRefused(error: unknown): boolean {
   return temporalTrouble(error) === 'refused';
 }
 
-function requestId(letters: readonly Letter<unknown>[]): string {
+function requestId(items: readonly Item<unknown>[]): string {
   const hash = createHash('sha256');
-  for (const { id } of letters) hash.update(id).update('\n');
+  for (const { id } of items) hash.update(id).update('\n');
   return hash.digest('hex').slice(0, 32);
 }

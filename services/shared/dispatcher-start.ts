@@ -1,27 +1,27 @@
 import { WorkflowIdConflictPolicy } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
-  DISPATCHER_NEWS,
-  dispatcherWorkflowId,
-  TASK_QUEUE,
+  DISPATCHER_EVENTS,
   type DispatcherInput,
-  type DispatcherNews,
-} from '../../contracts/workflows/actors.ts';
+  type DispatcherEvent,
+  dispatcherWorkflowId,
+} from '../../contracts/workflows/dispatcher.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group.ts';
 import { groupSettings } from '../../contracts/config/group-settings.ts';
 
-/** Options of `signalWithStart(WORKFLOW.dispatcher, …)`: tells a group's dispatcher news, starting it where it doesn't run. */
-export function dispatcherStart(config: Config, group: GroupConfig, news: DispatcherNews[]) {
+/** Options of `signalWithStart(DISPATCHER_WORKFLOW, …)`: tells a group's dispatcher news, starting it where it doesn't run. */
+export function dispatcherStart(config: Config, group: GroupConfig, news: DispatcherEvent[]) {
   const input: DispatcherInput = { settings: groupSettings(config, group) };
   const args: [DispatcherInput] = [input];
-  const signalArgs: [DispatcherNews[]] = [news];
+  const signalArgs: [DispatcherEvent[]] = [news];
   return {
     workflowId: dispatcherWorkflowId(group.name),
     taskQueue: TASK_QUEUE.orchestrator,
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
     args,
-    signal: DISPATCHER_NEWS,
+    signal: DISPATCHER_EVENTS,
     signalArgs,
     staticSummary: `dispatcher of ${group.name}`,
     typedSearchAttributes: [

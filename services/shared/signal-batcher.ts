@@ -1,84 +1,84 @@
-/** One thing for one workflow. */
-export interface Letter<T> {
-  /** Of the message it came with: the same on redelivery. */
+/** One item for one workflow. */
+export interface Item<T> {
+  /** The id of the message it arrived with: the same on redelivery. */
   id: string;
   value: T;
-  /** About how large it is as JSON. */
+  /** Approximate size as JSON. */
   bytes: number;
 }
 
-const MOST_LETTERS = 100;
-/** Temporal takes 2 MiB in one signal; gRPC 4 MiB in one call. */
-const MOST_BYTES = 512 * 1024;
+const MAX_ITEMS = 100;
+/** Temporal accepts 2 MiB in one signal; gRPC 4 MiB in one call. */
+const MAX_BYTES = 512 * 1024;
 
 /**
- * Under load, calls to one workflow begin at least this far apart, milliseconds: larger batches, fewer workflow tasks. What comes
- * while nothing is under way never waits.
+ * Under load, calls to one workflow start at least this far apart, milliseconds: larger batches, fewer workflow tasks. An item
+ * that arrives while no call is running never waits.
  */
 const SPACING_MS = 25;
 
-interface Waiting<T, R> {
-  letter: Letter<T>;
+interface QueuedItem<T, R> {
+  item: Item<T>;
   resolve: (result: R) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * Natural batching: while one call to a workflow is under way, further letters for it gather; then one call takes as many
- * as fit. A lone letter goes at once. The order in which letters were posted to an address is kept.
+ * Batches the items for each workflow: while one call to a workflow is running, further items for it queue; the next call takes
+ * as many as fit. A single item is sent at once. Items for one workflow keep the order in which they were added.
  */
-export class Mailbox<T, R> {
-  readonly #send: (address: string, letters: Letter<T>[]) => Promise<R>;
-  readonly #mayDivide: (error: unknown) => boolean;
-  readonly #queues = new Map<string, Waiting<T, R>[]>();
+export class SignalBatcher<T, R> {
+  readonly #send: (workflow: string, items: Item<T>[]) => Promise<R>;
+  readonly #maySplit: (error: unknown) => boolean;
+  readonly #queues = new Map<string, QueuedItem<T, R>[]>();
 
   /**
-   * @param send one call; must be idempotent by the letters' ids
-   * @param mayDivide whether an error may be the fault of a single letter: then the others are sent without it
+   * @param send one call; must be idempotent by the items' ids
+   * @param maySplit whether a single item may have caused the error: then the others are sent without it
    */
-  constructor(send: (address: string, letters: Letter<T>[]) => Promise<R>, mayDivide: (error: unknown) => boolean) {
+  constructor(send: (workflow: string, items: Item<T>[]) => Promise<R>, maySplit: (error: unknown) => boolean) {
     this.#send = send;
-    this.#mayDivide = mayDivide;
+    this.#maySplit = maySplit;
   }
 
-  /** Resolves with the result of the call that took the letter, or rejects with its error. */
-  post(address: string, letter: Letter<T>): Promise<R> {
+  /** Resolves with the result of the call that contained the item, or rejects with its error. */
+  add(workflow: string, item: Item<T>): Promise<R> {
     return new Promise((resolve, reject) => {
-      const queue = this.#queues.get(address);
+      const queue = this.#queues.get(workflow);
       if (queue) {
-        queue.push({ letter, resolve, reject });
+        queue.push({ item, resolve, reject });
         return;
       }
-      const started = [{ letter, resolve, reject }];
-      this.#queues.set(address, started);
-      void this.#work(address, started);
+      const started = [{ item, resolve, reject }];
+      this.#queues.set(workflow, started);
+      void this.#drain(workflow, started);
     });
   }
 
-  async #work(address: string, queue: Waiting<T, R>[]): Promise<void> {
+  async #drain(workflow: string, queue: QueuedItem<T, R>[]): Promise<void> {
     while (queue.length > 0) {
       const began = performance.now();
-      await this.#deliver(address, takeBatch(queue));
-      if (queue.length > 0 && queue.length < MOST_LETTERS) await pause(began + SPACING_MS - performance.now());
+      await this.#deliver(workflow, takeBatch(queue));
+      if (queue.length > 0 && queue.length < MAX_ITEMS) await pause(began + SPACING_MS - performance.now());
     }
-    this.#queues.delete(address);
+    this.#queues.delete(workflow);
   }
 
-  async #deliver(address: string, batch: Waiting<T, R>[]): Promise<void> {
+  async #deliver(workflow: string, batch: QueuedItem<T, R>[]): Promise<void> {
     try {
       const result = await this.#send(
-        address,
-        batch.map(({ letter }) => letter),
+        workflow,
+        batch.map(({ item }) => item),
       );
       for (const { resolve } of batch) resolve(result);
     } catch (error) {
-      if (batch.length === 1 || !this.#mayDivide(error)) {
+      if (batch.length === 1 || !this.#maySplit(error)) {
         for (const { reject } of batch) reject(error);
         return;
       }
       const half = Math.ceil(batch.length / 2);
-      await this.#deliver(address, batch.slice(0, half));
-      await this.#deliver(address, batch.slice(half));
+      await this.#deliver(workflow, batch.slice(0, half));
+      await this.#deliver(workflow, batch.slice(half));
     }
   }
 }
@@ -87,12 +87,12 @@ function pause(ms: number): Promise<void> | undefined {
   return ms > 0 ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
 }
 
-function takeBatch<T, R>(queue: Waiting<T, R>[]): Waiting<T, R>[] {
+function takeBatch<T, R>(queue: QueuedItem<T, R>[]): QueuedItem<T, R>[] {
   let bytes = 0;
   let count = 0;
-  for (const { letter } of queue) {
-    bytes += letter.bytes;
-    if (count > 0 && (count === MOST_LETTERS || bytes > MOST_BYTES)) break;
+  for (const { item } of queue) {
+    bytes += item.bytes;
+    if (count > 0 && (count === MAX_ITEMS || bytes > MAX_BYTES)) break;
     count += 1;
   }
   return queue.splice(0, count);

@@ -38,7 +38,7 @@ export async function connectTemporal(
   }
 }
 
-/** A client on that connection, in the manager's namespace. */
+/** A client on that connection, in the installation's namespace. */
 export function createClient(connection: NativeConnection, config: TemporalConfig): Client {
   return new Client({ connection, namespace: config.namespace, dataConverter });
 }

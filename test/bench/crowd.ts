@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { DISPATCHER_ROSTER, dispatcherWorkflowId } from '../../contracts/workflows/actors.ts';
+import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../contracts/workflows/dispatcher.ts';
 import { decode, type Bus } from '../../contracts/lib/nats.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
-import type { Roster } from '../../contracts/workflows/health.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';

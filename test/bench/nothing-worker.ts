@@ -1,7 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import { createBackendActivities } from '../../activities/backends/activities.ts';
 import { withFailures } from '../../activities/lib/failure.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { encode } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { BusLink } from '../../services/shared/nats-link.ts';

@@ -10,7 +10,7 @@ import { watchForDoubles } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { watchStarts } from '../support/starts.ts';
 
-/** Backends of all kinds in one manager. */
+/** Backends of all kinds in one installation. */
 
 /** Jobs of each group. */
 const JOBS = 25;
@@ -44,8 +44,8 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     await expectNothingLeft(cluster, 120_000);
     await vi.waitFor(
       async () => {
-        expect(gce.project.machinesOf([cluster.manager])).toEqual([]);
-        expect(await ec2.runnersOf(cluster.manager)).toEqual([]);
+        expect(gce.project.machinesOf([cluster.installation])).toEqual([]);
+        expect(await ec2.runnersOf(cluster.installation)).toEqual([]);
       },
       { timeout: 60_000, interval: 200 },
     );
@@ -61,7 +61,7 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     for (const [index, name] of BACKENDS.entries()) {
       const runners = done.filter(({ id }) => jobs[index]?.includes(id)).map(({ runner }) => runner ?? '');
       expect(new Set(runners).size).toBe(JOBS);
-      expect(runners.filter((runner) => !runner.startsWith(`${cluster.manager}-${name}-`))).toEqual([]);
+      expect(runners.filter((runner) => !runner.startsWith(`${cluster.installation}-${name}-`))).toEqual([]);
     }
     await expectAllGone();
   }, 700_000);
@@ -92,7 +92,7 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     await expectAllGone();
     const inside = insideCreate(all, KILLED_JOBS);
     const doubles = watchForDoubles(cluster, KILLED_JOBS);
-    const starts = await watchStarts(cluster.manager);
+    const starts = await watchStarts(cluster.installation);
     try {
       const jobs: number[] = [];
       const kill = async (name: BackendName): Promise<void> => {

@@ -16,7 +16,7 @@ const FILE = fileURLToPath(new URL('../../deploy/docker-compose.yml', import.met
 
 const docker = new Docker();
 const project = `batontest${process.pid}`;
-const manager = `compose-${process.pid}`;
+const installation = `compose-${process.pid}`;
 const key = createTokenKey();
 
 const runView = z.object({
@@ -73,7 +73,7 @@ describe('the development cluster', () => {
       NODE_IMAGE: 'node:24-bookworm-slim',
       BATON_IMAGE: `baton:${project}`,
       BATON_RUNNER_IMAGE: `baton-demo-runner:${project}`,
-      BATON_MANAGER: manager,
+      BATON_INSTALLATION: installation,
       BATON_PROXY_KEY: key.publicKey,
       BATON_BRIDGE: (await bridgeGateway(docker)) ?? '127.0.0.1',
       BATON_TEMPORAL_UI_PORT: String(ui),
@@ -137,7 +137,7 @@ describe('the development cluster', () => {
       const workflow = 'on: push\njobs:\n  team:\n    runs-on: [self-hosted, team]\n    steps: [{ run: id }]\n';
       const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
       // A run tells of its newest attempt: the group serves delegations alone, so the proxy had it first.
-      const done = { conclusion: 'success', runner: expect.stringContaining(`${manager}-ephemeral-`) };
+      const done = { conclusion: 'success', runner: expect.stringContaining(`${installation}-ephemeral-`) };
       await expect
         .poll(async () => (await sim('GET', `/runs/${id}`)).jobs, { timeout: 180_000, interval: 500 })
         .toEqual([expect.objectContaining(done)]);
@@ -197,7 +197,7 @@ jobs:
       const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
       await expect.poll(async () => (await sim('GET', `/runs/${id}`)).status, { timeout: 120_000 }).toBe('completed');
       const [job] = (await sim('GET', `/runs/${id}`)).jobs;
-      expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining(`${manager}-linux-`) });
+      expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining(`${installation}-linux-`) });
       await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
 
       await proxyHandsOver();
@@ -225,7 +225,7 @@ async function states(): Promise<Record<string, string[]>> {
 
 /** Containers and networks of runners. */
 async function instances(): Promise<string[]> {
-  const filters = { label: [`baton.manager=${manager}`] };
+  const filters = { label: [`baton.installation=${installation}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const networks = await docker.listNetworks({ filters });
   return [...containers.map(({ Names }) => Names.join()), ...networks.map(({ Name }) => Name)];

@@ -47,7 +47,7 @@ groups:
   });
 
   // One that failed leaves its jobs held.
-  afterEach(() => removeContainers(cluster.manager));
+  afterEach(() => removeContainers(cluster.installation));
 
   /** Jobs that run until {@link open}, and their runners. */
   async function heldJobs(count: number, before = ''): Promise<{ jobs: number[]; runners: string[] }> {
@@ -125,7 +125,7 @@ groups:
 
   test('every job runs in a container and a network of its own, and nothing of them is left', async () => {
     const { jobs, runners } = await heldJobs(3);
-    const filters = { label: [`baton.manager=${cluster.manager}`] };
+    const filters = { label: [`baton.installation=${cluster.installation}`] };
     const containers = await docker.listContainers({ all: true, filters });
     expect(containers.flatMap(({ Names: names }) => names).sort()).toEqual(runners.map((name) => `/${name}`).sort());
     const networks = containers.flatMap((container) => Object.values(container.NetworkSettings.Networks));

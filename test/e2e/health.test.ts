@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { healthScheduleId, runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { healthScheduleId } from '../../contracts/workflows/health.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { runnerName } from '../../contracts/workflows/runner-name.ts';
 import { healthReply } from '../../contracts/messages/health.ts';
 import { registerRunner } from '../../services/simulator/jobs/runners.ts';
@@ -47,14 +48,14 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** Histories of a check that found nothing and of one that mended something, for the replay test. */
+/** Histories of a check that found nothing and of one that repaired something, for the replay test. */
 async function record(): Promise<void> {
   const told = new Set<string>();
   const query = `WorkflowType = 'healthCheck' AND ExecutionStatus = 'Completed'`;
   for await (const execution of cluster.client.workflow.list({ query })) {
     const result: unknown = await cluster.client.workflow.getHandle(execution.workflowId, execution.runId).result();
-    const { mended } = z.object({ mended: z.array(z.string()) }).parse(result);
-    const name = `healthCheck-${mended.length === 0 ? 'quiet' : 'mends'}`;
+    const { repaired } = z.object({ repaired: z.array(z.string()) }).parse(result);
+    const name = `healthCheck-${repaired.length === 0 ? 'quiet' : 'mends'}`;
     if (told.has(name)) continue;
     told.add(name);
     await recordHistory(cluster.client, execution, name);
@@ -67,14 +68,14 @@ const stateOf = () => cluster.sim.sim.state;
 /** The names of a group's registrations. */
 function registrations(group: string): string[] {
   const names = [...stateOf().runners.values()].map(({ name }) => name);
-  return names.filter((name) => name.startsWith(`${cluster.manager}-${group}-`));
+  return names.filter((name) => name.startsWith(`${cluster.installation}-${group}-`));
 }
 
 /** The name of the group's one runner, once it is registered and connected. */
 async function onlineRunner(group: string, other?: string): Promise<string> {
   return await until(() => {
     const online = [...stateOf().runners.values()].filter((runner) => runner.online);
-    const found = online.find(({ name }) => name !== other && name.startsWith(`${cluster.manager}-${group}-`));
+    const found = online.find(({ name }) => name !== other && name.startsWith(`${cluster.installation}-${group}-`));
     if (found === undefined) throw new Error(`no runner of ${group} is online`);
     return found.name;
   });
@@ -170,7 +171,7 @@ test('a group that somebody changed on the forge is as configured again', async 
 test('a runner whose instance is gone, unseen, ends', async () => {
   const before = await onlineRunner('warm');
   await cluster.stopService('backend-local-1');
-  const folder = join(cluster.dir, 'local', cluster.manager, before);
+  const folder = join(cluster.dir, 'local', cluster.installation, before);
   await killInstancesOf(folder);
   rmSync(folder, { recursive: true });
   await cluster.restartService('backend-local-1');
@@ -194,10 +195,10 @@ describe('of registrations', () => {
     });
   }
 
-  test('ours without a workflow are removed, another manager’s in the same group are not', async () => {
+  test('ours without a workflow are removed, another installation’s in the same group are not', async () => {
     const foreign = runnerName('other', 'linux', randomUUID());
     register(foreign);
-    register(runnerName(cluster.manager, 'linux', randomUUID()));
+    register(runnerName(cluster.installation, 'linux', randomUUID()));
     await until(() => expect(registrations('linux')).toEqual([]));
     expect([...stateOf().runners.values()].map(({ name }) => name)).toContain(foreign);
     const removed = cluster.sim.log.since(0, 'runner.removed').map((event) => event['runner']);
@@ -206,7 +207,7 @@ describe('of registrations', () => {
 
   test('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
     await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
-    const name = runnerName(cluster.manager, 'linux', randomUUID());
+    const name = runnerName(cluster.installation, 'linux', randomUUID());
     register(name);
     const failing = await batonHealth('linux');
     expect(failing.code).toBe(1);
@@ -215,7 +216,7 @@ describe('of registrations', () => {
       report: {
         group: 'linux',
         unanswered: expect.arrayContaining([expect.stringContaining('registrations: ')]),
-        mended: [],
+        repaired: [],
       },
     });
     expect(registrations('linux')).toEqual([name]);

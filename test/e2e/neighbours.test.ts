@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { leftovers } from '../support/leftovers.ts';
 
 /**
- * Two managers on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group
+ * Two installations on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group
  * `c`. Each checks the health of its own every two seconds, and takes nothing of the other's for an orphan.
  */
 const FIRST = `nb-${randomBytes(3).toString('hex')}`;
@@ -26,9 +26,9 @@ groups:
 
 beforeAll(async () => {
   const options = { copies: 1, backends: ['local'], simulator: { timing: { sweepMs: 50 } } };
-  first = await Cluster.start({ ...options, manager: FIRST, config: config('ROOT/local', 'x-linux', 'one') });
+  first = await Cluster.start({ ...options, installation: FIRST, config: config('ROOT/local', 'x-linux', 'one') });
   const shared = config(`${first.dir}/local`, 'linux', 'two');
-  second = await Cluster.start({ ...options, manager: SECOND, neighbour: first, config: shared });
+  second = await Cluster.start({ ...options, installation: SECOND, neighbour: first, config: shared });
   sim = new SimControl(first.sim.address);
 });
 afterAll(async () => {
@@ -38,7 +38,7 @@ afterAll(async () => {
 
 const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 
-/** The idle runner that a manager keeps warm. */
+/** The idle runner that an installation keeps warm. */
 async function warm(cluster: Cluster, group: string, not = ''): Promise<string> {
   return await until(async () => {
     const names = (await cluster.runners('Running')).map((id) => id.split('/')[2] ?? '');
@@ -57,7 +57,7 @@ async function checksOf(cluster: Cluster, group: string): Promise<number> {
 test.each([
   ['the first', () => [first, 'x-linux', second, 'linux'] as const],
   ['the second', () => [second, 'linux', first, 'x-linux'] as const],
-])('what %s manager lost it removes, and nothing of the other’s', async (_which, pick) => {
+])('what %s installation lost it removes, and nothing of the other’s', async (_which, pick) => {
   const [mine, myGroup, theirs, theirGroup] = pick();
   const lost = await warm(mine, myGroup);
   const kept = await warm(theirs, theirGroup);

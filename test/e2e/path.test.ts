@@ -109,7 +109,7 @@ describe('the path', () => {
     });
     const runners = jobs.map((job) => job.runner);
     expect(new Set(runners).size).toBe(jobs.length);
-    for (const runner of runners) expect(runner).toMatch(new RegExp(`^${cluster.manager}-linux-`));
+    for (const runner of runners) expect(runner).toMatch(new RegExp(`^${cluster.installation}-linux-`));
     for (const [, count] of await startsByJob()) expect(count).toBe(1);
     await expectNothingLeft(cluster);
     const described = await cluster.client.workflow.getHandle(`runner/linux/${runners[0]}`).describe();

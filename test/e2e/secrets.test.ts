@@ -64,11 +64,11 @@ const local: Place = {
   containers: false,
   keep: keepLocalLogs,
   open: (cluster, runners) => {
-    for (const runner of runners) writeFileSync(join(cluster.dir, 'local', cluster.manager, runner, 'open'), '');
+    for (const runner of runners) writeFileSync(join(cluster.dir, 'local', cluster.installation, runner, 'open'), '');
     return Promise.resolve();
   },
   kill: (cluster, runner) => {
-    const file = join(cluster.dir, 'local', cluster.manager, runner, 'process.json');
+    const file = join(cluster.dir, 'local', cluster.installation, runner, 'process.json');
     const { pid } = z.object({ pid: z.number() }).parse(JSON.parse(readFileSync(file, 'utf8')));
     process.kill(-pid, 'SIGKILL');
     return Promise.resolve();

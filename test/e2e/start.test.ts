@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import Docker from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { status } from '../../contracts/messages/status.ts';
-import { demoManager } from '../../services/cli/start/demo.ts';
+import { demoInstallation } from '../../services/cli/start/demo.ts';
 
 const RUN = fileURLToPath(new URL('../../deploy/launcher/run.mjs', import.meta.url));
 const RESULT = '5 jobs completed, 0 lost, 0 instances left, 0 registrations left';
@@ -103,7 +103,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     const once = start('--once');
     expect({ code: await once.ended, last: once.lines.at(-1) }).toEqual({ code: 0, last: RESULT });
     expect(once.output).toContain('runners on docker');
-    const filters = { label: [`baton.manager=${demoManager(folder)}`] };
+    const filters = { label: [`baton.installation=${demoInstallation(folder)}`] };
     expect(await docker.listContainers({ all: true, filters })).toEqual([]);
     expect(await docker.listNetworks({ filters })).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     });
     await new Promise((resolve) => asked.once('close', resolve));
     expect(status.parse(JSON.parse(answer))).toMatchObject({
-      manager: demoManager(folder),
+      installation: demoInstallation(folder),
       groups: [{ name: 'linux' }],
     });
 

@@ -116,9 +116,9 @@ function fixed(): never {
 }
 
 async function pull(bus: Bus, onSignal: (signal: RunnerSignal) => void): Promise<void> {
-  const manager = await bus.jetstreamManager();
+  const jetstreamManager = await bus.jetstreamManager();
   const stream = STREAMS.signals.name;
-  await manager.consumers.add(stream, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
+  await jetstreamManager.consumers.add(stream, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
   const consumer = await bus.jetstream().consumers.get(stream, 'test');
   for await (const message of await consumer.consume()) {
     onSignal(runnerSignal.parse(decode(message.data)));

@@ -19,7 +19,7 @@ const ENGINE = '/var/run/docker.sock';
 /** Of each group. */
 const MAX = 3;
 
-/** A manager with a backend of each kind. The clouds' machines are containers that boot as bare machines do. */
+/** An installation with a backend of each kind. The clouds' machines are containers that boot as bare machines do. */
 export class AllBackends {
   readonly cluster: Cluster;
   readonly gce: GceMachines;

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { DISPATCHER_STATUS, dispatcherWorkflowId, type DispatcherSnapshot } from '../../contracts/workflows/actors.ts';
+import {
+  DISPATCHER_STATUS,
+  type DispatcherSnapshot,
+  dispatcherWorkflowId,
+} from '../../contracts/workflows/dispatcher.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { startNats, type NatsServer } from '../../deploy/servers/nats.ts';
@@ -52,7 +56,7 @@ export interface ClusterOptions {
   simulator?: Partial<SimulatorOptions>;
   /** Sign in to the forge as an App, whose webhook it then is. Default: with a token; the organisation has the webhook. */
   app?: boolean;
-  /** Another cluster whose forge this one's manager uses, too. */
+  /** Another cluster whose forge this one's installation uses, too. */
   neighbour?: Cluster;
   /** Whether instances are containers: they then reach NATS and the simulator, which listen on this machine's loopback. */
   containers?: boolean;
@@ -60,7 +64,7 @@ export interface ClusterOptions {
   backendEnv?: Record<string, string>;
   /** What every service finds in its environment besides. */
   env?: Record<string, string>;
-  manager?: string;
+  installation?: string;
   /** Of the services' logs. Default info. */
   logLevel?: 'info' | 'debug' | 'trace';
   /** NATS speaks TLS alone, as `localhost`, with a certificate that no system trusts. Default false. */
@@ -72,7 +76,7 @@ export interface ClusterOptions {
 /** Everything at once, for real: servers, services as processes, and the simulator in place of github.com. */
 export class Cluster {
   readonly dir: string;
-  readonly manager: string;
+  readonly installation: string;
   readonly sim: Simulator;
   nats: NatsServer;
   temporal: TemporalServer;
@@ -94,7 +98,7 @@ export class Cluster {
 
   private constructor(parts: {
     dir: string;
-    manager: string;
+    installation: string;
     sim: Simulator;
     nats: NatsServer;
     temporal: TemporalServer;
@@ -103,7 +107,7 @@ export class Cluster {
     balancer: Balancer;
   }) {
     this.dir = parts.dir;
-    this.manager = parts.manager;
+    this.installation = parts.installation;
     this.sim = parts.sim;
     this.nats = parts.nats;
     this.temporal = parts.temporal;
@@ -117,7 +121,7 @@ export class Cluster {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), 'baton-e2e-'));
     const copies = options.copies ?? 2;
-    const manager = options.manager ?? `e2e-${dir.slice(-6).toLowerCase()}`;
+    const installation = options.installation ?? `e2e-${dir.slice(-6).toLowerCase()}`;
     const operator = await createOperatorSetup(join(dir, 'nats'));
     const [nats, temporal] = await Promise.all([
       startNats({ dir: join(dir, 'nats'), operator: options.tls ? withTls(operator, join(dir, 'nats')) : operator }),
@@ -145,7 +149,7 @@ export class Cluster {
       }));
     const connection = await Connection.connect({ address: temporal.address });
     if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
-    const cluster = new Cluster({ dir, manager, sim, nats, temporal, connection, operator, balancer });
+    const cluster = new Cluster({ dir, installation, sim, nats, temporal, connection, operator, balancer });
     cluster.ingressUrls.push(...ingressUrls);
     cluster.#sharesForge = neighbour !== undefined;
     cluster.#hookUrl = hookUrl;
@@ -160,7 +164,7 @@ export class Cluster {
           [sim.address, nats.url, balancer.url].map((url) => Number(new URL(url).port)),
         );
         cluster.onStop(() => door.close());
-        cluster.onStop(() => removeContainers(manager));
+        cluster.onStop(() => removeContainers(installation));
         sim.sim.urls.runner = door.rename(sim.address);
         cluster.#writeConfig(options, {
           IMAGE: await runnerImage(join(dir, 'runner')),
@@ -318,7 +322,7 @@ export class Cluster {
     let { config } = options;
     for (const [name, value] of Object.entries({ ...names, ROOT: this.dir })) config = config.replaceAll(name, value);
     const text = `
-name: ${this.manager}
+name: ${this.installation}
 forge:
   url: ${this.sim.address}
   ${this.#appKey === undefined ? 'token: ${E2E_FORGE_TOKEN}' : APP_CONFIG}

@@ -47,10 +47,10 @@ export async function openContainerDoor(ports: readonly number[]): Promise<Conta
   return { rename: (url) => url.replace('127.0.0.1', CONTAINER_HOST), close: () => bridge.stop() };
 }
 
-/** Removes what a failed test left of a manager's containers and networks. */
-export async function removeContainers(manager: string): Promise<void> {
+/** Removes what a failed test left of an installation's containers and networks. */
+export async function removeContainers(installation: string): Promise<void> {
   const docker = new Docker();
-  const filters = { label: [`baton.manager=${manager}`] };
+  const filters = { label: [`baton.installation=${installation}`] };
   for (const { Id: id } of await docker.listContainers({ all: true, filters })) {
     await docker.getContainer(id).remove({ force: true });
   }

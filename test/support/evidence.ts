@@ -88,7 +88,7 @@ export function atTheForge({ sim }: Cluster): Exhibit[] {
 
 /** Keeps the logs of the local backend's agents: an open file outlives its removal. */
 export function keepLocalLogs(cluster: Cluster): Keeper {
-  const parent = join(cluster.dir, 'local', cluster.manager);
+  const parent = join(cluster.dir, 'local', cluster.installation);
   const logs = new Map<string, number>();
   const look = (): void => {
     for (const runner of list(parent)) {
@@ -121,7 +121,7 @@ export function keepLocalLogs(cluster: Cluster): Keeper {
 /** Keeps what containers print, and what `docker inspect` shows of them and of their networks. */
 export function keepContainers(cluster: Cluster): Keeper {
   const docker = new Docker();
-  const filters = { label: [`baton.manager=${cluster.manager}`] };
+  const filters = { label: [`baton.installation=${cluster.installation}`] };
   const printed = new Map<string, Buffer[]>();
   const inspected: Exhibit[] = [];
   const look = async (id: string): Promise<void> => {

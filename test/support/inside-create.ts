@@ -52,7 +52,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
       when: ({ method, path }) => method === 'POST' && /\/containers\/create\b/.test(path),
       fault: { kind: 'hang-after' },
     });
-    const filters = { label: [`baton.manager=${cluster.manager}`], status: ['created'] };
+    const filters = { label: [`baton.installation=${cluster.installation}`], status: ['created'] };
     const look = async (): Promise<string[]> => {
       const found = await new Docker().listContainers({ all: true, filters });
       return found.map(({ Names: [name = ''] }) => name.slice(1));
@@ -62,7 +62,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
 
   /** Steps through the worker until a folder is there and the process in it is not yet known; it stays stopped. */
   function local(): InsideCreate {
-    const folder = join(cluster.dir, 'local', cluster.manager);
+    const folder = join(cluster.dir, 'local', cluster.installation);
     const group = -(cluster.services.get('backend-local-1')?.pid ?? Number.NaN);
     const look = (): string[] =>
       readdirSync(folder).filter((name) => !name.startsWith('.') && !existsSync(join(folder, name, 'process.json')));
@@ -113,7 +113,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
     const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });
     ec2.held = true;
     return {
-      caught: until(() => ec2.runnersOf(cluster.manager)),
+      caught: until(() => ec2.runnersOf(cluster.installation)),
       mend: () => silence.remove(),
       release: () => void (ec2.held = false),
     };

@@ -10,9 +10,9 @@ export async function leftovers(cluster: Cluster): Promise<Record<string, string
   return {
     workflows: await cluster.runners('Running'),
     registrations: [...cluster.sim.sim.state.runners.values()].map(({ name }) => name),
-    folders: foldersOf(join(cluster.dir, 'local', cluster.manager)),
+    folders: foldersOf(join(cluster.dir, 'local', cluster.installation)),
     processes: processesOf(cluster),
-    ...(await dockerLeftovers(cluster.manager)),
+    ...(await dockerLeftovers(cluster.installation)),
   };
 }
 
@@ -36,7 +36,7 @@ function foldersOf(folder: string): string[] {
   }
 }
 
-/** Processes of instances: those that carry the manager's runner names or its folders, less our own services. */
+/** Processes of instances: those that carry the installation's runner names or its folders, less our own services. */
 function processesOf(cluster: Cluster): string[] {
   const found: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -51,10 +51,10 @@ function processesOf(cluster: Cluster): string[] {
   return found;
 }
 
-async function dockerLeftovers(manager: string): Promise<Record<string, string[]>> {
+async function dockerLeftovers(installation: string): Promise<Record<string, string[]>> {
   if (!(await dockerAnswers())) return {};
   const docker = new Docker();
-  const filters = { label: [`baton.manager=${manager}`] };
+  const filters = { label: [`baton.installation=${installation}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const networks = await docker.listNetworks({ filters });
   return {

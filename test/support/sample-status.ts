@@ -21,7 +21,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
   });
   return {
     version: 1,
-    manager: 'runner-manager',
+    installation: 'runner-manager',
     at: new Date().toISOString(),
     temporalUi: 'http://127.0.0.1:8233',
     namespace: 'default',
@@ -39,7 +39,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         backoffUntil: null,
         mode: 'active',
         removed: false,
-        wantsPlaces: 0,
+        wantedSlots: 0,
       },
       {
         name: 'gpu',
@@ -54,7 +54,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         backoffUntil: ago(-45),
         mode: 'active',
         removed: false,
-        wantsPlaces: 0,
+        wantedSlots: 0,
       },
       {
         name: 'quiet',
@@ -69,7 +69,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         backoffUntil: null,
         mode: 'active',
         removed: false,
-        wantsPlaces: 0,
+        wantedSlots: 0,
       },
     ],
     runners: [

@@ -5,10 +5,10 @@ import { z } from 'zod';
 
 const start = z.object({ Actor: z.object({ Attributes: z.object({ name: z.string() }) }) });
 
-/** Counts how often each container of a manager is started from now on, by the engine's own events. */
-export async function watchStarts(manager: string): Promise<{ counts: Map<string, number>; stop: () => void }> {
+/** Counts how often each container of an installation is started from now on, by the engine's own events. */
+export async function watchStarts(installation: string): Promise<{ counts: Map<string, number>; stop: () => void }> {
   const counts = new Map<string, number>();
-  const label = [`baton.manager=${manager}`];
+  const label = [`baton.installation=${installation}`];
   const events = await new Docker().getEvents({ filters: { type: ['container'], event: ['start'], label } });
   const lines = createInterface({ input: events });
   lines.on('line', (line) => {

@@ -4,24 +4,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { createActorActivities, dispatcherTeller } from '../../activities/signals/signal-activities.ts';
+import { createSignalActivities, createDispatcherSignaller } from '../../activities/signals/signal-activities.ts';
 import {
-  DISPATCHER_NEWS,
+  DISPATCHER_EVENTS,
   DISPATCHER_STATUS,
-  dispatcherWorkflowId,
-  RUNNER_NEWS,
-  runnerWorkflowId,
-  TASK_QUEUE,
-  WORKFLOW,
-  type BackendActivities,
-  type DispatcherNews,
+  DISPATCHER_WORKFLOW,
+  type DispatcherEvent,
   type DispatcherSnapshot,
-  type GroupSettings,
-  type MovedJob,
-  type OrchestratorActivities,
-  type RunnerNews,
-} from '../../contracts/workflows/actors.ts';
-import type { HealthActivities } from '../../contracts/workflows/health.ts';
+  dispatcherWorkflowId,
+} from '../../contracts/workflows/dispatcher.ts';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { type MovedJob } from '../../contracts/workflows/job.ts';
+import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
@@ -40,7 +38,7 @@ export interface Outside {
   tag?: (tags: JobTags) => Promise<void>;
 }
 
-const MANAGER = 'demo';
+const INSTALLATION = 'demo';
 
 export interface ActorsFixture {
   client: Client;
@@ -49,8 +47,8 @@ export interface ActorsFixture {
   moved: MovedJob[];
   settings(name: string, more?: Partial<GroupSettings>): GroupSettings;
   start(settings: GroupSettings): Promise<void>;
-  tell(group: string, news: DispatcherNews[]): Promise<void>;
-  tellRunner(group: string, runner: string, news: RunnerNews[]): Promise<void>;
+  tell(group: string, news: DispatcherEvent[]): Promise<void>;
+  tellRunner(group: string, runner: string, news: RunnerEvent[]): Promise<void>;
   ask(group: string): Promise<DispatcherSnapshot>;
   stop(): Promise<void>;
 }
@@ -82,8 +80,8 @@ export async function startActors(): Promise<ActorsFixture> {
     return known;
   };
   const moved: MovedJob[] = [];
-  const outsideOf = (runner: string): Outside => outside(groupOfRunner(MANAGER, runner) ?? '');
-  const deeds = createActorActivities(client, dispatcherTeller(client), () => Promise.resolve());
+  const outsideOf = (runner: string): Outside => outside(groupOfRunner(INSTALLATION, runner) ?? '');
+  const deeds = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
     ...deeds,
     startRunners: async (order) => {
@@ -132,7 +130,7 @@ export async function startActors(): Promise<ActorsFixture> {
     outside,
     moved,
     settings: (name, more = {}) => ({
-      manager: MANAGER,
+      installation: INSTALLATION,
       name,
       forge: 'github',
       scope: { organization: 'acme' },
@@ -148,15 +146,15 @@ export async function startActors(): Promise<ActorsFixture> {
       ...more,
     }),
     start: async (settings) => {
-      await client.workflow.start(WORKFLOW.dispatcher, {
+      await client.workflow.start(DISPATCHER_WORKFLOW, {
         workflowId: dispatcherWorkflowId(settings.name),
         taskQueue: TASK_QUEUE.orchestrator,
         args: [{ settings }],
       });
     },
-    tell: (group, news) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news),
+    tell: (group, news) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news),
     tellRunner: (group, runner, news) =>
-      client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_NEWS, news),
+      client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, news),
     ask: (group) => client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
     stop: async () => {
       for (const worker of workers) worker.shutdown();

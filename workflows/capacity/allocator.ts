@@ -1,126 +1,127 @@
-import type { PlacesAnswer, PlacesNews, PlacesSnapshot, PlacesStatement } from '../../contracts/workflows/actors.ts';
+import type { CapacityEvent, CapacitySnapshot, SlotGrant, SlotRequest } from '../../contracts/workflows/capacity.ts';
 
-interface Holder {
+interface GroupSlots {
+  /** Of the group's newest request. */
   number: number;
   priority: number;
-  /** Runners that the group may have: what it said it has, and what it was given since. */
+  /** Runners that the group may have: those it reported, and what it was granted since. */
   allowed: number;
-  /** Since when the jobs wait for which it wants more, oldest first; null for a runner kept warm. */
-  wants: (number | null)[];
-  /** What it was told last for that number; -1: nothing yet. */
-  told: number;
+  /** Since when the jobs wait for which it wants more slots, oldest first; null for an idle runner. */
+  wanted: (number | null)[];
+  /** What was granted last for that request; -1: nothing yet. */
+  granted: number;
 }
 
-/** A {@link Keeper} as JSON, for continue-as-new. */
-export interface KeeperState {
+/** A {@link CapacityAllocator} as JSON, for continue-as-new. */
+export interface CapacityState {
   max: number | null;
   groups: string[];
-  holders: [group: string, holder: Holder][];
+  slots: [group: string, slots: GroupSlots][];
 }
 
 /**
- * Who holds the places of one capped backend. What all groups are allowed together never passes the cap (but where it was
- * lowered below what there is: then nothing is given until enough has ended). Pure.
+ * Allocates the slots of one capped backend to groups. What all groups are allowed together never exceeds the cap. (Where the
+ * cap was lowered below what exists, nothing is granted until enough runners have ended.) Pure.
  */
-export class Keeper {
-  /** Null: not capped (any more). */
+export class CapacityAllocator {
+  /** Null: no cap (any more). */
   #max: number | null;
-  /** The groups on this backend, by the configuration. */
+  /** The groups on this backend, from the configuration. */
   #groups: string[];
-  readonly #holders: Map<string, Holder>;
+  readonly #slots: Map<string, GroupSlots>;
 
-  constructor(state?: KeeperState) {
+  constructor(state?: CapacityState) {
     this.#max = state?.max ?? null;
     this.#groups = state?.groups ?? [];
-    this.#holders = new Map(state?.holders);
+    this.#slots = new Map(state?.slots);
   }
 
   get max(): number | null {
     return this.#max;
   }
 
-  hear(item: PlacesNews): void {
-    if (item.type === 'configure') {
-      this.#max = item.max;
-      this.#groups = item.groups;
+  apply(event: CapacityEvent): void {
+    if (event.type === 'configure') {
+      this.#max = event.max;
+      this.#groups = event.groups;
       return;
     }
-    this.#state(item.statement);
+    this.#request(event.request);
   }
 
   /**
-   * Gives free places away: to the group of the highest priority (the lowest number), and among those to the job that waits
-   * longest; runners kept warm come last.
+   * Grants free slots: to the group of the highest priority (the lowest number), and among equals to the job that waits
+   * longest; idle runners come last.
    *
-   * @returns answers to be told: to each new statement, and whenever a group is allowed more
+   * @returns the grants to send: one for each new request, and one whenever a group is allowed more
    */
-  give(backend: string): { group: string; places: PlacesAnswer }[] {
+  allocate(backend: string): { group: string; grant: SlotGrant }[] {
     for (let free = this.#free(); free > 0; free--) {
       const next = this.#next();
       if (next === undefined) break;
       next.allowed += 1;
-      next.wants.shift();
+      next.wanted.shift();
     }
-    const answers: { group: string; places: PlacesAnswer }[] = [];
-    for (const [group, holder] of this.#holders) {
-      if (holder.told === holder.allowed) continue;
-      holder.told = holder.allowed;
-      answers.push({ group, places: { backend, number: holder.number, allowed: holder.allowed } });
+    const grants: { group: string; grant: SlotGrant }[] = [];
+    for (const [group, slots] of this.#slots) {
+      if (slots.granted === slots.allowed) continue;
+      slots.granted = slots.allowed;
+      grants.push({ group, grant: { backend, number: slots.number, allowed: slots.allowed } });
     }
-    return answers;
+    return grants;
   }
 
-  snapshot(backend: string): PlacesSnapshot {
-    // One that left is kept, so that a statement of before which comes again does no harm; it need not be seen.
-    const seen = [...this.#holders].filter(([group, { allowed }]) => allowed > 0 || this.#groups.includes(group));
-    const groups = seen.map(([group, { priority, allowed, wants }]) => {
-      const oldest = wants[0] ?? null;
+  snapshot(backend: string): CapacitySnapshot {
+    // The entry of a group that left is kept, so that a repeated old request does no harm; nobody needs to see it.
+    const shown = [...this.#slots].filter(([group, { allowed }]) => allowed > 0 || this.#groups.includes(group));
+    const groups = shown.map(([group, { priority, allowed, wanted }]) => {
+      const oldest = wanted[0] ?? null;
       return {
         group,
         priority,
         allowed,
-        wants: wants.length,
+        wanted: wanted.length,
         oldestSince: oldest === null ? null : new Date(oldest).toISOString(),
       };
     });
     return { backend, max: this.#max ?? 0, groups, silent: this.#silent() };
   }
 
-  toState(): KeeperState {
-    return { max: this.#max, groups: this.#groups, holders: [...this.#holders] };
+  toState(): CapacityState {
+    return { max: this.#max, groups: this.#groups, slots: [...this.#slots] };
   }
 
-  #state({ group, number, priority, have, wants }: PlacesStatement): void {
-    const known = this.#holders.get(group);
+  #request({ group, number, priority, held, wanted }: SlotRequest): void {
+    const known = this.#slots.get(group);
     if (known !== undefined && known.number >= number) return;
-    this.#holders.set(group, { number, priority, allowed: have, wants: [...wants], told: -1 });
+    this.#slots.set(group, { number, priority, allowed: held, wanted: [...wanted], granted: -1 });
   }
 
   #free(): number {
-    // Somebody who did not say yet how many it has may have any number.
+    // A group that has not reported its runners yet may have any number of them.
     if (this.#max === null || this.#silent().length > 0) return 0;
     let free = this.#max;
-    for (const { allowed } of this.#holders.values()) free -= allowed;
+    for (const { allowed } of this.#slots.values()) free -= allowed;
     return free;
   }
 
   #silent(): string[] {
-    return this.#groups.filter((group) => !this.#holders.has(group));
+    return this.#groups.filter((group) => !this.#slots.has(group));
   }
 
-  #next(): Holder | undefined {
-    let best: Holder | undefined;
-    for (const holder of this.#holders.values()) {
-      if (holder.wants.length > 0 && (best === undefined || before(holder, best))) best = holder;
+  #next(): GroupSlots | undefined {
+    let best: GroupSlots | undefined;
+    for (const slots of this.#slots.values()) {
+      if (slots.wanted.length > 0 && (best === undefined || comesBefore(slots, best))) best = slots;
     }
     return best;
   }
 }
 
-function before(a: Holder, b: Holder): boolean {
-  const warm = (holder: Holder): boolean => holder.wants[0] === null;
-  // A job comes before a runner that is only kept warm, whoever's it is.
-  if (warm(a) !== warm(b)) return warm(b);
+function comesBefore(a: GroupSlots, b: GroupSlots): boolean {
+  const wantsIdle = (slots: GroupSlots): boolean => slots.wanted[0] === null;
+  // A job of any group comes before an idle runner of any group.
+  if (wantsIdle(a) !== wantsIdle(b)) return wantsIdle(b);
   if (a.priority !== b.priority) return a.priority < b.priority;
-  return (a.wants[0] ?? 0) < (b.wants[0] ?? 0);
+  return (a.wanted[0] ?? 0) < (b.wanted[0] ?? 0);
 }

@@ -8,73 +8,73 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import {
-  dispatcherWorkflowId,
-  PLACES_NEWS,
-  PLACES_STATUS,
-  type OrchestratorActivities,
-  type PlacesInput,
-  type PlacesNews,
-  type PlacesSnapshot,
-} from '../../contracts/workflows/actors.ts';
+  CAPACITY_EVENTS,
+  CAPACITY_STATUS,
+  type CapacityInput,
+  type CapacityEvent,
+  type CapacitySnapshot,
+} from '../../contracts/workflows/capacity.ts';
 import { clock, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
 import { historyIsFull } from '../lib/history.ts';
-import { Keeper, type KeeperState } from './allocator.ts';
+import { CapacityAllocator, type CapacityState } from './allocator.ts';
 
-const { answerPlaces } = proxyActivities<Pick<OrchestratorActivities, 'answerPlaces'>>({
+const { grantSlots } = proxyActivities<Pick<OrchestratorActivities, 'grantSlots'>>({
   startToCloseTimeout: '1 min',
   retry: { initialInterval: '200 ms', maximumInterval: '10 s' },
-  summary: 'tell the groups',
+  summary: 'grant slots to groups',
 });
 
-const newsSignal = defineSignal<[PlacesNews[]]>(PLACES_NEWS);
-const statusQuery = defineQuery<PlacesSnapshot>(PLACES_STATUS);
+const eventsSignal = defineSignal<[CapacityEvent[]]>(CAPACITY_EVENTS);
+const statusQuery = defineQuery<CapacitySnapshot>(CAPACITY_STATUS);
 
 /**
- * The keeper of a capped backend's places: the one that knows how many runners each group may have there. Runs only where
- * the configuration has a cap, and ends when it is taken away.
+ * Allocates the slots of a capped backend: only this workflow knows how many runners each group may have there. It runs only
+ * where the configuration sets a cap, and ends when the cap is removed.
  */
-export async function places(input: PlacesInput & { carried?: KeeperState }): Promise<void> {
+export async function capacity(input: CapacityInput & { carried?: CapacityState }): Promise<void> {
   const { backend } = input;
-  const keeper = new Keeper(input.carried);
-  let news = true;
+  const allocator = new CapacityAllocator(input.carried);
+  let changed = true;
 
-  setHandler(newsSignal, (items) => {
-    for (const item of items) keeper.hear(item);
-    news = true;
+  setHandler(eventsSignal, (events) => {
+    for (const event of events) allocator.apply(event);
+    changed = true;
   });
-  setHandler(statusQuery, () => keeper.snapshot(backend));
+  setHandler(statusQuery, () => allocator.snapshot(backend));
 
   for (;;) {
-    await condition(() => news);
-    news = false;
-    if (keeper.max === null) {
+    await condition(() => changed);
+    changed = false;
+    if (allocator.max === null) {
       await condition(allHandlersFinished);
-      if (keeper.max === null) return;
+      if (allocator.max === null) return;
     }
-    // Before any deed: the server holds news back only for the next try. What is to be said is the next run's to say.
+    // Before any activity: the server holds back new signals for one attempt only. The next run sends the grants.
     if (historyIsFull()) {
       await condition(allHandlersFinished);
-      await continueAsNew<typeof places>({ backend, carried: keeper.toState() });
+      await continueAsNew<typeof capacity>({ backend, carried: allocator.toState() });
     }
-    const answers = keeper.give(backend);
-    if (answers.length > 0) await answerPlaces(answers);
-    setCurrentDetails(details(keeper.snapshot(backend)));
+    const grants = allocator.allocate(backend);
+    if (grants.length > 0) await grantSlots(grants);
+    setCurrentDetails(details(allocator.snapshot(backend)));
   }
 }
 
-/** Current details in Temporal's UI, markdown. */
-function details({ max, groups, silent }: PlacesSnapshot): string {
+/** The current details in Temporal's UI, markdown. */
+function details({ max, groups, silent }: CapacitySnapshot): string {
   const held = groups.reduce((sum, { allowed }) => sum + allowed, 0);
-  const lines = [`### ${held} of ${max} places held`, ''];
+  const lines = [`### ${held} of ${max} slots held`, ''];
   if (groups.length > 0)
     lines.push('| Group | Priority | Holds | Wants | Oldest waits since |', '|:--|:--|:--|:--|:--|');
-  for (const { group, priority, allowed, wants, oldestSince } of groups) {
+  for (const { group, priority, allowed, wanted, oldestSince } of groups) {
     const since = oldestSince === null ? '' : clock(new Date(oldestSince));
     lines.push(
-      `| ${workflowLink(group, dispatcherWorkflowId(group))} | ${priority} | ${allowed} | ${wants} | ${since} |`,
+      `| ${workflowLink(group, dispatcherWorkflowId(group))} | ${priority} | ${allowed} | ${wanted} | ${since} |`,
     );
   }
-  if (silent.length > 0) lines.push('', `Waiting for the word of ${silent.map(plain).join(', ')}`);
+  if (silent.length > 0) lines.push('', `Waiting for ${silent.map(plain).join(', ')} to report their runners`);
   return [...lines, ...LAST_LINES].join('\n');
 }

@@ -1,15 +1,16 @@
 import { proxyActivities, proxyLocalActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { TASK_QUEUE, type JobNotice } from '../../contracts/workflows/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { type JobNotice } from '../../contracts/workflows/job.ts';
 import {
   demandKey,
-  type DelegationActivities,
   type DelegationInput,
-  type DelegationNews,
+  type DelegationEvent,
   type GroupView,
-  type ProxiesNews,
-  type RunnerInstance,
+  type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
+import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import { delegationDetails, type Step } from './details.ts';
@@ -25,7 +26,7 @@ const LONGEST_DETAIL = 1500;
 const local = proxyLocalActivities<
   Pick<
     DelegationActivities,
-    'recordDelegation' | 'tellDemand' | 'lookAtGroup' | 'describeRunner' | 'tellProxies' | 'recordAudit'
+    'recordDelegation' | 'signalDemand' | 'observeGroup' | 'describeRunner' | 'signalProxies' | 'recordAudit'
   >
 >({ startToCloseTimeout: '20 s', retry: { initialInterval: '500 ms', maximumInterval: '15 s' } });
 
@@ -74,16 +75,16 @@ export class DelegationActor {
   }
 
   /** Takes news in. */
-  hear(items: readonly DelegationNews[]): void {
+  hear(items: readonly DelegationEvent[]): void {
     for (const item of items) {
       switch (item.type) {
         case 'job':
           if (item.job.action !== 'queued') this.progress.heard(item.job);
           break;
-        case 'attempt-over':
+        case 'attempt-ended':
           this.hint = true;
           break;
-        case 'aside':
+        case 'stepped-aside':
           this.aside = true;
           if (item.problem) this.#step(item.problem);
           break;
@@ -107,9 +108,9 @@ export class DelegationActor {
   }
 
   /** Has just that job run again. */
-  async rerun(): Promise<HandedOn | 'again' | 'busy' | 'over'> {
+  async rerun(): Promise<HandedOn | 'rerunning' | 'busy' | 'not-needed'> {
     const { job } = this.progress;
-    if (job === undefined) return 'over';
+    if (job === undefined) return 'not-needed';
     const { id, repository } = this.job;
     const result = await forge.rerunDelegatedJob({ id, repository, job, proxies: this.input.proxies.names });
     if ('handedTo' in result) return new HandedOn(result.handedTo);
@@ -119,7 +120,7 @@ export class DelegationActor {
 
   /** What the group's runners are up to. */
   async group(): Promise<GroupView> {
-    return await local.lookAtGroup({ group: this.input.proxies.group });
+    return await local.observeGroup({ group: this.input.proxies.group });
   }
 
   /** Orders a runner at the group's dispatcher, or takes the order back; the group's `max` holds for it as for all. */
@@ -144,13 +145,13 @@ export class DelegationActor {
       runnerName: null,
       at: requestedAt,
     };
-    await local.tellDemand({ group: this.input.proxies.group, job: notice });
+    await local.signalDemand({ group: this.input.proxies.group, job: notice });
   }
 
   /** Asks the proxies to step aside for this delegation, or lets them come back. */
-  async proxies(type: ProxiesNews['type']): Promise<void> {
+  async proxies(type: ProxiesEvent['type']): Promise<void> {
     if (type === 'release') this.aside = false;
-    await local.tellProxies({ proxies: this.input.proxies, news: [{ type, delegation: this.job.id }] });
+    await local.signalProxies({ proxies: this.input.proxies, events: [{ type, delegation: this.job.id }] });
   }
 
   async runner(): Promise<RunnerInstance | null> {

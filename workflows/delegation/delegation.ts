@@ -8,9 +8,9 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import {
-  DELEGATION_NEWS,
+  DELEGATION_EVENTS,
   type DelegationInput,
-  type DelegationNews,
+  type DelegationEvent,
   type DelegationOutcome,
 } from '../../contracts/workflows/delegation.ts';
 import { formatDuration } from '../../contracts/format.ts';
@@ -19,7 +19,7 @@ import { rootMessage } from '../lib/failure.ts';
 import { DelegationActor, HandedOn } from './actor.ts';
 import type { Place } from './progress.ts';
 
-const newsSignal = defineSignal<[DelegationNews[]]>(DELEGATION_NEWS);
+const newsSignal = defineSignal<[DelegationEvent[]]>(DELEGATION_EVENTS);
 
 /** How long nothing may be heard in a place until the forge is asked; doubled each time up to the second. Milliseconds. */
 const SILENCE_MS: Record<Exclude<Place, 'over' | 'handed-back'>, readonly [number, number]> = {
@@ -161,7 +161,7 @@ async function again(actor: DelegationActor): Promise<End | undefined> {
     const result = await actor.rerun();
     if (result instanceof HandedOn) return handedOn(result);
     if (result !== 'busy') {
-      if (result === 'again')
+      if (result === 'rerunning')
         await actor.record('re-run', { detail: 'run again; waiting for the ephemeral runner to take it' });
       return undefined;
     }

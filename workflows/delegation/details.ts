@@ -1,5 +1,6 @@
 import type { DelegationInput } from '../../contracts/workflows/delegation.ts';
-import { dispatcherWorkflowId, runnerWorkflowId } from '../../contracts/workflows/actors.ts';
+import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
+import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import { factTable, LAST_LINES, plain, table, workflowLink } from '../lib/markdown.ts';
 

@@ -1,5 +1,5 @@
-import type { JobNotice } from '../../contracts/workflows/actors.ts';
-import type { ForgeJob } from '../../contracts/ports/run-control.ts';
+import type { JobNotice } from '../../contracts/workflows/job.ts';
+import type { RunJob } from '../../contracts/ports/run-control.ts';
 
 /**
  * Where a delegated job is:
@@ -23,7 +23,7 @@ const RANKS = new Map([
 /** What is known of the job on the forge, from webhooks and from looking. Never goes back in time. */
 export class Progress {
   readonly #proxies: ReadonlySet<string>;
-  #job: ForgeJob | undefined;
+  #job: RunJob | undefined;
   /** Counts what was new. */
   version = 0;
 
@@ -31,12 +31,12 @@ export class Progress {
     this.#proxies = new Set(proxies);
   }
 
-  get job(): ForgeJob | undefined {
+  get job(): RunJob | undefined {
     return this.#job;
   }
 
   /** The forge's answer. */
-  saw(job: ForgeJob): void {
+  saw(job: RunJob): void {
     if (this.#job !== undefined && !newer(job, this.#job)) return;
     this.#job = job;
     this.version += 1;
@@ -65,7 +65,7 @@ export class Progress {
   }
 }
 
-function newer(job: ForgeJob, known: ForgeJob): boolean {
+function newer(job: RunJob, known: RunJob): boolean {
   if (job.attempt !== known.attempt) return job.attempt > known.attempt;
   return (RANKS.get(job.status) ?? 0) > (RANKS.get(known.status) ?? 0);
 }

@@ -8,19 +8,19 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { TASK_QUEUE } from '../../contracts/workflows/actors.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import {
   delegationWorkflowId,
-  PROXIES_NEWS,
-  type DelegationActivities,
-  type ProxiesNews,
+  PROXIES_EVENTS,
+  type ProxiesEvent,
   type ProxiesSettings,
 } from '../../contracts/workflows/delegation.ts';
+import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import { rootMessage } from '../lib/failure.ts';
 import { factTable, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
 
-const newsSignal = defineSignal<[ProxiesNews[]]>(PROXIES_NEWS);
+const newsSignal = defineSignal<[ProxiesEvent[]]>(PROXIES_EVENTS);
 
 /** What proxies are labelled with while they step aside, so that a person on the forge sees why no job comes to them. */
 const ASIDE_LABEL = 'stepped-aside';
@@ -35,7 +35,7 @@ const forge = proxyActivities<Pick<DelegationActivities, 'labelProxies'>>({
   startToCloseTimeout: '2 min',
   retry: { initialInterval: '1 s', maximumInterval: '1 min' },
 });
-const local = proxyLocalActivities<Pick<DelegationActivities, 'tellDelegations' | 'recordAudit'>>({
+const local = proxyLocalActivities<Pick<DelegationActivities, 'signalDelegations' | 'recordAudit'>>({
   startToCloseTimeout: '20 s',
   retry: { initialInterval: '500 ms', maximumInterval: '15 s' },
 });
@@ -79,7 +79,7 @@ export async function proxies(input: { settings: ProxiesSettings; carried?: Carr
       aside = problem === null;
       const ids = [...untold].filter((id) => holds.has(id));
       untold.clear();
-      if (ids.length > 0) await local.tellDelegations({ ids, news: [{ type: 'aside', problem }] });
+      if (ids.length > 0) await local.signalDelegations({ ids, events: [{ type: 'stepped-aside', problem }] });
     } else if (aside) {
       if (await condition(() => holds.size > 0, LINGER_MS, { summary: 'before the proxies come back' })) continue;
       await comeBack(settings);

@@ -1,61 +1,59 @@
 import { proxyActivities, uuid4 } from '@temporalio/workflow';
-import type {
-  DispatcherNews,
-  DispatcherSnapshot,
-  GroupMode,
-  GroupSettings,
-  OrchestratorActivities,
-  PlacesStatement,
-} from '../../contracts/workflows/actors.ts';
-import type { Roster } from '../../contracts/workflows/health.ts';
+import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { DispatcherEvent, DispatcherSnapshot, GroupMode, Roster } from '../../contracts/workflows/dispatcher.ts';
+import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
+import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { runnerName } from '../../contracts/workflows/runner-name.ts';
-import { Ledger, type LedgerState, type Limits } from './demand-tracker.ts';
-import { Places, type PlacesState } from './slots.ts';
+import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
+import { SlotTracker, type SlotsState } from './slots.ts';
 
 /** 500 starts in one workflow task time out; chunks of 10 and of 50 are as fast as each other. */
 const START_CHUNK = 50;
 /** Jobs and runners named in one activity. */
 const MOVE_CHUNK = 200;
 
-type Deeds = Pick<OrchestratorActivities, 'startRunners' | 'retireRunners' | 'moveJobs' | 'statePlaces'>;
+type DispatcherActivities = Pick<
+  OrchestratorActivities,
+  'startRunners' | 'retireRunners' | 'moveJobs' | 'requestSlots'
+>;
 
-/** Not local activities: those would hold the workflow task open while the news of a burst pile up in the server. */
-const deeds = (summary: string): Deeds =>
-  proxyActivities<Deeds>({
+/** Not local activities: those would hold the workflow task open while the signals of a burst wait in the server. */
+const proxy = (summary: string): DispatcherActivities =>
+  proxyActivities<DispatcherActivities>({
     startToCloseTimeout: '1 min',
     retry: { initialInterval: '200 ms', maximumInterval: '10 s' },
     summary,
   });
-const { startRunners } = deeds('start runners');
-const { retireRunners } = deeds('ask surplus runners to go');
-const { moveJobs } = deeds('give waiting jobs to other groups');
-const { statePlaces } = deeds('ask for places on the backend');
+const { startRunners } = proxy('start runners');
+const { retireRunners } = proxy('ask surplus runners to leave');
+const { moveJobs } = proxy('give waiting jobs to other groups');
+const { requestSlots } = proxy('request slots on the backend');
 
 /** What continue-as-new carries over. */
 export interface DispatcherState {
-  ledger: LedgerState;
-  places: PlacesState;
+  demand: DemandState;
+  slots: SlotsState;
   mode: GroupMode;
   removed: boolean;
   review: boolean;
 }
 
-/** A dispatcher's own deeds, and what it takes in. */
+/** A dispatcher's state, the events that change it, and the activities that follow from it. */
 export class DispatcherActor {
   settings: GroupSettings;
-  readonly ledger: Ledger;
-  readonly #places: Places;
+  readonly demand: DemandTracker;
+  readonly #slots: SlotTracker;
   #mode: GroupMode;
   #removed: boolean;
-  /** Something changed that may leave runners without need. */
+  /** Something changed, so that some runners may no longer be needed. */
   #review: boolean;
-  /** Counted, and perhaps not started yet. */
-  #underWay: readonly string[] = [];
+  /** Counted, but perhaps not started yet. */
+  #startingRunners: readonly string[] = [];
 
   constructor(settings: GroupSettings, carried?: DispatcherState) {
     this.settings = settings;
-    this.ledger = new Ledger(carried?.ledger);
-    this.#places = new Places(carried?.places);
+    this.demand = new DemandTracker(carried?.demand);
+    this.#slots = new SlotTracker(carried?.slots);
     this.#mode = carried?.mode ?? 'active';
     this.#removed = carried?.removed ?? false;
     this.#review = carried?.review ?? false;
@@ -63,128 +61,128 @@ export class DispatcherActor {
 
   toState(): DispatcherState {
     return {
-      ledger: this.ledger.toState(),
-      places: this.#places.toState(),
+      demand: this.demand.toState(),
+      slots: this.#slots.toState(),
       mode: this.#mode,
       removed: this.#removed,
       review: this.#review,
     };
   }
 
-  hear(item: DispatcherNews): void {
-    const { ledger } = this;
-    switch (item.type) {
+  apply(event: DispatcherEvent): void {
+    const { demand } = this;
+    switch (event.type) {
       case 'configure':
-        this.#configure(item.settings);
+        this.#configure(event.settings);
         break;
       case 'removed':
         this.#removed = true;
         this.#review = true;
         break;
       case 'control':
-        this.#mode = item.mode;
+        this.#mode = event.mode;
         this.#review = true;
         break;
-      case 'places':
-        this.#places.answer(item.places);
+      case 'slots':
+        this.#slots.applyGrant(event.grant);
         break;
       case 'job':
-        ledger.job(item.job, Date.now());
+        demand.applyJob(event.job, Date.now());
         break;
       case 'busy':
-        ledger.busy(item.runner, item.job);
+        demand.markBusy(event.runner, event.job);
         break;
       case 'gone':
-        // Its workflow can't have vanished before it was started; and once it is, it must be counted.
-        if (item.outcome.reason === 'vanished' && this.#underWay.includes(item.outcome.runner)) break;
-        ledger.gone(item.outcome, Date.now());
+        // A workflow cannot vanish before it was started; and once started, its runner must be counted.
+        if (event.outcome.reason === 'vanished' && this.#startingRunners.includes(event.outcome.runner)) break;
+        demand.removeRunner(event.outcome, Date.now());
         break;
       default:
-        item satisfies never;
+        event satisfies never;
     }
   }
 
-  /** Nothing is left to do for a group that was removed. */
+  /** Whether nothing is left to do for a group that was removed. */
   get done(): boolean {
-    if (!this.#removed || this.ledger.size > 0 || this.ledger.toMove(1).length > 0) return false;
-    return this.#places.backends().every((backend) => this.#places.released(backend));
+    if (!this.#removed || this.demand.size > 0 || this.demand.toMove(1).length > 0) return false;
+    return this.#slots.backends().every((backend) => this.#slots.released(backend));
   }
 
   mayRetire(runner: string): boolean {
-    return this.ledger.mayRetire(runner, this.#limits());
+    return this.demand.mayRetire(runner, this.#limits());
   }
 
-  /** Everything that is counted, by name, for the health check; less those whose workflows needn't be there yet. */
+  /** Everything that is counted, by name, for the health check; without runners whose workflows may not exist yet. */
   roster(): Roster {
-    const { slots, waiting } = this.ledger.roster();
-    return { slots: slots.filter(({ runner }) => !this.#underWay.includes(runner)), waiting };
+    const { slots, waiting } = this.demand.roster();
+    return { slots: slots.filter(({ runner }) => !this.#startingRunners.includes(runner)), waiting };
   }
 
   /**
-   * Starts what is missing, as far as there are places.
+   * Starts the missing runners, as far as there are slots.
    *
-   * @param enough whether to leave the rest for later: news that come without a pause give it ever more to do
+   * @param enough whether to leave the rest for later: signals that arrive without a pause bring ever more work
    */
   async start(enough: () => boolean): Promise<void> {
-    const { ledger } = this;
+    const { demand } = this;
     while (!enough()) {
       const { settings } = this;
       const count = Math.min(this.#startable(), START_CHUNK);
       if (count === 0) return;
-      const runners = Array.from({ length: count }, () => runnerName(settings.manager, settings.name, uuid4()));
-      // Counted before they are started: whatever happens meanwhile, max holds.
-      ledger.started(runners, Date.now());
-      this.#places.use(settings.backend, count);
-      this.#underWay = runners;
+      const runners = Array.from({ length: count }, () => runnerName(settings.installation, settings.name, uuid4()));
+      // Counted before they are started: `max` holds whatever happens meanwhile.
+      demand.addRunners(runners, Date.now());
+      this.#slots.use(settings.backend, count);
+      this.#startingRunners = runners;
       await startRunners({ settings, runners });
-      this.#underWay = [];
+      this.#startingRunners = [];
     }
   }
 
-  /** Asks runners to go that nobody needs any more. */
+  /** Asks the runners to leave that the group no longer needs. */
   async retire(enough: () => boolean): Promise<void> {
     while (this.#review && !enough()) {
       this.#review = false;
       if (this.#mode === 'paused' && !this.#removed) return;
-      const runners = this.ledger.surplus(this.#limits(), Date.now());
+      const runners = this.demand.surplus(this.#limits(), Date.now());
       for (let from = 0; from < runners.length; from += MOVE_CHUNK) {
         await retireRunners({ group: this.settings.name, runners: runners.slice(from, from + MOVE_CHUNK) });
       }
     }
   }
 
-  /** Tells the keepers of capped backends how many runners there are, and for whom places are wanted. */
-  async settle(enough: () => boolean): Promise<void> {
+  /** Tells the capacity workflows of capped backends how many runners exist and how many slots are wanted. */
+  async requestSlots(enough: () => boolean): Promise<void> {
     while (!enough()) {
-      const statement = this.#statement();
-      if (statement === undefined) return;
-      await statePlaces(statement);
+      const request = this.#dueRequest();
+      if (request === undefined) return;
+      await requestSlots(request);
     }
   }
 
-  /** Hands the waiting jobs of a group that was removed to those that serve them now. */
+  /** Gives the waiting jobs of a removed group to the groups that serve them now. */
   async move(enough: () => boolean): Promise<void> {
     while (this.#removed && !enough()) {
-      const jobs = this.ledger.toMove(MOVE_CHUNK);
+      const jobs = this.demand.toMove(MOVE_CHUNK);
       if (jobs.length === 0) return;
-      // Before they are moved: a group that is put back meanwhile is given them again.
-      this.ledger.forget(jobs);
+      // Before they are moved: a group that is added again meanwhile receives them again.
+      this.demand.forget(jobs);
       await moveJobs({ from: this.settings.name, jobs });
     }
   }
 
-  /** When to look again without any news, milliseconds since the epoch, and why. */
-  nextLook(): { at: number; summary: string } | undefined {
-    const resume = this.#starting ? this.ledger.resumeAt(this.settings, Date.now()) : undefined;
-    if (resume !== undefined) return { at: resume, summary: 'starts held back after failures' };
-    const overdue = this.#places.overdueAt();
-    return overdue === undefined ? undefined : { at: overdue, summary: 'the backend’s places: ask again after this' };
+  /** When to act without any signal, milliseconds since the epoch, and why. */
+  nextWakeUp(): { at: number; summary: string } | undefined {
+    const resume = this.#starting ? this.demand.resumeAt(this.settings, Date.now()) : undefined;
+    if (resume !== undefined) return { at: resume, summary: 'starts are paused after failures' };
+    const overdue = this.#slots.overdueAt();
+    return overdue === undefined ? undefined : { at: overdue, summary: 'the slot request is sent again after this' };
   }
 
   snapshot(): DispatcherSnapshot {
-    const { settings, ledger } = this;
-    const { waiting, oldestSince, busy, ready } = ledger.counts(Date.now());
-    const resume = this.#starting ? ledger.resumeAt(settings, Date.now()) : undefined;
+    const { settings, demand } = this;
+    const { waiting, oldestSince, busy, ready } = demand.counts(Date.now());
+    const resume = this.#starting ? demand.resumeAt(settings, Date.now()) : undefined;
     return {
       settings,
       mode: this.#mode,
@@ -194,7 +192,7 @@ export class DispatcherActor {
       busy,
       ready,
       backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
-      wantsPlaces: settings.backendMax === null ? 0 : this.#places.wanted(),
+      wantedSlots: settings.backendMax === null ? 0 : this.#slots.wanted(),
     };
   }
 
@@ -202,51 +200,51 @@ export class DispatcherActor {
     return this.#mode === 'active' && !this.#removed;
   }
 
-  #limits(): Limits {
+  #limits(): GroupLimits {
     return this.#removed || this.#mode === 'draining' ? { min: 0, max: 0 } : this.settings;
   }
 
   #shortage(): number {
-    return this.#starting ? this.ledger.shortage(this.settings, Date.now()) : 0;
+    return this.#starting ? this.demand.shortage(this.settings, Date.now()) : 0;
   }
 
   #startable(): number {
     const shortage = this.#shortage();
     if (shortage === 0 || this.settings.backendMax === null) return shortage;
-    return this.#places.startable(this.settings.backend, shortage);
+    return this.#slots.startable(this.settings.backend, shortage);
   }
 
   #configure(settings: GroupSettings): void {
     const before = this.settings;
     this.settings = settings;
     this.#removed = false;
-    if (made(before) !== made(settings)) this.ledger.outdate(before.backend);
+    if (runnerFingerprint(before) !== runnerFingerprint(settings)) this.demand.outdate(before.backend);
     if (JSON.stringify(before) !== JSON.stringify(settings)) this.#review = true;
-    if (settings.backendMax === null) this.#places.drop(settings.backend);
-    this.#places.restate();
+    if (settings.backendMax === null) this.#slots.drop(settings.backend);
+    this.#slots.requestAgain();
   }
 
-  /** What is to be told to a keeper now. */
-  #statement(): PlacesStatement | undefined {
-    const { settings, ledger } = this;
+  /** The slot request to send now. */
+  #dueRequest(): SlotRequest | undefined {
+    const { settings, demand } = this;
     const { name, backend: current, backendMax, priority } = settings;
-    const backends = new Set(this.#places.backends());
+    const backends = new Set(this.#slots.backends());
     if (backendMax !== null) backends.add(current);
     for (const backend of backends) {
-      if (backend !== current && this.#places.released(backend)) {
-        this.#places.drop(backend);
+      if (backend !== current && this.#slots.released(backend)) {
+        this.#slots.drop(backend);
         continue;
       }
-      const have = ledger.have(backend, current);
-      const wants = backend === current ? ledger.wants(this.#shortage() - this.#startable()) : [];
-      const statement = this.#places.due({ backend, group: name, priority, have, wants }, Date.now());
-      if (statement !== undefined) return statement;
+      const held = demand.runnersOn(backend, current);
+      const wanted = backend === current ? demand.waitingSince(this.#shortage() - this.#startable()) : [];
+      const request = this.#slots.dueRequest({ backend, group: name, priority, held, wanted }, Date.now());
+      if (request !== undefined) return request;
     }
     return undefined;
   }
 }
 
-/** What a runner is made of: where it differs, runners of before are not what the group promises now. */
-function made({ scope, labels, backend, instance, forge }: GroupSettings): string {
+/** The settings that a runner is made of: where they change, older runners are not what the group promises now. */
+function runnerFingerprint({ scope, labels, backend, instance, forge }: GroupSettings): string {
   return JSON.stringify([scope, labels, backend, instance, forge]);
 }

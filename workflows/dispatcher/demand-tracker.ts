@@ -1,5 +1,6 @@
-import type { GroupSettings, JobNotice, JobStanding, MovedJob } from '../../contracts/workflows/actors.ts';
-import type { Roster } from '../../contracts/workflows/health.ts';
+import type { JobStatus, Roster } from '../../contracts/workflows/dispatcher.ts';
+import type { JobNotice, MovedJob } from '../../contracts/workflows/job.ts';
+import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { runKey, Waiting, type WaitingState } from './waiting.ts';
@@ -27,14 +28,14 @@ interface KnownRunner {
 }
 
 /** How many runners a group may have, and how many it keeps warm. */
-export type Limits = Pick<GroupSettings, 'min' | 'max'>;
+export type GroupLimits = Pick<GroupSettings, 'min' | 'max'>;
 
-/** A {@link Ledger} as JSON, for continue-as-new. */
-export interface LedgerState {
+/** A {@link DemandTracker} as JSON, for continue-as-new. */
+export interface DemandState {
   waiting: WaitingState;
   closed: string[];
   runners: [string, KnownRunner][];
-  ghosts: [string, string][];
+  unattributedRuns: [string, string][];
   failures: number;
   notBefore: number;
 }
@@ -43,26 +44,26 @@ export interface LedgerState {
  * A group's demand and its runners. Counts, never pairs a runner with a job: the forge gives any matching job to any
  * matching runner. Pure; every entry may come twice, late, in any order, or never.
  */
-export class Ledger {
+export class DemandTracker {
   readonly #waiting: Waiting;
   readonly #closed: Set<string>;
   readonly #runners: Map<string, KnownRunner>;
   /** Runners that are gone, with the run their hook told, while the forge hasn't said which job it was. */
-  readonly #ghosts: Map<string, string>;
+  readonly #unattributedRuns: Map<string, string>;
   #failures: number;
   #notBefore: number;
 
-  constructor(state?: LedgerState) {
+  constructor(state?: DemandState) {
     this.#waiting = new Waiting(state?.waiting);
     this.#closed = new Set(state?.closed);
     this.#runners = new Map(state?.runners);
-    this.#ghosts = new Map(state?.ghosts);
+    this.#unattributedRuns = new Map(state?.unattributedRuns);
     this.#failures = state?.failures ?? 0;
     this.#notBefore = state?.notBefore ?? 0;
   }
 
   /** The forge's word on a job. */
-  job(notice: JobNotice, now: number): void {
+  applyJob(notice: JobNotice, now: number): void {
     if (notice.runnerName !== null && notice.action !== 'queued') this.#attribute(notice.runnerName, notice);
     if (this.#closed.has(notice.key)) return;
     switch (notice.action) {
@@ -90,7 +91,7 @@ export class Ledger {
   }
 
   /** A runner's hook says that a job of this run started on it. */
-  busy(runner: string, job: HookJob): void {
+  markBusy(runner: string, job: HookJob): void {
     const known = this.#runners.get(runner);
     if (known === undefined) return;
     known.busy = true;
@@ -99,11 +100,11 @@ export class Ledger {
   }
 
   /** A runner and all that belonged to it is gone. */
-  gone(outcome: RunnerOutcome, now: number): void {
+  removeRunner(outcome: RunnerOutcome, now: number): void {
     const known = this.#runners.get(outcome.runner);
     if (known === undefined) return;
     this.#runners.delete(outcome.runner);
-    if (known.job === undefined && known.run !== undefined) this.#ghosts.set(outcome.runner, known.run);
+    if (known.job === undefined && known.run !== undefined) this.#unattributedRuns.set(outcome.runner, known.run);
     if (outcome.ranJob) {
       this.#failures = 0;
       this.#notBefore = 0;
@@ -115,18 +116,18 @@ export class Ledger {
   }
 
   /** These runners have been started. */
-  started(runners: readonly string[], now: number): void {
+  addRunners(runners: readonly string[], now: number): void {
     for (const runner of runners) this.#runners.set(runner, { since: now, busy: false });
   }
 
   /** How many runners to start now: for the waiting jobs plus `min` idle ones, never more than `max` in all. */
-  shortage(settings: Limits, now: number): number {
+  shortage(settings: GroupLimits, now: number): number {
     if (now < this.#notBefore) return 0;
     return this.#missing(settings, now);
   }
 
   /** When held-back starts may go on, milliseconds since the epoch; undefined where none are held back. */
-  resumeAt(settings: Limits, now: number): number | undefined {
+  resumeAt(settings: GroupLimits, now: number): number | undefined {
     return now < this.#notBefore && this.#missing(settings, now) > 0 ? this.#notBefore : undefined;
   }
 
@@ -147,14 +148,14 @@ export class Ledger {
   }
 
   /** Since when each of so many jobs waits for which no runner is on its way, oldest first; null for runners kept warm. */
-  wants(count: number): (number | null)[] {
+  waitingSince(count: number): (number | null)[] {
     const { ready } = this.#count();
     const sinces = this.#waiting.sinces().slice(ready, ready + count);
     return Array.from({ length: count }, (_, index) => sinces[index] ?? null);
   }
 
   /** How many runners there are on that backend; `current` is the group's own. */
-  have(backend: string, current: string): number {
+  runnersOn(backend: string, current: string): number {
     let count = 0;
     for (const runner of this.#runners.values()) if ((runner.backend ?? current) === backend) count += 1;
     return count;
@@ -176,7 +177,7 @@ export class Ledger {
    * Idle runners that the group needs no longer, each told once: what is above the limits, and what is kept warm but was made
    * by settings that hold no longer.
    */
-  surplus(settings: Limits, now: number): string[] {
+  surplus(settings: GroupLimits, now: number): string[] {
     const { busy, ready } = this.#count();
     const demand = this.demand(now);
     const wanted = Math.max(0, Math.min(demand + settings.min, settings.max - busy));
@@ -192,7 +193,7 @@ export class Ledger {
     return chosen.map(([name]) => name);
   }
 
-  /** The first so many waiting jobs, to be served by another group; {@link Ledger.forget} them then. */
+  /** The first so many waiting jobs, to be served by another group; {@link DemandTracker.forget} them then. */
   toMove(most: number): MovedJob[] {
     // What is held back is queued again when it is let through, and then goes where it belongs.
     for (const job of this.#waiting.all()) if (job.held) this.#waiting.delete(job.key);
@@ -204,7 +205,7 @@ export class Ledger {
   }
 
   /** What is known of a job, by its id, whatever its attempt. */
-  standing(jobId: number): JobStanding {
+  jobStatus(jobId: number): JobStatus {
     const mine = (key: string | undefined): boolean => key?.startsWith(`${jobId}:`) ?? false;
     for (const [runner, { job }] of this.#runners) {
       if (mine(job)) return { state: 'running', since: null, position: null, runner, needs: null };
@@ -217,8 +218,8 @@ export class Ledger {
       const position = this.#waiting.sinces().filter((other) => other < job.since).length + 1;
       return { state: 'waiting', since, position, runner: null, needs };
     }
-    const over = [...this.#closed].some(mine);
-    return { state: over ? 'over' : 'unknown', since: null, position: null, runner: null, needs: null };
+    const finished = [...this.#closed].some(mine);
+    return { state: finished ? 'finished' : 'unknown', since: null, position: null, runner: null, needs: null };
   }
 
   /** Jobs that wait for a runner. */
@@ -230,10 +231,10 @@ export class Ledger {
     }
     // A hook tells the run, not which of its jobs: until the forge says which, it stands against any one of that run.
     for (const runner of this.#runners.values()) {
-      if (runner.job === undefined && runner.run !== undefined) less(runs, runner.run);
+      if (runner.job === undefined && runner.run !== undefined) decrement(runs, runner.run);
     }
-    for (const [name, run] of this.#ghosts) {
-      if (!less(runs, run)) this.#ghosts.delete(name);
+    for (const [name, run] of this.#unattributedRuns) {
+      if (!decrement(runs, run)) this.#unattributedRuns.delete(name);
     }
     let demand = 0;
     for (const count of runs.values()) demand += count;
@@ -250,18 +251,18 @@ export class Ledger {
     };
   }
 
-  toState(): LedgerState {
+  toState(): DemandState {
     return {
       waiting: this.#waiting.toState(),
       closed: [...this.#closed],
       runners: [...this.#runners],
-      ghosts: [...this.#ghosts],
+      unattributedRuns: [...this.#unattributedRuns],
       failures: this.#failures,
       notBefore: this.#notBefore,
     };
   }
 
-  #missing(settings: Limits, now: number): number {
+  #missing(settings: GroupLimits, now: number): number {
     const wanted = this.demand(now) + settings.min - this.#count().ready;
     return Math.max(0, Math.min(wanted, settings.max - this.#runners.size));
   }
@@ -273,7 +274,7 @@ export class Ledger {
   }
 
   #attribute(runner: string, notice: JobNotice): void {
-    this.#ghosts.delete(runner);
+    this.#unattributedRuns.delete(runner);
     const known = this.#runners.get(runner);
     if (known === undefined) return;
     known.busy = true;
@@ -291,7 +292,7 @@ export class Ledger {
 }
 
 /** One fewer of that run; false where there was none. */
-function less(runs: Map<string, number>, run: string): boolean {
+function decrement(runs: Map<string, number>, run: string): boolean {
   const count = runs.get(run) ?? 0;
   if (count > 0) runs.set(run, count - 1);
   return count > 0;

@@ -1,9 +1,11 @@
-import { placesWorkflowId, type DispatcherSnapshot, type GroupSettings } from '../../contracts/workflows/actors.ts';
+import { type DispatcherSnapshot } from '../../contracts/workflows/dispatcher.ts';
+import { capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
+import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { clock, factTable, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
 
 /** The dispatcher's current details in Temporal's UI, markdown. */
 export function dispatcherDetails(snapshot: DispatcherSnapshot): string {
-  const { settings, waiting, busy, ready, oldestWaitingSince, backoffUntil, wantsPlaces } = snapshot;
+  const { settings, waiting, busy, ready, oldestWaitingSince, backoffUntil, wantedSlots } = snapshot;
   const { organization, repository } = settings.scope;
   const warm = settings.min > 0 ? `, ${settings.min} kept warm` : '';
   const rows: [string, string][] = [
@@ -16,7 +18,7 @@ export function dispatcherDetails(snapshot: DispatcherSnapshot): string {
   if (state) rows.unshift(['State', state]);
   if (oldestWaitingSince) rows.push(['Oldest job waits since', clock(new Date(oldestWaitingSince))]);
   if (backoffUntil) rows.push(['Starts held back until', `${clock(new Date(backoffUntil))}, after failures`]);
-  if (wantsPlaces > 0) rows.push(['Places', `${wantsPlaces} wanted, ${places(settings.backend)}`]);
+  if (wantedSlots > 0) rows.push(['Places', `${wantedSlots} wanted, ${places(settings.backend)}`]);
   return [`### ${waiting} waiting · ${busy} busy · ${ready} ready`, '', ...factTable(rows), ...LAST_LINES].join('\n');
 }
 
@@ -34,7 +36,7 @@ function backendOf({ backend, backendMax, priority }: GroupSettings): string {
 }
 
 function places(backend: string): string {
-  return `all of ${workflowLink(backend, placesWorkflowId(backend))} are taken`;
+  return `all of ${workflowLink(backend, capacityWorkflowId(backend))} are taken`;
 }
 
 /** The list of the group's runners in the UI, relative to where it shows details. */

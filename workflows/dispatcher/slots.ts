@@ -1,119 +1,119 @@
-import type { PlacesAnswer, PlacesStatement } from '../../contracts/workflows/actors.ts';
+import type { SlotGrant, SlotRequest } from '../../contracts/workflows/capacity.ts';
 
-/** An answer that did not come by then will not come: the statement is made again. */
-const ANSWER_WITHIN_MS = 60_000;
-/** Longest waits told in one statement; the next one tells more. */
-const WANTS_AT_MOST = 100;
+/** After this time without a grant, the request is sent again. */
+const GRANT_TIMEOUT_MS = 60_000;
+/** The most slots that one request asks for, longest wait first; the next request asks for more. */
+const MAX_WANTED = 100;
 
-interface Place {
-  /** Of the last statement; 0 before the first. */
+interface BackendSlots {
+  /** Of the last request; 0 before the first. */
   number: number;
-  statedAt: number;
-  /** What the last statement said. */
-  have: number;
-  wants: (number | null)[];
+  requestedAt: number;
+  /** As in the last request. */
+  held: number;
+  wanted: (number | null)[];
   answered: boolean;
-  /** Starts that its answers allow, and how many of them were made. */
+  /** Starts that its grants allow, and how many of them were used. */
   granted: number;
   used: number;
 }
 
-export type PlacesState = [backend: string, place: Place][];
+export type SlotsState = [backend: string, slots: BackendSlots][];
 
-/** What a dispatcher has to say about one backend. */
-export type Situation = Omit<PlacesStatement, 'number'>;
+/** What a dispatcher holds and wants on one backend. */
+export type SlotNeeds = Omit<SlotRequest, 'number'>;
 
 /**
- * A dispatcher's places on capped backends. Nothing starts without a place; a runner that is gone gives its own back with the
- * next statement, so that the keeper can give it to whoever waits longest.
+ * A dispatcher's slots on capped backends. No runner starts without a slot. The slot of a runner that is gone is released by
+ * the next request, so that it can be granted to the job that waits longest.
  */
-export class Places {
-  readonly #places: Map<string, Place>;
+export class SlotTracker {
+  readonly #backends: Map<string, BackendSlots>;
 
-  constructor(state?: PlacesState) {
-    this.#places = new Map(state);
+  constructor(state?: SlotsState) {
+    this.#backends = new Map(state);
   }
 
-  /** How many of so many starts are allowed now. */
+  /** How many of the wanted starts are allowed now. */
   startable(backend: string, wanted: number): number {
-    const place = this.#places.get(backend);
-    return place === undefined ? 0 : Math.max(0, Math.min(wanted, place.granted - place.used));
+    const slots = this.#backends.get(backend);
+    return slots === undefined ? 0 : Math.max(0, Math.min(wanted, slots.granted - slots.used));
   }
 
-  /** So many were started. */
+  /** Records that so many runners were started. */
   use(backend: string, count: number): void {
-    const place = this.#places.get(backend);
-    if (place) place.used += count;
+    const slots = this.#backends.get(backend);
+    if (slots) slots.used += count;
   }
 
-  /** The keeper's word. One that answers an older statement no longer holds. */
-  answer({ backend, number, allowed }: PlacesAnswer): void {
-    const place = this.#places.get(backend);
-    if (place?.number !== number) return;
-    place.answered = true;
-    place.granted = Math.max(place.granted, allowed - place.have);
+  /** Applies a grant. A grant for an older request no longer counts. */
+  applyGrant({ backend, number, allowed }: SlotGrant): void {
+    const slots = this.#backends.get(backend);
+    if (slots?.number !== number) return;
+    slots.answered = true;
+    slots.granted = Math.max(slots.granted, allowed - slots.held);
   }
 
-  /** Everything is to be said again: the keeper may have forgotten it. */
-  restate(): void {
-    for (const place of this.#places.values()) place.number = 0;
+  /** Makes every request due again: the capacity workflow may have lost them. */
+  requestAgain(): void {
+    for (const slots of this.#backends.values()) slots.number = 0;
   }
 
-  /** A backend that is not capped any more. */
+  /** Forgets a backend that is not capped any more. */
   drop(backend: string): void {
-    this.#places.delete(backend);
+    this.#backends.delete(backend);
   }
 
-  /** The backends with which there is something to settle. */
+  /** The backends on which this group holds or wants slots. */
   backends(): string[] {
-    return [...this.#places.keys()];
+    return [...this.#backends.keys()];
   }
 
-  /** Whether the keeper was told last that nothing is held nor wanted. */
+  /** Whether the last request said that nothing is held and nothing is wanted. */
   released(backend: string): boolean {
-    const place = this.#places.get(backend);
-    return place === undefined || (place.number > 0 && place.have === 0 && place.wants.length === 0);
+    const slots = this.#backends.get(backend);
+    return slots === undefined || (slots.number > 0 && slots.held === 0 && slots.wanted.length === 0);
   }
 
-  /** The statement to be made now, where the last one does not hold any more; gives back what it does not ask for. */
-  due(situation: Situation, now: number): PlacesStatement | undefined {
-    const { backend, have } = situation;
-    const place = this.#places.get(backend) ?? nothing();
-    const wants = situation.wants.slice(0, WANTS_AT_MOST);
-    if (place.number > 0) {
-      if (!place.answered && now < place.statedAt + ANSWER_WITHIN_MS) return undefined;
-      const same =
-        place.answered &&
-        have === place.have + place.used &&
-        place.granted === place.used &&
-        JSON.stringify(wants) === JSON.stringify(place.wants.slice(place.granted, place.granted + wants.length)) &&
-        wants.length === Math.min(WANTS_AT_MOST, Math.max(0, place.wants.length - place.granted));
-      if (same) return undefined;
+  /** The request to send now, where the last one is out of date; it releases the slots that it does not ask for. */
+  dueRequest(needs: SlotNeeds, now: number): SlotRequest | undefined {
+    const { backend, held } = needs;
+    const slots = this.#backends.get(backend) ?? unrequested();
+    const wanted = needs.wanted.slice(0, MAX_WANTED);
+    if (slots.number > 0) {
+      if (!slots.answered && now < slots.requestedAt + GRANT_TIMEOUT_MS) return undefined;
+      const unchanged =
+        slots.answered &&
+        held === slots.held + slots.used &&
+        slots.granted === slots.used &&
+        JSON.stringify(wanted) === JSON.stringify(slots.wanted.slice(slots.granted, slots.granted + wanted.length)) &&
+        wanted.length === Math.min(MAX_WANTED, Math.max(0, slots.wanted.length - slots.granted));
+      if (unchanged) return undefined;
     }
-    // Higher than any number of an earlier life of this group, too.
-    const number = Math.max(place.number + 1, place.statedAt + 1, now);
-    this.#places.set(backend, { number, statedAt: now, have, wants, answered: false, granted: 0, used: 0 });
-    return { ...situation, wants, number };
+    // Higher than any number that an earlier dispatcher of this group used, too.
+    const number = Math.max(slots.number + 1, slots.requestedAt + 1, now);
+    this.#backends.set(backend, { number, requestedAt: now, held, wanted, answered: false, granted: 0, used: 0 });
+    return { ...needs, wanted, number };
   }
 
-  /** When an answer is overdue, milliseconds since the epoch. */
+  /** When the oldest unanswered request is overdue, milliseconds since the epoch. */
   overdueAt(): number | undefined {
-    const open = [...this.#places.values()].filter(({ number, answered }) => number > 0 && !answered);
-    return open.length === 0 ? undefined : Math.min(...open.map(({ statedAt }) => statedAt + ANSWER_WITHIN_MS));
+    const open = [...this.#backends.values()].filter(({ number, answered }) => number > 0 && !answered);
+    return open.length === 0 ? undefined : Math.min(...open.map(({ requestedAt }) => requestedAt + GRANT_TIMEOUT_MS));
   }
 
-  /** Runners for which a place is wanted. */
+  /** How many runners wait for a slot. */
   wanted(): number {
     let count = 0;
-    for (const { wants, granted } of this.#places.values()) count += Math.max(0, wants.length - granted);
+    for (const { wanted, granted } of this.#backends.values()) count += Math.max(0, wanted.length - granted);
     return count;
   }
 
-  toState(): PlacesState {
-    return [...this.#places];
+  toState(): SlotsState {
+    return [...this.#backends];
   }
 }
 
-function nothing(): Place {
-  return { number: 0, statedAt: 0, have: 0, wants: [], answered: false, granted: 0, used: 0 };
+function unrequested(): BackendSlots {
+  return { number: 0, requestedAt: 0, held: 0, wanted: [], answered: false, granted: 0, used: 0 };
 }

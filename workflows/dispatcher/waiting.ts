@@ -1,4 +1,4 @@
-import type { JobNeeds, JobNotice, MovedJob } from '../../contracts/workflows/actors.ts';
+import type { JobNeeds, JobNotice, MovedJob } from '../../contracts/workflows/job.ts';
 
 /** A job that waits for a runner. */
 export interface WaitingJob {

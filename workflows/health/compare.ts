@@ -1,17 +1,17 @@
 import type {
-  InstanceSight,
+  ObservedInstance,
   Mark,
-  RegistrationSight,
-  SlotSight,
-  WorkflowSight,
+  ObservedRegistration,
+  ObservedWorkflow,
 } from '../../contracts/workflows/health.ts';
+import type { ObservedSlot } from '../../contracts/workflows/dispatcher.ts';
 
 /** What the three sides say; undefined where one gave no answer, which is never read as "nothing". */
 export interface Sights {
-  workflows: WorkflowSight[] | undefined;
-  slots: SlotSight[] | undefined;
-  instances: InstanceSight[] | undefined;
-  registrations: RegistrationSight[] | undefined;
+  workflows: ObservedWorkflow[] | undefined;
+  slots: ObservedSlot[] | undefined;
+  instances: ObservedInstance[] | undefined;
+  registrations: ObservedRegistration[] | undefined;
 }
 
 /** Runners with an instance, a registration or a slot, but without a workflow as far as visibility goes: to be confirmed. */
@@ -32,7 +32,7 @@ export function maybeBodiless({ workflows, instances }: Sights, olderThan: numbe
   if (workflows === undefined || instances === undefined) return [];
   const alive = new Set(instances.map(({ runner }) => runner));
   return workflows
-    .filter(({ runner, since, embodied }) => embodied && since < olderThan && !alive.has(runner))
+    .filter(({ runner, since, expectsInstance: embodied }) => embodied && since < olderThan && !alive.has(runner))
     .map(({ runner }) => runner)
     .sort();
 }

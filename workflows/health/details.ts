@@ -17,7 +17,7 @@ export function healthDetails(report: HealthReport): string {
     '',
     ...factTable(rows),
     ...list('Marked: removed by a later check, if still so', report.marked),
-    ...list('Mended', report.mended),
+    ...list('Mended', report.repaired),
     ...list('No answer', report.unanswered),
     ...LAST_LINES,
   ].join('\n');
@@ -25,10 +25,10 @@ export function healthDetails(report: HealthReport): string {
 
 /** The schedule's note: one line, what the last check came to. */
 export function healthNote(report: HealthReport): string {
-  const { marked, mended, unanswered, demand, redelivered, found, state } = report;
+  const { marked, repaired: mended, unanswered, demand, redelivered, found, state } = report;
   const say = (count: number, what: string): string => (count === 0 ? '' : `${count} ${what}`);
   const facts = [
-    say(mended.length, 'mended'),
+    say(mended.length, 'repaired'),
     say(marked.length, 'marked'),
     say(state.marks.length - marked.length, 'still marked'),
     say(demand.dropped, 'jobs wait no more'),

@@ -1,5 +1,7 @@
 import { isCancellation, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities, type OrchestratorActivities } from '../../contracts/workflows/actors.ts';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/workflows/health.ts';
 import { rootMessage } from '../lib/failure.ts';
 import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from './compare.ts';
@@ -48,7 +50,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   // Workflows come last: what they own was made after them, so whatever is listed before is theirs.
   const { listInstances } = backendOf(settings.backend);
   const [kept, instances, registrations, slots] = await Promise.all([
-    ask('group on the forge', () => look.keepGroup({ settings, access })),
+    ask('group on the forge', () => look.reconcileRunnerGroup({ settings, access })),
     ask('instances', () => listInstances({ group })),
     ask('registrations', () => look.listRegistrations({ settings, access })),
     ask('dispatcher', () => look.listSlots({ group })),
@@ -60,10 +62,10 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const ownerless =
     candidates.length === 0
       ? []
-      : await ask('workflows one by one', () => look.confirmOwnerless({ group, runners: candidates }));
+      : await ask('workflows one by one', () => look.confirmOrphaned({ group, runners: candidates }));
   const found = [
-    { kind: 'ownerless', runners: ownerless ?? [] },
-    { kind: 'bodiless', runners: maybeBodiless(sights, olderThan) },
+    { kind: 'orphaned', runners: ownerless ?? [] },
+    { kind: 'missingInstance', runners: maybeBodiless(sights, olderThan) },
   ] as const;
   const complete = ![workflows, slots, instances, registrations, ownerless].includes(undefined);
   // With a side missing nothing is removed, and no mark is lost.
@@ -74,7 +76,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const removal = new Removal(settings, sights, ask);
   const done = await removal.of(due);
 
-  const demand = await ask('waiting jobs', () => look.reaskDemand({ group, olderThanMs: graceMs }));
+  const demand = await ask('waiting jobs', () => look.recheckDemand({ group, olderThanMs: graceMs }));
   const sent =
     hooks.length === 0
       ? undefined
@@ -96,7 +98,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
     group,
     runners: workflows?.length ?? 0,
     marked: marked.map((mark) => describe(mark, sights)),
-    mended: [...(kept ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.mended],
+    repaired: [...(kept ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.mended],
     unanswered,
     demand: demand ?? { asked: 0, dropped: 0 },
     redelivered: sent?.redelivered ?? 0,
@@ -104,7 +106,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
     state,
   };
   setCurrentDetails(healthDetails(report));
-  await ask('note', () => look.noteHealth({ group, note: healthNote(report) }));
+  await ask('note', () => look.recordHealthNote({ group, note: healthNote(report) }));
   return report;
 }
 
@@ -118,7 +120,7 @@ function backendOf(name: string): Pick<BackendActivities, 'listInstances'> {
 }
 
 function describe({ kind, runner }: Mark, sights: Sights): string {
-  return kind === 'bodiless'
+  return kind === 'missingInstance'
     ? `${runner}: its workflow runs, but its instance is gone`
     : `${runner}: ${remainsOf(runner, sights)}, but no workflow`;
 }

@@ -1,10 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
-import {
-  TASK_QUEUE,
-  type BackendActivities,
-  type GroupSettings,
-  type OrchestratorActivities,
-} from '../../contracts/workflows/actors.ts';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { Mark } from '../../contracts/workflows/health.ts';
 import { remainsOf, type Sights } from './compare.ts';
 
@@ -19,7 +17,7 @@ const OPTIONS = {
 const AT_ONCE = 8;
 
 const orchestrator = proxyActivities<
-  Pick<OrchestratorActivities, 'removeRegistration' | 'freeSlots' | 'tellDead' | 'confirmOwnerless'>
+  Pick<OrchestratorActivities, 'removeRegistration' | 'freeSlots' | 'signalInstanceMissing' | 'confirmOrphaned'>
 >({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
 
 type Ask = <T>(what: string, question: () => Promise<T>) => Promise<T | undefined>;
@@ -50,7 +48,8 @@ export class Removal {
     const work = async (): Promise<void> => {
       for (let mark = queue.shift(); mark !== undefined; mark = queue.shift()) {
         const { kind, runner } = mark;
-        const one = (): Promise<boolean> => (kind === 'bodiless' ? this.#tellDead(runner) : this.#remove(runner));
+        const one = (): Promise<boolean> =>
+          kind === 'missingInstance' ? this.#tellDead(runner) : this.#remove(runner);
         if (await this.#ask(`removing ${runner}`, one)) done.add(mark);
       }
     };
@@ -81,7 +80,7 @@ export class Removal {
   /** A runner without an instance: it then removes itself. */
   async #tellDead(runner: string): Promise<boolean> {
     if ((await this.#backend.checkInstance({ runner })) !== 'absent') return false;
-    await orchestrator.tellDead({ group: this.#settings.name, runner });
+    await orchestrator.signalInstanceMissing({ group: this.#settings.name, runner });
     this.mended.push(`${runner}: its instance is gone; told its workflow`);
     return true;
   }

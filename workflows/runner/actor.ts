@@ -10,15 +10,15 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey, type SearchAttributeUpdatePair } from '@temporalio/common';
+import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import {
   RESOURCES_MEMO,
-  TASK_QUEUE,
-  type BackendActivities,
-  type OrchestratorActivities,
+  type RunnerEvent,
   type RunnerInput,
-  type RunnerNews,
-} from '../../contracts/workflows/actors.ts';
-import type { RunnerInstance } from '../../contracts/workflows/delegation.ts';
+  type RunnerInstance,
+} from '../../contracts/workflows/runner.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
@@ -42,7 +42,7 @@ const LATE_REGISTRATION_MS = 15_000;
 /** More asks for a registration than this are not lost answers. */
 const GRANTS_AT_MOST = 5;
 
-const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'askRetirement'>>({
+const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'requestRetirement'>>({
   startToCloseTimeout: '20 s',
   retry: { initialInterval: '500 ms', maximumInterval: '30 s' },
 });
@@ -125,7 +125,7 @@ export class RunnerActor {
   }
 
   /** Takes news in and shows what it changes. */
-  hear(items: readonly RunnerNews[]): void {
+  hear(items: readonly RunnerEvent[]): void {
     if (items.some(({ type }) => type === 'retire')) this.#retireAsked = true;
     const { resources, interrupted } = this.facts;
     if (!this.facts.learn(items)) return;
@@ -201,7 +201,7 @@ export class RunnerActor {
     const { settings, runner } = this.input;
     const spec: InstanceSpec = {
       ...settings.instance,
-      manager: settings.manager,
+      installation: settings.installation,
       group: settings.name,
       runner,
       expiresAt: this.#endsBy.toISOString(),
@@ -234,7 +234,7 @@ export class RunnerActor {
   /** Whether the group has more idle runners than it keeps warm. */
   async mayRetire(): Promise<boolean> {
     const { settings, runner } = this.input;
-    return (await this.#call(() => local.askRetirement({ group: settings.name, runner }))) === 'retire';
+    return (await this.#call(() => local.requestRetirement({ group: settings.name, runner }))) === 'retire';
   }
 
   /** Removes the registration, unless the forge says that a job runs: then false. */

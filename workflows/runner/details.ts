@@ -1,4 +1,5 @@
-import { dispatcherWorkflowId, type RunnerInput } from '../../contracts/workflows/actors.ts';
+import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
+import { type RunnerInput } from '../../contracts/workflows/runner.ts';
 import { formatBytes, formatDuration, jobTitle } from '../../contracts/format.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { Phase } from '../../contracts/workflows/phase.ts';

@@ -1,11 +1,12 @@
-import type { JobNotice, RunnerNews } from '../../contracts/workflows/actors.ts';
+import type { RunnerEvent } from '../../contracts/workflows/runner.ts';
+import type { JobNotice } from '../../contracts/workflows/job.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RemovalReason } from '../../contracts/workflows/phase.ts';
 
 /** One line of what was heard, for people. */
-export interface Heard {
+export interface LogEntry {
   at: string;
   what: string;
 }
@@ -41,7 +42,7 @@ export class Facts {
   died: { reason: string; exitCode: number | null } | undefined;
   /** It died while nobody had yet said that its job was over: the forge will call that job completed, too, once it misses it. */
   diedAtWork = false;
-  heard: Heard[] = [];
+  heard: LogEntry[] = [];
 
   constructor(state?: FactsState) {
     if (state !== undefined) Object.assign(this, state);
@@ -66,13 +67,13 @@ export class Facts {
   }
 
   /** Takes a batch of news; true where something new was learnt. */
-  learn(items: readonly RunnerNews[]): boolean {
+  learn(items: readonly RunnerEvent[]): boolean {
     let fresh = false;
     for (const item of items) fresh = this.#one(item) || fresh;
     return fresh;
   }
 
-  #one(item: RunnerNews): boolean {
+  #one(item: RunnerEvent): boolean {
     switch (item.type) {
       case 'signal':
         return this.#signal(item.signal);
@@ -91,7 +92,7 @@ export class Facts {
     }
   }
 
-  #signal(signal: Extract<RunnerNews, { type: 'signal' }>['signal']): boolean {
+  #signal(signal: Extract<RunnerEvent, { type: 'signal' }>['signal']): boolean {
     switch (signal.kind) {
       case 'online':
         if (this.online) return false;

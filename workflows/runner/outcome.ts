@@ -1,4 +1,4 @@
-import type { RunnerInstance } from '../../contracts/workflows/delegation.ts';
+import type { RunnerInstance } from '../../contracts/workflows/runner.ts';
 import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import type { Facts } from './facts.ts';
 

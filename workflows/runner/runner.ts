@@ -12,15 +12,21 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { RUNNER_NEWS, RUNNER_REGISTER, type RunnerInput, type RunnerNews } from '../../contracts/workflows/actors.ts';
-import { RUNNER_INSTANCE, type RunnerInstance } from '../../contracts/workflows/delegation.ts';
+import {
+  REGISTER_RUNNER,
+  RUNNER_EVENTS,
+  RUNNER_INSTANCE,
+  type RunnerEvent,
+  type RunnerInput,
+  type RunnerInstance,
+} from '../../contracts/workflows/runner.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
 
-const newsSignal = defineSignal<[RunnerNews[]]>(RUNNER_NEWS);
+const newsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
 const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
-const registerUpdate = defineUpdate<void>(RUNNER_REGISTER);
+const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 
 /** After a completed hook or webhook: the runner program still has to report to the forge and end. */
 const COMPLETION_GRACE_MS = 60_000;

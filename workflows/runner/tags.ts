@@ -1,5 +1,6 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities } from '../../contracts/workflows/actors.ts';
+import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import type { Phase } from '../../contracts/workflows/phase.ts';
 import { rootMessage } from '../lib/failure.ts';

@@ -1,4 +1,4 @@
-import type { GroupSettings } from '../../contracts/workflows/actors.ts';
+import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { Facts } from './facts.ts';
 

@@ -43,7 +43,7 @@ export function containerOptions(
       `${AGENT_ENV.programDirectory}=${spec.program.directory}`,
     ],
     Labels: {
-      [LABELS.manager]: spec.manager,
+      [LABELS.installation]: spec.installation,
       [LABELS.group]: spec.group,
       [LABELS.runner]: spec.runner,
       [LABELS.spec]: hash,

@@ -22,11 +22,11 @@ const engineEvent = z.object({
 
 export interface DeathWatchOptions extends DeathListener {
   docker: Docker;
-  manager: string;
+  installation: string;
   log: Logger;
 }
 
-/** Listens to the engine's events about one manager's containers, and looks at all of them after each (re)connect. */
+/** Listens to the engine's events about one installation's containers, and looks at all of them after each (re)connect. */
 export class DeathWatch {
   private readonly options: DeathWatchOptions;
   private readonly told: ToldDeaths;
@@ -55,14 +55,14 @@ export class DeathWatch {
   }
 
   private async listen(abort: AbortSignal, onConnected: () => void): Promise<void> {
-    const { docker, manager } = this.options;
+    const { docker, installation } = this.options;
     const ending = new AbortController();
     const either = AbortSignal.any([abort, ending.signal]);
     const stream = await docker.getEvents({
       filters: {
         type: ['container'],
         event: ['start', 'oom', 'die', 'destroy'],
-        label: labelFilter(manager).label,
+        label: labelFilter(installation).label,
       },
       abortSignal: either,
     });
@@ -85,8 +85,8 @@ export class DeathWatch {
   }
 
   private async sweep(abort: AbortSignal): Promise<void> {
-    const { docker, manager } = this.options;
-    const filters = labelFilter(manager);
+    const { docker, installation } = this.options;
+    const filters = labelFilter(installation);
     const containers = await ask('listing containers', abort, (abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     );

@@ -19,8 +19,8 @@ import { specHash } from '../spec-hash.ts';
 const REMOVAL_BOUND_MS = 60_000;
 
 export interface DockerBackendOptions {
-  /** The manager's name. */
-  manager: string;
+  /** The installation's name. */
+  installation: string;
   /** The engine's socket, or `tcp://host:port`. */
   socket: string;
   /** IPv4 prefix that runners' networks are carved from. */
@@ -72,8 +72,8 @@ export class DockerBackend implements Backend {
         );
       }
       const { Labels: labels } = found.Config;
-      if (labels[LABELS.manager] !== spec.manager || labels[LABELS.spec] !== hash) {
-        const whose = labels[LABELS.manager] === spec.manager ? 'other parameters' : 'another owner';
+      if (labels[LABELS.installation] !== spec.installation || labels[LABELS.spec] !== hash) {
+        const whose = labels[LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
         throw new BatonError('INSTANCE_CONFLICT', `creating ${spec.runner}: a container of that name has ${whose}`);
       }
       return found.State.Status === 'created' ? this.start(found.Id, spec, bootstrap, abort) : inspected(found);
@@ -82,15 +82,15 @@ export class DockerBackend implements Backend {
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
     const info = await this.inspect(runner, abort);
-    if (info?.Config.Labels[LABELS.manager] === this.options.manager) return inspected(info);
-    const [network] = await findNetworks(this.docker, this.options.manager, runner, abort);
+    if (info?.Config.Labels[LABELS.installation] === this.options.installation) return inspected(info);
+    const [network] = await findNetworks(this.docker, this.options.installation, runner, abort);
     return network && networkAlone(network);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
     const containers = (await this.containers(undefined, abort)).map(listed);
     const runners = new Set(containers.map(({ runner }) => runner));
-    const networks = (await findNetworks(this.docker, this.options.manager, undefined, abort)).map(networkAlone);
+    const networks = (await findNetworks(this.docker, this.options.installation, undefined, abort)).map(networkAlone);
     return [...containers, ...networks.filter(({ runner }) => !runners.has(runner))];
   }
 
@@ -98,7 +98,7 @@ export class DockerBackend implements Backend {
     return this.serial.run(runner, async () => {
       await this.removals.during(runner, async () => {
         await this.removeContainers(runner, abort);
-        await removeNetworks(this.docker, this.options.manager, runner, abort);
+        await removeNetworks(this.docker, this.options.installation, runner, abort);
       });
     });
   }
@@ -106,7 +106,7 @@ export class DockerBackend implements Backend {
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
     await new DeathWatch({
       docker: this.docker,
-      manager: this.options.manager,
+      installation: this.options.installation,
       onDeath,
       isRemoving: this.removals.has,
       log: this.options.log,
@@ -121,7 +121,7 @@ export class DockerBackend implements Backend {
   }
 
   private containers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
-    const filters = labelFilter(this.options.manager, runner);
+    const filters = labelFilter(this.options.installation, runner);
     return ask('listing containers', abort, (abortSignal) =>
       this.docker.listContainers({ all: true, filters, abortSignal }),
     );

@@ -6,7 +6,7 @@ const REQUEST_BOUND_MS = 120_000;
 
 /** Labels on everything that is made, so that an orphan can be told by them alone. */
 export const LABELS = {
-  manager: 'baton.manager',
+  installation: 'baton.installation',
   group: 'baton.group',
   runner: 'baton.runner',
   /** Hash of the parameters. */
@@ -73,9 +73,9 @@ function rejection(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** A filter for all that is this manager's, or one runner's of it. */
-export function labelFilter(manager: string, runner?: string): { label: string[] } {
-  const label = [`${LABELS.manager}=${manager}`];
+/** A filter for all that is this installation's, or one runner's of it. */
+export function labelFilter(installation: string, runner?: string): { label: string[] } {
+  const label = [`${LABELS.installation}=${installation}`];
   if (runner !== undefined) label.push(`${LABELS.runner}=${runner}`);
   return { label };
 }

@@ -46,7 +46,7 @@ export async function ensureNetwork(
   options: { pool: string; hash: string },
   abort: AbortSignal,
 ): Promise<string> {
-  const [found] = await findNetworks(docker, spec.manager, spec.runner, abort);
+  const [found] = await findNetworks(docker, spec.installation, spec.runner, abort);
   if (found) return found.Id;
   const pool = parseRange(options.pool);
   if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is no IPv4 prefix`);
@@ -75,7 +75,7 @@ export async function ensureNetwork(
 /** Undefined when the range is taken. */
 async function createNetwork(
   docker: Docker,
-  { manager, group, runner }: InstanceSpec,
+  { installation, group, runner }: InstanceSpec,
   { subnet, hash }: { subnet: string; hash: string },
   abort: AbortSignal,
 ): Promise<string | undefined> {
@@ -88,7 +88,12 @@ async function createNetwork(
         Driver: 'bridge',
         EnableIPv6: false,
         IPAM: { Config: [{ Subnet: subnet }] },
-        Labels: { [LABELS.manager]: manager, [LABELS.group]: group, [LABELS.runner]: runner, [LABELS.spec]: hash },
+        Labels: {
+          [LABELS.installation]: installation,
+          [LABELS.group]: group,
+          [LABELS.runner]: runner,
+          [LABELS.spec]: hash,
+        },
         abortSignal,
       });
       return network.id;
@@ -107,28 +112,28 @@ async function takenRanges(docker: Docker, abort: AbortSignal): Promise<Range[]>
     .filter((range) => range !== undefined);
 }
 
-/** This manager's networks, of one runner or of all. A runner may have two, of which one is used. */
+/** This installation's networks, of one runner or of all. A runner may have two, of which one is used. */
 export async function findNetworks(
   docker: Docker,
-  manager: string,
+  installation: string,
   runner: string | undefined,
   abort: AbortSignal,
 ): Promise<Docker.NetworkInspectInfo[]> {
-  const filters = labelFilter(manager, runner);
+  const filters = labelFilter(installation, runner);
   return ask('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
 }
 
 /** Removes all networks of that runner; resolves when there is none left. */
 export async function removeNetworks(
   docker: Docker,
-  manager: string,
+  installation: string,
   runner: string,
   abort: AbortSignal,
 ): Promise<void> {
   const deadline = Date.now() + DETACH_BOUND_MS;
   const doing = `removing network ${runner}`;
   for (let attempt = 0; ; attempt++) {
-    const networks = await findNetworks(docker, manager, runner, abort);
+    const networks = await findNetworks(docker, installation, runner, abort);
     if (networks.length === 0) return;
     if (attempt > 0) {
       if (Date.now() > deadline) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: something is attached to it`);

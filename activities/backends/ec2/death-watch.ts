@@ -13,7 +13,7 @@ export interface DeathWatchOptions extends DeathListener {
   log: Logger;
 }
 
-/** Looks at all instances of a manager again and again, with one list for all of them. */
+/** Looks at all instances of an installation again and again, with one list for all of them. */
 export class DeathWatch {
   private readonly options: DeathWatchOptions;
   private readonly told: ToldDeaths;

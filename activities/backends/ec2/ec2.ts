@@ -32,8 +32,8 @@ const LAG_MS = 60_000;
 const MOST_GENERATIONS = 200;
 
 export interface Ec2BackendOptions {
-  /** The manager's name. */
-  manager: string;
+  /** The installation's name. */
+  installation: string;
   config: Ec2Config;
   /** What an instance runs when it boots. */
   userData: RenderUserData;
@@ -69,7 +69,7 @@ export class Ec2Backend implements Backend {
     // A look that began before may still find one dead.
     this.removals = new Removals(2 * options.config.poll);
     this.clients = connectEc2(options.config);
-    this.instances = new Instances(this.clients, options.manager, options.pageSize ?? 1000);
+    this.instances = new Instances(this.clients, options.installation, options.pageSize ?? 1000);
     this.images = new Images(this.clients);
     this.dry = new DryPlaces(placesOf(options.config), options.config.dry_for);
   }

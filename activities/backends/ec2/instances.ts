@@ -13,7 +13,7 @@ const VALUES = 200;
 
 /** An instance, and what only EC2 says of it. */
 export interface Found extends Instance {
-  manager: string;
+  installation: string;
   hash: string;
   token: string;
   /** EC2's own word: pending, running, shutting-down, terminated, stopping, stopped. */
@@ -25,20 +25,20 @@ export interface Found extends Instance {
 /** Looks for instances; what is looked for at the same time is asked for together. */
 export class Instances {
   private readonly clients: Ec2Clients;
-  private readonly manager: string;
+  private readonly installation: string;
   private readonly pageSize: number;
   private waiting: { runners: Set<string>; answer: Promise<Found[]> } | undefined;
 
   /** @param pageSize at most 1,000 */
-  constructor(clients: Ec2Clients, manager: string, pageSize: number) {
+  constructor(clients: Ec2Clients, installation: string, pageSize: number) {
     this.clients = clients;
-    this.manager = manager;
+    this.installation = installation;
     this.pageSize = pageSize;
   }
 
-  /** All of this manager's, all pages; terminated ones for as long as EC2 shows them (about an hour). */
+  /** All of this installation's, all pages; terminated ones for as long as EC2 shows them (about an hour). */
   all(abort: AbortSignal): Promise<Found[]> {
-    return this.look('listing instances', [filter(TAGS.manager, [this.manager])], abort);
+    return this.look('listing instances', [filter(TAGS.installation, [this.installation])], abort);
   }
 
   /** All of a runner's: one, unless two processes made it at the same time. Oldest first. */
@@ -66,7 +66,7 @@ export class Instances {
     this.waiting = undefined;
     const names = [...runners];
     const doing = names.length === 1 ? `looking for ${names[0]}` : `looking for ${names.length} instances`;
-    const filters = [filter(TAGS.manager, [this.manager]), filter(TAGS.runner, names)];
+    const filters = [filter(TAGS.installation, [this.installation]), filter(TAGS.runner, names)];
     return this.look(doing, filters, new AbortController().signal);
   }
 
@@ -111,7 +111,7 @@ export function toFound(machine: Machine): Found {
     machine: machine.InstanceType,
     market: machine.InstanceLifecycle === 'spot' ? 'spot' : 'on-demand',
     ...(alive ? {} : { exitCode: null, reason: reasonOf(machine, word) }),
-    manager: tag(TAGS.manager),
+    installation: tag(TAGS.installation),
     hash: tag(TAGS.spec),
     token: machine.ClientToken ?? '',
     word,

@@ -10,7 +10,7 @@ const GIB = 1024 ** 3;
 
 /** Tags on everything that is made, so that an orphan can be told by them alone. */
 export const TAGS = {
-  manager: 'baton.manager',
+  installation: 'baton.installation',
   group: 'baton.group',
   runner: 'baton.runner',
   /** Hash of the parameters. */
@@ -37,7 +37,7 @@ export interface RunOrder {
  * first request, also of one that failed: what is tried with others needs another `generation`.
  */
 export function clientToken(spec: InstanceSpec, place: Place, generation: number): string {
-  const parts = [spec.manager, spec.runner, place.type, place.subnet, place.market, generation];
+  const parts = [spec.installation, spec.runner, place.type, place.subnet, place.market, generation];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
@@ -93,7 +93,7 @@ function tagsOf(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {
   const tags = {
     ...config.tags,
     Name: spec.runner,
-    [TAGS.manager]: spec.manager,
+    [TAGS.installation]: spec.installation,
     [TAGS.group]: spec.group,
     [TAGS.runner]: spec.runner,
     [TAGS.spec]: hash,

@@ -16,7 +16,7 @@ const MOST_OPERATIONS = 500;
 
 export interface DeathWatchOptions extends DeathListener {
   compute: Compute;
-  manager: string;
+  installation: string;
   zones: readonly string[];
   spot: boolean;
   pollMs: number;
@@ -26,7 +26,7 @@ export interface DeathWatchOptions extends DeathListener {
   log: Logger;
 }
 
-/** Looks at one manager's instances again and again: Compute Engine has no events to listen to. */
+/** Looks at one installation's instances again and again: Compute Engine has no events to listen to. */
 export class DeathWatch {
   private readonly options: DeathWatchOptions;
   /** Those that ran when last heard of, by id. */
@@ -82,13 +82,13 @@ export class DeathWatch {
 
   /** Preempted spot instances delete themselves: what nobody saw alive is known from the zone's operations alone. */
   private async lookForPreempted(present: ReadonlySet<string>, abort: AbortSignal): Promise<void> {
-    const { compute, manager, zones } = this.options;
+    const { compute, installation, zones } = this.options;
     const begun = Date.now();
     for (const zone of zones) {
       const filter = `operationType = "${PREEMPTED}"`;
       for (const operation of await compute.operations(zone, filter, MOST_OPERATIONS, abort)) {
         if (Date.parse(operation.insertTime) < this.preemptionsSince) break;
-        const group = groupOfRunner(manager, operation.targetLink);
+        const group = groupOfRunner(installation, operation.targetLink);
         const id = `${zone}/${operation.targetId}`;
         if (group === undefined || this.told.has(id) || present.has(id)) continue;
         if ((await compute.get(zone, operation.targetLink, abort)) === undefined) {

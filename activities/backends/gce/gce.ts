@@ -36,8 +36,8 @@ const MOST_CONFLICTS = 10;
 const BUSY_MS = 500;
 
 export interface GceBackendOptions {
-  /** The manager's name. */
-  manager: string;
+  /** The installation's name. */
+  installation: string;
   config: GceConfig;
   /** What an instance runs when it boots. */
   userData: RenderUserData;
@@ -147,13 +147,13 @@ export class GceBackend implements Backend {
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    const { manager, config, log } = this.options;
+    const { installation, config, log } = this.options;
     const made: Instance[] = [];
     this.watches.add(made);
     try {
       await new DeathWatch({
         compute: await this.compute(),
-        manager,
+        installation,
         zones: config.zones,
         spot: config.spot,
         pollMs: config.poll,
@@ -247,10 +247,11 @@ export class GceBackend implements Backend {
     return compute.list(`(name = "${runner}") AND ${this.filter()}`, abort);
   }
 
-  private readonly isOurs = ({ labels }: GceInstance): boolean => labels[LABELS.manager] === this.options.manager;
+  private readonly isOurs = ({ labels }: GceInstance): boolean =>
+    labels[LABELS.installation] === this.options.installation;
 
   private filter(): string {
-    return `(labels.${LABELS.manager} = "${this.options.manager}")`;
+    return `(labels.${LABELS.installation} = "${this.options.installation}")`;
   }
 
   private made(instance: Instance): Instance {
@@ -270,8 +271,8 @@ export class GceBackend implements Backend {
 /** What was found under the runner's name, when it is ours and as asked for. */
 function own(found: GceInstance, spec: InstanceSpec, hash: string): Instance {
   const { labels } = found;
-  if (labels[LABELS.manager] !== spec.manager || labels[LABELS.spec] !== hash) {
-    const whose = labels[LABELS.manager] === spec.manager ? 'other parameters' : 'another owner';
+  if (labels[LABELS.installation] !== spec.installation || labels[LABELS.spec] !== hash) {
+    const whose = labels[LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
     const message = `creating ${spec.runner}: an instance of that name in ${found.zone} has ${whose}`;
     throw new BatonError('INSTANCE_CONFLICT', message);
   }

@@ -5,7 +5,7 @@ import type { InstanceResource, NetworkResource } from './compute.ts';
 
 /** Labels on every instance and its disk, so that an orphan can be told by them alone. */
 export const LABELS = {
-  manager: 'baton-manager',
+  installation: 'baton-installation',
   group: 'baton-group',
   runner: 'baton-runner',
   /** Hash of the parameters. */
@@ -54,19 +54,19 @@ export function instanceResource(
 ): InstanceResource {
   const { network, shielded, service_account: account } = config;
   if (!NAME.test(spec.runner)) {
-    const message = `creating ${spec.runner}: Compute Engine’s names begin with a letter; rename the manager`;
+    const message = `creating ${spec.runner}: Compute Engine’s names begin with a letter; rename the installation`;
     throw new BatonError('INSTANCE_INVALID', message);
   }
   const labels = {
     ...config.labels,
-    [LABELS.manager]: spec.manager,
+    [LABELS.installation]: spec.installation,
     [LABELS.group]: spec.group,
     [LABELS.runner]: spec.runner,
     [LABELS.spec]: hash,
   };
   return {
     name: spec.runner,
-    description: `A runner of ${spec.manager}'s group ${spec.group}`,
+    description: `A runner of ${spec.installation}'s group ${spec.group}`,
     machineType: `zones/${zone}/machineTypes/${machineType(config, spec)}`,
     labels,
     tags: { items: network.tags },

@@ -8,7 +8,7 @@ import { isAlive, processIdentity, type ProcessIdentity } from './process-identi
 /** What is known of an instance from its making on. */
 const record = z.object({
   version: z.literal(1),
-  manager: z.string(),
+  installation: z.string(),
   group: z.string(),
   runner: z.string(),
   hash: z.string(),

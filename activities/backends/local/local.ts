@@ -29,8 +29,8 @@ const LOG_POLLS = 5;
 const MAKER_BOUND_MS = 30_000;
 
 export interface LocalBackendOptions {
-  /** The manager's name. */
-  manager: string;
+  /** The installation's name. */
+  installation: string;
   /** Where instances have their folders; shared by all backend processes of this name on this machine. */
   root: string;
   /** Run in place of the agent, without a bootstrap file: a no-op command makes a no-op instance. */
@@ -45,7 +45,7 @@ type Alive = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
 
 /**
  * Instances as processes on this machine: for development and benchmarks. No isolation, and no limits on what they use.
- * Each is a process group with a folder `<root>/<manager>/<runner>`, and outlives the backend process that made it.
+ * Each is a process group with a folder `<root>/<installation>/<runner>`, and outlives the backend process that made it.
  */
 export class LocalBackend implements Backend {
   readonly type = 'local';
@@ -60,7 +60,7 @@ export class LocalBackend implements Backend {
 
   constructor(options: LocalBackendOptions) {
     this.options = options;
-    this.parent = resolve(options.root, options.manager);
+    this.parent = resolve(options.root, options.installation);
     const self = identify(process.pid);
     if (self === undefined) throw new BatonError('BACKEND_UNAVAILABLE', 'looking at processes: neither /proc nor ps');
     this.self = { pid: self.pid, started: self.started };
@@ -70,10 +70,10 @@ export class LocalBackend implements Backend {
     return this.serial.run(spec.runner, async () => {
       abort.throwIfAborted();
       await mkdir(this.parent, { recursive: true, mode: 0o700 });
-      const { manager, group, runner } = spec;
+      const { installation, group, runner } = spec;
       const folder = new InstanceFolder(this.parent, runner);
       const hash = specHash(spec);
-      const created = { version: 1 as const, manager, group, runner, hash, createdAt: new Date().toISOString() };
+      const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
       let record: InstanceRecord | undefined = created;
       if (!(await folder.make(created, this.self))) record = await folder.record();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);

@@ -1,5 +1,5 @@
 import type { ForgeScope } from '../../../contracts/ports/forge.ts';
-import type { ForgeJob, RunControl } from '../../../contracts/ports/run-control.ts';
+import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import { AppChoice, type App } from './app-choice.ts';
 
 export interface RunsApp extends App {
@@ -15,11 +15,11 @@ export class GithubAppsRuns implements RunControl {
     this.#choice = new AppChoice(apps);
   }
 
-  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]> {
+  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
     return this.#choice.ofRepository(repository).runs.jobsOfAttempt(repository, runId, attempt);
   }
 
-  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }> {
+  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
     return this.#choice.ofRepository(repository).runs.latest(repository, runId);
   }
 

@@ -39,8 +39,8 @@ export class GithubApps implements Forge {
     return this.#choice.of(group.scope.organization).forge.registrations(group);
   }
 
-  keepGroup(group: ForgeGroup): Promise<string[]> {
-    return this.#choice.of(group.scope.organization).forge.keepGroup(group);
+  reconcileRunnerGroup(group: ForgeGroup): Promise<string[]> {
+    return this.#choice.of(group.scope.organization).forge.reconcileRunnerGroup(group);
   }
 
   job(repository: string, id: number): Promise<ForgeJob | undefined> {

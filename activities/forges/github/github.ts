@@ -47,7 +47,7 @@ export class Github implements Forge {
     } catch (error) {
       if (statusOf(error) !== 409) throw githubError(doing, error);
     }
-    // The name is taken: by an answer that got lost. Names are ours alone (manager, group, random part).
+    // The name is taken: by an answer that got lost. Names are ours alone (installation, group, random part).
     const left = await this.deregister(order.scope, order.runner);
     if (left === 'busy') {
       throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is at work already`);
@@ -102,7 +102,7 @@ export class Github implements Forge {
     }
   }
 
-  async keepGroup({ scope, group, access }: ForgeGroup): Promise<string[]> {
+  async reconcileRunnerGroup({ scope, group, access }: ForgeGroup): Promise<string[]> {
     return scope.repository ? [] : await this.#groups.keep(scope.organization, group, access);
   }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ForgeScope } from '../../../contracts/ports/forge.ts';
-import type { ForgeJob, RunControl } from '../../../contracts/ports/run-control.ts';
+import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import type { GithubClient } from './client.ts';
 import { githubError } from './errors.ts';
 
@@ -33,12 +33,12 @@ export class GithubRuns implements RunControl {
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt */
-  async jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<ForgeJob[]> {
+  async jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
     return await this.#jobs(repository, `/actions/runs/${runId}/attempts/${attempt}/jobs`);
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run */
-  async latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: ForgeJob[] }> {
+  async latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
     const path = `/actions/runs/${runId}`;
     const run = await this.#asked(`looking at run ${runId} of ${repository}`, async () => {
       const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`);
@@ -74,8 +74,8 @@ export class GithubRuns implements RunControl {
     });
   }
 
-  async #jobs(repository: string, path: string): Promise<ForgeJob[]> {
-    const all: ForgeJob[] = [];
+  async #jobs(repository: string, path: string): Promise<RunJob[]> {
+    const all: RunJob[] = [];
     for (let page = 1; ; page++) {
       const jobs = await this.#asked(`listing the jobs at ${repository}${path}`, async () => {
         const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`, {

@@ -3,17 +3,17 @@ import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
 import { messageOf, BatonError } from '../../../contracts/errors.ts';
 
 /** What is known of the job so far. */
-export type JobStatus = 'success' | 'failure' | 'cancelled';
+export type StepsStatus = 'success' | 'failure' | 'cancelled';
 
 /** What expressions in an action file may name. */
 export interface Scope {
   env: Readonly<Record<string, string | undefined>>;
   inputs: Readonly<Record<string, string>>;
-  status: JobStatus;
+  status: StepsStatus;
 }
 
 /** What `always()` and its like say of a job. */
-const STATUS_FUNCTIONS: Record<string, (status: JobStatus) => boolean> = {
+const STATUS_FUNCTIONS: Record<string, (status: StepsStatus) => boolean> = {
   always: () => true,
   success: (status) => status === 'success',
   failure: (status) => status === 'failure',
@@ -59,7 +59,7 @@ function evaluate(text: string, scope: Scope): data.ExpressionData {
   }
 }
 
-function statusFunctions(status: JobStatus) {
+function statusFunctions(status: StepsStatus) {
   return new Map(
     Object.entries(STATUS_FUNCTIONS).map(([name, holds]) => {
       const call = (): data.ExpressionData => new data.BooleanData(holds(status));

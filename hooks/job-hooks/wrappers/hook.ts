@@ -5,7 +5,7 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
 import type { Phase } from './action-file.ts';
 import { passEnv, passText, type Said } from './environment-files.ts';
-import { isWanted, type JobStatus } from './expression.ts';
+import { isWanted, type StepsStatus } from './expression.ts';
 import { HookLog } from './hook-log.ts';
 import { HookState } from './hook-state.ts';
 import { jobStatus } from './job-status.ts';
@@ -86,7 +86,7 @@ class Hook {
     for (const secret of hooks.secrets) log.mask(secret);
     const { state, problem } = await HookState.resume(join(this.folder, 'state.json'));
     if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`);
-    const status: JobStatus = state.failed ? 'failure' : jobStatus();
+    const status: StepsStatus = state.failed ? 'failure' : jobStatus();
     log.debug(`Baton: the job so far: ${status}`);
     for (let id = await state.pop(); id !== undefined; id = await state.pop()) {
       const settings = hooks.wrappers.find((one) => one.id === id);
@@ -140,7 +140,7 @@ class Hook {
   private async run(
     wrapper: Wrapper,
     phase: Phase,
-    { state, status, condition }: { state: HookState; status: JobStatus; condition: string },
+    { state, status, condition }: { state: HookState; status: StepsStatus; condition: string },
   ): Promise<boolean> {
     const { log, env } = this;
     const { id, action } = wrapper;

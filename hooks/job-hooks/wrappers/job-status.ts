@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JobStatus } from './expression.ts';
+import type { StepsStatus } from './expression.ts';
 
 /** The end of the log that is looked at, bytes: a step's result is among the last lines. */
 const TAIL_BYTES = 256 * 1024;
 
-const STATES: Record<string, JobStatus> = { Succeeded: 'success', Failed: 'failure', Canceled: 'cancelled' };
+const STATES: Record<string, StepsStatus> = { Succeeded: 'success', Failed: 'failure', Canceled: 'cancelled' };
 
 /**
  * How the job stands, as the forge's runner writes it into its own log after every step (`job state = 'Failed'`): nothing in a
@@ -14,7 +14,7 @@ const STATES: Record<string, JobStatus> = { Succeeded: 'success', Failed: 'failu
  *
  * Source: actions/runner, StepsRunner: the last line of its loop.
  */
-export function jobStatus(): JobStatus {
+export function jobStatus(): StepsStatus {
   const log = workerLog();
   const states = log === undefined ? [] : [...tailOf(log).matchAll(/Current state: job state = '(\w*)'/g)];
   return STATES[states.at(-1)?.[1] ?? ''] ?? 'success';

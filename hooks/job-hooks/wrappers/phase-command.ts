@@ -6,7 +6,7 @@ import type { Phase } from './action-file.ts';
 import type { Command } from './child.ts';
 import { dockerCommand } from './docker-action.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
-import { interpolate, type JobStatus, type Scope } from './expression.ts';
+import { interpolate, type StepsStatus, type Scope } from './expression.ts';
 import { findProgram } from './find-program.ts';
 import type { Wrapper } from './wrapper.ts';
 
@@ -17,7 +17,7 @@ export interface PhaseOrder {
   /** The hook's environment with what earlier wrappers added. */
   env: Record<string, string>;
   state: Readonly<Record<string, string>>;
-  status: JobStatus;
+  status: StepsStatus;
   files: EnvironmentFiles;
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { loadAction, PHASES } from './action-file.ts';
 import type { Said } from './environment-files.ts';
-import { isWanted, type JobStatus } from './expression.ts';
+import { isWanted, type StepsStatus } from './expression.ts';
 import { scopeOf } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
 import type { Wrapper } from './wrapper.ts';
@@ -52,7 +52,7 @@ export async function runWrapperAction(options: {
     Object.assign(env, Object.fromEntries(said.env));
     if (said.path.length > 0) env['PATH'] = [...said.path.toReversed(), env['PATH'] ?? ''].join(delimiter);
   };
-  const status = (): JobStatus => {
+  const status = (): StepsStatus => {
     if (options.signal.aborted) return 'cancelled';
     return problems.length > 0 ? 'failure' : 'success';
   };

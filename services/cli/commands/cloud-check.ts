@@ -31,7 +31,7 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
   const render = createUserData({ cloud: backend.type, config: backend, agentSha256: 'f'.repeat(64), spot: true });
   const spec = {
     ...instance,
-    manager: config.name,
+    installation: config.name,
     group: group.name,
     runner: `${config.name}-${group.name}-`.padEnd(LONGEST.runner, 'x'),
     expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),

@@ -14,7 +14,7 @@ import { secretNames } from './secret-names.ts';
 export function checkConfig(file: string): number {
   try {
     const config = loadConfig(file);
-    console.log(`${file} is good: manager ${config.name}, ${config.forge.url} (${credential(config)})`);
+    console.log(`${file} is good: installation ${config.name}, ${config.forge.url} (${credential(config)})`);
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;

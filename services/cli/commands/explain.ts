@@ -103,19 +103,19 @@ export function explanationText(explanation: Explanation, now: number): string {
 }
 
 function standingLine(standing: Explanation['standings'][number], now: number): string {
-  const { group, state, since, position, runner, mode, busy, ready, max, wantsPlaces, backoffUntil } = standing;
+  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = standing;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
   switch (state) {
     case 'running':
       return `${group}: it runs on ${runner ?? 'a runner'}`;
-    case 'over':
+    case 'finished':
       return `${group}: it is over, or another group’s runner has it`;
     case 'held':
       return `${group}: it waits${waited} for its environment to be approved; no runner is made before that`;
     default: {
       const why: string[] = [`${busy} busy and ${ready} other runners of at most ${max}`];
       if (mode !== 'active') why.push(`the group is ${mode}`);
-      if (wantsPlaces > 0) why.push('all places of the backend are taken');
+      if (wantedSlots > 0) why.push('all places of the backend are taken');
       if (backoffUntil !== null) why.push(`starts are held back after failures until ${backoffUntil}`);
       return `${group}: it waits${waited}, number ${position ?? '?'} in line; ${why.join('; ')}`;
     }

@@ -17,7 +17,7 @@ const ANSWER_MS = 118_000;
 /**
  * `baton health GROUP`: has the group checked now, waits for the result and prints it.
  *
- * @returns the exit code: 0 where all is well or mended, 1 where something got no answer or the check was not made
+ * @returns the exit code: 0 where all is well or repaired, 1 where something got no answer or the check was not made
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
  */
 export async function checkHealth(group: string, given: unknown): Promise<number> {
@@ -47,7 +47,7 @@ function healthText({ report, workflow }: Extract<HealthReply, { ok: true }>): s
   return [
     `group ${report.group}, ${report.at}: ${report.runners} runners (workflow ${workflow})`,
     ...list('marked, removed by a later check if still so', report.marked),
-    ...list('mended', report.mended),
+    ...list('repaired', report.repaired),
     ...list('no answer', report.unanswered),
     `jobs that wait long: ${demand.asked} asked about, ${demand.dropped} wait no more`,
     `webhooks: ${report.redelivered} sent again; ${report.found} waiting jobs found that none had told of`,

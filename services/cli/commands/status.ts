@@ -52,7 +52,7 @@ function statusText(answer: Status): string {
     .filter((runner) => runner.closedAt === null)
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), since(runner.startedAt)]);
   const parts = [
-    `manager ${answer.manager}, ${answer.at}`,
+    `installation ${answer.installation}, ${answer.at}`,
     textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
     runners.length === 0 ? 'no runners' : textTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
   ];
@@ -79,11 +79,11 @@ function titleOf({ workflow, job, jobId }: RunnerStatus): string {
   return jobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
-function noteOf({ mode, removed, wantsPlaces, backoffUntil }: GroupStatus): string {
+function noteOf({ mode, removed, wantedSlots, backoffUntil }: GroupStatus): string {
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);
-  if (wantsPlaces > 0) notes.push(`${wantsPlaces} wait for the backend`);
+  if (wantedSlots > 0) notes.push(`${wantedSlots} wait for the backend`);
   if (backoffUntil !== null) notes.push(`held back until ${backoffUntil}`);
   return notes.join(', ');
 }

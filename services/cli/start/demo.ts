@@ -8,10 +8,10 @@ export const DEMO_LABELS = ['linux', 'x64'];
 export const DEMO_SECRETS = { webhook: 'BATON_DEMO_WEBHOOK_SECRET', token: 'BATON_DEMO_TOKEN' } as const;
 
 /**
- * The demo's manager: `demo-` and four characters that differ from folder to folder, so that two demos on one engine
+ * The demo's installation: `demo-` and four characters that differ from folder to folder, so that two demos on one engine
  * never take each other's containers for their own.
  */
-export function demoManager(folder: string): string {
+export function demoInstallation(folder: string): string {
   return `demo-${createHash('sha256').update(folder).digest('hex').slice(0, 4)}`;
 }
 
@@ -51,7 +51,7 @@ export const DEMO_JOBS = 5;
 
 /** What the demo's configuration depends on. */
 export interface DemoChoice {
-  manager: string;
+  installation: string;
   forgeUrl: string;
   backend: { type: 'docker'; socket: string; image: string } | { type: 'local'; root: string };
   /** The stand-in for the forge's runner program, as an instance of that backend finds it. */
@@ -62,7 +62,7 @@ export interface DemoChoice {
 export function demoConfig(choice: DemoChoice): object {
   const { backend } = choice;
   return {
-    name: choice.manager,
+    name: choice.installation,
     forge: { url: choice.forgeUrl, token: `\${${DEMO_SECRETS.token}}` },
     webhook: { secrets: [`\${${DEMO_SECRETS.webhook}}`] },
     backends: {

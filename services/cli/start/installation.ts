@@ -126,8 +126,8 @@ function configure(
 function openBackends(config: Config): Promise<Backend[]> {
   const log = createLogger('start', 'silent');
   const agent = { files: [], archive: Buffer.alloc(0), hash: '' };
-  const { name: manager, backends } = config;
-  return Promise.all(Object.values(backends).map((backend) => createBackend(backend, { manager, agent, log })));
+  const { name: installation, backends } = config;
+  return Promise.all(Object.values(backends).map((backend) => createBackend(backend, { installation, agent, log })));
 }
 
 function startServices(supervisor: Supervisor, copies: number, ports: Ports, parts: ServiceParts): Promise<void>[] {

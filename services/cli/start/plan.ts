@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Document } from 'yaml';
 import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import { chooseBackend } from './demo-backend.ts';
-import { DEMO_SECRETS, demoConfig, demoManager } from './demo.ts';
+import { DEMO_SECRETS, demoConfig, demoInstallation } from './demo.ts';
 import { readDocument, wantsServers } from './effective-config.ts';
 import { findEngine, type Engine } from './engine.ts';
 import { makeStandIn, standInImage } from './fake-runner.ts';
@@ -29,7 +29,7 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
   const docker = chosen.type === 'docker' ? chosen : undefined;
   await makeStandIn(state.standIn);
   const runnerDirectory = docker ? '/home/runner' : state.standIn;
-  const manager = demoManager(process.cwd());
+  const installation = demoInstallation(process.cwd());
   const backend = docker
     ? {
         type: docker.type,
@@ -47,7 +47,7 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
       [DEMO_SECRETS.webhook]: randomBytes(32).toString('hex'),
       [DEMO_SECRETS.token]: `ghp_${randomBytes(18).toString('hex')}`,
     },
-    document: (forgeUrl) => new Document(demoConfig({ manager, forgeUrl, backend, runnerDirectory })),
+    document: (forgeUrl) => new Document(demoConfig({ installation, forgeUrl, backend, runnerDirectory })),
   };
 }
 
@@ -65,7 +65,7 @@ export async function planOwn(file: string): Promise<StartPlan> {
       ? await findEngine({ DOCKER_HOST: `unix://${docker.socket}` })
       : undefined;
   return {
-    headline: `Baton, manager ${config.name}, configured by ${file}`,
+    headline: `Baton, installation ${config.name}, configured by ${file}`,
     demo: false,
     backends: Object.keys(config.backends).length,
     wants: wantsServers(document),

@@ -1,10 +1,10 @@
 import { Client, Connection } from '@temporalio/client';
 import {
-  DISPATCHER_NEWS,
+  DISPATCHER_EVENTS,
+  type DispatcherEvent,
   dispatcherWorkflowId,
-  runnerWorkflowId,
-  type DispatcherNews,
-} from '../../../contracts/workflows/actors.ts';
+} from '../../../contracts/workflows/dispatcher.ts';
+import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { groupSettings } from '../../../contracts/config/group-settings.ts';
 import { temporalOptions } from '../../shared/temporal-options.ts';
@@ -28,7 +28,7 @@ export class TemporalView {
     return new TemporalView(connection, config);
   }
 
-  /** Workflow ids of the runners of this manager's groups that are not removed yet. */
+  /** Workflow ids of the runners of this installation's groups that are not removed yet. */
   async openRunners(): Promise<string[]> {
     const ids: string[] = [];
     for await (const { workflowId } of this.#client.workflow.list({ query: OPEN_RUNNERS })) {
@@ -42,8 +42,8 @@ export class TemporalView {
     await Promise.all(
       this.#config.groups.map(async (group) => {
         const settings = { ...groupSettings(this.#config, group), max: 0, min: 0 };
-        const news: DispatcherNews[] = [{ type: 'configure', settings }];
-        await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_NEWS, news);
+        const news: DispatcherEvent[] = [{ type: 'configure', settings }];
+        await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_EVENTS, news);
       }),
     );
   }
@@ -53,7 +53,7 @@ export class TemporalView {
     await this.#client.workflow.getHandle(workflowId).cancel();
   }
 
-  /** Another manager may have a group of the same name in this namespace. */
+  /** Another installation may have a group of the same name in this namespace. */
   #prefix(group: string): string {
     return runnerWorkflowId(group, `${this.#config.name}-${group}-`);
   }

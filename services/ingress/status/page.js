@@ -129,7 +129,7 @@ function updateGroup(card, group) {
   }
   if (group.removed) lines.unshift('removed from the configuration, draining');
   else if (group.mode !== 'active') lines.unshift(group.mode);
-  if (group.wantsPlaces > 0) lines.push(`${plural(group.wantsPlaces, 'runner')} wait for a place on ${group.backend}`);
+  if (group.wantedSlots > 0) lines.push(`${plural(group.wantedSlots, 'runner')} wait for a place on ${group.backend}`);
   notes.classList.toggle('late', group.backoffUntil !== null);
   notes.hidden = lines.length === 0;
   say(notes, lines.join(' · '));
@@ -236,7 +236,7 @@ function show() {
   const busy = status.groups.reduce((sum, group) => sum + group.busy, 0);
   const waiting = status.groups.reduce((sum, group) => sum + group.waiting, 0);
   document.title = `${busy} busy, ${waiting} waiting · Baton`;
-  say(at('manager'), status.manager);
+  say(at('installation'), status.installation);
   keep(at('groups'), status.groups, (group) => group.name, makeGroup, updateGroup);
   showRunners(status);
   const dead = at('dead');

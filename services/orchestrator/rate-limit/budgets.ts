@@ -8,7 +8,7 @@ import { KeyValueBudget } from './shared-budget.ts';
 /** An hour after its last call a budget is full again, and nothing need be known of it. */
 const KEPT_MS = 2 * 3_600_000;
 
-/** The budgets of all Apps (or the token) of this manager, shared with every other orchestrator, with their numbers. */
+/** The budgets of all Apps (or the token) of this installation, shared with every other orchestrator, with their numbers. */
 export class Budgets {
   readonly #bucket: KV;
   readonly #log: Logger;

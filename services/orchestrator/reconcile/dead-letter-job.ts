@@ -1,6 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import { Counter, type Registry } from 'prom-client';
-import type { MovedJob } from '../../../contracts/workflows/actors.ts';
+import type { MovedJob } from '../../../contracts/workflows/job.ts';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';

@@ -7,7 +7,12 @@ import {
   type ScheduleOptions,
 } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { HEALTH_SCHEDULES, healthScheduleId, TASK_QUEUE, WORKFLOW } from '../../../contracts/workflows/actors.ts';
+import {
+  HEALTH_CHECK_WORKFLOW,
+  HEALTH_SCHEDULE_PREFIX,
+  healthScheduleId,
+} from '../../../contracts/workflows/health.ts';
+import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { healthInput, healthInterval } from '../../../contracts/config/health-settings.ts';
@@ -24,7 +29,7 @@ export async function keepHealthSchedules(client: Client, config: Config): Promi
   await Promise.all(config.groups.map((group) => keep(client, config, group)));
   const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
   for await (const { scheduleId } of client.schedule.list()) {
-    if (!scheduleId.startsWith(HEALTH_SCHEDULES) || wanted.has(scheduleId)) continue;
+    if (!scheduleId.startsWith(HEALTH_SCHEDULE_PREFIX) || wanted.has(scheduleId)) continue;
     await client.schedule.getHandle(scheduleId).delete().catch(unlessMissing);
   }
 }
@@ -48,7 +53,7 @@ function scheduleOf(config: Config, group: GroupConfig) {
     spec: { intervals: [{ every, offset: offsetOf(group.name, every) }] },
     action: {
       type: 'startWorkflow',
-      workflowType: WORKFLOW.healthCheck,
+      workflowType: HEALTH_CHECK_WORKFLOW,
       workflowId: healthScheduleId(group.name),
       taskQueue: TASK_QUEUE.orchestrator,
       args: [healthInput(config, group)],
@@ -63,7 +68,7 @@ function scheduleOf(config: Config, group: GroupConfig) {
     // What was missed while everything was down, one check makes good.
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 min' },
     state: { note: `compares forge, backend and workflows every ${formatDuration(every)}; no check yet` },
-    memo: { manager: config.name },
+    memo: { installation: config.name },
   } satisfies ScheduleOptions;
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { WORKFLOW, type DispatcherNews, type JobNotice, type MovedJob } from '../../../contracts/workflows/actors.ts';
+import { DISPATCHER_WORKFLOW, type DispatcherEvent } from '../../../contracts/workflows/dispatcher.ts';
+import type { JobNotice, MovedJob } from '../../../contracts/workflows/job.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { servesDelegation } from '../../../contracts/config/delegation.ts';
 import { isDemandKey } from '../../../contracts/workflows/delegation.ts';
@@ -20,7 +21,7 @@ const PUT_BACK_MS = 1000;
 export function jobMover(client: Client, live: LiveConfig, letGo: LetGo, log: Logger) {
   return async ({ from, jobs }: { from: string; jobs: MovedJob[] }): Promise<void> => {
     const config = live.current;
-    const byGroup = new Map<string, DispatcherNews[]>();
+    const byGroup = new Map<string, DispatcherEvent[]>();
     for (const job of jobs) {
       const { group, hosted, proxies, reason } = serving(job, config);
       if (group === undefined) {
@@ -39,7 +40,7 @@ export function jobMover(client: Client, live: LiveConfig, letGo: LetGo, log: Lo
       const news = byGroup.get(group.name);
       if (news === undefined) continue;
       if (group.name === from) await sleep(PUT_BACK_MS);
-      await client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(config, group, news));
+      await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, dispatcherStart(config, group, news));
       log.info({ from, group: group.name, jobs: news.length }, 'waiting jobs moved');
     }
   };

@@ -13,7 +13,7 @@ export async function keepGroups(forge: Forge, config: Config, log: Logger): Pro
     const { name, organization, repository } = group;
     try {
       const order = { scope: { organization, repository }, group: name, access: groupAccess(group) };
-      const changed = await forge.keepGroup(order);
+      const changed = await forge.reconcileRunnerGroup(order);
       if (changed.length > 0) log.info({ group: name, changed }, 'the group on the forge was brought in step');
     } catch (error) {
       log.warn({ group: name, reason: messageOf(error) }, 'the group on the forge could not be looked at yet');

@@ -1,16 +1,19 @@
 import { WorkflowIdConflictPolicy, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
-  DISPATCHER_NEWS,
+  DISPATCHER_EVENTS,
+  DISPATCHER_WORKFLOW,
+  type DispatcherEvent,
   dispatcherWorkflowId,
-  PLACES_NEWS,
-  placesWorkflowId,
-  TASK_QUEUE,
-  WORKFLOW,
-  type DispatcherNews,
-  type PlacesInput,
-  type PlacesNews,
-} from '../../../contracts/workflows/actors.ts';
+} from '../../../contracts/workflows/dispatcher.ts';
+import {
+  CAPACITY_WORKFLOW,
+  CAPACITY_EVENTS,
+  type CapacityInput,
+  type CapacityEvent,
+  capacityWorkflowId,
+} from '../../../contracts/workflows/capacity.ts';
+import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { groupSettings } from '../../../contracts/config/group-settings.ts';
 import { dispatcherStart } from '../../shared/dispatcher-start.ts';
@@ -32,7 +35,7 @@ export async function configureActors(client: Client, config: Config): Promise<v
     config.groups.map(async (group) => {
       const settings = groupSettings(config, group);
       const start = dispatcherStart(config, group, [{ type: 'configure', settings }]);
-      await client.workflow.signalWithStart(WORKFLOW.dispatcher, start);
+      await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, start);
     }),
   );
   await retireActors(client, config);
@@ -40,30 +43,30 @@ export async function configureActors(client: Client, config: Config): Promise<v
 
 /** Tells dispatchers whose group, and keepers whose cap, is no longer in the configuration; they end once nothing is left of it. */
 export async function retireActors(client: Client, config: Config): Promise<void> {
-  const removed: DispatcherNews[] = [{ type: 'removed' }];
+  const removed: DispatcherEvent[] = [{ type: 'removed' }];
   const wanted = new Set(config.groups.map(({ name }) => dispatcherWorkflowId(name)));
-  for (const id of await running(client, WORKFLOW.dispatcher)) {
-    if (!wanted.has(id)) await client.workflow.getHandle(id).signal(DISPATCHER_NEWS, removed).catch(unlessGone);
+  for (const id of await running(client, DISPATCHER_WORKFLOW)) {
+    if (!wanted.has(id)) await client.workflow.getHandle(id).signal(DISPATCHER_EVENTS, removed).catch(unlessGone);
   }
-  const uncapped: PlacesNews[] = [{ type: 'configure', max: null, groups: [] }];
+  const uncapped: CapacityEvent[] = [{ type: 'configure', max: null, groups: [] }];
   const capped = new Set(
-    Object.entries(config.backends).flatMap(([name, { max }]) => (max === undefined ? [] : [placesWorkflowId(name)])),
+    Object.entries(config.backends).flatMap(([name, { max }]) => (max === undefined ? [] : [capacityWorkflowId(name)])),
   );
-  for (const id of await running(client, WORKFLOW.places)) {
-    if (!capped.has(id)) await client.workflow.getHandle(id).signal(PLACES_NEWS, uncapped).catch(unlessGone);
+  for (const id of await running(client, CAPACITY_WORKFLOW)) {
+    if (!capped.has(id)) await client.workflow.getHandle(id).signal(CAPACITY_EVENTS, uncapped).catch(unlessGone);
   }
 }
 
-async function configureKeeper(client: Client, backend: string, news: PlacesNews): Promise<void> {
-  const input: PlacesInput = { backend };
-  const args: [PlacesInput] = [input];
-  const signalArgs: [PlacesNews[]] = [[news]];
-  await client.workflow.signalWithStart(WORKFLOW.places, {
-    workflowId: placesWorkflowId(backend),
+async function configureKeeper(client: Client, backend: string, news: CapacityEvent): Promise<void> {
+  const input: CapacityInput = { backend };
+  const args: [CapacityInput] = [input];
+  const signalArgs: [CapacityEvent[]] = [[news]];
+  await client.workflow.signalWithStart(CAPACITY_WORKFLOW, {
+    workflowId: capacityWorkflowId(backend),
     taskQueue: TASK_QUEUE.orchestrator,
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
     args,
-    signal: PLACES_NEWS,
+    signal: CAPACITY_EVENTS,
     signalArgs,
     staticSummary: `places of backend ${backend}`,
     typedSearchAttributes: [{ key: defineSearchAttributeKey('BatonBackend', 'KEYWORD'), value: backend }],

@@ -1,10 +1,10 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import {
-  DISPATCHER_NEWS,
+  DISPATCHER_EVENTS,
+  DISPATCHER_WORKFLOW,
+  type DispatcherEvent,
   dispatcherWorkflowId,
-  WORKFLOW,
-  type DispatcherNews,
-} from '../../../contracts/workflows/actors.ts';
+} from '../../../contracts/workflows/dispatcher.ts';
 import { decode } from '../../../contracts/lib/nats.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -20,10 +20,10 @@ export function controlDoor(client: Client, live: LiveConfig, log: Logger) {
       throw new BatonError('MESSAGE_INVALID', 'reading a request on control: not of its documented shape');
     const { group: name, mode } = request.data;
     const config = live.current;
-    const news: DispatcherNews[] = [{ type: 'control', mode }];
+    const news: DispatcherEvent[] = [{ type: 'control', mode }];
     const group = config.groups.find((candidate) => candidate.name === name);
     if (group !== undefined) {
-      await client.workflow.signalWithStart(WORKFLOW.dispatcher, dispatcherStart(config, group, news));
+      await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, dispatcherStart(config, group, news));
     } else {
       await tellRemoved(
         client,
@@ -38,9 +38,9 @@ export function controlDoor(client: Client, live: LiveConfig, log: Logger) {
 }
 
 /** A group that is no longer configured may still drain. */
-async function tellRemoved(client: Client, group: string, news: DispatcherNews[], known: string[]): Promise<void> {
+async function tellRemoved(client: Client, group: string, news: DispatcherEvent[], known: string[]): Promise<void> {
   try {
-    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_NEWS, news);
+    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     throw new BatonError('GROUP_UNKNOWN', `telling group "${group}": there is ${known.join(', ')}`, { cause: error });

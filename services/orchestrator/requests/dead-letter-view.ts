@@ -18,8 +18,8 @@ export class DeadLetterView {
 
   /** How many there are, and the newest of them, newest first. */
   async look(most: number): Promise<{ count: number; newest: DeadLetter[] }> {
-    const manager = await this.#bus.jetstreamManager();
-    const { state } = await manager.streams.info(STREAMS.dead.name);
+    const jetstreamManager = await this.#bus.jetstreamManager();
+    const { state } = await jetstreamManager.streams.info(STREAMS.dead.name);
     if (this.#newest?.lastSequence !== state.last_seq) {
       const letters: DeadLetter[] = [];
       for await (const message of this.#newestFirst(most)) letters.push(letterOf(message));
@@ -38,12 +38,12 @@ export class DeadLetterView {
   }
 
   async *#newestFirst(most: number): AsyncIterable<StoredMsg> {
-    const manager = await this.#bus.jetstreamManager();
-    const { state } = await manager.streams.info(STREAMS.dead.name);
+    const jetstreamManager = await this.#bus.jetstreamManager();
+    const { state } = await jetstreamManager.streams.info(STREAMS.dead.name);
     const first = Math.max(state.first_seq, state.last_seq - most + 1);
     for (let seq = state.last_seq; seq >= first && seq > 0; seq--) {
       try {
-        yield await manager.streams.getMessage(STREAMS.dead.name, { seq });
+        yield await jetstreamManager.streams.getMessage(STREAMS.dead.name, { seq });
       } catch (error) {
         if (!(error instanceof NatsError) || error.api_error?.err_code !== NO_MESSAGE) throw error;
       }

@@ -1,13 +1,13 @@
 import type { Client } from '@temporalio/client';
+import { RUNNER_WORKFLOW } from '../../../contracts/workflows/runner.ts';
 import {
-  DISPATCHER_JOB,
+  DISPATCHER_JOB_STATUS,
   DISPATCHER_STATUS,
-  dispatcherWorkflowId,
-  WORKFLOW,
   type DispatcherSnapshot,
-  type JobNeeds,
-  type JobStanding,
-} from '../../../contracts/workflows/actors.ts';
+  dispatcherWorkflowId,
+  type JobStatus,
+} from '../../../contracts/workflows/dispatcher.ts';
+import { type JobNeeds } from '../../../contracts/workflows/job.ts';
 import { decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Forge, ForgeJob } from '../../../contracts/ports/forge.ts';
@@ -82,11 +82,11 @@ async function standingsOf({ client, live, log }: ExplainOptions, jobId: number)
       const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
       try {
         return await client.withDeadline(Date.now() + QUERY_MS, async () => {
-          const { state, ...standing } = await handle.query<JobStanding, [number]>(DISPATCHER_JOB, jobId);
+          const { state, ...standing } = await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId);
           if (state === 'unknown') return undefined;
           const snapshot = await handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
-          const { mode, busy, ready, settings, wantsPlaces, backoffUntil } = snapshot;
-          return { group, mode, state, ...standing, busy, ready, max: settings.max, wantsPlaces, backoffUntil };
+          const { mode, busy, ready, settings, wantedSlots, backoffUntil } = snapshot;
+          return { group, mode, state, ...standing, busy, ready, max: settings.max, wantedSlots, backoffUntil };
         });
       } catch (error) {
         log.warn({ group, reason: messageOf(error) }, 'the dispatcher did not say what it knows of a job');
@@ -98,7 +98,7 @@ async function standingsOf({ client, live, log }: ExplainOptions, jobId: number)
 }
 
 async function runnersOf(client: Client, jobId: number): Promise<Explanation['runners']> {
-  const query = `WorkflowType = '${WORKFLOW.runner}' AND BatonJobId = '${jobId}'`;
+  const query = `WorkflowType = '${RUNNER_WORKFLOW}' AND BatonJobId = '${jobId}'`;
   const runners: Explanation['runners'] = [];
   for await (const { workflowId, status } of client.workflow.list({ query })) {
     const [, group = '', name = ''] = workflowId.split('/');

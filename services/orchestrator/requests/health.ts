@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleHandle } from '@temporalio/client';
-import { healthScheduleId } from '../../../contracts/workflows/actors.ts';
+import { type HealthReport, healthScheduleId } from '../../../contracts/workflows/health.ts';
 import { encode, type Bus, type Msg } from '../../../contracts/lib/nats.ts';
 import { groupOfSubject, wildcards } from '../../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import type { HealthReport } from '../../../contracts/workflows/health.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { HealthReply } from '../../../contracts/messages/health.ts';
 

@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { RUNNER_REGISTER, runnerWorkflowId } from '../../../contracts/workflows/actors.ts';
+import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { decode, encode, type Bus, type Msg } from '../../../contracts/lib/nats.ts';
 import { runnerOfSubject, wildcards } from '../../../contracts/messages/subjects.ts';
 import { groupAccess } from '../../../contracts/config/health-settings.ts';
@@ -100,7 +100,10 @@ export class Registrar {
     const config = live.current;
     const group = config.groups.find((candidate) => candidate.name === groupName);
     if (group === undefined) {
-      throw new BatonError('RUNNER_UNKNOWN', `registering ${runner}: it belongs to no group of manager ${config.name}`);
+      throw new BatonError(
+        'RUNNER_UNKNOWN',
+        `registering ${runner}: it belongs to no group of installation ${config.name}`,
+      );
     }
     await passGate(client, group.name, runner);
     const { jitConfig } = await forge.register({
@@ -117,7 +120,7 @@ export class Registrar {
 /** @throws BatonError REGISTRATION_REFUSED by the runner's workflow, RUNNER_UNKNOWN where there is none */
 async function passGate(client: Client, group: string, runner: string): Promise<void> {
   try {
-    await client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate<void, []>(RUNNER_REGISTER);
+    await client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate<void, []>(REGISTER_RUNNER);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) {
       throw new BatonError('RUNNER_UNKNOWN', `registering ${runner}: its workflow is not open`, { cause: error });

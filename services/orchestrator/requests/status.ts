@@ -1,11 +1,11 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import {
   DISPATCHER_STATUS,
-  dispatcherWorkflowId,
-  RESOURCES_MEMO,
-  WORKFLOW,
+  DISPATCHER_WORKFLOW,
   type DispatcherSnapshot,
-} from '../../../contracts/workflows/actors.ts';
+  dispatcherWorkflowId,
+} from '../../../contracts/workflows/dispatcher.ts';
+import { RESOURCES_MEMO } from '../../../contracts/workflows/runner.ts';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { messageOf } from '../../../contracts/errors.ts';
@@ -74,7 +74,7 @@ export class StatusReporter {
     ]);
     return {
       version: 1,
-      manager: config.name,
+      installation: config.name,
       at: new Date().toISOString(),
       temporalUi: config.temporal.ui_url ?? null,
       namespace: config.temporal.namespace,
@@ -90,7 +90,7 @@ export class StatusReporter {
   async #groups(): Promise<GroupStatus[]> {
     const { client, live } = this.#options;
     const names = new Set(live.current.groups.map(({ name }) => name));
-    const query = `WorkflowType = '${WORKFLOW.dispatcher}' AND ExecutionStatus = 'Running'`;
+    const query = `WorkflowType = '${DISPATCHER_WORKFLOW}' AND ExecutionStatus = 'Running'`;
     for await (const { workflowId } of client.workflow.list({ query })) names.add(workflowId.slice('group/'.length));
     return await Promise.all([...names].map((name) => this.#group(name)));
   }
@@ -113,7 +113,7 @@ export class StatusReporter {
       return { name, backend, labels, min, max, ...numbers };
     } catch (error) {
       log.warn({ group: name, reason: messageOf(error) }, 'the dispatcher did not answer');
-      const none = { waiting: 0, oldestWaitingSince: null, busy: 0, ready: 0, backoffUntil: null, wantsPlaces: 0 };
+      const none = { waiting: 0, oldestWaitingSince: null, busy: 0, ready: 0, backoffUntil: null, wantedSlots: 0 };
       return { ...base, ...none, mode: 'active', removed: configured === undefined };
     }
   }

@@ -1,4 +1,4 @@
-import type { JobNeeds } from '../../../contracts/workflows/actors.ts';
+import type { JobNeeds } from '../../../contracts/workflows/job.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { servesDelegation } from '../../../contracts/config/delegation.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';

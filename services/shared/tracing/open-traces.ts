@@ -9,10 +9,10 @@ const ENDPOINTS = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_END
  *
  * @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/
  */
-export async function openTraces(service: string, manager: string, log: Logger): Promise<Traces | undefined> {
+export async function openTraces(service: string, installation: string, log: Logger): Promise<Traces | undefined> {
   const wanted = ENDPOINTS.some((name) => process.env[name]);
   const refused = process.env['OTEL_SDK_DISABLED'] === 'true' || process.env['OTEL_TRACES_EXPORTER'] === 'none';
   if (!wanted || refused) return undefined;
   const { OtlpTraces } = await import('./traces.ts');
-  return new OtlpTraces(service, manager, log);
+  return new OtlpTraces(service, installation, log);
 }

@@ -1,4 +1,4 @@
-import type { RunnerReport } from '../../../contracts/workflows/actors.ts';
+import type { RunnerReport } from '../../../contracts/workflows/runner.ts';
 import { jobTrace, runnerTrace, spanId, type RecordedSpan } from './span.ts';
 
 /** A runner's life and its phases, in its job's trace; in one of its own where no job ran on it. */

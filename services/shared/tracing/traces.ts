@@ -22,14 +22,18 @@ export class OtlpTraces implements Traces {
   /** The ids of the span that is being recorded. */
   #next = { trace: '', id: '' };
 
-  constructor(service: string, manager: string, log: Logger) {
+  constructor(service: string, installation: string, log: Logger) {
     const said = (message: string): void => log.warn({ reason: message }, 'traces');
     const nothing = (): void => undefined;
     const logger = { error: said, warn: said, info: nothing, debug: nothing, verbose: nothing };
     diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
     this.#provider = new TracerProvider({
       resource: defaultResource().merge(
-        resourceFromAttributes({ 'service.namespace': 'baton', 'service.name': service, 'baton.manager': manager }),
+        resourceFromAttributes({
+          'service.namespace': 'baton',
+          'service.name': service,
+          'baton.installation': installation,
+        }),
       ),
       idGenerator: { generateTraceId: () => this.#next.trace, generateSpanId: () => this.#next.id },
       spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],

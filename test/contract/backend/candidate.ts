@@ -7,8 +7,8 @@ export interface Candidate {
   /** What it runs against, for the table: `Docker engine`, `moto 5`. */
   against: string;
   /** A backend as another process would have it: nothing is shared but what is on the machine (or in the cloud). */
-  open(manager: string): Backend;
-  spec(manager: string, runner: string): InstanceSpec;
+  open(installation: string): Backend;
+  spec(installation: string, runner: string): InstanceSpec;
   /** For a process that makes an instance and is killed meanwhile: what {@link createMain} needs. */
   config: object;
   /** Moments to kill it at, milliseconds after it began. */
@@ -19,10 +19,10 @@ export interface Candidate {
   kill(instance: Instance): Promise<void>;
   /** What is told of one that was killed: a cloud knows no exit code. */
   killed: { exitCode: number | null; reason: RegExp };
-  /** All that is there of these managers: containers, networks, processes, folders, machines, disks. */
-  leftovers(managers: string[]): Promise<string[]>;
-  /** Makes so many instances of that manager, behind the backend's back; resolves to what removes them. */
-  many?: (manager: string, count: number) => Promise<() => Promise<void>>;
+  /** All that is there of these installations: containers, networks, processes, folders, machines, disks. */
+  leftovers(installations: string[]): Promise<string[]>;
+  /** Makes so many instances of that installation, behind the backend's back; resolves to what removes them. */
+  many?: (installation: string, count: number) => Promise<() => Promise<void>>;
   /** The tags of a runner's instance, past the backend, and a way for somebody else to set one; given where it can tag. */
   tags?: { read(instance: Instance): Promise<Record<string, string>>; set(instance: Instance): Promise<void> };
   /** Ends what the candidate started, after the last row. */
@@ -37,7 +37,7 @@ export interface Candidate {
 export interface Faults {
   proxy: FaultProxy;
   /** A backend whose every call goes through the proxy. */
-  open(manager: string): Backend;
+  open(installation: string): Backend;
   /** The call that makes the instance, and those by which instances are looked for, and the one that removes one. */
   isCreate: (call: Call) => boolean;
   isLook: (call: Call) => boolean;
@@ -54,7 +54,7 @@ export interface Faults {
 
 /** A backend with two places, in order. */
 export interface Capacity {
-  open(manager: string): Backend;
+  open(installation: string): Backend;
   /** Whether a call is about making an instance in that place, and the API's words for "none left". */
   isCreateIn: (call: Call, place: 'first' | 'second') => boolean;
   exhausted: Answer | ((call: Call) => Answer);

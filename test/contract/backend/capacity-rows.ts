@@ -12,7 +12,7 @@ export function capacityRows(world: SuiteWorld): void {
 
   world.row('goes to the next place when one has no capacity, and the next create begins there', async () => {
     const { faults, capacity } = parts();
-    const backend = capacity.open(world.manager);
+    const backend = capacity.open(world.installation);
     const isFirst = (call: (typeof faults.proxy.calls)[number]): boolean => capacity.isCreateIn(call, 'first');
     faults.proxy.inject({ when: isFirst, fault: { kind: 'answer', answer: capacity.exhausted } });
     world.next();
@@ -29,7 +29,7 @@ export function capacityRows(world: SuiteWorld): void {
 
   world.row('says that there is no capacity anywhere, and creates one as soon as there is', async () => {
     const { faults, capacity } = parts();
-    const backend = capacity.open(world.manager);
+    const backend = capacity.open(world.installation);
     faults.proxy.inject({
       when: (call) => capacity.isCreateIn(call, 'first') || capacity.isCreateIn(call, 'second'),
       fault: { kind: 'answer', answer: capacity.exhausted },
@@ -41,6 +41,6 @@ export function capacityRows(world: SuiteWorld): void {
     faults.proxy.mend();
     const made = await world.persist(() => world.create(backend));
     expect(made.state).toBe('running');
-    expect(await world.candidate.leftovers([world.manager])).toHaveLength(1);
+    expect(await world.candidate.leftovers([world.installation])).toHaveLength(1);
   });
 }

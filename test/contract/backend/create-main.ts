@@ -8,7 +8,7 @@ import { createBackend } from '../../../services/backend/create-backend.ts';
 /** A process that makes one instance and is killed meanwhile: says `ready`, waits for a line, says `made`, and stays. */
 
 const spec = z.object({
-  manager: z.string(),
+  installation: z.string(),
   group: z.string(),
   runner: z.string(),
   image: z.string().optional(),
@@ -25,7 +25,7 @@ const order = z
   .parse(JSON.parse(process.argv[2] ?? ''));
 
 const backend = await createBackend(order.config, {
-  manager: order.spec.manager,
+  installation: order.spec.installation,
   agent: await bundleAgent(),
   log: createLogger('create', 'silent'),
 });

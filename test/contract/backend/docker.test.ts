@@ -26,13 +26,13 @@ const agent = await bundleAgent();
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
 
-function open(manager: string, networkPool = POOL): DockerBackend {
-  return new DockerBackend({ manager, socket: SOCKET, networkPool, agent, log });
+function open(installation: string, networkPool = POOL): DockerBackend {
+  return new DockerBackend({ installation, socket: SOCKET, networkPool, agent, log });
 }
 
-function specOf(manager: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
+function specOf(installation: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
   return {
-    manager,
+    installation,
     group: 'linux',
     runner,
     image: IMAGE,
@@ -46,10 +46,10 @@ function specOf(manager: string, runner: string, more: Partial<InstanceSpec> = {
   };
 }
 
-async function leftovers(managers: string[]): Promise<string[]> {
+async function leftovers(installations: string[]): Promise<string[]> {
   const found: string[] = [];
-  for (const manager of managers) {
-    const filters = { label: [`baton.manager=${manager}`] };
+  for (const installation of installations) {
+    const filters = { label: [`baton.installation=${installation}`] };
     found.push(...(await docker.listContainers({ all: true, filters })).flatMap(({ Names }) => Names));
     found.push(...(await docker.listNetworks({ filters })).map(({ Name }) => `network ${Name}`));
   }
@@ -87,7 +87,7 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
           'a second network',
           async (spec) => {
             await halfMade(spec);
-            const labels = { 'baton.manager': spec.manager, 'baton.runner': spec.runner };
+            const labels = { 'baton.installation': spec.installation, 'baton.runner': spec.runner };
             await docker.createNetwork({ Name: `${spec.runner}-2`, Labels: labels, Internal: true });
           },
         ],
@@ -98,9 +98,9 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
       stop: () => proxy.close(),
       faults: {
         proxy,
-        open: (manager) =>
+        open: (installation) =>
           new DockerBackend({
-            manager,
+            installation,
             socket: proxy.address.replace('http:', 'tcp:'),
             networkPool: POOL,
             agent,
@@ -115,7 +115,7 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
       absent: {
         'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags':
           labelsStay,
-        'tags none that never was, nor another manager’s': labelsStay,
+        'tags none that never was, nor another installation’s': labelsStay,
         'says that its credentials expired, and goes on with new ones': 'the engine’s socket asks for no credentials',
         'goes to the next place when one has no capacity, and the next create begins there': oneMachine,
         'says that there is no capacity anywhere, and creates one as soon as there is': oneMachine,
@@ -126,13 +126,13 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
   });
 
   describe('an instance', () => {
-    const manager = `d${randomUUID().slice(0, 8)}`;
-    const backend = open(manager);
-    const runner = `${manager}-linux-aaaaaaaa`;
+    const installation = `d${randomUUID().slice(0, 8)}`;
+    const backend = open(installation);
+    const runner = `${installation}-linux-aaaaaaaa`;
     let instance: Instance;
 
     beforeAll(async () => {
-      instance = await backend.create(specOf(manager, runner), BOOTSTRAP, never);
+      instance = await backend.create(specOf(installation, runner), BOOTSTRAP, never);
     });
 
     afterAll(async () => {
@@ -179,8 +179,8 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
     });
 
     it('is alone in a network of its own, a /28 of the pool, and can’t reach another runner', async () => {
-      const other = `${manager}-linux-bbbbbbbb`;
-      const made = await backend.create(specOf(manager, other), BOOTSTRAP, never);
+      const other = `${installation}-linux-bbbbbbbb`;
+      const made = await backend.create(specOf(installation, other), BOOTSTRAP, never);
       const address = async (id: string): Promise<string> => {
         const { NetworkSettings: settings } = await docker.getContainer(id).inspect();
         const networks = Object.values(settings.Networks);
@@ -207,19 +207,23 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
     it('shows no secret to who inspects it, and keeps none on its disk once the agent runs', async () => {
       const info = await docker.getContainer(instance.id).inspect();
       expect(JSON.stringify(info)).not.toContain('SECRET');
-      const filters = { label: [`baton.manager=${manager}`] };
+      const filters = { label: [`baton.installation=${installation}`] };
       expect(JSON.stringify(await docker.listNetworks({ filters }))).not.toContain('SECRET');
       expect(await inside('ls /baton')).not.toContain('bootstrap.json');
       expect(await inside('cat /proc/*/environ | tr "\\0" "\\n" | grep -c SECRET')).toBe('0');
       const labels = info.Config.Labels;
-      expect(labels).toMatchObject({ 'baton.manager': manager, 'baton.group': 'linux', 'baton.runner': runner });
+      expect(labels).toMatchObject({
+        'baton.installation': installation,
+        'baton.group': 'linux',
+        'baton.runner': runner,
+      });
     });
   });
 
   describe('what can’t be made', () => {
-    const manager = `w${randomUUID().slice(0, 8)}`;
-    const backend = open(manager);
-    const runner = `${manager}-linux-aaaaaaaa`;
+    const installation = `w${randomUUID().slice(0, 8)}`;
+    const backend = open(installation);
+    const runner = `${installation}-linux-aaaaaaaa`;
 
     afterAll(async () => {
       await backend.delete(runner, never);
@@ -233,14 +237,16 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
       ['more processors than there are', { cpu: 4000 }, 'INSTANCE_INVALID'],
       ['a disk’s size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
     ])('%s is refused', async (_what, more, code) => {
-      await expect(backend.create(specOf(manager, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({ code });
+      await expect(backend.create(specOf(installation, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({
+        code,
+      });
       await backend.delete(runner, never);
     });
 
     it('a name that somebody else’s container has is refused, and theirs is left alone', async () => {
       const theirs = await docker.createContainer({ name: runner, Image: IMAGE, Cmd: ['true'] });
       try {
-        const refused = backend.create(specOf(manager, runner), BOOTSTRAP, never);
+        const refused = backend.create(specOf(installation, runner), BOOTSTRAP, never);
         await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
         expect(await backend.describe(runner, never)).toBeUndefined();
         await backend.delete(runner, never);
@@ -251,9 +257,9 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
     });
 
     it('an engine that does not answer is no answer', async () => {
-      const away = new DockerBackend({ manager, socket: '/nonexistent.sock', networkPool: POOL, agent, log });
+      const away = new DockerBackend({ installation, socket: '/nonexistent.sock', networkPool: POOL, agent, log });
       for (const call of [
-        () => away.create(specOf(manager, runner), BOOTSTRAP, never),
+        () => away.create(specOf(installation, runner), BOOTSTRAP, never),
         () => away.describe(runner, never),
         () => away.list(never),
         () => away.delete(runner, never),
@@ -264,14 +270,14 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
   });
 
   it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {
-    const manager = `e${randomUUID().slice(0, 8)}`;
+    const installation = `e${randomUUID().slice(0, 8)}`;
     const proxy = await startEngineProxy(SOCKET);
     const ending = new AbortController();
-    const far = new DockerBackend({ manager, socket: proxy.path, networkPool: POOL, agent, log });
-    const near = open(manager);
-    const dies = specOf(manager, `${manager}-linux-aaaaaaaa`);
-    const vanishes = specOf(manager, `${manager}-linux-bbbbbbbb`);
-    const before = specOf(manager, `${manager}-linux-cccccccc`);
+    const far = new DockerBackend({ installation, socket: proxy.path, networkPool: POOL, agent, log });
+    const near = open(installation);
+    const dies = specOf(installation, `${installation}-linux-aaaaaaaa`);
+    const vanishes = specOf(installation, `${installation}-linux-bbbbbbbb`);
+    const before = specOf(installation, `${installation}-linux-cccccccc`);
     const specs = [dies, vanishes, before];
     const deaths = new Map<string, Instance>();
     const waiting = new Map<string, () => void>();
@@ -299,24 +305,24 @@ describe.skipIf(!engineAnswers)('with an engine', () => {
       await proxy.close();
       for (const { runner } of specs) await near.delete(runner, never);
     }
-    expect(await leftovers([manager])).toEqual([]);
+    expect(await leftovers([installation])).toEqual([]);
   });
 
   it('passes by ranges that are taken, and says when a pool is used up', async () => {
-    const manager = `p${randomUUID().slice(0, 8)}`;
+    const installation = `p${randomUUID().slice(0, 8)}`;
     const block = Math.floor(Math.random() * 16) * 16;
     // Two networks' worth: a /27.
-    const backend = open(manager, `10.215.${block}.0/27`);
-    const names = ['a', 'b', 'c'].map((letter) => `${manager}-linux-${letter.repeat(8)}`);
+    const backend = open(installation, `10.215.${block}.0/27`);
+    const names = ['a', 'b', 'c'].map((letter) => `${installation}-linux-${letter.repeat(8)}`);
     try {
       const [a = '', b = '', c = ''] = names;
-      await backend.create(specOf(manager, a), BOOTSTRAP, never);
-      await backend.create(specOf(manager, b), BOOTSTRAP, never);
-      const third = backend.create(specOf(manager, c), BOOTSTRAP, never);
+      await backend.create(specOf(installation, a), BOOTSTRAP, never);
+      await backend.create(specOf(installation, b), BOOTSTRAP, never);
+      const third = backend.create(specOf(installation, c), BOOTSTRAP, never);
       await expect(third).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
     } finally {
       for (const name of names) await backend.delete(name, never);
     }
-    expect(await leftovers([manager])).toEqual([]);
+    expect(await leftovers([installation])).toEqual([]);
   });
 });

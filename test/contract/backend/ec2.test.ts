@@ -22,8 +22,8 @@ async function start(program: string): Promise<Candidate> {
   const emulator = await startEmulator(program);
   const { behind, proxy, tokens } = emulator;
 
-  async function leftovers(managers: string[]): Promise<string[]> {
-    const Filters = [{ Name: 'tag:baton.manager', Values: managers }];
+  async function leftovers(installations: string[]): Promise<string[]> {
+    const Filters = [{ Name: 'tag:baton.installation', Values: installations }];
     const { Reservations: reservations = [] } = await behind.send(new DescribeInstancesCommand({ Filters }));
     const machines = reservations.flatMap(({ Instances }) => Instances ?? []);
     const { Volumes: volumes = [] } = await behind.send(new DescribeVolumesCommand({ Filters }));
@@ -34,17 +34,17 @@ async function start(program: string): Promise<Candidate> {
   }
 
   /** Two pages as EC2 has them: the emulator takes minutes to make so many. Its own pages are in ec2/settings.test.ts. */
-  function many(manager: string, count: number): Promise<() => Promise<void>> {
+  function many(installation: string, count: number): Promise<() => Promise<void>> {
     const pages = proxy.inject({
       when: (call) => isAction(call, 'DescribeInstances'),
-      fault: { kind: 'answer', answer: (call) => longList(call, manager, count) },
+      fault: { kind: 'answer', answer: (call) => longList(call, installation, count) },
     });
     return Promise.resolve(() => Promise.resolve(pages.remove()));
   }
 
   return {
     against: `moto ${MOTO_VERSION}`,
-    open: (manager) => emulator.open(manager),
+    open: (installation) => emulator.open(installation),
     spec: specOf,
     config: emulator.config(),
     killAfterMs: [20, 150, 500],
@@ -52,7 +52,7 @@ async function start(program: string): Promise<Candidate> {
       [
         'an instance that nobody was told of',
         async (spec) => {
-          await emulator.open(spec.manager).create(spec, { ...BOOTSTRAP, credentials: 'ANOTHER' }, never);
+          await emulator.open(spec.installation).create(spec, { ...BOOTSTRAP, credentials: 'ANOTHER' }, never);
         },
       ],
     ],
@@ -73,7 +73,7 @@ async function start(program: string): Promise<Candidate> {
     stop: () => emulator.stop(),
     faults: {
       proxy,
-      open: (manager) => emulator.open(manager),
+      open: (installation) => emulator.open(installation),
       isCreate: (call) => isAction(call, 'RunInstances'),
       isLook: (call) => isAction(call, 'DescribeInstances'),
       isDelete: (call) => isAction(call, 'TerminateInstances'),
@@ -83,7 +83,7 @@ async function start(program: string): Promise<Candidate> {
       emptyList: () => NOTHING,
     },
     capacity: {
-      open: (manager) => emulator.open(manager, { types: Object.values(TYPES) }),
+      open: (installation) => emulator.open(installation, { types: Object.values(TYPES) }),
       isCreateIn: (call, place) => parametersOf(call).get('InstanceType') === TYPES[place],
       exhausted: (call) => {
         tokens.note(call);

@@ -9,7 +9,7 @@ export function faultRows(world: SuiteWorld): void {
   const parts = (): Faults & { backend: Backend } => {
     const { faults } = world.candidate;
     if (faults === undefined) throw new Error('the candidate has no API that could fail');
-    return { ...faults, backend: faults.open(world.manager) };
+    return { ...faults, backend: faults.open(world.installation) };
   };
 
   /** Creates while the API does that, and expects just one. */
@@ -19,7 +19,7 @@ export function faultRows(world: SuiteWorld): void {
     world.next();
     const made = await world.persist(() => world.create(backend));
     expect(made).toMatchObject({ runner: world.spec.runner, state: 'running' });
-    expect(await world.candidate.open(world.manager).list(never)).toMatchObject([{ id: made.id }]);
+    expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
     expect(await world.create(backend)).toMatchObject({ id: made.id });
   }
 
@@ -55,7 +55,7 @@ export function faultRows(world: SuiteWorld): void {
       silence.remove();
       const made = await world.persist(() => world.create(backend));
       expect(made.state).toBe('running');
-      expect(await world.candidate.open(world.manager).list(never)).toMatchObject([{ id: made.id }]);
+      expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
       await world.backend.delete(world.spec.runner, never);
     }
   });
@@ -90,7 +90,7 @@ export function faultRows(world: SuiteWorld): void {
     proxy.inject({ when: isDelete, times: 1, fault: { kind: 'answer-after', answer: failed } });
     proxy.inject({ when: isDelete, times: 3, fault: { kind: 'answer', answer: throttled ?? failed } });
     await world.persist(() => backend.delete(world.spec.runner, never));
-    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
     expect(await backend.describe(world.spec.runner, never)).toBeUndefined();
   });
 

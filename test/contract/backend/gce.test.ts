@@ -37,7 +37,7 @@ const isLagging = ({ method, path }: { method: string; path: string }): boolean 
   method === 'GET' && /\/aggregated\/instances|\/operations(\?|$)/.test(path);
 
 backendContract('gce', () => {
-  const throughProxy = (manager: string): Backend => project.open(manager, { endpoint: proxy.address });
+  const throughProxy = (installation: string): Backend => project.open(installation, { endpoint: proxy.address });
   return Promise.resolve({
     against: 'compute v1’s schema',
     open: project.open,
@@ -58,11 +58,14 @@ backendContract('gce', () => {
     ],
     kill: async ({ id, runner }) => project.server.cloud.powerOff(id.split('/')[0] ?? '', runner),
     killed: { exitCode: null, reason: /TERMINATED/ },
-    leftovers: async (managers) => project.machinesOf(managers),
-    many: async (manager, count) => {
-      const runners = Array.from({ length: count }, (_, index) => `${manager}-linux-${String(index).padStart(8, '0')}`);
+    leftovers: async (installations) => project.machinesOf(installations),
+    many: async (installation, count) => {
+      const runners = Array.from(
+        { length: count },
+        (_, index) => `${installation}-linux-${String(index).padStart(8, '0')}`,
+      );
       for (const [index, runner] of runners.entries())
-        project.begin(specOf(manager, runner), index % 2 ? FIRST : SECOND);
+        project.begin(specOf(installation, runner), index % 2 ? FIRST : SECOND);
       return async () => {
         for (const runner of runners)
           for (const zone of [FIRST, SECOND]) project.server.cloud.machines.delete(`${zone}/${runner}`);

@@ -18,13 +18,13 @@ export function lifeRows(world: SuiteWorld): void {
     await world.backend.delete(world.spec.runner, never);
     expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
     expect(await world.backend.list(never)).toEqual([]);
-    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
   world.row('creates twice, one after the other, at once, and from two processes: one instance', async () => {
     world.next();
     const first = await world.create();
-    const other = world.candidate.open(world.manager);
+    const other = world.candidate.open(world.installation);
     const more = await Promise.all([world.create(), world.create(), world.create(other)]);
     for (const instance of more) expect(instance).toMatchObject({ id: first.id, state: 'running' });
     expect(await world.backend.list(never)).toHaveLength(1);
@@ -58,14 +58,14 @@ export function lifeRows(world: SuiteWorld): void {
     await world.create();
     await Promise.all([
       world.backend.delete(world.spec.runner, never),
-      world.candidate.open(world.manager).delete(world.spec.runner, never),
+      world.candidate.open(world.installation).delete(world.spec.runner, never),
     ]);
     await world.backend.delete(world.spec.runner, never);
     await world.backend.delete('never-was', never);
-    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
-  world.row('knows only its own manager’s: lists, describes, deletes and tells no other’s', async () => {
+  world.row('knows only its own installation’s: lists, describes, deletes and tells no other’s', async () => {
     world.next(world.neighbour);
     const theirs = world.candidate.open(world.neighbour);
     const made = await world.create(theirs);
@@ -82,7 +82,7 @@ export function lifeRows(world: SuiteWorld): void {
 
   world.row('tells a death at once, whoever made the instance', async () => {
     const watcher = world.watch(world.backend);
-    const other = world.watch(world.candidate.open(world.manager));
+    const other = world.watch(world.candidate.open(world.installation));
     world.next();
     const made = await world.create();
     await world.candidate.kill(made);
@@ -102,7 +102,7 @@ export function lifeRows(world: SuiteWorld): void {
       'it is dead',
       async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead',
     );
-    const dead = await world.watch(world.candidate.open(world.manager)).deathOf(world.spec.runner);
+    const dead = await world.watch(world.candidate.open(world.installation)).deathOf(world.spec.runner);
     expect(dead).toMatchObject({ id: made.id, state: 'dead' });
   });
 

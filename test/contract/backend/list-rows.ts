@@ -10,7 +10,7 @@ export function listRows(world: SuiteWorld): void {
     const { faults } = world.candidate;
     if (faults?.emptyList === undefined) throw new Error('the candidate’s lists do not lag');
     const { proxy, emptyList, isLook, isLagging = isLook } = faults;
-    const backend = faults.open(world.manager);
+    const backend = faults.open(world.installation);
     const watcher = world.watch(backend);
     const lag = (): { remove(): void; hit: Promise<void> } =>
       proxy.inject({ when: isLagging, fault: { kind: 'answer', answer: emptyList } });
@@ -22,27 +22,29 @@ export function listRows(world: SuiteWorld): void {
     expect(await backend.list(never)).toMatchObject([{ id: made.id, runner: world.spec.runner, state: 'running' }]);
     expect(await backend.describe(world.spec.runner, never)).toMatchObject({ id: made.id, state: 'running' });
     // Another process may have to wait, but makes no second one.
-    const other = faults.open(world.manager);
+    const other = faults.open(world.installation);
     const again = world.persist(() => world.create(other));
     await first.hit;
     first.remove();
     expect(await again).toMatchObject({ id: made.id });
-    expect(await world.candidate.leftovers([world.manager])).toHaveLength(1);
+    expect(await world.candidate.leftovers([world.installation])).toHaveLength(1);
     expect(watcher.deaths.map(({ runner }) => runner)).not.toContain(world.spec.runner);
     // A process that knows nothing of it, and finds nothing at first.
     const second = lag();
-    const deleting = world.persist(() => faults.open(world.manager).delete(world.spec.runner, never));
+    const deleting = world.persist(() => faults.open(world.installation).delete(world.spec.runner, never));
     await second.hit;
     second.remove();
     await deleting;
-    expect(await world.candidate.leftovers([world.manager])).toEqual([]);
+    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
   world.row('lists more than 1,000', async () => {
     if (world.candidate.many === undefined) throw new Error('the candidate can’t make many');
-    const remove = await world.candidate.many(world.manager, MANY);
+    const remove = await world.candidate.many(world.installation, MANY);
     try {
-      const listed = (await world.candidate.open(world.manager).list(never)).map(({ id, runner }) => `${runner} ${id}`);
+      const listed = (await world.candidate.open(world.installation).list(never)).map(
+        ({ id, runner }) => `${runner} ${id}`,
+      );
       expect(listed).toHaveLength(MANY);
       expect(new Set(listed).size).toBe(MANY);
     } finally {

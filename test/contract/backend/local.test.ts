@@ -23,13 +23,13 @@ const never = new AbortController().signal;
 
 afterAll(() => root.remove());
 
-function open(manager: string, command?: string[]): Backend {
-  return new LocalBackend({ manager, root: root.path, command, agent, log });
+function open(installation: string, command?: string[]): Backend {
+  return new LocalBackend({ installation, root: root.path, command, agent, log });
 }
 
-function specOf(manager: string, runner: string): InstanceSpec {
+function specOf(installation: string, runner: string): InstanceSpec {
   return {
-    manager,
+    installation,
     group: 'linux',
     runner,
     pids: 100,
@@ -39,11 +39,13 @@ function specOf(manager: string, runner: string): InstanceSpec {
   };
 }
 
-async function leftovers(managers: string[]): Promise<string[]> {
+async function leftovers(installations: string[]): Promise<string[]> {
   const marked = [...(await scanMarked()).entries()].map(([folder, pids]) => `${folder}: ${pids.join(' ')}`);
-  const processes = marked.filter((text) => managers.some((manager) => text.startsWith(join(root.path, manager, '/'))));
-  const folders = managers.flatMap((manager) => {
-    const path = join(root.path, manager);
+  const processes = marked.filter((text) =>
+    installations.some((installation) => text.startsWith(join(root.path, installation, '/'))),
+  );
+  const folders = installations.flatMap((installation) => {
+    const path = join(root.path, installation);
     return existsSync(path) ? readdirSync(path).filter((name) => !/^\.(agent|new|gone)-/.test(name)) : [];
   });
   return [...processes, ...folders];
@@ -59,19 +61,19 @@ const ONE_MACHINE = 'one machine is all there is';
 const NO_API = ROWS.slice(ROWS.indexOf('creates one while the API throttles'), ROWS.indexOf('lists more than 1,000'));
 
 async function makeFolder(spec: InstanceSpec): Promise<void> {
-  const { manager, group, runner } = spec;
-  const parent = join(root.path, manager);
+  const { installation, group, runner } = spec;
+  const parent = join(root.path, installation);
   mkdirSync(parent, { recursive: true });
-  const created = { version: 1 as const, manager, group, runner, hash: specHash(spec), createdAt: '2026-01-01' };
+  const created = { version: 1 as const, installation, group, runner, hash: specHash(spec), createdAt: '2026-01-01' };
   await new InstanceFolder(parent, runner).make(created, DEAD_MAKER);
 }
 
 /** Instances whose maker died before anything ran. */
-async function many(manager: string, count: number): Promise<() => Promise<void>> {
+async function many(installation: string, count: number): Promise<() => Promise<void>> {
   for (let index = 0; index < count; index++) {
-    await makeFolder(specOf(manager, `${manager}-linux-${String(index).padStart(8, '0')}`));
+    await makeFolder(specOf(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
   }
-  return () => rm(join(root.path, manager), { recursive: true });
+  return () => rm(join(root.path, installation), { recursive: true });
 }
 
 backendContract('local', () =>
@@ -86,8 +88,8 @@ backendContract('local', () =>
       [
         'a process that nobody wrote down',
         async (spec) => {
-          await open(spec.manager).create(spec, BOOTSTRAP, never);
-          const folder = join(root.path, spec.manager, spec.runner);
+          await open(spec.installation).create(spec, BOOTSTRAP, never);
+          const folder = join(root.path, spec.installation, spec.runner);
           rmSync(join(folder, 'process.json'));
           rmSync(join(folder, 'claim-1'));
           writeFileSync(join(folder, 'claim-1'), JSON.stringify(DEAD_MAKER));
@@ -103,7 +105,7 @@ backendContract('local', () =>
     many,
     absent: {
       'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags': NO_TAGS,
-      'tags none that never was, nor another manager’s': NO_TAGS,
+      'tags none that never was, nor another installation’s': NO_TAGS,
       ...Object.fromEntries(NO_API.map((row) => [row, 'no API is asked: processes and folders of this machine'])),
       'goes to the next place when one has no capacity, and the next create begins there': ONE_MACHINE,
       'says that there is no capacity anywhere, and creates one as soon as there is': ONE_MACHINE,
@@ -112,14 +114,14 @@ backendContract('local', () =>
 );
 
 describe('the local backend by itself', () => {
-  const manager = `l${randomUUID().slice(0, 8)}`;
-  const folderOf = (runner: string): string => join(root.path, manager, runner);
+  const installation = `l${randomUUID().slice(0, 8)}`;
+  const folderOf = (runner: string): string => join(root.path, installation, runner);
 
   it('runs a command in place of the agent, keeps its output and its exit code, and gives it no bootstrap file', async () => {
-    const backend = open(manager, ['sh', '-c', 'echo hello; ls -a; env; exit 4']);
+    const backend = open(installation, ['sh', '-c', 'echo hello; ls -a; env; exit 4']);
     const ending = new AbortController();
     const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
-    await backend.create(specOf(manager, 'command-1'), BOOTSTRAP, never);
+    await backend.create(specOf(installation, 'command-1'), BOOTSTRAP, never);
     expect(await death).toMatchObject({
       runner: 'command-1',
       state: 'dead',
@@ -131,19 +133,19 @@ describe('the local backend by itself', () => {
     expect(output).toMatch(/^hello\n/);
     expect(output).not.toMatch(/bootstrap|BATON_(?!INSTANCE)|SECRET/i);
     await backend.delete('command-1', never);
-    expect(await leftovers([manager])).toEqual([]);
+    expect(await leftovers([installation])).toEqual([]);
   });
 
   it('says what is wrong with a command that can’t be started, and is not asked again', async () => {
-    const backend = open(manager, ['/nonexistent/program']);
-    const refused = backend.create(specOf(manager, 'command-2'), BOOTSTRAP, never);
+    const backend = open(installation, ['/nonexistent/program']);
+    const refused = backend.create(specOf(installation, 'command-2'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
     await backend.delete('command-2', never);
   });
 
   it('hides what it keeps from other users', async () => {
-    const backend = open(manager);
-    await backend.create(specOf(manager, 'private-1'), BOOTSTRAP, never);
+    const backend = open(installation);
+    await backend.create(specOf(installation, 'private-1'), BOOTSTRAP, never);
     expect(statSync(folderOf('private-1')).mode & 0o777).toBe(0o700);
     await eventually('the agent took its bootstrap file', () =>
       Promise.resolve(!existsSync(join(folderOf('private-1'), 'bootstrap.json'))),
@@ -153,20 +155,20 @@ describe('the local backend by itself', () => {
 
   it('ends all that an instance started, also what left its process group', async () => {
     const script = `setsid sh -c 'trap "" TERM; echo $$ > away.pid; while :; do sleep 1; done' & trap '' TERM; while :; do sleep 1; done`;
-    const backend = open(manager, ['sh', '-c', script]);
-    await backend.create(specOf(manager, 'daemon-1'), BOOTSTRAP, never);
+    const backend = open(installation, ['sh', '-c', script]);
+    await backend.create(specOf(installation, 'daemon-1'), BOOTSTRAP, never);
     await eventually('both run', () => Promise.resolve(existsSync(join(folderOf('daemon-1'), 'away.pid'))));
     const begun = Date.now();
     await backend.delete('daemon-1', never);
     expect(Date.now() - begun).toBeGreaterThan(9000);
-    expect(await leftovers([manager])).toEqual([]);
+    expect(await leftovers([installation])).toEqual([]);
   });
 
   it('that did its work after its maker had died, and ended, is dead: no second agent comes', async () => {
-    const maker = open(manager);
-    const spec = specOf(manager, 'orphan-1');
+    const maker = open(installation);
+    const spec = specOf(installation, 'orphan-1');
     await maker.create(spec, BOOTSTRAP, never);
-    const folder = new InstanceFolder(join(root.path, manager), 'orphan-1');
+    const folder = new InstanceFolder(join(root.path, installation), 'orphan-1');
     await eventually('the agent took its bootstrap file', () =>
       Promise.resolve(!existsSync(join(folder.path, 'bootstrap.json'))),
     );
@@ -178,33 +180,33 @@ describe('the local backend by itself', () => {
     rmSync(join(folder.path, 'exit.json'));
     rmSync(join(folder.path, 'process.json'));
     writeFileSync(join(folder.path, 'claim-1'), JSON.stringify(DEAD_MAKER));
-    const fresh = open(manager);
+    const fresh = open(installation);
     const dead = { runner: 'orphan-1', state: 'dead', exitCode: null };
     expect(await fresh.create(spec, BOOTSTRAP, never)).toMatchObject(dead);
-    expect(await open(manager).create(spec, BOOTSTRAP, never)).toMatchObject(dead);
+    expect(await open(installation).create(spec, BOOTSTRAP, never)).toMatchObject(dead);
     expect((await scanMarked()).get(folder.path)).toBeUndefined();
     const ending = new AbortController();
     expect(await new Promise((resolve) => void fresh.watch(resolve, ending.signal))).toMatchObject(dead);
     ending.abort();
     await fresh.delete('orphan-1', never);
-    expect(await leftovers([manager])).toEqual([]);
+    expect(await leftovers([installation])).toEqual([]);
   });
 
   it('never touches a process that got the pid of a dead one', async () => {
-    const backend = open(manager);
-    const spec = specOf(manager, 'recycled-1');
+    const backend = open(installation);
+    const spec = specOf(installation, 'recycled-1');
     await backend.create(spec, BOOTSTRAP, never);
-    const innocent = open(manager, ['sleep', '300']);
-    const other = await innocent.create(specOf(manager, 'recycled-2'), BOOTSTRAP, never);
+    const innocent = open(installation, ['sleep', '300']);
+    const other = await innocent.create(specOf(installation, 'recycled-2'), BOOTSTRAP, never);
     // As if the first had ended, and its pid had gone to the second.
-    const folder = new InstanceFolder(join(root.path, manager), 'recycled-1');
+    const folder = new InstanceFolder(join(root.path, installation), 'recycled-1');
     const first = await folder.process();
     if (first === undefined) throw new Error('it was not written down');
     process.kill(-first.pid, 'SIGKILL');
     const started = first.started.replace(/\d+$/, '1');
     await folder.write('process.json', { pid: Number(other.id), started });
     rmSync(join(folder.path, 'exit.json'), { force: true });
-    const fresh = open(manager);
+    const fresh = open(installation);
     expect(await fresh.describe('recycled-1', never)).toMatchObject({ state: 'dead' });
     await fresh.delete('recycled-1', never);
     expect(identify(Number(other.id))?.zombie).toBe(false);
@@ -212,8 +214,8 @@ describe('the local backend by itself', () => {
   });
 
   it('cuts logs that grow too long, and keeps their end', async () => {
-    const backend = open(manager, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
-    await backend.create(specOf(manager, 'chatty-1'), BOOTSTRAP, never);
+    const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
+    await backend.create(specOf(installation, 'chatty-1'), BOOTSTRAP, never);
     const file = join(folderOf('chatty-1'), 'log');
     await eventually('it wrote', () => Promise.resolve(statSync(file).size === 9_000_008));
     // Watched only from here on: a cut before its end was written would not be the one that is looked at.

@@ -1,5 +1,6 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import { TASK_QUEUE, type BackendActivities } from '../../../contracts/workflows/actors.ts';
+import { type BackendActivities } from '../../../contracts/ports/backend-activities.ts';
+import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 
 export type Order =

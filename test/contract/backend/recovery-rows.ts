@@ -14,10 +14,13 @@ export function recoveryRows(world: SuiteWorld): void {
       await make(world.spec);
       const made = await world.create();
       expect([what, made]).toMatchObject([what, { state: 'running', runner: world.spec.runner }]);
-      expect([what, await world.create(world.candidate.open(world.manager))]).toMatchObject([what, { id: made.id }]);
+      expect([what, await world.create(world.candidate.open(world.installation))]).toMatchObject([
+        what,
+        { id: made.id },
+      ]);
       expect([what, ...(await world.backend.list(never))]).toHaveLength(2);
       await world.backend.delete(world.spec.runner, never);
-      expect([what, ...(await world.candidate.leftovers([world.manager]))]).toEqual([what]);
+      expect([what, ...(await world.candidate.leftovers([world.installation]))]).toEqual([what]);
     }
   });
 
@@ -26,7 +29,7 @@ export function recoveryRows(world: SuiteWorld): void {
       world.next();
       await make(world.spec);
       await world.backend.delete(world.spec.runner, never);
-      expect([what, ...(await world.candidate.leftovers([world.manager]))]).toEqual([what]);
+      expect([what, ...(await world.candidate.leftovers([world.installation]))]).toEqual([what]);
     }
   });
 
@@ -54,7 +57,7 @@ export function recoveryRows(world: SuiteWorld): void {
       expect(made.state).toBe('running');
       expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
       await world.backend.delete(world.spec.runner, never);
-      expect([`killed after ${ms} ms`, ...(await world.candidate.leftovers([world.manager]))]).toHaveLength(1);
+      expect([`killed after ${ms} ms`, ...(await world.candidate.leftovers([world.installation]))]).toHaveLength(1);
     }
   });
 

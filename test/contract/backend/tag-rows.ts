@@ -33,7 +33,7 @@ export function tagRows(world: SuiteWorld): void {
       expect(busy).toMatchObject(others);
       const told = Object.keys(busy).filter((name) => !(name in others));
       expect(told.map((name) => name.replace(/^baton[.-]/, '')).sort()).toEqual(Object.keys(BUSY).sort());
-      const other = world.candidate.open(world.manager);
+      const other = world.candidate.open(world.installation);
       await Promise.all([
         world.backend.tag?.(runner, COMPLETING, never),
         other.tag?.(runner, COMPLETING, never),
@@ -50,7 +50,7 @@ export function tagRows(world: SuiteWorld): void {
     },
   );
 
-  world.row('tags none that never was, nor another manager’s', async () => {
+  world.row('tags none that never was, nor another installation’s', async () => {
     expect(await world.backend.tag?.('never-was', BUSY, never)).toBe('absent');
     world.next(world.neighbour);
     const theirs = world.candidate.open(world.neighbour);

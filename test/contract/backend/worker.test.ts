@@ -19,7 +19,7 @@ import { eventually, startService, type TestService } from '../../support/servic
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
 import type { order, Order } from './order.workflow.ts';
 
-const MANAGER = 'worker-test';
+const INSTALLATION = 'worker-test';
 const folder = temporaryFolder('worker');
 const root = join(folder.path, 'instances');
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
   writeFileSync(
     config,
     stringify({
-      name: MANAGER,
+      name: INSTALLATION,
       forge: { token: '${FORGE_TOKEN}' },
       webhook: { secrets: ['${WEBHOOK_SECRET}'] },
       temporal: { address: temporal.address },
@@ -88,11 +88,11 @@ async function startBackend(): Promise<TestService> {
 function specOf(runner: string): InstanceSpec {
   const expiresAt = new Date(Date.now() + 600_000).toISOString();
   const program = { directory: '/home/runner' };
-  return { manager: MANAGER, group: 'linux', runner, pids: 100, user: '1001:1001', program, expiresAt };
+  return { installation: INSTALLATION, group: 'linux', runner, pids: 100, user: '1001:1001', program, expiresAt };
 }
 
 function newRunner(): string {
-  return runnerName(MANAGER, 'linux', randomUUID());
+  return runnerName(INSTALLATION, 'linux', randomUUID());
 }
 
 async function ask(wanted: Order): Promise<unknown> {
@@ -105,11 +105,11 @@ async function ask(wanted: Order): Promise<unknown> {
 
 /** All deaths in the stream, as messages. */
 async function deaths(): Promise<string[]> {
-  const manager = await relay.jetstreamManager();
-  const { messages, first_seq: first } = (await manager.streams.info(STREAMS.signals.name)).state;
+  const jetstreamManager = await relay.jetstreamManager();
+  const { messages, first_seq: first } = (await jetstreamManager.streams.info(STREAMS.signals.name)).state;
   const found: string[] = [];
   for (let sequence = first; sequence < first + messages; sequence++) {
-    const message = await manager.streams.getMessage(STREAMS.signals.name, { seq: sequence });
+    const message = await jetstreamManager.streams.getMessage(STREAMS.signals.name, { seq: sequence });
     if (!message.subject.endsWith('.died')) continue;
     const { runner } = instanceDied.parse(decode(message.data));
     expect(message.subject).toBe(subjects.instanceDied(runner));
@@ -119,7 +119,7 @@ async function deaths(): Promise<string[]> {
 }
 
 function instances(): string[] {
-  const path = join(root, MANAGER);
+  const path = join(root, INSTALLATION);
   return existsSync(path) ? readdirSync(path).filter((name) => !name.startsWith('.')) : [];
 }
 

@@ -15,8 +15,8 @@ const PERSISTENCE = 40;
 
 /** What the rows of the contract share: the backend under test, the runner of the row, and who watches. */
 export class SuiteWorld {
-  readonly manager = `t${randomUUID().slice(0, 8)}`;
-  readonly neighbour = `${this.manager}x`;
+  readonly installation = `t${randomUUID().slice(0, 8)}`;
+  readonly neighbour = `${this.installation}x`;
   readonly book: OutcomeBook;
   private started: { candidate: Candidate; backend: Backend } | undefined;
   private current: InstanceSpec | undefined;
@@ -47,7 +47,7 @@ export class SuiteWorld {
   }
 
   start(candidate: Candidate): void {
-    this.started = { candidate, backend: candidate.open(this.manager) };
+    this.started = { candidate, backend: candidate.open(this.installation) };
     this.book.against(candidate.against);
   }
 
@@ -69,7 +69,7 @@ export class SuiteWorld {
   }
 
   /** A spec for another runner. */
-  next(who = this.manager): InstanceSpec {
+  next(who = this.installation): InstanceSpec {
     this.spec = this.candidate.spec(who, runnerName(who, 'linux', randomUUID()));
     return this.spec;
   }
@@ -119,10 +119,10 @@ export class SuiteWorld {
   async cleanUp(): Promise<string[]> {
     this.candidate.faults?.proxy.mend();
     for (const end of this.watching.splice(0)) await end();
-    for (const who of [this.manager, this.neighbour]) {
+    for (const who of [this.installation, this.neighbour]) {
       const its = this.candidate.open(who);
       for (const { runner } of await its.list(never)) await its.delete(runner, never);
     }
-    return this.candidate.leftovers([this.manager, this.neighbour]);
+    return this.candidate.leftovers([this.installation, this.neighbour]);
   }
 }

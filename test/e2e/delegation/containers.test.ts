@@ -58,7 +58,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     if (made.length > 0) await docker.getImage(IMAGE).remove();
   }, 120_000);
   // One that failed leaves its jobs held.
-  afterEach(() => removeContainers(world.cluster.manager), 120_000);
+  afterEach(() => removeContainers(world.cluster.installation), 120_000);
 
   /** Hands a job over that runs this; resolves with its delegation and its run. */
   async function delegated(run: string, label = LABEL, proxy = 'proxy-a'): Promise<{ id: string; runId: number }> {
@@ -92,7 +92,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
 
   /** Kills every container of this world as soon as it has started. */
   async function killAllThatStart(): Promise<{ stop: () => void }> {
-    const filters = { event: ['start'], label: [`baton.manager=${world.cluster.manager}`] };
+    const filters = { event: ['start'], label: [`baton.installation=${world.cluster.installation}`] };
     const abort = new AbortController();
     const events: AsyncIterable<unknown> = await docker.getEvents({ filters, abortSignal: abort.signal });
     const killing = async (): Promise<void> => {

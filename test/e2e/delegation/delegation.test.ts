@@ -48,7 +48,7 @@ test('a job that a proxy hands over fails there and then runs once on an ephemer
 
   const attempts = await world.attemptsOf(taken.runId);
   expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
-  expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.manager}-ephemeral-`));
+  expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.installation}-ephemeral-`));
   await until(async () => {
     expect(await world.get(id, 'proxy-a')).toMatchObject({
       status: 'completed',
@@ -143,7 +143,7 @@ test('a re-run that lands on a proxy is handed on, not delegated twice', LONG, a
   expect(landing).not.toBe(id);
   expect(await resultOf(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
   const again = await attempt(first.runId, 2);
-  const runner = `${world.cluster.manager}-ephemeral-00000000`;
+  const runner = `${world.cluster.installation}-ephemeral-00000000`;
   await world.sim.start(again.id, runner);
   await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
   await world.sim.complete(again.id);

@@ -68,7 +68,7 @@ test(
       }
     }
     expect(ran).toHaveLength(20);
-    for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.manager}-ephemeral-`));
+    for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.installation}-ephemeral-`));
 
     // The forge is green a moment before the delegation has heard of it.
     const outcomes = await vi.waitFor(

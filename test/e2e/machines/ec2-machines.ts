@@ -49,11 +49,13 @@ export class Ec2Machines {
     await this.emulator.stop();
   }
 
-  /** That manager's instances that are not terminated: their runners' names. */
-  async runnersOf(manager: string): Promise<string[]> {
+  /** That installation's instances that are not terminated: their runners' names. */
+  async runnersOf(installation: string): Promise<string[]> {
     const found = await this.instances();
     return found
-      .filter((instance) => tagOf(instance, 'baton.manager') === manager && instance.State?.Name !== 'terminated')
+      .filter(
+        (instance) => tagOf(instance, 'baton.installation') === installation && instance.State?.Name !== 'terminated',
+      )
       .map((instance) => tagOf(instance, 'Name'));
   }
 

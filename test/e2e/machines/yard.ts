@@ -50,7 +50,7 @@ export class Yard {
   readonly url: string;
   /** What is answered under a path; nothing at all where it is undefined. */
   readonly served: Map<string, Buffer>;
-  private readonly manager: string;
+  private readonly installation: string;
   private readonly release: string;
   private readonly server: Server;
   private readonly door: ContainerDoor;
@@ -71,7 +71,7 @@ export class Yard {
     this.release = parts.release;
     this.server = parts.server;
     this.door = parts.door;
-    this.manager = `b${randomUUID().slice(0, 6)}`;
+    this.installation = `b${randomUUID().slice(0, 6)}`;
   }
 
   static async open(): Promise<Yard> {
@@ -92,7 +92,7 @@ export class Yard {
   }
 
   async close(): Promise<void> {
-    await removeMachines(`baton.test=${this.manager}`);
+    await removeMachines(`baton.test=${this.installation}`);
     await this.door.close();
     this.server.closeAllConnections();
     this.server.close();
@@ -101,7 +101,7 @@ export class Yard {
 
   /** Switches on a machine of that kind, as a backend's user data has it. */
   async boot(kind: MachineKind, options: BootOptions = {}): Promise<Booted> {
-    const runner = runnerName(this.manager, 'linux', randomUUID());
+    const runner = runnerName(this.installation, 'linux', randomUUID());
     const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.release };
     const render = createUserData({
       cloud: options.cloud ?? 'gce',
@@ -116,7 +116,7 @@ export class Yard {
     const expiresAt = new Date(Date.now() + 600_000);
     const credentials = await this.world.mint(runner, expiresAt);
     const spec: InstanceSpec = {
-      manager: this.manager,
+      installation: this.installation,
       group: 'linux',
       runner,
       pids: 100,
@@ -129,7 +129,7 @@ export class Yard {
     for (const [name, value] of Object.entries(options.settings ?? {})) {
       userData = userData.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}='${value}'`);
     }
-    const labels = { 'baton.test': this.manager };
+    const labels = { 'baton.test': this.installation };
     const machine = await bootMachine({ ...kind, name: runner, userData, labels, env: options.env ?? [] });
     return { machine, runner, secrets: credentials.split('\n').filter((line) => /^(SU|ey)/.test(line)) };
   }

@@ -12,8 +12,8 @@ import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/op
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 
-const ME = 'manager-linux-aaaa1111';
-const OTHER = 'manager-linux-bbbb2222';
+const ME = 'installation-linux-aaaa1111';
+const OTHER = 'installation-linux-bbbb2222';
 const TOLERANCE_MS = CLOCK_TOLERANCE_S * 1000;
 const TEN_MINUTES = 600_000;
 

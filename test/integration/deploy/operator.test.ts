@@ -126,9 +126,9 @@ describe('credentials of the services', () => {
   it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
     const relay = await as('relay');
     await ensureStreams(relay);
-    const manager = await relay.jetstreamManager();
+    const jetstreamManager = await relay.jetstreamManager();
     for (const { name } of [STREAMS.webhooks, STREAMS.signals]) {
-      await manager.consumers.add(name, { durable_name: 'relay', ack_policy: AckPolicy.Explicit });
+      await jetstreamManager.consumers.add(name, { durable_name: 'relay', ack_policy: AckPolicy.Explicit });
     }
     const ingress = await as('ingress');
     await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 2 }));
@@ -139,8 +139,8 @@ describe('credentials of the services', () => {
     const ack = await relay.jetstream().publish(subjects.dead(STREAMS.webhooks.name), encode({ why: 'test' }));
     expect(ack.stream).toBe(STREAMS.dead.name);
     const later = await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 3 }));
-    await manager.streams.getMessage(STREAMS.webhooks.name, { seq: later.seq });
-    expect(await manager.streams.deleteMessage(STREAMS.webhooks.name, later.seq)).toBe(true);
+    await jetstreamManager.streams.getMessage(STREAMS.webhooks.name, { seq: later.seq });
+    expect(await jetstreamManager.streams.deleteMessage(STREAMS.webhooks.name, later.seq)).toBe(true);
     expect(await subscribe(relay, `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${STREAMS.webhooks.name}.*`)).toBe(
       'allowed',
     );
@@ -148,8 +148,8 @@ describe('credentials of the services', () => {
 
   it('let orchestrator count the dead letters and answer registrations', async () => {
     const orchestrator = await as('orchestrator');
-    const manager = await orchestrator.jetstreamManager();
-    expect((await manager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
+    const jetstreamManager = await orchestrator.jetstreamManager();
+    expect((await jetstreamManager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
     const answering = orchestrator.subscribe('baton.v1.register.*', {
       queue: 'registrar',
       callback: (_error, message) => void message.respond(encode({ ok: true, jitConfig: 'x' })),
@@ -243,7 +243,7 @@ describe('set up again in the same folder', () => {
     server = await startNats({ dir: join(dir, 'server'), operator: again });
     const bus = await connectBus({ url: server.url, name: 'ingress', credentials: before, waitForServer: false });
     open.push(bus);
-    const manager = await bus.jetstreamManager();
-    expect((await manager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
+    const jetstreamManager = await bus.jetstreamManager();
+    expect((await jetstreamManager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
   });
 });

@@ -62,10 +62,10 @@ describe('a group on the forge', () => {
 
   test('that is in step is left alone', async () => {
     const access = { repositories: ['demo', 'second'], allowPublic: true, workflows: WORKFLOWS };
-    await github.keepGroup(order(access));
+    await github.reconcileRunnerGroup(order(access));
     onForge().selectedWorkflows.reverse();
     const before = bench.simulator.log.since().length;
-    expect(await github.keepGroup(order(access))).toEqual([]);
+    expect(await github.reconcileRunnerGroup(order(access))).toEqual([]);
     expect(callsSince(before).filter((call) => !call.startsWith('GET'))).toEqual([]);
   });
 
@@ -78,17 +78,17 @@ describe('a group on the forge', () => {
     ['its repositories', (group) => (group.repositoryIds = new Set([1])), 'its repositories are demo, second again'],
   ])('has a drift mended: %s', async (_what, drift, told) => {
     const access = { repositories: ['demo', 'second'], allowPublic: false, workflows: WORKFLOWS };
-    await github.keepGroup(order(access));
+    await github.reconcileRunnerGroup(order(access));
     const before = structuredClone(onForge());
     const group = onForge();
     drift(group);
-    expect(await github.keepGroup(order(access))).toEqual([expect.stringContaining(told)]);
+    expect(await github.reconcileRunnerGroup(order(access))).toEqual([expect.stringContaining(told)]);
     expect(group).toEqual(before);
   });
 
   test('that is opened again to all is opened', async () => {
-    await github.keepGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
-    await github.keepGroup(order(ALL));
+    await github.reconcileRunnerGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
+    await github.reconcileRunnerGroup(order(ALL));
     expect(onForge()).toMatchObject({
       visibility: 'all',
       allowsPublicRepositories: true,
@@ -99,14 +99,14 @@ describe('a group on the forge', () => {
   test('is none of a repository’s business', async () => {
     const before = bench.simulator.log.since().length;
     const scope = { organization: 'octo-org', repository: 'demo' };
-    expect(await github.keepGroup({ scope, group: name, access: ALL })).toEqual([]);
+    expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual([]);
     expect(callsSince(before)).toEqual([]);
     await github.registrations({ scope, group: name, access: ALL });
     expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
   });
 
   test('is not made for a repository that isn’t there', async () => {
-    const error = github.keepGroup(order({ repositories: ['nowhere'], allowPublic: true }));
+    const error = github.reconcileRunnerGroup(order({ repositories: ['nowhere'], allowPublic: true }));
     await expect(error).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
   });
 });

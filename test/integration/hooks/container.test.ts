@@ -19,7 +19,7 @@ const engineAnswers = existsSync(SOCKET) && (await docker.ping().then(Boolean, (
 const never = new AbortController().signal;
 
 describe.skipIf(!engineAnswers)('an agent in a container', () => {
-  const manager = `c${randomUUID().slice(0, 8)}`;
+  const installation = `c${randomUUID().slice(0, 8)}`;
   let world: World;
   let backend: DockerBackend;
 
@@ -31,7 +31,7 @@ describe.skipIf(!engineAnswers)('an agent in a container', () => {
     });
     await buildInstanceImage(docker, IMAGE);
     backend = new DockerBackend({
-      manager,
+      installation,
       socket: SOCKET,
       networkPool: '10.216.0.0/16',
       agent: await bundleAgent(),
@@ -45,7 +45,7 @@ describe.skipIf(!engineAnswers)('an agent in a container', () => {
   });
 
   it('registers, runs a job with both hooks, tells its end, and dies', async () => {
-    const runner = runnerName(manager, 'linux', randomUUID());
+    const runner = runnerName(installation, 'linux', randomUUID());
     const ending = new AbortController();
     const death = new Promise<Instance>((resolve) => void backend.watch(resolve, ending.signal));
     const script = `test \${#1} = ${JIT_CONFIG.length} || exit 9
@@ -55,7 +55,7 @@ describe.skipIf(!engineAnswers)('an agent in a container', () => {
     const expiresAt = new Date(Date.now() + 600_000);
     const credentials = await world.mint(runner, expiresAt);
     const spec = {
-      manager,
+      installation,
       group: 'linux',
       runner,
       image: IMAGE,

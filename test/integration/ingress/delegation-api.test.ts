@@ -80,11 +80,11 @@ const delegate = (body: unknown, bearer: string | undefined = token('proxy-a')) 
   call('POST', '/api/jobs/delegate', bearer, body);
 
 async function published(): Promise<unknown[]> {
-  const manager = await bus.jetstreamManager();
-  const { messages } = (await manager.streams.info(STREAMS.delegations.name)).state;
+  const jetstreamManager = await bus.jetstreamManager();
+  const { messages } = (await jetstreamManager.streams.info(STREAMS.delegations.name)).state;
   const found: unknown[] = [];
   for (let seq = 1; seq <= messages; seq++) {
-    found.push(decode((await manager.streams.getMessage(STREAMS.delegations.name, { seq })).data));
+    found.push(decode((await jetstreamManager.streams.getMessage(STREAMS.delegations.name, { seq })).data));
   }
   return found;
 }

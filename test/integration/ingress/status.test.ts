@@ -71,7 +71,7 @@ it('tells every viewer what changes, asking once a second for all of them', asyn
 
   const response = await fetch(`${ingress.address}/status.json`);
   expect(response.status).toBe(200);
-  expect(await response.json()).toMatchObject({ problem: null, status: { manager: 'runner-manager' } });
+  expect(await response.json()).toMatchObject({ problem: null, status: { installation: 'runner-manager' } });
 });
 
 it('keeps the last answer when there is no new one', async () => {

@@ -32,8 +32,8 @@ beforeAll(async () => {
   });
   await ingress.ready();
   bus = await connectBus({ url: nats.address, name: 'test' });
-  const manager = await bus.jetstreamManager();
-  await manager.consumers.add(STREAMS.webhooks.name, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
+  const jetstreamManager = await bus.jetstreamManager();
+  await jetstreamManager.consumers.add(STREAMS.webhooks.name, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
   const consumer = await bus.jetstream().consumers.get(STREAMS.webhooks.name, 'test');
   iterator = (await consumer.consume())[Symbol.asyncIterator]();
 });
@@ -246,13 +246,13 @@ describe('a NATS server that is away', () => {
   });
 
   it('makes 503 when the stream is full', async () => {
-    const manager = await bus.jetstreamManager();
-    const { config } = await manager.streams.info(STREAMS.webhooks.name);
-    await manager.streams.update(STREAMS.webhooks.name, { ...config, max_bytes: 10 });
+    const jetstreamManager = await bus.jetstreamManager();
+    const { config } = await jetstreamManager.streams.info(STREAMS.webhooks.name);
+    await jetstreamManager.streams.update(STREAMS.webhooks.name, { ...config, max_bytes: 10 });
     const sent = await send(ingress.address, payloadText('workflow_job.queued'));
     expect(sent).toMatchObject({ status: 503, body: { code: 'BUS_UNAVAILABLE' } });
     expect(sent.body.message).toContain('full');
-    await manager.streams.update(STREAMS.webhooks.name, config);
+    await jetstreamManager.streams.update(STREAMS.webhooks.name, config);
     expect((await send(ingress.address, payloadText('workflow_job.queued'))).status).toBe(202);
     await next();
   });

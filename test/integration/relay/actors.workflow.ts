@@ -1,25 +1,26 @@
 import { condition, defineQuery, defineSignal, setHandler } from '@temporalio/workflow';
+import { DISPATCHER_EVENTS } from '../../../contracts/workflows/dispatcher.ts';
+import { RUNNER_EVENTS } from '../../../contracts/workflows/runner.ts';
 
-/** What a recording actor was told: one entry a signal, as it came. */
+/** The signals that a recording workflow received: one entry for each, in order. */
 export const recorded = defineQuery<unknown[][]>('recorded');
 export const end = defineSignal('end');
-const news = defineSignal<[unknown[]]>('news');
 
-/** Stands where the dispatcher does, writes down what it is told, and never ends by itself. */
+/** Replaces the dispatcher: records the signals that it receives, and never ends by itself. */
 export async function dispatcher(): Promise<void> {
-  await record();
+  await record(DISPATCHER_EVENTS);
 }
 
-/** Stands where a runner does. */
+/** Replaces a runner. */
 export async function runner(): Promise<void> {
-  await record();
+  await record(RUNNER_EVENTS);
 }
 
-async function record(): Promise<void> {
-  const told: unknown[][] = [];
-  let over = false;
-  setHandler(news, (items) => void told.push(items));
-  setHandler(recorded, () => told);
-  setHandler(end, () => void (over = true));
-  await condition(() => over);
+async function record(signal: string): Promise<void> {
+  const received: unknown[][] = [];
+  let ended = false;
+  setHandler(defineSignal<[unknown[]]>(signal), (events) => void received.push(events));
+  setHandler(recorded, () => received);
+  setHandler(end, () => void (ended = true));
+  await condition(() => ended);
 }

@@ -41,7 +41,7 @@ async function timesTold(events: readonly JobEvent[]): Promise<number[]> {
 }
 
 const handled = (relay: TestService): Promise<number> =>
-  relay.metric('baton_relay_messages_total', { stream: 'BATON_WEBHOOKS', result: 'told' });
+  relay.metric('baton_relay_messages_total', { stream: 'BATON_WEBHOOKS', result: 'delivered' });
 
 it('many webhooks of a group go in few signals, each once', async () => {
   const events = await publishMany(1000);

@@ -4,7 +4,9 @@ import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { StoredMsg } from 'nats';
 import { z } from 'zod';
-import { dispatcherWorkflowId, runnerWorkflowId, TASK_QUEUE, WORKFLOW } from '../../../contracts/workflows/actors.ts';
+import { RUNNER_WORKFLOW, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
+import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import { connectBus, encode, ensureStreams, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
@@ -107,7 +109,7 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
     dispatcherNews: (group) => told(dispatcherWorkflowId(group)),
     runnerNews: (group, runner) => told(runnerWorkflowId(group, runner)),
     startRunner: async (group, runner) => {
-      await client.workflow.start(WORKFLOW.runner, {
+      await client.workflow.start(RUNNER_WORKFLOW, {
         workflowId: runnerWorkflowId(group, runner),
         taskQueue: TASK_QUEUE.orchestrator,
       });
@@ -118,18 +120,18 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
       await handle.result();
     },
     deadLetters: async () => {
-      const manager = await bus.jetstreamManager();
-      const { state } = await manager.streams.info(STREAMS.dead.name);
+      const jetstreamManager = await bus.jetstreamManager();
+      const { state } = await jetstreamManager.streams.info(STREAMS.dead.name);
       const sequences = Array.from({ length: state.messages }, (_, index) => state.first_seq + index);
-      return Promise.all(sequences.map((seq) => manager.streams.getMessage(STREAMS.dead.name, { seq })));
+      return Promise.all(sequences.map((seq) => jetstreamManager.streams.getMessage(STREAMS.dead.name, { seq })));
     },
     settled: async (timeoutMs = 60_000) => {
-      const manager = await bus.jetstreamManager();
+      const jetstreamManager = await bus.jetstreamManager();
       await eventually(
         'both work queues are empty',
         async () => {
           const infos = await Promise.all(
-            [STREAMS.webhooks, STREAMS.signals].map(({ name }) => manager.streams.info(name)),
+            [STREAMS.webhooks, STREAMS.signals].map(({ name }) => jetstreamManager.streams.info(name)),
           );
           return infos.every(({ state }) => state.messages === 0);
         },

@@ -133,7 +133,7 @@ describe('a registration', () => {
     const path = `/orgs/octo-org/actions/runners/${id}`;
     expect(await (await bench.api('GET', path)).json()).toMatchObject({ busy: false });
     expect((await bench.api('DELETE', path)).status).toBe(204);
-    // What tests of a manager look for.
+    // What tests of an installation look for.
     expect(bench.log.since(0, 'runner.removed')).toMatchObject([{ by: 'api', wasBusy: true }]);
   });
 

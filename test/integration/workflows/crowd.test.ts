@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { DISPATCHER_ROSTER, dispatcherWorkflowId, type DispatcherNews } from '../../../contracts/workflows/actors.ts';
-import type { Roster } from '../../../contracts/workflows/health.ts';
+import {
+  DISPATCHER_ROSTER,
+  type DispatcherEvent,
+  dispatcherWorkflowId,
+  type Roster,
+} from '../../../contracts/workflows/dispatcher.ts';
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { jobNotice } from '../../support/a-job.ts';
@@ -18,7 +22,7 @@ afterAll(async () => {
   await actors?.stop();
 });
 
-const news = (action: JobAction, jobId: number): DispatcherNews => ({
+const news = (action: JobAction, jobId: number): DispatcherEvent => ({
   type: 'job',
   job: jobNotice(action, jobId, { private: false }),
 });

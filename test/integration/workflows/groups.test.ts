@@ -1,20 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
-  dispatcherWorkflowId,
-  PLACES_NEWS,
-  PLACES_STATUS,
-  placesWorkflowId,
-  RUNNER_REGISTER,
-  runnerWorkflowId,
-  TASK_QUEUE,
-  WORKFLOW,
-  type GroupSettings,
-  type JobNotice,
-  type PlacesNews,
-  type PlacesSnapshot,
-  type RunnerNews,
-} from '../../../contracts/workflows/actors.ts';
+  CAPACITY_WORKFLOW,
+  CAPACITY_EVENTS,
+  CAPACITY_STATUS,
+  type CapacityEvent,
+  type CapacitySnapshot,
+  capacityWorkflowId,
+} from '../../../contracts/workflows/capacity.ts';
+import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
+import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
+import { type JobNotice } from '../../../contracts/workflows/job.ts';
+import { type GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
@@ -72,9 +70,9 @@ async function runners(group: string, count: number): Promise<string[]> {
 }
 
 async function online(group: string, runner: string): Promise<void> {
-  await actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(RUNNER_REGISTER);
+  await actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
   const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const news: RunnerNews = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
+  const news: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
   await actors.tellRunner(group, runner, [news]);
 }
 
@@ -195,12 +193,12 @@ describe('a person', () => {
 });
 
 describe('a capped backend', () => {
-  const tellKeeper = async (backend: string, news: PlacesNews): Promise<void> => {
-    await actors.client.workflow.signalWithStart(WORKFLOW.places, {
-      workflowId: placesWorkflowId(backend),
+  const tellKeeper = async (backend: string, news: CapacityEvent): Promise<void> => {
+    await actors.client.workflow.signalWithStart(CAPACITY_WORKFLOW, {
+      workflowId: capacityWorkflowId(backend),
       taskQueue: TASK_QUEUE.orchestrator,
       args: [{ backend }],
-      signal: PLACES_NEWS,
+      signal: CAPACITY_EVENTS,
       signalArgs: [[news]],
     });
   };
@@ -236,9 +234,9 @@ describe('a capped backend', () => {
     await take('urgent');
     await until(async () => {
       const keeper = await actors.client.workflow
-        .getHandle(placesWorkflowId('test'))
-        .query<PlacesSnapshot>(PLACES_STATUS);
-      expect(Object.fromEntries(keeper.groups.map(({ group, wants }) => [group, wants]))).toEqual({
+        .getHandle(capacityWorkflowId('test'))
+        .query<CapacitySnapshot>(CAPACITY_STATUS);
+      expect(Object.fromEntries(keeper.groups.map(({ group, wanted }) => [group, wanted]))).toEqual({
         first: 1,
         second: 1,
         urgent: 1,
@@ -258,6 +256,6 @@ describe('a capped backend', () => {
     await runners('first', 1);
     expect(most).toBe(2);
     await tellKeeper('test', { type: 'configure', max: null, groups: [] });
-    await actors.client.workflow.getHandle(placesWorkflowId('test')).result();
+    await actors.client.workflow.getHandle(capacityWorkflowId('test')).result();
   });
 });

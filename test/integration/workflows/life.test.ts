@@ -2,12 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import {
-  RUNNER_REGISTER,
-  runnerWorkflowId,
-  type JobNotice,
-  type RunnerNews,
-} from '../../../contracts/workflows/actors.ts';
+import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
@@ -47,7 +43,7 @@ async function oneRunner(group: string, more = {}): Promise<{ runner: string; jo
 
 type Kind = 'online' | 'started' | 'completed' | 'exited' | 'interrupted';
 
-function signal(runner: string, kind: Kind, jobId = 0): RunnerNews {
+function signal(runner: string, kind: Kind, jobId = 0): RunnerEvent {
   const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
   const hookJob = { runId: jobId, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
   switch (kind) {
@@ -62,13 +58,13 @@ function signal(runner: string, kind: Kind, jobId = 0): RunnerNews {
   }
 }
 
-const died = (runner: string): RunnerNews => ({
+const died = (runner: string): RunnerEvent => ({
   type: 'died',
   died: { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 137, reason: 'was killed' },
 });
 
 const handle = (group: string, runner: string) => actors.client.workflow.getHandle(runnerWorkflowId(group, runner));
-const register = (group: string, runner: string) => handle(group, runner).executeUpdate<void, []>(RUNNER_REGISTER);
+const register = (group: string, runner: string) => handle(group, runner).executeUpdate<void, []>(REGISTER_RUNNER);
 const result = (group: string, runner: string): Promise<RunnerOutcome> => handle(group, runner).result();
 
 /** The failure a runner's workflow ended with: type = reason. */

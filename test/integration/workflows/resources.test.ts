@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
+  REGISTER_RUNNER,
   RESOURCES_MEMO,
-  RUNNER_REGISTER,
+  type RunnerEvent,
   runnerWorkflowId,
-  type RunnerNews,
-} from '../../../contracts/workflows/actors.ts';
+} from '../../../contracts/workflows/runner.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
@@ -34,7 +34,7 @@ test('a runner shows what its job used, as its recorder says once', async () => 
   );
   const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
   const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
-  const used = (peak: number): RunnerNews => ({
+  const used = (peak: number): RunnerEvent => ({
     type: 'signal',
     signal: {
       ...base(),
@@ -49,7 +49,7 @@ test('a runner shows what its job used, as its recorder says once', async () => 
     },
   });
   const handle = actors.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
-  await handle.executeUpdate<void, []>(RUNNER_REGISTER);
+  await handle.executeUpdate<void, []>(REGISTER_RUNNER);
   await actors.tellRunner(GROUP, runner, [
     { type: 'signal', signal: { ...base(), kind: 'started', job } },
     used(1.5),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { DISPATCHER_ROSTER, dispatcherWorkflowId, type JobNotice } from '../../../contracts/workflows/actors.ts';
-import type { Roster } from '../../../contracts/workflows/health.ts';
+import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../../contracts/workflows/dispatcher.ts';
+import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { jobNotice } from '../../support/a-job.ts';
 

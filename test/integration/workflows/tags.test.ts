@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { runnerWorkflowId, type RunnerNews } from '../../../contracts/workflows/actors.ts';
+import { type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { JobTags } from '../../../contracts/ports/backend.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
@@ -51,7 +51,7 @@ async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
     inProgress: { type: 'job', job: { ...notice, action: 'in_progress', runnerName: runner } },
     completed: { type: 'signal', signal: { ...base(), kind: 'completed', job: { ...hookJob, runId: jobId } } },
     exited: { type: 'signal', signal: { ...base(), kind: 'exited', code: 0, signal: null, logTail: '' } },
-  } satisfies Record<string, RunnerNews>;
+  } satisfies Record<string, RunnerEvent>;
   const handle = actors.client.workflow.getHandle(runnerWorkflowId(group, runner));
   const hear = (...what: (keyof typeof news)[]): Promise<void> =>
     actors.tellRunner(

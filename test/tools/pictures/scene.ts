@@ -1,10 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  dispatcherWorkflowId,
-  runnerWorkflowId,
-  type DispatcherSnapshot,
-} from '../../../contracts/workflows/actors.ts';
+import { type DispatcherSnapshot, dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
+import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/service.ts';
 import { push } from '../../../services/simulator/jobs/run.ts';
@@ -65,7 +62,7 @@ export interface Scene {
 
 /** Starts everything, pushes a workflow, and resolves when the scene stands. */
 export async function setScene(): Promise<Scene> {
-  const cluster = await Cluster.start({ copies: 1, ui: true, manager: 'ci', backends: ['local'], config: CONFIG });
+  const cluster = await Cluster.start({ copies: 1, ui: true, installation: 'ci', backends: ['local'], config: CONFIG });
   const curtain = join(cluster.dir, CURTAIN);
   const end = async (): Promise<void> => {
     try {

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core';
-import { runnerWorkflowId } from '../../../contracts/workflows/actors.ts';
+import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { Scene } from './scene.ts';
 
 /** Brings the page to what the picture shows, and resolves when all of it is there. */

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { DispatcherSnapshot, GroupSettings } from '../../../contracts/workflows/actors.ts';
+import type { DispatcherSnapshot } from '../../../contracts/workflows/dispatcher.ts';
+import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { dispatcherDetails } from '../../../workflows/dispatcher/details.ts';
 import { plain } from '../../../workflows/lib/markdown.ts';
 import { runnerDetails, type Situation } from '../../../workflows/runner/details.ts';
 import { Facts } from '../../../workflows/runner/facts.ts';
 
 const settings: GroupSettings = {
-  manager: 'ci',
+  installation: 'ci',
   name: 'linux',
   forge: 'github',
   scope: { organization: 'acme' },
@@ -81,7 +82,7 @@ const snapshot: DispatcherSnapshot = {
   ready: 0,
   oldestWaitingSince: '2026-01-02T03:04:05.678Z',
   backoffUntil: null,
-  wantsPlaces: 0,
+  wantedSlots: 0,
 };
 
 test('a dispatcher’s details tell what a person wants of it, and for what it waits', () => {
@@ -91,7 +92,7 @@ test('a dispatcher’s details tell what a person wants of it, and for what it w
   );
   expect(dispatcherDetails({ ...snapshot, mode: 'draining' })).toContain('draining: 4 runners left');
   expect(dispatcherDetails({ ...snapshot, removed: true })).toContain('removed from the configuration, draining: 4');
-  const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantsPlaces: 2 };
+  const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantedSlots: 2 };
   expect(dispatcherDetails(capped)).toContain('docker, 6 instances of all groups at most, priority 3');
   expect(dispatcherDetails(capped)).toContain('2 wanted, all of [docker](');
 });

@@ -46,12 +46,16 @@ export const NOTHING: Answer = {
 };
 
 /** DescribeInstances' answer where there are `count`: pages of 1,000, each with the token of the next. */
-export function longList(call: Call, manager: string, count: number): Answer {
+export function longList(call: Call, installation: string, count: number): Answer {
   const from = Number(parametersOf(call).get('NextToken') ?? 0);
   const to = Math.min(count, from + 1000);
   const items = Array.from({ length: to - from }, (_, index) => {
     const number = String(from + index).padStart(8, '0');
-    const tags = { 'baton.manager': manager, 'baton.group': 'linux', 'baton.runner': `${manager}-linux-${number}` };
+    const tags = {
+      'baton.installation': installation,
+      'baton.group': 'linux',
+      'baton.runner': `${installation}-linux-${number}`,
+    };
     const tagSet = Object.entries(tags).map(([key, value]) => `<item><key>${key}</key><value>${value}</value></item>`);
     const machine = `<instanceId>i-0${number}00000000</instanceId><instanceState><code>16</code><name>running</name></instanceState><instanceType>m5.large</instanceType><launchTime>2026-11-21T10:00:00.000Z</launchTime><tagSet>${tagSet.join('')}</tagSet>`;
     return `<item><reservationId>r-0${number}00000000</reservationId><instancesSet><item>${machine}</item></instancesSet></item>`;

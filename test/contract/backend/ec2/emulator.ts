@@ -26,7 +26,7 @@ export interface Emulator {
   address: string;
   /** A backend's settings, those given besides the smallest. */
   config(more?: Record<string, unknown>): Record<string, unknown>;
-  open(manager: string, more?: Record<string, unknown>): Ec2Backend;
+  open(installation: string, more?: Record<string, unknown>): Ec2Backend;
   stop(): Promise<void>;
 }
 
@@ -54,9 +54,9 @@ export async function startEmulator(program: string): Promise<Emulator> {
     behind,
     address: server.address,
     config,
-    open: (manager, more) =>
+    open: (installation, more) =>
       new Ec2Backend({
-        manager,
+        installation,
         config: ec2Backend.parse(config(more)),
         // What an instance boots with is another's to test; it changes with every call, as credentials do.
         userData: ({ runner }, { credentials }) => `#!/bin/sh\n# ${runner} ${credentials} ${Math.random()}\n`,
@@ -71,9 +71,9 @@ export async function startEmulator(program: string): Promise<Emulator> {
   };
 }
 
-export function specOf(manager: string, runner: string): InstanceSpec {
+export function specOf(installation: string, runner: string): InstanceSpec {
   return {
-    manager,
+    installation,
     group: 'linux',
     runner,
     pids: 200,

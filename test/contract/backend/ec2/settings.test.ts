@@ -27,7 +27,7 @@ const never = new AbortController().signal;
 const moto = await findMoto();
 
 describe.skipIf('missing' in moto)('an instance of EC2', () => {
-  const manager = `s${randomUUID().slice(0, 8)}`;
+  const installation = `s${randomUUID().slice(0, 8)}`;
   let emulator: Emulator;
   /** Of all tests here: what the permissions must hold. */
   const calls: Call[] = [];
@@ -38,7 +38,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
 
   afterEach(async () => {
     emulator.proxy.mend();
-    const backend = emulator.open(manager);
+    const backend = emulator.open(installation);
     for (const { runner } of await backend.list(never)) await backend.delete(runner, never);
     calls.push(...emulator.proxy.calls);
   });
@@ -46,7 +46,11 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
   afterAll(() => emulator.stop());
 
   const create = (backend: Backend, more = {}): Promise<Instance> =>
-    backend.create({ ...specOf(manager, runnerName(manager, 'linux', randomUUID())), ...more }, BOOTSTRAP, never);
+    backend.create(
+      { ...specOf(installation, runnerName(installation, 'linux', randomUUID())), ...more },
+      BOOTSTRAP,
+      never,
+    );
 
   async function machineOf({ id }: Instance): Promise<Machine> {
     const found = await emulator.behind.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
@@ -65,7 +69,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     await emulator.behind.send(new CreateKeyPairCommand({ KeyName: 'ops' }));
     const { SecurityGroups: [group] = [] } = await emulator.behind.send(new DescribeSecurityGroupsCommand({}));
     const made = await create(
-      emulator.open(manager, {
+      emulator.open(installation, {
         root: { size: '60GiB', iops: 6000, throughput: 500 },
         security_groups: [group?.GroupId],
         key: 'ops',
@@ -84,7 +88,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     const tags = Object.fromEntries((machine.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
     const expected = {
       Name: made.runner,
-      'baton.manager': manager,
+      'baton.installation': installation,
       'baton.group': 'linux',
       'baton.runner': made.runner,
     };
@@ -106,7 +110,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
 
   it('boots from the image that an SSM parameter names, the newest of a filter, or a group’s own', async () => {
     const ssm = new SSMClient({ region: REGION, endpoint: emulator.address });
-    const first = await machineOf(await create(emulator.open(manager)));
+    const first = await machineOf(await create(emulator.open(installation)));
     const image = async (Name: string): Promise<string> => {
       const command = new CreateImageCommand({ InstanceId: first.InstanceId, Name });
       return (await emulator.behind.send(command)).ImageId ?? '';
@@ -114,21 +118,23 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     const [old, newer] = [await image('baton-1'), await image('baton-2')];
     await ssm.send(new PutParameterCommand({ Name: '/acme/runner', Value: old, Type: 'String' }));
     await ssm.send(new PutParameterCommand({ Name: '/acme/wrong', Value: 'x', Type: 'String' }));
-    const byParameter = await create(emulator.open(manager, { image: { ssm: '/acme/runner' } }));
+    const byParameter = await create(emulator.open(installation, { image: { ssm: '/acme/runner' } }));
     expect((await machineOf(byParameter)).ImageId).toBe(old);
-    const byFilter = await create(emulator.open(manager, { image: { filter: { name: 'baton-*' }, owner: 'self' } }));
+    const byFilter = await create(
+      emulator.open(installation, { image: { filter: { name: 'baton-*' }, owner: 'self' } }),
+    );
     expect([old, newer]).toContain((await machineOf(byFilter)).ImageId);
-    const byGroup = await create(emulator.open(manager), { image: newer });
+    const byGroup = await create(emulator.open(installation), { image: newer });
     expect((await machineOf(byGroup)).ImageId).toBe(newer);
     for (const wrong of [{ ssm: '/acme/wrong' }, { ssm: '/nowhere' }, { id: 'ami-0000000000000000f' }]) {
-      const refused = create(emulator.open(manager, { image: wrong }));
+      const refused = create(emulator.open(installation, { image: wrong }));
       await expect(refused).rejects.toMatchObject({ code: 'IMAGE_MISSING', retryable: true });
     }
   });
 
   it('is a spot instance, or one on demand where there is no spot: all types of that market are dry then', async () => {
     const types = ['m5.large', 'c5.large'];
-    const spot = await create(emulator.open(manager, { market: 'spot', max_price: 0.07 }));
+    const spot = await create(emulator.open(installation, { market: 'spot', max_price: 0.07 }));
     expect(spot.market).toBe('spot');
     const run = Object.fromEntries(lastRun());
     expect(run).toMatchObject({
@@ -136,7 +142,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
       'InstanceMarketOptions.SpotOptions.MaxPrice': '0.07',
       'InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior': 'terminate',
     });
-    const backend = emulator.open(manager, { market: 'spot-then-on-demand', types });
+    const backend = emulator.open(installation, { market: 'spot-then-on-demand', types });
     const noSpot = emulator.proxy.inject({
       when: (call) => parametersOf(call).get('InstanceMarketOptions.MarketType') === 'spot',
       fault: {
@@ -160,17 +166,17 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
       }),
     );
     const from = { image: undefined, types: undefined, subnets: undefined };
-    const byName = await create(emulator.open(manager, { ...from, launch_template: { name: 'ci-runners' } }));
+    const byName = await create(emulator.open(installation, { ...from, launch_template: { name: 'ci-runners' } }));
     expect(await machineOf(byName)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.small' });
     const id = template?.LaunchTemplateId;
-    const byId = await create(emulator.open(manager, { ...from, types: ['t3.large'], launch_template: { id } }));
+    const byId = await create(emulator.open(installation, { ...from, types: ['t3.large'], launch_template: { id } }));
     expect(await machineOf(byId)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.large' });
   });
 
   it('is somebody, has a volume with a key of its own, and comes from the version of a template, where that is asked for', async () => {
     const asked = async (more: Record<string, unknown>): Promise<Record<string, string>> => {
       // The emulator knows neither that profile nor that version; what it was asked for counts.
-      await create(emulator.open(manager, more)).catch(() => undefined);
+      await create(emulator.open(installation, more)).catch(() => undefined);
       return Object.fromEntries(lastRun());
     };
     const arn = 'arn:aws:iam::123456789012:instance-profile/runner';
@@ -186,7 +192,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     const { Subnets: found = [] } = await emulator.behind.send(new DescribeSubnetsCommand({}));
     const subnets = found.slice(0, 2).map(({ SubnetId = '' }) => SubnetId);
     const [first = '', second = ''] = subnets;
-    const backend = emulator.open(manager, { types: ['m5.large', 'c5.large'], subnets });
+    const backend = emulator.open(installation, { types: ['m5.large', 'c5.large'], subnets });
     const placeOf = async (made: Instance): Promise<unknown[]> => {
       const { InstanceType: type, SubnetId: subnet } = await machineOf(made);
       return [type, subnet];
@@ -212,14 +218,14 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
     ['a subnet that is not there', {}, { subnets: ['subnet-00000000'] }],
     ['a launch template that is not there', {}, { launch_template: { name: 'none' } }],
   ])('is refused for good with %s', async (_what, spec, config) => {
-    const refused = create(emulator.open(manager, config), spec);
+    const refused = create(emulator.open(installation, config), spec);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
   });
 
   it('that two processes made in different places at the same time is one: the older stays', async () => {
-    const spec = specOf(manager, runnerName(manager, 'linux', randomUUID()));
+    const spec = specOf(installation, runnerName(installation, 'linux', randomUUID()));
     // The second looked before the first had made it: an empty list is all it knows.
-    const [first, second] = [emulator.open(manager), emulator.open(manager, { types: ['c5.large'] })];
+    const [first, second] = [emulator.open(installation), emulator.open(installation, { types: ['c5.large'] })];
     const made = await first.create(spec, BOOTSTRAP, never);
     emulator.proxy.inject({
       when: (call) => isAction(call, 'DescribeInstances'),
@@ -238,9 +244,9 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
   });
 
   it('is listed whatever the page it is on, by the emulator’s own pages', async () => {
-    const made = await Promise.all(Array.from({ length: 12 }, () => create(emulator.open(manager))));
+    const made = await Promise.all(Array.from({ length: 12 }, () => create(emulator.open(installation))));
     const before = emulator.proxy.calls.length;
-    const listed = await emulator.open(manager).list(never);
+    const listed = await emulator.open(installation).list(never);
     expect(listed.map(({ id }) => id).toSorted()).toEqual(made.map(({ id }) => id).toSorted());
     expect(emulator.proxy.calls.slice(before).filter(({ body }) => body.includes('NextToken')).length).toBeGreaterThan(
       1,
@@ -248,13 +254,13 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
   });
 
   it('is asked for within the permissions of deploy/machines/iam/ec2.json, and none of those is idle', async () => {
-    const made = await create(emulator.open(manager));
+    const made = await create(emulator.open(installation));
     const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
-    expect(await emulator.open(manager).tag(made.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
+    expect(await emulator.open(installation).tag(made.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
     emulator.proxy.inject({ when: () => true, times: 1, fault: { kind: 'answer', answer: NOT_ALLOWED } });
-    const denied = emulator.open(manager).list(never);
+    const denied = emulator.open(installation).list(never);
     await expect(denied).rejects.toMatchObject({ code: 'BACKEND_DENIED', retryable: true });
-    await emulator.open(manager).delete(made.runner, never);
+    await emulator.open(installation).delete(made.runner, never);
     calls.push(...emulator.proxy.calls);
     const used = new Set(calls.map(actionOf));
     const condition = z.object({ 'ForAllValues:StringEquals': z.object({ 'aws:TagKeys': z.array(z.string()) }) });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 const PREFIX = '/computeMetadata/v1/';
 
 /**
- * The metadata service of the machine that a manager runs on: where Google's library finds its credential by itself
+ * The metadata service of the machine that an installation runs on: where Google's library finds its credential by itself
  * (GCE_METADATA_HOST). Its tokens can be made to end before their time.
  */
 export class MetadataService {

@@ -53,16 +53,16 @@ export class GceProject {
     };
   }
 
-  readonly open = (manager: string, more?: Record<string, unknown>): Backend => {
+  readonly open = (installation: string, more?: Record<string, unknown>): Backend => {
     const config = this.parsed(more);
     const userData = createUserData({ cloud: 'gce', config, agentSha256: this.agent.hash, spot: config.spot });
-    return new GceBackend({ manager, config, userData, log: this.log });
+    return new GceBackend({ installation, config, userData, log: this.log });
   };
 
-  /** That manager's machines, with their zones and states. */
-  machinesOf(managers: string[]): string[] {
+  /** That installation's machines, with their zones and states. */
+  machinesOf(installations: string[]): string[] {
     return [...this.server.cloud.machines.values()]
-      .filter(({ body }) => managers.includes(body.labels[LABELS.manager] ?? ''))
+      .filter(({ body }) => installations.includes(body.labels[LABELS.installation] ?? ''))
       .map(({ zone, name, resource }) => `${zone}/${name} ${resource.status}`);
   }
 
@@ -78,9 +78,9 @@ export class GceProject {
   }
 }
 
-export function specOf(manager: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
+export function specOf(installation: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
   return {
-    manager,
+    installation,
     group: 'linux',
     runner,
     pids: 200,

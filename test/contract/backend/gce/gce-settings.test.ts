@@ -16,10 +16,10 @@ beforeAll(async () => {
 afterAll(() => project.stop());
 
 describe('instances of Compute Engine', () => {
-  const manager = `g${randomUUID().slice(0, 8)}`;
+  const installation = `g${randomUUID().slice(0, 8)}`;
 
   const next = (more?: Partial<InstanceSpec>): InstanceSpec =>
-    specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`, more);
+    specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`, more);
 
   const resourceOf = ({ id, runner }: Instance): Record<string, unknown> =>
     project.server.cloud.get(id.split('/')[0] ?? '', runner).resource;
@@ -38,7 +38,7 @@ describe('instances of Compute Engine', () => {
   }
 
   it('asks for all that is configured', async () => {
-    const backend = project.open(manager, {
+    const backend = project.open(installation, {
       image: { project: 'debian-cloud', family: 'debian-12' },
       disk: { type: 'pd-ssd', size: '50GiB' },
       network: { subnetwork: 'ci', external_ip: true, tags: ['runner'] },
@@ -53,7 +53,7 @@ describe('instances of Compute Engine', () => {
     const resource = resourceOf(made);
     const labels = {
       team: 'build',
-      'baton-manager': manager,
+      'baton-installation': installation,
       'baton-group': 'linux',
       'baton-runner': spec.runner,
       'baton-spec': specHash(spec),
@@ -95,7 +95,7 @@ describe('instances of Compute Engine', () => {
   it('asks for a network, an image by its name and single scopes, where those are configured', async () => {
     const scopes = ['https://www.googleapis.com/auth/logging.write'];
     const made = await project
-      .open(manager, {
+      .open(installation, {
         image: { name: 'runner-v1' },
         network: { network: 'ci' },
         service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com', scopes },
@@ -114,7 +114,7 @@ describe('instances of Compute Engine', () => {
   it('makes a machine of the group’s own size, image and disk', async () => {
     const image = 'projects/acme-ci/global/images/runner-v1';
     const spec = next({ cpu: 6, memoryBytes: 12 * 1024 ** 3, diskBytes: 80 * 1024 ** 3, image });
-    const made = await project.open(manager).create(spec, BOOTSTRAP, never);
+    const made = await project.open(installation).create(spec, BOOTSTRAP, never);
     expect(made).toMatchObject({ machine: 'e2-custom-6-12288', market: 'on-demand' });
     expect(resourceOf(made)).toMatchObject({
       disks: [{ initializeParams: { sourceImage: image, diskSizeGb: '80' } }],
@@ -127,19 +127,19 @@ describe('instances of Compute Engine', () => {
     ['a machine type that is nowhere', {}, { machine_type: 'z9-huge-1' }, /was not found/],
     ['an image that is nowhere', { image: 'projects/nobody/global/images/none' }, {}, /was not found/],
   ])('%s is refused, and not tried again', async (_what, more, config, message) => {
-    const refused = project.open(manager, config).create(next(more), BOOTSTRAP, never);
+    const refused = project.open(installation, config).create(next(more), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', message: expect.stringMatching(message) });
   });
 
   it('a runner’s name that begins with a digit is refused: Compute Engine has no such names', async () => {
-    const refused = project.open(manager).create(specOf(manager, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
+    const refused = project.open(installation).create(specOf(installation, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID' });
   });
 
   it('a name that somebody else’s machine has is refused, and theirs is left alone', async () => {
     const spec = next();
-    project.begin({ ...spec, manager: 'somebody' }, FIRST);
-    const backend = project.open(manager);
+    project.begin({ ...spec, installation: 'somebody' }, FIRST);
+    const backend = project.open(installation);
     await expect(backend.create(spec, BOOTSTRAP, never)).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
     expect(await backend.describe(spec.runner, never)).toBeUndefined();
     await backend.delete(spec.runner, never);
@@ -150,7 +150,7 @@ describe('instances of Compute Engine', () => {
   it('goes on when an operation fails for want of capacity, and asks again under a new id later', async () => {
     project.server.cloud.exhausted.add(FIRST).add(SECOND);
     const spec = next();
-    const backend = project.open(manager, { dry_for: '1s' });
+    const backend = project.open(installation, { dry_for: '1s' });
     const refused = backend.create(spec, BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'CAPACITY_EXHAUSTED', details: { zones: [FIRST, SECOND] } });
     project.server.cloud.exhausted.clear();
@@ -159,11 +159,11 @@ describe('instances of Compute Engine', () => {
       if (resource['error']) resource['endTime'] = new Date(Date.now() - 60_000).toISOString();
     }
     expect(await backend.create(spec, BOOTSTRAP, never)).toMatchObject({ runner: spec.runner, state: 'running' });
-    expect(project.machinesOf([manager]).filter((text) => text.includes(spec.runner))).toHaveLength(1);
+    expect(project.machinesOf([installation]).filter((text) => text.includes(spec.runner))).toHaveLength(1);
   });
 
   it('tells a spot instance that was taken back, whether it was seen alive or not', async () => {
-    const backend = project.open(manager, { spot: true });
+    const backend = project.open(installation, { spot: true });
     const spec = next();
     const death = deathOf(backend, spec.runner);
     const seen = await backend.create(spec, BOOTSTRAP, never);
@@ -174,12 +174,12 @@ describe('instances of Compute Engine', () => {
     const unseen = await backend.create(next(), BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, unseen.runner);
     await eventually('it is gone', async () => (await backend.describe(unseen.runner, never)) === undefined);
-    const told = await deathOf(project.open(manager, { spot: true }), unseen.runner);
+    const told = await deathOf(project.open(installation, { spot: true }), unseen.runner);
     expect(told).toMatchObject({ id: unseen.id, group: 'linux', reason: expect.stringMatching(/preempted/) });
   });
 
   it('tells one that Compute Engine deleted at the end of its time', async () => {
-    const backend = project.open(manager);
+    const backend = project.open(installation);
     const spec = next();
     const death = deathOf(backend, spec.runner);
     const made = await backend.create(spec, BOOTSTRAP, never);
@@ -188,20 +188,20 @@ describe('instances of Compute Engine', () => {
   });
 
   it('finds and deletes one in a zone that is no longer configured', async () => {
-    const made = await project.open(manager).create(next(), BOOTSTRAP, never);
-    const elsewhere = project.open(manager, { zones: ['us-central1-a'] });
+    const made = await project.open(installation).create(next(), BOOTSTRAP, never);
+    const elsewhere = project.open(installation, { zones: ['us-central1-a'] });
     expect(await elsewhere.describe(made.runner, never)).toMatchObject({ id: made.id });
     await elsewhere.delete(made.runner, never);
-    expect(project.machinesOf([manager]).filter((text) => text.includes(made.runner))).toEqual([]);
+    expect(project.machinesOf([installation]).filter((text) => text.includes(made.runner))).toEqual([]);
   });
 
   it('makes a machine that is nobody, where no service account is configured', async () => {
-    const made = await project.open(manager).create(next(), BOOTSTRAP, never);
+    const made = await project.open(installation).create(next(), BOOTSTRAP, never);
     expect(resourceOf(made)['serviceAccounts'] ?? []).toEqual([]);
   });
 
   it('goes on with a new token when one ended before its time, and says so when there is none', async () => {
-    const backend = project.open(manager);
+    const backend = project.open(installation);
     await backend.list(never);
     project.server.metadata.expire();
     await backend.list(never);

@@ -23,7 +23,7 @@ const ALL = {
   service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com' },
 };
 
-const manager = `r${randomUUID().slice(0, 8)}`;
+const installation = `r${randomUUID().slice(0, 8)}`;
 let project: GceProject;
 
 beforeAll(async () => {
@@ -33,9 +33,9 @@ beforeAll(async () => {
 afterAll(() => project.stop());
 
 test('all calls are within the role, and it has nothing that none of them needs', async () => {
-  const backend = project.open(manager, ALL);
+  const backend = project.open(installation, ALL);
   const ending = new AbortController();
-  const spec = specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`);
+  const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
   const deaths: string[] = [];
   const watched = backend.watch(({ runner }) => deaths.push(runner), ending.signal);
   await backend.create(spec, BOOTSTRAP, never);
@@ -57,8 +57,8 @@ test('a permission that is missing is named', async () => {
     role: role.filter((permission) => permission !== 'compute.instances.create'),
   });
   try {
-    const spec = specOf(manager, `${manager}-linux-${randomUUID().slice(0, 8)}`);
-    const refused = less.open(manager).create(spec, BOOTSTRAP, never);
+    const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
+    const refused = less.open(installation).create(spec, BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({
       code: 'BACKEND_DENIED',
       message: expect.stringContaining("Required 'compute.instances.create' permission"),

@@ -8,11 +8,11 @@ import { EC2_KEYS } from './ec2-keys.ts';
 import { GROUP_KEYS } from './group-keys.ts';
 import { HOOK_KEYS } from './hook-keys.ts';
 import { describeKeys, file, problems, read } from './keys.ts';
-import { MANAGER_KEYS } from './manager-keys.ts';
+import { INSTALLATION_KEYS } from './installation-keys.ts';
 
 const KEYS = [
   ...DELEGATION_KEYS,
-  ...MANAGER_KEYS,
+  ...INSTALLATION_KEYS,
   ...BACKEND_KEYS,
   ...EC2_KEYS,
   ...GCE_KEYS,

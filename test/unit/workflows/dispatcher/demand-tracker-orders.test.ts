@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { JobNotice } from '../../../../contracts/workflows/actors.ts';
+import type { JobNotice } from '../../../../contracts/workflows/job.ts';
 import type { JobAction } from '../../../../contracts/messages/job-event.ts';
-import { Ledger } from '../../../../workflows/dispatcher/demand-tracker.ts';
+import { DemandTracker } from '../../../../workflows/dispatcher/demand-tracker.ts';
 import { jobNotice } from '../../../support/a-job.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -56,31 +56,31 @@ describe('a job, said in every order, each once and each twice', () => {
   test.each(endings)('%s', (_what, said, demand) => {
     for (const order of orders(said)) {
       for (const times of [1, 2]) {
-        const ledger = new Ledger();
-        for (const each of order) for (let time = 0; time < times; time++) ledger.job(notice(each), NOW);
+        const ledger = new DemandTracker();
+        for (const each of order) for (let time = 0; time < times; time++) ledger.applyJob(notice(each), NOW);
         expect({ order, times, demand: ledger.demand(NOW) }).toEqual({ order, times, demand });
         expect(ledger.shortage(LIMITS, NOW)).toBe(demand);
         // All of it again, from the beginning: a redelivery of everything.
-        for (const each of order) ledger.job(notice(each), NOW);
+        for (const each of order) ledger.applyJob(notice(each), NOW);
         expect(ledger.demand(NOW)).toBe(demand);
       }
     }
   });
 
   test('queued once and waiting: held back until it is let through', () => {
-    const ledger = new Ledger();
-    ledger.job(notice('queued1'), NOW);
-    ledger.job(notice('waiting'), NOW);
+    const ledger = new DemandTracker();
+    ledger.applyJob(notice('queued1'), NOW);
+    ledger.applyJob(notice('waiting'), NOW);
     expect(ledger.demand(NOW)).toBe(0);
-    expect(ledger.standing(1)).toMatchObject({ state: 'held' });
-    ledger.job(notice('queued1'), NOW);
+    expect(ledger.jobStatus(1)).toMatchObject({ state: 'held' });
+    ledger.applyJob(notice('queued1'), NOW);
     expect(ledger.demand(NOW)).toBe(0);
   });
 
   test('two environments: held back twice, asked for once', () => {
-    const ledger = new Ledger();
+    const ledger = new DemandTracker();
     for (const said of ['queued1', 'waiting', 'queued2', 'queued2', 'waiting', 'queued1'] as const) {
-      ledger.job(notice(said), NOW);
+      ledger.applyJob(notice(said), NOW);
     }
     expect(ledger.demand(NOW)).toBe(1);
   });
@@ -88,35 +88,35 @@ describe('a job, said in every order, each once and each twice', () => {
 
 describe('what is known of a job', () => {
   test('its place in line is by how long it has waited, not by when it was heard of', () => {
-    const ledger = new Ledger();
-    ledger.job(notice('queued1', 1), NOW);
-    ledger.job({ ...notice('queued1', 2), at: new Date(NOW - 60_000).toISOString() }, NOW);
-    expect(ledger.standing(1)).toMatchObject({ state: 'waiting', position: 2 });
-    expect(ledger.standing(2)).toMatchObject({ state: 'waiting', position: 1, since: '2025-12-31T23:59:00.000Z' });
-    expect(ledger.standing(2).needs).toMatchObject({ repository: 'acme/hello', labels: ['linux'] });
-    expect(ledger.standing(3)).toMatchObject({ state: 'unknown' });
+    const ledger = new DemandTracker();
+    ledger.applyJob(notice('queued1', 1), NOW);
+    ledger.applyJob({ ...notice('queued1', 2), at: new Date(NOW - 60_000).toISOString() }, NOW);
+    expect(ledger.jobStatus(1)).toMatchObject({ state: 'waiting', position: 2 });
+    expect(ledger.jobStatus(2)).toMatchObject({ state: 'waiting', position: 1, since: '2025-12-31T23:59:00.000Z' });
+    expect(ledger.jobStatus(2).needs).toMatchObject({ repository: 'acme/hello', labels: ['linux'] });
+    expect(ledger.jobStatus(3)).toMatchObject({ state: 'unknown' });
   });
 
   test('which runner has it, and that it is over', () => {
-    const ledger = new Ledger();
-    ledger.started(['r1'], NOW);
-    ledger.job(notice('in_progress', 1, 'r1'), NOW);
-    expect(ledger.standing(1)).toMatchObject({ state: 'running', runner: 'r1' });
-    ledger.gone({ runner: 'r1', reason: 'job-completed', ranJob: true, failed: false, detail: '' }, NOW);
-    expect(ledger.standing(1)).toMatchObject({ state: 'over' });
+    const ledger = new DemandTracker();
+    ledger.addRunners(['r1'], NOW);
+    ledger.applyJob(notice('in_progress', 1, 'r1'), NOW);
+    expect(ledger.jobStatus(1)).toMatchObject({ state: 'running', runner: 'r1' });
+    ledger.removeRunner({ runner: 'r1', reason: 'job-completed', ranJob: true, failed: false, detail: '' }, NOW);
+    expect(ledger.jobStatus(1)).toMatchObject({ state: 'finished' });
   });
 });
 
 describe('surplus', () => {
-  const ready = (count: number): Ledger => {
-    const ledger = new Ledger();
-    for (let at = 1; at <= count; at++) ledger.started([`r${at}`], NOW + at);
+  const ready = (count: number): DemandTracker => {
+    const ledger = new DemandTracker();
+    for (let at = 1; at <= count; at++) ledger.addRunners([`r${at}`], NOW + at);
     return ledger;
   };
 
   test('is what is idle above min and not on its way for a job, oldest first, each named once', () => {
     const ledger = ready(4);
-    ledger.job(notice('queued1', 9), NOW);
+    ledger.applyJob(notice('queued1', 9), NOW);
     expect(ledger.surplus({ min: 1, max: 10 }, NOW)).toEqual(['r1', 'r2']);
     expect(ledger.surplus({ min: 1, max: 10 }, NOW)).toEqual([]);
     expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r3']);
@@ -124,9 +124,9 @@ describe('surplus', () => {
 
   test('is what a lowered max has no room for, and never a busy one', () => {
     const ledger = ready(4);
-    ledger.job(notice('in_progress', 1, 'r1'), NOW);
-    ledger.job(notice('in_progress', 2, 'r2'), NOW);
-    for (const id of [3, 4, 5]) ledger.job(notice('queued1', id), NOW);
+    ledger.applyJob(notice('in_progress', 1, 'r1'), NOW);
+    ledger.applyJob(notice('in_progress', 2, 'r2'), NOW);
+    for (const id of [3, 4, 5]) ledger.applyJob(notice('queued1', id), NOW);
     expect(ledger.surplus({ min: 0, max: 3 }, NOW)).toEqual(['r3']);
     expect(ledger.surplus({ min: 0, max: 1 }, NOW)).toEqual(['r4']);
   });
@@ -134,11 +134,11 @@ describe('surplus', () => {
   test('is what was made by other settings, where it only keeps warm', () => {
     const ledger = ready(2);
     ledger.outdate('old');
-    ledger.started(['r3'], NOW + 9);
-    ledger.job(notice('queued1', 1), NOW);
+    ledger.addRunners(['r3'], NOW + 9);
+    ledger.applyJob(notice('queued1', 1), NOW);
     expect(ledger.surplus({ min: 2, max: 10 }, NOW)).toEqual(['r1', 'r2']);
-    expect(ledger.have('old', 'new')).toBe(2);
-    expect(ledger.have('new', 'new')).toBe(1);
+    expect(ledger.runnersOn('old', 'new')).toBe(2);
+    expect(ledger.runnersOn('new', 'new')).toBe(1);
   });
 
   test('one that was kept after all may be named again', () => {

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import type { InstanceSight, WorkflowSight } from '../../../../contracts/workflows/health.ts';
+import type { ObservedInstance, ObservedWorkflow } from '../../../../contracts/workflows/health.ts';
 import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from '../../../../workflows/health/compare.ts';
 
 const OLD = 1000;
 const LONG_AGO = 500;
 const NOW = 2000;
 
-const instance = (runner: string, since = LONG_AGO): InstanceSight => ({ runner, state: 'running', since });
-const workflow = (runner: string, more: Partial<WorkflowSight> = {}): WorkflowSight => {
-  return { runner, since: LONG_AGO, embodied: true, ...more };
+const instance = (runner: string, since = LONG_AGO): ObservedInstance => ({ runner, state: 'running', since });
+const workflow = (runner: string, more: Partial<ObservedWorkflow> = {}): ObservedWorkflow => {
+  return { runner, since: LONG_AGO, expectsInstance: true, ...more };
 };
 const NOTHING: Sights = { workflows: [], slots: [], instances: [], registrations: [] };
 
@@ -34,7 +34,7 @@ describe('without a workflow', () => {
 describe('without an instance', () => {
   test.each<[string, Partial<Sights>, string[]]>([
     ['a workflow that should have one', { workflows: [workflow('r')] }, ['r']],
-    ['one that makes or removes it', { workflows: [workflow('r', { embodied: false })] }, []],
+    ['one that makes or removes it', { workflows: [workflow('r', { expectsInstance: false })] }, []],
     ['one that began just now', { workflows: [workflow('r', { since: NOW })] }, []],
     ['one that has it', { workflows: [workflow('r')], instances: [instance('r')] }, []],
     ['none, where the backend gave no answer', { workflows: [workflow('r')], instances: undefined }, []],
@@ -45,13 +45,13 @@ describe('without an instance', () => {
 
 test('a mark keeps the time of its first finding, and goes with what it marked', () => {
   const before = [
-    { kind: 'ownerless', runner: 'old', since: 1 },
-    { kind: 'ownerless', runner: 'well', since: 1 },
-    { kind: 'bodiless', runner: 'new', since: 1 },
+    { kind: 'orphaned', runner: 'old', since: 1 },
+    { kind: 'orphaned', runner: 'well', since: 1 },
+    { kind: 'missingInstance', runner: 'new', since: 1 },
   ] as const;
-  expect(remark(before, [{ kind: 'ownerless', runners: ['old', 'new'] }], NOW)).toEqual([
-    { kind: 'ownerless', runner: 'old', since: 1 },
-    { kind: 'ownerless', runner: 'new', since: NOW },
+  expect(remark(before, [{ kind: 'orphaned', runners: ['old', 'new'] }], NOW)).toEqual([
+    { kind: 'orphaned', runner: 'old', since: 1 },
+    { kind: 'orphaned', runner: 'new', since: NOW },
   ]);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { JobNeeds } from '../../../../../contracts/workflows/actors.ts';
+import type { JobNeeds } from '../../../../../contracts/workflows/job.ts';
 import { delegationConfig } from '../../../../../contracts/config/delegation.ts';
 import { groupConfig } from '../../../../../contracts/config/group.ts';
 import { matchConfig, matchJob } from '../../../../../services/shared/matching/match.ts';

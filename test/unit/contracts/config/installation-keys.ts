@@ -3,8 +3,8 @@ import type { Key } from './keys.ts';
 const APP = '{ id: 1, installation: 2, private_key: "${KEY}" }';
 const app = { id: 1, installation: 2, private_key: { env: 'KEY' } };
 
-/** The keys of the manager: all but those of backends and groups. */
-export const MANAGER_KEYS: Key[] = [
+/** The keys of the installation: all but those of backends and groups. */
+export const INSTALLATION_KEYS: Key[] = [
   {
     path: 'name',
     default: 'runner-manager',

@@ -1,0 +1,35 @@
+import type { ObservedSlot } from '../workflows/dispatcher.ts';
+import type { GroupSettings } from '../workflows/group-settings.ts';
+import type { ObservedRegistration, ObservedWorkflow } from '../workflows/health.ts';
+import type { GroupAccess, HookOwner } from './forge.ts';
+
+/** Activities of the health check on the orchestrator's task queue. */
+export interface HealthActivities {
+  /** The group's running runner workflows, from Temporal's visibility. */
+  listWorkflows(order: { settings: GroupSettings }): Promise<ObservedWorkflow[]>;
+  /** The runners that the group's dispatcher counts. */
+  listSlots(order: { group: string }): Promise<ObservedSlot[]>;
+  /** Which of these runners have no running workflow, as Temporal itself says: its visibility lags behind. */
+  confirmOrphaned(order: { group: string; runners: string[] }): Promise<string[]>;
+  /** The registrations of this installation's group. */
+  listRegistrations(order: { settings: GroupSettings; access: GroupAccess }): Promise<ObservedRegistration[]>;
+  /** Makes the runner group on the forge as it should be; resolves with the changes, a clause each. */
+  reconcileRunnerGroup(order: { settings: GroupSettings; access: GroupAccess }): Promise<string[]>;
+  /** Asks the forge about jobs that have waited for longer than that, and signals the answers to the dispatcher. */
+  recheckDemand(order: { group: string; olderThanMs: number }): Promise<{ asked: number; dropped: number }>;
+  /** Has the forge redeliver failed deliveries. */
+  redeliver(order: {
+    hooks: HookOwner[];
+    hookUrl?: string | undefined;
+    since: number;
+    failing: [string, number][];
+  }): Promise<{ redelivered: number; failing: [string, number][]; notes: string[] }>;
+  /** Publishes queued jobs of the group's repositories that its dispatcher does not know, as if a webhook had arrived. */
+  findLostJobs(order: { settings: GroupSettings; cursor: number }): Promise<{ found: number; cursor: number }>;
+  /** Signals the dispatcher that these runners are gone. */
+  freeSlots(order: { group: string; runners: string[] }): Promise<void>;
+  /** Signals a runner that its instance does not exist. */
+  signalInstanceMissing(order: { group: string; runner: string }): Promise<void>;
+  /** Writes the schedule's note. */
+  recordHealthNote(order: { group: string; note: string }): Promise<void>;
+}

@@ -1,0 +1,98 @@
+import type { HookJob } from '../messages/runner-signal.ts';
+import type { SlotGrant } from './capacity.ts';
+import type { GroupSettings } from './group-settings.ts';
+import type { JobNeeds, JobNotice } from './job.ts';
+import type { RunnerOutcome } from './phase.ts';
+
+/** All that a group's dispatcher workflow takes and answers. Pure: workflow code imports this. */
+
+export const DISPATCHER_WORKFLOW = 'dispatcher';
+
+export const dispatcherWorkflowId = (group: string): string => `group/${group}`;
+
+export interface DispatcherInput {
+  settings: GroupSettings;
+}
+
+/** Signal; its argument is a batch: {@link DispatcherEvent}[]. */
+export const DISPATCHER_EVENTS = 'dispatcherEvents';
+
+/** What happens to a group. Each event is idempotent and may arrive in any order. */
+export type DispatcherEvent =
+  | { type: 'configure'; settings: GroupSettings }
+  /** The group is no longer in the configuration: it drains, gives its waiting jobs to other groups, and ends. */
+  | { type: 'removed' }
+  | { type: 'control'; mode: GroupMode }
+  | { type: 'slots'; grant: SlotGrant }
+  | { type: 'job'; job: JobNotice }
+  /** A runner's hook reports that a job started on it. */
+  | { type: 'busy'; runner: string; job: HookJob }
+  | { type: 'gone'; outcome: RunnerOutcome };
+
+/**
+ * The mode an operator sets: a `paused` group starts no runners, a `draining` one also retires its idle runners. Busy runners
+ * finish in either mode, and demand is kept.
+ */
+export type GroupMode = 'active' | 'paused' | 'draining';
+
+/** Update with a runner's name; answers whether that runner may retire. */
+export const MAY_RETIRE_RUNNER = 'mayRetireRunner';
+
+/** Query; answers {@link DispatcherSnapshot}. */
+export const DISPATCHER_STATUS = 'dispatcherStatus';
+
+export interface DispatcherSnapshot {
+  settings: GroupSettings;
+  mode: GroupMode;
+  /** No longer in the configuration: the group drains, then its dispatcher ends. */
+  removed: boolean;
+  waiting: number;
+  /** ISO 8601 */
+  oldestWaitingSince: string | null;
+  busy: number;
+  ready: number;
+  backoffUntil: string | null;
+  /** Runners that wait for a slot on a capped backend. */
+  wantedSlots: number;
+}
+
+/** Query with a job's id; answers {@link JobStatus}. */
+export const DISPATCHER_JOB_STATUS = 'dispatcherJobStatus';
+
+/** What a dispatcher knows of one job. */
+export interface JobStatus {
+  state: 'waiting' | 'held' | 'finished' | 'running' | 'unknown';
+  /** ISO 8601; null unless the job waits or is held. */
+  since: string | null;
+  /** Its position among the group's waiting jobs: 1 is next. */
+  position: number | null;
+  runner: string | null;
+  /** What the job asks for, while it waits. */
+  needs: JobNeeds | null;
+}
+
+/** Query; answers {@link Roster}. */
+export const DISPATCHER_ROSTER = 'dispatcherRoster';
+
+/** All that a dispatcher counts, by name: the health check compares it with the forge, the backend and Temporal. */
+export interface Roster {
+  slots: ObservedSlot[];
+  waiting: ObservedJob[];
+}
+
+/** A runner as its dispatcher counts it. */
+export interface ObservedSlot {
+  runner: string;
+  /** Milliseconds since the epoch. */
+  since: number;
+  busy: boolean;
+}
+
+/** A job that a dispatcher counts as demand. */
+export interface ObservedJob {
+  key: string;
+  jobId: number;
+  repository: string;
+  /** Milliseconds since the epoch. */
+  since: number;
+}
