@@ -7,7 +7,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './lock.mjs';
-import { runTests } from './tests.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MODULES = join(ROOT, 'node_modules');
@@ -18,6 +17,7 @@ const PROGRAMS = {
   start: (args) => ['services/cli/main.ts', 'start', ...args],
   bench: (args) => ['test/bench/main.ts', ...args],
   baton: (args) => ['services/cli/main.ts', ...args],
+  test: (args) => ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', ...args],
 };
 
 async function main() {
@@ -28,14 +28,10 @@ async function main() {
   const [command = 'baton', ...args] = process.argv.slice(2);
   await ensureDependencies();
   if (command === 'install') return 0;
-  if (command === 'test') {
-    const acquired = await run([join(ROOT, 'deploy/servers/main.ts')]);
-    return acquired === 0 ? runTests(args, (rest, env) => run(rest, { env: environment(env), cwd: ROOT })) : acquired;
-  }
   // As an installed program (`baton status`), the first argument is the CLI's own.
   const program = PROGRAMS[command] ?? ((rest) => PROGRAMS.baton([command, ...rest]));
   const [file, ...rest] = program(args);
-  return run([join(ROOT, file), ...rest]);
+  return run([join(ROOT, file), ...rest], command === 'test' ? { cwd: ROOT } : {});
 }
 
 /** Makes node_modules what package-lock.json says; one process at a time, the others wait for it. */
@@ -120,14 +116,11 @@ function showStep(title) {
   };
 }
 
-function environment(extra = {}) {
-  return { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}`, ...extra };
-}
-
 /** Runs a script with the project's Node in the caller's folder; resolves with its exit code. */
 function run(args, options = {}) {
   return new Promise((resolve) => {
-    const child = spawn(join(BIN, 'node'), args, { stdio: 'inherit', env: environment(), ...options });
+    const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` };
+    const child = spawn(join(BIN, 'node'), args, { stdio: 'inherit', env, ...options });
     passSignals(child);
     child.once('error', (error) => {
       console.error(`${join(BIN, 'node')}: ${error.message}`);

@@ -240,24 +240,26 @@ async function deliveries(path: string, place: Record<string, unknown>, auth: st
   await call(404, `GET ${path}/{delivery_id}`, { ...place, delivery_id: 1 }, auth);
 }
 
-it('every webhook has the shape that GitHub publishes', async () => {
-  await bench.control('PUT', '/settings', { protectedEnvironments: ['production'] });
-  bench.push('jobs: {ship: {runs-on: demo, environment: production, steps: [{run: "true"}]}}');
-  bench.push('jobs: {no: {runs-on: demo, if: "false", steps: [{run: "true"}]}}');
-  await bench.control('POST', `/runs/${bench.job(['run: "true"']).run.id}/cancel`);
-  await bench.control('POST', '/ping');
-  await bench.sim.webhooks.idle();
-  const seen = new Set<string>();
-  for (const { headers, body } of bench.receiver.received) {
-    const event = String(headers['x-github-event']);
-    seen.add([event, body.action].join(' ').trim());
-    expect(description.webhookProblems(event, body.action ?? null, body), `${event} ${body.action}`).toEqual([]);
-  }
-  expect([...seen].toSorted()).toEqual([
-    'ping',
-    'workflow_job completed',
-    'workflow_job in_progress',
-    'workflow_job queued',
-    'workflow_job waiting',
-  ]);
+describe('the simulator’s webhooks', () => {
+  it('every webhook has the shape that GitHub publishes', async () => {
+    await bench.control('PUT', '/settings', { protectedEnvironments: ['production'] });
+    bench.push('jobs: {ship: {runs-on: demo, environment: production, steps: [{run: "true"}]}}');
+    bench.push('jobs: {no: {runs-on: demo, if: "false", steps: [{run: "true"}]}}');
+    await bench.control('POST', `/runs/${bench.job(['run: "true"']).run.id}/cancel`);
+    await bench.control('POST', '/ping');
+    await bench.sim.webhooks.idle();
+    const seen = new Set<string>();
+    for (const { headers, body } of bench.receiver.received) {
+      const event = String(headers['x-github-event']);
+      seen.add([event, body.action].join(' ').trim());
+      expect(description.webhookProblems(event, body.action ?? null, body), `${event} ${body.action}`).toEqual([]);
+    }
+    expect([...seen].toSorted()).toEqual([
+      'ping',
+      'workflow_job completed',
+      'workflow_job in_progress',
+      'workflow_job queued',
+      'workflow_job waiting',
+    ]);
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { watchForDoubles } from '../support/instances.ts';
@@ -40,48 +40,50 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test('with the forge at its worst every job runs once, max holds, no busy runner is removed, nothing is left', async () => {
-  console.log(`chaos: BATON_SEED=${SEED}`);
-  const doubles = watchForDoubles(cluster, MOST);
-  cluster.onStop(() => doubles.stop());
-  await sim.faults({ loss: 0.1, duplication: 0.1, reorder: 0.2, delay: 0.1, delayMaxMs: 1500 });
-  await sim.apiFaultRate(0.05);
-  const ids: number[] = [];
-  for (let wave = 0; wave < 4; wave++) {
-    // Of every second wave's lost webhooks the forge itself knows nothing.
-    await sim.faults({ lossIsRecorded: wave % 2 === 0 });
-    ids.push(...(await sim.jobs({ count: JOBS / 4, labels: ['linux'], run: 'sleep 0.3' })));
-    // The last ones wait longest: some of them are cancelled before a runner has them.
-    for (const id of ids.slice(-CANCELLED / 4)) await sim.cancel(id);
-    await cluster.sim.sim.webhooks.idle();
-  }
-  const jobs = await sim.untilCompleted(ids, 240_000);
+describe('a cluster with a faulty forge', () => {
+  it('with the forge at its worst every job runs once, max holds, no busy runner is removed, nothing is left', async () => {
+    console.log(`chaos: BATON_SEED=${SEED}`);
+    const doubles = watchForDoubles(cluster, MOST);
+    cluster.onStop(() => doubles.stop());
+    await sim.faults({ loss: 0.1, duplication: 0.1, reorder: 0.2, delay: 0.1, delayMaxMs: 1500 });
+    await sim.apiFaultRate(0.05);
+    const ids: number[] = [];
+    for (let wave = 0; wave < 4; wave++) {
+      // Of every second wave's lost webhooks the forge itself knows nothing.
+      await sim.faults({ lossIsRecorded: wave % 2 === 0 });
+      ids.push(...(await sim.jobs({ count: JOBS / 4, labels: ['linux'], run: 'sleep 0.3' })));
+      // The last ones wait longest: some of them are cancelled before a runner has them.
+      for (const id of ids.slice(-CANCELLED / 4)) await sim.cancel(id);
+      await cluster.sim.sim.webhooks.idle();
+    }
+    const jobs = await sim.untilCompleted(ids, 240_000);
 
-  const { log } = cluster.sim;
-  const lost = log.since(0, 'webhook.lost').length;
-  const failed = log.since(0, 'api.call').filter((call) => call['status'] === 502 || call['status'] === 0).length;
-  expect(lost).toBeGreaterThan(0);
-  expect(failed).toBeGreaterThan(0);
+    const { log } = cluster.sim;
+    const lost = log.since(0, 'webhook.lost').length;
+    const failed = log.since(0, 'api.call').filter((call) => call['status'] === 502 || call['status'] === 0).length;
+    expect(lost).toBeGreaterThan(0);
+    expect(failed).toBeGreaterThan(0);
 
-  const ends = Map.groupBy(jobs, ({ conclusion }) => conclusion);
-  const cancelled = new Set((ends.get('cancelled') ?? []).map(({ id }) => id));
-  expect(jobs.filter(({ conclusion }) => conclusion !== 'success' && conclusion !== 'cancelled')).toEqual([]);
-  expect(cancelled.size).toBeLessThanOrEqual(CANCELLED);
-  const starts = Map.groupBy(log.since(0, 'job.started'), (event) => Number(event['jobId']));
-  const unlike = ids.filter((id) => (starts.get(id)?.length ?? 0) !== 1 && !cancelled.has(id));
-  expect(unlike).toEqual([]);
-  for (const id of cancelled) expect(starts.get(id)?.length ?? 0).toBeLessThanOrEqual(1);
+    const ends = Map.groupBy(jobs, ({ conclusion }) => conclusion);
+    const cancelled = new Set((ends.get('cancelled') ?? []).map(({ id }) => id));
+    expect(jobs.filter(({ conclusion }) => conclusion !== 'success' && conclusion !== 'cancelled')).toEqual([]);
+    expect(cancelled.size).toBeLessThanOrEqual(CANCELLED);
+    const starts = Map.groupBy(log.since(0, 'job.started'), (event) => Number(event['jobId']));
+    const unlike = ids.filter((id) => (starts.get(id)?.length ?? 0) !== 1 && !cancelled.has(id));
+    expect(unlike).toEqual([]);
+    for (const id of cancelled) expect(starts.get(id)?.length ?? 0).toBeLessThanOrEqual(1);
 
-  await expectNothingLeft(cluster, 150_000);
-  // A surplus that was removed, say by a late cancellation, was never at work.
-  const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
-  expect(hit).toEqual([]);
-  expect(mostAtOnce()).toBeLessThanOrEqual(MOST);
-  expect(doubles.found).toEqual([]);
-  await vi.waitFor(
-    async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
-    { timeout: 60_000, interval: 200 },
-  );
+    await expectNothingLeft(cluster, 150_000);
+    // A surplus that was removed, say by a late cancellation, was never at work.
+    const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
+    expect(hit).toEqual([]);
+    expect(mostAtOnce()).toBeLessThanOrEqual(MOST);
+    expect(doubles.found).toEqual([]);
+    await vi.waitFor(
+      async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
+      { timeout: 60_000, interval: 200 },
+    );
+  });
 });
 
 /** From the simulator's own log: the most registrations that there ever were. */

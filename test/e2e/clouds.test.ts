@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findMoto } from '../support/moto.ts';
 import { AllBackends, BACKENDS, type BackendName } from '../support/all-backends.ts';
 import type { Cluster } from '../support/cluster.ts';
@@ -53,7 +53,7 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     expect(ec2.faults).toEqual([]);
   }
 
-  test('100 jobs: each runs once, on its own group’s backend, and nothing is left', async () => {
+  it('100 jobs: each runs once, on its own group’s backend, and nothing is left', async () => {
     const jobs = await Promise.all(BACKENDS.map((name) => sim.jobs({ count: JOBS, labels: [name], run: 'true' })));
     const done = await sim.untilCompleted(jobs.flat(), 500_000);
     expect(done).toHaveLength(100);
@@ -66,7 +66,7 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     await expectAllGone();
   }, 700_000);
 
-  test.each(['gce', 'ec2'] as const)(
+  it.each(['gce', 'ec2'] as const)(
     'the job that runs is told on its %s instance’s tags',
     async (name) => {
       const machines = all[name];
@@ -88,7 +88,7 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     400_000,
   );
 
-  test('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
+  it('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
     await expectAllGone();
     const inside = insideCreate(all, KILLED_JOBS);
     const doubles = watchForDoubles(cluster, KILLED_JOBS);

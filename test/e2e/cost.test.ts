@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { costReply, type CostLine } from '../../contracts/messages/usage.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -61,54 +61,58 @@ async function costs(by: string): Promise<CostLine[]> {
   return reply.lines;
 }
 
-test('baton cost tells what instances cost by group, repository and job, once each', { timeout: 300_000 }, async () => {
-  expect(await baton()).toContain('no instance has ended');
-  await sim.push(WORKFLOW);
-  await vi.waitFor(
-    async () => {
-      const jobs = await sim.allJobs();
-      expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
-    },
-    { timeout: 90_000, interval: 100 },
-  );
-  await expectNothingLeft(cluster);
-  // A runner ends after its dispatcher was told: its use may still be on its way.
-  const groups = await vi.waitFor(
-    async () => {
-      const lines = await costs('group');
-      expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
-      return lines;
-    },
-    { timeout: 60_000, interval: 500 },
-  );
-  const linux = groups.find(({ key }) => key === 'linux');
-  expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
-  expect(linux?.hours).toBeGreaterThan(0);
-  expect(groups.find(({ key }) => key === 'gratis')).toMatchObject({ instances: 1, currency: null, amount: null });
-  const repositories = await costs('repository');
-  expect(repositories.map(({ key, amount }) => `${key} ${amount}`).toSorted()).toEqual([
-    'acme/hello 3',
-    'acme/hello null',
-  ]);
-  const jobs = await costs('job');
-  expect(jobs.map(({ key }) => key).toSorted()).toEqual([
-    'acme/hello / demo / build (a)',
-    'acme/hello / demo / build (b)',
-    'acme/hello / demo / lint',
-  ]);
-  const text = await baton('--by', 'backend');
-  expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
-  expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
-  expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);
-  expect(text).toMatch(/together 3\.00 EUR/);
-});
+describe('the cost of instances', () => {
+  it('baton cost tells what instances cost by group, repository and job, once each', { timeout: 300_000 }, async () => {
+    expect(await baton()).toContain('no instance has ended');
+    await sim.push(WORKFLOW);
+    await vi.waitFor(
+      async () => {
+        const jobs = await sim.allJobs();
+        expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
+      },
+      { timeout: 90_000, interval: 100 },
+    );
+    await expectNothingLeft(cluster);
+    // A runner ends after its dispatcher was told: its use may still be on its way.
+    const groups = await vi.waitFor(
+      async () => {
+        const lines = await costs('group');
+        expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
+        return lines;
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    const linux = groups.find(({ key }) => key === 'linux');
+    expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
+    expect(linux?.hours).toBeGreaterThan(0);
+    expect(groups.find(({ key }) => key === 'gratis')).toMatchObject({ instances: 1, currency: null, amount: null });
+    const repositories = await costs('repository');
+    expect(repositories.map(({ key, amount }) => `${key} ${amount}`).toSorted()).toEqual([
+      'acme/hello 3',
+      'acme/hello null',
+    ]);
+    const jobs = await costs('job');
+    expect(jobs.map(({ key }) => key).toSorted()).toEqual([
+      'acme/hello / demo / build (a)',
+      'acme/hello / demo / build (b)',
+      'acme/hello / demo / lint',
+    ]);
+    const text = await baton('--by', 'backend');
+    expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
+    expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
+    expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);
+    expect(text).toMatch(/together 3\.00 EUR/);
+  });
 
-test('the metrics say the same', async () => {
-  const text = await (await fetch(`${cluster.urlOf('orchestrator-1')}/metrics`)).text();
-  const cost = /^baton_instance_cost_total\{(.*)\} (.*)$/m.exec(text);
-  expect(cost?.[1]).toContain('group="linux"');
-  expect(cost?.[1]).toContain('repository="acme/hello"');
-  expect(Number(cost?.[2])).toBeCloseTo(3, 6);
-  expect(text).toMatch(/^baton_job_cost_count\{[^}]*group="linux",repository="acme\/hello",currency="EUR"[^}]*\} 2$/m);
-  expect(text).toMatch(/^baton_instance_hours_total\{[^}]*group="gratis"[^}]*\} 0\.0\d+$/m);
+  it('the metrics say the same', async () => {
+    const text = await (await fetch(`${cluster.urlOf('orchestrator-1')}/metrics`)).text();
+    const cost = /^baton_instance_cost_total\{(.*)\} (.*)$/m.exec(text);
+    expect(cost?.[1]).toContain('group="linux"');
+    expect(cost?.[1]).toContain('repository="acme/hello"');
+    expect(Number(cost?.[2])).toBeCloseTo(3, 6);
+    expect(text).toMatch(
+      /^baton_job_cost_count\{[^}]*group="linux",repository="acme\/hello",currency="EUR"[^}]*\} 2$/m,
+    );
+    expect(text).toMatch(/^baton_instance_hours_total\{[^}]*group="gratis"[^}]*\} 0\.0\d+$/m);
+  });
 });

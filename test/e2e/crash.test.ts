@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { seededRandom } from '../../services/simulator/random.ts';
 import { Cluster, type ServiceName } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -59,63 +59,65 @@ async function crash(victim: string, dwell: number): Promise<void> {
   await Promise.all(services.map((name) => cluster.restartService(name)));
 }
 
-test('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
-  console.log(`crash: BATON_SEED=${SEED}`);
-  const random = seededRandom(SEED);
-  const doubles = watchForDoubles(cluster, MOST);
-  cluster.onStop(() => doubles.stop());
-  const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
-  const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);
-  const victims = random.shuffle([...processes, ...more, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING]);
-  // So many jobs have started when it happens: the last ones before the last jobs do.
-  const moments = victims.map(() => random.integer(0, JOBS - MOST)).sort((a, b) => a - b);
-  const { log } = cluster.sim;
-  const started = (): number => log.since(0, 'job.started').length;
+describe('a cluster whose processes are killed', () => {
+  it('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
+    console.log(`crash: BATON_SEED=${SEED}`);
+    const random = seededRandom(SEED);
+    const doubles = watchForDoubles(cluster, MOST);
+    cluster.onStop(() => doubles.stop());
+    const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
+    const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);
+    const victims = random.shuffle([...processes, ...more, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING]);
+    // So many jobs have started when it happens: the last ones before the last jobs do.
+    const moments = victims.map(() => random.integer(0, JOBS - MOST)).sort((a, b) => a - b);
+    const { log } = cluster.sim;
+    const started = (): number => log.since(0, 'job.started').length;
 
-  const ids = await sim.jobs({ count: JOBS, labels: ['linux'], run: 'sleep 0.5' });
-  for (const [index, victim] of victims.entries()) {
-    await vi.waitFor(() => expect(started()).toBeGreaterThanOrEqual(moments[index] ?? 0), {
-      timeout: 180_000,
-      interval: 10,
-    });
-    await sleep(random.integer(0, 500));
-    await crash(victim, random.integer(0, 1500));
-  }
+    const ids = await sim.jobs({ count: JOBS, labels: ['linux'], run: 'sleep 0.5' });
+    for (const [index, victim] of victims.entries()) {
+      await vi.waitFor(() => expect(started()).toBeGreaterThanOrEqual(moments[index] ?? 0), {
+        timeout: 180_000,
+        interval: 10,
+      });
+      await sleep(random.integer(0, 500));
+      await crash(victim, random.integer(0, 1500));
+    }
 
-  const jobs = await sim.untilCompleted(ids, 300_000);
-  expect(jobs.filter(({ conclusion }) => conclusion !== 'success')).toEqual([]);
-  const starts = log.since(0, 'job.started').map(({ jobId }) => Number(jobId));
-  expect(starts.toSorted((a, b) => a - b)).toEqual(ids.toSorted((a, b) => a - b));
-  await expectNothingLeft(cluster, 180_000);
-  // Adopted: no instance had a second agent, be it one after the other, and there were never more than allowed.
-  expect(doubles.found).toEqual([]);
-  const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
-  expect(hit).toEqual([]);
-  await vi.waitFor(
-    async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
-    { timeout: 60_000, interval: 200 },
-  );
-});
+    const jobs = await sim.untilCompleted(ids, 300_000);
+    expect(jobs.filter(({ conclusion }) => conclusion !== 'success')).toEqual([]);
+    const starts = log.since(0, 'job.started').map(({ jobId }) => Number(jobId));
+    expect(starts.toSorted((a, b) => a - b)).toEqual(ids.toSorted((a, b) => a - b));
+    await expectNothingLeft(cluster, 180_000);
+    // Adopted: no instance had a second agent, be it one after the other, and there were never more than allowed.
+    expect(doubles.found).toEqual([]);
+    const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
+    expect(hit).toEqual([]);
+    await vi.waitFor(
+      async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
+      { timeout: 60_000, interval: 200 },
+    );
+  });
 
-test('kill -9 of both orchestrators while the forge is about to answer', async () => {
-  await sim.apiFault({ method: 'POST', path: '/generate-jitconfig', fault: 'slow', delayMs: 30_000 });
-  const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
-  await vi.waitFor(async () => expect(await sim.pendingApiFaults()).toBe(0), { timeout: 60_000, interval: 20 });
-  const names = cluster.copiesOf('orchestrator');
-  await Promise.all(names.map((name) => cluster.killService(name)));
-  await Promise.all(names.map((name) => cluster.restartService(name)));
-  const [job] = await sim.untilCompleted(ids, 180_000);
-  expect(job).toMatchObject({ conclusion: 'success' });
-  await expectNothingLeft(cluster, 180_000);
-});
+  it('kill -9 of both orchestrators while the forge is about to answer', async () => {
+    await sim.apiFault({ method: 'POST', path: '/generate-jitconfig', fault: 'slow', delayMs: 30_000 });
+    const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
+    await vi.waitFor(async () => expect(await sim.pendingApiFaults()).toBe(0), { timeout: 60_000, interval: 20 });
+    const names = cluster.copiesOf('orchestrator');
+    await Promise.all(names.map((name) => cluster.killService(name)));
+    await Promise.all(names.map((name) => cluster.restartService(name)));
+    const [job] = await sim.untilCompleted(ids, 180_000);
+    expect(job).toMatchObject({ conclusion: 'success' });
+    await expectNothingLeft(cluster, 180_000);
+  });
 
-test('a new version: every copy of every service stops when it is asked to, and is started again', async () => {
-  const ids = await sim.jobs({ count: 20, labels: ['linux'], run: 'sleep 0.5' });
-  for (const name of SERVICES.flatMap((service) => cluster.copiesOf(service))) {
-    expect(await cluster.stopService(name)).toBe(0);
-    await cluster.restartService(name);
-  }
-  const jobs = await sim.untilCompleted(ids, 180_000);
-  expect(jobs.map(({ conclusion }) => conclusion)).toEqual(ids.map(() => 'success'));
-  await expectNothingLeft(cluster, 180_000);
+  it('a new version: every copy of every service stops when it is asked to, and is started again', async () => {
+    const ids = await sim.jobs({ count: 20, labels: ['linux'], run: 'sleep 0.5' });
+    for (const name of SERVICES.flatMap((service) => cluster.copiesOf(service))) {
+      expect(await cluster.stopService(name)).toBe(0);
+      await cluster.restartService(name);
+    }
+    const jobs = await sim.untilCompleted(ids, 180_000);
+    expect(jobs.map(({ conclusion }) => conclusion)).toEqual(ids.map(() => 'success'));
+    await expectNothingLeft(cluster, 180_000);
+  });
 });

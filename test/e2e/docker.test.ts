@@ -1,7 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import Docker from 'dockerode';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { removeContainers } from '../support/containers.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -123,7 +123,7 @@ groups:
     await expectNothingLeft(cluster);
   }
 
-  test('every job runs in a container and a network of its own, and nothing of them is left', async () => {
+  it('every job runs in a container and a network of its own, and nothing of them is left', async () => {
     const { jobs, runners } = await heldJobs(3);
     const filters = { label: [`baton.installation=${cluster.installation}`] };
     const containers = await docker.listContainers({ all: true, filters });
@@ -140,7 +140,7 @@ groups:
     await expectNothingLeft(cluster);
   });
 
-  test('a job is limited, is nobody, and can reach no other runner', async () => {
+  it('a job is limited, is nobody, and can reach no other runner', async () => {
     const listen = `node -e "require('net').createServer(s => s.end('hello')).listen(8080, () => console.log('listening'))" &`;
     const { job: host, runner: neighbour } = await heldJob(listen);
     await until(() => expect(printedBy(host)).toContain('listening'));
@@ -190,19 +190,19 @@ groups:
     await expectNothingLeft(cluster);
   });
 
-  test('a container that is killed in the middle of its job is known at once', async () => {
+  it('a container that is killed in the middle of its job is known at once', async () => {
     const { job, runner } = await heldJob();
     await docker.getContainer(runner).kill();
     await expectLost(job, runner, /exited with code 137/);
   });
 
-  test('a container that is removed by hand is known at once', async () => {
+  it('a container that is removed by hand is known at once', async () => {
     const { job, runner } = await heldJob();
     await docker.getContainer(runner).remove({ force: true });
     await expectLost(job, runner, /exited with code 137|its container was removed/);
   });
 
-  test('a container that died while no backend worker ran is found when one is back', async () => {
+  it('a container that died while no backend worker ran is found when one is back', async () => {
     const { job, runner } = await heldJob();
     const workers = cluster.copiesOf('backend');
     expect(workers).toHaveLength(2);
@@ -212,7 +212,7 @@ groups:
     await expectLost(job, runner, /exited with code 137/);
   });
 
-  test('a container and a job outlive the backend workers', async () => {
+  it('a container and a job outlive the backend workers', async () => {
     const { job, runner } = await heldJob();
     const workers = cluster.copiesOf('backend');
     for (const name of workers) expect(await cluster.stopService(name)).toBe(0);

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -75,7 +75,7 @@ function pidOf(name: string): number {
 }
 
 describe('a changed configuration', () => {
-  test('renames a group: its job runs on, its waiting jobs move, nothing runs twice', async () => {
+  it('renames a group: its job runs on, its waiting jobs move, nothing runs twice', async () => {
     const ids = await sim.jobs({ count: 4, labels: ['move'], run: HELD() });
     await until(async () => expect(await cluster.dispatcher('old')).toMatchObject({ busy: 1, waiting: 3 }));
     edit((text) =>
@@ -101,7 +101,7 @@ describe('a changed configuration', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('on SIGHUP brings a new group', async () => {
+  it('on SIGHUP brings a new group', async () => {
     edit(
       (text) =>
         `${text.trimEnd()}\n  - { name: fresh, organization: acme, labels: [fresh], backend: local, runner: { directory: ${join(cluster.dir, 'runner')} } }\n`,
@@ -120,7 +120,7 @@ describe('a changed configuration', () => {
     expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining('-fresh-') });
   });
 
-  test('that is wrong changes nothing, and says where', async () => {
+  it('that is wrong changes nothing, and says where', async () => {
     const good = readFileSync(cluster.configFile, 'utf8');
     edit((text) => text.replace('max: 4', 'max: many'));
     try {
@@ -133,7 +133,7 @@ describe('a changed configuration', () => {
     expect((await cluster.dispatcher('linux')).settings.max).toBe(4);
   });
 
-  test('and what groups do are not for everybody to say', async () => {
+  it('and what groups do are not for everybody to say', async () => {
     const { code, output } = await baton('observer', 'pause', 'linux');
     expect(code).toBe(1);
     expect(output).toContain('BUS_');
@@ -142,7 +142,7 @@ describe('a changed configuration', () => {
 });
 
 describe('a person', () => {
-  test('pauses and resumes a group', async () => {
+  it('pauses and resumes a group', async () => {
     expect(await baton('admin', 'pause', 'linux')).toMatchObject({
       code: 0,
       output: expect.stringContaining('paused'),
@@ -161,7 +161,7 @@ describe('a person', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('drains a group: waits for the busy runner, tells its progress', async () => {
+  it('drains a group: waits for the busy runner, tells its progress', async () => {
     const go = join(cluster.dir, 'drained');
     const [id = 0] = await sim.jobs({ labels: ['linux'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 1 }));
@@ -177,7 +177,7 @@ describe('a person', () => {
     expect((await baton('admin', 'drain', 'nobody')).output).toContain('GROUP_UNKNOWN');
   });
 
-  test('has a job explained: who takes it, or why nobody does', async () => {
+  it('has a job explained: who takes it, or why nobody does', async () => {
     const might = await baton('observer', 'explain', '--repository', 'acme/hello', '--labels', 'linux, gpu');
     expect(might.output).toContain('- linux lacks gpu');
     expect(might.code).toBe(1);
@@ -213,7 +213,7 @@ describe('a person', () => {
     expect((await baton('observer', 'explain', 'x')).output).toContain('neither the id of a job nor its address');
   });
 
-  test('sees a waiting job of a removed group that nobody else serves, as others that nobody serves', async () => {
+  it('sees a waiting job of a removed group that nobody else serves, as others that nobody serves', async () => {
     // Of its own for each try.
     const name = `leaving${Date.now()}`;
     const go = join(cluster.dir, name);
@@ -253,18 +253,20 @@ describe('a person', () => {
   });
 });
 
-test('a capped backend never holds more runners than its cap, and everybody is served', async () => {
-  const from = (await sim.log()).length;
-  const first = await sim.jobs({ count: 5, labels: ['first'], run: 'sleep 0.2' });
-  const second = await sim.jobs({ count: 3, labels: ['second'], run: 'sleep 0.2' });
-  await sim.untilCompleted([...first, ...second]);
-  let now = 0;
-  let most = 0;
-  for (const { type } of (await sim.log()).slice(from)) {
-    if (type === 'runner.registered') now += 1;
-    if (type === 'runner.removed') now -= 1;
-    most = Math.max(most, now);
-  }
-  expect(most).toBe(2);
-  await expectNothingLeft(cluster);
+describe('a capped backend', () => {
+  it('a capped backend never holds more runners than its cap, and everybody is served', async () => {
+    const from = (await sim.log()).length;
+    const first = await sim.jobs({ count: 5, labels: ['first'], run: 'sleep 0.2' });
+    const second = await sim.jobs({ count: 3, labels: ['second'], run: 'sleep 0.2' });
+    await sim.untilCompleted([...first, ...second]);
+    let now = 0;
+    let most = 0;
+    for (const { type } of (await sim.log()).slice(from)) {
+      if (type === 'runner.registered') now += 1;
+      if (type === 'runner.removed') now -= 1;
+      most = Math.max(most, now);
+    }
+    expect(most).toBe(2);
+    await expectNothingLeft(cluster);
+  });
 });

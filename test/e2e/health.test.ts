@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
@@ -96,7 +96,7 @@ async function batonHealth(group: string): Promise<{ code: number; output: strin
 }
 
 describe('a job gets its runner though', () => {
-  test('its webhook did not arrive, as the forge knows', async () => {
+  it('its webhook did not arrive, as the forge knows', async () => {
     await sim.faultOnce({ fault: 'lose', action: 'queued' });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
     await sim.untilCompleted(ids);
@@ -104,7 +104,7 @@ describe('a job gets its runner though', () => {
     expect(again.map((event) => event['jobId'])).toContain(ids[0]);
   });
 
-  test.each(['linux', 'owned'])('nobody knows of a webhook for it (%s)', async (label) => {
+  it.each(['linux', 'owned'])('nobody knows of a webhook for it (%s)', async (label) => {
     await sim.faults({ lossIsRecorded: false });
     await sim.faultOnce({ fault: 'lose', action: 'queued' });
     const ids = await sim.jobs({ labels: [label], run: 'true' });
@@ -114,20 +114,22 @@ describe('a job gets its runner though', () => {
   });
 });
 
-test('a waiting job of which nobody said that it was cancelled is waited for no longer', async () => {
-  const [first = 0, second = 0] = await sim.jobs({ count: 2, labels: ['dead'] });
-  await until(async () => expect(await cluster.dispatcher('dead')).toMatchObject({ waiting: 2, ready: 1 }));
-  await sim.faults({ lossIsRecorded: false });
-  await sim.faultOnce({ fault: 'lose', action: 'completed', jobId: second });
-  await sim.cancel(second);
-  await until(async () => expect((await cluster.dispatcher('dead')).waiting).toBe(1));
-  await sim.faults({ lossIsRecorded: true });
-  expect((await sim.job(first)).status).toBe('queued');
-  await sim.cancel(first);
+describe('a job cancelled unseen', () => {
+  it('a waiting job of which nobody said that it was cancelled is waited for no longer', async () => {
+    const [first = 0, second = 0] = await sim.jobs({ count: 2, labels: ['dead'] });
+    await until(async () => expect(await cluster.dispatcher('dead')).toMatchObject({ waiting: 2, ready: 1 }));
+    await sim.faults({ lossIsRecorded: false });
+    await sim.faultOnce({ fault: 'lose', action: 'completed', jobId: second });
+    await sim.cancel(second);
+    await until(async () => expect((await cluster.dispatcher('dead')).waiting).toBe(1));
+    await sim.faults({ lossIsRecorded: true });
+    expect((await sim.job(first)).status).toBe('queued');
+    await sim.cancel(first);
+  });
 });
 
 describe('what is left of a runner whose workflow somebody terminated', () => {
-  test('goes, when it is idle, and another takes its place', async () => {
+  it('goes, when it is idle, and another takes its place', async () => {
     const lost = await onlineRunner('warm');
     await terminate('warm', lost);
     const next = await onlineRunner('warm', lost);
@@ -140,7 +142,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(await cluster.dispatcher('warm')).toMatchObject({ ready: 1, busy: 0 });
   });
 
-  test('stays, while a job runs on it', async () => {
+  it('stays, while a job runs on it', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 9' });
     const runner = await until(async () => {
       const { status, runner } = await sim.job(job);
@@ -161,23 +163,25 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
   });
 });
 
-test('a group that somebody changed on the forge is as configured again', async () => {
-  const group = [...(stateOf().accounts.get('acme')?.groups.values() ?? [])].find(({ name }) => name === 'linux');
-  if (group === undefined) throw new Error('there is no group linux');
-  Object.assign(group, { allowsPublicRepositories: false, restrictedToWorkflows: true });
-  await until(() => expect(group).toMatchObject({ allowsPublicRepositories: true, restrictedToWorkflows: false }));
-});
+describe('the health check', () => {
+  it('a group that somebody changed on the forge is as configured again', async () => {
+    const group = [...(stateOf().accounts.get('acme')?.groups.values() ?? [])].find(({ name }) => name === 'linux');
+    if (group === undefined) throw new Error('there is no group linux');
+    Object.assign(group, { allowsPublicRepositories: false, restrictedToWorkflows: true });
+    await until(() => expect(group).toMatchObject({ allowsPublicRepositories: true, restrictedToWorkflows: false }));
+  });
 
-test('a runner whose instance is gone, unseen, ends', async () => {
-  const before = await onlineRunner('warm');
-  await cluster.stopService('backend-local-1');
-  const folder = join(cluster.dir, 'local', cluster.installation, before);
-  await killInstancesOf(folder);
-  rmSync(folder, { recursive: true });
-  await cluster.restartService('backend-local-1');
-  await onlineRunner('warm', before);
-  const closed = await cluster.client.workflow.getHandle(runnerWorkflowId('warm', before)).describe();
-  expect(closed.status.name).toBe('FAILED');
+  it('a runner whose instance is gone, unseen, ends', async () => {
+    const before = await onlineRunner('warm');
+    await cluster.stopService('backend-local-1');
+    const folder = join(cluster.dir, 'local', cluster.installation, before);
+    await killInstancesOf(folder);
+    rmSync(folder, { recursive: true });
+    await cluster.restartService('backend-local-1');
+    await onlineRunner('warm', before);
+    const closed = await cluster.client.workflow.getHandle(runnerWorkflowId('warm', before)).describe();
+    expect(closed.status.name).toBe('FAILED');
+  });
 });
 
 describe('of registrations', () => {
@@ -195,7 +199,7 @@ describe('of registrations', () => {
     });
   }
 
-  test('ours without a workflow are removed, another installation’s in the same group are not', async () => {
+  it('ours without a workflow are removed, another installation’s in the same group are not', async () => {
     const foreign = runnerName('other', 'linux', randomUUID());
     register(foreign);
     register(runnerName(cluster.installation, 'linux', randomUUID()));
@@ -205,7 +209,7 @@ describe('of registrations', () => {
     expect(removed).not.toContain(foreign);
   });
 
-  test('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
+  it('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
     await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
     const name = runnerName(cluster.installation, 'linux', randomUUID());
     register(name);
@@ -229,7 +233,7 @@ describe('of registrations', () => {
     expect(schedule.state.note).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+Z: /);
   });
 
-  test('a group that is not there can’t be checked', async () => {
+  it('a group that is not there can’t be checked', async () => {
     const { code, output } = await batonHealth('nobody');
     expect(code).toBe(1);
     expect(healthReply.parse(JSON.parse(output))).toMatchObject({ ok: false, code: 'GROUP_UNKNOWN' });

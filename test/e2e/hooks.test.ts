@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { requestStatus } from '../../services/cli/commands/status.ts';
 import { Cluster, HOOK_SECRET } from '../support/cluster.ts';
@@ -44,8 +44,9 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test('a group’s settings and wrappers reach the job, what it used is shown, and its secrets are nowhere else', async () => {
-  await sim.push(`
+describe('a group with hooks and wrappers', () => {
+  it('a group’s settings and wrappers reach the job, what it used is shown, and its secrets are nowhere else', async () => {
+    await sim.push(`
 name: demo
 on: push
 jobs:
@@ -53,49 +54,53 @@ jobs:
     runs-on: wrapped
     steps: [{ run: 'echo "$GREETED|$PLAIN|\${#TOKEN}|\${PATH%%:*}"; until [ "$(cat "$(dirname "$BATON_HOOKS")"/samples-*.jsonl | wc -l)" -ge 3 ]; do sleep 0.2; done' }]
 `);
-  const [job] = await sim.untilCompleted();
-  expect(job?.conclusion).toBe('success');
-  const { sim: simulator } = cluster.sim;
-  const [seen] = simulator.state.jobs.values();
-  const log = seen?.steps.flatMap((step) => step.log).join('\n');
-  expect(log).toContain(`hello world with ${HOOK_SECRET.length}|yes|${HOOK_SECRET.length}|/opt/of-the-group`);
-  expect(log).toContain('GREETING OVER');
-  expect(seen?.annotations).toContainEqual({ level: 'notice', message: 'this pool goes away on 1 May, use linux-v2' });
-  expect(seen?.summary).toContain('### What this job used');
-  await expectNothingLeft(cluster);
+    const [job] = await sim.untilCompleted();
+    expect(job?.conclusion).toBe('success');
+    const { sim: simulator } = cluster.sim;
+    const [seen] = simulator.state.jobs.values();
+    const log = seen?.steps.flatMap((step) => step.log).join('\n');
+    expect(log).toContain(`hello world with ${HOOK_SECRET.length}|yes|${HOOK_SECRET.length}|/opt/of-the-group`);
+    expect(log).toContain('GREETING OVER');
+    expect(seen?.annotations).toContainEqual({
+      level: 'notice',
+      message: 'this pool goes away on 1 May, use linux-v2',
+    });
+    expect(seen?.summary).toContain('### What this job used');
+    await expectNothingLeft(cluster);
 
-  const handle = cluster.client.workflow.getHandle(`runner/wrapped/${job?.runner}`);
-  const shown = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
-  expect(shown).toMatch(/\*\*CPU:\*\* \| [\d.]+ of [\d.]+ cores, peak/);
-  expect(shown).toContain('hook: job used ');
+    const handle = cluster.client.workflow.getHandle(`runner/wrapped/${job?.runner}`);
+    const shown = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
+    expect(shown).toMatch(/\*\*CPU:\*\* \| [\d.]+ of [\d.]+ cores, peak/);
+    expect(shown).toContain('hook: job used ');
 
-  const bus = await connectBus({
-    url: cluster.nats.url,
-    name: 'test',
-    credentialsFile: cluster.operator.credentials.observer,
+    const bus = await connectBus({
+      url: cluster.nats.url,
+      name: 'test',
+      credentialsFile: cluster.operator.credentials.observer,
+    });
+    try {
+      const used = await vi.waitFor(
+        async () => {
+          const { runners } = await requestStatus(bus, 5000);
+          const found = runners.find(({ name }) => name === job?.runner)?.resources;
+          expect(found).toMatch(/cores \(peak .*\), over \d+s/);
+          return found;
+        },
+        { timeout: 60_000, interval: 500 },
+      );
+      expect(used).toContain(' of ');
+    } finally {
+      await bus.close();
+    }
+
+    const metrics = await (await fetch(`${cluster.urlOf('relay-1')}/metrics`)).text();
+    expect(metrics).toMatch(/^baton_job_cpu_cores_count\{.*group="wrapped",statistic="average".*\} 1$/m);
+    expect(metrics).toMatch(/^baton_job_moved_bytes_total\{.*group="wrapped",way="written".*\} \d+$/m);
+
+    const finder = new SecretFinder({ hook: HOOK_SECRET });
+    for (const { where, content } of [...(await workflows(cluster)), ...onDisk(cluster)]) {
+      expect(finder.in(content).map((what) => `${what} in ${where}`)).toEqual([]);
+    }
+    expect(finder.in(log ?? '')).toEqual([]);
   });
-  try {
-    const used = await vi.waitFor(
-      async () => {
-        const { runners } = await requestStatus(bus, 5000);
-        const found = runners.find(({ name }) => name === job?.runner)?.resources;
-        expect(found).toMatch(/cores \(peak .*\), over \d+s/);
-        return found;
-      },
-      { timeout: 60_000, interval: 500 },
-    );
-    expect(used).toContain(' of ');
-  } finally {
-    await bus.close();
-  }
-
-  const metrics = await (await fetch(`${cluster.urlOf('relay-1')}/metrics`)).text();
-  expect(metrics).toMatch(/^baton_job_cpu_cores_count\{.*group="wrapped",statistic="average".*\} 1$/m);
-  expect(metrics).toMatch(/^baton_job_moved_bytes_total\{.*group="wrapped",way="written".*\} \d+$/m);
-
-  const finder = new SecretFinder({ hook: HOOK_SECRET });
-  for (const { where, content } of [...(await workflows(cluster)), ...onDisk(cluster)]) {
-    expect(finder.in(content).map((what) => `${what} in ${where}`)).toEqual([]);
-  }
-  expect(finder.in(log ?? '')).toEqual([]);
 });

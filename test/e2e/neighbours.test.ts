@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -54,33 +54,35 @@ async function checksOf(cluster: Cluster, group: string): Promise<number> {
   return (await cluster.client.schedule.getHandle(`health-check/${group}`).describe()).info.numActionsTaken;
 }
 
-test.each([
-  ['the first', () => [first, 'x-linux', second, 'linux'] as const],
-  ['the second', () => [second, 'linux', first, 'x-linux'] as const],
-])('what %s installation lost it removes, and nothing of the other’s', async (_which, pick) => {
-  const [mine, myGroup, theirs, theirGroup] = pick();
-  const lost = await warm(mine, myGroup);
-  const kept = await warm(theirs, theirGroup);
-  await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('a person did it');
-  await warm(mine, myGroup, lost);
-  await until(async () => {
-    const { folders = [], registrations = [] } = await leftovers(mine);
-    expect([...folders, ...registrations]).not.toContain(lost);
+describe('two installations on one forge', () => {
+  it.each([
+    ['the first', () => [first, 'x-linux', second, 'linux'] as const],
+    ['the second', () => [second, 'linux', first, 'x-linux'] as const],
+  ])('what %s installation lost it removes, and nothing of the other’s', async (_which, pick) => {
+    const [mine, myGroup, theirs, theirGroup] = pick();
+    const lost = await warm(mine, myGroup);
+    const kept = await warm(theirs, theirGroup);
+    await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('a person did it');
+    await warm(mine, myGroup, lost);
+    await until(async () => {
+      const { folders = [], registrations = [] } = await leftovers(mine);
+      expect([...folders, ...registrations]).not.toContain(lost);
+    });
+    // And a few checks more: nothing is marked, nothing removed.
+    const [checks, theirChecks] = [await checksOf(mine, myGroup), await checksOf(theirs, theirGroup)];
+    await until(async () => {
+      expect(await checksOf(mine, myGroup)).toBeGreaterThan(checks + 2);
+      expect(await checksOf(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
+    });
+    expect(await warm(theirs, theirGroup)).toBe(kept);
   });
-  // And a few checks more: nothing is marked, nothing removed.
-  const [checks, theirChecks] = [await checksOf(mine, myGroup), await checksOf(theirs, theirGroup)];
-  await until(async () => {
-    expect(await checksOf(mine, myGroup)).toBeGreaterThan(checks + 2);
-    expect(await checksOf(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
-  });
-  expect(await warm(theirs, theirGroup)).toBe(kept);
-});
 
-test('each serves its own jobs, though both are told of all', async () => {
-  const one = await sim.jobs({ labels: ['one'], run: 'true' });
-  const two = await sim.jobs({ labels: ['two'], run: 'true' });
-  const jobs = await sim.untilCompleted([...one, ...two]);
-  const runners = Object.fromEntries(jobs.map(({ id, runner }) => [id, runner]));
-  expect(runners[one[0] ?? 0]).toMatch(new RegExp(`^${FIRST}-x-linux-`));
-  expect(runners[two[0] ?? 0]).toMatch(new RegExp(`^${SECOND}-linux-`));
+  it('each serves its own jobs, though both are told of all', async () => {
+    const one = await sim.jobs({ labels: ['one'], run: 'true' });
+    const two = await sim.jobs({ labels: ['two'], run: 'true' });
+    const jobs = await sim.untilCompleted([...one, ...two]);
+    const runners = Object.fromEntries(jobs.map(({ id, runner }) => [id, runner]));
+    expect(runners[one[0] ?? 0]).toMatch(new RegExp(`^${FIRST}-x-linux-`));
+    expect(runners[two[0] ?? 0]).toMatch(new RegExp(`^${SECOND}-linux-`));
+  });
 });

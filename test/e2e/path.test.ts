@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Cluster } from '../support/cluster.ts';
@@ -94,7 +94,7 @@ jobs:
 `;
 
 describe('the path', () => {
-  test('carries every job of a workflow to its end, once, and leaves nothing', async () => {
+  it('carries every job of a workflow to its end, once, and leaves nothing', async () => {
     await sim.push(DEMO);
     const jobs = await until(async () => {
       const all = await sim.allJobs();
@@ -121,7 +121,7 @@ describe('the path', () => {
     });
   });
 
-  test('holds with webhooks doubled and out of order', async () => {
+  it('holds with webhooks doubled and out of order', async () => {
     await sim.faults({ duplication: 0.5, reorder: 0.5 });
     const ids = await sim.jobs({ count: 12, labels: ['linux'], run: 'true' });
     const jobs = await sim.untilCompleted(ids);
@@ -133,7 +133,7 @@ describe('the path', () => {
     expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
   });
 
-  test('holds when all of a burst arrives backwards', async () => {
+  it('holds when all of a burst arrives backwards', async () => {
     await sim.hold();
     const ids = await sim.jobs({ count: 6, labels: ['linux'], run: 'true' });
     await sim.release('reverse');
@@ -141,14 +141,14 @@ describe('the path', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('serves a repository’s own runners', async () => {
+  it('serves a repository’s own runners', async () => {
     const ids = await sim.jobs({ labels: ['owned'], run: 'true' });
     const [job] = await sim.untilCompleted(ids);
     expect(job?.runner).toContain('-owned-');
     await expectNothingLeft(cluster);
   });
 
-  test('never has more than max at a time, and the rest waits its turn', async () => {
+  it('never has more than max at a time, and the rest waits its turn', async () => {
     const ids = await sim.jobs({ count: 10, labels: ['linux'], run: 'sleep 0.2' });
     await sim.untilCompleted(ids);
     let now = 0;
@@ -165,7 +165,7 @@ describe('the path', () => {
 });
 
 describe('what goes otherwise', () => {
-  test('a job cancelled before pickup asks for nothing any more', async () => {
+  it('a job cancelled before pickup asks for nothing any more', async () => {
     const blockers = await sim.jobs({ count: 4, labels: ['linux'], run: 'sleep 2' });
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
     const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
@@ -179,7 +179,7 @@ describe('what goes otherwise', () => {
     expect(await sim.job(waiting)).toMatchObject({ conclusion: 'cancelled' });
   });
 
-  test('a job taken by another runner leaves ours idle, which is unregistered first and then removed', async () => {
+  it('a job taken by another runner leaves ours idle, which is unregistered first and then removed', async () => {
     await sim.hold({ action: 'in_progress' });
     const [job = 0] = await sim.jobs({ labels: ['hasty'], run: 'true' });
     await sim.start(job, 'somebody-else');
@@ -196,7 +196,7 @@ describe('what goes otherwise', () => {
     expect(await runnersOf('hasty')).toHaveLength(1);
   });
 
-  test('a runner that never comes up ends at its time to start, and its group slows down', async () => {
+  it('a runner that never comes up ends at its time to start, and its group slows down', async () => {
     const [job = 0] = await sim.jobs({ labels: ['dead'] });
     const { type, message } = await failureIn('dead');
     expect(type).toBe('time-to-start');
@@ -206,7 +206,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('a job that never ends ends at its runner’s time to live', async () => {
+  it('a job that never ends ends at its runner’s time to live', async () => {
     const [job = 0] = await sim.jobs({ labels: ['short'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { type, message } = await failureIn('short');
@@ -216,7 +216,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('an agent that is killed with -9 costs its job, and its instance is removed for that reason', async () => {
+  it('an agent that is killed with -9 costs its job, and its instance is removed for that reason', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { runner } = await sim.job(job);
@@ -232,7 +232,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('a re-run gets a runner of its own', async () => {
+  it('a re-run gets a runner of its own', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     await sim.untilCompleted([job]);
     const before = (await sim.allJobs()).length;
@@ -245,7 +245,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  test('a person who cancels a runner in Temporal’s UI gets it removed, job or not', async () => {
+  it('a person who cancels a runner in Temporal’s UI gets it removed, job or not', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { runner } = await sim.job(job);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -27,19 +27,21 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test('a job runs where NATS has a certificate of nobody but the configuration’s authority, in the instance too', async () => {
-  const [job] = await sim.untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }), 120_000);
-  expect(job).toMatchObject({ conclusion: 'success' });
-  await expectNothingLeft(cluster);
-});
+describe('TLS to NATS', () => {
+  it('a job runs where NATS has a certificate of nobody but the configuration’s authority, in the instance too', async () => {
+    const [job] = await sim.untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }), 120_000);
+    expect(job).toMatchObject({ conclusion: 'success' });
+    await expectNothingLeft(cluster);
+  });
 
-test('who doesn’t know the authority, or calls the server by another name, is not connected', async () => {
-  const common = { name: 'test', credentialsFile: cluster.operator.credentials.observer, waitForServer: false };
-  const { url } = cluster.nats;
-  const tls = { ca: join(cluster.dir, 'nats', 'tls.crt') };
-  const bus = await connectBus({ ...common, url, tls });
-  await bus.close();
-  await expect(connectBus({ ...common, url })).rejects.toThrow(/self-signed certificate/);
-  const other = url.replace('localhost', '127.0.0.1');
-  await expect(connectBus({ ...common, url: other, tls })).rejects.toThrow(/127\.0\.0\.1/);
+  it('who doesn’t know the authority, or calls the server by another name, is not connected', async () => {
+    const common = { name: 'test', credentialsFile: cluster.operator.credentials.observer, waitForServer: false };
+    const { url } = cluster.nats;
+    const tls = { ca: join(cluster.dir, 'nats', 'tls.crt') };
+    const bus = await connectBus({ ...common, url, tls });
+    await bus.close();
+    await expect(connectBus({ ...common, url })).rejects.toThrow(/self-signed certificate/);
+    const other = url.replace('localhost', '127.0.0.1');
+    await expect(connectBus({ ...common, url: other, tls })).rejects.toThrow(/127\.0\.0\.1/);
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -49,43 +49,45 @@ function tree(spans: ReceivedSpan[], parent: string, depth = 0): string[] {
   ]);
 }
 
-test('one trace a job, from the webhook to the removal of its runner', { timeout: 180_000 }, async () => {
-  const sim = new SimControl(cluster.sim.address);
-  await sim.push(WORKFLOW);
-  await expect.poll(async () => (await sim.allJobs()).map(({ conclusion }) => conclusion)).toEqual(['failure']);
-  await expectNothingLeft(cluster);
-  await expect
-    .poll(() => {
-      const lines = tree(receiver.spans(), '').map((line) => line.trim());
-      return new Set(lines.filter((line) => !PASSED_OVER.has(line)));
-    })
-    .toEqual(
-      new Set([
-        'demo / build (relay)',
-        ...['queued', 'in_progress', 'completed'].flatMap((action) => [
-          `webhook ${action} (ingress)`,
-          `relay ${action} (relay)`,
+describe('traces', () => {
+  it('one trace a job, from the webhook to the removal of its runner', { timeout: 180_000 }, async () => {
+    const sim = new SimControl(cluster.sim.address);
+    await sim.push(WORKFLOW);
+    await expect.poll(async () => (await sim.allJobs()).map(({ conclusion }) => conclusion)).toEqual(['failure']);
+    await expectNothingLeft(cluster);
+    await expect
+      .poll(() => {
+        const lines = tree(receiver.spans(), '').map((line) => line.trim());
+        return new Set(lines.filter((line) => !PASSED_OVER.has(line)));
+      })
+      .toEqual(
+        new Set([
+          'demo / build (relay)',
+          ...['queued', 'in_progress', 'completed'].flatMap((action) => [
+            `webhook ${action} (ingress)`,
+            `relay ${action} (relay)`,
+          ]),
+          'wait for a runner (relay)',
+          'run on NAME (relay)',
+          'runner NAME (orchestrator)',
+          ...['provisioning', 'busy', 'removing'].map((phase) => `${phase} (orchestrator)`),
         ]),
-        'wait for a runner (relay)',
-        'run on NAME (relay)',
-        'runner NAME (orchestrator)',
-        ...['provisioning', 'busy', 'removing'].map((phase) => `${phase} (orchestrator)`),
-      ]),
-    );
-  const spans = receiver.spans();
-  expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
-  const job = spans.find(({ name }) => name === 'demo / build');
-  expect(job?.status).toMatchObject({ code: 2, message: 'failure' });
-  expect(job?.attributes).toContainEqual({ key: 'vcs.repository.name', value: { stringValue: 'acme/hello' } });
-  const runner = spans.find(({ name }) => name.startsWith('runner '));
-  const phases = spans.filter(({ parentSpanId }) => parentSpanId === runner?.spanId);
-  expect(phases[0]?.startTimeUnixNano).toBe(runner?.startTimeUnixNano);
-  expect(phases.at(-1)?.endTimeUnixNano).toBe(runner?.endTimeUnixNano);
-  // Each begins when the one before it ends.
-  const ends = phases.slice(0, -1).map(({ endTimeUnixNano }) => endTimeUnixNano);
-  expect(phases.slice(1).map(({ startTimeUnixNano }) => startTimeUnixNano)).toEqual(ends);
-  expect(tree(spans, '')).toContain('demo / build (relay)');
-  expect(tree(spans, '')).toContain('  runner NAME (orchestrator)');
-  expect(tree(spans, '')).toContain('    busy (orchestrator)');
-  expect(tree(spans, '')).toContain('    relay queued (relay)');
+      );
+    const spans = receiver.spans();
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    const job = spans.find(({ name }) => name === 'demo / build');
+    expect(job?.status).toMatchObject({ code: 2, message: 'failure' });
+    expect(job?.attributes).toContainEqual({ key: 'vcs.repository.name', value: { stringValue: 'acme/hello' } });
+    const runner = spans.find(({ name }) => name.startsWith('runner '));
+    const phases = spans.filter(({ parentSpanId }) => parentSpanId === runner?.spanId);
+    expect(phases[0]?.startTimeUnixNano).toBe(runner?.startTimeUnixNano);
+    expect(phases.at(-1)?.endTimeUnixNano).toBe(runner?.endTimeUnixNano);
+    // Each begins when the one before it ends.
+    const ends = phases.slice(0, -1).map(({ endTimeUnixNano }) => endTimeUnixNano);
+    expect(phases.slice(1).map(({ startTimeUnixNano }) => startTimeUnixNano)).toEqual(ends);
+    expect(tree(spans, '')).toContain('demo / build (relay)');
+    expect(tree(spans, '')).toContain('  runner NAME (orchestrator)');
+    expect(tree(spans, '')).toContain('    busy (orchestrator)');
+    expect(tree(spans, '')).toContain('    relay queued (relay)');
+  });
 });

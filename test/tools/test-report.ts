@@ -1,57 +1,102 @@
-import { writeFileSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** A test and what is to be said of it. */
-interface Named {
-  name: string;
-  reason: string;
-}
+const MAX_SLOW_FILES = 10;
+const SLOW_FILE_MS = 1000;
 
-/** What one test file came to. */
-interface FileSummary {
-  file: string;
+interface Summary {
+  lines: string[];
   passed: number;
-  failed: Named[];
-  skipped: Named[];
-  /** Failed at first, and passed when tried again: each is a defect of the test or of the code. */
-  unsteady: Named[];
+  failed: number;
+  skipped: number;
 }
 
 /**
- * A vitest reporter for deploy/launcher/tests.mjs: writes the counts, and what was skipped for which reason (vitest's own JSON leaves
- * the reasons out), to the file that BATON_TEST_REPORT names. A test says why: `context.skip(condition, 'reason')`.
+ * A vitest reporter. When the run has ended it prints each skipped test with its reason (`context.skip(condition, 'reason')`), the
+ * slowest files, the time of each lane, and as the very last line the counts: `N passed, N failed[, N skipped]`.
  */
 export default class SummaryReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    const file = process.env['BATON_TEST_REPORT'];
-    if (file === undefined) return;
-    writeFileSync(file, JSON.stringify({ files: modules.map(summaryOf), unhandled: unhandled.length }));
+  /** By name: when its last file ended. Lanes run one after the other. */
+  readonly #lanes = new Map<string, number>();
+  #startedAt = 0;
+  #summary: Summary = { lines: ['the tests did not run to their end'], passed: 0, failed: 1, skipped: 0 };
+
+  constructor() {
+    // Vitest prints more after it has called its reporters.
+    process.once('exit', (code) => this.#print(code));
+  }
+
+  onTestRunStart(): void {
+    this.#startedAt = performance.now();
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    this.#lanes.set(module.project.name, performance.now());
+  }
+
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const summary: Summary = { lines: [], passed: 0, failed: 0, skipped: 0 };
+    for (const module of modules) countTests(module, summary);
+    summary.lines.push(...listSlowFiles(modules));
+    let from = this.#startedAt;
+    for (const [name, to] of this.#lanes) {
+      summary.lines.push(`time of the lane ${name}: ${toSeconds(to - from)}`);
+      from = to;
+    }
+    this.#summary = summary;
+  }
+
+  #print(code: number): void {
+    const { lines, passed, failed, skipped } = this.#summary;
+    // What vitest holds against the run as a whole (an unhandled error) counts as one failure.
+    const counts = `${passed} passed, ${failed === 0 && code !== 0 ? 1 : failed} failed`;
+    const output = [...lines, skipped > 0 ? `${counts}, ${skipped} skipped` : counts];
+    writeSync(1, `${output.join('\n')}\n`);
   }
 }
 
-function summaryOf(module: TestModule): FileSummary {
+function countTests(module: TestModule, summary: Summary): void {
   const file = module.relativeModuleId;
-  const summary: FileSummary = { file, passed: 0, failed: [], skipped: [], unsteady: [] };
   // A file that could not be loaded, or whose hooks failed, has no test that says so.
-  for (const error of module.errors()) summary.failed.push({ name: file, reason: error.message });
-  for (const suite of module.children.allSuites()) {
-    const [error] = suite.errors();
-    if (error !== undefined) summary.failed.push({ name: `${file} > ${suite.fullName}`, reason: error.message });
-  }
+  summary.failed += module.errors().length;
+  for (const suite of module.children.allSuites()) if (suite.errors().length > 0) summary.failed++;
   for (const test of module.children.allTests()) {
     const result = test.result();
-    const name = `${file} > ${test.fullName}`;
-    // What a try that failed said stays with a test that passed in the end.
-    const said = result.errors?.[0]?.message ?? '';
-    if (result.state === 'passed') {
-      summary.passed++;
-      if (test.diagnostic()?.flaky) summary.unsteady.push({ name, reason: said });
-    } else if (result.state === 'failed') summary.failed.push({ name, reason: said });
+    if (result.state === 'passed') summary.passed++;
+    else if (result.state === 'failed') summary.failed++;
     else {
-      const reason = result.state === 'skipped' ? result.note : undefined;
-      const none = result.state === 'pending' ? 'it never ran to its end' : 'no reason is given';
-      summary.skipped.push({ name, reason: reason ?? none });
+      const note = result.state === 'pending' ? 'it did not run to its end' : result.note;
+      summary.skipped++;
+      summary.lines.push(`skipped: ${file} > ${test.fullName}: ${note ?? 'no reason is given'}`);
     }
   }
-  return summary;
+}
+
+/** The slowest files, each with its slowest test. */
+function listSlowFiles(modules: readonly TestModule[]): string[] {
+  const files = modules
+    .map((module) => ({ module, duration: findDuration(module) }))
+    .filter(({ duration }) => duration >= SLOW_FILE_MS)
+    .sort((a, b) => b.duration - a.duration);
+  if (files.length === 0) return [];
+  const lines = files.slice(0, MAX_SLOW_FILES).map(({ module, duration }) => {
+    const tests = [...module.children.allTests()].map((test) => ({
+      name: test.fullName,
+      duration: test.diagnostic()?.duration ?? 0,
+    }));
+    const [slowest] = tests.sort((a, b) => b.duration - a.duration);
+    const most = slowest === undefined ? '' : `; ${toSeconds(slowest.duration)} of it: ${slowest.name}`;
+    return `  ${toSeconds(duration).padStart(8)} ${module.relativeModuleId}${most}`;
+  });
+  return ['slowest files:', ...lines];
+}
+
+/** Of a whole file: its imports, its hooks and its tests. */
+function findDuration(module: TestModule): number {
+  const { setupDuration, collectDuration, duration } = module.diagnostic();
+  return setupDuration + collectDuration + duration;
+}
+
+function toSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import Docker from 'dockerode';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { removeContainers } from '../../support/containers.ts';
 import { dockerAnswers } from '../../support/docker.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
@@ -110,7 +110,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     return { stop: () => abort.abort() };
   }
 
-  test(
+  it(
     'from inside, a job reaches itself and what it is let reach, but no other job’s container and no engine',
     { timeout: 300_000 },
     async () => {
@@ -169,7 +169,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     },
   );
 
-  test(
+  it(
     'an image that is missing: it waits and says which; once it is there, the job is done',
     { timeout: 300_000 },
     async () => {
@@ -191,7 +191,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     },
   );
 
-  test(
+  it(
     'containers that die at once: it says so, stays queued, and the job is done by one that lives',
     { timeout: 300_000 },
     async () => {
@@ -213,7 +213,7 @@ describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
     },
   );
 
-  test(
+  it(
     'a container that dies in the middle of the job: failed, saying of what, and not run again',
     { timeout: 300_000 },
     async () => {

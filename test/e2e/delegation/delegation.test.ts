@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { delegationWorkflowId, proxiesWorkflowId } from '../../../contracts/workflows/delegation.ts';
 import { createTokenKey, verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
@@ -39,72 +39,6 @@ async function resultOf(id: string): Promise<unknown> {
   return await handle.result();
 }
 
-test('a job that a proxy hands over fails there and then runs once on an ephemeral runner', LONG, async () => {
-  const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'echo really ran' });
-  const taken = await world.take(job, 'proxy-a');
-  const id = await world.handOver(taken, 'proxy-a');
-  expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-  shapes.set(id, 'delegation-whole');
-
-  const attempts = await world.attemptsOf(taken.runId);
-  expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
-  expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.installation}-ephemeral-`));
-  await until(async () => {
-    expect(await world.get(id, 'proxy-a')).toMatchObject({
-      status: 'completed',
-      conclusion: 'success',
-      forgeJobId: attempts[1]?.id,
-      runner: attempts[1]?.runner,
-      exitCode: 0,
-    });
-  });
-  const told = await world.get(id, 'proxy-a');
-  expect(told.containerId).toBeTruthy();
-  expect(told.logTail).toContain('completed with result: Succeeded');
-  await expectNothingLeft(world.cluster);
-});
-
-test('every step is in the audit stream, once', LONG, async () => {
-  const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
-  const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
-  await resultOf(id);
-  const printed = await baton(
-    'audit',
-    '--json',
-    '--since',
-    '1h',
-    '--delegation',
-    id,
-    '--config',
-    world.cluster.configFile,
-  );
-  const lines = printed.trimEnd().split('\n');
-  expect(lines.map((line) => auditEntry.parse(JSON.parse(line))).map(({ who, action }) => `${who} ${action}`)).toEqual([
-    'proxy/proxy-b requested',
-    ...['requested', 'found', 'runner-ordered', 're-run', 'running', 'completed'].map((action) => {
-      return `delegation/${id} ${action}`;
-    }),
-  ]);
-  const table = await baton('audit', '--repository', 'acme/hello', '--config', world.cluster.configFile);
-  expect(table).toMatch(new RegExp(`delegation/${id} +completed +ok +${id} +acme/hello#\\d+ +ran on `));
-});
-
-test('`baton proxy key` and `token` make what the ingress believes', LONG, async () => {
-  const [, publicKey = ''] = /^delegation\.token_keys: (\S+)$/m.exec(await baton('proxy', 'key')) ?? [];
-  expect(publicKey).toMatch(/^[\w-]{43}$/);
-  const { privateKey, publicKey: own } = createTokenKey();
-  process.env['BATON_PROXY_SIGNING_KEY'] = privateKey;
-  try {
-    const token = (await baton('proxy', 'token', 'proxy-a', '--lifetime', '2h')).trim();
-    expect(verifyToken(token, [publicKey], new Date())).toBeUndefined();
-    const inAnHour = new Date(Date.now() + 3_600_000);
-    expect(verifyToken(token, [publicKey, own], inAnHour)).toMatchObject({ proxy: 'proxy-a' });
-    expect(verifyToken(token, [own], new Date(Date.now() + 3 * 3_600_000))).toBeUndefined();
-  } finally {
-    delete process.env['BATON_PROXY_SIGNING_KEY'];
-  }
-});
-
 /** What a `baton …` prints, as a process of its own. */
 async function baton(...args: string[]): Promise<string> {
   const env = { ...process.env, BATON_NATS_CREDENTIALS: world.cluster.operator.credentials.observer };
@@ -112,60 +46,130 @@ async function baton(...args: string[]): Promise<string> {
   return stdout;
 }
 
-test('a job that fails by itself ends its delegation as failed, and is not run a third time', LONG, async () => {
-  const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });
-  const taken = await world.take(job, 'proxy-a');
-  const id = await world.handOver(taken, 'proxy-a');
-  expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
-  shapes.set(id, 'delegation-failed');
-  expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
-});
-
-test('the same job twice has the same id and is delegated once', LONG, async () => {
-  const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
-  const taken = await world.take(job, 'proxy-b');
-  const answers = await Promise.all([1, 2, 3].map(() => world.delegate(taken, 'proxy-b')));
-  expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
-  await world.sim.complete(job, 'failure');
-  await resultOf(answers[0]?.id ?? '');
-  expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
-});
-
 /** A label that no ephemeral runner has: its jobs go where the test puts them. */
 const NOBODYS = 'nobodys';
 
-test('a re-run that lands on a proxy is handed on, not delegated twice', LONG, async () => {
-  const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
-  const first = await world.take(job, 'proxy-a');
-  const id = await world.handOver(first, 'proxy-a');
-  const landed = await attempt(first.runId, 1);
-  const landing = await world.handOver(await world.take(landed.id, 'proxy-b'), 'proxy-b', 2);
-  expect(landing).not.toBe(id);
-  expect(await resultOf(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
-  const again = await attempt(first.runId, 2);
-  const runner = `${world.cluster.installation}-ephemeral-00000000`;
-  await world.sim.start(again.id, runner);
-  await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
-  await world.sim.complete(again.id);
-  expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-  expect(await world.attemptsOf(first.runId)).toHaveLength(3);
-  shapes.set(id, 'delegation-landed').set(landing, 'delegation-handed-on');
-});
-
-test(
-  'a run that is cancelled ends its delegation: nothing is run again, its runner is no longer asked for',
-  LONG,
-  async () => {
-    const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+describe('delegation', () => {
+  it('a job that a proxy hands over fails there and then runs once on an ephemeral runner', LONG, async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'echo really ran' });
     const taken = await world.take(job, 'proxy-a');
-    const { id } = await world.delegate(taken, 'proxy-a');
-    await world.sim.complete(job, 'cancelled');
-    expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
-    shapes.set(id, 'delegation-cancelled');
-    expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
-    await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
-  },
-);
+    const id = await world.handOver(taken, 'proxy-a');
+    expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+    shapes.set(id, 'delegation-whole');
+
+    const attempts = await world.attemptsOf(taken.runId);
+    expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+    expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.installation}-ephemeral-`));
+    await until(async () => {
+      expect(await world.get(id, 'proxy-a')).toMatchObject({
+        status: 'completed',
+        conclusion: 'success',
+        forgeJobId: attempts[1]?.id,
+        runner: attempts[1]?.runner,
+        exitCode: 0,
+      });
+    });
+    const told = await world.get(id, 'proxy-a');
+    expect(told.containerId).toBeTruthy();
+    expect(told.logTail).toContain('completed with result: Succeeded');
+    await expectNothingLeft(world.cluster);
+  });
+
+  it('every step is in the audit stream, once', LONG, async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+    const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
+    await resultOf(id);
+    const printed = await baton(
+      'audit',
+      '--json',
+      '--since',
+      '1h',
+      '--delegation',
+      id,
+      '--config',
+      world.cluster.configFile,
+    );
+    const lines = printed.trimEnd().split('\n');
+    expect(
+      lines.map((line) => auditEntry.parse(JSON.parse(line))).map(({ who, action }) => `${who} ${action}`),
+    ).toEqual([
+      'proxy/proxy-b requested',
+      ...['requested', 'found', 'runner-ordered', 're-run', 'running', 'completed'].map((action) => {
+        return `delegation/${id} ${action}`;
+      }),
+    ]);
+    const table = await baton('audit', '--repository', 'acme/hello', '--config', world.cluster.configFile);
+    expect(table).toMatch(new RegExp(`delegation/${id} +completed +ok +${id} +acme/hello#\\d+ +ran on `));
+  });
+
+  it('`baton proxy key` and `token` make what the ingress believes', LONG, async () => {
+    const [, publicKey = ''] = /^delegation\.token_keys: (\S+)$/m.exec(await baton('proxy', 'key')) ?? [];
+    expect(publicKey).toMatch(/^[\w-]{43}$/);
+    const { privateKey, publicKey: own } = createTokenKey();
+    process.env['BATON_PROXY_SIGNING_KEY'] = privateKey;
+    try {
+      const token = (await baton('proxy', 'token', 'proxy-a', '--lifetime', '2h')).trim();
+      expect(verifyToken(token, [publicKey], new Date())).toBeUndefined();
+      const inAnHour = new Date(Date.now() + 3_600_000);
+      expect(verifyToken(token, [publicKey, own], inAnHour)).toMatchObject({ proxy: 'proxy-a' });
+      expect(verifyToken(token, [own], new Date(Date.now() + 3 * 3_600_000))).toBeUndefined();
+    } finally {
+      delete process.env['BATON_PROXY_SIGNING_KEY'];
+    }
+  });
+
+  it('a job that fails by itself ends its delegation as failed, and is not run a third time', LONG, async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });
+    const taken = await world.take(job, 'proxy-a');
+    const id = await world.handOver(taken, 'proxy-a');
+    expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+    shapes.set(id, 'delegation-failed');
+    expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
+  });
+
+  it('the same job twice has the same id and is delegated once', LONG, async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+    const taken = await world.take(job, 'proxy-b');
+    const answers = await Promise.all([1, 2, 3].map(() => world.delegate(taken, 'proxy-b')));
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    await world.sim.complete(job, 'failure');
+    await resultOf(answers[0]?.id ?? '');
+    expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+  });
+
+  it('a re-run that lands on a proxy is handed on, not delegated twice', LONG, async () => {
+    const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+    const first = await world.take(job, 'proxy-a');
+    const id = await world.handOver(first, 'proxy-a');
+    const landed = await attempt(first.runId, 1);
+    const landing = await world.handOver(await world.take(landed.id, 'proxy-b'), 'proxy-b', 2);
+    expect(landing).not.toBe(id);
+    expect(await resultOf(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
+    const again = await attempt(first.runId, 2);
+    const runner = `${world.cluster.installation}-ephemeral-00000000`;
+    await world.sim.start(again.id, runner);
+    await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
+    await world.sim.complete(again.id);
+    expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+    expect(await world.attemptsOf(first.runId)).toHaveLength(3);
+    shapes.set(id, 'delegation-landed').set(landing, 'delegation-handed-on');
+  });
+
+  it(
+    'a run that is cancelled ends its delegation: nothing is run again, its runner is no longer asked for',
+    LONG,
+    async () => {
+      const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+      const taken = await world.take(job, 'proxy-a');
+      const { id } = await world.delegate(taken, 'proxy-a');
+      await world.sim.complete(job, 'cancelled');
+      expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
+      shapes.set(id, 'delegation-cancelled');
+      expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
+      await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
+    },
+  );
+});
 
 /** The job of that run's attempt (counted from 0), as soon as there is one. */
 async function attempt(run: number, index: number): Promise<SimJob> {

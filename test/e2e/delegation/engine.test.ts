@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerImage } from '../../support/containers.ts';
 import { startEngine, type TestEngine } from '../../support/engine.ts';
 import { Telling, until } from './telling.ts';
@@ -30,36 +30,41 @@ afterAll(async () => {
   await engine?.stop();
 }, 240_000);
 
-test(
-  'the engine is restarted: the job in it has failed, one that waits says so and is done after it',
-  { timeout: 400_000 },
-  async (context) => {
-    context.skip(engine === undefined, absent);
-    const telling = new Telling(world);
-    // Where a first try ended in between.
-    await engine?.resume();
-    const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
-      const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
-      const taken = await world.take(job, 'proxy-a');
-      return { id: await world.handOver(taken, 'proxy-a'), runId: taken.runId };
-    };
-    const begun = await delegated('sleep 600');
-    await until(async () => expect(await world.get(begun.id, 'proxy-a')).toMatchObject({ status: 'running' }));
+describe('delegation to a Docker engine', () => {
+  it(
+    'the engine is restarted: the job in it has failed, one that waits says so and is done after it',
+    { timeout: 400_000 },
+    async (context) => {
+      context.skip(engine === undefined, absent);
+      const telling = new Telling(world);
+      // Where a first try ended in between.
+      await engine?.resume();
+      const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
+        const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
+        const taken = await world.take(job, 'proxy-a');
+        return { id: await world.handOver(taken, 'proxy-a'), runId: taken.runId };
+      };
+      const begun = await delegated('sleep 600');
+      await until(async () => expect(await world.get(begun.id, 'proxy-a')).toMatchObject({ status: 'running' }));
 
-    await engine?.halt();
-    const waiting = await delegated('echo really ran');
-    // Where the lost one still counted as connected, the re-run has gone out already.
-    await until(async () => {
-      expect(await telling.headline(waiting.id)).toMatch(
-        /queued: (run again; )?waiting for an ephemeral runner: runner\/ephemeral\/\S+, attempt \d+: .*(ENOENT|ECONNREFUSED)/,
-      );
-    });
-    await engine?.resume();
+      await engine?.halt();
+      const waiting = await delegated('echo really ran');
+      // Where the lost one still counted as connected, the re-run has gone out already.
+      await until(async () => {
+        expect(await telling.headline(waiting.id)).toMatch(
+          /queued: (run again; )?waiting for an ephemeral runner: runner\/ephemeral\/\S+, attempt \d+: .*(ENOENT|ECONNREFUSED)/,
+        );
+      });
+      await engine?.resume();
 
-    expect(await telling.result(waiting.id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-    expect((await world.attemptsOf(waiting.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
-    expect(await telling.result(begun.id)).toMatchObject({ status: 'failed' });
-    expect(await telling.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
-    expect(await world.attemptsOf(begun.runId), 'what has begun is not run again').toHaveLength(2);
-  },
-);
+      expect(await telling.result(waiting.id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+      expect((await world.attemptsOf(waiting.runId)).map(({ conclusion }) => conclusion)).toEqual([
+        'failure',
+        'success',
+      ]);
+      expect(await telling.result(begun.id)).toMatchObject({ status: 'failed' });
+      expect(await telling.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
+      expect(await world.attemptsOf(begun.runId), 'what has begun is not run again').toHaveLength(2);
+    },
+  );
+});

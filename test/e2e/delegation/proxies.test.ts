@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dockerAnswers } from '../../support/docker.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
 import { LABEL, PROXIES, startDelegationWorld, type DelegationWorld } from './world.ts';
@@ -35,70 +35,72 @@ jobs:
     steps: [{ run: 'echo ran on $RUNNER_NAME' }]
 `;
 
-test(
-  '2 proxies, 20 jobs: each runs exactly once, on an ephemeral runner, and all runs end green',
-  { timeout: 400_000 },
-  async () => {
-    await world.sim.jobs({ count: 17, labels: [LABEL], run: 'echo ran on $RUNNER_NAME' });
-    await world.sim.push(WORKFLOW);
-    await vi.waitFor(
-      async () => {
-        const runs = [...world.cluster.sim.sim.state.runs.values()];
-        expect(runs).toHaveLength(18);
-        for (const run of runs) {
-          const last = run.jobs.filter((job) => job.attempt === run.attempt);
-          expect(run.pending).toEqual([]);
-          expect(last.map(({ conclusion }) => conclusion)).toEqual(last.map(() => 'success'));
+describe('several proxies', () => {
+  it(
+    '2 proxies, 20 jobs: each runs exactly once, on an ephemeral runner, and all runs end green',
+    { timeout: 400_000 },
+    async () => {
+      await world.sim.jobs({ count: 17, labels: [LABEL], run: 'echo ran on $RUNNER_NAME' });
+      await world.sim.push(WORKFLOW);
+      await vi.waitFor(
+        async () => {
+          const runs = [...world.cluster.sim.sim.state.runs.values()];
+          expect(runs).toHaveLength(18);
+          for (const run of runs) {
+            const last = run.jobs.filter((job) => job.attempt === run.attempt);
+            expect(run.pending).toEqual([]);
+            expect(last.map(({ conclusion }) => conclusion)).toEqual(last.map(() => 'success'));
+          }
+        },
+        { timeout: 360_000, interval: 500 },
+      );
+      const { runs } = world.cluster.sim.sim.state;
+      const ran: string[] = [];
+      for (const run of runs.values()) {
+        // A job that another attempt took over has the same steps, and did not run there.
+        const did = new Map<string, string[]>();
+        for (const job of run.jobs.filter(({ timeline }) => timeline.some(({ what }) => what === 'started'))) {
+          const printed = job.steps.flatMap(({ log }) => log).filter((line) => line.startsWith('ran on '));
+          did.set(job.spec.name, [...(did.get(job.spec.name) ?? []), ...printed]);
         }
-      },
-      { timeout: 360_000, interval: 500 },
-    );
-    const { runs } = world.cluster.sim.sim.state;
-    const ran: string[] = [];
-    for (const run of runs.values()) {
-      // A job that another attempt took over has the same steps, and did not run there.
-      const did = new Map<string, string[]>();
-      for (const job of run.jobs.filter(({ timeline }) => timeline.some(({ what }) => what === 'started'))) {
-        const printed = job.steps.flatMap(({ log }) => log).filter((line) => line.startsWith('ran on '));
-        did.set(job.spec.name, [...(did.get(job.spec.name) ?? []), ...printed]);
+        for (const [name, printed] of did) {
+          expect(printed, `${name} of run ${run.id}`).toHaveLength(1);
+          ran.push(...printed);
+        }
       }
-      for (const [name, printed] of did) {
-        expect(printed, `${name} of run ${run.id}`).toHaveLength(1);
-        ran.push(...printed);
-      }
-    }
-    expect(ran).toHaveLength(20);
-    for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.installation}-ephemeral-`));
+      expect(ran).toHaveLength(20);
+      for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.installation}-ephemeral-`));
 
-    // The forge is green a moment before the delegation has heard of it.
-    const outcomes = await vi.waitFor(
-      async () => {
-        const found: string[] = [];
-        for await (const { status } of world.cluster.client.workflow.list({ query: `WorkflowType = 'delegation'` })) {
-          found.push(status.name);
-        }
-        expect(found.filter((status) => status !== 'COMPLETED')).toEqual([]);
-        return found;
-      },
-      { timeout: 120_000, interval: 500 },
-    );
-    expect(outcomes.length).toBeGreaterThanOrEqual(2);
-    for (const proxy of proxies) {
-      expect(await proxy.metric('baton_proxy_breaker_open')).toBe(0);
-      expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
-    }
-    const handedOver = await Promise.all(
-      proxies.map((proxy) => proxy.metric('baton_proxy_hooks_total', 'handed-over')),
-    );
-    expect(handedOver.reduce((sum, count) => sum + count, 0)).toBe(outcomes.length);
-    const [first] = proxies;
-    await expectDocumentedMetrics({
-      ingress: world.cluster.urlOf('ingress-1'),
-      orchestrator: world.cluster.urlOf('orchestrator-1'),
-      proxy: first?.url ?? '',
-    });
-  },
-);
+      // The forge is green a moment before the delegation has heard of it.
+      const outcomes = await vi.waitFor(
+        async () => {
+          const found: string[] = [];
+          for await (const { status } of world.cluster.client.workflow.list({ query: `WorkflowType = 'delegation'` })) {
+            found.push(status.name);
+          }
+          expect(found.filter((status) => status !== 'COMPLETED')).toEqual([]);
+          return found;
+        },
+        { timeout: 120_000, interval: 500 },
+      );
+      expect(outcomes.length).toBeGreaterThanOrEqual(2);
+      for (const proxy of proxies) {
+        expect(await proxy.metric('baton_proxy_breaker_open')).toBe(0);
+        expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
+      }
+      const handedOver = await Promise.all(
+        proxies.map((proxy) => proxy.metric('baton_proxy_hooks_total', 'handed-over')),
+      );
+      expect(handedOver.reduce((sum, count) => sum + count, 0)).toBe(outcomes.length);
+      const [first] = proxies;
+      await expectDocumentedMetrics({
+        ingress: world.cluster.urlOf('ingress-1'),
+        orchestrator: world.cluster.urlOf('orchestrator-1'),
+        proxy: first?.url ?? '',
+      });
+    },
+  );
+});
 
 /** Every metric in delegation.md is under `/metrics` of the service that it is said to be of, and has a value by now. */
 async function expectDocumentedMetrics(urls: Record<string, string>): Promise<void> {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { SimControl } from '../../support/simulator-control.ts';
 import { bundleStandInRunner } from '../../../services/simulator/runner/bundle.ts';
@@ -102,66 +102,70 @@ async function isReady({ url }: TestProxy): Promise<boolean> {
   return (await fetch(`${url}/readyz`)).ok;
 }
 
-test('a runner that crashes is started again, ever later; uptime and restarts tell of it', LONG, async () => {
-  const proxy = await startProxy(place, CRASH, { runScript: RUN_SH });
-  proxies.push(proxy);
-  await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
-  expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
+describe('the life of a proxy', () => {
+  it('a runner that crashes is started again, ever later; uptime and restarts tell of it', LONG, async () => {
+    const proxy = await startProxy(place, CRASH, { runScript: RUN_SH });
+    proxies.push(proxy);
+    await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
+    expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
 
-  const exitWith = join(proxy.directory, 'exit-with');
-  writeFileSync(exitWith, '3');
-  // The runner and all below it, as when the machine runs out of memory.
-  const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
-  process.kill(-pid, 'SIGKILL');
-  await until(() => expect(crashesOf(proxy).length).toBeGreaterThanOrEqual(3));
-  await until(async () => {
-    expect(await isReady(proxy)).toBe(false);
-    expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
+    const exitWith = join(proxy.directory, 'exit-with');
+    writeFileSync(exitWith, '3');
+    // The runner and all below it, as when the machine runs out of memory.
+    const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
+    process.kill(-pid, 'SIGKILL');
+    await until(() => expect(crashesOf(proxy).length).toBeGreaterThanOrEqual(3));
+    await until(async () => {
+      expect(await isReady(proxy)).toBe(false);
+      expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
+    });
+    rmSync(exitWith);
+    await until(async () => {
+      expect(await isReady(proxy)).toBe(true);
+      expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
+    });
+    const crashes = crashesOf(proxy);
+    expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
+    expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
+    expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
+    expect(startsOf(proxy)).toBe(crashes.length + 1);
   });
-  rmSync(exitWith);
-  await until(async () => {
-    expect(await isReady(proxy)).toBe(true);
-    expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
+
+  it.each([
+    [0, END_0],
+    [78, END_78],
+  ])('exit code %d is no crash: the proxy ends with it, and starts nothing again', LONG, async (code, name) => {
+    const script = RUN_SH.replace('[ -e', `echo ${code} > "$here/exit-with"\n[ -e`);
+    const proxy = await startProxy(place, name, { runScript: script, ready: false });
+    proxies.push(proxy);
+    expect(await proxy.child.exited).toMatchObject({ code });
+    expect(crashesOf(proxy)).toEqual([]);
+    expect(startsOf(proxy)).toBe(1);
+    expect(proxy.log()).toContain('the forge’s runner ended');
   });
-  const crashes = crashesOf(proxy);
-  expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
-  expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
-  expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
-  expect(startsOf(proxy)).toBe(crashes.length + 1);
-});
 
-test.each([
-  [0, END_0],
-  [78, END_78],
-])('exit code %d is no crash: the proxy ends with it, and starts nothing again', LONG, async (code, name) => {
-  const script = RUN_SH.replace('[ -e', `echo ${code} > "$here/exit-with"\n[ -e`);
-  const proxy = await startProxy(place, name, { runScript: script, ready: false });
-  proxies.push(proxy);
-  expect(await proxy.child.exited).toMatchObject({ code });
-  expect(crashesOf(proxy)).toEqual([]);
-  expect(startsOf(proxy)).toBe(1);
-  expect(proxy.log()).toContain('the forge’s runner ended');
-});
-
-test('SIGTERM with a job in hand: the job is handed over first, then the proxy ends with 0', LONG, async () => {
-  const proxy = await startProxy(place, TERM);
-  proxies.push(proxy);
-  let open: () => void = () => {};
-  gate = new Promise((resolve) => (open = resolve));
-  cleanups.push(open);
-  const [job = 0] = await sim.jobs({ labels: [LABEL] });
-  await until(async () => expect(await sim.job(job)).toMatchObject({ status: 'in_progress', runner: TERM }));
-  await until(() => expect(slow.calls.some(({ path }) => path === '/api/jobs/delegate')).toBe(true));
-  await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
-  const stopped = proxy.child.stop();
-  await until(() => expect(proxy.log()).toContain('finishing the job in hand'));
-  expect(proxy.child.running).toBe(true);
-  expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
-  open();
-  expect(await stopped).toMatchObject({ code: 0 });
-  expect(await sim.job(job)).toMatchObject({ status: 'completed', conclusion: 'failure', runner: TERM });
-  const headers = { authorization: `Bearer ${tokenFor(TERM)}` };
-  const answer = await fetch(`${ingress.address}/api/jobs`, { headers });
-  expect(await answer.json()).toMatchObject({ jobs: [{ runnerName: TERM, status: 'queued' }] });
-  expect(existsSync(join(folder.path, TERM, 'state', `${TERM}.json.pid`)), 'nothing is left of its runner').toBe(false);
+  it('SIGTERM with a job in hand: the job is handed over first, then the proxy ends with 0', LONG, async () => {
+    const proxy = await startProxy(place, TERM);
+    proxies.push(proxy);
+    let open: () => void = () => {};
+    gate = new Promise((resolve) => (open = resolve));
+    cleanups.push(open);
+    const [job = 0] = await sim.jobs({ labels: [LABEL] });
+    await until(async () => expect(await sim.job(job)).toMatchObject({ status: 'in_progress', runner: TERM }));
+    await until(() => expect(slow.calls.some(({ path }) => path === '/api/jobs/delegate')).toBe(true));
+    await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
+    const stopped = proxy.child.stop();
+    await until(() => expect(proxy.log()).toContain('finishing the job in hand'));
+    expect(proxy.child.running).toBe(true);
+    expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
+    open();
+    expect(await stopped).toMatchObject({ code: 0 });
+    expect(await sim.job(job)).toMatchObject({ status: 'completed', conclusion: 'failure', runner: TERM });
+    const headers = { authorization: `Bearer ${tokenFor(TERM)}` };
+    const answer = await fetch(`${ingress.address}/api/jobs`, { headers });
+    expect(await answer.json()).toMatchObject({ jobs: [{ runnerName: TERM, status: 'queued' }] });
+    expect(existsSync(join(folder.path, TERM, 'state', `${TERM}.json.pid`)), 'nothing is left of its runner').toBe(
+      false,
+    );
+  });
 });

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { backendConfig } from '../../../contracts/config/backend.ts';
 import { file } from '../../unit/contracts/config/keys.ts';
@@ -21,39 +21,41 @@ const ajv = new Ajv2020({ strict: false });
 addFormats.default(ajv);
 const fits = ajv.compile(Object(printed));
 
-test.each(backendConfig.options.map(({ shape }) => shape.type.value))(
-  'backend %s has a page and an example',
-  (type) => {
-    expect(examples).toContain(`${type}.yaml`);
-    const page = readFileSync(`${EXAMPLES}../guides/backends/${type}.md`, 'utf8');
-    expect(page).toContain(`(../../examples/${type}.yaml)`);
-  },
-);
+describe('the examples of the documentation', () => {
+  it.each(backendConfig.options.map(({ shape }) => shape.type.value))(
+    'backend %s has a page and an example',
+    (type) => {
+      expect(examples).toContain(`${type}.yaml`);
+      const page = readFileSync(`${EXAMPLES}../guides/backends/${type}.md`, 'utf8');
+      expect(page).toContain(`(../../examples/${type}.yaml)`);
+    },
+  );
 
-test.each(examples)('%s passes `baton config check`', (name) => {
-  const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);
-  expect(stderr).toBe('');
-  expect(stdout).toContain(`${name} is good`);
-  expect(status).toBe(0);
-});
+  it.each(examples)('%s passes `baton config check`', (name) => {
+    const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`${name} is good`);
+    expect(status).toBe(0);
+  });
 
-test.each(examples)('%s fits the schema that editors use', (name) => {
-  fits(parse(readFileSync(`${EXAMPLES}${name}`, 'utf8')));
-  expect(fits.errors).toBeNull();
-});
+  it.each(examples)('%s fits the schema that editors use', (name) => {
+    fits(parse(readFileSync(`${EXAMPLES}${name}`, 'utf8')));
+    expect(fits.errors).toBeNull();
+  });
 
-test('the committed schema is what `baton config schema` prints', () => {
-  const committed: unknown = JSON.parse(readFileSync(`${EXAMPLES}../reference/baton.schema.json`, 'utf8'));
-  expect(committed).toEqual(printed);
-});
+  it('the committed schema is what `baton config schema` prints', () => {
+    const committed: unknown = JSON.parse(readFileSync(`${EXAMPLES}../reference/baton.schema.json`, 'utf8'));
+    expect(committed).toEqual(printed);
+  });
 
-test.each([
-  ['an unknown key', { top: 'bogus: 1' }],
-  ['a secret in the file', { forge: '  token: ghp_x' }],
-  ['a wrong duration', { top: 'time_to_live: 10 minutes' }],
-  ['an unknown backend type', { backend: '    type: vmware' }],
-  ['a group without labels', { group: '  - { name: two, organization: acme, backend: here }' }],
-])('an editor underlines %s', (_what, parts) => {
-  expect(fits(parse(file()))).toBe(true);
-  expect(fits(parse(file(parts)))).toBe(false);
+  it.each([
+    ['an unknown key', { top: 'bogus: 1' }],
+    ['a secret in the file', { forge: '  token: ghp_x' }],
+    ['a wrong duration', { top: 'time_to_live: 10 minutes' }],
+    ['an unknown backend type', { backend: '    type: vmware' }],
+    ['a group without labels', { group: '  - { name: two, organization: acme, backend: here }' }],
+  ])('an editor underlines %s', (_what, parts) => {
+    expect(fits(parse(file()))).toBe(true);
+    expect(fits(parse(file(parts)))).toBe(false);
+  });
 });

@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attributes.ts';
 import { connectBus, ensureStreams } from '../../../contracts/lib/nats.ts';
-import { acquireServer, cacheFolder } from '../../../deploy/servers/acquire.ts';
-import { isAtLeast, serverPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts';
+import { acquireServer } from '../../../deploy/servers/acquire.ts';
+import { serverPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts';
 import { downloadServer } from '../../../deploy/servers/download.ts';
 import { startNats } from '../../../deploy/servers/nats.ts';
 import { startTemporal } from '../../../deploy/servers/temporal.ts';
@@ -32,11 +32,6 @@ function program(folder: string, name: string, prints: string): string {
 }
 
 describe('acquireServer', () => {
-  it('takes an address before all else', async () => {
-    const env = { PATH: '/usr/bin', BATON_NATS_URL: 'nats://elsewhere:4222' };
-    expect(await acquireServer('nats-server', env)).toEqual({ kind: 'address', address: 'nats://elsewhere:4222' });
-  });
-
   it('takes the first program on PATH that is new enough', async () => {
     const old = program('old', 'nats-server', 'nats-server: v2.9.4');
     const fresh = program('fresh', 'nats-server', 'nats-server: v2.11.0');
@@ -46,33 +41,6 @@ describe('acquireServer', () => {
       path: join(fresh, 'nats-server'),
       from: 'PATH',
     });
-  });
-
-  it('takes what the cache holds, under XDG_CACHE_HOME or HOME', async () => {
-    const plan = serverPlan('temporal');
-    const env = { PATH: join(dir, 'nothing'), HOME: join(dir, 'home') };
-    const name = `temporal-${plan.version}-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
-    program('home/.cache/baton/servers', name, '');
-    expect(await acquireServer('temporal', env)).toMatchObject({ from: 'cache', path: join(cacheFolder(env), name) });
-    expect(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/baton/servers');
-  });
-});
-
-describe('versions', () => {
-  it.each([
-    ['2.10.0', '2.10.0', true],
-    ['2.9.9', '2.10.0', false],
-    ['3.0.0', '2.10.0', true],
-    ['1.29.1', '1.28.0', true],
-  ])('%s is at least %s: %s', (found, minimum, expected) => {
-    expect(isAtLeast(found, minimum)).toBe(expected);
-  });
-
-  it('are read from what the programs print', () => {
-    expect(
-      serverPlan('temporal').versionPattern.exec('temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)')?.[1],
-    ).toBe('1.29.1');
-    expect(serverPlan('nats-server').versionPattern.exec('nats-server: v2.15.2')?.[1]).toBe('2.15.2');
   });
 });
 

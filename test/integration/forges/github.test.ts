@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
 import type { ForgeGroup, GroupAccess } from '../../../contracts/ports/forge.ts';
@@ -47,7 +47,7 @@ const callsSince = (seq: number): string[] =>
   bench.simulator.log.since(seq, 'api.call').map((call) => `${String(call['method'])} ${String(call['path'])}`);
 
 describe('a group on the forge', () => {
-  test('is made as it is to be, at once', async () => {
+  it('is made as it is to be, at once', async () => {
     const before = bench.simulator.log.since().length;
     await github.registrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     expect(onForge()).toMatchObject({
@@ -60,7 +60,7 @@ describe('a group on the forge', () => {
     expect(callsSince(before).filter((call) => /^(PATCH|PUT)/.test(call))).toEqual([]);
   });
 
-  test('that is in step is left alone', async () => {
+  it('that is in step is left alone', async () => {
     const access = { repositories: ['demo', 'second'], allowPublic: true, workflows: WORKFLOWS };
     await github.reconcileRunnerGroup(order(access));
     onForge().selectedWorkflows.reverse();
@@ -69,7 +69,7 @@ describe('a group on the forge', () => {
     expect(callsSince(before).filter((call) => !call.startsWith('GET'))).toEqual([]);
   });
 
-  test.each<[string, (group: RunnerGroup) => void, string]>([
+  it.each<[string, (group: RunnerGroup) => void, string]>([
     ['its name', (group) => (group.name = group.name.toUpperCase()), 'name is "group-'],
     ['its visibility', (group) => (group.visibility = 'all'), 'visibility is "selected" again'],
     ['public repositories', (group) => (group.allowsPublicRepositories = true), 'allows_public_repositories is false'],
@@ -86,7 +86,7 @@ describe('a group on the forge', () => {
     expect(group).toEqual(before);
   });
 
-  test('that is opened again to all is opened', async () => {
+  it('that is opened again to all is opened', async () => {
     await github.reconcileRunnerGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     await github.reconcileRunnerGroup(order(ALL));
     expect(onForge()).toMatchObject({
@@ -96,7 +96,7 @@ describe('a group on the forge', () => {
     });
   });
 
-  test('is none of a repository’s business', async () => {
+  it('is none of a repository’s business', async () => {
     const before = bench.simulator.log.since().length;
     const scope = { organization: 'octo-org', repository: 'demo' };
     expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual([]);
@@ -105,7 +105,7 @@ describe('a group on the forge', () => {
     expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
   });
 
-  test('is not made for a repository that isn’t there', async () => {
+  it('is not made for a repository that isn’t there', async () => {
     const error = github.reconcileRunnerGroup(order({ repositories: ['nowhere'], allowPublic: true }));
     await expect(error).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
   });
@@ -124,7 +124,7 @@ describe('failed deliveries', () => {
     return () => bench.sim.state.hooks.clear();
   }
 
-  test.each([
+  it.each([
     ['organization', 'octo-org', { kind: 'organization', organization: 'octo-org' }],
     ['repository', 'octo-org/demo', { kind: 'repository', organization: 'octo-org', repository: 'demo' }],
   ] as const)('of one %s are sent again, until they arrive', async (kind, target, hook) => {
@@ -143,7 +143,7 @@ describe('failed deliveries', () => {
     expect((await github.redeliver(look)).again).toEqual([]);
   });
 
-  test('older than a day are given up', async () => {
+  it('older than a day are given up', async () => {
     lose('organization', 'octo-org');
     const [delivery] = bench.sim.state.deliveries.values();
     const longAgo = Date.now() - 25 * 3_600_000;
@@ -152,7 +152,7 @@ describe('failed deliveries', () => {
     expect((await github.redeliver({ hook, since: Date.now() - 60_000, failing })).again).toEqual([]);
   });
 
-  test('of one of several webhooks are looked at only where ours is known', async () => {
+  it('of one of several webhooks are looked at only where ours is known', async () => {
     lose('organization', 'octo-org');
     addHook(bench.sim, { kind: 'organization', target: 'octo-org', url: 'http://other.test/', secret: null });
     const hook = { kind: 'organization', organization: 'octo-org' } as const;
@@ -165,7 +165,7 @@ describe('failed deliveries', () => {
 });
 
 describe('jobs', () => {
-  test('that wait with our labels are found, wherever in the organisation', async () => {
+  it('that wait with our labels are found, wherever in the organisation', async () => {
     const waiting = bench.job(['run: "true"']);
     const scope = { organization: 'octo-org' };
     const labels = ['DEMO', 'linux'];

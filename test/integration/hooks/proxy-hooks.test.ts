@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { delegationId } from '../../../contracts/lib/delegation-id.ts';
 import { readProxyState } from '../../../contracts/lib/proxy-state.ts';
@@ -99,7 +99,7 @@ async function told(env: Record<string, string>): Promise<Record<string, unknown
 }
 
 describe.each(['bash', 'sh'])('under %s', (shell) => {
-  test('a job is handed over, whatever its environment holds', async () => {
+  it('a job is handed over, whatever its environment holds', async () => {
     const hostile = {
       LINES: 'one\ntwo\r\nthree\n',
       QUOTES: `"double" 'single' \`back\` \\" \\\\ \\n`,
@@ -129,105 +129,107 @@ describe.each(['bash', 'sh'])('under %s', (shell) => {
   });
 });
 
-test('nothing secret leaves the proxy', async () => {
-  const left = {
-    ACTIONS_RUNTIME_TOKEN: 'x1',
-    ACTIONS_CACHE_URL: 'x2',
-    GITHUB_TOKEN: 'x3',
-    NPM_TOKEN: 'x4',
-    DB_PASSWORD: 'x5',
-    AWS_SECRET_ACCESS_KEY: 'x6',
-    AWS_ACCESS_KEY_ID: 'x7',
-    MY_API_KEY: 'x8',
-    SSH_PRIVATE_KEY: 'x9',
-    MYSQL_PWD: 'x10',
-    BASIC_AUTH: 'x11',
-    SESSION_COOKIE: 'x12',
-    SENTRY_DSN: 'x13',
-    AZURE_CONNECTION_STRING: 'x14',
-    GH_PAT: 'x15',
-    INPUT_THING: 'x16',
-    CLONE: 'https://me:hunter2@github.com/acme/hello',
-    HEADER: 'Bearer abcdefghijklmnopqrstuvwx',
-    WEB: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl',
-    GH: 'ghp_abcdefghijklmnopqrstuvwxyz0123456789',
-    PEM: '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n',
-    CUSTOMER_ONE: 'x17',
-    customer_two: 'x18',
-    EXACT: 'x19',
-  };
-  const kept = { MONKEY: 'm', TURKEYS: 't', KEYBOARD: 'k', HOME_URL: 'https://github.com/acme', CUSTOMER: 'c' };
-  const env = environment({ ...left, ...kept, BATON_LEAVE_OUT: 'CUSTOMER_*, EXACT' });
-  expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-  const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
-  expect(Object.keys(sent).filter((name) => name in left)).toEqual([]);
-  expect(sent).toMatchObject(kept);
-  expect(sent).toMatchObject({ GITHUB_REPOSITORY: 'acme/hello' });
-  expect(JSON.stringify(sent)).not.toContain(token);
-});
-
-test('an environment that is too large loses its largest variables, not the job', async () => {
-  const many = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`FILLER_${index}`, 'x'.repeat(8000)]));
-  const env = environment({ ...many, HUGE: 'y'.repeat(100_000) });
-  expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-  const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
-  expect(sent['HUGE']).toBeUndefined();
-  expect(sent['GITHUB_RUN_ID']).toBe(env['GITHUB_RUN_ID']);
-});
-
-test('matrix and needs are told where the workflow hands them over', async () => {
-  const env = environment({
-    BATON_MATRIX: '{"os": "linux", "deep": {"a": [1]}}',
-    BATON_NEEDS: '{"lint": {"result": "success", "outputs": {"token": "s3cret"}}}',
+describe('the hooks of a proxy', () => {
+  it('nothing secret leaves the proxy', async () => {
+    const left = {
+      ACTIONS_RUNTIME_TOKEN: 'x1',
+      ACTIONS_CACHE_URL: 'x2',
+      GITHUB_TOKEN: 'x3',
+      NPM_TOKEN: 'x4',
+      DB_PASSWORD: 'x5',
+      AWS_SECRET_ACCESS_KEY: 'x6',
+      AWS_ACCESS_KEY_ID: 'x7',
+      MY_API_KEY: 'x8',
+      SSH_PRIVATE_KEY: 'x9',
+      MYSQL_PWD: 'x10',
+      BASIC_AUTH: 'x11',
+      SESSION_COOKIE: 'x12',
+      SENTRY_DSN: 'x13',
+      AZURE_CONNECTION_STRING: 'x14',
+      GH_PAT: 'x15',
+      INPUT_THING: 'x16',
+      CLONE: 'https://me:hunter2@github.com/acme/hello',
+      HEADER: 'Bearer abcdefghijklmnopqrstuvwx',
+      WEB: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl',
+      GH: 'ghp_abcdefghijklmnopqrstuvwxyz0123456789',
+      PEM: '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n',
+      CUSTOMER_ONE: 'x17',
+      customer_two: 'x18',
+      EXACT: 'x19',
+    };
+    const kept = { MONKEY: 'm', TURKEYS: 't', KEYBOARD: 'k', HOME_URL: 'https://github.com/acme', CUSTOMER: 'c' };
+    const env = environment({ ...left, ...kept, BATON_LEAVE_OUT: 'CUSTOMER_*, EXACT' });
+    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
+    const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
+    expect(Object.keys(sent).filter((name) => name in left)).toEqual([]);
+    expect(sent).toMatchObject(kept);
+    expect(sent).toMatchObject({ GITHUB_REPOSITORY: 'acme/hello' });
+    expect(JSON.stringify(sent)).not.toContain(token);
   });
-  expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-  expect(await told(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
-  const broken = environment({ BATON_MATRIX: '{nonsense', BATON_NEEDS: '17' });
-  expect(await run('job-started.sh', broken)).toMatchObject({ code: 78 });
-  expect(await told(broken)).toMatchObject({ matrix: null, needs: null });
-});
 
-test('a refused job fails with the reason, and no breaker opens', async () => {
-  const env = environment({ RUNNER_TOKEN: 'baton.forged.token' });
-  const { code, output } = await run('job-started.sh', env);
-  expect(code).toBe(65);
-  expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*token[^\n]*\n$/);
-  expect(output).not.toContain('forged');
-  expect(readProxyState(env['BATON_PROXY_STATE'] ?? '')).toMatchObject({ open: false, failed: 1 });
-});
-
-test('the completed hook says that the attempt is over, and fails nothing', async () => {
-  const env = environment();
-  await run('job-started.sh', env);
-  expect(await run('job-completed.sh', env)).toEqual({ code: 0, output: '' });
-  expect(await run('job-completed.sh', environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1' }))).toMatchObject({
-    code: 0,
+  it('an environment that is too large loses its largest variables, not the job', async () => {
+    const many = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`FILLER_${index}`, 'x'.repeat(8000)]));
+    const env = environment({ ...many, HUGE: 'y'.repeat(100_000) });
+    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
+    const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
+    expect(sent['HUGE']).toBeUndefined();
+    expect(sent['GITHUB_RUN_ID']).toBe(env['GITHUB_RUN_ID']);
   });
+
+  it('matrix and needs are told where the workflow hands them over', async () => {
+    const env = environment({
+      BATON_MATRIX: '{"os": "linux", "deep": {"a": [1]}}',
+      BATON_NEEDS: '{"lint": {"result": "success", "outputs": {"token": "s3cret"}}}',
+    });
+    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
+    expect(await told(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
+    const broken = environment({ BATON_MATRIX: '{nonsense', BATON_NEEDS: '17' });
+    expect(await run('job-started.sh', broken)).toMatchObject({ code: 78 });
+    expect(await told(broken)).toMatchObject({ matrix: null, needs: null });
+  });
+
+  it('a refused job fails with the reason, and no breaker opens', async () => {
+    const env = environment({ RUNNER_TOKEN: 'baton.forged.token' });
+    const { code, output } = await run('job-started.sh', env);
+    expect(code).toBe(65);
+    expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*token[^\n]*\n$/);
+    expect(output).not.toContain('forged');
+    expect(readProxyState(env['BATON_PROXY_STATE'] ?? '')).toMatchObject({ open: false, failed: 1 });
+  });
+
+  it('the completed hook says that the attempt is over, and fails nothing', async () => {
+    const env = environment();
+    await run('job-started.sh', env);
+    expect(await run('job-completed.sh', env)).toEqual({ code: 0, output: '' });
+    expect(await run('job-completed.sh', environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1' }))).toMatchObject({
+      code: 0,
+    });
+  });
+
+  it('while the orchestrator is away the breaker, which hooks share, fails jobs at once; then it closes again', async () => {
+    const state = join(folder.path, 'state', 'shared.json');
+    const away = (): Record<string, string> =>
+      environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1', BATON_PROXY_STATE: state });
+    for (let hook = 0; hook < 3; hook++) {
+      const { code, output } = await run('job-started.sh', away());
+      expect(code).toBe(69);
+      expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*Run it again when[^\n]*\n$/);
+    }
+    const { connectionFailures } = readProxyState(state);
+    expect(connectionFailures).toBeGreaterThanOrEqual(3);
+    const heldBack = await run('job-started.sh', away());
+    expect(heldBack.code).toBe(69);
+    expect(heldBack.output).toContain('the orchestrator is away');
+    expect(readProxyState(state)).toMatchObject({ open: true, heldBack: 1, failed: 4, connectionFailures });
+    const back = environment({ BATON_PROXY_STATE: state, BATON_BREAKER_PAUSE_MS: '1' });
+    expect(await run('job-started.sh', back)).toMatchObject({ code: 78 });
+    expect(readProxyState(state)).toMatchObject({ open: false, handedOver: 1 });
+  }, 60_000);
+
+  it('hooks that run side by side lose no count', async () => {
+    const state = join(folder.path, 'state', 'crowd.json');
+    const hooks = Array.from({ length: 6 }, () => run('job-started.sh', environment({ BATON_PROXY_STATE: state })));
+    expect((await Promise.all(hooks)).map(({ code }) => code)).toEqual([78, 78, 78, 78, 78, 78]);
+    expect(readProxyState(state)).toMatchObject({ handedOver: 6, failed: 0 });
+  }, 60_000);
 });
-
-test('while the orchestrator is away the breaker, which hooks share, fails jobs at once; then it closes again', async () => {
-  const state = join(folder.path, 'state', 'shared.json');
-  const away = (): Record<string, string> =>
-    environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1', BATON_PROXY_STATE: state });
-  for (let hook = 0; hook < 3; hook++) {
-    const { code, output } = await run('job-started.sh', away());
-    expect(code).toBe(69);
-    expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*Run it again when[^\n]*\n$/);
-  }
-  const { connectionFailures } = readProxyState(state);
-  expect(connectionFailures).toBeGreaterThanOrEqual(3);
-  const heldBack = await run('job-started.sh', away());
-  expect(heldBack.code).toBe(69);
-  expect(heldBack.output).toContain('the orchestrator is away');
-  expect(readProxyState(state)).toMatchObject({ open: true, heldBack: 1, failed: 4, connectionFailures });
-  const back = environment({ BATON_PROXY_STATE: state, BATON_BREAKER_PAUSE_MS: '1' });
-  expect(await run('job-started.sh', back)).toMatchObject({ code: 78 });
-  expect(readProxyState(state)).toMatchObject({ open: false, handedOver: 1 });
-}, 60_000);
-
-test('hooks that run side by side lose no count', async () => {
-  const state = join(folder.path, 'state', 'crowd.json');
-  const hooks = Array.from({ length: 6 }, () => run('job-started.sh', environment({ BATON_PROXY_STATE: state })));
-  expect((await Promise.all(hooks)).map(({ code }) => code)).toEqual([78, 78, 78, 78, 78, 78]);
-  expect(readProxyState(state)).toMatchObject({ handedOver: 6, failed: 0 });
-}, 60_000);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
@@ -89,148 +89,150 @@ async function published(): Promise<unknown[]> {
   return found;
 }
 
-test('a job that is handed over has an id of its own, the same every time, and can be asked for', async () => {
-  const first = await delegate(context());
-  expect(first).toMatchObject({ status: 202, answer: { status: 'queued' } });
-  const { id } = first.answer;
-  expect((await delegate(context())).answer).toEqual(first.answer);
-  expect((await delegate(context({ trackingId: 'github_2' }))).answer['id']).not.toBe(id);
-  expect((await delegate(context({ runAttempt: 2 }))).answer['id']).not.toBe(id);
+describe('the delegation API', () => {
+  it('a job that is handed over has an id of its own, the same every time, and can be asked for', async () => {
+    const first = await delegate(context());
+    expect(first).toMatchObject({ status: 202, answer: { status: 'queued' } });
+    const { id } = first.answer;
+    expect((await delegate(context())).answer).toEqual(first.answer);
+    expect((await delegate(context({ trackingId: 'github_2' }))).answer['id']).not.toBe(id);
+    expect((await delegate(context({ runAttempt: 2 }))).answer['id']).not.toBe(id);
 
-  const { status, answer } = await call('GET', `/api/jobs/${String(id)}`, token('proxy-a'));
-  expect(status).toBe(200);
-  const { trackingId: _ours, ...told } = context();
-  expect(answer).toMatchObject({ ...told, id, status: 'queued', containerId: null });
+    const { status, answer } = await call('GET', `/api/jobs/${String(id)}`, token('proxy-a'));
+    expect(status).toBe(200);
+    const { trackingId: _ours, ...told } = context();
+    expect(answer).toMatchObject({ ...told, id, status: 'queued', containerId: null });
 
-  const mine = await published();
-  expect(mine.filter((message) => z.object({ id: z.string() }).parse(message).id === id)).toHaveLength(1);
-  expect(JSON.stringify(mine), 'nobody behind the ingress gets the environment').not.toContain('GREETING');
-});
-
-test('jobs can be listed by status and repository; a proxy sees its own alone', async () => {
-  await delegate(context({ repository: 'acme/other', runnerName: 'proxy-b' }), token('proxy-b'));
-  const list = async (query: string, proxy: string): Promise<unknown[]> => {
-    const { answer } = await call('GET', `/api/jobs${query}`, token(proxy));
-    return z.array(z.unknown()).parse(answer['jobs']);
-  };
-  expect(await list('', 'proxy-b')).toHaveLength(1);
-  expect(await list('?repository=acme/Other&status=queued', 'proxy-b')).toHaveLength(1);
-  expect(await list('?repository=acme/hello', 'proxy-b')).toHaveLength(0);
-  expect(await list('?status=running', 'proxy-b')).toHaveLength(0);
-  expect(await call('GET', '/api/jobs?status=lost', token('proxy-b'))).toMatchObject({ status: 400 });
-});
-
-test('a proxy says that its attempt is over', async () => {
-  const { id } = (await delegate(context({ trackingId: 'over' }))).answer;
-  const path = `/api/jobs/${String(id)}/complete`;
-  expect(await call('POST', path, token('proxy-a'))).toMatchObject({ status: 202, answer: { id } });
-  expect(await published()).toContainEqual(expect.objectContaining({ kind: 'attempt-over', id, proxy: 'proxy-a' }));
-  expect(await call('POST', path, token('proxy-b'))).toMatchObject({ status: 403 });
-});
-
-test('401: no token, a forged one, one that has expired', async () => {
-  const [head, , signature] = token('proxy-a').split('.');
-  const forged = Buffer.from(JSON.stringify({ proxy: 'proxy-a', issued: 0, expires: 9e9 })).toString('base64url');
-  for (const bearer of [
-    'nonsense',
-    `${head}.${forged}.${signature}`,
-    token('proxy-a', other),
-    token('proxy-a', key, -1),
-  ]) {
-    expect(await delegate(context(), bearer)).toMatchObject({ status: 401, answer: { code: 'DELEGATION_TOKEN' } });
-  }
-  expect(await call('POST', '/api/jobs/delegate', undefined, context())).toMatchObject({ status: 401 });
-});
-
-test('403: another runner’s name, another’s job, a proxy that is not configured', async () => {
-  const forbidden = { status: 403, answer: { code: 'DELEGATION_FORBIDDEN' } };
-  expect(await delegate(context({ runnerName: 'proxy-b' }))).toMatchObject(forbidden);
-  const { id } = (await delegate(context())).answer;
-  expect(await call('GET', `/api/jobs/${String(id)}`, token('proxy-b'))).toMatchObject(forbidden);
-  expect(await delegate(context({ runnerName: 'stranger' }), token('stranger'))).toMatchObject(forbidden);
-});
-
-test('400 names every wrong field', async () => {
-  const { status, answer } = await delegate(
-    context({ runId: 'x', runAttempt: 0, repository: 'hello', labels: [1], secrets: { A: 'b' } }),
-  );
-  expect(status).toBe(400);
-  const { fields } = z
-    .object({ fields: z.array(z.object({ path: z.string(), message: z.string() })) })
-    .parse(answer['details']);
-  expect(fields.map(({ path }) => path).sort()).toEqual(['labels.0', 'repository', 'runAttempt', 'runId', 'secrets']);
-  expect(JSON.stringify(answer), 'wrong values are not told back').not.toContain('"b"');
-  expect(await delegate('{')).toMatchObject({ status: 400 });
-});
-
-test('404: no such delegation, no such id', async () => {
-  const unknown = await call('GET', `/api/jobs/d-${'0'.repeat(24)}`, token('proxy-a'));
-  expect(unknown).toMatchObject({ status: 404, answer: { code: 'DELEGATION_UNKNOWN' } });
-  expect(await call('GET', '/api/jobs/nonsense', token('proxy-a'))).toMatchObject({ status: 400 });
-});
-
-test('413: a body that is too large is refused before it has come', async () => {
-  const { hostname, port } = new URL(ingress.address);
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    const headers = {
-      authorization: `Bearer ${token('large')}`,
-      'content-type': 'application/json',
-      'content-length': 300 * 1024,
-    };
-    const sending = request({ hostname, port, method: 'POST', path: '/api/jobs/delegate', headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-      sending.destroy();
-    });
-    sending.once('error', reject);
-    sending.write('{');
+    const mine = await published();
+    expect(mine.filter((message) => z.object({ id: z.string() }).parse(message).id === id)).toHaveLength(1);
+    expect(JSON.stringify(mine), 'nobody behind the ingress gets the environment').not.toContain('GREETING');
   });
-  expect(status).toBe(413);
-});
 
-test('429: a proxy that asks too often is told when to come again; others are not held up', async () => {
-  const bearer = token('busy');
-  const answers = await Promise.all(Array.from({ length: PER_MINUTE + 10 }, () => call('GET', '/api/jobs', bearer)));
-  const refused = answers.filter(({ status }) => status === 429);
-  expect(refused.length).toBeGreaterThan(0);
-  expect(refused[0]?.answer).toMatchObject({ code: 'DELEGATION_TOO_MANY' });
-  expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
-  expect(await call('GET', '/api/jobs', token('proxy-b'))).toMatchObject({ status: 200 });
-});
+  it('jobs can be listed by status and repository; a proxy sees its own alone', async () => {
+    await delegate(context({ repository: 'acme/other', runnerName: 'proxy-b' }), token('proxy-b'));
+    const list = async (query: string, proxy: string): Promise<unknown[]> => {
+      const { answer } = await call('GET', `/api/jobs${query}`, token(proxy));
+      return z.array(z.unknown()).parse(answer['jobs']);
+    };
+    expect(await list('', 'proxy-b')).toHaveLength(1);
+    expect(await list('?repository=acme/Other&status=queued', 'proxy-b')).toHaveLength(1);
+    expect(await list('?repository=acme/hello', 'proxy-b')).toHaveLength(0);
+    expect(await list('?status=running', 'proxy-b')).toHaveLength(0);
+    expect(await call('GET', '/api/jobs?status=lost', token('proxy-b'))).toMatchObject({ status: 400 });
+  });
 
-test('the OpenAPI document describes every route and is open to all', async () => {
-  const { status, answer } = await call('GET', '/api/openapi.json', undefined);
-  expect(status).toBe(200);
-  expect(Object.keys(Object(answer['paths']))).toEqual([
-    '/api/jobs/delegate',
-    '/api/jobs',
-    '/api/jobs/{id}',
-    '/api/jobs/{id}/complete',
-  ]);
-  expect(JSON.stringify(answer)).toContain('"runAttempt"');
-});
+  it('a proxy says that its attempt is over', async () => {
+    const { id } = (await delegate(context({ trackingId: 'over' }))).answer;
+    const path = `/api/jobs/${String(id)}/complete`;
+    expect(await call('POST', path, token('proxy-a'))).toMatchObject({ status: 202, answer: { id } });
+    expect(await published()).toContainEqual(expect.objectContaining({ kind: 'attempt-over', id, proxy: 'proxy-a' }));
+    expect(await call('POST', path, token('proxy-b'))).toMatchObject({ status: 403 });
+  });
 
-test('503 while NATS is away; then the same request is taken', async () => {
-  await nats.halt();
-  try {
-    const { status, headers } = await delegate(context({ trackingId: 'away' }));
-    expect(status).toBe(503);
-    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
-  } finally {
-    await nats.resume();
-  }
-  await ingress.ready();
-  expect(await delegate(context({ trackingId: 'away' }))).toMatchObject({ status: 202 });
-});
+  it('401: no token, a forged one, one that has expired', async () => {
+    const [head, , signature] = token('proxy-a').split('.');
+    const forged = Buffer.from(JSON.stringify({ proxy: 'proxy-a', issued: 0, expires: 9e9 })).toString('base64url');
+    for (const bearer of [
+      'nonsense',
+      `${head}.${forged}.${signature}`,
+      token('proxy-a', other),
+      token('proxy-a', key, -1),
+    ]) {
+      expect(await delegate(context(), bearer)).toMatchObject({ status: 401, answer: { code: 'DELEGATION_TOKEN' } });
+    }
+    expect(await call('POST', '/api/jobs/delegate', undefined, context())).toMatchObject({ status: 401 });
+  });
 
-test('no token is logged or kept', async () => {
-  const bearer = token('proxy-b');
-  await call('GET', '/api/jobs', bearer);
-  await delegate(context(), bearer);
-  const logged = JSON.stringify(ingress.log);
-  const config = readFileSync(join(folder.path, 'baton.yaml'), 'utf8');
-  for (const secret of [bearer, bearer.split('.')[2] ?? '', key.privateKey]) {
-    expect(logged).not.toContain(secret);
-    expect(config).not.toContain(secret);
-  }
+  it('403: another runner’s name, another’s job, a proxy that is not configured', async () => {
+    const forbidden = { status: 403, answer: { code: 'DELEGATION_FORBIDDEN' } };
+    expect(await delegate(context({ runnerName: 'proxy-b' }))).toMatchObject(forbidden);
+    const { id } = (await delegate(context())).answer;
+    expect(await call('GET', `/api/jobs/${String(id)}`, token('proxy-b'))).toMatchObject(forbidden);
+    expect(await delegate(context({ runnerName: 'stranger' }), token('stranger'))).toMatchObject(forbidden);
+  });
+
+  it('400 names every wrong field', async () => {
+    const { status, answer } = await delegate(
+      context({ runId: 'x', runAttempt: 0, repository: 'hello', labels: [1], secrets: { A: 'b' } }),
+    );
+    expect(status).toBe(400);
+    const { fields } = z
+      .object({ fields: z.array(z.object({ path: z.string(), message: z.string() })) })
+      .parse(answer['details']);
+    expect(fields.map(({ path }) => path).sort()).toEqual(['labels.0', 'repository', 'runAttempt', 'runId', 'secrets']);
+    expect(JSON.stringify(answer), 'wrong values are not told back').not.toContain('"b"');
+    expect(await delegate('{')).toMatchObject({ status: 400 });
+  });
+
+  it('404: no such delegation, no such id', async () => {
+    const unknown = await call('GET', `/api/jobs/d-${'0'.repeat(24)}`, token('proxy-a'));
+    expect(unknown).toMatchObject({ status: 404, answer: { code: 'DELEGATION_UNKNOWN' } });
+    expect(await call('GET', '/api/jobs/nonsense', token('proxy-a'))).toMatchObject({ status: 400 });
+  });
+
+  it('413: a body that is too large is refused before it has come', async () => {
+    const { hostname, port } = new URL(ingress.address);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = {
+        authorization: `Bearer ${token('large')}`,
+        'content-type': 'application/json',
+        'content-length': 300 * 1024,
+      };
+      const sending = request({ hostname, port, method: 'POST', path: '/api/jobs/delegate', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+        sending.destroy();
+      });
+      sending.once('error', reject);
+      sending.write('{');
+    });
+    expect(status).toBe(413);
+  });
+
+  it('429: a proxy that asks too often is told when to come again; others are not held up', async () => {
+    const bearer = token('busy');
+    const answers = await Promise.all(Array.from({ length: PER_MINUTE + 10 }, () => call('GET', '/api/jobs', bearer)));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]?.answer).toMatchObject({ code: 'DELEGATION_TOO_MANY' });
+    expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await call('GET', '/api/jobs', token('proxy-b'))).toMatchObject({ status: 200 });
+  });
+
+  it('the OpenAPI document describes every route and is open to all', async () => {
+    const { status, answer } = await call('GET', '/api/openapi.json', undefined);
+    expect(status).toBe(200);
+    expect(Object.keys(Object(answer['paths']))).toEqual([
+      '/api/jobs/delegate',
+      '/api/jobs',
+      '/api/jobs/{id}',
+      '/api/jobs/{id}/complete',
+    ]);
+    expect(JSON.stringify(answer)).toContain('"runAttempt"');
+  });
+
+  it('503 while NATS is away; then the same request is taken', async () => {
+    await nats.halt();
+    try {
+      const { status, headers } = await delegate(context({ trackingId: 'away' }));
+      expect(status).toBe(503);
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+    } finally {
+      await nats.resume();
+    }
+    await ingress.ready();
+    expect(await delegate(context({ trackingId: 'away' }))).toMatchObject({ status: 202 });
+  });
+
+  it('no token is logged or kept', async () => {
+    const bearer = token('proxy-b');
+    await call('GET', '/api/jobs', bearer);
+    await delegate(context(), bearer);
+    const logged = JSON.stringify(ingress.log);
+    const config = readFileSync(join(folder.path, 'baton.yaml'), 'utf8');
+    for (const secret of [bearer, bearer.split('.')[2] ?? '', key.privateKey]) {
+      expect(logged).not.toContain(secret);
+      expect(config).not.toContain(secret);
+    }
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
 import type { Status } from '../../../contracts/messages/status.ts';
 import { findBrowser, startBrowser } from '../../tools/pictures/browser.ts';
@@ -36,35 +36,37 @@ function isOtherNetwork(error: unknown): boolean {
   throw error;
 }
 
-test('names each job, leads to it, and says what it used', async () => {
-  const page = await openPage();
-  const busy = page.locator('tr', { hasText: 'busy' }).first();
-  await expect.poll(() => busy.locator('.job').innerText()).toMatch(/^octo-org\/octo-repo · CI \/ test \(\w+\)$/);
-  expect(await busy.locator('.job a').getAttribute('href')).toMatch(
-    /^https:.*\/octo-repo\/actions\/runs\/1\/job\/\d+$/,
-  );
-  expect(await page.locator('tr.over .used').first().innerText()).toContain('memory 1.2 GB');
-  expect(await page.locator('#forge').innerText()).toBe('');
-  await page.close();
-});
+describe('the status page', () => {
+  it('names each job, leads to it, and says what it used', async () => {
+    const page = await openPage();
+    const busy = page.locator('tr', { hasText: 'busy' }).first();
+    await expect.poll(() => busy.locator('.job').innerText()).toMatch(/^octo-org\/octo-repo · CI \/ test \(\w+\)$/);
+    expect(await busy.locator('.job a').getAttribute('href')).toMatch(
+      /^https:.*\/octo-repo\/actions\/runs\/1\/job\/\d+$/,
+    );
+    expect(await page.locator('tr.over .used').first().innerText()).toContain('memory 1.2 GB');
+    expect(await page.locator('#forge').innerText()).toBe('');
+    await page.close();
+  });
 
-test('says at once when the forge wants no calls, and a job’s name is text', async () => {
-  const page = await openPage();
-  await page.locator('#rows tr').first().waitFor();
-  const sample = sampleStatus({});
-  const [first, ...others] = sample.runners.map((runner) => ({ ...runner, job: '<img src=x onerror=alert(1)>' }));
-  const limit = { name: 'app-1', waiting: 3, limit: 5000, remaining: 0, resetAt: null };
-  const blockedUntil = new Date(Date.now() + 600_000).toISOString();
-  if (first === undefined) throw new Error('the sample has no runner');
-  status = {
-    ...sample,
-    runners: [{ ...first, repository: 'octo-org/octo-repo', closedAt: null }, ...others],
-    forge: [{ ...limit, blockedUntil }],
-  };
-  await expect
-    .poll(() => page.locator('#forge').innerText())
-    .toMatch(/wants no calls of app-1 for \d+m.*: 3 calls wait/);
-  expect(await page.locator('#rows').innerText()).toContain('<img src=x');
-  expect(await page.locator('#rows img').count()).toBe(0);
-  await page.close();
+  it('says at once when the forge wants no calls, and a job’s name is text', async () => {
+    const page = await openPage();
+    await page.locator('#rows tr').first().waitFor();
+    const sample = sampleStatus({});
+    const [first, ...others] = sample.runners.map((runner) => ({ ...runner, job: '<img src=x onerror=alert(1)>' }));
+    const limit = { name: 'app-1', waiting: 3, limit: 5000, remaining: 0, resetAt: null };
+    const blockedUntil = new Date(Date.now() + 600_000).toISOString();
+    if (first === undefined) throw new Error('the sample has no runner');
+    status = {
+      ...sample,
+      runners: [{ ...first, repository: 'octo-org/octo-repo', closedAt: null }, ...others],
+      forge: [{ ...limit, blockedUntil }],
+    };
+    await expect
+      .poll(() => page.locator('#forge').innerText())
+      .toMatch(/wants no calls of app-1 for \d+m.*: 3 calls wait/);
+    expect(await page.locator('#rows').innerText()).toContain('<img src=x');
+    expect(await page.locator('#rows img').count()).toBe(0);
+    await page.close();
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import type { Status } from '../../../contracts/messages/status.ts';
 import type { TestService } from '../../support/service.ts';
@@ -41,71 +41,73 @@ async function* events(signal: AbortSignal): AsyncGenerator<{ problem: string | 
   }
 }
 
-it('says so while the orchestrator does not answer', async () => {
-  const response = await fetch(`${ingress.address}/status.json`);
-  expect(response.status).toBe(503);
-  expect(await response.json()).toMatchObject({ problem: 'the orchestrator does not answer', status: null });
-});
-
-it('tells every viewer what changes, asking once a second for all of them', async () => {
-  let waiting = 1;
-  respond(() => sampleStatus({ waiting }));
-  const enough = new AbortController();
-  const before = asked;
-  const began = Date.now();
-  const viewers = Array.from({ length: 5 }, async () => {
-    const seen: number[] = [];
-    for await (const view of events(enough.signal)) {
-      if (view.status === null) continue;
-      seen.push(view.status.groups[0]?.waiting ?? -1);
-      if (seen.length === 1) waiting = 7;
-      if (seen.at(-1) === 7) return seen;
-    }
-    return seen;
+describe('the status feed', () => {
+  it('says so while the orchestrator does not answer', async () => {
+    const response = await fetch(`${ingress.address}/status.json`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ problem: 'the orchestrator does not answer', status: null });
   });
-  const seen = await Promise.all(viewers);
-  const seconds = (Date.now() - began) / 1000;
-  enough.abort();
-  for (const one of seen) expect(one.at(-1)).toBe(7);
-  expect(asked - before).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
 
-  const response = await fetch(`${ingress.address}/status.json`);
-  expect(response.status).toBe(200);
-  expect(await response.json()).toMatchObject({ problem: null, status: { installation: 'runner-manager' } });
-});
+  it('tells every viewer what changes, asking once a second for all of them', async () => {
+    let waiting = 1;
+    respond(() => sampleStatus({ waiting }));
+    const enough = new AbortController();
+    const before = asked;
+    const began = Date.now();
+    const viewers = Array.from({ length: 5 }, async () => {
+      const seen: number[] = [];
+      for await (const view of events(enough.signal)) {
+        if (view.status === null) continue;
+        seen.push(view.status.groups[0]?.waiting ?? -1);
+        if (seen.length === 1) waiting = 7;
+        if (seen.at(-1) === 7) return seen;
+      }
+      return seen;
+    });
+    const seen = await Promise.all(viewers);
+    const seconds = (Date.now() - began) / 1000;
+    enough.abort();
+    for (const one of seen) expect(one.at(-1)).toBe(7);
+    expect(asked - before).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
 
-it('keeps the last answer when there is no new one', async () => {
-  const enough = new AbortController();
-  silence?.();
-  await bus.flush();
-  for await (const view of events(enough.signal)) {
-    if (view.problem === null) continue;
-    expect(view.problem).toBe('the orchestrator does not answer');
-    expect(view.status?.groups[0]?.waiting).toBe(7);
-    break;
-  }
-  enough.abort();
-});
+    const response = await fetch(`${ingress.address}/status.json`);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ problem: null, status: { installation: 'runner-manager' } });
+  });
 
-it('is one page that needs nothing but itself', async () => {
-  const root = await fetch(`${ingress.address}/`, { redirect: 'manual' });
-  expect([root.status, root.headers.get('location')]).toEqual([302, '/status']);
-  const response = await fetch(`${ingress.address}/status`);
-  expect(response.status).toBe(200);
-  expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
-  const html = await response.text();
-  expect(html).not.toMatch(/<script[^>]+src=|<link[^>]+stylesheet|@import|url\(/);
-});
+  it('keeps the last answer when there is no new one', async () => {
+    const enough = new AbortController();
+    silence?.();
+    await bus.flush();
+    for await (const view of events(enough.signal)) {
+      if (view.problem === null) continue;
+      expect(view.problem).toBe('the orchestrator does not answer');
+      expect(view.status?.groups[0]?.waiting).toBe(7);
+      break;
+    }
+    enough.abort();
+  });
 
-it('ends its open pages when it is told to stop', async () => {
-  const enough = new AbortController();
-  let stopped: Promise<number | null> | undefined;
-  // The page's connection ends because the server ends it, not we.
-  for await (const view of events(enough.signal)) {
-    expect(view).toHaveProperty('status');
-    stopped ??= ingress.stop();
-  }
-  const began = Date.now();
-  expect(await stopped).toBe(0);
-  expect(Date.now() - began).toBeLessThan(5000);
+  it('is one page that needs nothing but itself', async () => {
+    const root = await fetch(`${ingress.address}/`, { redirect: 'manual' });
+    expect([root.status, root.headers.get('location')]).toEqual([302, '/status']);
+    const response = await fetch(`${ingress.address}/status`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const html = await response.text();
+    expect(html).not.toMatch(/<script[^>]+src=|<link[^>]+stylesheet|@import|url\(/);
+  });
+
+  it('ends its open pages when it is told to stop', async () => {
+    const enough = new AbortController();
+    let stopped: Promise<number | null> | undefined;
+    // The page's connection ends because the server ends it, not we.
+    for await (const view of events(enough.signal)) {
+      expect(view).toHaveProperty('status');
+      stopped ??= ingress.stop();
+    }
+    const began = Date.now();
+    expect(await stopped).toBe(0);
+    expect(Date.now() - began).toBeLessThan(5000);
+  });
 });

@@ -258,16 +258,18 @@ describe('a NATS server that is away', () => {
   });
 });
 
-it('finishes what it has in hand when told to stop, and soon', async () => {
-  await nats.halt();
-  await ingress.ready(false);
-  const sending = send(ingress.address, payloadText('workflow_job.queued'));
-  await eventually('it is in hand', async () => (await ingress.metric('baton_webhooks_waiting')) === 1);
-  const began = Date.now();
-  const stopped = ingress.stop();
-  await ingress.logged('stopping');
-  await nats.resume();
-  expect((await sending).status).toBe(202);
-  expect(await stopped).toBe(0);
-  expect(Date.now() - began).toBeLessThan(10_000);
+describe('the ingress', () => {
+  it('finishes what it has in hand when told to stop, and soon', async () => {
+    await nats.halt();
+    await ingress.ready(false);
+    const sending = send(ingress.address, payloadText('workflow_job.queued'));
+    await eventually('it is in hand', async () => (await ingress.metric('baton_webhooks_waiting')) === 1);
+    const began = Date.now();
+    const stopped = ingress.stop();
+    await ingress.logged('stopping');
+    await nats.resume();
+    expect((await sending).status).toBe(202);
+    expect(await stopped).toBe(0);
+    expect(Date.now() - began).toBeLessThan(10_000);
+  });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Registry } from 'prom-client';
 import { createGithubClient, type GithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
@@ -46,84 +46,86 @@ const github = (token: string, budget: KeyValueBudget): Github => new Github(cli
 const call = { cost: 5, urgency: 'registration' } as const;
 const ORDER = { scope: { organization: 'octo-org', repository: 'demo' }, group: 'g', access: { allowPublic: true } };
 
-test('two orchestrators together spend what one may', async () => {
-  const all = await Promise.all([orchestrator(), orchestrator()]);
-  // 300 points at once are 60 calls; another comes back every half second. A try that failed has spent its own key's.
-  const key = `shared-${randomUUID()}`;
-  const budgets = all.map((one) => one.make(key, 900));
-  const begun = Date.now();
-  // So many that one who always comes second would give up several times, and count alone.
-  const waits = await Promise.all(
-    Array.from({ length: 400 }, (_, index) => budgets[index % 2]?.take(call, 0) ?? Promise.resolve(0)),
-  );
-  const gone = waits.filter((wait) => wait === 0).length;
-  const cameBack = Math.ceil((Date.now() - begun) / 500);
-  expect(gone).toBeGreaterThanOrEqual(60);
-  expect(gone).toBeLessThanOrEqual(60 + cameBack);
-});
-
-test('what one is told by the forge, the other heeds; both show it', async () => {
-  const [one, two] = await Promise.all([orchestrator(), orchestrator()]);
-  const budgets = [one.make('told', 0), two.make('told', 0)] as const;
-  const before = { ...bench.sim.limits };
-  Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
-  await expect(github('ghp_one', budgets[0]).registrations(ORDER)).resolves.toEqual([]);
-  const refused = github('ghp_one', budgets[0]).registrations(ORDER);
-  await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED' });
-  Object.assign(bench.sim.limits, before);
-  await expect.poll(() => budgets[1].take({ cost: 1, urgency: 'background' }, 0)).toBeGreaterThan(200_000);
-  const calls = bench.log.since(0, 'api.call').length;
-  await expect(github('ghp_one', budgets[1]).registrations(ORDER)).rejects.toMatchObject({
-    code: 'FORGE_RATE_LIMITED',
+describe('the shared rate-limit budget', () => {
+  it('two orchestrators together spend what one may', async () => {
+    const all = await Promise.all([orchestrator(), orchestrator()]);
+    // 300 points at once are 60 calls; another comes back every half second. A try that failed has spent its own key's.
+    const key = `shared-${randomUUID()}`;
+    const budgets = all.map((one) => one.make(key, 900));
+    const begun = Date.now();
+    // So many that one who always comes second would give up several times, and count alone.
+    const waits = await Promise.all(
+      Array.from({ length: 400 }, (_, index) => budgets[index % 2]?.take(call, 0) ?? Promise.resolve(0)),
+    );
+    const gone = waits.filter((wait) => wait === 0).length;
+    const cameBack = Math.ceil((Date.now() - begun) / 500);
+    expect(gone).toBeGreaterThanOrEqual(60);
+    expect(gone).toBeLessThanOrEqual(60 + cameBack);
   });
-  expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
-  for (const view of [...one.views(), ...two.views()]) expect(view.blockedUntil).not.toBeNull();
-});
 
-test('without NATS each counts for itself', async () => {
-  const budgets = await orchestrator();
-  const budget = budgets.make('alone', 900);
-  expect(await budget.take(call, 0)).toBe(0);
-  await buses.at(-1)?.close();
-  expect(await budget.take(call, 0)).toBe(0);
-});
+  it('what one is told by the forge, the other heeds; both show it', async () => {
+    const [one, two] = await Promise.all([orchestrator(), orchestrator()]);
+    const budgets = [one.make('told', 0), two.make('told', 0)] as const;
+    const before = { ...bench.sim.limits };
+    Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
+    await expect(github('ghp_one', budgets[0]).registrations(ORDER)).resolves.toEqual([]);
+    const refused = github('ghp_one', budgets[0]).registrations(ORDER);
+    await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED' });
+    Object.assign(bench.sim.limits, before);
+    await expect.poll(() => budgets[1].take({ cost: 1, urgency: 'background' }, 0)).toBeGreaterThan(200_000);
+    const calls = bench.log.since(0, 'api.call').length;
+    await expect(github('ghp_one', budgets[1]).registrations(ORDER)).rejects.toMatchObject({
+      code: 'FORGE_RATE_LIMITED',
+    });
+    expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
+    for (const view of [...one.views(), ...two.views()]) expect(view.blockedUntil).not.toBeNull();
+  });
 
-test('several Apps share the load, and one that may not any more is left out', async () => {
-  const budgets = await orchestrator();
-  const [one, two] = [budgets.make('app-1', 0), budgets.make('app-2', 0)];
-  const apps = new GithubApps([
-    { forge: github('ghp_one', one), room: () => one.room() },
-    { forge: github('ghp_two', two), room: () => two.room() },
-  ]);
-  const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
+  it('without NATS each counts for itself', async () => {
+    const budgets = await orchestrator();
+    const budget = budgets.make('alone', 900);
+    expect(await budget.take(call, 0)).toBe(0);
+    await buses.at(-1)?.close();
+    expect(await budget.take(call, 0)).toBe(0);
+  });
+
+  it('several Apps share the load, and one that may not any more is left out', async () => {
+    const budgets = await orchestrator();
+    const [one, two] = [budgets.make('app-1', 0), budgets.make('app-2', 0)];
+    const apps = new GithubApps([
+      { forge: github('ghp_one', one), room: () => one.room() },
+      { forge: github('ghp_two', two), room: () => two.room() },
+    ]);
+    const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
+      const before = bench.log.since().length;
+      for (let index = 0; index < count; index++) await ask();
+      return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
+    };
+    const runs = new GithubAppsRuns([
+      { runs: new GithubRuns(client('ghp_one', one)), room: () => one.room() },
+      { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
+    ]);
+    const asks = [() => apps.registrations(ORDER), () => runs.labelRunner(ORDER.scope, 'nobody', ['team'])];
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
+    one.learn({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
+  });
+
+  it('what delegations ask goes by the App of its organisation, and counts against that App’s budget', async () => {
+    const budgets = await orchestrator();
+    const [other, own] = [budgets.make('other-org', 900), budgets.make('own-org', 900)];
+    const runs = new GithubAppsRuns([
+      { organization: 'other', runs: new GithubRuns(client('ghp_one', other)), room: () => other.room() },
+      { organization: 'Octo-Org', runs: new GithubRuns(client('ghp_two', own)), room: () => own.room() },
+    ]);
     const before = bench.log.since().length;
-    for (let index = 0; index < count; index++) await ask();
-    return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
-  };
-  const runs = new GithubAppsRuns([
-    { runs: new GithubRuns(client('ghp_one', one)), room: () => one.room() },
-    { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
-  ]);
-  const asks = [() => apps.registrations(ORDER), () => runs.labelRunner(ORDER.scope, 'nobody', ['team'])];
-  for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
-  one.learn({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
-  for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
-});
-
-test('what delegations ask goes by the App of its organisation, and counts against that App’s budget', async () => {
-  const budgets = await orchestrator();
-  const [other, own] = [budgets.make('other-org', 900), budgets.make('own-org', 900)];
-  const runs = new GithubAppsRuns([
-    { organization: 'other', runs: new GithubRuns(client('ghp_one', other)), room: () => other.room() },
-    { organization: 'Octo-Org', runs: new GithubRuns(client('ghp_two', own)), room: () => own.room() },
-  ]);
-  const before = bench.log.since().length;
-  await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
-  await expect(runs.latest('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
-  await expect(runs.jobsOfAttempt('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
-  const calls = bench.log.since(before, 'api.call');
-  expect(calls.map((event) => event['by'])).toEqual(calls.map(() => tokenName('ghp_two')));
-  expect(calls.length).toBeGreaterThanOrEqual(3);
-  expect(other.view().state.points).toBe(300);
-  expect(own.view().state.points).toBeLessThan(300);
+    await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.latest('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.jobsOfAttempt('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    const calls = bench.log.since(before, 'api.call');
+    expect(calls.map((event) => event['by'])).toEqual(calls.map(() => tokenName('ghp_two')));
+    expect(calls.length).toBeGreaterThanOrEqual(3);
+    expect(other.view().state.points).toBe(300);
+    expect(own.view().state.points).toBeLessThan(300);
+  });
 });

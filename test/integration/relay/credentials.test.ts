@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createUser, encodeUser, fmtCreds, fromSeed } from '@nats-io/jwt';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCredentialMint } from '../../../activities/credentials/runner-credential.ts';
 import { connectBus, encode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
@@ -43,88 +43,90 @@ afterAll(async () => {
   folder.remove();
 }, 60_000);
 
-it('ingress and relay need no more than their own credentials allow', async () => {
-  const job = jobPayload('queued');
-  expect((await send(ingress.address, JSON.stringify(job))).status).toBe(202);
-  const nobody = jobPayload('queued', { labels: ['sparc'] });
-  expect((await send(ingress.address, JSON.stringify(nobody))).status).toBe(202);
-  await world.settled();
-  expect((await world.dispatcherNews('linux')).flat()).toMatchObject([{ type: 'job', job: { jobId: 289782451 } }]);
-  expect(await relay.metric('baton_relay_dead_letters_total', { code: 'NO_GROUP' })).toBe(1);
-  expect(await relay.metric('baton_relay_lag_messages')).toBe(0);
-});
-
-it('what a runner says with its own credential reaches its workflow', async () => {
-  const runner = `runner-manager-linux-${randomUUID().slice(0, 8)}`;
-  await world.startRunner('linux', runner);
-  const user = createUser();
-  const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
-  const jwt = await encodeUser(runner, user, setup.accountPublicKey, {}, { signer, scopedUser: true });
-  const credentials = new TextDecoder().decode(fmtCreds(jwt, user));
-  const bus = await connectBus({ url: world.nats.address, name: runner, credentials });
-  const signal = {
-    version: 1,
-    id: randomUUID(),
-    runner,
-    at: new Date().toISOString(),
-    kind: 'online',
-    agentVersion: '1',
-    host: 'h',
-  };
-  await bus.jetstream().publish(subjects.signal(runner, 'online'), encode(signal), { msgID: signal.id });
-  await bus.close();
-  await world.settled();
-  expect((await world.runnerNews('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
-});
-
-it('a job that speaks for another runner is refused by the server or by the relay, and counted either way', async () => {
-  const [job, victim] = [
-    `runner-manager-linux-${randomUUID().slice(0, 8)}`,
-    `runner-manager-linux-${randomUUID().slice(0, 8)}`,
-  ];
-  await world.startRunner('linux', victim);
-  const expiresAt = new Date(Date.now() + 600_000).toISOString();
-  const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
-  const bus = await connectBus({
-    url: world.nats.address,
-    name: victim,
-    credentials: await mint({ runner: job, expiresAt }),
+describe('services with credentials of their own', () => {
+  it('ingress and relay need no more than their own credentials allow', async () => {
+    const job = jobPayload('queued');
+    expect((await send(ingress.address, JSON.stringify(job))).status).toBe(202);
+    const nobody = jobPayload('queued', { labels: ['sparc'] });
+    expect((await send(ingress.address, JSON.stringify(nobody))).status).toBe(202);
+    await world.settled();
+    expect((await world.dispatcherNews('linux')).flat()).toMatchObject([{ type: 'job', job: { jobId: 289782451 } }]);
+    expect(await relay.metric('baton_relay_dead_letters_total', { code: 'NO_GROUP' })).toBe(1);
+    expect(await relay.metric('baton_relay_lag_messages')).toBe(0);
   });
-  const lie = {
-    version: 1,
-    id: randomUUID(),
-    runner: victim,
-    at: expiresAt,
-    kind: 'exited',
-    code: 0,
-    signal: null,
-    logTail: '',
-  };
-  // On the other runner's subject: the server's business.
-  bus.publish(subjects.signal(victim, 'exited'), encode(lie));
-  bus.publish(subjects.instanceDied(victim), encode(lie));
-  bus.publish(subjects.register(victim), encode(lie));
-  // On its own subject, with the other's name: the relay's.
-  await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(lie), { msgID: lie.id });
-  await bus.close();
-  await world.settled();
-  for (const what of ['signal', 'instance', 'register']) {
-    const counted = () => relay.metric('baton_relay_refused_total', { operation: 'publish', what });
-    await expect.poll(counted, { timeout: 60_000 }).toBe(1);
-  }
-  expect(await relay.metric('baton_relay_dead_letters_total', { code: 'SIGNAL_FORGED' })).toBe(1);
-  expect(await world.runnerNews('linux', victim)).toEqual([]);
-});
 
-it('a NATS server that restarts keeps them going', async () => {
-  await world.nats.halt();
-  await Promise.all([ingress.ready(false), relay.ready(false)]);
-  await world.nats.resume();
-  await Promise.all([ingress.ready(), relay.ready()]);
-  expect((await send(ingress.address, JSON.stringify(jobPayload('waiting')))).status).toBe(202);
-  await expect.poll(async () => (await world.dispatcherNews('linux')).flat().length, { timeout: 10_000 }).toBe(2);
-});
+  it('what a runner says with its own credential reaches its workflow', async () => {
+    const runner = `runner-manager-linux-${randomUUID().slice(0, 8)}`;
+    await world.startRunner('linux', runner);
+    const user = createUser();
+    const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
+    const jwt = await encodeUser(runner, user, setup.accountPublicKey, {}, { signer, scopedUser: true });
+    const credentials = new TextDecoder().decode(fmtCreds(jwt, user));
+    const bus = await connectBus({ url: world.nats.address, name: runner, credentials });
+    const signal = {
+      version: 1,
+      id: randomUUID(),
+      runner,
+      at: new Date().toISOString(),
+      kind: 'online',
+      agentVersion: '1',
+      host: 'h',
+    };
+    await bus.jetstream().publish(subjects.signal(runner, 'online'), encode(signal), { msgID: signal.id });
+    await bus.close();
+    await world.settled();
+    expect((await world.runnerNews('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
+  });
 
-it('both stop when told to', async () => {
-  expect(await Promise.all([ingress.stop(), relay.stop()])).toEqual([0, 0]);
+  it('a job that speaks for another runner is refused by the server or by the relay, and counted either way', async () => {
+    const [job, victim] = [
+      `runner-manager-linux-${randomUUID().slice(0, 8)}`,
+      `runner-manager-linux-${randomUUID().slice(0, 8)}`,
+    ];
+    await world.startRunner('linux', victim);
+    const expiresAt = new Date(Date.now() + 600_000).toISOString();
+    const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
+    const bus = await connectBus({
+      url: world.nats.address,
+      name: victim,
+      credentials: await mint({ runner: job, expiresAt }),
+    });
+    const lie = {
+      version: 1,
+      id: randomUUID(),
+      runner: victim,
+      at: expiresAt,
+      kind: 'exited',
+      code: 0,
+      signal: null,
+      logTail: '',
+    };
+    // On the other runner's subject: the server's business.
+    bus.publish(subjects.signal(victim, 'exited'), encode(lie));
+    bus.publish(subjects.instanceDied(victim), encode(lie));
+    bus.publish(subjects.register(victim), encode(lie));
+    // On its own subject, with the other's name: the relay's.
+    await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(lie), { msgID: lie.id });
+    await bus.close();
+    await world.settled();
+    for (const what of ['signal', 'instance', 'register']) {
+      const counted = () => relay.metric('baton_relay_refused_total', { operation: 'publish', what });
+      await expect.poll(counted, { timeout: 60_000 }).toBe(1);
+    }
+    expect(await relay.metric('baton_relay_dead_letters_total', { code: 'SIGNAL_FORGED' })).toBe(1);
+    expect(await world.runnerNews('linux', victim)).toEqual([]);
+  });
+
+  it('a NATS server that restarts keeps them going', async () => {
+    await world.nats.halt();
+    await Promise.all([ingress.ready(false), relay.ready(false)]);
+    await world.nats.resume();
+    await Promise.all([ingress.ready(), relay.ready()]);
+    expect((await send(ingress.address, JSON.stringify(jobPayload('waiting')))).status).toBe(202);
+    await expect.poll(async () => (await world.dispatcherNews('linux')).flat().length, { timeout: 10_000 }).toBe(2);
+  });
+
+  it('both stop when told to', async () => {
+    expect(await Promise.all([ingress.stop(), relay.stop()])).toEqual([0, 0]);
+  });
 });

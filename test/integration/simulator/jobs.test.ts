@@ -112,29 +112,31 @@ describe('a run', () => {
   });
 });
 
-it('drives many plain jobs without a runner', async () => {
-  const { jobIds } = z
-    .object({ jobIds: z.array(z.number()) })
-    .parse(await bench.control('POST', '/jobs', { count: 300, labels: ['load'] }));
-  for (const id of jobIds) {
-    await bench.control('POST', `/jobs/${id}/start`, { runnerName: `r${id}` });
-    await bench.control('POST', `/jobs/${id}/complete`, { conclusion: 'success' });
-  }
-  await bench.sim.webhooks.idle();
-  expect(bench.receiver.received).toHaveLength(900);
-  expect(bench.log.since(0, 'job.started')).toHaveLength(300);
-});
+describe('the simulator', () => {
+  it('drives many plain jobs without a runner', async () => {
+    const { jobIds } = z
+      .object({ jobIds: z.array(z.number()) })
+      .parse(await bench.control('POST', '/jobs', { count: 300, labels: ['load'] }));
+    for (const id of jobIds) {
+      await bench.control('POST', `/jobs/${id}/start`, { runnerName: `r${id}` });
+      await bench.control('POST', `/jobs/${id}/complete`, { conclusion: 'success' });
+    }
+    await bench.sim.webhooks.idle();
+    expect(bench.receiver.received).toHaveLength(900);
+    expect(bench.log.since(0, 'job.started')).toHaveLength(300);
+  });
 
-it('is a program that says where it is, and ends when told to', async () => {
-  const program = fileURLToPath(new URL('../../../services/simulator/main.ts', import.meta.url));
-  const args = [program, '--repository', 'acme/hello', '--token-env', 'SIM_TOKEN'];
-  const { child, exited, output } = bench.spawn(process.execPath, args, { SIM_TOKEN: 'ghp_mine' });
-  await expect.poll(output, { timeout: 10_000 }).toContain('"msg":"ready"');
-  const { address } = z.object({ address: z.url() }).parse(JSON.parse(output()));
-  const list = `${address}/api/v3/repos/acme/hello/actions/runners`;
-  expect((await fetch(list, { headers: { authorization: 'token ghp_mine' } })).status).toBe(200);
-  expect((await fetch(list, { headers: { authorization: 'token ghp_simulator' } })).status).toBe(401);
-  expect(await (await fetch(address)).text()).toContain('GitHub simulator');
-  child.kill('SIGTERM');
-  expect(await exited).toBe(0);
+  it('is a program that says where it is, and ends when told to', async () => {
+    const program = fileURLToPath(new URL('../../../services/simulator/main.ts', import.meta.url));
+    const args = [program, '--repository', 'acme/hello', '--token-env', 'SIM_TOKEN'];
+    const { child, exited, output } = bench.spawn(process.execPath, args, { SIM_TOKEN: 'ghp_mine' });
+    await expect.poll(output, { timeout: 10_000 }).toContain('"msg":"ready"');
+    const { address } = z.object({ address: z.url() }).parse(JSON.parse(output()));
+    const list = `${address}/api/v3/repos/acme/hello/actions/runners`;
+    expect((await fetch(list, { headers: { authorization: 'token ghp_mine' } })).status).toBe(200);
+    expect((await fetch(list, { headers: { authorization: 'token ghp_simulator' } })).status).toBe(401);
+    expect(await (await fetch(address)).text()).toContain('GitHub simulator');
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+  });
 });

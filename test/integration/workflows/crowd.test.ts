@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   DISPATCHER_ROSTER,
   type DispatcherEvent,
@@ -27,26 +27,28 @@ const news = (action: JobAction, jobId: number): DispatcherEvent => ({
   job: jobNotice(action, jobId, { private: false }),
 });
 
-test('a dispatcher begins anew with more in it than Temporal takes in one payload', { timeout: 240_000 }, async () => {
-  await actors.start(actors.settings(GROUP, { max: 1 }));
-  for (let first = 0; first < CROWD; first += 500) {
-    const queued = Array.from({ length: 500 }, (_, index) => news('queued', first + index + 1));
-    await actors.tell(GROUP, queued);
-  }
-  const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(GROUP));
-  const { runId } = await handle.describe();
-  const noise = news('completed', CROWD + 1);
-  // Enough for its history to be full, and then silence: while signals come all the time, it has to begin again and again.
-  for (let batch = 0; batch < 45; batch++) {
-    await Promise.all(Array.from({ length: 50 }, () => actors.tell(GROUP, [noise])));
-  }
-  await vi.waitFor(async () => expect((await handle.describe()).runId).not.toBe(runId), {
-    timeout: 150_000,
-    interval: 200,
+describe('a dispatcher with many jobs', () => {
+  it('a dispatcher begins anew with more in it than Temporal takes in one payload', { timeout: 240_000 }, async () => {
+    await actors.start(actors.settings(GROUP, { max: 1 }));
+    for (let first = 0; first < CROWD; first += 500) {
+      const queued = Array.from({ length: 500 }, (_, index) => news('queued', first + index + 1));
+      await actors.tell(GROUP, queued);
+    }
+    const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(GROUP));
+    const { runId } = await handle.describe();
+    const noise = news('completed', CROWD + 1);
+    // Enough for its history to be full, and then silence: while signals come all the time, it has to begin again and again.
+    for (let batch = 0; batch < 45; batch++) {
+      await Promise.all(Array.from({ length: 50 }, () => actors.tell(GROUP, [noise])));
+    }
+    await vi.waitFor(async () => expect((await handle.describe()).runId).not.toBe(runId), {
+      timeout: 150_000,
+      interval: 200,
+    });
+    const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
+    expect(roster.waiting).toHaveLength(CROWD);
+    // What it carries over has the deliveries besides.
+    expect(JSON.stringify(roster).length).toBeGreaterThan(1024 ** 2);
+    expect(await actors.ask(GROUP)).toMatchObject({ waiting: CROWD, ready: 1 });
   });
-  const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
-  expect(roster.waiting).toHaveLength(CROWD);
-  // What it carries over has the deliveries besides.
-  expect(JSON.stringify(roster).length).toBeGreaterThan(1024 ** 2);
-  expect(await actors.ask(GROUP)).toMatchObject({ waiting: CROWD, ready: 1 });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   CAPACITY_WORKFLOW,
   CAPACITY_EVENTS,
@@ -98,7 +98,7 @@ const configure = (settings: GroupSettings): Promise<void> =>
   actors.tell(settings.name, [{ type: 'configure', settings }]);
 
 describe('a changed configuration', () => {
-  test('raises and lowers max without touching a job', async () => {
+  it('raises and lowers max without touching a job', async () => {
     const settings = actors.settings('elastic', { max: 1 });
     await actors.start(settings);
     const ids = await queue('elastic', 4);
@@ -116,7 +116,7 @@ describe('a changed configuration', () => {
     await until(() => expect(actors.outside('elastic').created).toHaveLength(4));
   });
 
-  test('lowers min: surplus idle runners go, but never one that has just taken a job', async () => {
+  it('lowers min: surplus idle runners go, but never one that has just taken a job', async () => {
     const settings = actors.settings('surplus', { min: 3, timeToStartMs: 3000 });
     await actors.start(settings);
     const idle = await runners('surplus', 3);
@@ -133,7 +133,7 @@ describe('a changed configuration', () => {
     expect(await result('surplus', busy)).toMatchObject({ ranJob: true, failed: false });
   });
 
-  test('of labels replaces runners that are only kept warm', async () => {
+  it('of labels replaces runners that are only kept warm', async () => {
     const settings = actors.settings('relabel', { min: 1, timeToStartMs: 3000 });
     await actors.start(settings);
     const [old = ''] = await runners('relabel', 1);
@@ -144,7 +144,7 @@ describe('a changed configuration', () => {
     expect(memo).toMatchObject({ labels: ['linux', 'arm64'] });
   });
 
-  test('without the group: its job runs to the end, its waiting jobs move, then it ends', async () => {
+  it('without the group: its job runs to the end, its waiting jobs move, then it ends', async () => {
     await actors.start(actors.settings('leaving', { max: 1 }));
     const [running = 0, ...waiting] = await queue('leaving', 3);
     const [runner = ''] = await runners('leaving', 1);
@@ -161,7 +161,7 @@ describe('a changed configuration', () => {
 });
 
 describe('a person', () => {
-  test('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
+  it('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
     await actors.start(actors.settings('paused', {}));
     await actors.tell('paused', [{ type: 'control', mode: 'paused' }]);
     await queue('paused', 2);
@@ -171,7 +171,7 @@ describe('a person', () => {
     await runners('paused', 2);
   });
 
-  test('drains a group: idle runners go, the busy one finishes, and a new configuration does not undo it', async () => {
+  it('drains a group: idle runners go, the busy one finishes, and a new configuration does not undo it', async () => {
     const settings = actors.settings('draining', { min: 2, timeToStartMs: 3000 });
     await actors.start(settings);
     const [busy = '', idle = ''] = await runners('draining', 2);
@@ -203,7 +203,7 @@ describe('a capped backend', () => {
     });
   };
 
-  test('never has more instances than its cap; freed places go by priority, then to the longest wait', async () => {
+  it('never has more instances than its cap; freed places go by priority, then to the longest wait', async () => {
     await tellKeeper('test', { type: 'configure', max: 2, groups: ['first', 'second', 'urgent'] });
     for (const [name, priority] of [
       ['first', 3],

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
@@ -79,7 +79,7 @@ async function failure(group: string, runner: string): Promise<ApplicationFailur
 }
 
 describe('a runner', () => {
-  test('lives from a queued job to its removal, and its place is free again', async () => {
+  it('lives from a queued job to its removal, and its place is free again', async () => {
     const { runner, jobId } = await oneRunner('whole');
     await register('whole', runner);
     await actors.tellRunner('whole', runner, [signal(runner, 'online')]);
@@ -100,7 +100,7 @@ describe('a runner', () => {
     });
   });
 
-  test('is told twice, in the wrong order: the same end', async () => {
+  it('is told twice, in the wrong order: the same end', async () => {
     const { runner, jobId } = await oneRunner('disorder');
     await register('disorder', runner);
     const exited = signal(runner, 'exited');
@@ -117,7 +117,7 @@ describe('a runner', () => {
     expect(await result('disorder', runner)).toMatchObject({ reason: 'job-completed', ranJob: true });
   });
 
-  test('that dies with its job is a failure that says so', async () => {
+  it('that dies with its job is a failure that says so', async () => {
     const { runner, jobId } = await oneRunner('dies');
     await register('dies', runner);
     await actors.tellRunner('dies', runner, [signal(runner, 'started', jobId)]);
@@ -130,7 +130,7 @@ describe('a runner', () => {
     expect(actors.outside('dies').deleted).toContain(runner);
   });
 
-  test('that dies with its job has not done it, whatever the forge calls it later', async () => {
+  it('that dies with its job has not done it, whatever the forge calls it later', async () => {
     const { runner, jobId } = await oneRunner('lost');
     await register('lost', runner);
     await actors.tellRunner('lost', runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
@@ -140,7 +140,7 @@ describe('a runner', () => {
     expect(message).toMatch(/^its instance died .*; the cloud had said .* takes the instance back; its job is lost$/);
   });
 
-  test('whose instance cannot be made fails with the backend’s own words', async () => {
+  it('whose instance cannot be made fails with the backend’s own words', async () => {
     actors.outside('nothing').create = () =>
       Promise.reject(ApplicationFailure.nonRetryable('image "none" is not there', 'INSTANCE_INVALID'));
     await actors.start(actors.settings('nothing'));
@@ -159,7 +159,7 @@ describe('a runner', () => {
     await actors.tell('nothing', [{ type: 'job', job: job('completed', 1) }]);
   });
 
-  test('may register until it is online, and not after', async () => {
+  it('may register until it is online, and not after', async () => {
     const { runner } = await oneRunner('gate');
     await register('gate', runner);
     await register('gate', runner);
@@ -174,7 +174,7 @@ describe('a runner', () => {
     expect(actors.outside('gate').deleted).toEqual([runner]);
   });
 
-  test('that the forge calls busy is kept, whatever the instance says', async () => {
+  it('that the forge calls busy is kept, whatever the instance says', async () => {
     let busy = true;
     actors.outside('doubt').unregister = () => (busy ? 'busy' : 'absent');
     const { runner, jobId } = await oneRunner('doubt', { timeToLiveMs: 3_600_000 });
@@ -194,7 +194,7 @@ describe('a runner', () => {
 });
 
 describe('time', () => {
-  test('to start: a runner that never comes up is removed', async () => {
+  it('to start: a runner that never comes up is removed', async () => {
     const { runner } = await oneRunner('late', { timeToStartMs: 1000 });
     const { type, message } = await failure('late', runner);
     expect({ type, message }).toEqual({
@@ -204,7 +204,7 @@ describe('time', () => {
     expect(actors.outside('late').deleted).toContain(runner);
   });
 
-  test('to start: an idle runner that nobody needs is unregistered first, then removed', async () => {
+  it('to start: an idle runner that nobody needs is unregistered first, then removed', async () => {
     const { runner, jobId } = await oneRunner('idle', { timeToStartMs: 1000 });
     await register('idle', runner);
     await actors.tellRunner('idle', runner, [signal(runner, 'online')]);
@@ -213,7 +213,7 @@ describe('time', () => {
     expect(actors.outside('idle').unregistered).toEqual([runner]);
   });
 
-  test('to start: a job that shows up within the lag keeps its runner', async () => {
+  it('to start: a job that shows up within the lag keeps its runner', async () => {
     const { runner, jobId } = await oneRunner('lag', { timeToStartMs: 1000 });
     await register('lag', runner);
     await actors.tellRunner('lag', runner, [signal(runner, 'online')]);
@@ -223,7 +223,7 @@ describe('time', () => {
     expect(await result('lag', runner)).toMatchObject({ reason: 'job-completed' });
   });
 
-  test('to start does not hold for a runner that is kept warm', async () => {
+  it('to start does not hold for a runner that is kept warm', async () => {
     await actors.start(actors.settings('warm', { min: 1, timeToStartMs: 500 }));
     const runner = await until(() => {
       const [made] = actors.outside('warm').created;
@@ -241,7 +241,7 @@ describe('time', () => {
     expect((await actors.ask('warm')).ready).toBe(1);
   });
 
-  test('to live: a job that never ends is ended', async () => {
+  it('to live: a job that never ends is ended', async () => {
     const { runner, jobId } = await oneRunner('forever', { timeToLiveMs: 2000 });
     await register('forever', runner);
     await actors.tellRunner('forever', runner, [signal(runner, 'started', jobId)]);
@@ -255,7 +255,7 @@ describe('time', () => {
 });
 
 describe('a group', () => {
-  test('never has more than max, and gives each freed place away', async () => {
+  it('never has more than max, and gives each freed place away', async () => {
     await actors.start(actors.settings('crowd', { max: 3 }));
     const ids = Array.from({ length: 9 }, (_, index) => 9000 + index);
     await actors.tell(
@@ -275,7 +275,7 @@ describe('a group', () => {
     await until(async () => expect(await actors.ask('crowd')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
-  test('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
+  it('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
     const { runner, jobId } = await oneRunner('anew', { max: 1 });
     await actors.tell('anew', [{ type: 'job', job: job('queued', 7001) }]);
     const noise = job('completed', 7002);
@@ -297,7 +297,7 @@ describe('a group', () => {
     expect(await actors.ask('anew')).toMatchObject({ waiting: 1, busy: 1 });
   });
 
-  test('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
+  it('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
     const { runner, jobId } = await oneRunner('flood', { timeToLiveMs: 3_600_000 });
     await register('flood', runner);
     await actors.tellRunner('flood', runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   REGISTER_RUNNER,
   RESOURCES_MEMO,
@@ -22,48 +22,50 @@ afterAll(async () => {
   await actors.stop();
 });
 
-test('a runner shows what its job used, as its recorder says once', async () => {
-  await actors.start(actors.settings(GROUP, { min: 1, max: 1 }));
-  const runner = await vi.waitFor(
-    () => {
-      const [made] = actors.outside(GROUP).created;
-      if (made === undefined) throw new Error('no instance yet');
-      return made;
-    },
-    { timeout: 90_000, interval: 50 },
-  );
-  const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
-  const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
-  const used = (peak: number): RunnerEvent => ({
-    type: 'signal',
-    signal: {
-      ...base(),
-      kind: 'resources',
-      resources: {
-        seconds: 90,
-        cpu: { cores: 2, average: 0.75, peak },
-        memory: { total: 8 * GIB, average: GIB, peak: 2 * GIB },
-        disk: { read: 0, written: 4096 },
-        network: { received: 1, sent: 2 },
+describe('the resource use of a job', () => {
+  it('a runner shows what its job used, as its recorder says once', async () => {
+    await actors.start(actors.settings(GROUP, { min: 1, max: 1 }));
+    const runner = await vi.waitFor(
+      () => {
+        const [made] = actors.outside(GROUP).created;
+        if (made === undefined) throw new Error('no instance yet');
+        return made;
       },
-    },
+      { timeout: 90_000, interval: 50 },
+    );
+    const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
+    const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
+    const used = (peak: number): RunnerEvent => ({
+      type: 'signal',
+      signal: {
+        ...base(),
+        kind: 'resources',
+        resources: {
+          seconds: 90,
+          cpu: { cores: 2, average: 0.75, peak },
+          memory: { total: 8 * GIB, average: GIB, peak: 2 * GIB },
+          disk: { read: 0, written: 4096 },
+          network: { received: 1, sent: 2 },
+        },
+      },
+    });
+    const handle = actors.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
+    await handle.executeUpdate<void, []>(REGISTER_RUNNER);
+    await actors.tellRunner(GROUP, runner, [
+      { type: 'signal', signal: { ...base(), kind: 'started', job } },
+      used(1.5),
+      used(2),
+      { type: 'signal', signal: { ...base(), kind: 'completed', job } },
+      { type: 'signal', signal: { ...base(), kind: 'exited', code: 0, signal: null, logTail: '' } },
+    ]);
+    const outcome: RunnerOutcome = await handle.result();
+    expect(outcome).toMatchObject({ reason: 'job-completed', ranJob: true });
+    const { memo } = await handle.describe();
+    expect(memo).toMatchObject({
+      [RESOURCES_MEMO]: '0.8 of 2 cores (peak 1.5), 2.0 GiB of 8.0 GiB (peak), over 1m 30s',
+    });
+    const shown = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
+    expect(shown).toContain('| **CPU:** | 0.75 of 2 cores, peak 1.50 |');
+    expect(shown).toContain('| **Memory:** | 1.0 GiB of 8.0 GiB, peak 2.0 GiB |');
   });
-  const handle = actors.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
-  await handle.executeUpdate<void, []>(REGISTER_RUNNER);
-  await actors.tellRunner(GROUP, runner, [
-    { type: 'signal', signal: { ...base(), kind: 'started', job } },
-    used(1.5),
-    used(2),
-    { type: 'signal', signal: { ...base(), kind: 'completed', job } },
-    { type: 'signal', signal: { ...base(), kind: 'exited', code: 0, signal: null, logTail: '' } },
-  ]);
-  const outcome: RunnerOutcome = await handle.result();
-  expect(outcome).toMatchObject({ reason: 'job-completed', ranJob: true });
-  const { memo } = await handle.describe();
-  expect(memo).toMatchObject({
-    [RESOURCES_MEMO]: '0.8 of 2 cores (peak 1.5), 2.0 GiB of 8.0 GiB (peak), over 1m 30s',
-  });
-  const shown = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
-  expect(shown).toContain('| **CPU:** | 0.75 of 2 cores, peak 1.50 |');
-  expect(shown).toContain('| **Memory:** | 1.0 GiB of 8.0 GiB, peak 2.0 GiB |');
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
@@ -31,79 +31,81 @@ async function ended(group: string): Promise<number[]> {
   return lengths;
 }
 
-test('a dispatcher under signals that never pause begins its history anew, and loses none of them', async () => {
-  // Of its own for each try.
-  const group = `steady-${randomUUID().slice(0, 8)}`;
-  const over = new AbortController();
-  let last = 0;
-  const send = async (): Promise<void> => {
-    for (let sent = 1; !over.signal.aborted; sent++) {
-      last += 1;
-      const jobId = last;
-      // Every third job stays: there is always one that needs a runner.
-      const news = [job(jobId, 'queued'), ...(jobId % 3 === 0 ? [] : [job(jobId, 'completed')])];
+describe('a dispatcher under steady load', () => {
+  it('a dispatcher under signals that never pause begins its history anew, and loses none of them', async () => {
+    // Of its own for each try.
+    const group = `steady-${randomUUID().slice(0, 8)}`;
+    const over = new AbortController();
+    let last = 0;
+    const send = async (): Promise<void> => {
+      for (let sent = 1; !over.signal.aborted; sent++) {
+        last += 1;
+        const jobId = last;
+        // Every third job stays: there is always one that needs a runner.
+        const news = [job(jobId, 'queued'), ...(jobId % 3 === 0 ? [] : [job(jobId, 'completed')])];
+        await actors.tell(
+          group,
+          news.map((notice) => ({ type: 'job', job: notice })),
+        );
+        if (sent % AHEAD === 0) await actors.ask(group);
+      }
+    };
+    // And its place is free again at once, so that the dispatcher is never done with starting the next one.
+    actors.outside(group).create = async (runner) => {
+      const outcome = { runner, reason: 'job-completed', ranJob: true, failed: false, detail: '' } as const;
+      if (!over.signal.aborted) await actors.tell(group, [{ type: 'gone', outcome }]);
+    };
+    await actors.start(actors.settings(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
+    const senders = Promise.all(Array.from({ length: SENDERS }, send));
+    const anew = vi.waitFor(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(1), {
+      timeout: 240_000,
+      interval: 200,
+    });
+    try {
+      await Promise.race([anew, senders]);
+    } finally {
+      over.abort();
+      await senders;
+    }
+    for (const length of await ended(group)) expect(length).toBeLessThan(EVENTS_MOST);
+    const waiting = Math.floor(last / 3);
+    await vi.waitFor(async () => expect(await actors.ask(group)).toMatchObject({ waiting }), { timeout: 90_000 });
+  }, 400_000);
+
+  it('a place whose runner is only being started is not given away, whatever a health check makes of it', async () => {
+    const group = `starting-${randomUUID().slice(0, 8)}`;
+    const go = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<string[]>();
+    actors.outside(group).beforeStart = async (runners) => {
+      asked.resolve(runners);
+      await go.promise;
+    };
+    try {
+      await actors.start(actors.settings(group, { max: 1 }));
+      await actors.tell(group, [{ type: 'job', job: job(1, 'queued') }]);
+      const runners = await asked.promise;
+      const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(group));
+      expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots: [], waiting: [{ jobId: 1 }] });
+      const vanished = { reason: 'vanished', ranJob: false, failed: false, detail: '' } as const;
       await actors.tell(
         group,
-        news.map((notice) => ({ type: 'job', job: notice })),
+        runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
       );
-      if (sent % AHEAD === 0) await actors.ask(group);
+      expect(await actors.ask(group)).toMatchObject({ ready: 1 });
+      go.resolve();
+      await vi.waitFor(() => expect(actors.outside(group).created).toEqual(runners), { timeout: 90_000 });
+      const slots = runners.map((runner) => ({ runner, busy: false }));
+      await vi.waitFor(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }), {
+        timeout: 90_000,
+      });
+      // Once it is started, it may vanish: then another takes its place.
+      await actors.tell(
+        group,
+        runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
+      );
+      await vi.waitFor(() => expect(actors.outside(group).created).toHaveLength(2), { timeout: 90_000 });
+    } finally {
+      go.resolve();
     }
-  };
-  // And its place is free again at once, so that the dispatcher is never done with starting the next one.
-  actors.outside(group).create = async (runner) => {
-    const outcome = { runner, reason: 'job-completed', ranJob: true, failed: false, detail: '' } as const;
-    if (!over.signal.aborted) await actors.tell(group, [{ type: 'gone', outcome }]);
-  };
-  await actors.start(actors.settings(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
-  const senders = Promise.all(Array.from({ length: SENDERS }, send));
-  const anew = vi.waitFor(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(1), {
-    timeout: 240_000,
-    interval: 200,
   });
-  try {
-    await Promise.race([anew, senders]);
-  } finally {
-    over.abort();
-    await senders;
-  }
-  for (const length of await ended(group)) expect(length).toBeLessThan(EVENTS_MOST);
-  const waiting = Math.floor(last / 3);
-  await vi.waitFor(async () => expect(await actors.ask(group)).toMatchObject({ waiting }), { timeout: 90_000 });
-}, 400_000);
-
-test('a place whose runner is only being started is not given away, whatever a health check makes of it', async () => {
-  const group = `starting-${randomUUID().slice(0, 8)}`;
-  const go = Promise.withResolvers<void>();
-  const asked = Promise.withResolvers<string[]>();
-  actors.outside(group).beforeStart = async (runners) => {
-    asked.resolve(runners);
-    await go.promise;
-  };
-  try {
-    await actors.start(actors.settings(group, { max: 1 }));
-    await actors.tell(group, [{ type: 'job', job: job(1, 'queued') }]);
-    const runners = await asked.promise;
-    const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(group));
-    expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots: [], waiting: [{ jobId: 1 }] });
-    const vanished = { reason: 'vanished', ranJob: false, failed: false, detail: '' } as const;
-    await actors.tell(
-      group,
-      runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
-    );
-    expect(await actors.ask(group)).toMatchObject({ ready: 1 });
-    go.resolve();
-    await vi.waitFor(() => expect(actors.outside(group).created).toEqual(runners), { timeout: 90_000 });
-    const slots = runners.map((runner) => ({ runner, busy: false }));
-    await vi.waitFor(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }), {
-      timeout: 90_000,
-    });
-    // Once it is started, it may vanish: then another takes its place.
-    await actors.tell(
-      group,
-      runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
-    );
-    await vi.waitFor(() => expect(actors.outside(group).created).toHaveLength(2), { timeout: 90_000 });
-  } finally {
-    go.resolve();
-  }
 });

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PAGES } from '../../tools/docs/write.ts';
 
-test.each(Object.entries(PAGES))('%s is what `npm run docs` makes', async (page, make) => {
-  expect(readFileSync(new URL(`../../../deploy/docs/${page}`, import.meta.url), 'utf8')).toBe(await make());
+describe('the generated documentation', () => {
+  it.each(Object.entries(PAGES))('%s is what `npm run docs` makes', async (page, make) => {
+    expect(readFileSync(new URL(`../../../deploy/docs/${page}`, import.meta.url), 'utf8')).toBe(await make());
+  });
 });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -12,9 +12,11 @@ const pages = [
     .map((file) => join(ROOT, 'deploy', file)),
 ];
 
-test.each(pages.map((page) => relative(ROOT, page)))('%s points at nothing that is not there', (page) => {
-  const text = readFileSync(join(ROOT, page), 'utf8').replaceAll(/```[^]*?```/g, '');
-  const targets = [...text.matchAll(/\]\(([^)#\s]+)/g)].map(([, target = '']) => target);
-  const files = targets.filter((target) => !/^[a-z]+:/.test(target));
-  expect(files.filter((file) => !existsSync(resolve(ROOT, dirname(page), file)))).toEqual([]);
+describe('the links of the documentation', () => {
+  it.each(pages.map((page) => relative(ROOT, page)))('%s points at nothing that is not there', (page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8').replaceAll(/```[^]*?```/g, '');
+    const targets = [...text.matchAll(/\]\(([^)#\s]+)/g)].map(([, target = '']) => target);
+    const files = targets.filter((target) => !/^[a-z]+:/.test(target));
+    expect(files.filter((file) => !existsSync(resolve(ROOT, dirname(page), file)))).toEqual([]);
+  });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DispatcherSnapshot } from '../../../contracts/workflows/dispatcher.ts';
 import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { dispatcherDetails } from '../../../workflows/dispatcher/details.ts';
@@ -32,7 +32,7 @@ const situation: Situation = {
 const hookJob = { repository: 'acme/hello', runId: 7, runAttempt: 1, workflow: 'CI', jobKey: 'a|b' };
 
 describe('a runner’s details', () => {
-  test('tell both timers until a job starts, one while it runs, none when it is over', () => {
+  it('tell both timers until a job starts, one while it runs, none when it is over', () => {
     const before = runnerDetails(input, new Facts(), situation);
     expect(before).toContain('| **Time to start:** | 10m, until 2026-01-02 03:14:05 UTC |');
     expect(before).toContain('| **Time to live:** | 12h, until 2026-01-02 15:04:05 UTC |');
@@ -42,7 +42,7 @@ describe('a runner’s details', () => {
     expect(runnerDetails(input, facts, { ...situation, phase: 'gone' })).not.toContain('Time to');
   });
 
-  test('show what comes from a job as text, be it names or times', () => {
+  it('show what comes from a job as text, be it names or times', () => {
     const facts = new Facts();
     facts.hookJob = hookJob;
     facts.heard.push({ at: '`| <b>not a time', what: 'agent: online on [x](http://y)' });
@@ -52,7 +52,7 @@ describe('a runner’s details', () => {
     expect(text).not.toContain('<b>');
   });
 
-  test('tell once that the cloud takes the instance back, and when', () => {
+  it('tell once that the cloud takes the instance back, and when', () => {
     const facts = new Facts();
     const base = { version: 1, id: '1', runner: 'ci-linux-12345678', at: '2026-11-21T12:01:44Z' } as const;
     const signal = { ...base, kind: 'interrupted', action: 'terminate', deadline: '2026-11-21T12:03:44Z' } as const;
@@ -63,12 +63,12 @@ describe('a runner’s details', () => {
     expect(text).toContain('agent: the cloud takes its instance back at 12:03:44Z');
   });
 
-  test('escape what markdown would take for its own, after cutting to length', () => {
+  it('escape what markdown would take for its own, after cutting to length', () => {
     expect(plain('a_b *c* <i>\n &lt; $x$')).toBe(String.raw`a\_b \*c\* \<i\> \&lt; \$x\$`);
     expect(plain('_'.repeat(400))).toBe(String.raw`\_`.repeat(300));
   });
 
-  test('end with what the UI cuts off', () => {
+  it('end with what the UI cuts off', () => {
     expect(runnerDetails(input, new Facts(), situation)).toMatch(/\|\n\n\u00A0$/);
   });
 });
@@ -85,22 +85,24 @@ const snapshot: DispatcherSnapshot = {
   wantedSlots: 0,
 };
 
-test('a dispatcher’s details tell what a person wants of it, and for what it waits', () => {
-  expect(dispatcherDetails(snapshot)).not.toContain('State');
-  expect(dispatcherDetails({ ...snapshot, mode: 'paused' })).toContain(
-    '| **State:** | paused: no runners are started |',
-  );
-  expect(dispatcherDetails({ ...snapshot, mode: 'draining' })).toContain('draining: 4 runners left');
-  expect(dispatcherDetails({ ...snapshot, removed: true })).toContain('removed from the configuration, draining: 4');
-  const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantedSlots: 2 };
-  expect(dispatcherDetails(capped)).toContain('docker, 6 instances of all groups at most, priority 3');
-  expect(dispatcherDetails(capped)).toContain('2 wanted, all of [docker](');
-});
+describe('a dispatcher’s details', () => {
+  it('a dispatcher’s details tell what a person wants of it, and for what it waits', () => {
+    expect(dispatcherDetails(snapshot)).not.toContain('State');
+    expect(dispatcherDetails({ ...snapshot, mode: 'paused' })).toContain(
+      '| **State:** | paused: no runners are started |',
+    );
+    expect(dispatcherDetails({ ...snapshot, mode: 'draining' })).toContain('draining: 4 runners left');
+    expect(dispatcherDetails({ ...snapshot, removed: true })).toContain('removed from the configuration, draining: 4');
+    const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantedSlots: 2 };
+    expect(dispatcherDetails(capped)).toContain('docker, 6 instances of all groups at most, priority 3');
+    expect(dispatcherDetails(capped)).toContain('2 wanted, all of [docker](');
+  });
 
-test('a dispatcher’s details tell what waits, and since when', () => {
-  const text = dispatcherDetails(snapshot);
-  expect(text).toContain('### 2 waiting · 4 busy · 0 ready');
-  expect(text).toContain('| at most 4, 1 kept warm · [show all](namespaces/{namespace}/workflows?query=');
-  expect(text).toContain('| **Oldest job waits since:** | 2026-01-02 03:04:05 UTC |');
-  expect(text).not.toContain('held back');
+  it('a dispatcher’s details tell what waits, and since when', () => {
+    const text = dispatcherDetails(snapshot);
+    expect(text).toContain('### 2 waiting · 4 busy · 0 ready');
+    expect(text).toContain('| at most 4, 1 kept warm · [show all](namespaces/{namespace}/workflows?query=');
+    expect(text).toContain('| **Oldest job waits since:** | 2026-01-02 03:04:05 UTC |');
+    expect(text).not.toContain('held back');
+  });
 });

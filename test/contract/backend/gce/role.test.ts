@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { BOOTSTRAP } from '../candidate.ts';
@@ -32,38 +32,40 @@ beforeAll(async () => {
 
 afterAll(() => project.stop());
 
-test('all calls are within the role, and it has nothing that none of them needs', async () => {
-  const backend = project.open(installation, ALL);
-  const ending = new AbortController();
-  const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
-  const deaths: string[] = [];
-  const watched = backend.watch(({ runner }) => deaths.push(runner), ending.signal);
-  await backend.create(spec, BOOTSTRAP, never);
-  await backend.create(spec, BOOTSTRAP, never);
-  expect(await backend.describe(spec.runner, never)).toMatchObject({ state: 'running' });
-  expect(await backend.list(never)).toHaveLength(1);
-  const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
-  expect(await backend.tag?.(spec.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
-  await backend.delete(spec.runner, never);
-  expect(await backend.list(never)).toEqual([]);
-  ending.abort();
-  await watched;
-  expect(deaths).toEqual([]);
-  expect([...project.server.permissions].sort()).toEqual([...role, ON_ACCOUNT].sort());
-});
-
-test('a permission that is missing is named', async () => {
-  const less = await GceProject.start({
-    role: role.filter((permission) => permission !== 'compute.instances.create'),
-  });
-  try {
+describe('the role of a GCE worker', () => {
+  it('all calls are within the role, and it has nothing that none of them needs', async () => {
+    const backend = project.open(installation, ALL);
+    const ending = new AbortController();
     const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
-    const refused = less.open(installation).create(spec, BOOTSTRAP, never);
-    await expect(refused).rejects.toMatchObject({
-      code: 'BACKEND_DENIED',
-      message: expect.stringContaining("Required 'compute.instances.create' permission"),
+    const deaths: string[] = [];
+    const watched = backend.watch(({ runner }) => deaths.push(runner), ending.signal);
+    await backend.create(spec, BOOTSTRAP, never);
+    await backend.create(spec, BOOTSTRAP, never);
+    expect(await backend.describe(spec.runner, never)).toMatchObject({ state: 'running' });
+    expect(await backend.list(never)).toHaveLength(1);
+    const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
+    expect(await backend.tag?.(spec.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
+    await backend.delete(spec.runner, never);
+    expect(await backend.list(never)).toEqual([]);
+    ending.abort();
+    await watched;
+    expect(deaths).toEqual([]);
+    expect([...project.server.permissions].sort()).toEqual([...role, ON_ACCOUNT].sort());
+  });
+
+  it('a permission that is missing is named', async () => {
+    const less = await GceProject.start({
+      role: role.filter((permission) => permission !== 'compute.instances.create'),
     });
-  } finally {
-    await less.stop();
-  }
+    try {
+      const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
+      const refused = less.open(installation).create(spec, BOOTSTRAP, never);
+      await expect(refused).rejects.toMatchObject({
+        code: 'BACKEND_DENIED',
+        message: expect.stringContaining("Required 'compute.instances.create' permission"),
+      });
+    } finally {
+      await less.stop();
+    }
+  });
 });

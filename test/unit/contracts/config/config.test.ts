@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../../../contracts/config/schema.ts';
 import { readSecret } from '../../../../contracts/config/secret.ts';
 import { BACKEND_KEYS } from './backend-keys.ts';
@@ -33,38 +33,40 @@ function leaves(schema: unknown, path: string): string[] {
   return [path];
 }
 
-test('every key has its tests', () => {
-  const tested = KEYS.map(({ path }) => path);
-  const missing = leaves(configSchema(), '').filter(
-    (leaf) => !tested.some((path) => path === leaf || path.startsWith(`${leaf}.`)),
-  );
-  expect(missing).toEqual([]);
-});
+describe('the configuration file', () => {
+  it('every key has its tests', () => {
+    const tested = KEYS.map(({ path }) => path);
+    const missing = leaves(configSchema(), '').filter(
+      (leaf) => !tested.some((path) => path === leaf || path.startsWith(`${leaf}.`)),
+    );
+    expect(missing).toEqual([]);
+  });
 
-test('all problems are told at once, each with its place', () => {
-  const text = file({ top: 'bogus: 1\nname: CI', group: '    max: many' });
-  expect(problems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
-    { line: 2, column: 1, path: 'name' },
-    { line: 15, column: 5, path: 'groups[0].max' },
-    { line: 1, column: 1, path: 'bogus' },
-  ]);
-});
+  it('all problems are told at once, each with its place', () => {
+    const text = file({ top: 'bogus: 1\nname: CI', group: '    max: many' });
+    expect(problems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
+      { line: 2, column: 1, path: 'name' },
+      { line: 15, column: 5, path: 'groups[0].max' },
+      { line: 1, column: 1, path: 'bogus' },
+    ]);
+  });
 
-test('a problem reads as file, line, column, key and what is wrong', () => {
-  expect(() => read(file().replace('backend: here', 'backend: there'))).toThrow(
-    'baton.yaml:13:5: groups[0].backend: there is no backend "there"; there is here',
-  );
-});
+  it('a problem reads as file, line, column, key and what is wrong', () => {
+    expect(() => read(file().replace('backend: here', 'backend: there'))).toThrow(
+      'baton.yaml:13:5: groups[0].backend: there is no backend "there"; there is here',
+    );
+  });
 
-test('broken YAML is told with its place', () => {
-  expect(problems('name: [')).toMatchObject([{ line: 1 }]);
-});
+  it('broken YAML is told with its place', () => {
+    expect(problems('name: [')).toMatchObject([{ line: 1 }]);
+  });
 
-test('an empty file says what is needed', () => {
-  expect(() => read('')).toThrow(/forge: required, but not given/);
-});
+  it('an empty file says what is needed', () => {
+    expect(() => read('')).toThrow(/forge: required, but not given/);
+  });
 
-test('a secret that is not set names its variable, not a value', () => {
-  expect(() => readSecret({ env: 'NOT_SET' }, {})).toThrow('environment variable NOT_SET is not set');
-  expect(readSecret({ env: 'SET' }, { SET: 'x' })).toBe('x');
+  it('a secret that is not set names its variable, not a value', () => {
+    expect(() => readSecret({ env: 'NOT_SET' }, {})).toThrow('environment variable NOT_SET is not set');
+    expect(readSecret({ env: 'SET' }, { SET: 'x' })).toBe('x');
+  });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ConfigError, parseConfig, type ConfigProblem } from '../../../../contracts/lib/load-config.ts';
 
 /** What stands in the file in place of the smallest: whole lines, indented as their place wants. */
@@ -60,13 +60,13 @@ export interface Key {
 /** Three kinds of tests a key: its default, what it takes, and what it refuses, where and in which words. */
 export function describeKeys(keys: readonly Key[]): void {
   describe.each(keys)('$path', (key) => {
-    test('default', () => {
+    it('default', () => {
       expect(at(read(file(key.base)), key.path)).toEqual(key.default);
     });
-    test.each(key.valid)('valid %#', (parts, parsed) => {
+    it.each(key.valid)('valid %#', (parts, parsed) => {
       expect(at(read(file({ ...key.base, ...parts })), key.path)).toEqual(parsed);
     });
-    test.each(key.invalid)('invalid %#', (parts, line, column, message) => {
+    it.each(key.invalid)('invalid %#', (parts, line, column, message) => {
       const found = problems(file({ ...key.base, ...parts }));
       expect(found).toHaveLength(1);
       expect(found[0]).toMatchObject({ line, column });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { costOf, type InstanceUse, type Prices } from '../../../../contracts/workflows/instance-use.ts';
 
 const prices: Prices = {
@@ -15,7 +15,7 @@ function use(minutes: number, more: Partial<InstanceUse> = {}): InstanceUse {
 }
 
 describe('what an instance costs', () => {
-  test.each([
+  it.each([
     ['on demand', use(30, { machine: 'm7i.large', market: 'on-demand' }), 0.06],
     ['on spot', use(30, { machine: 'm7i.large', market: 'spot' }), 0.02],
     ['with one price for both', use(60, { machine: 'c7i.large', market: 'spot' }), 0.09],
@@ -28,7 +28,7 @@ describe('what an instance costs', () => {
     expect(costOf(used, prices)?.amount).toBeCloseTo(amount, 9);
   });
 
-  test('is not known without a price', () => {
+  it('is not known without a price', () => {
     expect(costOf(use(60), undefined)).toBeUndefined();
     expect(costOf(use(60, { machine: 'x1.large' }), { currency: 'EUR', hourly: { 'm7i.large': 1 } })).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JobNotice } from '../../../../contracts/workflows/job.ts';
 import type { JobAction } from '../../../../contracts/messages/job-event.ts';
 import { DemandTracker } from '../../../../workflows/dispatcher/demand-tracker.ts';
@@ -53,7 +53,7 @@ const endings: [what: string, said: Said[], demand: number][] = [
 ];
 
 describe('a job, said in every order, each once and each twice', () => {
-  test.each(endings)('%s', (_what, said, demand) => {
+  it.each(endings)('%s', (_what, said, demand) => {
     for (const order of orders(said)) {
       for (const times of [1, 2]) {
         const ledger = new DemandTracker();
@@ -67,7 +67,7 @@ describe('a job, said in every order, each once and each twice', () => {
     }
   });
 
-  test('queued once and waiting: held back until it is let through', () => {
+  it('queued once and waiting: held back until it is let through', () => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice('queued1'), NOW);
     ledger.applyJob(notice('waiting'), NOW);
@@ -77,7 +77,7 @@ describe('a job, said in every order, each once and each twice', () => {
     expect(ledger.demand(NOW)).toBe(0);
   });
 
-  test('two environments: held back twice, asked for once', () => {
+  it('two environments: held back twice, asked for once', () => {
     const ledger = new DemandTracker();
     for (const said of ['queued1', 'waiting', 'queued2', 'queued2', 'waiting', 'queued1'] as const) {
       ledger.applyJob(notice(said), NOW);
@@ -87,7 +87,7 @@ describe('a job, said in every order, each once and each twice', () => {
 });
 
 describe('what is known of a job', () => {
-  test('its place in line is by how long it has waited, not by when it was heard of', () => {
+  it('its place in line is by how long it has waited, not by when it was heard of', () => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice('queued1', 1), NOW);
     ledger.applyJob({ ...notice('queued1', 2), at: new Date(NOW - 60_000).toISOString() }, NOW);
@@ -97,7 +97,7 @@ describe('what is known of a job', () => {
     expect(ledger.jobStatus(3)).toMatchObject({ state: 'unknown' });
   });
 
-  test('which runner has it, and that it is over', () => {
+  it('which runner has it, and that it is over', () => {
     const ledger = new DemandTracker();
     ledger.addRunners(['r1'], NOW);
     ledger.applyJob(notice('in_progress', 1, 'r1'), NOW);
@@ -114,7 +114,7 @@ describe('surplus', () => {
     return ledger;
   };
 
-  test('is what is idle above min and not on its way for a job, oldest first, each named once', () => {
+  it('is what is idle above min and not on its way for a job, oldest first, each named once', () => {
     const ledger = ready(4);
     ledger.applyJob(notice('queued1', 9), NOW);
     expect(ledger.surplus({ min: 1, max: 10 }, NOW)).toEqual(['r1', 'r2']);
@@ -122,7 +122,7 @@ describe('surplus', () => {
     expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r3']);
   });
 
-  test('is what a lowered max has no room for, and never a busy one', () => {
+  it('is what a lowered max has no room for, and never a busy one', () => {
     const ledger = ready(4);
     ledger.applyJob(notice('in_progress', 1, 'r1'), NOW);
     ledger.applyJob(notice('in_progress', 2, 'r2'), NOW);
@@ -131,7 +131,7 @@ describe('surplus', () => {
     expect(ledger.surplus({ min: 0, max: 1 }, NOW)).toEqual(['r4']);
   });
 
-  test('is what was made by other settings, where it only keeps warm', () => {
+  it('is what was made by other settings, where it only keeps warm', () => {
     const ledger = ready(2);
     ledger.outdate('old');
     ledger.addRunners(['r3'], NOW + 9);
@@ -141,7 +141,7 @@ describe('surplus', () => {
     expect(ledger.runnersOn('new', 'new')).toBe(1);
   });
 
-  test('one that was kept after all may be named again', () => {
+  it('one that was kept after all may be named again', () => {
     const ledger = ready(1);
     expect(ledger.surplus({ min: 0, max: 10 }, NOW)).toEqual(['r1']);
     expect(ledger.mayRetire('r1', { min: 1 })).toBe(false);

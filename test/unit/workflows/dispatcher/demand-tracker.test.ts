@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JobNotice } from '../../../../contracts/workflows/job.ts';
 import type { JobAction } from '../../../../contracts/messages/job-event.ts';
 import { DemandTracker } from '../../../../workflows/dispatcher/demand-tracker.ts';
@@ -30,7 +30,7 @@ function busyGroup(jobs: number): DemandTracker {
 }
 
 describe('demand', () => {
-  test('a queued job asks for one runner, however often it is said', () => {
+  it('a queued job asks for one runner, however often it is said', () => {
     const ledger = new DemandTracker();
     const queued = notice('queued', 1);
     ledger.applyJob(queued, NOW);
@@ -39,32 +39,32 @@ describe('demand', () => {
     expect(ledger.shortage(SETTINGS, NOW)).toBe(1);
   });
 
-  test('runners on their way are counted', () => {
+  it('runners on their way are counted', () => {
     expect(busyGroup(3).shortage(SETTINGS, NOW)).toBe(0);
   });
 
-  test.each<JobAction>(['in_progress', 'completed'])('a late queued after %s asks for nothing', (action) => {
+  it.each<JobAction>(['in_progress', 'completed'])('a late queued after %s asks for nothing', (action) => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice(action, 1), NOW);
     ledger.applyJob(notice('queued', 1), NOW);
     expect(ledger.demand(NOW)).toBe(0);
   });
 
-  test('a job cancelled before pickup asks for nothing any more', () => {
+  it('a job cancelled before pickup asks for nothing any more', () => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice('queued', 1), NOW);
     ledger.applyJob(notice('completed', 1, { conclusion: 'cancelled' }), NOW);
     expect(ledger.demand(NOW)).toBe(0);
   });
 
-  test('a re-run is a job of its own', () => {
+  it('a re-run is a job of its own', () => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice('completed', 1), NOW);
     ledger.applyJob(notice('queued', 1, { key: '1:2', runAttempt: 2 }), NOW);
     expect(ledger.demand(NOW)).toBe(1);
   });
 
-  test('a job behind an environment asks once it is let through, in whichever order that is heard', () => {
+  it('a job behind an environment asks once it is let through, in whichever order that is heard', () => {
     const inOrder = new DemandTracker();
     inOrder.applyJob(notice('queued', 1), NOW);
     inOrder.applyJob(notice('waiting', 1), NOW);
@@ -79,7 +79,7 @@ describe('demand', () => {
     expect(waitingLate.demand(NOW)).toBe(1);
   });
 
-  test('a job that has waited for a day is over on the forge, too', () => {
+  it('a job that has waited for a day is over on the forge, too', () => {
     const ledger = new DemandTracker();
     ledger.applyJob(notice('queued', 1), NOW);
     expect(ledger.demand(NOW + 25 * 3_600_000)).toBe(0);
@@ -87,7 +87,7 @@ describe('demand', () => {
 });
 
 describe('max and min', () => {
-  test('never more than max, and the rest waits', () => {
+  it('never more than max, and the rest waits', () => {
     const ledger = new DemandTracker();
     for (let id = 1; id <= 25; id++) ledger.applyJob(notice('queued', id), NOW);
     expect(ledger.shortage(SETTINGS, NOW)).toBe(10);
@@ -102,7 +102,7 @@ describe('max and min', () => {
     expect(ledger.shortage(SETTINGS, NOW)).toBe(1);
   });
 
-  test('min idle runners are kept besides those for jobs', () => {
+  it('min idle runners are kept besides those for jobs', () => {
     const ledger = new DemandTracker();
     expect(ledger.shortage({ min: 2, max: 10 }, NOW)).toBe(2);
     ledger.addRunners(['r1', 'r2'], NOW);
@@ -110,7 +110,7 @@ describe('max and min', () => {
     expect(ledger.shortage({ min: 2, max: 10 }, NOW)).toBe(1);
   });
 
-  test('a surplus runner may retire, a warm or a busy one may not', () => {
+  it('a surplus runner may retire, a warm or a busy one may not', () => {
     const ledger = new DemandTracker();
     ledger.addRunners(['r1', 'r2'], NOW);
     expect(ledger.mayRetire('r1', { min: 1 })).toBe(true);
@@ -122,7 +122,7 @@ describe('max and min', () => {
 });
 
 describe('who runs what', () => {
-  test('a hook that speaks before the forge starts no second runner', () => {
+  it('a hook that speaks before the forge starts no second runner', () => {
     const ledger = busyGroup(2);
     ledger.markBusy('r1', hookJob);
     expect(ledger.shortage(SETTINGS, NOW)).toBe(0);
@@ -131,20 +131,20 @@ describe('who runs what', () => {
     expect(ledger.demand(NOW)).toBe(1);
   });
 
-  test('a job taken by a runner of another group leaves ours without a job, and starts none', () => {
+  it('a job taken by a runner of another group leaves ours without a job, and starts none', () => {
     const ledger = busyGroup(1);
     ledger.applyJob(notice('in_progress', 1, { runnerName: 'someone-else' }), NOW);
     expect(ledger.demand(NOW)).toBe(0);
     expect(ledger.mayRetire('r1', { min: 0 })).toBe(true);
   });
 
-  test('our runner that took another group’s job is replaced', () => {
+  it('our runner that took another group’s job is replaced', () => {
     const ledger = busyGroup(1);
     ledger.applyJob(notice('in_progress', 99, { runnerName: 'r1', runId: 8 }), NOW);
     expect(ledger.shortage(SETTINGS, NOW)).toBe(1);
   });
 
-  test('a lost in_progress webhook makes no runner after the job’s own has gone', () => {
+  it('a lost in_progress webhook makes no runner after the job’s own has gone', () => {
     const ledger = busyGroup(2);
     ledger.markBusy('r1', hookJob);
     ledger.removeRunner({ runner: 'r1', ...ended }, NOW);
@@ -157,7 +157,7 @@ describe('who runs what', () => {
     expect(ledger.demand(NOW)).toBe(0);
   });
 
-  test('a runner that is gone never hides another run’s demand', () => {
+  it('a runner that is gone never hides another run’s demand', () => {
     const ledger = busyGroup(1);
     ledger.markBusy('r1', { ...hookJob, runId: 8 });
     ledger.removeRunner({ runner: 'r1', ...ended }, NOW);
@@ -166,7 +166,7 @@ describe('who runs what', () => {
 });
 
 describe('failures', () => {
-  test('hold starts back ever longer, and one that works ends that', () => {
+  it('hold starts back ever longer, and one that works ends that', () => {
     const ledger = busyGroup(1);
     ledger.removeRunner({ runner: 'r1', ...died }, NOW);
     expect(ledger.shortage(SETTINGS, NOW)).toBe(0);
@@ -180,22 +180,24 @@ describe('failures', () => {
     expect(ledger.resumeAt(SETTINGS, NOW + 3000)).toBeUndefined();
   });
 
-  test('a wave of failures counts once', () => {
+  it('a wave of failures counts once', () => {
     const ledger = busyGroup(8);
     for (let id = 1; id <= 8; id++) ledger.removeRunner({ runner: `r${id}`, ...died }, NOW);
     expect(ledger.resumeAt(SETTINGS, NOW)).toBe(NOW + 1000);
   });
 });
 
-test('all of it survives continue-as-new', () => {
-  const ledger = busyGroup(3);
-  ledger.applyJob(notice('completed', 4), NOW);
-  ledger.markBusy('r1', hookJob);
-  ledger.removeRunner({ runner: 'r1', ...ended }, NOW);
-  ledger.removeRunner({ runner: 'r2', ...died }, NOW);
-  const again = new DemandTracker(structuredClone(ledger.toState()));
-  expect(again.toState()).toEqual(ledger.toState());
-  expect(again.resumeAt(SETTINGS, NOW)).toBe(ledger.resumeAt(SETTINGS, NOW));
-  again.applyJob(notice('queued', 4), NOW);
-  expect(again.demand(NOW)).toBe(2);
+describe('the demand tracker', () => {
+  it('all of it survives continue-as-new', () => {
+    const ledger = busyGroup(3);
+    ledger.applyJob(notice('completed', 4), NOW);
+    ledger.markBusy('r1', hookJob);
+    ledger.removeRunner({ runner: 'r1', ...ended }, NOW);
+    ledger.removeRunner({ runner: 'r2', ...died }, NOW);
+    const again = new DemandTracker(structuredClone(ledger.toState()));
+    expect(again.toState()).toEqual(ledger.toState());
+    expect(again.resumeAt(SETTINGS, NOW)).toBe(ledger.resumeAt(SETTINGS, NOW));
+    again.applyJob(notice('queued', 4), NOW);
+    expect(again.demand(NOW)).toBe(2);
+  });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ObservedInstance, ObservedWorkflow } from '../../../../contracts/workflows/health.ts';
 import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from '../../../../workflows/health/compare.ts';
 
@@ -13,7 +13,7 @@ const workflow = (runner: string, more: Partial<ObservedWorkflow> = {}): Observe
 const NOTHING: Sights = { workflows: [], slots: [], instances: [], registrations: [] };
 
 describe('without a workflow', () => {
-  test.each<[string, Partial<Sights>, string[]]>([
+  it.each<[string, Partial<Sights>, string[]]>([
     ['an instance', { instances: [instance('r')] }, ['r']],
     ['one that was made just now', { instances: [instance('r', NOW)] }, []],
     ['a registration', { registrations: [{ runner: 'r', busy: false }] }, ['r']],
@@ -25,14 +25,14 @@ describe('without a workflow', () => {
     expect(maybeOwnerless({ ...NOTHING, ...sights }, OLD)).toEqual(found);
   });
 
-  test('nothing is, where Temporal gave no answer', () => {
+  it('nothing is, where Temporal gave no answer', () => {
     const sights = { ...NOTHING, instances: [instance('r')], workflows: undefined };
     expect(maybeOwnerless(sights, OLD)).toEqual([]);
   });
 });
 
 describe('without an instance', () => {
-  test.each<[string, Partial<Sights>, string[]]>([
+  it.each<[string, Partial<Sights>, string[]]>([
     ['a workflow that should have one', { workflows: [workflow('r')] }, ['r']],
     ['one that makes or removes it', { workflows: [workflow('r', { expectsInstance: false })] }, []],
     ['one that began just now', { workflows: [workflow('r', { since: NOW })] }, []],
@@ -43,19 +43,21 @@ describe('without an instance', () => {
   });
 });
 
-test('a mark keeps the time of its first finding, and goes with what it marked', () => {
-  const before = [
-    { kind: 'orphaned', runner: 'old', since: 1 },
-    { kind: 'orphaned', runner: 'well', since: 1 },
-    { kind: 'missingInstance', runner: 'new', since: 1 },
-  ] as const;
-  expect(remark(before, [{ kind: 'orphaned', runners: ['old', 'new'] }], NOW)).toEqual([
-    { kind: 'orphaned', runner: 'old', since: 1 },
-    { kind: 'orphaned', runner: 'new', since: NOW },
-  ]);
-});
+describe('findings of a health check', () => {
+  it('a mark keeps the time of its first finding, and goes with what it marked', () => {
+    const before = [
+      { kind: 'orphaned', runner: 'old', since: 1 },
+      { kind: 'orphaned', runner: 'well', since: 1 },
+      { kind: 'missingInstance', runner: 'new', since: 1 },
+    ] as const;
+    expect(remark(before, [{ kind: 'orphaned', runners: ['old', 'new'] }], NOW)).toEqual([
+      { kind: 'orphaned', runner: 'old', since: 1 },
+      { kind: 'orphaned', runner: 'new', since: NOW },
+    ]);
+  });
 
-test('what remains is named', () => {
-  const sights = { ...NOTHING, instances: [instance('r')], slots: [{ runner: 'r', since: 0, busy: false }] };
-  expect(remainsOf('r', sights)).toBe('an instance and a place in the dispatcher');
+  it('what remains is named', () => {
+    const sights = { ...NOTHING, instances: [instance('r')], slots: [{ runner: 'r', since: 0, busy: false }] };
+    expect(remainsOf('r', sights)).toBe('an instance and a place in the dispatcher');
+  });
 });

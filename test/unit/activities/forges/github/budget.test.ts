@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   callOf,
   fullBudget,
@@ -39,12 +39,12 @@ function callsInAMinute(urgency: Urgency): number {
 }
 
 describe('a budget of 900 points a minute', () => {
-  test('lets no more than 180 registrations go in any minute, and nearly as many', () => {
+  it('lets no more than 180 registrations go in any minute, and nearly as many', () => {
     expect(callsInAMinute('registration')).toBeLessThanOrEqual(180);
     expect(callsInAMinute('registration')).toBeGreaterThan(170);
   });
 
-  test('keeps some for what is more urgent', () => {
+  it('keeps some for what is more urgent', () => {
     let state = fullBudget(PLAN, NOW);
     while (waitFor(state, PLAN, call('background'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
     expect(waitFor(state, PLAN, call('removal'), NOW)).toBe(0);
@@ -52,21 +52,21 @@ describe('a budget of 900 points a minute', () => {
     expect(waitFor(state, PLAN, call('registration'), NOW)).toBe(0);
   });
 
-  test('comes back with time', () => {
+  it('comes back with time', () => {
     const empty: BudgetState = { points: 0, at: NOW, blockedUntil: 0 };
     const wait = waitFor(empty, PLAN, call('registration'), NOW);
     expect(wait).toBe(500);
     expect(waitFor(empty, PLAN, call('registration'), NOW + wait)).toBe(0);
   });
 
-  test('lets everything go at some time, however small it is', () => {
+  it('lets everything go at some time, however small it is', () => {
     const plan = planOf(6);
     expect(waitFor(fullBudget(plan, NOW), plan, call('background'), NOW)).toBe(0);
   });
 });
 
 describe('the forge’s own word', () => {
-  test.each<[string, Partial<Heard>, number]>([
+  it.each<[string, Partial<Heard>, number]>([
     ['retry-after', { status: 403, retryAfterSeconds: 30 }, 30_000],
     ['retry-after of a 429', { status: 429, retryAfterSeconds: 7 }, 7000],
     ['a used up primary limit', { status: 403, limit: 5000, remaining: 0, resetAt: NOW + 90_000 }, 90_000],
@@ -80,7 +80,7 @@ describe('the forge’s own word', () => {
     }
   });
 
-  test('leaves the end of the primary limit to registrations', () => {
+  it('leaves the end of the primary limit to registrations', () => {
     const said = heard({ limit: 1000, remaining: 50, resetAt: NOW + 90_000 });
     const state = learn(fullBudget(undefined, NOW), said, NOW);
     expect(waitFor(state, undefined, call('background'), NOW)).toBe(90_000);
@@ -89,7 +89,7 @@ describe('the forge’s own word', () => {
     expect(waitFor(state, undefined, call('background'), NOW + 90_001)).toBe(0);
   });
 
-  test('that comes late is not taken for a newer one', () => {
+  it('that comes late is not taken for a newer one', () => {
     const first = learn(fullBudget(PLAN, NOW), heard({ limit: 10, remaining: 3, resetAt: NOW + 1000 }), NOW);
     const late = learn(first, heard({ limit: 10, remaining: 8, resetAt: NOW + 1000 }), NOW);
     expect(late.primary?.remaining).toBe(3);
@@ -98,15 +98,17 @@ describe('the forge’s own word', () => {
   });
 });
 
-test.each([
-  ['POST', '/orgs/acme/actions/runners/generate-jitconfig', 5, 'registration'],
-  ['POST', '/app/installations/7/access_tokens', 5, 'registration'],
-  ['POST', '/repos/acme/hello/actions/jobs/7/rerun', 5, 'registration'],
-  ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'registration'],
-  ['GET', '/orgs/acme/actions/runners', 1, 'removal'],
-  ['DELETE', '/repos/acme/hello/actions/runners/12', 5, 'removal'],
-  ['GET', '/orgs/acme/actions/runner-groups/3/runners', 1, 'background'],
-  ['POST', '/app/hook/deliveries/1/attempts', 5, 'background'],
-] as const)('%s %s costs %d, %s', (method, path, cost, urgency) => {
-  expect(callOf(method, path)).toEqual({ cost, urgency });
+describe('a call to GitHub', () => {
+  it.each([
+    ['POST', '/orgs/acme/actions/runners/generate-jitconfig', 5, 'registration'],
+    ['POST', '/app/installations/7/access_tokens', 5, 'registration'],
+    ['POST', '/repos/acme/hello/actions/jobs/7/rerun', 5, 'registration'],
+    ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'registration'],
+    ['GET', '/orgs/acme/actions/runners', 1, 'removal'],
+    ['DELETE', '/repos/acme/hello/actions/runners/12', 5, 'removal'],
+    ['GET', '/orgs/acme/actions/runner-groups/3/runners', 1, 'background'],
+    ['POST', '/app/hook/deliveries/1/attempts', 5, 'background'],
+  ] as const)('%s %s costs %d, %s', (method, path, cost, urgency) => {
+    expect(callOf(method, path)).toEqual({ cost, urgency });
+  });
 });

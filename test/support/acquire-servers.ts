@@ -1,0 +1,12 @@
+import { BatonError } from '../../contracts/errors.ts';
+import { acquireServer } from '../../deploy/servers/acquire.ts';
+
+/** Vitest calls it before the first test that may need a server: downloads or builds both, which takes minutes at first. */
+export async function setup(): Promise<void> {
+  try {
+    await acquireServer('nats-server');
+    await acquireServer('temporal');
+  } catch (error) {
+    throw error instanceof BatonError ? new Error(`${error.message}\n${error.help}`, { cause: error }) : error;
+  }
+}

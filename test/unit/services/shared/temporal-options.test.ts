@@ -1,0 +1,40 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { temporalConfig } from '../../../../contracts/config/servers.ts';
+import { temporalOptions } from '../../../../services/shared/temporal-options.ts';
+import { temporaryFolder } from '../../../support/cleanup.ts';
+
+let folder: ReturnType<typeof temporaryFolder>;
+beforeEach(() => {
+  folder = temporaryFolder('temporal-options');
+});
+afterEach(() => {
+  folder.remove();
+});
+const write = (name: string, text: string): string => {
+  const path = join(folder.path, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+describe('TLS to Temporal', () => {
+  test('takes the files that the configuration names', () => {
+    const tls = { ca: write('ca', 'CA'), cert: write('crt', 'CRT'), key: write('key', 'KEY'), server_name: 'temporal' };
+    expect(temporalOptions(temporalConfig.parse({ tls }))).toEqual({
+      address: '127.0.0.1:7233',
+      tls: {
+        serverNameOverride: 'temporal',
+        serverRootCACertificate: Buffer.from('CA'),
+        clientCertPair: { crt: Buffer.from('CRT'), key: Buffer.from('KEY') },
+      },
+    });
+    expect(temporalOptions(temporalConfig.parse({ tls: true }))).toMatchObject({ tls: true });
+    expect(temporalOptions(temporalConfig.parse({}))).toEqual({ address: '127.0.0.1:7233' });
+  });
+
+  test('names a file that can’t be read', () => {
+    const config = temporalConfig.parse({ tls: { ca: join(folder.path, 'none') } });
+    expect(() => temporalOptions(config)).toThrow(/certificate for Temporal, .*none/);
+  });
+});
