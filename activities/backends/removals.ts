@@ -1,25 +1,25 @@
 /** The runners whose instances this process is removing; their ends are no deaths, and may be seen a while later. */
 export class Removals {
-  private readonly lingerMs: number;
-  private readonly latest = new Map<string, symbol>();
+  readonly #lingerMs: number;
+  readonly #latest = new Map<string, symbol>();
 
   /** @param lingerMs how long after a removal its end may still come by as news, milliseconds */
   constructor(lingerMs: number) {
-    this.lingerMs = lingerMs;
+    this.#lingerMs = lingerMs;
   }
 
-  readonly has = (runner: string): boolean => this.latest.has(runner);
+  readonly has = (runner: string): boolean => this.#latest.has(runner);
 
   async during<T>(runner: string, remove: () => Promise<T>): Promise<T> {
     const own = Symbol(runner);
-    this.latest.set(runner, own);
+    this.#latest.set(runner, own);
     try {
       return await remove();
     } finally {
       setTimeout(() => {
         // Another attempt may be under way.
-        if (this.latest.get(runner) === own) this.latest.delete(runner);
-      }, this.lingerMs).unref();
+        if (this.#latest.get(runner) === own) this.#latest.delete(runner);
+      }, this.#lingerMs).unref();
     }
   }
 }

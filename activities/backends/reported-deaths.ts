@@ -8,30 +8,30 @@ export interface DeathListener {
 
 /** What one watch of an installation's instances has told: each death once, and none that this process brings about itself. */
 export class ToldDeaths {
-  private readonly listener: DeathListener;
-  private readonly ids = new Set<string>();
+  readonly #listener: DeathListener;
+  readonly #ids = new Set<string>();
 
   constructor(listener: DeathListener) {
-    this.listener = listener;
+    this.#listener = listener;
   }
 
   has(id: string): boolean {
-    return this.ids.has(id);
+    return this.#ids.has(id);
   }
 
   /** Whether its death would be told now: what it died of need not be asked for else. */
   isNews({ id, runner }: Pick<Instance, 'id' | 'runner'>): boolean {
-    return !this.ids.has(id) && !this.listener.isRemoving(runner);
+    return !this.#ids.has(id) && !this.#listener.isRemoving(runner);
   }
 
   tell(dead: Instance): void {
     if (!this.isNews(dead)) return;
-    this.ids.add(dead.id);
-    this.listener.onDeath(dead);
+    this.#ids.add(dead.id);
+    this.#listener.onDeath(dead);
   }
 
   /** @param present the ids in a whole list: what has left it does not come back */
   forgetAllBut(present: ReadonlySet<string>): void {
-    for (const id of this.ids) if (!present.has(id)) this.ids.delete(id);
+    for (const id of this.#ids) if (!present.has(id)) this.#ids.delete(id);
   }
 }

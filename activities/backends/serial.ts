@@ -1,16 +1,16 @@
 /** Runs what concerns one key one after the other, in this process; different keys don't wait for each other. */
 export class Serial {
-  private readonly tails = new Map<string, Promise<unknown>>();
+  readonly #tails = new Map<string, Promise<unknown>>();
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.tails.get(key) ?? Promise.resolve();
+    const before = this.#tails.get(key) ?? Promise.resolve();
     const result = before.then(work, work);
     const tail = result.catch(() => undefined);
-    this.tails.set(key, tail);
+    this.#tails.set(key, tail);
     try {
       return await result;
     } finally {
-      if (this.tails.get(key) === tail) this.tails.delete(key);
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
   }
 }

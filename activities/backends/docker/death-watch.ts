@@ -28,34 +28,34 @@ export interface DeathWatchOptions extends DeathListener {
 
 /** Listens to the engine's events about one installation's containers, and looks at all of them after each (re)connect. */
 export class DeathWatch {
-  private readonly options: DeathWatchOptions;
-  private readonly told: ToldDeaths;
+  readonly #options: DeathWatchOptions;
+  readonly #told: ToldDeaths;
   /** Those that ran when last heard of: one that is missing later was removed by somebody. */
-  private alive = new Map<string, Instance>();
+  #alive = new Map<string, Instance>();
 
   constructor(options: DeathWatchOptions) {
-    this.options = options;
-    this.told = new ToldDeaths(options);
+    this.#options = options;
+    this.#told = new ToldDeaths(options);
   }
 
   /** Ends when `abort` fires. */
   async run(abort: AbortSignal): Promise<void> {
     for (let failures = 0; !abort.aborted; failures++) {
       try {
-        await this.listen(abort, () => {
+        await this.#listen(abort, () => {
           failures = 0;
         });
       } catch (error) {
         if (abort.aborted) return;
-        this.options.log.warn({ reason: messageOf(error), failures }, 'the engine’s events ended; listening again');
+        this.#options.log.warn({ reason: messageOf(error), failures }, 'the engine’s events ended; listening again');
       }
       const full = Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(failures, 10));
       await sleep(full / 2 + (Math.random() * full) / 2, undefined, { signal: abort }).catch(() => undefined);
     }
   }
 
-  private async listen(abort: AbortSignal, onConnected: () => void): Promise<void> {
-    const { docker, installation } = this.options;
+  async #listen(abort: AbortSignal, onConnected: () => void): Promise<void> {
+    const { docker, installation } = this.#options;
     const ending = new AbortController();
     const either = AbortSignal.any([abort, ending.signal]);
     const stream = await docker.getEvents({
@@ -72,37 +72,37 @@ export class DeathWatch {
     let sweeps: NodeJS.Timeout | undefined;
     try {
       // Only now that events come in can nothing fall between the sweep and them.
-      await this.sweep(abort);
+      await this.#sweep(abort);
       onConnected();
       sweeps = setInterval(() => {
-        this.sweep(abort).catch(() => ending.abort());
+        this.#sweep(abort).catch(() => ending.abort());
       }, SWEEP_MS);
-      for await (const line of linesOf(stream)) await this.take(line, abort);
+      for await (const line of linesOf(stream)) await this.#take(line, abort);
     } finally {
       clearInterval(sweeps);
       end();
     }
   }
 
-  private async sweep(abort: AbortSignal): Promise<void> {
-    const { docker, installation } = this.options;
+  async #sweep(abort: AbortSignal): Promise<void> {
+    const { docker, installation } = this.#options;
     const filters = labelFilter(installation);
     const containers = await ask('listing containers', abort, (abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     );
     const instances = containers.map(listed);
     const present = new Set(instances.map(({ id }) => id));
-    const before = this.alive;
-    this.alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
-    for (const dead of instances.filter(hasDied)) await this.look(dead.id, dead, abort);
-    for (const [id, instance] of before) if (!present.has(id)) this.tell(removed(instance));
-    this.told.forgetAllBut(present);
+    const before = this.#alive;
+    this.#alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
+    for (const dead of instances.filter(hasDied)) await this.#look(dead.id, dead, abort);
+    for (const [id, instance] of before) if (!present.has(id)) this.#tell(removed(instance));
+    this.#told.forgetAllBut(present);
   }
 
-  private async take(line: string, abort: AbortSignal): Promise<void> {
+  async #take(line: string, abort: AbortSignal): Promise<void> {
     const parsed = engineEvent.safeParse(safeJson(line));
     if (!parsed.success) {
-      this.options.log.warn('an event of the engine does not have its documented shape');
+      this.#options.log.warn('an event of the engine does not have its documented shape');
       return;
     }
     const { Action: action, Actor: actor, time } = parsed.data;
@@ -113,24 +113,24 @@ export class DeathWatch {
       state: 'running',
       createdAt: new Date(time * 1000).toISOString(),
     };
-    if (action === 'start') this.alive.set(instance.id, instance);
-    else if (action === 'die') await this.look(instance.id, died(instance, actor.Attributes['exitCode']), abort);
-    else if (action === 'destroy') this.tell(removed(instance));
+    if (action === 'start') this.#alive.set(instance.id, instance);
+    else if (action === 'die') await this.#look(instance.id, died(instance, actor.Attributes['exitCode']), abort);
+    else if (action === 'destroy') this.#tell(removed(instance));
   }
 
   /** Asks what it died of, since a `die` event doesn't tell; `fallback` is told when the container is gone already. */
-  private async look(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
-    if (!this.told.isNews(fallback)) return;
+  async #look(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
+    if (!this.#told.isNews(fallback)) return;
     const info = await askExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
-      this.options.docker.getContainer(id).inspect({ abortSignal }),
+      this.#options.docker.getContainer(id).inspect({ abortSignal }),
     );
     const instance = info === 404 ? fallback : inspected(info);
-    if (instance.state === 'dead') this.tell(instance);
+    if (instance.state === 'dead') this.#tell(instance);
   }
 
-  private tell(instance: Instance): void {
-    this.alive.delete(instance.id);
-    this.told.tell(instance);
+  #tell(instance: Instance): void {
+    this.#alive.delete(instance.id);
+    this.#told.tell(instance);
   }
 }
 

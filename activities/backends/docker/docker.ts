@@ -36,16 +36,16 @@ export interface DockerBackendOptions {
  */
 export class DockerBackend implements Backend {
   readonly type = 'docker';
-  private readonly options: DockerBackendOptions;
-  private readonly docker: Docker;
-  private readonly serial = new Serial();
-  private readonly removals: Removals;
+  readonly #options: DockerBackendOptions;
+  readonly #docker: Docker;
+  readonly #serial = new Serial();
+  readonly #removals: Removals;
 
   constructor(options: DockerBackendOptions) {
-    this.options = options;
+    this.#options = options;
     // The engine's events about one may still be on their way.
-    this.removals = new Removals(5000);
-    this.docker = connectEngine(options.socket);
+    this.#removals = new Removals(5000);
+    this.#docker = connectEngine(options.socket);
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
@@ -54,16 +54,16 @@ export class DockerBackend implements Backend {
       throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group names no image`);
     }
     const { image } = spec;
-    return this.serial.run(spec.runner, async () => {
+    return this.#serial.run(spec.runner, async () => {
       const hash = specHash(spec);
-      let found = await this.inspect(spec.runner, abort);
+      let found = await this.#inspect(spec.runner, abort);
       if (found === undefined) {
-        await ensureImage(this.docker, image, abort);
-        const network = await ensureNetwork(this.docker, spec, { pool: this.options.networkPool, hash }, abort);
-        const created = await this.createContainer(spec, { network, hash }, abort);
-        if (created !== undefined) return this.start(created, spec, bootstrap, abort);
+        await ensureImage(this.#docker, image, abort);
+        const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
+        const created = await this.#createContainer(spec, { network, hash }, abort);
+        if (created !== undefined) return this.#start(created, spec, bootstrap, abort);
         // Somebody else made it in between.
-        found = await this.inspect(spec.runner, abort);
+        found = await this.#inspect(spec.runner, abort);
       }
       if (found === undefined) {
         throw new BatonError(
@@ -76,73 +76,73 @@ export class DockerBackend implements Backend {
         const whose = labels[LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
         throw new BatonError('INSTANCE_CONFLICT', `creating ${spec.runner}: a container of that name has ${whose}`);
       }
-      return found.State.Status === 'created' ? this.start(found.Id, spec, bootstrap, abort) : inspected(found);
+      return found.State.Status === 'created' ? this.#start(found.Id, spec, bootstrap, abort) : inspected(found);
     });
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const info = await this.inspect(runner, abort);
-    if (info?.Config.Labels[LABELS.installation] === this.options.installation) return inspected(info);
-    const [network] = await findNetworks(this.docker, this.options.installation, runner, abort);
+    const info = await this.#inspect(runner, abort);
+    if (info?.Config.Labels[LABELS.installation] === this.#options.installation) return inspected(info);
+    const [network] = await findNetworks(this.#docker, this.#options.installation, runner, abort);
     return network && networkAlone(network);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    const containers = (await this.containers(undefined, abort)).map(listed);
+    const containers = (await this.#containers(undefined, abort)).map(listed);
     const runners = new Set(containers.map(({ runner }) => runner));
-    const networks = (await findNetworks(this.docker, this.options.installation, undefined, abort)).map(networkAlone);
+    const networks = (await findNetworks(this.#docker, this.#options.installation, undefined, abort)).map(networkAlone);
     return [...containers, ...networks.filter(({ runner }) => !runners.has(runner))];
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
-    return this.serial.run(runner, async () => {
-      await this.removals.during(runner, async () => {
-        await this.removeContainers(runner, abort);
-        await removeNetworks(this.docker, this.options.installation, runner, abort);
+    return this.#serial.run(runner, async () => {
+      await this.#removals.during(runner, async () => {
+        await this.#removeContainers(runner, abort);
+        await removeNetworks(this.#docker, this.#options.installation, runner, abort);
       });
     });
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
     await new DeathWatch({
-      docker: this.docker,
-      installation: this.options.installation,
+      docker: this.#docker,
+      installation: this.#options.installation,
       onDeath,
-      isRemoving: this.removals.has,
-      log: this.options.log,
+      isRemoving: this.#removals.has,
+      log: this.#options.log,
     }).run(abort);
   }
 
-  private async inspect(runner: string, abort: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
+  async #inspect(runner: string, abort: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
     const info = await askExpecting(`looking for ${runner}`, abort, [404], (abortSignal) =>
-      this.docker.getContainer(runner).inspect({ abortSignal }),
+      this.#docker.getContainer(runner).inspect({ abortSignal }),
     );
     return info === 404 ? undefined : info;
   }
 
-  private containers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
-    const filters = labelFilter(this.options.installation, runner);
+  #containers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
+    const filters = labelFilter(this.#options.installation, runner);
     return ask('listing containers', abort, (abortSignal) =>
-      this.docker.listContainers({ all: true, filters, abortSignal }),
+      this.#docker.listContainers({ all: true, filters, abortSignal }),
     );
   }
 
   /** The container's id, or undefined when the name is taken. */
-  private async createContainer(
+  async #createContainer(
     spec: InstanceSpec,
     options: { network: string; hash: string },
     abort: AbortSignal,
   ): Promise<string | undefined> {
     const created = await askExpecting(`creating container ${spec.runner}`, abort, [409], (abortSignal) =>
-      this.docker.createContainer({ ...containerOptions(spec, options), abortSignal }),
+      this.#docker.createContainer({ ...containerOptions(spec, options), abortSignal }),
     );
     return created === 409 ? undefined : created.id;
   }
 
   /** Puts the agent in and starts it: all of it anew, since whoever made the container may have died at any step. */
-  private async start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+  async #start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { runner } = spec;
-    const container = this.docker.getContainer(id);
+    const container = this.#docker.getContainer(id);
     const content: BootstrapFile = {
       version: 1,
       runner,
@@ -152,7 +152,7 @@ export class DockerBackend implements Backend {
       madeAt: new Date().toISOString(),
       socket: `${AGENT_FOLDER}/agent.sock`,
     };
-    const archive = await agentArchive(this.options.agent, content, userOf(spec));
+    const archive = await agentArchive(this.#options.agent, content, userOf(spec));
     await ask(`putting the agent into ${runner}`, abort, (abortSignal) =>
       container.putArchive(archive, { path: '/', abortSignal }),
     );
@@ -162,11 +162,11 @@ export class DockerBackend implements Backend {
   }
 
   /** By labels, never by name alone: a container of that name may be somebody else's. */
-  private async removeContainers(runner: string, abort: AbortSignal): Promise<void> {
+  async #removeContainers(runner: string, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + REMOVAL_BOUND_MS;
     const doing = `removing container ${runner}`;
     for (let attempt = 0; ; attempt++) {
-      const containers = await this.containers(runner, abort);
+      const containers = await this.#containers(runner, abort);
       if (containers.length === 0) return;
       if (attempt > 0) {
         if (Date.now() > deadline)
@@ -176,7 +176,7 @@ export class DockerBackend implements Backend {
       for (const { Id: id } of containers) {
         // 409: it is being removed already.
         await askExpecting(doing, abort, [404, 409], (abortSignal) =>
-          this.docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
+          this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
         );
       }
     }

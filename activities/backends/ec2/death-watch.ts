@@ -15,57 +15,62 @@ export interface DeathWatchOptions extends DeathListener {
 
 /** Looks at all instances of an installation again and again, with one list for all of them. */
 export class DeathWatch {
-  private readonly options: DeathWatchOptions;
-  private readonly told: ToldDeaths;
+  readonly #options: DeathWatchOptions;
+  readonly #told: ToldDeaths;
   /** Those that ran when last heard of, and how often they were not found since. */
-  private readonly alive = new Map<string, { instance: Found; missed: number }>();
+  readonly #alive = new Map<string, { instance: Found; missed: number }>();
 
   constructor(options: DeathWatchOptions) {
-    this.options = options;
-    this.told = new ToldDeaths(options);
+    this.#options = options;
+    this.#told = new ToldDeaths(options);
   }
 
   /** Ends when `abort` fires. */
   async run(abort: AbortSignal): Promise<void> {
     while (!abort.aborted) {
       try {
-        await this.look(abort);
+        await this.#look(abort);
       } catch (error) {
         // No answer is no news.
-        if (!abort.aborted) this.options.log.warn({ reason: messageOf(error) }, 'looking at instances; looking again');
+        if (!abort.aborted) this.#options.log.warn({ reason: messageOf(error) }, 'looking at instances; looking again');
       }
-      await sleep(this.options.pollMs, undefined, { signal: abort }).catch(() => undefined);
+      await sleep(this.#options.pollMs, undefined, { signal: abort }).catch(() => undefined);
     }
   }
 
-  private async look(abort: AbortSignal): Promise<void> {
-    const found = await this.options.instances.all(abort);
+  async #look(abort: AbortSignal): Promise<void> {
+    const found = await this.#options.instances.all(abort);
     const living = new Set(found.filter(({ state }) => state === 'running').map(({ runner }) => runner));
     const present = new Set(found.map(({ id }) => id));
     for (const instance of found) {
-      if (instance.state === 'running') this.alive.set(instance.id, { instance, missed: 0 });
+      if (instance.state === 'running') this.#alive.set(instance.id, { instance, missed: 0 });
       // One of two that were made by mistake: the runner lives.
-      else if (!living.has(instance.runner)) this.tell(instance);
+      else if (!living.has(instance.runner)) this.#tell(instance);
     }
-    for (const [id, known] of this.alive) if (!present.has(id)) await this.search(id, known, abort);
-    this.told.forgetAllBut(present);
+    for (const [id, known] of this.#alive) if (!present.has(id)) await this.#search(id, known, abort);
+    this.#told.forgetAllBut(present);
   }
 
   /** A terminated instance soon loses its tags, by which lists find it; EC2 still knows its id for an hour. */
-  private async search(id: string, known: { instance: Found; missed: number }, abort: AbortSignal): Promise<void> {
-    const found = await this.options.instances.byId(id, abort);
+  async #search(id: string, known: { instance: Found; missed: number }, abort: AbortSignal): Promise<void> {
+    const found = await this.#options.instances.byId(id, abort);
     if (found === undefined) {
       known.missed += 1;
       if (known.missed < EMPTY_ANSWERS) return;
-      this.tell({ ...known.instance, state: 'dead', exitCode: null, reason: 'is gone: EC2 does not know it any more' });
+      this.#tell({
+        ...known.instance,
+        state: 'dead',
+        exitCode: null,
+        reason: 'is gone: EC2 does not know it any more',
+      });
     } else if (found.state === 'dead') {
       const { runner, group, removed } = known.instance;
-      this.tell({ ...found, runner, group, removed: removed || found.removed });
+      this.#tell({ ...found, runner, group, removed: removed || found.removed });
     }
   }
 
-  private tell(instance: Found): void {
-    this.alive.delete(instance.id);
-    if (!instance.removed) this.told.tell(plain(instance));
+  #tell(instance: Found): void {
+    this.#alive.delete(instance.id);
+    if (!instance.removed) this.#told.tell(plain(instance));
   }
 }

@@ -53,25 +53,25 @@ type Making = Omit<RunOrder, 'place' | 'token'> & { settled: boolean };
  */
 export class Ec2Backend implements Backend {
   readonly type = 'ec2';
-  private readonly options: Ec2BackendOptions;
-  private readonly clients: Ec2Clients;
-  private readonly instances: Instances;
-  private readonly images: Images;
-  private readonly dry: DryPlaces;
-  private readonly serial = new Serial();
-  private readonly removals: Removals;
-  private readonly recent = new Map<string, { instance: Found; until: number }>();
+  readonly #options: Ec2BackendOptions;
+  readonly #clients: Ec2Clients;
+  readonly #instances: Instances;
+  readonly #images: Images;
+  readonly #dry: DryPlaces;
+  readonly #serial = new Serial();
+  readonly #removals: Removals;
+  readonly #recent = new Map<string, { instance: Found; until: number }>();
   /** How many tokens a runner has spent at a place. */
-  private readonly generations = new Map<string, number>();
+  readonly #generations = new Map<string, number>();
 
   constructor(options: Ec2BackendOptions) {
-    this.options = options;
+    this.#options = options;
     // A look that began before may still find one dead.
-    this.removals = new Removals(2 * options.config.poll);
-    this.clients = connectEc2(options.config);
-    this.instances = new Instances(this.clients, options.installation, options.pageSize ?? 1000);
-    this.images = new Images(this.clients);
-    this.dry = new DryPlaces(placesOf(options.config), options.config.dry_for);
+    this.#removals = new Removals(2 * options.config.poll);
+    this.#clients = connectEc2(options.config);
+    this.#instances = new Instances(this.#clients, options.installation, options.pageSize ?? 1000);
+    this.#images = new Images(this.#clients);
+    this.#dry = new DryPlaces(placesOf(options.config), options.config.dry_for);
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
@@ -80,23 +80,23 @@ export class Ec2Backend implements Backend {
       const message = `creating ${runner}: its group sets cpu or memory, which on ec2 the backend’s types decide`;
       throw new BatonError('INSTANCE_INVALID', message);
     }
-    return this.serial.run(runner, async () => {
+    return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
       const hash = specHash(spec);
-      const userData = this.options.userData(spec, bootstrap);
-      const earlier = await this.find(runner, abort);
-      if (earlier !== undefined) return this.own(earlier, hash);
-      const image = await this.imageOf(spec, abort);
+      const userData = this.#options.userData(spec, bootstrap);
+      const earlier = await this.#find(runner, abort);
+      if (earlier !== undefined) return this.#own(earlier, hash);
+      const image = await this.#imageOf(spec, abort);
       const making: Making = { spec, hash, image, userData, settled: false };
       const begun = Date.now();
-      const places = this.dry.order(begun);
+      const places = this.#dry.order(begun);
       for (const place of places) {
         // For the same reason as one before it.
-        if (place !== places[0] && this.dry.driedSince(place, begun)) continue;
-        const made = await this.makeIn(place, making, abort);
+        if (place !== places[0] && this.#dry.driedSince(place, begun)) continue;
+        const made = await this.#makeIn(place, making, abort);
         if (made === undefined) continue;
-        this.recent.set(runner, { instance: made, until: Date.now() + LAG_MS });
-        return this.own(await this.firstOf(made, abort), hash);
+        this.#recent.set(runner, { instance: made, until: Date.now() + LAG_MS });
+        return this.#own(await this.#firstOf(made, abort), hash);
       }
       const message = `creating ${runner}: no capacity for ${places.map(placeText).join(', ')}`;
       throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { places } });
@@ -104,74 +104,74 @@ export class Ec2Backend implements Backend {
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const found = await this.find(runner, abort);
+    const found = await this.#find(runner, abort);
     return found && plain(found);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    const all = await this.instances.all(abort);
+    const all = await this.#instances.all(abort);
     // Terminated ones hold nothing any more.
-    return [...all, ...this.young(all)].filter((found) => found.word !== 'terminated' && !over(found)).map(plain);
+    return [...all, ...this.#young(all)].filter((found) => found.word !== 'terminated' && !over(found)).map(plain);
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
-    return this.serial.run(runner, async () => {
-      await this.removals.during(runner, async () => {
-        let found = await this.allOf(runner, abort);
-        if (found.length === 0) found = await this.settle(() => this.allOf(runner, abort), abort);
+    return this.#serial.run(runner, async () => {
+      await this.#removals.during(runner, async () => {
+        let found = await this.#allOf(runner, abort);
+        if (found.length === 0) found = await this.#settle(() => this.#allOf(runner, abort), abort);
         const unmarked = found.filter(({ removed, word }) => !removed && word !== 'terminated').map(({ id }) => id);
-        if (unmarked.length > 0) await this.mark(unmarked, runner, abort);
+        if (unmarked.length > 0) await this.#mark(unmarked, runner, abort);
         const left = found.filter(({ word }) => word !== 'terminated' && word !== 'shutting-down').map(({ id }) => id);
         // From then on there is no way back: it and its volumes go.
-        if (left.length > 0) await this.terminate(left, runner, abort);
-        this.recent.delete(runner);
+        if (left.length > 0) await this.#terminate(left, runner, abort);
+        this.#recent.delete(runner);
       });
     });
   }
 
   async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
     // Not in line behind what else is under way for that runner: a removal must not wait for this.
-    const found = await this.find(runner, abort);
+    const found = await this.#find(runner, abort);
     if (found === undefined) return 'absent';
     const command = new CreateTagsCommand({ Resources: [found.id], Tags: jobTags(tags) });
-    await ask(`tagging instance ${runner}`, abort, (options) => this.clients.ec2.send(command, options));
+    await ask(`tagging instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
     return 'tagged';
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
     await new DeathWatch({
-      instances: this.instances,
-      pollMs: this.options.config.poll,
+      instances: this.#instances,
+      pollMs: this.#options.config.poll,
       onDeath,
-      isRemoving: this.removals.has,
-      log: this.options.log,
+      isRemoving: this.#removals.has,
+      log: this.#options.log,
     }).run(abort);
   }
 
   /** Asks for an instance there; undefined when that place has no capacity. */
-  private async makeIn(place: Place, making: Making, abort: AbortSignal): Promise<Found | undefined> {
-    const { config, log } = this.options;
+  async #makeIn(place: Place, making: Making, abort: AbortSignal): Promise<Found | undefined> {
+    const { config, log } = this.#options;
     const { runner } = making.spec;
     const doing = `making instance ${runner}, ${placeText(place)}`;
     const first = clientToken(making.spec, place, 0);
-    for (let generation = this.generations.get(first) ?? 0; generation < MOST_GENERATIONS; generation++) {
+    for (let generation = this.#generations.get(first) ?? 0; generation < MOST_GENERATIONS; generation++) {
       abort.throwIfAborted();
-      this.generations.set(first, generation);
+      this.#generations.set(first, generation);
       const token = clientToken(making.spec, place, generation);
       try {
         const command = new RunInstancesCommand(runRequest(config, { ...making, place, token }));
-        const { Instances: [machine] = [] } = await this.clients.ec2.send(command, { abortSignal: abort });
+        const { Instances: [machine] = [] } = await this.#clients.ec2.send(command, { abortSignal: abort });
         if (machine === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer names none`);
-        this.dry.remove(place);
-        this.generations.delete(first);
+        this.#dry.remove(place);
+        this.#generations.delete(first);
         return toFound(machine);
       } catch (error) {
         abort.throwIfAborted();
         const code = codeOf(error);
         const scope = drynessOf(error);
         if (scope !== undefined) {
-          this.generations.set(first, generation + 1);
-          this.dry.add(place, scope);
+          this.#generations.set(first, generation + 1);
+          this.#dry.add(place, scope);
           log.warn({ runner, place: placeText(place), code }, 'no capacity');
           return undefined;
         }
@@ -179,26 +179,26 @@ export class Ec2Backend implements Backend {
           throw toBatonError(error, doing, 'invalid');
         }
         // An earlier attempt with another credential in its user data: it made one that shows soon, or failed.
-        const earlier = await this.earlier(making, abort);
+        const earlier = await this.#earlier(making, abort);
         if (earlier !== undefined) return earlier;
       }
     }
     throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${MOST_GENERATIONS} tokens are spent`);
   }
 
-  private async earlier(making: Making, abort: AbortSignal): Promise<Found | undefined> {
+  async #earlier(making: Making, abort: AbortSignal): Promise<Found | undefined> {
     const look = async (): Promise<Found[]> => {
-      const found = await this.find(making.spec.runner, abort);
+      const found = await this.#find(making.spec.runner, abort);
       return found ? [found] : [];
     };
-    const [found] = making.settled ? await look() : await this.settle(look, abort);
+    const [found] = making.settled ? await look() : await this.#settle(look, abort);
     making.settled = true;
     return found;
   }
 
   /** Looks again until there is something, or until nothing counts as nothing. */
-  private async settle(look: () => Promise<Found[]>, abort: AbortSignal): Promise<Found[]> {
-    const bound = this.options.settleMs ?? SETTLE_MS;
+  async #settle(look: () => Promise<Found[]>, abort: AbortSignal): Promise<Found[]> {
+    const bound = this.#options.settleMs ?? SETTLE_MS;
     const deadline = Date.now() + bound;
     for (let last = false; ; last = Date.now() > deadline) {
       const found = await look();
@@ -208,45 +208,45 @@ export class Ec2Backend implements Backend {
   }
 
   /** Of two that two processes made in different places, the older stays. */
-  private async firstOf(made: Found, abort: AbortSignal): Promise<Found> {
-    const living = (await this.instances.of(made.runner, abort)).filter(({ state }) => state === 'running');
+  async #firstOf(made: Found, abort: AbortSignal): Promise<Found> {
+    const living = (await this.#instances.of(made.runner, abort)).filter(({ state }) => state === 'running');
     const oldest = living[0] ?? made;
     if (oldest.id === made.id) return made;
-    await this.mark([made.id], made.runner, abort);
-    await this.terminate([made.id], made.runner, abort);
-    this.recent.set(made.runner, { instance: oldest, until: Date.now() + LAG_MS });
+    await this.#mark([made.id], made.runner, abort);
+    await this.#terminate([made.id], made.runner, abort);
+    this.#recent.set(made.runner, { instance: oldest, until: Date.now() + LAG_MS });
     return oldest;
   }
 
-  private own(found: Found, hash: string): Instance {
+  #own(found: Found, hash: string): Instance {
     if (found.hash === hash) return plain(found);
     const message = `creating ${found.runner}: ${found.id} is its instance, with other parameters`;
     throw new BatonError('INSTANCE_CONFLICT', message, { details: { instance: found.id } });
   }
 
   /** The runner's instance, dead or alive, unless it was removed. */
-  private async find(runner: string, abort: AbortSignal): Promise<Found | undefined> {
-    const found = (await this.allOf(runner, abort)).filter((one) => !over(one));
+  async #find(runner: string, abort: AbortSignal): Promise<Found | undefined> {
+    const found = (await this.#allOf(runner, abort)).filter((one) => !over(one));
     return found.find(({ state }) => state === 'running') ?? found[0];
   }
 
   /** All that EC2 lists for a runner, and what was made here and is not yet listed. Oldest first. */
-  private async allOf(runner: string, abort: AbortSignal): Promise<Found[]> {
-    const found = await this.instances.of(runner, abort);
-    return [...found, ...this.young(found).filter((one) => one.runner === runner)];
+  async #allOf(runner: string, abort: AbortSignal): Promise<Found[]> {
+    const found = await this.#instances.of(runner, abort);
+    return [...found, ...this.#young(found).filter((one) => one.runner === runner)];
   }
 
   /** What was made here a moment ago and no list has shown yet, this one included. */
-  private young(listed: Found[]): Found[] {
+  #young(listed: Found[]): Found[] {
     const now = Date.now();
-    for (const { runner, id } of listed) if (this.recent.get(runner)?.instance.id === id) this.recent.delete(runner);
-    for (const [runner, { until }] of this.recent) if (until < now) this.recent.delete(runner);
-    return [...this.recent.values()].map(({ instance }) => instance);
+    for (const { runner, id } of listed) if (this.#recent.get(runner)?.instance.id === id) this.#recent.delete(runner);
+    for (const [runner, { until }] of this.#recent) if (until < now) this.#recent.delete(runner);
+    return [...this.#recent.values()].map(({ instance }) => instance);
   }
 
-  private async imageOf({ runner, image }: InstanceSpec, abort: AbortSignal): Promise<FoundImage | undefined> {
-    if (image === undefined) return this.options.config.image && this.images.find(this.options.config.image, abort);
-    if (/^ami-[0-9a-f]+$/.test(image)) return this.images.find({ id: image }, abort);
+  async #imageOf({ runner, image }: InstanceSpec, abort: AbortSignal): Promise<FoundImage | undefined> {
+    if (image === undefined) return this.#options.config.image && this.#images.find(this.#options.config.image, abort);
+    if (/^ami-[0-9a-f]+$/.test(image)) return this.#images.find({ id: image }, abort);
     throw new BatonError(
       'INSTANCE_INVALID',
       `creating ${runner}: its group's image "${image}" is no image's id (ami-…)`,
@@ -254,14 +254,14 @@ export class Ec2Backend implements Backend {
   }
 
   /** Says on the instances that their end is ours, before it: other processes watch, too. */
-  private async mark(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
+  async #mark(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new CreateTagsCommand({ Resources: ids, Tags: [{ Key: TAGS.removed, Value: 'yes' }] });
-    await ask(`marking ${runner} as removed`, abort, (options) => this.clients.ec2.send(command, options));
+    await ask(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
   }
 
-  private async terminate(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
+  async #terminate(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new TerminateInstancesCommand({ InstanceIds: ids });
-    await ask(`removing instance ${runner}`, abort, (options) => this.clients.ec2.send(command, options));
+    await ask(`removing instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
   }
 }
 

@@ -20,44 +20,45 @@ type Source = NonNullable<Ec2Config['image']>;
 
 /** Finds images, and remembers them for some minutes: a burst of runners asks once. */
 export class Images {
-  private readonly clients: Ec2Clients;
-  private readonly known = new Map<string, { image: Promise<FoundImage>; until: number }>();
+  readonly #clients: Ec2Clients;
+  readonly #known = new Map<string, { image: Promise<FoundImage>; until: number }>();
 
   constructor(clients: Ec2Clients) {
-    this.clients = clients;
+    this.#clients = clients;
   }
 
   /** @throws BatonError IMAGE_MISSING when there is none, or none that is usable */
   async find(source: Source, abort: AbortSignal): Promise<FoundImage> {
     const key = JSON.stringify(source);
-    const known = this.known.get(key);
+    const known = this.#known.get(key);
     if (known !== undefined && known.until > Date.now()) return known.image;
-    const image = this.look(source, abort);
-    this.known.set(key, { image, until: Date.now() + FRESH_MS });
-    image.catch(() => this.known.delete(key));
+    const image = this.#look(source, abort);
+    this.#known.set(key, { image, until: Date.now() + FRESH_MS });
+    image.catch(() => this.#known.delete(key));
     return image;
   }
 
-  private async look(source: Source, abort: AbortSignal): Promise<FoundImage> {
-    if (source.ssm !== undefined) return this.describe({ ImageIds: [await this.parameter(source.ssm, abort)] }, abort);
-    if (source.id !== undefined) return this.describe({ ImageIds: [source.id] }, abort);
+  async #look(source: Source, abort: AbortSignal): Promise<FoundImage> {
+    if (source.ssm !== undefined)
+      return this.#describe({ ImageIds: [await this.#parameter(source.ssm, abort)] }, abort);
+    if (source.id !== undefined) return this.#describe({ ImageIds: [source.id] }, abort);
     const filters = Object.entries(source.filter ?? {}).map(([Name, value]) => ({ Name, Values: [value] }));
-    return this.describe({ Filters: filters, ...(source.owner && { Owners: [source.owner] }) }, abort);
+    return this.#describe({ Filters: filters, ...(source.owner && { Owners: [source.owner] }) }, abort);
   }
 
-  private async parameter(name: string, abort: AbortSignal): Promise<string> {
+  async #parameter(name: string, abort: AbortSignal): Promise<string> {
     const doing = `looking up the image in SSM parameter ${name}`;
     const command = new GetParameterCommand({ Name: name });
-    const { Parameter: parameter } = await ask(doing, abort, (o) => this.clients.ssm.send(command, o), 'invalid');
+    const { Parameter: parameter } = await ask(doing, abort, (o) => this.#clients.ssm.send(command, o), 'invalid');
     const value = parameter?.Value ?? '';
     if (/^ami-[0-9a-f]+$/.test(value)) return value;
     throw new BatonError('IMAGE_MISSING', `${doing}: it holds no image’s id`);
   }
 
-  private async describe(what: DescribeImagesCommandInput, abort: AbortSignal): Promise<FoundImage> {
+  async #describe(what: DescribeImagesCommandInput, abort: AbortSignal): Promise<FoundImage> {
     const text = JSON.stringify(what.ImageIds ?? what.Filters);
     const command = new DescribeImagesCommand(what);
-    const answer = await ask(`looking for image ${text}`, abort, (o) => this.clients.ec2.send(command, o), 'invalid');
+    const answer = await ask(`looking for image ${text}`, abort, (o) => this.#clients.ec2.send(command, o), 'invalid');
     const usable = (answer.Images ?? []).filter(({ State }) => State === 'available');
     const newest = usable.toSorted((a, b) => made(b) - made(a))[0];
     if (newest?.ImageId !== undefined) {

@@ -24,33 +24,33 @@ export interface Found extends Instance {
 
 /** Looks for instances; what is looked for at the same time is asked for together. */
 export class Instances {
-  private readonly clients: Ec2Clients;
-  private readonly installation: string;
-  private readonly pageSize: number;
-  private waiting: { runners: Set<string>; answer: Promise<Found[]> } | undefined;
+  readonly #clients: Ec2Clients;
+  readonly #installation: string;
+  readonly #pageSize: number;
+  #waiting: { runners: Set<string>; answer: Promise<Found[]> } | undefined;
 
   /** @param pageSize at most 1,000 */
   constructor(clients: Ec2Clients, installation: string, pageSize: number) {
-    this.clients = clients;
-    this.installation = installation;
-    this.pageSize = pageSize;
+    this.#clients = clients;
+    this.#installation = installation;
+    this.#pageSize = pageSize;
   }
 
   /** All of this installation's, all pages; terminated ones for as long as EC2 shows them (about an hour). */
   all(abort: AbortSignal): Promise<Found[]> {
-    return this.look('listing instances', [filter(TAGS.installation, [this.installation])], abort);
+    return this.#look('listing instances', [filter(TAGS.installation, [this.#installation])], abort);
   }
 
   /** All of a runner's: one, unless two processes made it at the same time. Oldest first. */
   async of(runner: string, abort: AbortSignal): Promise<Found[]> {
     abort.throwIfAborted();
-    if (this.waiting === undefined || this.waiting.runners.size === VALUES) {
+    if (this.#waiting === undefined || this.#waiting.runners.size === VALUES) {
       const runners = new Set<string>();
       // What is asked for meanwhile comes along. One call serves many, so no single one may end it.
-      const answer = Promise.resolve().then(() => this.together(runners));
-      this.waiting = { runners, answer };
+      const answer = Promise.resolve().then(() => this.#together(runners));
+      this.#waiting = { runners, answer };
     }
-    const { runners, answer } = this.waiting;
+    const { runners, answer } = this.#waiting;
     runners.add(runner);
     const found = await Promise.race([answer, rejection(abort)]);
     return found.filter((instance) => instance.runner === runner).toSorted(byAge);
@@ -58,24 +58,24 @@ export class Instances {
 
   /** That instance; undefined when EC2 answers that it knows none (which a very young one may have to hear as well). */
   async byId(id: string, abort: AbortSignal): Promise<Found | undefined> {
-    return (await this.look(`looking at ${id}`, [{ Name: 'instance-id', Values: [id] }], abort))[0];
+    return (await this.#look(`looking at ${id}`, [{ Name: 'instance-id', Values: [id] }], abort))[0];
   }
 
-  private async together(runners: Set<string>): Promise<Found[]> {
+  async #together(runners: Set<string>): Promise<Found[]> {
     await new Promise((resolve) => setTimeout(resolve, 5));
-    this.waiting = undefined;
+    this.#waiting = undefined;
     const names = [...runners];
     const doing = names.length === 1 ? `looking for ${names[0]}` : `looking for ${names.length} instances`;
-    const filters = [filter(TAGS.installation, [this.installation]), filter(TAGS.runner, names)];
-    return this.look(doing, filters, new AbortController().signal);
+    const filters = [filter(TAGS.installation, [this.#installation]), filter(TAGS.runner, names)];
+    return this.#look(doing, filters, new AbortController().signal);
   }
 
-  private async look(doing: string, filters: Filter[], abort: AbortSignal): Promise<Found[]> {
+  async #look(doing: string, filters: Filter[], abort: AbortSignal): Promise<Found[]> {
     const found: Found[] = [];
-    const input: DescribeInstancesCommandInput = { Filters: filters, MaxResults: this.pageSize };
+    const input: DescribeInstancesCommandInput = { Filters: filters, MaxResults: this.#pageSize };
     for (let token: string | undefined; ;) {
       const command = new DescribeInstancesCommand({ ...input, ...(token && { NextToken: token }) });
-      const page = await ask(doing, abort, (options) => this.clients.ec2.send(command, options));
+      const page = await ask(doing, abort, (options) => this.#clients.ec2.send(command, options));
       found.push(...(page.Reservations ?? []).flatMap(({ Instances: machines }) => (machines ?? []).map(toFound)));
       token = page.NextToken;
       if (!token) return found;

@@ -23,40 +23,40 @@ export function placeText({ type, subnet, market }: Place): string {
 
 /** Remembers for a while which places had no capacity. Not kept over a restart: it costs a few asks to learn anew. */
 export class DryPlaces {
-  private readonly places: readonly Place[];
-  private readonly forMs: number;
-  private readonly driedAt = new Map<Place, number>();
+  readonly #places: readonly Place[];
+  readonly #forMs: number;
+  readonly #driedAt = new Map<Place, number>();
 
   constructor(places: readonly Place[], forMs: number) {
-    this.places = places;
-    this.forMs = forMs;
+    this.#places = places;
+    this.#forMs = forMs;
   }
 
   /** Where to try, in this order. Where all are dry, only the one that has been for longest: a burst asks each once. */
   order(now = Date.now()): Place[] {
-    const wet = this.places.filter((place) => (this.driedAt.get(place) ?? -Infinity) <= now - this.forMs);
+    const wet = this.#places.filter((place) => (this.#driedAt.get(place) ?? -Infinity) <= now - this.#forMs);
     if (wet.length > 0) return wet;
-    const since = (place: Place): number => this.driedAt.get(place) ?? 0;
-    return this.places.toSorted((a, b) => since(a) - since(b)).slice(0, 1);
+    const since = (place: Place): number => this.#driedAt.get(place) ?? 0;
+    return this.#places.toSorted((a, b) => since(a) - since(b)).slice(0, 1);
   }
 
   /** Takes down that a place had no capacity, and all those that can't have any for the same reason. */
   add(dry: Place, scope: DryScope, now = Date.now()): void {
-    for (const place of this.places) {
+    for (const place of this.#places) {
       const same =
         scope === 'subnet'
           ? place.subnet === dry.subnet
           : place.market === dry.market && (scope === 'market' || place.type === dry.type);
-      if (place === dry || (scope !== 'place' && same)) this.driedAt.set(place, now);
+      if (place === dry || (scope !== 'place' && same)) this.#driedAt.set(place, now);
     }
   }
 
   /** Whether it was found dry since then. */
   driedSince(place: Place, since: number): boolean {
-    return (this.driedAt.get(place) ?? -Infinity) >= since;
+    return (this.#driedAt.get(place) ?? -Infinity) >= since;
   }
 
   remove(place: Place): void {
-    this.driedAt.delete(place);
+    this.#driedAt.delete(place);
   }
 }

@@ -42,19 +42,19 @@ const shared = new Map<string, Promise<Clients>>();
 
 /** Compute Engine's API, as far as it is needed: each call bounded, ended by a signal, its answer parsed. */
 export class Compute {
-  private readonly project: string;
-  private readonly endpoint: URL | undefined;
+  readonly #project: string;
+  readonly #endpoint: URL | undefined;
 
   /** @param endpoint in place of Google's own, e.g. a private one */
   constructor(project: string, endpoint?: string) {
-    this.project = project;
-    this.endpoint = endpoint === undefined ? undefined : new URL(endpoint);
+    this.#project = project;
+    this.#endpoint = endpoint === undefined ? undefined : new URL(endpoint);
   }
 
   /** Undefined on the API's positive answer that there is none. */
   async get(zone: string, instance: string, abort: AbortSignal): Promise<GceInstance | undefined> {
-    const { project } = this;
-    return this.ask(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    const project = this.#project;
+    return this.#ask(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       try {
         const [found] = await instances.get({ project, zone, instance }, options);
         return gceInstance.parse(found);
@@ -67,8 +67,8 @@ export class Compute {
 
   /** All instances, in whatever zone, that the filter fits. */
   async list(filter: string, abort: AbortSignal): Promise<GceInstance[]> {
-    const { project } = this;
-    return this.ask(`listing instances of ${project}`, abort, async ({ instances }, options) => {
+    const project = this.#project;
+    return this.#ask(`listing instances of ${project}`, abort, async ({ instances }, options) => {
       const found: GceInstance[] = [];
       const request = { project, filter, maxResults: PAGE, returnPartialSuccess: false };
       for await (const [zone, scope] of instances.aggregatedListAsync(request, { ...options, autoPaginate: false })) {
@@ -88,8 +88,8 @@ export class Compute {
     requestId: string,
     abort: AbortSignal,
   ): Promise<GceOperation> {
-    const { project } = this;
-    return this.ask(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
+    const project = this.#project;
+    return this.#ask(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
       const [answer] = await instances.insert({ project, zone, instanceResource, requestId }, options);
       return gceOperation.parse(answer.latestResponse);
     });
@@ -97,8 +97,8 @@ export class Compute {
 
   /** Begins to delete; undefined on the positive answer that there is none. */
   async delete(zone: string, instance: string, abort: AbortSignal): Promise<GceOperation | undefined> {
-    const { project } = this;
-    return this.ask(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    const project = this.#project;
+    return this.#ask(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       try {
         const [answer] = await instances.delete({ project, zone, instance }, options);
         return gceOperation.parse(answer.latestResponse);
@@ -115,8 +115,8 @@ export class Compute {
     labels: Record<string, string>,
     abort: AbortSignal,
   ): Promise<GceOperation> {
-    const { project } = this;
-    return this.ask(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    const project = this.#project;
+    return this.#ask(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       const instancesSetLabelsRequestResource = { labels, labelFingerprint };
       const [answer] = await instances.setLabels(
         { project, zone, instance, instancesSetLabelsRequestResource },
@@ -128,9 +128,9 @@ export class Compute {
 
   /** Resolves when the operation is done, however it ended. */
   async wait(zone: string, { name: operation }: GceOperation, abort: AbortSignal): Promise<GceOperation> {
-    const { project } = this;
+    const project = this.#project;
     for (;;) {
-      const state = await this.ask(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
+      const state = await this.#ask(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
         const backoffSettings = {
           ...RETRY.backoffSettings,
           initialRpcTimeoutMillis: WAIT_MS,
@@ -148,8 +148,8 @@ export class Compute {
 
   /** The zone's operations that the filter fits, newest first, at most `most`. */
   async operations(zone: string, filter: string, most: number, abort: AbortSignal): Promise<GceOperation[]> {
-    const { project } = this;
-    return this.ask(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
+    const project = this.#project;
+    return this.#ask(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
       const found: GceOperation[] = [];
       const request = { project, zone, filter, maxResults: Math.min(most, PAGE), orderBy: 'creationTimestamp desc' };
       for await (const operation of operations.listAsync(request, { ...options, autoPaginate: false })) {
@@ -160,7 +160,7 @@ export class Compute {
     });
   }
 
-  private async ask<T>(
+  async #ask<T>(
     doing: string,
     abort: AbortSignal,
     call: (clients: Clients, options: { timeout: number; retry: typeof RETRY; signal: AbortSignal }) => Promise<T>,
@@ -170,7 +170,7 @@ export class Compute {
     const onAbort = (): void => end(abort.reason);
     abort.addEventListener('abort', onAbort);
     try {
-      const answered = this.connect().then((clients) =>
+      const answered = this.#connect().then((clients) =>
         call(clients, { timeout: ATTEMPT_MS, retry: RETRY, signal: abort }),
       );
       // The search for credentials doesn't hear of the signal.
@@ -183,11 +183,11 @@ export class Compute {
     }
   }
 
-  private connect(): Promise<Clients> {
-    const key = this.endpoint?.href ?? '';
+  #connect(): Promise<Clients> {
+    const key = this.#endpoint?.href ?? '';
     let clients = shared.get(key);
     if (clients === undefined) {
-      clients = this.open().catch((error: unknown) => {
+      clients = this.#open().catch((error: unknown) => {
         shared.delete(key);
         throw error;
       });
@@ -197,8 +197,8 @@ export class Compute {
   }
 
   /** Finds the credentials, too: were that left to the first call, its failure would be nobody's. */
-  private async open(): Promise<Clients> {
-    const { endpoint } = this;
+  async #open(): Promise<Clients> {
+    const endpoint = this.#endpoint;
     const where =
       endpoint === undefined
         ? {}

@@ -1,25 +1,25 @@
 /** Remembers for a while which zones had no capacity, so that the next runner doesn't begin with one of them. */
 export class DryZones {
-  private readonly until = new Map<string, number>();
-  private readonly forMs: number;
+  readonly #until = new Map<string, number>();
+  readonly #forMs: number;
 
   constructor(forMs: number) {
-    this.forMs = forMs;
+    this.#forMs = forMs;
   }
 
   add(zone: string): void {
-    this.until.set(zone, Date.now() + this.forMs);
+    this.#until.set(zone, Date.now() + this.#forMs);
   }
 
   /** It had capacity, after all. */
   remove(zone: string): void {
-    this.until.delete(zone);
+    this.#until.delete(zone);
   }
 
   /** The same zones in the same order, but the dry ones last: better tried than not made. */
   order(zones: readonly string[]): string[] {
     const now = Date.now();
-    const dry = (zone: string): boolean => (this.until.get(zone) ?? 0) > now;
+    const dry = (zone: string): boolean => (this.#until.get(zone) ?? 0) > now;
     return [...zones.filter((zone) => !dry(zone)), ...zones.filter(dry)];
   }
 }

@@ -50,46 +50,46 @@ export interface GceBackendOptions {
  */
 export class GceBackend implements Backend {
   readonly type = 'gce';
-  private readonly options: GceBackendOptions;
-  private readonly serial = new Serial();
-  private readonly dry: DryZones;
-  private readonly removals: Removals;
-  private readonly recent = new Map<string, { instance: Instance; until: number }>();
-  private readonly watches = new Set<Instance[]>();
-  private opened: Promise<Compute> | undefined;
+  readonly #options: GceBackendOptions;
+  readonly #serial = new Serial();
+  readonly #dry: DryZones;
+  readonly #removals: Removals;
+  readonly #recent = new Map<string, { instance: Instance; until: number }>();
+  readonly #watches = new Set<Instance[]>();
+  #opened: Promise<Compute> | undefined;
 
   constructor(options: GceBackendOptions) {
-    this.options = options;
+    this.#options = options;
     // A look that began before may still find one missing.
-    this.removals = new Removals(2 * options.config.poll + 5000);
-    this.dry = new DryZones(options.config.dry_for);
+    this.#removals = new Removals(2 * options.config.poll + 5000);
+    this.#dry = new DryZones(options.config.dry_for);
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
-    const { config } = this.options;
+    const { config } = this.#options;
     const { runner } = spec;
     const hash = specHash(spec);
-    return this.serial.run(runner, async () => {
-      const userData = this.options.userData(spec, bootstrap);
+    return this.#serial.run(runner, async () => {
+      const userData = this.#options.userData(spec, bootstrap);
       const resourceFor = (zone: string): InstanceResource =>
         instanceResource(config, spec, { zone, hash, userData, now: Date.now() });
       // Refuses what can't be made before anybody is asked.
       resourceFor(config.zones[0] ?? '');
-      const [earlier, ...doubles] = await this.locate(runner, { underWay: config.zones.length > 1 }, abort);
+      const [earlier, ...doubles] = await this.#locate(runner, { underWay: config.zones.length > 1 }, abort);
       if (earlier !== undefined) {
         const instance = own(earlier, spec, hash);
-        await this.deleteAll(doubles.filter(this.isOurs), abort);
-        return this.made(instance);
+        await this.#deleteAll(doubles.filter(this.#isOurs), abort);
+        return this.#made(instance);
       }
-      const zones = this.dry.order(config.zones);
+      const zones = this.#dry.order(config.zones);
       for (const zone of zones) {
-        const found = await this.createIn(zone, resourceFor(zone), abort);
+        const found = await this.#createIn(zone, resourceFor(zone), abort);
         if (found !== undefined) {
-          this.dry.remove(zone);
-          return this.made(own(found, spec, hash));
+          this.#dry.remove(zone);
+          return this.#made(own(found, spec, hash));
         }
-        this.dry.add(zone);
-        this.options.log.warn({ runner, zone }, 'the zone has no capacity');
+        this.#dry.add(zone);
+        this.#options.log.warn({ runner, zone }, 'the zone has no capacity');
       }
       const message = `creating ${runner}: no capacity for ${config.machine_type} in ${zones.join(', ')}`;
       throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { zones } });
@@ -97,16 +97,16 @@ export class GceBackend implements Backend {
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const [found] = (await this.locate(runner, { underWay: false }, abort)).filter(this.isOurs);
+    const [found] = (await this.#locate(runner, { underWay: false }, abort)).filter(this.#isOurs);
     return found && toInstance(found);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    const compute = await this.compute();
-    const listed = (await compute.list(this.filter(), abort)).map(toInstance);
+    const compute = await this.#compute();
+    const listed = (await compute.list(this.#filter(), abort)).map(toInstance);
     const ids = new Set(listed.map(({ id }) => id));
-    for (const { instance, until } of this.recent.values()) {
-      if (until < Date.now()) this.recent.delete(instance.runner);
+    for (const { instance, until } of this.#recent.values()) {
+      if (until < Date.now()) this.#recent.delete(instance.runner);
       else if (!ids.has(instance.id)) {
         const found = await this.describe(instance.runner, abort);
         if (found?.id === instance.id) listed.push(found);
@@ -116,30 +116,30 @@ export class GceBackend implements Backend {
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
-    return this.serial.run(runner, async () => {
-      await this.removals.during(runner, async () => {
+    return this.#serial.run(runner, async () => {
+      await this.#removals.during(runner, async () => {
         for (;;) {
-          const found = (await this.locate(runner, { underWay: true }, abort)).filter(this.isOurs);
+          const found = (await this.#locate(runner, { underWay: true }, abort)).filter(this.#isOurs);
           if (found.length === 0) break;
-          await this.deleteAll(found, abort);
+          await this.#deleteAll(found, abort);
         }
-        this.recent.delete(runner);
+        this.#recent.delete(runner);
       });
     });
   }
 
   async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
     const labels = jobLabels(tags);
-    const compute = await this.compute();
+    const compute = await this.#compute();
     // Not in line behind what else is under way for that runner: a removal must not wait for this.
     for (let conflicts = 0; conflicts < MOST_CONFLICTS; conflicts++) {
-      const [found] = (await this.locate(runner, { underWay: false }, abort)).filter(this.isOurs);
+      const [found] = (await this.#locate(runner, { underWay: false }, abort)).filter(this.#isOurs);
       if (found === undefined) return 'absent';
       if (Object.entries(labels).every(([name, value]) => found.labels[name] === value)) return 'tagged';
       // All labels are set at once: those that others set are kept, and one set meanwhile is seen by the fingerprint.
       const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(unlessOutdated);
       if (operation === undefined) continue;
-      const failures = textOf((await this.done(found.zone, operation, abort)).error);
+      const failures = textOf((await this.#done(found.zone, operation, abort)).error);
       if (failures === '') return 'tagged';
       throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner} in ${found.zone}: ${failures}`);
     }
@@ -147,41 +147,37 @@ export class GceBackend implements Backend {
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    const { installation, config, log } = this.options;
+    const { installation, config, log } = this.#options;
     const made: Instance[] = [];
-    this.watches.add(made);
+    this.#watches.add(made);
     try {
       await new DeathWatch({
-        compute: await this.compute(),
+        compute: await this.#compute(),
         installation,
         zones: config.zones,
         spot: config.spot,
         pollMs: config.poll,
-        filter: this.filter(),
+        filter: this.#filter(),
         onDeath,
-        isRemoving: this.removals.has,
+        isRemoving: this.#removals.has,
         takeMade: () => made.splice(0),
         log,
       }).run(abort);
     } finally {
-      this.watches.delete(made);
+      this.#watches.delete(made);
     }
   }
 
   /** Asks for the instance in that zone and waits for it; undefined when the zone has none left. */
-  private async createIn(
-    zone: string,
-    resource: InstanceResource,
-    abort: AbortSignal,
-  ): Promise<GceInstance | undefined> {
-    const compute = await this.compute();
+  async #createIn(zone: string, resource: InstanceResource, abort: AbortSignal): Promise<GceInstance | undefined> {
+    const compute = await this.#compute();
     const runner = resource.name ?? '';
     const doing = `creating ${runner} in ${zone}`;
     for (let request = 0; request < MOST_REQUESTS; request++) {
-      const id = requestId(this.options.config.project, zone, runner, request);
+      const id = requestId(this.#options.config.project, zone, runner, request);
       const answer = await compute.insert(zone, resource, id, abort).catch(refusal);
       if (answer === 'no-capacity') return undefined;
-      const done = answer === 'exists' ? undefined : await this.done(zone, answer, abort);
+      const done = answer === 'exists' ? undefined : await this.#done(zone, answer, abort);
       const errors = done?.error ?? [];
       const kind = errors.length === 0 ? 'exists' : failureKind(errors);
       if (kind === 'exists') {
@@ -199,23 +195,23 @@ export class GceBackend implements Backend {
     throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: it is there by its name, but can't be found`);
   }
 
-  private async done(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
-    return operation.status === 'DONE' ? operation : (await this.compute()).wait(zone, operation, abort);
+  async #done(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
+    return operation.status === 'DONE' ? operation : (await this.#compute()).wait(zone, operation, abort);
   }
 
-  private async deleteAll(found: readonly GceInstance[], abort: AbortSignal): Promise<void> {
-    await Promise.all(found.map((one) => this.deleteOne(one, abort)));
+  async #deleteAll(found: readonly GceInstance[], abort: AbortSignal): Promise<void> {
+    await Promise.all(found.map((one) => this.#deleteOne(one, abort)));
   }
 
-  private async deleteOne({ zone, name }: GceInstance, abort: AbortSignal): Promise<void> {
-    const operation = await (await this.compute()).delete(zone, name, abort).catch(refusal);
+  async #deleteOne({ zone, name }: GceInstance, abort: AbortSignal): Promise<void> {
+    const operation = await (await this.#compute()).delete(zone, name, abort).catch(refusal);
     if (operation === undefined) return;
     if (operation === 'exists' || operation === 'no-capacity') {
       // Somebody else deletes it just now: the next look will see.
       await sleep(BUSY_MS, undefined, { signal: abort });
       return;
     }
-    const failures = textOf((await this.done(zone, operation, abort)).error);
+    const failures = textOf((await this.#done(zone, operation, abort)).error);
     if (failures !== '' && !/NOT_FOUND|NOT_READY/.test(failures)) {
       throw new BatonError('BACKEND_UNAVAILABLE', `deleting ${name} in ${zone}: ${failures}`);
     }
@@ -227,12 +223,8 @@ export class GceBackend implements Backend {
    *
    * @param options.underWay whether a create that is still under way is waited for
    */
-  private async locate(
-    runner: string,
-    { underWay }: { underWay: boolean },
-    abort: AbortSignal,
-  ): Promise<GceInstance[]> {
-    const compute = await this.compute();
+  async #locate(runner: string, { underWay }: { underWay: boolean }, abort: AbortSignal): Promise<GceInstance[]> {
+    const compute = await this.#compute();
     const look = async (zone: string): Promise<GceInstance | undefined> => {
       const found = await compute.get(zone, runner, abort);
       if (found !== undefined || !underWay) return found;
@@ -242,29 +234,28 @@ export class GceBackend implements Backend {
       await compute.wait(zone, insert, abort);
       return compute.get(zone, runner, abort);
     };
-    const found = (await Promise.all(this.options.config.zones.map(look))).filter((one) => one !== undefined);
+    const found = (await Promise.all(this.#options.config.zones.map(look))).filter((one) => one !== undefined);
     if (found.length > 0) return found.toSorted((a, b) => (a.creationTimestamp < b.creationTimestamp ? -1 : 1));
-    return compute.list(`(name = "${runner}") AND ${this.filter()}`, abort);
+    return compute.list(`(name = "${runner}") AND ${this.#filter()}`, abort);
   }
 
-  private readonly isOurs = ({ labels }: GceInstance): boolean =>
-    labels[LABELS.installation] === this.options.installation;
+  readonly #isOurs = ({ labels }: GceInstance): boolean => labels[LABELS.installation] === this.#options.installation;
 
-  private filter(): string {
-    return `(labels.${LABELS.installation} = "${this.options.installation}")`;
+  #filter(): string {
+    return `(labels.${LABELS.installation} = "${this.#options.installation}")`;
   }
 
-  private made(instance: Instance): Instance {
-    this.recent.set(instance.runner, { instance, until: Date.now() + LAG_MS });
-    if (instance.state === 'running') for (const watch of this.watches) watch.push(instance);
+  #made(instance: Instance): Instance {
+    this.#recent.set(instance.runner, { instance, until: Date.now() + LAG_MS });
+    if (instance.state === 'running') for (const watch of this.#watches) watch.push(instance);
     return instance;
   }
 
   /** Google's library is large: only workers of this backend load it, and they do so in a moment of their own. */
-  private compute(): Promise<Compute> {
-    const { project, endpoint } = this.options.config;
-    this.opened ??= import('./compute.ts').then((library) => new library.Compute(project, endpoint));
-    return this.opened;
+  #compute(): Promise<Compute> {
+    const { project, endpoint } = this.#options.config;
+    this.#opened ??= import('./compute.ts').then((library) => new library.Compute(project, endpoint));
+    return this.#opened;
   }
 }
 

@@ -37,16 +37,16 @@ const CLAIM = /^claim-(\d+)$/;
  */
 export class InstanceFolder {
   readonly path: string;
-  private readonly parent: string;
+  readonly #parent: string;
 
   constructor(parent: string, runner: string) {
-    this.parent = parent;
+    this.#parent = parent;
     this.path = join(parent, runner);
   }
 
   /** Makes the folder with its record and our claim. False when there is one already. */
   async make(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
-    const staged = join(this.parent, `.new-${randomUUID()}`);
+    const staged = join(this.#parent, `.new-${randomUUID()}`);
     await mkdir(staged, { mode: 0o700 });
     await writeFile(join(staged, 'instance.json'), JSON.stringify(content));
     await writeFile(join(staged, 'claim-1'), JSON.stringify(self));
@@ -62,15 +62,15 @@ export class InstanceFolder {
 
   /** Undefined when there is no such folder. */
   record(): Promise<InstanceRecord | undefined> {
-    return this.read('instance.json', record);
+    return this.#read('instance.json', record);
   }
 
   process(): Promise<ProcessIdentity | undefined> {
-    return this.read('process.json', processIdentity);
+    return this.#read('process.json', processIdentity);
   }
 
   ending(): Promise<InstanceEnding | undefined> {
-    return this.read('exit.json', ending);
+    return this.#read('exit.json', ending);
   }
 
   /** False when the folder has been removed in between. */
@@ -101,7 +101,7 @@ export class InstanceFolder {
         throw unavailable(`claiming ${this.path}`, error);
       });
       const last = Math.max(0, ...names.map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
-      const owner = await this.read(`claim-${last}`, processIdentity);
+      const owner = await this.#read(`claim-${last}`, processIdentity);
       if (owner?.pid === self.pid && owner.started === self.started) return 'ours';
       if (owner !== undefined && isAlive(owner)) return 'theirs';
       const next = join(this.path, `.claim.${randomUUID()}`);
@@ -123,17 +123,17 @@ export class InstanceFolder {
   }
 
   isBeingRemoved(): Promise<boolean> {
-    return this.has(REMOVAL);
+    return this.#has(REMOVAL);
   }
 
   /** Whether an agent was started here and got to work: it takes its bootstrap file away. */
   async agentRan(): Promise<boolean> {
-    return (await this.has('starting.json')) && !(await this.has('bootstrap.json'));
+    return (await this.#has('starting.json')) && !(await this.#has('bootstrap.json'));
   }
 
   /** Takes the folder away in one step, then removes what was in it. */
   async remove(): Promise<void> {
-    const trash = join(this.parent, `.gone-${randomUUID()}`);
+    const trash = join(this.#parent, `.gone-${randomUUID()}`);
     try {
       await rename(this.path, trash);
     } catch (error) {
@@ -162,14 +162,14 @@ export class InstanceFolder {
     }
   }
 
-  private has(name: string): Promise<boolean> {
+  #has(name: string): Promise<boolean> {
     return access(join(this.path, name)).then(
       () => true,
       () => false,
     );
   }
 
-  private async read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
     let text: string;
     try {
       text = await readFile(join(this.path, name), 'utf8');

@@ -49,53 +49,53 @@ type Alive = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
  */
 export class LocalBackend implements Backend {
   readonly type = 'local';
-  private readonly options: LocalBackendOptions;
-  private readonly parent: string;
-  private readonly self: ProcessIdentity;
-  private readonly serial = new Serial();
-  private readonly own = new Map<string, OwnProcess>();
-  private readonly removing = new Set<string>();
-  private readonly listeners = new Set<(runner: string) => void>();
-  private agentFolder: Promise<string> | undefined;
+  readonly #options: LocalBackendOptions;
+  readonly #parent: string;
+  readonly #self: ProcessIdentity;
+  readonly #serial = new Serial();
+  readonly #own = new Map<string, OwnProcess>();
+  readonly #removing = new Set<string>();
+  readonly #listeners = new Set<(runner: string) => void>();
+  #agentFolder: Promise<string> | undefined;
 
   constructor(options: LocalBackendOptions) {
-    this.options = options;
-    this.parent = resolve(options.root, options.installation);
+    this.#options = options;
+    this.#parent = resolve(options.root, options.installation);
     const self = identify(process.pid);
     if (self === undefined) throw new BatonError('BACKEND_UNAVAILABLE', 'looking at processes: neither /proc nor ps');
-    this.self = { pid: self.pid, started: self.started };
+    this.#self = { pid: self.pid, started: self.started };
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
-    return this.serial.run(spec.runner, async () => {
+    return this.#serial.run(spec.runner, async () => {
       abort.throwIfAborted();
-      await mkdir(this.parent, { recursive: true, mode: 0o700 });
+      await mkdir(this.#parent, { recursive: true, mode: 0o700 });
       const { installation, group, runner } = spec;
-      const folder = new InstanceFolder(this.parent, runner);
+      const folder = new InstanceFolder(this.#parent, runner);
       const hash = specHash(spec);
       const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
       let record: InstanceRecord | undefined = created;
-      if (!(await folder.make(created, this.self))) record = await folder.record();
+      if (!(await folder.make(created, this.#self))) record = await folder.record();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);
       if (record.hash !== hash) {
         throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
       }
-      await this.waitForMaker(folder, abort);
-      if (record === created || !(await this.isMade(folder))) await this.start(folder, spec, bootstrap);
-      return this.look(folder, record);
+      await this.#waitForMaker(folder, abort);
+      if (record === created || !(await this.#isMade(folder))) await this.#start(folder, spec, bootstrap);
+      return this.#look(folder, record);
     });
   }
 
   async describe(runner: string): Promise<Instance | undefined> {
-    const folder = new InstanceFolder(this.parent, runner);
+    const folder = new InstanceFolder(this.#parent, runner);
     const record = await folder.record();
-    return record && this.look(folder, record);
+    return record && this.#look(folder, record);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    await mkdir(this.parent, { recursive: true, mode: 0o700 });
+    await mkdir(this.#parent, { recursive: true, mode: 0o700 });
     const instances: Instance[] = [];
-    for (const runner of await listFolders(this.parent)) {
+    for (const runner of await listFolders(this.#parent)) {
       abort.throwIfAborted();
       const instance = await this.describe(runner);
       if (instance) instances.push(instance);
@@ -104,34 +104,34 @@ export class LocalBackend implements Backend {
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
-    return this.serial.run(runner, async () => {
+    return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
-      const folder = new InstanceFolder(this.parent, runner);
+      const folder = new InstanceFolder(this.#parent, runner);
       if ((await folder.record()) === undefined) return;
-      this.removing.add(runner);
+      this.#removing.add(runner);
       try {
         const leader = await folder.process();
         if (leader && isAlive(leader)) await folder.markRemoval();
-        if (leader) await endProcess(leader, this.own.get(runner)?.ended);
+        if (leader) await endProcess(leader, this.#own.get(runner)?.ended);
         await endStragglers(folder.path);
         await rm(socketFallback(folder.path), { recursive: true, force: true });
         await folder.remove();
-        this.own.delete(runner);
+        this.#own.delete(runner);
       } finally {
-        this.removing.delete(runner);
+        this.#removing.delete(runner);
       }
     });
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    await mkdir(this.parent, { recursive: true, mode: 0o700 });
-    await removeLeftovers(this.parent);
+    await mkdir(this.#parent, { recursive: true, mode: 0o700 });
+    await removeLeftovers(this.#parent);
     const told = new Set<string>();
     const tell = async (runner: string): Promise<void> => {
       const instance = await this.describe(runner);
       // Never started: somebody may just be making it.
-      if (instance?.state !== 'dead' || instance.id === '' || this.removing.has(runner)) return;
-      const folder = new InstanceFolder(this.parent, runner);
+      if (instance?.state !== 'dead' || instance.id === '' || this.#removing.has(runner)) return;
+      const folder = new InstanceFolder(this.#parent, runner);
       if (await folder.isBeingRemoved()) return;
       // Its removal went all the way meanwhile, and took the mark with it.
       if ((await folder.record()) === undefined) return;
@@ -141,32 +141,32 @@ export class LocalBackend implements Backend {
       onDeath(instance);
     };
     const listener = (runner: string): void => {
-      tell(runner).catch((error: unknown) => this.options.log.warn({ err: error, runner }, 'looking at a death'));
+      tell(runner).catch((error: unknown) => this.#options.log.warn({ err: error, runner }, 'looking at a death'));
     };
-    this.listeners.add(listener);
-    abort.addEventListener('abort', () => this.listeners.delete(listener));
+    this.#listeners.add(listener);
+    abort.addEventListener('abort', () => this.#listeners.delete(listener));
     for (let poll = 0; !abort.aborted; poll++) {
       try {
-        const runners = await listFolders(this.parent);
+        const runners = await listFolders(this.#parent);
         const known = new Set(runners);
         for (const runner of told) if (!known.has(runner)) told.delete(runner);
-        for (const [runner, { over }] of this.own) if (over && !known.has(runner)) this.own.delete(runner);
+        for (const [runner, { over }] of this.#own) if (over && !known.has(runner)) this.#own.delete(runner);
         for (const runner of runners) {
           if (told.has(runner)) continue;
-          if (this.own.get(runner)?.over !== false) await tell(runner);
-          if (poll % LOG_POLLS === 0) await new InstanceFolder(this.parent, runner).boundLog();
+          if (this.#own.get(runner)?.over !== false) await tell(runner);
+          if (poll % LOG_POLLS === 0) await new InstanceFolder(this.#parent, runner).boundLog();
         }
       } catch (error) {
-        this.options.log.warn({ err: error }, 'looking at instances failed; looking again');
+        this.#options.log.warn({ err: error }, 'looking at instances failed; looking again');
       }
       await sleep(POLL_MS, undefined, { signal: abort }).catch(() => undefined);
     }
   }
 
   /** Another living backend process may be in the middle of making it: let it finish. Without one, the claim is ours then. */
-  private async waitForMaker(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
+  async #waitForMaker(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + MAKER_BOUND_MS;
-    while ((await folder.process()) === undefined && (await folder.claim(this.self)) === 'theirs') {
+    while ((await folder.process()) === undefined && (await folder.claim(this.#self)) === 'theirs') {
       if (Date.now() > deadline) {
         throw new BatonError('BACKEND_UNAVAILABLE', `creating ${folder.path}: another process doesn't finish it`);
       }
@@ -175,7 +175,7 @@ export class LocalBackend implements Backend {
   }
 
   /** Takes over what a maker left that died before it could write down what it had started. */
-  private async isMade(folder: InstanceFolder): Promise<boolean> {
+  async #isMade(folder: InstanceFolder): Promise<boolean> {
     if ((await folder.process()) ?? (await folder.ending())) return true;
     const orphan = await findOrphan(folder.path);
     if (orphan) return folder.write('process.json', orphan);
@@ -183,18 +183,18 @@ export class LocalBackend implements Backend {
     return (await folder.agentRan()) && folder.write('exit.json', { code: null, signal: null });
   }
 
-  private async start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
+  async #start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
     const { runner } = spec;
-    const { command, agent, log } = this.options;
+    const { command, agent, log } = this.#options;
     let started: OwnProcess;
     if (command) {
       started = await startProcess(folder.path, command, {});
     } else {
-      this.agentFolder ??= installAgent(this.parent, agent).catch((error: unknown) => {
-        this.agentFolder = undefined;
+      this.#agentFolder ??= installAgent(this.#parent, agent).catch((error: unknown) => {
+        this.#agentFolder = undefined;
         throw error;
       });
-      const agentFile = join(await this.agentFolder, 'agent.mjs');
+      const agentFile = join(await this.#agentFolder, 'agent.mjs');
       const content: BootstrapFile = {
         version: 1,
         runner,
@@ -211,9 +211,9 @@ export class LocalBackend implements Backend {
         [AGENT_ENV.programDirectory]: spec.program.directory,
       });
     }
-    this.own.set(runner, started);
+    this.#own.set(runner, started);
     started.ended
-      .then((ending) => this.ended(folder, runner, ending))
+      .then((ending) => this.#ended(folder, runner, ending))
       .catch((error: unknown) => log.warn({ err: error, runner }, 'writing down an instance’s end'));
     if (await folder.write('process.json', started.identity)) return;
     // Deleted while it was being made.
@@ -221,13 +221,13 @@ export class LocalBackend implements Backend {
     throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: its folder was removed meanwhile`);
   }
 
-  private async ended(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
-    const own = this.own.get(runner);
+  async #ended(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
+    const own = this.#own.get(runner);
     if (own) own.over = true;
-    if (await folder.write('exit.json', ending)) for (const listener of this.listeners) listener(runner);
+    if (await folder.write('exit.json', ending)) for (const listener of this.#listeners) listener(runner);
   }
 
-  private async look(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
+  async #look(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
     const leader = await folder.process();
     const alive: Alive = {
       id: leader === undefined ? '' : String(leader.pid),
@@ -239,7 +239,7 @@ export class LocalBackend implements Backend {
     if (leader === undefined && ending) return { ...alive, id: record.runner, ...unwatched };
     if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };
-    const own = this.own.get(record.runner);
+    const own = this.#own.get(record.runner);
     // Its parent may be another backend process that is just about to write down how it ended.
     ending ??= own ? await own.ended : await secondLook(folder);
     if (ending === undefined) return { ...alive, ...unwatched };

@@ -33,25 +33,25 @@ export function mark(result: Outcome): string {
 
 /** Takes down what each row of a run came to. */
 export class OutcomeBook {
-  private readonly outcomes: Outcomes;
+  readonly #outcomes: Outcomes;
 
   constructor(backend: string) {
     const rows = Object.fromEntries(ROWS.map((row) => [row, 'not run']));
-    this.outcomes = outcomes.parse({ backend, against: '', rows });
+    this.#outcomes = outcomes.parse({ backend, against: '', rows });
   }
 
   /** Says what the run is against. */
   against(what: string): void {
-    this.outcomes.against = what;
+    this.#outcomes.against = what;
   }
 
   set(row: Row, result: Outcome): void {
-    this.outcomes.rows[row] = result;
+    this.#outcomes.rows[row] = result;
   }
 
   /** Whether every row was run, or is nothing for this backend. */
   get complete(): boolean {
-    return Object.values(this.outcomes.rows).every((result) => result !== 'not run');
+    return Object.values(this.#outcomes.rows).every((result) => result !== 'not run');
   }
 
   /** Where the page says something else than the run, a line each. */
@@ -62,11 +62,11 @@ export class OutcomeBook {
       .split('\n')
       .filter((line) => line.startsWith('|'))
       .map((line) => line.split('|').map((cell) => cell.trim()));
-    const column = table[0]?.indexOf(this.outcomes.backend) ?? -1;
-    if (column < 1) return [`no column ${this.outcomes.backend}: npm run contract makes the page again`];
+    const column = table[0]?.indexOf(this.#outcomes.backend) ?? -1;
+    if (column < 1) return [`no column ${this.#outcomes.backend}: npm run contract makes the page again`];
     return ROWS.filter((row) => {
       const cell = table.find((cells) => cells[1] === row)?.[column] ?? '';
-      return !cell.startsWith(mark(this.outcomes.rows[row]));
+      return !cell.startsWith(mark(this.#outcomes.rows[row]));
     });
   }
 
@@ -75,6 +75,6 @@ export class OutcomeBook {
     const folder = process.env[OUTCOMES_VARIABLE];
     if (folder === undefined) return;
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, `${this.outcomes.backend}.json`), JSON.stringify(this.outcomes));
+    writeFileSync(join(folder, `${this.#outcomes.backend}.json`), JSON.stringify(this.#outcomes));
   }
 }

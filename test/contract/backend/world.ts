@@ -18,36 +18,36 @@ export class SuiteWorld {
   readonly installation = `t${randomUUID().slice(0, 8)}`;
   readonly neighbour = `${this.installation}x`;
   readonly book: OutcomeBook;
-  private started: { candidate: Candidate; backend: Backend } | undefined;
-  private current: InstanceSpec | undefined;
-  private readonly watching: (() => Promise<void>)[] = [];
+  #started: { candidate: Candidate; backend: Backend } | undefined;
+  #current: InstanceSpec | undefined;
+  readonly #watching: (() => Promise<void>)[] = [];
 
   constructor(name: string) {
     this.book = new OutcomeBook(name);
   }
 
   get candidate(): Candidate {
-    if (this.started === undefined) throw new Error('the candidate was not started');
-    return this.started.candidate;
+    if (this.#started === undefined) throw new Error('the candidate was not started');
+    return this.#started.candidate;
   }
 
   get backend(): Backend {
-    if (this.started === undefined) throw new Error('the candidate was not started');
-    return this.started.backend;
+    if (this.#started === undefined) throw new Error('the candidate was not started');
+    return this.#started.backend;
   }
 
   /** The spec that {@link next} made last. */
   get spec(): InstanceSpec {
-    if (this.current === undefined) throw new Error('there is no runner yet');
-    return this.current;
+    if (this.#current === undefined) throw new Error('there is no runner yet');
+    return this.#current;
   }
 
   set spec(spec: InstanceSpec) {
-    this.current = spec;
+    this.#current = spec;
   }
 
   start(candidate: Candidate): void {
-    this.started = { candidate, backend: candidate.open(this.installation) };
+    this.#started = { candidate, backend: candidate.open(this.installation) };
     this.book.against(candidate.against);
   }
 
@@ -58,14 +58,8 @@ export class SuiteWorld {
       const reason = this.candidate.absent[title];
       if (reason !== undefined) this.book.set(title, { absent: reason });
       context.skip(reason !== undefined, reason);
-      await this.expectKept(title, body);
+      await expectKept(this.book, title, body);
     });
-  }
-
-  private async expectKept(title: Row, body: () => Promise<void>): Promise<void> {
-    this.book.set(title, 'broken');
-    await body();
-    this.book.set(title, 'kept');
   }
 
   /** A spec for another runner. */
@@ -99,7 +93,7 @@ export class SuiteWorld {
       deaths.push(dead);
       for (const look of waiting) look();
     }, ending.signal);
-    this.watching.push(async () => {
+    this.#watching.push(async () => {
       ending.abort();
       await watched;
     });
@@ -118,11 +112,17 @@ export class SuiteWorld {
   /** Ends what a row left, and says what could not be ended. */
   async cleanUp(): Promise<string[]> {
     this.candidate.faults?.proxy.mend();
-    for (const end of this.watching.splice(0)) await end();
+    for (const end of this.#watching.splice(0)) await end();
     for (const who of [this.installation, this.neighbour]) {
       const its = this.candidate.open(who);
       for (const { runner } of await its.list(never)) await its.delete(runner, never);
     }
     return this.candidate.leftovers([this.installation, this.neighbour]);
   }
+}
+
+async function expectKept(book: OutcomeBook, title: Row, body: () => Promise<void>): Promise<void> {
+  book.set(title, 'broken');
+  await body();
+  book.set(title, 'kept');
 }

@@ -22,17 +22,17 @@ const description = z.object({
 
 /** Validates values against parts of the description. */
 export class Description {
-  private readonly read = description.parse(JSON.parse(readFileSync(DESCRIPTION, 'utf8')));
-  private readonly ajv = new Ajv({ strict: false, allErrors: true });
+  readonly #read = description.parse(JSON.parse(readFileSync(DESCRIPTION, 'utf8')));
+  readonly #ajv = new Ajv({ strict: false, allErrors: true });
 
   constructor() {
-    formats.default(this.ajv);
-    this.ajv.addSchema({ $id: 'github', components: asJsonSchema(this.read.components) });
+    formats.default(this.#ajv);
+    this.#ajv.addSchema({ $id: 'github', components: asJsonSchema(this.#read.components) });
   }
 
   /** What is wrong with a value that should be `components.schemas[name]`; empty when nothing is. */
   problems(name: string, value: unknown): string[] {
-    return this.check(`#/components/schemas/${name}`, value);
+    return this.#check(`#/components/schemas/${name}`, value);
   }
 
   /** What is wrong with a webhook's body. `action` null for events without one. */
@@ -41,13 +41,13 @@ export class Description {
       .filter((part) => part !== null)
       .join('-')
       .replaceAll('_', '-');
-    const webhook = this.read['x-webhooks'][name];
+    const webhook = this.#read['x-webhooks'][name];
     if (!webhook) return [`GitHub has no webhook ${name}`];
-    return this.check(webhook.post.requestBody.content['application/json'].schema.$ref, body);
+    return this.#check(webhook.post.requestBody.content['application/json'].schema.$ref, body);
   }
 
-  private check(pointer: string, value: unknown): string[] {
-    const validate: ValidateFunction | undefined = this.ajv.getSchema(`github${pointer}`);
+  #check(pointer: string, value: unknown): string[] {
+    const validate: ValidateFunction | undefined = this.#ajv.getSchema(`github${pointer}`);
     if (!validate) return [`the description has no ${pointer}`];
     if (validate(value)) return [];
     return (validate.errors ?? []).map((error) => `${error.instancePath || '/'} ${error.message ?? ''}`);

@@ -26,12 +26,12 @@ export class Driver {
   /** `GET /orgs/{}/…`: what was called. */
   readonly driven = new Set<string>();
   token = '';
-  private readonly url: string;
-  private readonly description: Description;
+  readonly #url: string;
+  readonly #description: Description;
 
   constructor(url: string, description: Description) {
-    this.url = url;
-    this.description = description;
+    this.#url = url;
+    this.#description = description;
   }
 
   /** @returns the answer's body, not yet trusted */
@@ -42,7 +42,7 @@ export class Driver {
     auth = this.token,
   ): Promise<unknown> {
     this.drove(route);
-    const answer = await quietOctokit(this.url, auth)
+    const answer = await quietOctokit(this.#url, auth)
       .request(route, parameters)
       .then((response) => outcome.parse({ status: response.status, response }))
       .catch((error: unknown) => outcome.parse(error));
@@ -51,7 +51,7 @@ export class Driver {
     // GitHub's description lists only some of an endpoint's errors; the body of the others is checked here.
     const wrong = status < 400 ? found : found.filter((message) => !message.startsWith(UNLISTED));
     if (answer.status !== status) wrong.push(`answered ${answer.status} instead of ${status}: ${JSON.stringify(data)}`);
-    else if (status >= 400) wrong.push(...this.description.problems(errorSchema(status), data));
+    else if (status >= 400) wrong.push(...this.#description.problems(errorSchema(status), data));
     if (headers['x-github-request-id'] === undefined) wrong.push('has no x-github-request-id');
     this.problems.push(...wrong.map((problem) => `${route}: ${problem}`));
     return data;

@@ -41,8 +41,8 @@ export class Cloud {
   readonly operations: Operation[] = [];
   /** Zones that have no capacity left. */
   readonly exhausted = new Set<string>();
-  private readonly requests = new Map<string, Operation>();
-  private readonly timers = new Set<NodeJS.Timeout>();
+  readonly #requests = new Map<string, Operation>();
+  readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(options: CloudOptions) {
     this.options = options;
@@ -55,11 +55,11 @@ export class Cloud {
   }
 
   insert(zone: string, json: unknown, requestId: string | undefined): Operation {
-    const replayed = this.replay('insert', zone, requestId);
+    const replayed = this.#replay('insert', zone, requestId);
     if (replayed) return replayed;
     const body = insertBody.parse(json);
     checkInsert(body, zone);
-    const link = this.link(zone, 'instances', body.name);
+    const link = this.#link(zone, 'instances', body.name);
     if (this.machines.has(`${zone}/${body.name}`)) {
       throw new ApiError(409, 'alreadyExists', `The resource '${link.slice(ROOT.length + 1)}' already exists`);
     }
@@ -79,7 +79,7 @@ export class Cloud {
     const listedFrom = Date.now() + (this.options.listLagMs ?? 0);
     const machine: Machine = { resource, zone, name: body.name, body, listedFrom };
     this.machines.set(`${zone}/${body.name}`, machine);
-    const operation = this.operate('insert', machine, requestId, () => {
+    const operation = this.#operate('insert', machine, requestId, () => {
       if (this.exhausted.has(zone)) {
         this.machines.delete(`${zone}/${body.name}`);
         return {
@@ -88,33 +88,33 @@ export class Cloud {
         };
       }
       resource.status = 'RUNNING';
-      this.limitLife(machine);
+      this.#limitLife(machine);
       this.options.onBoot?.(machine);
       return undefined;
     });
-    if (requestId !== undefined) this.requests.set(`insert ${zone} ${requestId}`, operation);
+    if (requestId !== undefined) this.#requests.set(`insert ${zone} ${requestId}`, operation);
     return operation;
   }
 
   delete(zone: string, name: string, requestId: string | undefined): Operation {
-    const replayed = this.replay('delete', zone, requestId);
+    const replayed = this.#replay('delete', zone, requestId);
     if (replayed) return replayed;
     const machine = this.get(zone, name);
     if (machine.resource.status === 'DEPROVISIONING') {
-      throw new ApiError(400, 'resourceNotReady', `The resource '${this.link(zone, 'instances', name)}' is not ready`);
+      throw new ApiError(400, 'resourceNotReady', `The resource '${this.#link(zone, 'instances', name)}' is not ready`);
     }
     machine.resource.status = 'DEPROVISIONING';
-    const operation = this.operate('delete', machine, requestId, () => {
-      this.remove(machine);
+    const operation = this.#operate('delete', machine, requestId, () => {
+      this.#remove(machine);
       return undefined;
     });
-    if (requestId !== undefined) this.requests.set(`delete ${zone} ${requestId}`, operation);
+    if (requestId !== undefined) this.#requests.set(`delete ${zone} ${requestId}`, operation);
     return operation;
   }
 
   /** Sets all labels; refused where they have changed since they had the fingerprint that is given. */
   setLabels(zone: string, name: string, json: unknown, requestId: string | undefined): Operation {
-    const replayed = this.replay('setLabels', zone, requestId);
+    const replayed = this.#replay('setLabels', zone, requestId);
     if (replayed) return replayed;
     const machine = this.get(zone, name);
     const { labels, labelFingerprint } = labelsBody.parse(json);
@@ -122,9 +122,9 @@ export class Cloud {
     checkLabels(labels, (field, value, why) => {
       throw invalid(`Invalid value for field '${field}': '${String(value)}'. ${why}`);
     });
-    this.changeLabels(machine, labels);
-    const operation = this.operate('setLabels', machine, requestId, () => undefined);
-    if (requestId !== undefined) this.requests.set(`setLabels ${zone} ${requestId}`, operation);
+    this.#changeLabels(machine, labels);
+    const operation = this.#operate('setLabels', machine, requestId, () => undefined);
+    if (requestId !== undefined) this.#requests.set(`setLabels ${zone} ${requestId}`, operation);
     return operation;
   }
 
@@ -135,7 +135,7 @@ export class Cloud {
   /** Somebody else sets one. */
   addLabel(zone: string, name: string, key: string, value: string): void {
     const machine = this.get(zone, name);
-    this.changeLabels(machine, { ...machine.body.labels, [key]: value });
+    this.#changeLabels(machine, { ...machine.body.labels, [key]: value });
   }
 
   operation(zone: string, name: string): Operation {
@@ -153,9 +153,9 @@ export class Cloud {
   /** Compute Engine takes a spot instance back. */
   preempt(zone: string, name: string): void {
     const machine = this.get(zone, name);
-    this.operate('compute.instances.preempted', machine, undefined, () => undefined, 0);
+    this.#operate('compute.instances.preempted', machine, undefined, () => undefined, 0);
     machine.resource.status = 'STOPPING';
-    this.after(this.options.operationMs ?? 30, () => this.terminate(machine));
+    this.#after(this.options.operationMs ?? 30, () => this.#terminate(machine));
   }
 
   zoneExists(zone: string): void {
@@ -163,44 +163,44 @@ export class Cloud {
   }
 
   close(): void {
-    for (const timer of this.timers) clearTimeout(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     for (const machine of this.machines.values()) this.options.onPowerCut?.(machine);
     this.machines.clear();
   }
 
-  private replay(kind: string, zone: string, requestId: string | undefined): Operation | undefined {
+  #replay(kind: string, zone: string, requestId: string | undefined): Operation | undefined {
     this.zoneExists(zone);
     if (requestId === undefined) return undefined;
     if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(requestId) || /^[0-]+$/.test(requestId)) {
       throw invalid(`Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`);
     }
-    return this.requests.get(`${kind} ${zone} ${requestId}`);
+    return this.#requests.get(`${kind} ${zone} ${requestId}`);
   }
 
-  private changeLabels({ resource, body }: Machine, labels: Record<string, string>): void {
+  #changeLabels({ resource, body }: Machine, labels: Record<string, string>): void {
     body.labels = labels;
     Object.assign(resource, { labels, labelFingerprint: newFingerprint() });
   }
 
-  private limitLife(machine: Machine): void {
+  #limitLife(machine: Machine): void {
     const seconds = machine.body.scheduling.maxRunDuration?.seconds;
-    if (seconds !== undefined && seconds < 2_000_000) this.after(seconds * 1000, () => this.terminate(machine));
+    if (seconds !== undefined && seconds < 2_000_000) this.#after(seconds * 1000, () => this.#terminate(machine));
   }
 
-  private terminate(machine: Machine): void {
+  #terminate(machine: Machine): void {
     if (this.machines.get(`${machine.zone}/${machine.name}`) !== machine) return;
-    if (machine.body.scheduling.instanceTerminationAction === 'DELETE') this.remove(machine);
+    if (machine.body.scheduling.instanceTerminationAction === 'DELETE') this.#remove(machine);
     else machine.resource.status = 'TERMINATED';
     this.options.onPowerCut?.(machine);
   }
 
-  private remove(machine: Machine): void {
+  #remove(machine: Machine): void {
     this.machines.delete(`${machine.zone}/${machine.name}`);
     this.options.onPowerCut?.(machine);
   }
 
   /** Begins an operation, which does its work later; the work's answer is what went wrong. */
-  private operate(
+  #operate(
     operationType: string,
     { zone, name, resource: { id } }: Machine,
     clientOperationId: string | undefined,
@@ -216,13 +216,13 @@ export class Cloud {
       zone: `${ROOT}/projects/${this.options.project}/zones/${zone}`,
       operationType,
       ...(clientOperationId === undefined ? {} : { clientOperationId }),
-      targetLink: this.link(zone, 'instances', name),
+      targetLink: this.#link(zone, 'instances', name),
       targetId: id,
       status: 'RUNNING',
       progress: 0,
       insertTime: now,
       startTime: now,
-      selfLink: this.link(zone, 'operations', operationName),
+      selfLink: this.#link(zone, 'operations', operationName),
     };
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const end = (): void => {
@@ -235,21 +235,21 @@ export class Cloud {
       resolve();
     };
     const { gate } = this.options;
-    this.after(ms, () => void (gate ? gate.then(end) : end()));
+    this.#after(ms, () => void (gate ? gate.then(end) : end()));
     const operation = { resource, zone, done };
     this.operations.unshift(operation);
     return operation;
   }
 
-  private after(ms: number, work: () => void): void {
+  #after(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
-      this.timers.delete(timer);
+      this.#timers.delete(timer);
       work();
     }, ms).unref();
-    this.timers.add(timer);
+    this.#timers.add(timer);
   }
 
-  private link(zone: string, kind: string, name: string): string {
+  #link(zone: string, kind: string, name: string): string {
     return `${ROOT}/projects/${this.options.project}/zones/${zone}/${kind}/${name}`;
   }
 }

@@ -7,8 +7,8 @@ const PREFIX = '/computeMetadata/v1/';
  * (GCE_METADATA_HOST). Its tokens can be made to end before their time.
  */
 export class MetadataService {
-  private token = `ya29.${randomUUID()}`;
-  private refusing = false;
+  #token = `ya29.${randomUUID()}`;
+  #refusing = false;
   readonly project: string;
 
   constructor(project: string) {
@@ -28,7 +28,7 @@ export class MetadataService {
       case `${PREFIX}universe/universe_domain`:
         return text('googleapis.com');
       case `${PREFIX}instance/service-accounts/default/token`: {
-        const body = JSON.stringify({ access_token: this.token, expires_in: 3599, token_type: 'Bearer' });
+        const body = JSON.stringify({ access_token: this.#token, expires_in: 3599, token_type: 'Bearer' });
         return { type: 'application/json', body };
       }
       default:
@@ -37,16 +37,16 @@ export class MetadataService {
   }
 
   accepts(authorization: string | undefined): boolean {
-    return !this.refusing && authorization === `Bearer ${this.token}`;
+    return !this.#refusing && authorization === `Bearer ${this.#token}`;
   }
 
   /** All tokens given so far are no longer good; new ones are, unless `forGood`. */
   expire({ forGood = false } = {}): void {
-    this.token = `ya29.${randomUUID()}`;
-    this.refusing = forGood;
+    this.#token = `ya29.${randomUUID()}`;
+    this.#refusing = forGood;
   }
 
   renew(): void {
-    this.refusing = false;
+    this.#refusing = false;
   }
 }

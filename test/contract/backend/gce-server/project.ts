@@ -16,12 +16,12 @@ export const SECOND = 'europe-west4-b';
 /** A project with three zones, of which backends use the first two, and where Google's library finds its credential. */
 export class GceProject {
   readonly server: GceServer;
-  private readonly agent: Awaited<ReturnType<typeof bundleAgent>>;
-  private readonly log = createLogger('test', 'silent');
+  readonly #agent: Awaited<ReturnType<typeof bundleAgent>>;
+  readonly #log = createLogger('test', 'silent');
 
   private constructor(server: GceServer, agent: Awaited<ReturnType<typeof bundleAgent>>) {
     this.server = server;
-    this.agent = agent;
+    this.#agent = agent;
   }
 
   /** @param options.role the permissions that backends have; default: all */
@@ -54,9 +54,9 @@ export class GceProject {
   }
 
   readonly open = (installation: string, more?: Record<string, unknown>): Backend => {
-    const config = this.parsed(more);
-    const userData = createUserData({ cloud: 'gce', config, agentSha256: this.agent.hash, spot: config.spot });
-    return new GceBackend({ installation, config, userData, log: this.log });
+    const config = this.#parsed(more);
+    const userData = createUserData({ cloud: 'gce', config, agentSha256: this.#agent.hash, spot: config.spot });
+    return new GceBackend({ installation, config, userData, log: this.#log });
   };
 
   /** That installation's machines, with their zones and states. */
@@ -69,11 +69,11 @@ export class GceProject {
   /** Asks for an instance as a backend would, and goes no further. */
   begin(spec: InstanceSpec, zone: string): void {
     const told = { zone, hash: specHash(spec), userData: '#!/bin/sh', now: Date.now() };
-    const resource = instanceResource(this.parsed(), spec, told);
+    const resource = instanceResource(this.#parsed(), spec, told);
     this.server.cloud.insert(zone, resource, requestId(PROJECT, zone, spec.runner, 0));
   }
 
-  private parsed(more?: Record<string, unknown>): GceConfig {
+  #parsed(more?: Record<string, unknown>): GceConfig {
     return gceBackend.parse(this.settings(more));
   }
 }
