@@ -14,7 +14,7 @@ const networkPool = z
 
 export const dockerBackend = z
   .strictObject({
-    type: z.literal('docker'),
+    type: z.literal('docker').describe('What makes the instances.'),
     ...backendCommon,
     socket: z.string().default('/var/run/docker.sock').describe('The engine’s socket, or tcp://host:port.'),
     network_pool: networkPool.default('10.213.0.0/16').describe('Each runner’s own network gets a /28 of it.'),
@@ -23,7 +23,7 @@ export const dockerBackend = z
 
 export const localBackend = z
   .strictObject({
-    type: z.literal('local'),
+    type: z.literal('local').describe('What makes the instances.'),
     ...backendCommon,
     root: z.string().default('.baton/local').describe('Where instances keep their work folders and pid files.'),
     command: z

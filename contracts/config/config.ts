@@ -15,13 +15,17 @@ export const config = z
       .default('runner-manager')
       .describe('The installation. Tags every resource and begins every runner’s name.'),
     forge: forgeConfig.describe('The forge, and how Baton signs in there.'),
-    webhook: z.strictObject({
-      secrets: z
-        .array(secretRef)
-        .min(1)
-        .describe('All are valid at once: rotate by adding the new one, changing the forge, and removing the old one.'),
-      url: webhookUrl.optional(),
-    }),
+    webhook: z
+      .strictObject({
+        secrets: z
+          .array(secretRef)
+          .min(1)
+          .describe(
+            'All are valid at once: rotate by adding the new one, changing the forge, and removing the old one.',
+          ),
+        url: webhookUrl.optional(),
+      })
+      .describe('How Baton checks that a webhook comes from the forge.'),
     temporal: temporalConfig.prefault({}).describe('The connection to Temporal.'),
     nats: natsConfig.prefault({}).describe('The connection to NATS.'),
     backends: z

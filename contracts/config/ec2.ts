@@ -46,15 +46,15 @@ const root = z.strictObject({
     .refine((bytes) => bytes % GIB === 0, 'must be a whole number of GiB')
     .optional()
     .describe('Of the root volume; a group’s `instance.disk` comes first. Default: the image’s own.'),
-  iops: z.number().int().min(3000).max(80_000).optional().describe('Default: gp3’s own 3,000.'),
-  throughput: z.number().int().min(125).max(2000).optional().describe('MiB/s. Default: gp3’s own 125.'),
+  iops: z.number().int().min(3000).max(80_000).optional().describe('Operations a second. Default: gp3’s own 3,000.'),
+  throughput: z.number().int().min(125).max(2000).optional().describe('MiB a second. Default: gp3’s own 125.'),
   kms_key: z.string().min(1).optional().describe('Encrypts the volume. Default: the account’s own key for EBS.'),
 });
 
 const launchTemplate = z
   .strictObject({
-    id: id('lt').optional(),
-    name: z.string().min(3).max(128).optional(),
+    id: id('lt').optional().describe('Its id, or give its name.'),
+    name: z.string().min(3).max(128).optional().describe('Its name, or give its id.'),
     version: z
       .string()
       .regex(/^(\d+|\$Latest|\$Default)$/, 'expected a number, $Latest or $Default')
@@ -65,9 +65,12 @@ const launchTemplate = z
 
 export const ec2Backend = z
   .strictObject({
-    type: z.literal('ec2'),
+    type: z.literal('ec2').describe('What makes the instances.'),
     ...cloudCommon,
-    region: z.string().regex(/^[a-z]{2,4}(-[a-z]+)+-\d$/, 'expected a region such as eu-central-1'),
+    region: z
+      .string()
+      .regex(/^[a-z]{2,4}(-[a-z]+)+-\d$/, 'expected a region such as eu-central-1')
+      .describe('Where instances are made.'),
     image: image.optional().describe('What instances boot from; a group’s `instance.image`, an id, comes first.'),
     types: z
       .array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'expected an instance type such as m7i.large'))
@@ -83,7 +86,12 @@ export const ec2Backend = z
       .refine(...unique)
       .optional()
       .describe('Tried in this order for each type. Default: the template’s, else the region’s default network.'),
-    security_groups: z.array(id('sg')).min(1).max(16).optional().describe('Default: the network’s own.'),
+    security_groups: z
+      .array(id('sg'))
+      .min(1)
+      .max(16)
+      .optional()
+      .describe('Firewall rules of the instances. Default: the network’s own.'),
     key: z.string().min(1).optional().describe('Name of the key pair for SSH. Default: nobody can sign in.'),
     profile: z
       .string()

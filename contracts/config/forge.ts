@@ -15,7 +15,7 @@ const app = z.strictObject({
 /** The forge, and how Baton signs in there. */
 export const forgeConfig = z
   .strictObject({
-    type: z.literal('github').default('github'),
+    type: z.literal('github').default('github').describe('The kind of forge; GHES too is `github`.'),
     url: z
       .url({ protocol: /^https?$/ })
       .default('https://github.com')

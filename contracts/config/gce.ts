@@ -65,7 +65,7 @@ const shielded = z.strictObject({
 
 export const gceBackend = z
   .strictObject({
-    type: z.literal('gce'),
+    type: z.literal('gce').describe('What makes the instances.'),
     ...cloudCommon,
     project: projectId.describe('Where instances are made.'),
     zones: z

@@ -1,72 +1,47 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { configSchema } from '../../../contracts/config/schema.ts';
-import { ERRORS } from '../../../contracts/errors.ts';
-import { STREAMS } from '../../../contracts/messages/streams.ts';
-import { REMOVAL_REASONS } from '../../../contracts/workflows/phase.ts';
+import { cliPage } from './cli-page.ts';
+import { configurationPage } from './configuration-page.ts';
+import { errorsPage } from './errors-page.ts';
+import { messagesPage } from './messages-page.ts';
+import { metricsPage } from './metrics-page.ts';
 
-/** The pages of which parts are made from the code: `npm run docs` writes them, a test compares them. */
+/** The pages of the docs that are made from the code. `npm run docs` writes them; `npm run check:docs` compares them. */
 export const PAGES: Record<string, () => Promise<string>> = {
-  'reference/errors.md': () => formatted(errorsPage(), 'markdown'),
+  'reference/configuration.md': () => formatted(configurationPage(), 'markdown'),
   'reference/baton.schema.json': () => formatted(JSON.stringify(configSchema()), 'json'),
+  'reference/cli.md': () => formatted(cliPage(), 'markdown'),
+  'reference/metrics.md': () => formatted(metricsPage(), 'markdown'),
+  'reference/messages.md': () => formatted(messagesPage(), 'markdown'),
+  'reference/errors.md': () => formatted(errorsPage(), 'markdown'),
 };
-
-/** The page of all errors, from the registry. */
-function errorsPage(): string {
-  const rows = Object.entries(ERRORS).map(
-    ([code, { retryable, help }]) =>
-      `| \`${code}\` | ${retryable ? 'yes' : 'no'} | ${help.replaceAll('|', String.raw`\|`)} |`,
-  );
-  const reasons = Object.entries(REMOVAL_REASONS).map(([reason, text]) => `| \`${reason}\` | ${text} |`);
-  const streams = Object.values(STREAMS).map(
-    ({ name, subjects, retention }) =>
-      `| \`${name}\` | ${subjects.map((subject) => `\`${subject}\``).join(' ')} | ${retention} |`,
-  );
-  return `# Errors
-
-<!-- Made by \`npm run docs\` from contracts/errors.ts, contracts/workflows/phase.ts and contracts/messages/streams.ts. -->
-
-Every error has a code, says what was being done to what, and is classed where it arises: what is tried again is tried again
-by itself. The code is the \`code\` of HTTP answers and log lines, the failure type in Temporal's UI, and the
-\`Baton-Reason-Code\` of dead letters.
-
-| Code | Tried again | What to do |
-| --- | --- | --- |
-${rows.join('\n')}
-
-## Why a runner was removed
-
-The result of its workflow; a runner that failed has it as failure type.
-
-| Reason | Meaning |
-| --- | --- |
-${reasons.join('\n')}
-
-## Where messages are kept
-
-| Stream | Subjects | Retention |
-| --- | --- | --- |
-${streams.join('\n')}
-`;
-}
 
 async function formatted(text: string, parser: 'markdown' | 'json'): Promise<string> {
   const config = await resolveConfig(fileURLToPath(import.meta.url));
   return await format(text, { ...config, parser });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** @returns the pages that differ from what the code says */
+async function writePages({ check }: { check: boolean }): Promise<string[]> {
+  const changed: string[] = [];
   for (const [page, make] of Object.entries(PAGES)) {
     const file = new URL(`../../../deploy/docs/${page}`, import.meta.url);
     const text = await make();
-    let before = '';
-    try {
-      before = readFileSync(file, 'utf8');
-    } catch {
-      // Not there yet.
-    }
-    if (before !== text) writeFileSync(file, text);
-    console.log(`${page}: ${before === text ? 'up to date' : 'written'}`);
+    if (existsSync(file) && readFileSync(file, 'utf8') === text) continue;
+    changed.push(page);
+    if (!check) writeFileSync(file, text);
   }
+  return changed;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const check = process.argv.includes('--check');
+  const changed = await writePages({ check });
+  for (const page of changed) {
+    console.log(`deploy/docs/${page}: ${check ? 'differs from the code; run `npm run docs`' : 'written'}`);
+  }
+  if (changed.length === 0) console.log('The generated pages match the code.');
+  if (check && changed.length > 0) process.exitCode = 1;
 }

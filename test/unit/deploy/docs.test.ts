@@ -1,9 +1,60 @@
 import { readFileSync } from 'node:fs';
+import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
+import { relayMetrics } from '../../../services/relay/metrics.ts';
 import { PAGES } from '../../tools/docs/write.ts';
+import { findMetrics, readMetrics } from '../../tools/docs/metrics-source.ts';
 
-describe('the generated documentation', () => {
-  it.each(Object.entries(PAGES))('%s is what `npm run docs` makes', async (page, make) => {
-    expect(readFileSync(new URL(`../../../deploy/docs/${page}`, import.meta.url), 'utf8')).toBe(await make());
+const readPage = (page: string): string =>
+  readFileSync(new URL(`../../../deploy/docs/${page}`, import.meta.url), 'utf8');
+
+describe('the generated pages of the docs', () => {
+  it.each(Object.entries(PAGES))('%s is what `npm run docs` writes', async (page, make) => {
+    expect(readPage(page)).toBe(await make());
+  });
+});
+
+describe('the page of metrics', () => {
+  it('has every metric that a service names', () => {
+    const page = readPage('reference/metrics.md');
+    expect(readMetrics().length).toBeGreaterThan(30);
+    for (const { name } of readMetrics()) expect(page).toContain(`\`${name}\``);
+  });
+
+  it('says of a metric what the running service says of it', async () => {
+    const registry = new Registry();
+    relayMetrics(registry);
+    const registered = (await registry.getMetricsAsJSON()).map(({ name, help, type }) => ({
+      name,
+      help,
+      type: String(type),
+    }));
+    const found = readMetrics().map(({ name, help, type }) => ({ name, help, type }));
+    expect(registered.length).toBeGreaterThan(3);
+    expect(found).toEqual(expect.arrayContaining(registered));
+  });
+
+  it.each([
+    ['a name that is no literal', 'new Counter({ name: prefix + suffix, help: "?" })'],
+    ['a name that is passed through something unknown', "count('baton_x_total', 'What it counts')"],
+    ['no help text', "new Gauge({ name: 'baton_x', registers })"],
+    ['labels that are not in the file', "new Gauge({ name: 'baton_x', help: 'What it is', labelNames: LABELS })"],
+  ])('cannot miss a metric: %s is an error', (_what, source) => {
+    expect(() => findMetrics(source, 'relay/metrics.ts')).toThrow('relay/metrics.ts: ');
+  });
+
+  it('reads labels from a constant and names from a function of the file', () => {
+    const source = `
+const LABELS = ['group', 'backend'] as const;
+function gauge(name: string, help: string): void {
+  new Gauge({ name, help, labelNames: ['budget'] });
+}
+new Counter({ name: 'baton_a_total', help: 'A', labelNames: [...LABELS, 'market'] });
+gauge('baton_b', 'B');
+`;
+    expect(findMetrics(source, 'proxy/metrics.ts')).toEqual([
+      { name: 'baton_a_total', type: 'counter', help: 'A', labels: ['group', 'backend', 'market'], service: 'proxy' },
+      { name: 'baton_b', type: 'gauge', help: 'B', labels: ['budget'], service: 'proxy' },
+    ]);
   });
 });

@@ -1,0 +1,25 @@
+import { code, generatedFrom, markdownTable } from './markdown.ts';
+import { readMetrics } from './metrics-source.ts';
+
+/** The page of all metrics, from the sources of the services. */
+export function metricsPage(): string {
+  const metrics = readMetrics();
+  const services = [...new Set(metrics.map(({ service }) => service))];
+  return `# Metrics
+
+${generatedFrom('the services’ sources')}
+
+Every service answers \`GET /metrics\` in Prometheus’ text format, on the same port as \`/healthz\` and \`/readyz\`. Besides the
+metrics below, each has prom-client’s default metrics of the process (\`process_…\`, \`nodejs_…\`). A histogram has the series
+\`…_bucket\`, \`…_sum\` and \`…_count\`. Run several copies of a service? Sum counters over them.
+
+${services
+  .map((service) => {
+    const rows = metrics
+      .filter((metric) => metric.service === service)
+      .map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(' ') || '–', help]);
+    return `## ${service}\n\n${markdownTable(['Metric', 'Type', 'Labels', 'Meaning'], rows)}`;
+  })
+  .join('\n\n')}
+`;
+}
