@@ -7,8 +7,9 @@ import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crow
 import { benchDelegations, delegationsText } from './delegations.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { usageOf } from './processes.ts';
-import { machine, scenarioText, versions, writeReadme } from './report.ts';
+import { machine, scenarioText, versions } from './report.ts';
 import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
+import { writeReport, writeSummary } from './write-report.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   { name: 'steady', jobs: 60, perSecond: 1, jobMs: 20_000, boundMs: 60_000 },
@@ -47,7 +48,8 @@ if (values.help) {
 Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
 local backend, with one copy of each service. Scenarios: delegations (200 at once through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
 and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group.
---json FILE writes the figures; --readme puts the tables that were made into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
+--json FILE writes the figures; --readme puts the tables into
+deploy/docs/reference/benchmarks.md and the summary into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
   process.exit(0);
 }
 
@@ -77,7 +79,10 @@ if (values.scenario === undefined || values.scenario.includes('delegations')) {
   measured['delegations'] = delegations;
   const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
   console.log(`\n${text}`);
-  if (values.readme) writeReadme('bench:delegations', 'npm run bench -- --readme', text);
+  if (values.readme) {
+    await writeReport('bench:delegations', 'npm run bench -- --readme', text);
+    await writeSummary({ delegations });
+  }
 }
 if (values.json) {
   const content = { scenarios: measured, rssMb, machine: machine(), versions: versions() };
@@ -142,7 +147,10 @@ ${crowds.map(crowdGroup).join('\n')}
     Object.assign(measured, Object.fromEntries(results), Object.fromEntries(crowded));
     const text = [scenarioText(results, rssMb, DELIVERIES_AT_ONCE), load].join('\n');
     if (results.size > 0) console.log(`\n${text}`);
-    if (values.readme && results.size > 0) writeReadme('bench', 'npm run bench -- --readme', text);
+    if (values.readme && results.size > 0) {
+      await writeReport('bench', 'npm run bench -- --readme', text);
+      await writeSummary({ steady: results.get('steady'), burst5000: results.get('burst5000') });
+    }
   } finally {
     await cluster.stop();
   }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { textTable } from '../../services/cli/lib/text-table.ts';
 import type { Result } from './scenario.ts';
@@ -63,19 +63,4 @@ export function versions(): string {
     return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? '?';
   };
   return `Node ${process.version}, Temporal SDK ${dependency('@temporalio/worker')}, nats.js ${dependency('nats')}`;
-}
-
-/**
- * Puts a report between the markers of that name in the README, which must be there.
- *
- * @param made the command that made it
- */
-export function writeReadme(marker: string, made: string, text: string): void {
-  const file = new URL('../../README.md', import.meta.url);
-  const before = readFileSync(file, 'utf8');
-  const [begin, end] = [`<!-- ${marker} -->`, `<!-- /${marker} -->`];
-  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`README.md has no ${begin} … ${end}`);
-  const block = `${begin}\n\n\`${made}\` made this:\n\n\`\`\`text\n${text}\n\`\`\`\n\n`;
-  writeFileSync(file, before.slice(0, from) + block + before.slice(to));
 }

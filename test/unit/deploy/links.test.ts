@@ -6,17 +6,58 @@ import { describe, expect, it } from 'vitest';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 const pages = [
-  join(ROOT, 'README.md'),
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'].map((file) => join(ROOT, file)),
   ...readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md'))
     .map((file) => join(ROOT, 'deploy', file)),
 ];
 
-describe('the links of the documentation', () => {
-  it.each(pages.map((page) => relative(ROOT, page)))('%s points at nothing that is not there', (page) => {
-    const text = readFileSync(join(ROOT, page), 'utf8').replaceAll(/```[^]*?```/g, '');
-    const targets = [...text.matchAll(/\]\(([^)#\s]+)/g)].map(([, target = '']) => target);
-    const files = targets.filter((target) => !/^[a-z]+:/.test(target));
-    expect(files.filter((file) => !existsSync(resolve(ROOT, dirname(page), file)))).toEqual([]);
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(file: string): Set<string> {
+  return new Set(
+    [...proseOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(/\s/g, '-'),
+    ),
+  );
+}
+
+/** A page without its code blocks. */
+function proseOf(file: string): string {
+  return readFileSync(file, 'utf8').replaceAll(/```[^]*?```/g, '');
+}
+
+/** The targets of `[text](target)` and of `[name]: target`, but for other sites' addresses. */
+function linksOf(page: string): { target: string; file: string; anchor: string | undefined }[] {
+  return [...proseOf(page).matchAll(/\]\(([^)\s]+)|^\[[^\]]+\]: (\S+)/gm)]
+    .map(([, inline, named]) => inline ?? named ?? '')
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => {
+      const [path = '', anchor] = target.split('#');
+      return { target, file: path === '' ? page : resolve(dirname(page), path), anchor };
+    });
+}
+
+describe('the links of the docs', () => {
+  it.each(pages.map((page) => relative(ROOT, page)))('%s links to no file that is missing', (page) => {
+    const missing = linksOf(join(ROOT, page)).filter(({ file }) => !existsSync(file));
+    expect(missing.map(({ target }) => target)).toEqual([]);
+  });
+
+  it.each(pages.map((page) => relative(ROOT, page)))('%s links to no heading that is missing', (page) => {
+    const missing = linksOf(join(ROOT, page)).filter(
+      ({ file, anchor }) =>
+        anchor !== undefined && file.endsWith('.md') && existsSync(file) && !anchorsOf(file).has(anchor),
+    );
+    expect(missing.map(({ target }) => target)).toEqual([]);
+  });
+
+  it.each(pages.map((page) => relative(ROOT, page)))('%s defines every link that it names', (page) => {
+    const text = proseOf(join(ROOT, page));
+    const defined = new Set([...text.matchAll(/^\[([^\]]+)\]: /gm)].map(([, name = '']) => name));
+    const named = [...text.matchAll(/\[([^\]]+)\]\[\]/g)].map(([, name = '']) => name);
+    expect(named.filter((name) => !defined.has(name))).toEqual([]);
   });
 });
