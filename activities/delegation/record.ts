@@ -1,8 +1,8 @@
 import { type Bus, encode } from '../../contracts/lib/nats.ts';
+import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 
@@ -29,12 +29,5 @@ export function createRecordActivities(options: {
 
 /** @throws BatonError BUS_UNAVAILABLE when the stream does not acknowledge */
 async function writeAudit(bus: Bus, entry: AuditEntry): Promise<void> {
-  try {
-    const options = { msgID: entry.id, timeout: ACK_TIMEOUT_MS };
-    await bus.jetstream().publish(subjects.audit(entry.action), encode(entry), options);
-  } catch (error) {
-    throw new BatonError('BUS_UNAVAILABLE', `writing ${entry.id} to the audit stream: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  await publishOnce(bus, subjects.audit(entry.action), encode(entry), { id: entry.id, timeoutMs: ACK_TIMEOUT_MS });
 }

@@ -1,4 +1,5 @@
 import { ErrorCode, NatsError } from 'nats';
+import { BatonError } from '../../contracts/errors.ts';
 
 /** The codes of NATS's errors that make a difference here. */
 export const NATS_CODE: Record<'denied' | 'nobodyListens' | 'timeout', string> = {
@@ -7,7 +8,8 @@ export const NATS_CODE: Record<'denied' | 'nobodyListens' | 'timeout', string> =
   timeout: ErrorCode.Timeout,
 };
 
-/** The code of anything that a call to NATS threw. */
+/** The NATS client's code of an error, or of the error that a BatonError was made from. */
 export function natsCode(error: unknown): string {
-  return error instanceof NatsError ? error.code : 'UNKNOWN';
+  const cause = error instanceof BatonError ? error.cause : error;
+  return cause instanceof NatsError ? cause.code : 'UNKNOWN';
 }

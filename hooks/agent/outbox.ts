@@ -1,4 +1,5 @@
 import { encode, type Bus } from '../../contracts/lib/nats.ts';
+import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
@@ -58,13 +59,12 @@ export class Outbox {
     const bus = await Promise.race([this.bus.catch(() => 'refused' as const), fired(abort)]);
     if (bus === undefined) return 'expired';
     if (bus === 'refused') return 'refused';
-    const stream = bus.jetstream();
     for (let attempt = 0; ; attempt++) {
       if (abort.aborted) return 'expired';
       try {
-        await stream.publish(subjects.signal(runner, kind), encode(signal), {
-          msgID: signal.id,
-          timeout: Math.min(MAX_ACK_TIMEOUT_MS, ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
+        await publishOnce(bus, subjects.signal(runner, kind), encode(signal), {
+          id: signal.id,
+          timeoutMs: Math.min(MAX_ACK_TIMEOUT_MS, ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
         });
         this.log.info({ kind, attempt }, 'signal delivered');
         return 'delivered';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from '../../contracts/lib/nats.ts';
+import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Instance } from '../../contracts/ports/backend.ts';
@@ -57,9 +58,9 @@ export class DeathNotices {
     for (let attempt = 0; ; attempt++) {
       try {
         const bus = await link.connected(ACK_TIMEOUT_MS);
-        await bus.jetstream().publish(subjects.instanceDied(message.runner), encode(message), {
-          msgID: message.id,
-          timeout: ACK_TIMEOUT_MS,
+        await publishOnce(bus, subjects.instanceDied(message.runner), encode(message), {
+          id: message.id,
+          timeoutMs: ACK_TIMEOUT_MS,
         });
         log.info({ ...facts, exitCode: message.exitCode, reason: message.reason }, 'instance died');
         return;

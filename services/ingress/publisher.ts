@@ -1,5 +1,6 @@
 import { headers, NatsError } from 'nats';
-import { encode } from '../../contracts/lib/nats.ts';
+import { encode, type Bus } from '../../contracts/lib/nats.ts';
+import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { HEADERS } from '../../contracts/messages/streams.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
@@ -48,31 +49,38 @@ export class Publisher {
     }
   }
 
+  async #connected(event: JobEvent, until: number): Promise<Bus> {
+    try {
+      return await this.#link.connected(Math.max(1, until - Date.now()));
+    } catch (error) {
+      throw unavailable(event, 'NATS does not answer', 5, error);
+    }
+  }
+
   async #publish(event: JobEvent, traceparent: string | undefined, until: number): Promise<{ duplicate: boolean }> {
     const body = encode(event);
+    const meta = headers();
+    if (traceparent !== undefined) meta.set(HEADERS.traceparent, traceparent);
     for (;;) {
+      // Nothing is handed to a connection that is down: it would be sent long after the forge heard "no".
+      const bus = await this.#connected(event, until);
       try {
-        // Nothing is handed to a connection that is down: it would be sent long after the forge heard "no".
-        const bus = await this.#link.connected(Math.max(1, until - Date.now()));
-        const meta = headers();
-        if (traceparent !== undefined) meta.set(HEADERS.traceparent, traceparent);
-        const ack = await bus.jetstream().publish(subjects.webhook(event.forge, 'workflow_job'), body, {
-          msgID: event.delivery,
-          timeout: Math.max(1, Math.min(ANSWER_WITHIN_MS, until - Date.now())),
+        return await publishOnce(bus, subjects.webhook(event.forge, 'workflow_job'), body, {
+          id: event.delivery,
+          timeoutMs: Math.max(1, Math.min(ANSWER_WITHIN_MS, until - Date.now())),
           headers: meta,
         });
-        return { duplicate: ack.duplicate };
       } catch (error) {
-        if (error instanceof BatonError) throw unavailable(event, 'NATS does not answer', 5, error);
-        if (error instanceof NatsError && error.code === 'MAX_PAYLOAD_EXCEEDED') {
+        const cause = error instanceof BatonError ? error.cause : undefined;
+        if (cause instanceof NatsError && cause.code === 'MAX_PAYLOAD_EXCEEDED') {
           throw new BatonError('WEBHOOK_TOO_LARGE', `publishing delivery ${event.delivery}: ${body.length} bytes`, {
-            cause: error,
+            cause,
           });
         }
-        if (error instanceof NatsError && NO_ROOM.has(error.api_error?.err_code ?? 0)) {
-          throw unavailable(event, 'the stream of webhooks is full', 60, error);
+        if (cause instanceof NatsError && NO_ROOM.has(cause.api_error?.err_code ?? 0)) {
+          throw unavailable(event, 'the stream of webhooks is full', 60, cause);
         }
-        if (Date.now() + ASK_AGAIN_MS >= until) throw unavailable(event, messageOf(error), 5, error);
+        if (Date.now() + ASK_AGAIN_MS >= until) throw unavailable(event, messageOf(cause), 5, cause);
         await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       }
     }

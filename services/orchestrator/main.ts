@@ -27,7 +27,7 @@ import { createForge } from './forge.ts';
 import { gatherNews } from './batch-dispatcher-events.ts';
 import { HealthDoor } from './requests/health.ts';
 import { keepHealthSchedules } from './reconcile/health-schedules.ts';
-import { jobPublisher } from './reconcile/job-publisher.ts';
+import { publishJobEvent } from './reconcile/publish-job-event.ts';
 import { keepGroups } from './reconcile/runner-groups.ts';
 import { letterWriter } from './reconcile/dead-letter-job.ts';
 import { jobMover } from './reconcile/move-jobs.ts';
@@ -68,7 +68,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const activities: OrchestratorActivities & DelegationActivities = {
     ...createSignalActivities(client, signalDispatcher, (use) => usage.record(use), traceReport),
     ...createForgeActivities(forge),
-    ...createHealthActivities({ client, forge, signalDispatcher, publish: jobPublisher(bus), log }),
+    ...createHealthActivities({
+      client,
+      forge,
+      signalDispatcher,
+      publish: (event) => publishJobEvent(bus, event),
+      log,
+    }),
     ...createDelegationActivities({ bus, client, runs, metrics }),
     moveJobs: jobMover(client, live, letGo, log),
   };

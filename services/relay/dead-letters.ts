@@ -1,4 +1,5 @@
 import type { Counter } from 'prom-client';
+import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { HEADERS } from '../../contracts/messages/streams.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
@@ -33,9 +34,9 @@ export class DeadLetters {
     meta.set(HEADERS.deliveries, String(message.deliveries));
     const trace = message.header(HEADERS.traceparent);
     if (trace !== undefined) meta.set(HEADERS.traceparent, oneLine(trace));
-    const { duplicate } = await bus.jetstream().publish(subjects.dead(message.stream), message.data, {
-      msgID: message.place,
-      timeout: WITHIN_MS,
+    const { duplicate } = await publishOnce(bus, subjects.dead(message.stream), message.data, {
+      id: message.place,
+      timeoutMs: WITHIN_MS,
       headers: meta,
     });
     if (duplicate) return;

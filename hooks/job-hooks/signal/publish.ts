@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { connectBus, encode } from '../../../contracts/lib/nats.ts';
+import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { runnerInbox, subjects } from '../../../contracts/messages/subjects.ts';
 import type { RunnerSignal } from '../../../contracts/messages/runner-signal.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
@@ -12,7 +13,7 @@ export type PublishSignal = (line: HookLine) => Promise<void>;
  * with a credential that is limited to this runner; may be unset where NATS asks for none), `BATON_NATS_CA` (a PEM file, where
  * the server's authority is not one of the system's) and the runner's name from `BATON_RUNNER`, else `RUNNER_NAME`, which the forge's runner sets.
  *
- * @throws BatonError BUS_UNAVAILABLE, BUS_DENIED; an error when JetStream doesn't acknowledge within `line.waitMs`
+ * @throws BatonError BUS_UNAVAILABLE, also when JetStream doesn't acknowledge within `line.waitMs`; BUS_DENIED
  */
 export const publishSignal: PublishSignal = async (line) => {
   const runner = process.env[AGENT_ENV.runner] ?? process.env['RUNNER_NAME'] ?? '';
@@ -34,7 +35,7 @@ export const publishSignal: PublishSignal = async (line) => {
     inboxPrefix: runnerInbox(runner),
     waitForServer: false,
   });
-  const options = { msgID: signal.id, timeout: Math.max(1, line.waitMs) };
-  await bus.jetstream().publish(subjects.signal(runner, signal.kind), encode(signal), options);
+  const options = { id: signal.id, timeoutMs: Math.max(1, line.waitMs) };
+  await publishOnce(bus, subjects.signal(runner, signal.kind), encode(signal), options);
   await bus.close();
 };

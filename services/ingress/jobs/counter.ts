@@ -1,4 +1,5 @@
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { DelegationStore } from '../../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { delegationId } from '../../../contracts/lib/delegation-id.ts';
@@ -75,7 +76,7 @@ export class DelegationCounter {
     try {
       const { bus } = await this.#open();
       const line: AuditEntry = { version: 1, at: new Date().toISOString(), ...entry };
-      await bus.jetstream().publish(subjects.audit(line.action), encode(line), { msgID: line.id, timeout: 2000 });
+      await publishOnce(bus, subjects.audit(line.action), encode(line), { id: line.id, timeoutMs: 2000 });
     } catch {
       // The orchestrator writes the same step again.
     }
@@ -87,24 +88,16 @@ export class DelegationCounter {
       if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
       return this.#opened;
     } catch (error) {
-      throw unavailable('opening the store of delegations', error);
+      throw new BatonError('BUS_UNAVAILABLE', `opening the store of delegations: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
   async #publish(bus: Bus, message: DelegationMessage, proxy: string): Promise<void> {
-    try {
-      await bus.jetstream().publish(subjects.delegation(proxy, message.kind), encode(message), {
-        msgID: `${message.id}.${message.kind}`,
-        timeout: WITHIN_MS,
-      });
-    } catch (error) {
-      throw unavailable(`publishing delegation ${message.id}`, error);
-    }
+    await publishOnce(bus, subjects.delegation(proxy, message.kind), encode(message), {
+      id: `${message.id}.${message.kind}`,
+      timeoutMs: WITHIN_MS,
+    });
   }
-}
-
-function unavailable(doing: string, cause: unknown): BatonError {
-  return new BatonError('BUS_UNAVAILABLE', `${doing}: ${messageOf(cause)}`, {
-    cause,
-  });
 }

@@ -2,13 +2,13 @@ import { activityInfo } from '@temporalio/activity';
 import { Counter, type Registry } from 'prom-client';
 import type { MovedJob } from '../../../contracts/workflows/job.ts';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { deadLetterHeaders } from '../../shared/dead-letter-headers.ts';
 
-const ACK_MS = 5000;
+const ACK_TIMEOUT_MS = 5000;
 
 /** Puts a job that nobody serves with the dead letters; resolves when the stream has it. */
 export type LetGo = (job: MovedJob, from: string, reason: string) => Promise<void>;
@@ -20,7 +20,6 @@ export type LetGo = (job: MovedJob, from: string, reason: string) => Promise<voi
  * @param forge the forge's type: `github`
  */
 export function letterWriter({ bus, forge, metrics }: { bus: Bus; forge: () => string; metrics: Registry }): LetGo {
-  const stream = bus.jetstream();
   const counter = new Counter({
     registers: [metrics],
     name: 'baton_orchestrator_dead_letters_total',
@@ -33,18 +32,14 @@ export function letterWriter({ bus, forge, metrics }: { bus: Bus; forge: () => s
     const meta = deadLetterHeaders(code, said, subjects.webhook(forge(), 'workflow_job'));
     // The same for each attempt of this activity, and another one if the job waits in that group once more.
     const { activityId, workflowExecution } = activityInfo();
-    const msgID = `let-go-${job.key}-${workflowExecution?.runId}-${activityId}`;
-    try {
-      const { duplicate } = await stream.publish(
-        subjects.dead(STREAMS.webhooks.name),
-        encode(eventOf(job, forge(), msgID)),
-        { msgID, timeout: ACK_MS, headers: meta },
-      );
-      if (!duplicate) counter.inc({ code });
-    } catch (error) {
-      const message = `letting go of job ${job.jobId}: ${messageOf(error)}`;
-      throw new BatonError('BUS_UNAVAILABLE', message, { cause: error });
-    }
+    const id = `let-go-${job.key}-${workflowExecution?.runId}-${activityId}`;
+    const { duplicate } = await publishOnce(
+      bus,
+      subjects.dead(STREAMS.webhooks.name),
+      encode(eventOf(job, forge(), id)),
+      { id, timeoutMs: ACK_TIMEOUT_MS, headers: meta },
+    );
+    if (!duplicate) counter.inc({ code });
   };
 }
 

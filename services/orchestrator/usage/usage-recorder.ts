@@ -1,12 +1,12 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { UsageMessage } from '../../../contracts/messages/usage.ts';
 import { costOf, useMs, type InstanceUse } from '../../../contracts/workflows/instance-use.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 
-const ACK_MS = 5000;
+const ACK_TIMEOUT_MS = 5000;
 const HOUR_MS = 3_600_000;
 const LABELS = ['group', 'repository', 'backend', 'machine', 'market'] as const;
 
@@ -51,15 +51,10 @@ export class UsageBook {
   async record(use: InstanceUse): Promise<void> {
     const cost = costOf(use, this.live.current.backends[use.backend]?.prices);
     const message: UsageMessage = { version: 1, ...use, cost };
-    let duplicate: boolean;
-    try {
-      const stream = this.bus.jetstream();
-      const options = { msgID: `usage-${use.runner}`, timeout: ACK_MS };
-      ({ duplicate } = await stream.publish(subjects.usage(use.group), encode(message), options));
-    } catch (error) {
-      const what = `writing down the use of ${use.runner}: ${messageOf(error)}`;
-      throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
-    }
+    const { duplicate } = await publishOnce(this.bus, subjects.usage(use.group), encode(message), {
+      id: `usage-${use.runner}`,
+      timeoutMs: ACK_TIMEOUT_MS,
+    });
     if (duplicate) return;
     const { group, backend, repository = '', machine = '', market = '' } = use;
     const labels = { group, backend, repository, machine, market };
