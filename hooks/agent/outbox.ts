@@ -5,7 +5,7 @@ import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { fired } from '../action-runners/manager/timer.ts';
-import { backoff } from '../lib/backoff.ts';
+import { backoff } from '../../contracts/lib/backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
 /** How many signals wait at most. A runner sends four in its life; more than this is a job playing with the socket. */

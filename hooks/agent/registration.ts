@@ -4,7 +4,7 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { registrationReply, type RegistrationRequest } from '../../contracts/messages/registration.ts';
 import { fired } from '../action-runners/manager/timer.ts';
-import { backoff } from '../lib/backoff.ts';
+import { backoff } from '../../contracts/lib/backoff.ts';
 import { NATS_CODE, natsCode } from './nats-code.ts';
 
 /** How long one request may take, milliseconds: the registrar asks the forge while we wait. */

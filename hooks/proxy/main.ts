@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { delegationId } from '../../contracts/lib/delegation-id.ts';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
+import { toAnnotation } from '../lib/workflow-command.ts';
 import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
 import { contextOf } from './job-context.ts';
 import { Orchestrator } from './orchestrator.ts';
@@ -15,10 +16,8 @@ const EXIT = { unavailable: 69, refused: 65 } as const;
 const REQUEST_TIMEOUT_MS = 10_000;
 const BREAKER_PAUSE_MS = 30_000;
 
-/** One annotation. A line break would end it, and what follows could be another command. */
-function annotate(level: 'notice' | 'warning' | 'error', text: string): void {
-  const escaped = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-  console.log(`::${level} title=Baton::${escaped}`);
+function annotate(level: 'notice' | 'error', text: string): void {
+  console.log(toAnnotation(level, text, 'Baton'));
 }
 
 const positive = (text: string | undefined, otherwise: number): number => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoff } from '../../contracts/lib/backoff.ts';
 import { encode } from '../../contracts/lib/nats.ts';
 import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
@@ -67,8 +67,7 @@ export class DeathNotices {
       } catch (error) {
         log.warn({ ...facts, attempt, reason: messageOf(error) }, 'telling that an instance died; trying again');
       }
-      const full = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10));
-      await sleep(full / 2 + (Math.random() * full) / 2, undefined, { signal: stop }).catch(() => undefined);
+      await backoff(attempt, { firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS, abort: stop }).catch(() => undefined);
       if (stop.aborted) return;
     }
   }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { z } from 'zod';
+import { backoff } from '../../../contracts/lib/backoff.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -49,8 +49,7 @@ export class DeathWatch {
         if (abort.aborted) return;
         this.#options.log.warn({ reason: messageOf(error), failures }, 'the engine’s events ended; listening again');
       }
-      const full = Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(failures, 10));
-      await sleep(full / 2 + (Math.random() * full) / 2, undefined, { signal: abort }).catch(() => undefined);
+      await backoff(failures, { firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS, abort }).catch(() => undefined);
     }
   }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { backoff } from '../../lib/backoff.ts';
+import { backoff } from '../../../contracts/lib/backoff.ts';
 import type { Reporter } from '../manager/report.ts';
 
 /** Where Kubernetes puts a pod's credential. */

@@ -1,4 +1,5 @@
 import { messageOf } from '../../../contracts/errors.ts';
+import { toAnnotation } from '../../lib/workflow-command.ts';
 import { cleanWorkspace } from './clean-workspace.ts';
 import { dockerPrune } from './docker-prune.ts';
 import { record } from './resource-usage/recorder.ts';
@@ -30,6 +31,6 @@ async function main([name, phase, file]: string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.log(`::error::Baton: ${messageOf(error).replaceAll('\n', '%0A')}`);
+  console.log(toAnnotation('error', `Baton: ${messageOf(error)}`));
   process.exitCode = 1;
 });

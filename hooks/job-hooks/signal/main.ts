@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
 import type { RunHook } from '../wrappers/hook.ts';
+import { toAnnotation } from '../../lib/workflow-command.ts';
 import { handOver } from './hand-over.ts';
 import type { PublishSignal } from './publish.ts';
 
@@ -31,9 +32,11 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 function fail(problem: string): void {
   hasFailed = true;
-  const text = `Baton: ${problem}`.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
   const todo = 'What to do: tell this runner group’s administrators; its hooks are strict (hooks.policy).';
-  console.log(isStrict ? `::error title=Baton%3A a job hook failed::${text}. ${todo}` : `::warning::${text}`);
+  const text = `Baton: ${problem}`;
+  console.log(
+    isStrict ? toAnnotation('error', `${text}. ${todo}`, 'Baton: a job hook failed') : toAnnotation('warning', text),
+  );
 }
 
 const count = (text: string | undefined): number => {

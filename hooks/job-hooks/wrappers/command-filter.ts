@@ -1,3 +1,5 @@
+import { unescapeMessage, unescapeProperty } from '../../lib/workflow-command.ts';
+
 const COMMAND = /^\s*::(?<name>[a-z-]+)(?: (?<properties>.*?))?::(?<value>.*)$/i;
 
 /** What a wrapper's output may say to us rather than to the forge's runner. */
@@ -29,13 +31,13 @@ export class CommandFilter {
       return;
     }
     const { name = '', properties = '', value = '' } = COMMAND.exec(line)?.groups ?? {};
-    const key = unescaped(/(?:^|,)name=([^,]*)/.exec(properties)?.[1] ?? '', true);
+    const key = unescapeProperty(/(?:^|,)name=([^,]*)/.exec(properties)?.[1] ?? '');
     switch (name.toLowerCase()) {
       case 'save-state':
-        if (key !== '') this.listener.saveState(key, unescaped(value));
+        if (key !== '') this.listener.saveState(key, unescapeMessage(value));
         return;
       case 'set-output':
-        if (key !== '') this.listener.setOutput(key, unescaped(value));
+        if (key !== '') this.listener.setOutput(key, unescapeMessage(value));
         return;
       case 'stop-commands':
         this.stopToken = value.trim();
@@ -57,19 +59,4 @@ export class CommandFilter {
     this.stopToken = undefined;
     this.isGroupOpen = false;
   }
-}
-
-function unescaped(text: string, isProperty = false): string {
-  const plain = isProperty ? text.replaceAll('%3A', ':').replaceAll('%2C', ',') : text;
-  return plain.replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
-}
-
-/** A text as the value of a workflow command. */
-export function escaped(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-/** A text as a property of a workflow command. */
-export function escapedProperty(text: string): string {
-  return escaped(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

@@ -1,5 +1,5 @@
 import type { HookPolicy } from '../../../contracts/workflows/hook-settings.ts';
-import { escaped, escapedProperty } from './command-filter.ts';
+import { escapeMessage, toAnnotation } from '../../lib/workflow-command.ts';
 
 /** What a hook says in its step of the job's log. */
 export class HookLog {
@@ -22,24 +22,24 @@ export class HookLog {
   }
 
   debug(text: string): void {
-    if (this.isDebug) this.print(`::debug::${escaped(text)}`);
+    if (this.isDebug) this.print(`::debug::${escapeMessage(text)}`);
   }
 
   notice(text: string): void {
-    this.print(`::notice::${escaped(text)}`);
+    this.print(toAnnotation('notice', text));
   }
 
   warn(text: string): void {
-    this.print(`::warning::Baton: ${escaped(text)}`);
+    this.print(toAnnotation('warning', `Baton: ${text}`));
   }
 
   mask(value: string): void {
-    for (const line of value.split('\n')) if (line.trim() !== '') this.print(`::add-mask::${escaped(line)}`);
+    for (const line of value.split('\n')) if (line.trim() !== '') this.print(`::add-mask::${escapeMessage(line)}`);
   }
 
   /** A line that opens, then what belongs to it, folded. */
   section(title: string, lines: readonly string[]): void {
-    this.print(`::group::${escaped(title)}`);
+    this.print(`::group::${escapeMessage(title)}`);
     for (const line of lines) this.print(line);
     this.print('::endgroup::');
   }
@@ -53,6 +53,6 @@ export class HookLog {
     }
     const todo =
       'What to do: read its output in this step. This runner group’s hooks are strict (hooks.policy): its administrators mend the wrapper, or make them lenient.';
-    this.print(`::error title=${escapedProperty('Baton: a job hook failed')}::${escaped(`${problem}. ${todo}`)}`);
+    this.print(toAnnotation('error', `${problem}. ${todo}`, 'Baton: a job hook failed'));
   }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Waits before the next attempt: `firstMs` doubled with each attempt up to `maxMs`, half of it random, so that a thousand
- * agents don't come back in step after an outage.
+ * Waits before the next attempt: `firstMs`, doubled with each attempt up to `maxMs`. Half of the wait is random, so that a
+ * thousand clients do not reconnect at the same moment after an outage.
  *
  * @param attempt 0 for the first wait
  * @throws the signal's reason when `abort` fires
