@@ -3,6 +3,7 @@ import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { watchForDoubles } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /**
  * A forge at its worst: webhooks lost, doubled and out of order, calls that fail or whose answers get lost, a `busy` that is a
@@ -79,10 +80,7 @@ describe('a cluster with a faulty forge', () => {
     expect(hit).toEqual([]);
     expect(mostAtOnce()).toBeLessThanOrEqual(MOST);
     expect(doubles.found).toEqual([]);
-    await vi.waitFor(
-      async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
-      { timeout: 60_000, interval: 200 },
-    );
+    await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 });
 

@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findMoto } from '../support/moto.ts';
 import { AllBackends, BACKENDS, type BackendName } from '../support/all-backends.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { dockerAnswers } from '../support/docker.ts';
+import { describeUnless } from '../support/describe-unless.ts';
+import { whyNoDocker } from '../support/docker.ts';
 import { insideCreate } from '../support/inside-create.ts';
 import { watchForDoubles } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { watchStarts } from '../support/starts.ts';
+import { until } from '../support/until.ts';
 
 /** Backends of all kinds in one installation. */
 
@@ -21,9 +23,9 @@ const KILLED_JOBS = 3;
 const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
 
 const moto = await findMoto();
-if ('missing' in moto) console.warn(moto.missing);
+const absent = 'missing' in moto ? moto.missing : await whyNoDocker();
 
-describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all kinds, side by side', () => {
+describeUnless(absent, 'backends of all kinds, side by side', () => {
   let all: AllBackends;
   let cluster: Cluster;
   let sim: SimControl;
@@ -42,13 +44,10 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
   async function expectAllGone(): Promise<void> {
     const { gce, ec2 } = all;
     await expectNothingLeft(cluster, 120_000);
-    await vi.waitFor(
-      async () => {
-        expect(gce.project.machinesOf([cluster.installation])).toEqual([]);
-        expect(await ec2.runnersOf(cluster.installation)).toEqual([]);
-      },
-      { timeout: 60_000, interval: 200 },
-    );
+    await until(async () => {
+      expect(gce.project.machinesOf([cluster.installation])).toEqual([]);
+      expect(await ec2.runnersOf(cluster.installation)).toEqual([]);
+    });
     for (const { boots } of [gce, ec2]) expect([...boots].filter(([, count]) => count !== 1)).toEqual([]);
     expect(ec2.faults).toEqual([]);
   }
@@ -71,16 +70,13 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
     async (name) => {
       const machines = all[name];
       const [id = 0] = await sim.jobs({ labels: [name], run: HELD });
-      const runner = await vi.waitFor(
-        async () => {
-          const job = await sim.job(id);
-          const tags = Object.entries(await machines.tagsOf(job.runner ?? ''));
-          const told = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
-          expect(told).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
-          return told['runner'] ?? '';
-        },
-        { timeout: 110_000, interval: 100 },
-      );
+      const runner = await until(async () => {
+        const job = await sim.job(id);
+        const tags = Object.entries(await machines.tagsOf(job.runner ?? ''));
+        const told = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
+        expect(told).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
+        return told['runner'] ?? '';
+      });
       await machines.inside(runner, 'touch /tmp/open');
       expect(await sim.untilCompleted([id], 100_000)).toMatchObject([{ conclusion: 'success', runner }]);
       await expectAllGone();
@@ -105,12 +101,12 @@ describe.skipIf('missing' in moto || !(await dockerAnswers()))('backends of all 
         mend();
         const { length } = logOf(cluster, service);
         await cluster.restartService(service);
-        await vi.waitFor(
+        await until(
           () => {
             const created = createdIn(logOf(cluster, service).slice(length));
             expect(created).toEqual(expect.arrayContaining(runners));
           },
-          { timeout: 120_000, interval: 200 },
+          { timeoutMs: 120_000 },
         );
         release();
       };

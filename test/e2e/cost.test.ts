@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { costReply, type CostLine } from '../../contracts/messages/usage.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
@@ -65,23 +66,17 @@ describe('the cost of instances', () => {
   it('baton cost tells what instances cost by group, repository and job, once each', { timeout: 300_000 }, async () => {
     expect(await baton()).toContain('no instance has ended');
     await sim.push(WORKFLOW);
-    await vi.waitFor(
-      async () => {
-        const jobs = await sim.allJobs();
-        expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
-      },
-      { timeout: 90_000, interval: 100 },
-    );
+    await until(async () => {
+      const jobs = await sim.allJobs();
+      expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
+    });
     await expectNothingLeft(cluster);
     // A runner ends after its dispatcher was told: its use may still be on its way.
-    const groups = await vi.waitFor(
-      async () => {
-        const lines = await costs('group');
-        expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
-        return lines;
-      },
-      { timeout: 60_000, interval: 500 },
-    );
+    const groups = await until(async () => {
+      const lines = await costs('group');
+      expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
+      return lines;
+    });
     const linux = groups.find(({ key }) => key === 'linux');
     expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
     expect(linux?.hours).toBeGreaterThan(0);

@@ -5,6 +5,7 @@ import { Cluster, type ServiceName } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { watchForDoubles } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /**
  * kill -9 of one process, or of all of them at once, at twenty random moments of a hundred jobs: each job runs once, to its
@@ -75,10 +76,7 @@ describe('a cluster whose processes are killed', () => {
 
     const ids = await sim.jobs({ count: JOBS, labels: ['linux'], run: 'sleep 0.5' });
     for (const [index, victim] of victims.entries()) {
-      await vi.waitFor(() => expect(started()).toBeGreaterThanOrEqual(moments[index] ?? 0), {
-        timeout: 180_000,
-        interval: 10,
-      });
+      await until(() => expect(started()).toBeGreaterThanOrEqual(moments[index] ?? 0), { timeoutMs: 180_000 });
       await sleep(random.integer(0, 500));
       await crash(victim, random.integer(0, 1500));
     }
@@ -92,16 +90,13 @@ describe('a cluster whose processes are killed', () => {
     expect(doubles.found).toEqual([]);
     const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
     expect(hit).toEqual([]);
-    await vi.waitFor(
-      async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }),
-      { timeout: 60_000, interval: 200 },
-    );
+    await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
   it('kill -9 of both orchestrators while the forge is about to answer', async () => {
     await sim.apiFault({ method: 'POST', path: '/generate-jitconfig', fault: 'slow', delayMs: 30_000 });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
-    await vi.waitFor(async () => expect(await sim.pendingApiFaults()).toBe(0), { timeout: 60_000, interval: 20 });
+    await until(async () => expect(await sim.pendingApiFaults()).toBe(0));
     const names = cluster.copiesOf('orchestrator');
     await Promise.all(names.map((name) => cluster.killService(name)));
     await Promise.all(names.map((name) => cluster.restartService(name)));

@@ -1,12 +1,14 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import Docker from 'dockerode';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { removeContainers } from '../support/containers.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { dockerAnswers } from '../support/docker.ts';
+import { describeUnless } from '../support/describe-unless.ts';
+import { whyNoDocker } from '../support/docker.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /** The whole path with containers as instances: what they are, what they may do, and what happens when one is lost. */
 
@@ -15,9 +17,7 @@ const PIDS = 200;
 /** A job that lasts until {@link open}. */
 const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
 
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 30_000, interval: 50 });
-
-describe.skipIf(!(await dockerAnswers()))('on the docker backend', () => {
+describeUnless(await whyNoDocker(), 'on the docker backend', () => {
   const docker = new Docker();
   let cluster: Cluster;
   let sim: SimControl;
@@ -100,17 +100,14 @@ groups:
    */
   async function expectLost(job: number, runner: string, reason: RegExp): Promise<void> {
     const filters = { label: [`baton.runner=${runner}`] };
-    await vi.waitFor(
-      async () => {
-        expect(await docker.listContainers({ all: true, filters })).toEqual([]);
-        expect(await docker.listNetworks({ filters })).toEqual([]);
-        const handle = cluster.client.workflow.getHandle(`runner/linux/${runner}`);
-        const details: unknown = await handle.query('__temporal_workflow_metadata');
-        expect(JSON.stringify(details)).toMatch(/\bremoving\b/);
-        expect(JSON.stringify(details)).toMatch(reason);
-      },
-      { timeout: 5000, interval: 50 },
-    );
+    await until(async () => {
+      expect(await docker.listContainers({ all: true, filters })).toEqual([]);
+      expect(await docker.listNetworks({ filters })).toEqual([]);
+      const handle = cluster.client.workflow.getHandle(`runner/linux/${runner}`);
+      const details: unknown = await handle.query('__temporal_workflow_metadata');
+      expect(JSON.stringify(details)).toMatch(/\bremoving\b/);
+      expect(JSON.stringify(details)).toMatch(reason);
+    });
     expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
     const failure = await failureOf(runner);
     expect(failure.type).toBe('instance-died');

@@ -8,6 +8,7 @@ import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /** Groups that change while jobs run, and what people tell and ask them: two copies of each service, the real command line. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
@@ -38,8 +39,6 @@ groups:
 afterAll(async () => {
   await cluster?.stop();
 });
-
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 
 /** `baton …`, as a person with that credential runs it. */
 async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ code: number; output: string }> {

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
@@ -16,6 +16,7 @@ import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killInstancesOf } from '../support/instances.ts';
 import { leftovers } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /** What nobody told of, and what lost its counterpart: the health checks make it good, every two seconds here. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
@@ -61,8 +62,6 @@ async function record(): Promise<void> {
     await recordHistory(cluster.client, execution, name);
   }
 }
-
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 const stateOf = () => cluster.sim.sim.state;
 
 /** The names of a group's registrations. */

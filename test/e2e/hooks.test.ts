@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { requestStatus } from '../../services/cli/commands/status.ts';
 import { Cluster, HOOK_SECRET } from '../support/cluster.ts';
@@ -8,6 +8,7 @@ import { SimControl } from '../support/simulator-control.ts';
 import { onDisk, workflows } from '../support/evidence.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { SecretFinder } from '../support/secret-finder.ts';
+import { until } from '../support/until.ts';
 
 /** What a group asks of its hooks, from baton.yaml to the job and back to what people see. */
 let cluster: Cluster;
@@ -79,15 +80,12 @@ jobs:
       credentialsFile: cluster.operator.credentials.observer,
     });
     try {
-      const used = await vi.waitFor(
-        async () => {
-          const { runners } = await requestStatus(bus, 5000);
-          const found = runners.find(({ name }) => name === job?.runner)?.resources;
-          expect(found).toMatch(/cores \(peak .*\), over \d+s/);
-          return found;
-        },
-        { timeout: 60_000, interval: 500 },
-      );
+      const used = await until(async () => {
+        const { runners } = await requestStatus(bus, 5000);
+        const found = runners.find(({ name }) => name === job?.runner)?.resources;
+        expect(found).toMatch(/cores \(peak .*\), over \d+s/);
+        return found;
+      });
       expect(used).toContain(' of ');
     } finally {
       await bus.close();

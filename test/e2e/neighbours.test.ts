@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { leftovers } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /**
  * Two installations on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group
@@ -35,8 +36,6 @@ afterAll(async () => {
   await second?.stop();
   await first?.stop();
 });
-
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 
 /** The idle runner that an installation keeps warm. */
 async function warm(cluster: Cluster, group: string, not = ''): Promise<string> {

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killAgent } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /** The whole path with two copies of each service, on real servers, the local backend and the simulator. */
 let cluster: Cluster;
@@ -32,8 +33,6 @@ groups:
 afterAll(async () => {
   await cluster?.stop();
 });
-
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 30_000, interval: 50 });
 
 /** Names of the runners that the group's workflows were made for, ended ones included. */
 async function runnersOf(group: string): Promise<string[]> {

@@ -1,16 +1,18 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { dockerAnswers } from '../support/docker.ts';
+import { describeUnless } from '../support/describe-unless.ts';
+import { whyNoDocker } from '../support/docker.ts';
 import { atTheForge, keepContainers, keepLocalLogs, onDisk, pages, workflows } from '../support/evidence.ts';
 import type { Exhibit, Keeper } from '../support/evidence.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { SecretFinder } from '../support/secret-finder.ts';
 import { spyOn, type Overheard } from '../support/spy.ts';
+import { until } from '../support/until.ts';
 
 /**
  * No token, key or JIT config is in any workflow history, JetStream message, log or `docker inspect`: a run with jobs that look
@@ -91,13 +93,11 @@ const docker: Place = {
   },
 };
 
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 60_000, interval: 50 });
-
 describe('on the local backend', () => {
   suite(local);
 });
 
-describe.skipIf(!(await dockerAnswers()))('on the docker backend', () => {
+describeUnless(await whyNoDocker(), 'on the docker backend', () => {
   suite(docker);
 });
 

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Docker from 'dockerode';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { status } from '../../contracts/messages/status.ts';
 import { demoInstallation } from '../../services/cli/start/demo.ts';
+import { until } from '../support/until.ts';
+import { whyNoDocker } from '../support/docker.ts';
 
 const RUN = fileURLToPath(new URL('../../deploy/launcher/run.mjs', import.meta.url));
 const RESULT = '5 jobs completed, 0 lost, 0 instances left, 0 registrations left';
@@ -40,7 +42,7 @@ class Started {
     const check = (): void => {
       if (!this.output.includes(text)) throw new Error(`it did not say "${text}", but:\n${this.output}`);
     };
-    await vi.waitFor(check, { timeout: 90_000, interval: 100 });
+    await until(check);
   }
 }
 
@@ -63,7 +65,7 @@ describe('baton start', { timeout: 240_000 }, () => {
       const left = processesOf(folder);
       if (left.length > 0) throw new Error(`processes are left: ${JSON.stringify(left)}`);
     };
-    await vi.waitFor(nothingLeft, { timeout: 60_000, interval: 100 });
+    await until(nothingLeft);
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -94,12 +96,9 @@ describe('baton start', { timeout: 240_000 }, () => {
   });
 
   it('runs the demo once in containers, and leaves nothing', async (context) => {
+    const noDocker = await whyNoDocker();
+    context.skip(noDocker !== undefined, noDocker);
     const docker = new Docker();
-    const answers = await docker.ping().then(
-      () => true,
-      () => false,
-    );
-    context.skip(!answers, 'needs a Docker engine');
     const once = start('--once');
     expect({ code: await once.ended, last: once.lines.at(-1) }).toEqual({ code: 0, last: RESULT });
     expect(once.output).toContain('runners on docker');

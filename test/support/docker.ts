@@ -2,11 +2,16 @@ import Docker from 'dockerode';
 
 let answers: Promise<boolean> | undefined;
 
-/** Whether a Docker engine answers here. */
+/** Whether this machine's Docker engine answers. */
 export function dockerAnswers(): Promise<boolean> {
   answers ??= new Docker().ping().then(
     () => true,
     () => false,
   );
   return answers;
+}
+
+/** Why tests that need a Docker engine are skipped; undefined where one answers. */
+export async function whyNoDocker(): Promise<string | undefined> {
+  return (await dockerAnswers()) ? undefined : 'no Docker engine answers';
 }

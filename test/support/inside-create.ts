@@ -2,15 +2,15 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import { isAction } from '../contract/backend/ec2/answers.ts';
 import type { AllBackends, BackendName } from './all-backends.ts';
+import { until } from './until.ts';
 
 /** Where each backend is kept in the middle of a create, so that its worker can be killed just there. */
 
 /** How long a worker that is held goes on between two looks at it, milliseconds. */
 const SLICE_MS = 2;
-const BOUND_MS = 90_000;
 /** How often jobs are ordered for a worker that is stepped through, and how long it is then looked at, milliseconds. */
 const ORDERS = 8;
 const ORDER_MS = 10_000;
@@ -32,18 +32,15 @@ const nothing = (): void => undefined;
 /** @param count of instances that are being made */
 export function insideCreate(all: AllBackends, count: number): Record<BackendName, InsideCreate> {
   const { cluster, engine, gce, ec2 } = all;
-  const until =
+  const untilMade =
     (look: () => string[] | Promise<string[]>): InsideCreate['caught'] =>
     async (order) => {
       await order();
-      return vi.waitFor(
-        async () => {
-          const found = await look();
-          expect(found).toHaveLength(count);
-          return found;
-        },
-        { timeout: BOUND_MS, interval: 20 },
-      );
+      return until(async () => {
+        const found = await look();
+        expect(found).toHaveLength(count);
+        return found;
+      });
     };
 
   /** The engine makes containers and never says so: they don't run, and nothing is in them. */
@@ -57,7 +54,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
       const found = await new Docker().listContainers({ all: true, filters });
       return found.map(({ Names: [name = ''] }) => name.slice(1));
     };
-    return { caught: until(look), mend: () => silence.remove(), release: nothing };
+    return { caught: untilMade(look), mend: () => silence.remove(), release: nothing };
   }
 
   /** Steps through the worker until a folder is there and the process in it is not yet known; it stays stopped. */
@@ -104,7 +101,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
       cloud.options.gate = undefined;
       open();
     };
-    return { caught: until(look), mend, release: nothing };
+    return { caught: untilMade(look), mend, release: nothing };
   }
 
   /** EC2 makes instances and never says so; they boot when somebody has found them. */
@@ -113,7 +110,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
     const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });
     ec2.held = true;
     return {
-      caught: until(() => ec2.runnersOf(cluster.installation)),
+      caught: untilMade(() => ec2.runnersOf(cluster.installation)),
       mend: () => silence.remove(),
       release: () => void (ec2.held = false),
     };

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import { dockerAnswers } from './docker.ts';
 import type { Cluster } from './cluster.ts';
+import { until } from './until.ts';
 
 /** Everything that belongs to the cluster's runners and should be gone by now. */
 export async function leftovers(cluster: Cluster): Promise<Record<string, string[]>> {
@@ -18,12 +19,12 @@ export async function leftovers(cluster: Cluster): Promise<Record<string, string
 
 /** Waits for the removals that are under way, then holds that nothing at all is left. */
 export async function expectNothingLeft(cluster: Cluster, timeout = 60_000): Promise<void> {
-  await vi.waitFor(
+  await until(
     async () => {
       const left = Object.entries(await leftovers(cluster)).filter(([, things]) => things.length > 0);
       expect(Object.fromEntries(left)).toEqual({});
     },
-    { timeout, interval: 100 },
+    { timeoutMs: timeout },
   );
 }
 

@@ -7,10 +7,9 @@ import { promisify } from 'node:util';
 import { messageOf } from '../../contracts/errors.ts';
 import { acquireLock } from '../../deploy/launcher/lock.mjs';
 import { cacheFolder } from '../../deploy/servers/acquire.ts';
-import { logTail, startChild } from '../../deploy/servers/child.ts';
+import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
 import { temporaryFolder } from './cleanup.ts';
-import { eventually } from './service.ts';
 
 const run = promisify(execFile);
 const REQUIREMENTS = fileURLToPath(new URL('moto-requirements.txt', import.meta.url));
@@ -56,19 +55,7 @@ export async function startMoto(program: string): Promise<{ address: string; sto
   const logFile = join(folder.path, 'log');
   const child = startChild({ name: 'moto', command: program, args: ['-H', '127.0.0.1', '-p', String(port)], logFile });
   const address = `http://127.0.0.1:${port}`;
-  const answers = (): Promise<boolean> =>
-    fetch(`${address}/moto-api/data.json`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await eventually(
-    'moto answers',
-    async () => {
-      if (!child.running) throw new Error(`moto ended:\n${logTail(logFile, 20)}`);
-      return answers();
-    },
-    120_000,
-  );
+  await waitUntilReady(child, async () => (await fetch(`${address}/moto-api/data.json`)).ok, 120_000);
   return {
     address,
     stop: async () => {

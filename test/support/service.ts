@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { logTail, startChild } from '../../deploy/servers/child.ts';
 import { temporaryFolder } from './cleanup.ts';
+import { until } from './until.ts';
 
 const logLine = z.looseObject({ msg: z.string().optional(), level: z.string(), address: z.string().optional() });
 
@@ -64,16 +65,10 @@ export async function startService(name: string, options: TestServiceOptions): P
   });
 
   async function logged(message: string): Promise<LogLine> {
-    let found: LogLine | undefined;
-    await eventually(`${name} logs "${message}"`, async () => {
-      const { running } = child;
-      found = read().find((line) => line.msg === message);
-      if (found === undefined && !running) {
-        throw new Error(`${name} ended before it logged "${message}":\n${logTail(logFile, 30)}`);
-      }
-      return found !== undefined;
-    });
-    if (found === undefined) throw new Error('unreachable');
+    const find = (): LogLine | undefined => read().find((line) => line.msg === message);
+    await until(() => find() !== undefined || !child.running, { what: `${name} logs "${message}"`, timeoutMs: 30_000 });
+    const found = find();
+    if (found === undefined) throw new Error(`${name} ended before it logged "${message}":\n${logTail(logFile, 30)}`);
     return found;
   }
 
@@ -85,10 +80,8 @@ export async function startService(name: string, options: TestServiceOptions): P
     },
     logged,
     ready: async (wanted = true) => {
-      await eventually(`${name} is ${wanted ? '' : 'not '}ready`, async () => {
-        const { status } = await fetch(`${address}/readyz`);
-        return (status === 200) === wanted;
-      });
+      const what = `${name} is ${wanted ? '' : 'not '}ready`;
+      await until(async () => ((await fetch(`${address}/readyz`)).status === 200) === wanted, { what });
     },
     metric: async (metric, labels = {}) => {
       const text = await (await fetch(`${address}/metrics`)).text();
@@ -110,19 +103,6 @@ export async function startService(name: string, options: TestServiceOptions): P
       folder.remove();
     },
   };
-}
-
-/**
- * Asks every 20 ms until the answer is true: for what can only be asked, not awaited.
- *
- * @param what for the error's message
- */
-export async function eventually(what: string, ask: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await ask())) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 function readLine(text: string): LogLine | undefined {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { vi } from 'vitest';
+import { until } from './until.ts';
 
 const job = z.object({
   id: z.number(),
@@ -104,7 +104,7 @@ export class SimControl {
 
   /** Waits until all these jobs (all there are, where none are named) are completed; resolves with them. */
   async untilCompleted(ids?: readonly number[], timeoutMs = 90_000): Promise<SimJob[]> {
-    return await vi.waitFor(
+    return await until(
       async () => {
         const jobs = (await this.allJobs()).filter((candidate) => ids === undefined || ids.includes(candidate.id));
         const open = jobs.filter((candidate) => candidate.status !== 'completed');
@@ -115,7 +115,7 @@ export class SimControl {
         }
         return jobs;
       },
-      { timeout: timeoutMs, interval: 50 },
+      { timeoutMs: timeoutMs },
     );
   }
 

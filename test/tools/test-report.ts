@@ -12,8 +12,8 @@ interface Summary {
 }
 
 /**
- * A vitest reporter. When the run has ended it prints each skipped test with its reason (`context.skip(condition, 'reason')`), the
- * slowest files, the time of each lane, and as the very last line the counts: `N passed, N failed[, N skipped]`.
+ * A vitest reporter. When the run has ended it prints each skipped test with its reason (`context.skip(condition, 'reason')` or
+ * `describeUnless`), the slowest files, the time of each lane, and as the very last line the counts: `N passed, N failed[, N skipped]`.
  */
 export default class SummaryReporter implements Reporter {
   /** By name: when its last file ended. Lanes run one after the other. */
@@ -65,7 +65,7 @@ function countTests(module: TestModule, summary: Summary): void {
     if (result.state === 'passed') summary.passed++;
     else if (result.state === 'failed') summary.failed++;
     else {
-      const note = result.state === 'pending' ? 'it did not run to its end' : result.note;
+      const note = result.state === 'pending' ? 'it did not run to its end' : (result.note ?? test.meta().skipReason);
       summary.skipped++;
       summary.lines.push(`skipped: ${file} > ${test.fullName}: ${note ?? 'no reason is given'}`);
     }

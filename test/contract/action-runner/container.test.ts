@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { acquireLock } from '../../../deploy/launcher/lock.mjs';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
-import { dockerAnswers } from '../../support/docker.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { expectExit, runAction } from './command.ts';
 import { actionRunnerContract } from './suite.ts';
@@ -29,7 +30,7 @@ const started = new Map<string, number>();
 
 const LASTS = 'echo started; while [ ! -e /tmp/go ]; do sleep 0.1; done';
 
-const here = await dockerAnswers();
+const absent = await whyNoDocker();
 
 const mine = `c${randomUUID().slice(0, 8)}`;
 const containers = async (filter: string): Promise<Docker.ContainerInfo[]> =>
@@ -64,10 +65,10 @@ actionRunnerContract(
       };
     },
   },
-  here,
+  absent,
 );
 
-describe.runIf(here)('a container of an action', () => {
+describeUnless(absent, 'a container of an action', () => {
   it('has no privileges, gets its secrets, which are masked, and none of the Manager’s environment', async () => {
     const folder = temporaryFolder('container-action');
     const name = `${mine}-limits`;

@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { until } from '../../support/until.ts';
 import { expectExit, runAction, type Command } from './command.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
@@ -34,20 +36,18 @@ export interface LastingCandidate extends Candidate {
   finish(name: string): Promise<void>;
 }
 
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 50 });
-
 /**
  * What every ActionRunner promises, through `baton action-runner`: a process, a manifest, the environment, a ConfigMap.
  *
  * @param prepare makes the candidate; `lasting` where its actions outlive a Manager that is killed
- * @param here false where what it needs is not on this machine
+ * @param absent why this machine lacks what it needs, where it does
  */
 export function actionRunnerContract(
   runner: string,
   prepare: { short: () => Promise<Candidate> } | { lasting: () => Promise<LastingCandidate> },
-  here = true,
+  absent?: string,
 ): void {
-  describe.runIf(here)(`action runner ${basename(runner)}`, () => {
+  describeUnless(absent, `action runner ${basename(runner)}`, () => {
     const folder = temporaryFolder('action');
     let kubernetes: FakeKubernetes;
     let candidate: Candidate;

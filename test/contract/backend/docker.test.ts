@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containerOptions } from '../../../activities/backends/docker/container-options.ts';
@@ -10,6 +9,8 @@ import type { Instance, InstanceSpec } from '../../../contracts/ports/backend.ts
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { startEngineProxy } from './engine-proxy.ts';
@@ -21,7 +22,6 @@ const IMAGE = 'baton-test-instance';
 const POOL = '10.214.0.0/16';
 
 const docker = new Docker({ socketPath: SOCKET });
-const engineAnswers = existsSync(SOCKET) && (await docker.ping().then(Boolean, () => false));
 const agent = await bundleAgent();
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
@@ -62,7 +62,7 @@ async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
   return docker.createContainer(containerOptions(spec, { network, hash }));
 }
 
-describe.skipIf(!engineAnswers)('with an engine', () => {
+describeUnless(await whyNoDocker(), 'with an engine', () => {
   beforeAll(async () => {
     await buildInstanceImage(docker, IMAGE);
   });

@@ -5,7 +5,7 @@ import {
   DescribeVolumesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { describe } from 'vitest';
+import { describeUnless } from '../../support/describe-unless.ts';
 import { findMoto, MOTO_VERSION } from '../../support/moto.ts';
 import { BOOTSTRAP, type Candidate } from './candidate.ts';
 import { EXHAUSTED, EXPIRED, FAILED, isAction, longList, NOTHING, parametersOf, THROTTLED } from './ec2/answers.ts';
@@ -16,7 +16,6 @@ import { never } from './world.ts';
 const TYPES = { first: 'm5.large', second: 'c5.large' } as const;
 
 const moto = await findMoto();
-if ('missing' in moto) console.warn(moto.missing);
 
 async function start(program: string): Promise<Candidate> {
   const emulator = await startEmulator(program);
@@ -95,6 +94,6 @@ async function start(program: string): Promise<Candidate> {
   };
 }
 
-describe.skipIf('missing' in moto)('with moto', () => {
+describeUnless('missing' in moto ? moto.missing : undefined, 'with moto', () => {
   backendContract('ec2', () => start('program' in moto ? moto.program : ''));
 });

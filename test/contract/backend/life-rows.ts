@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { eventually } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
 
@@ -45,10 +45,9 @@ export function lifeRows(world: SuiteWorld): void {
     world.next();
     const made = await world.create();
     await world.candidate.kill(made);
-    await eventually(
-      'it is dead',
-      async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead',
-    );
+    await until(async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead', {
+      what: 'it is dead',
+    });
     const { exitCode } = world.candidate.killed;
     expect(await world.create()).toMatchObject({ id: made.id, state: 'dead', exitCode });
   });
@@ -98,10 +97,9 @@ export function lifeRows(world: SuiteWorld): void {
     world.next();
     const made = await world.create();
     await world.candidate.kill(made);
-    await eventually(
-      'it is dead',
-      async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead',
-    );
+    await until(async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead', {
+      what: 'it is dead',
+    });
     const dead = await world.watch(world.candidate.open(world.installation)).deathOf(world.spec.runner);
     expect(dead).toMatchObject({ id: made.id, state: 'dead' });
   });

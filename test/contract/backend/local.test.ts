@@ -11,7 +11,7 @@ import type { Backend, InstanceSpec } from '../../../contracts/ports/backend.ts'
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { eventually } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { ROWS } from './rows.ts';
 import { backendContract } from './suite.ts';
@@ -147,9 +147,9 @@ describe('the local backend by itself', () => {
     const backend = open(installation);
     await backend.create(specOf(installation, 'private-1'), BOOTSTRAP, never);
     expect(statSync(folderOf('private-1')).mode & 0o777).toBe(0o700);
-    await eventually('the agent took its bootstrap file', () =>
-      Promise.resolve(!existsSync(join(folderOf('private-1'), 'bootstrap.json'))),
-    );
+    await until(() => !existsSync(join(folderOf('private-1'), 'bootstrap.json')), {
+      what: 'the agent took its bootstrap file',
+    });
     await backend.delete('private-1', never);
   });
 
@@ -157,7 +157,7 @@ describe('the local backend by itself', () => {
     const script = `setsid sh -c 'trap "" TERM; echo $$ > away.pid; while :; do sleep 1; done' & trap '' TERM; while :; do sleep 1; done`;
     const backend = open(installation, ['sh', '-c', script]);
     await backend.create(specOf(installation, 'daemon-1'), BOOTSTRAP, never);
-    await eventually('both run', () => Promise.resolve(existsSync(join(folderOf('daemon-1'), 'away.pid'))));
+    await until(() => existsSync(join(folderOf('daemon-1'), 'away.pid')), { what: 'both run' });
     const begun = Date.now();
     await backend.delete('daemon-1', never);
     expect(Date.now() - begun).toBeGreaterThan(9000);
@@ -169,13 +169,11 @@ describe('the local backend by itself', () => {
     const spec = specOf(installation, 'orphan-1');
     await maker.create(spec, BOOTSTRAP, never);
     const folder = new InstanceFolder(join(root.path, installation), 'orphan-1');
-    await eventually('the agent took its bootstrap file', () =>
-      Promise.resolve(!existsSync(join(folder.path, 'bootstrap.json'))),
-    );
+    await until(() => !existsSync(join(folder.path, 'bootstrap.json')), { what: 'the agent took its bootstrap file' });
     const agent = await folder.process();
     if (agent === undefined) throw new Error('it was not written down');
     process.kill(-agent.pid, 'SIGKILL');
-    await eventually('its end is written down', () => Promise.resolve(existsSync(join(folder.path, 'exit.json'))));
+    await until(() => existsSync(join(folder.path, 'exit.json')), { what: 'its end is written down' });
     // As its maker would have left it, killed right after it had started the agent.
     rmSync(join(folder.path, 'exit.json'));
     rmSync(join(folder.path, 'process.json'));
@@ -217,14 +215,17 @@ describe('the local backend by itself', () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
     await backend.create(specOf(installation, 'chatty-1'), BOOTSTRAP, never);
     const file = join(folderOf('chatty-1'), 'log');
-    await eventually('it wrote', () => Promise.resolve(statSync(file).size === 9_000_008));
+    await until(() => statSync(file).size === 9_000_008, { what: 'it wrote' });
     // Watched only from here on: a cut before its end was written would not be the one that is looked at.
     const ending = new AbortController();
     const watched = backend.watch(() => undefined, ending.signal);
-    await eventually('it was cut, its end kept', () => {
-      const log = readFileSync(file, 'utf8');
-      return Promise.resolve(log.length < 2_000_000 && log.endsWith('xTHE END\n'));
-    });
+    await until(
+      () => {
+        const log = readFileSync(file, 'utf8');
+        return log.length < 2_000_000 && log.endsWith('xTHE END\n');
+      },
+      { what: 'it was cut, its end kept' },
+    );
     ending.abort();
     await watched;
     expect(statSync(file).size).toBeLessThan(2_000_000);

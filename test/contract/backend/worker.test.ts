@@ -15,8 +15,9 @@ import { runnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
-import { eventually, startService, type TestService } from '../../support/service.ts';
+import { startService, type TestService } from '../../support/service.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+import { until } from '../../support/until.ts';
 import type { order, Order } from './order.workflow.ts';
 
 const INSTALLATION = 'worker-test';
@@ -134,7 +135,7 @@ describe('backend workers', () => {
     const runners = Array.from({ length: 6 }, newRunner);
     const made = await Promise.all(runners.map((runner) => ask({ do: 'create', spec: specOf(runner) })));
     expect(instances().toSorted()).toEqual(runners.toSorted());
-    await eventually('all were told', () => Promise.resolve(created.length === 6));
+    await until(() => created.length === 6, { what: 'all were told' });
     expect(made).toContainEqual({ instanceId: created[0]?.instanceId });
     const [first = '', second = '', ...others] = runners;
     expect(await ask({ do: 'check', runner: first })).toBe('alive');
@@ -194,7 +195,9 @@ describe('backend workers', () => {
     await nats.resume();
     await worker.logged('instance died');
     await worker.ready();
-    await eventually('it is in the stream', async () => (await deaths().catch((): string[] => [])).includes(runner));
+    await until(async () => (await deaths().catch((): string[] => [])).includes(runner), {
+      what: 'it is in the stream',
+    });
     await ask({ do: 'delete', runner });
     expect(await worker.stop()).toBe(0);
   });

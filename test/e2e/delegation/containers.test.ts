@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import Docker from 'dockerode';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { removeContainers } from '../../support/containers.ts';
-import { dockerAnswers } from '../../support/docker.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
-import { Telling, until } from './telling.ts';
+import { until } from '../../support/until.ts';
+import { Telling } from './telling.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** Delegated jobs in containers of a real engine: what they can reach from inside, and what is told when a container is lost. */
@@ -30,7 +32,7 @@ own=$(node -p 'Object.values(require("os").networkInterfaces()).flat().find((a) 
 knock "$own" 8080`;
 const HELD = 'echo held; while [ ! -e /tmp/open ]; do sleep 0.1; done';
 
-describe.skipIf(!(await dockerAnswers()))('on a Docker engine', () => {
+describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   const docker = new Docker();
   let world: DelegationWorld;
   let telling: Telling;

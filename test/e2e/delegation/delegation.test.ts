@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { delegationWorkflowId, proxiesWorkflowId } from '../../../contracts/workflows/delegation.ts';
 import { createTokenKey, verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
 import type { SimJob } from '../../support/simulator-control.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
 import { recordHistory } from '../../support/histories.ts';
+import { until } from '../../support/until.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** A delegation from its hand-over to its end, with real servers, services and runners; only the proxies are the test's. */
@@ -30,7 +31,6 @@ afterAll(async () => {
 });
 
 const LONG = { timeout: 120_000 };
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 90_000, interval: 100 });
 
 async function resultOf(id: string): Promise<unknown> {
   const handle = world.cluster.client.workflow.getHandle(delegationWorkflowId(id));

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerImage } from '../../support/containers.ts';
 import { startEngine, type TestEngine } from '../../support/engine.ts';
-import { Telling, until } from './telling.ts';
+import { until } from '../../support/until.ts';
+import { Telling } from './telling.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** The Docker engine is restarted, with one delegated job in a container and another that waits for one. */

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killInstances } from '../../support/instances.ts';
+import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling, until } from './telling.ts';
+import { Telling } from './telling.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** What goes wrong with a delegation, and the end that it then has: each can be read off its workflow alone. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling, until } from './telling.ts';
+import { Telling } from './telling.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
+import { until } from '../../support/until.ts';
 
 /** The ingress is away for a full minute, with a proxy that gets jobs all the time. */
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dockerAnswers } from '../../support/docker.ts';
+import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
 import { LABEL, PROXIES, startDelegationWorld, type DelegationWorld } from './world.ts';
 
@@ -42,7 +43,7 @@ describe('several proxies', () => {
     async () => {
       await world.sim.jobs({ count: 17, labels: [LABEL], run: 'echo ran on $RUNNER_NAME' });
       await world.sim.push(WORKFLOW);
-      await vi.waitFor(
+      await until(
         async () => {
           const runs = [...world.cluster.sim.sim.state.runs.values()];
           expect(runs).toHaveLength(18);
@@ -52,7 +53,7 @@ describe('several proxies', () => {
             expect(last.map(({ conclusion }) => conclusion)).toEqual(last.map(() => 'success'));
           }
         },
-        { timeout: 360_000, interval: 500 },
+        { timeoutMs: 360_000 },
       );
       const { runs } = world.cluster.sim.sim.state;
       const ran: string[] = [];
@@ -72,7 +73,7 @@ describe('several proxies', () => {
       for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.installation}-ephemeral-`));
 
       // The forge is green a moment before the delegation has heard of it.
-      const outcomes = await vi.waitFor(
+      const outcomes = await until(
         async () => {
           const found: string[] = [];
           for await (const { status } of world.cluster.client.workflow.list({ query: `WorkflowType = 'delegation'` })) {
@@ -81,7 +82,7 @@ describe('several proxies', () => {
           expect(found.filter((status) => status !== 'COMPLETED')).toEqual([]);
           return found;
         },
-        { timeout: 120_000, interval: 500 },
+        { timeoutMs: 120_000 },
       );
       expect(outcomes.length).toBeGreaterThanOrEqual(2);
       for (const proxy of proxies) {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SimControl } from '../../support/simulator-control.ts';
 import { bundleStandInRunner } from '../../../services/simulator/runner/bundle.ts';
@@ -10,6 +10,7 @@ import { testGroup, writeConfig } from '../../support/config.ts';
 import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
 import { FORGE_TOKEN, startProxy, type ProxyPlace, type TestProxy } from './proxy.ts';
 import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
 
@@ -78,7 +79,6 @@ afterAll(async () => {
 }, 180_000);
 
 const LONG = { timeout: 180_000 };
-const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 120_000, interval: 50 });
 
 const crash = z.object({
   msg: z.literal('the forge’s runner crashed'),

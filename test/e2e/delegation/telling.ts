@@ -1,13 +1,11 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { vi } from 'vitest';
 import { z } from 'zod';
 import { delegationWorkflowId } from '../../../contracts/workflows/delegation.ts';
 import type { DelegationWorld } from './world.ts';
+import { until } from '../../support/until.ts';
 
 const metadata = z.looseObject({ currentDetails: z.string() });
-
-export const until = <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 120_000, interval: 100 });
 
 /** What a person reads of delegations in Temporal's UI, and nothing else. */
 export class Telling {

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dockerAnswers } from '../../support/docker.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { JIT_CONFIG, type World } from '../../support/agent.ts';
 import { machineImage } from './machine.ts';
 import { sha256, Yard, type Booted, type BootOptions } from './yard.ts';
 
-describe.skipIf(!(await dockerAnswers()))('a bare machine', () => {
+describeUnless(await whyNoDocker(), 'a bare machine', () => {
   let yard: Yard;
   let world: World;
   let image: string;

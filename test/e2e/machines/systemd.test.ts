@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dockerAnswers } from '../../support/docker.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { World } from '../../support/agent.ts';
@@ -69,7 +70,8 @@ function image(): Promise<string> {
 
 /** Boots one only to see whether that can be done here at all. Resolves with why not. */
 async function whyNot(): Promise<string | undefined> {
-  if (!(await dockerAnswers())) return 'no Docker engine answers';
+  const noDocker = await whyNoDocker();
+  if (noDocker !== undefined) return noDocker;
   if (!existsSync(SYSTEMD)) return `there is no ${SYSTEMD}`;
   const rule = `OUTPUT -d ${METADATA} -p tcp --dport 80 -m owner --uid-owner 1 -j REJECT`;
   const script = `#!/bin/sh
@@ -99,9 +101,8 @@ systemctl poweroff
 }
 
 const reason = await whyNot();
-if (reason !== undefined) console.warn(`no machines with systemd: ${reason}`);
 
-describe.skipIf(reason !== undefined)('a bare machine with systemd', () => {
+describeUnless(reason, 'a bare machine with systemd', () => {
   let yard: Yard;
   let world: World;
   let kind: MachineKind & Required<Pick<MachineKind, 'systemd'>>;

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
@@ -10,15 +9,16 @@ import { runnerName } from '../../../contracts/workflows/runner-name.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { startNats } from '../../../deploy/servers/nats.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { JIT_CONFIG, JOB_ENV, startWorld, type World } from '../../support/agent.ts';
 
 const SOCKET = '/var/run/docker.sock';
 const IMAGE = 'baton-test-instance';
 const docker = new Docker({ socketPath: SOCKET });
-const engineAnswers = existsSync(SOCKET) && (await docker.ping().then(Boolean, () => false));
 const never = new AbortController().signal;
 
-describe.skipIf(!engineAnswers)('an agent in a container', () => {
+describeUnless(await whyNoDocker(), 'an agent in a container', () => {
   const installation = `c${randomUUID().slice(0, 8)}`;
   let world: World;
   let backend: DockerBackend;

@@ -5,18 +5,19 @@ import { delimiter, join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
-import { dockerAnswers } from '../../support/docker.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { whyNoDocker } from '../../support/docker.ts';
 import { HookBench, wrapper } from '../../support/hook.ts';
 
 const IMAGE = 'baton-test-instance';
 const hasCli = (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'docker')));
-const reachable = hasCli && (await dockerAnswers());
+const absent = hasCli ? await whyNoDocker() : 'no docker program on PATH';
 
 let hooks: HookBench;
 
 beforeAll(async () => {
   hooks = await HookBench.start();
-  if (reachable) await buildInstanceImage(new Docker(), IMAGE);
+  if (absent === undefined) await buildInstanceImage(new Docker(), IMAGE);
 });
 
 afterAll(() => hooks.dispose());
@@ -38,7 +39,7 @@ runs:
   });
 }
 
-describe.skipIf(!reachable)('a docker wrapper', () => {
+describeUnless(absent, 'a docker wrapper', () => {
   it('runs pre-entrypoint, entrypoint and post-entrypoint in its image, with the job’s workspace and files', async () => {
     const folder = dockerAction(
       'in-docker',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { JIT_CONFIG, JOB_ENV, startAgent, startWorld, type World } from '../../support/agent.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
 
 /** What goes wrong in an instance, and what the agent and its hooks make of it. */
 let world: World;
@@ -118,7 +119,7 @@ const FAKETIME = ['x86_64', 'aarch64']
   .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
   .find((file) => existsSync(file));
 
-describe.runIf(FAKETIME)('a clock that is off', () => {
+describeUnless(FAKETIME === undefined ? 'libfaketime is not installed' : undefined, 'a clock that is off', () => {
   it.each([
     ['fast', '+10m', 600_000],
     ['slow', '-10m', -600_000],

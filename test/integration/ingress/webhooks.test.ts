@@ -11,8 +11,9 @@ import { jobPayload, payloadText } from '../../fixtures/payload.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { writeConfig } from '../../support/config.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
-import { eventually, startService, type TestService } from '../../support/service.ts';
+import { startService, type TestService } from '../../support/service.ts';
 import { send } from '../../support/webhook-sender.ts';
+import { until } from '../../support/until.ts';
 
 const folder = temporaryFolder('ingress');
 let nats: TestNats;
@@ -263,7 +264,7 @@ describe('the ingress', () => {
     await nats.halt();
     await ingress.ready(false);
     const sending = send(ingress.address, payloadText('workflow_job.queued'));
-    await eventually('it is in hand', async () => (await ingress.metric('baton_webhooks_waiting')) === 1);
+    await until(async () => (await ingress.metric('baton_webhooks_waiting')) === 1, { what: 'it is in hand' });
     const began = Date.now();
     const stopped = ingress.stop();
     await ingress.logged('stopping');

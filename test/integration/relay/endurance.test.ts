@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
-import { eventually, startService, type TestService } from '../../support/service.ts';
+import { startService, type TestService } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
 import { jobEventOf, startWorld, type World } from './world.ts';
 
 let world: World;
@@ -63,7 +64,9 @@ describe('the relay under load and failures', () => {
     for (let round = 0; round < 20; round++) {
       events.push(...(await publishMany(40)));
       if (round === 8) {
-        await eventually('both have had some', async () => (await handled(first)) > 0 && (await handled(second)) > 0);
+        await until(async () => (await handled(first)) > 0 && (await handled(second)) > 0, {
+          what: 'both have had some',
+        });
         stopping = first.stop();
       }
     }
@@ -80,7 +83,7 @@ describe('the relay under load and failures', () => {
     await doomed.ready();
     await world.temporal.halt();
     const events = await publishMany(50);
-    await eventually('they are in hand', async () => (await doomed.metric('baton_relay_in_hand_messages')) > 0);
+    await until(async () => (await doomed.metric('baton_relay_in_hand_messages')) > 0, { what: 'they are in hand' });
     await doomed.kill();
     await world.temporal.resume();
     await startRelay();
@@ -111,7 +114,7 @@ describe('the relay under load and failures', () => {
     await relay.ready();
     await world.temporal.halt();
     const events = await publishMany(20);
-    await eventually('they are in hand', async () => (await relay.metric('baton_relay_in_hand_messages')) > 0);
+    await until(async () => (await relay.metric('baton_relay_in_hand_messages')) > 0, { what: 'they are in hand' });
     await relay.ready(false);
     const began = Date.now();
     expect(await relay.stop()).toBe(0);
@@ -131,7 +134,7 @@ describe('the relay under load and failures', () => {
     await world.nats.resume();
     // Our own connection must be back, too.
     const reconnected = async (): Promise<boolean> => await world.bus.rtt().then(Boolean, () => false);
-    await Promise.all([relay.ready(), eventually('we are connected', reconnected)]);
+    await Promise.all([relay.ready(), until(reconnected, { what: 'we are connected' })]);
     const after = await publishMany(50);
     await world.settled();
     expect(Math.min(...(await timesTold([...before, ...after])))).toBe(1);

@@ -14,8 +14,8 @@ import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { testGroup, writeConfig } from '../../support/config.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
-import { eventually } from '../../support/service.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+import { until } from '../../support/until.ts';
 import { end, recorded } from './actors.workflow.ts';
 
 const news = z.array(z.array(z.looseObject({ type: z.string() })));
@@ -127,15 +127,14 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
     },
     settled: async (timeoutMs = 60_000) => {
       const jetstreamManager = await bus.jetstreamManager();
-      await eventually(
-        'both work queues are empty',
+      await until(
         async () => {
           const infos = await Promise.all(
             [STREAMS.webhooks, STREAMS.signals].map(({ name }) => jetstreamManager.streams.info(name)),
           );
           return infos.every(({ state }) => state.messages === 0);
         },
-        timeoutMs,
+        { what: 'both work queues are empty', timeoutMs: timeoutMs },
       );
     },
     stop: async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   DISPATCHER_ROSTER,
   type DispatcherEvent,
@@ -8,6 +8,7 @@ import {
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { jobNotice } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
 
 /** Jobs that wait at once, of a group that has far too few runners. */
 const CROWD = 15_000;
@@ -41,10 +42,7 @@ describe('a dispatcher with many jobs', () => {
     for (let batch = 0; batch < 45; batch++) {
       await Promise.all(Array.from({ length: 50 }, () => actors.tell(GROUP, [noise])));
     }
-    await vi.waitFor(async () => expect((await handle.describe()).runId).not.toBe(runId), {
-      timeout: 150_000,
-      interval: 200,
-    });
+    await until(async () => expect((await handle.describe()).runId).not.toBe(runId), { timeoutMs: 150_000 });
     const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
     expect(roster.waiting).toHaveLength(CROWD);
     // What it carries over has the deliveries besides.

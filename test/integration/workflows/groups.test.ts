@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   CAPACITY_WORKFLOW,
   CAPACITY_EVENTS,
@@ -17,6 +17,7 @@ import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { jobNotice } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
 
 /** Of each path one history; the others are the same again. */
 const RECORDED = new Set([
@@ -39,7 +40,6 @@ afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client, RECORDED);
   await actors.stop();
 });
-const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 60_000, interval: 20 });
 
 let jobs = 0;
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {

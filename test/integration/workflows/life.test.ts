@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { jobNotice } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
 
 let actors: ActorsFixture;
 let jobs = 100;
@@ -20,7 +21,6 @@ afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client);
   await actors.stop();
 });
-const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 90_000, interval: 20 });
 
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
   const conclusion = action === 'completed' ? 'success' : null;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   REGISTER_RUNNER,
   RESOURCES_MEMO,
@@ -9,6 +9,7 @@ import {
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
+import { until } from '../../support/until.ts';
 
 const GIB = 1024 ** 3;
 const GROUP = 'measured';
@@ -25,14 +26,11 @@ afterAll(async () => {
 describe('the resource use of a job', () => {
   it('a runner shows what its job used, as its recorder says once', async () => {
     await actors.start(actors.settings(GROUP, { min: 1, max: 1 }));
-    const runner = await vi.waitFor(
-      () => {
-        const [made] = actors.outside(GROUP).created;
-        if (made === undefined) throw new Error('no instance yet');
-        return made;
-      },
-      { timeout: 90_000, interval: 50 },
-    );
+    const runner = await until(() => {
+      const [made] = actors.outside(GROUP).created;
+      if (made === undefined) throw new Error('no instance yet');
+      return made;
+    });
     const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
     const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
     const used = (peak: number): RunnerEvent => ({

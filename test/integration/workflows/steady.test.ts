@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { jobNotice } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
 
 /** Signals under way at any time. */
 const SENDERS = 2;
@@ -57,9 +58,8 @@ describe('a dispatcher under steady load', () => {
     };
     await actors.start(actors.settings(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
     const senders = Promise.all(Array.from({ length: SENDERS }, send));
-    const anew = vi.waitFor(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(1), {
-      timeout: 240_000,
-      interval: 200,
+    const anew = until(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(1), {
+      timeoutMs: 240_000,
     });
     try {
       await Promise.race([anew, senders]);
@@ -69,7 +69,7 @@ describe('a dispatcher under steady load', () => {
     }
     for (const length of await ended(group)) expect(length).toBeLessThan(EVENTS_MOST);
     const waiting = Math.floor(last / 3);
-    await vi.waitFor(async () => expect(await actors.ask(group)).toMatchObject({ waiting }), { timeout: 90_000 });
+    await until(async () => expect(await actors.ask(group)).toMatchObject({ waiting }));
   }, 400_000);
 
   it('a place whose runner is only being started is not given away, whatever a health check makes of it', async () => {
@@ -93,17 +93,15 @@ describe('a dispatcher under steady load', () => {
       );
       expect(await actors.ask(group)).toMatchObject({ ready: 1 });
       go.resolve();
-      await vi.waitFor(() => expect(actors.outside(group).created).toEqual(runners), { timeout: 90_000 });
+      await until(() => expect(actors.outside(group).created).toEqual(runners));
       const slots = runners.map((runner) => ({ runner, busy: false }));
-      await vi.waitFor(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }), {
-        timeout: 90_000,
-      });
+      await until(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }));
       // Once it is started, it may vanish: then another takes its place.
       await actors.tell(
         group,
         runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
       );
-      await vi.waitFor(() => expect(actors.outside(group).created).toHaveLength(2), { timeout: 90_000 });
+      await until(() => expect(actors.outside(group).created).toHaveLength(2));
     } finally {
       go.resolve();
     }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { JobTags } from '../../../contracts/ports/backend.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { jobNotice } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
 
 let actors: ActorsFixture;
 let jobs = 9000;
@@ -25,7 +26,6 @@ afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client, new Set(['runner-tagged']));
   await actors.stop();
 });
-const until = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 90_000, interval: 20 });
 
 const hookJob = { runAttempt: 2, repository: 'acme/hello', workflow: 'CI', jobKey: 'build' };
 

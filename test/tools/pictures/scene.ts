@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type DispatcherSnapshot, dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
 import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { Cluster } from '../../support/cluster.ts';
-import { eventually } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
 import { push } from '../../../services/simulator/jobs/run.ts';
 import type { Job } from '../../../services/simulator/state.ts';
 
@@ -67,11 +67,11 @@ export async function setScene(): Promise<Scene> {
   const end = async (): Promise<void> => {
     try {
       writeFileSync(curtain, '');
-      await eventually('all jobs end', async () => jobsOf(cluster).every(({ status }) => status === 'completed'));
+      await until(async () => jobsOf(cluster).every(({ status }) => status === 'completed'), { what: 'all jobs end' });
       // The dispatcher that keeps one warm would start the next.
       await cluster.client.workflow.getHandle(dispatcherWorkflowId('release')).terminate('the pictures are taken');
       for (const id of await cluster.runners('Running')) await cluster.client.workflow.getHandle(id).cancel();
-      await eventually('all runners end', async () => (await cluster.runners('Running')).length === 0);
+      await until(async () => (await cluster.runners('Running')).length === 0, { what: 'all runners end' });
     } finally {
       await cluster.stop();
     }
@@ -81,15 +81,21 @@ export async function setScene(): Promise<Scene> {
     if (repository === undefined) throw new Error('the simulator has no repository');
     push(cluster.sim.sim, repository, { workflow: workflow(curtain) });
     const group = (name: string): Promise<DispatcherSnapshot> => cluster.dispatcher(name);
-    await eventually('the build and four of the matrix run, two wait, one runner is warm', async () => {
-      const [linux, large, release] = await Promise.all([group('linux'), group('large'), group('release')]);
-      return linux.busy === 4 && linux.waiting === 2 && large.busy === 1 && release.ready === 1;
-    });
+    await until(
+      async () => {
+        const [linux, large, release] = await Promise.all([group('linux'), group('large'), group('release')]);
+        return linux.busy === 4 && linux.waiting === 2 && large.busy === 1 && release.ready === 1;
+      },
+      { what: 'the build and four of the matrix run, two wait, one runner is warm' },
+    );
     // Lists in the UI come from Temporal's visibility, which follows a little later.
-    await eventually('everything shows in lists', async () => {
-      const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countIn(cluster, phase)));
-      return counts.join() === '5,3,1';
-    });
+    await until(
+      async () => {
+        const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countIn(cluster, phase)));
+        return counts.join() === '5,3,1';
+      },
+      { what: 'everything shows in lists' },
+    );
     const nameOf = (key: string): string => {
       const name = jobsOf(cluster).find((job) => job.spec.key === key)?.runner?.name;
       if (name === undefined) throw new Error(`job ${key} never had a runner`);
@@ -97,10 +103,13 @@ export async function setScene(): Promise<Scene> {
     };
     const [running, finished] = [nameOf('build'), nameOf('unit')];
     const handle = cluster.client.workflow.getHandle(runnerWorkflowId('large', running));
-    await eventually('the build’s runner heard its hook', async () => {
-      const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-      return currentDetails?.includes('hook: ') ?? false;
-    });
+    await until(
+      async () => {
+        const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+        return currentDetails?.includes('hook: ') ?? false;
+      },
+      { what: 'the build’s runner heard its hook' },
+    );
     return { cluster, running, finished, end };
   } catch (error) {
     await end().catch(() => undefined);

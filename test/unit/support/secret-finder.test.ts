@@ -1,10 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { SecretFinder } from '../../support/secret-finder.ts';
 
 describe('the finder', () => {
   const finder = new SecretFinder({ token: 'ghp_a_token_of_someone', config: 'abcdefghijk'.repeat(300) });
 
-  test.each([
+  it.each([
     ['as it is', 'x ghp_a_token_of_someone y'],
     ['in base64', Buffer.from('ghp_a_token_of_someone').toString('base64')],
     ['in base64, shifted by one', Buffer.from('1ghp_a_token_of_someone, more').toString('base64')],
@@ -15,13 +15,13 @@ describe('the finder', () => {
     expect(finder.in(content)).toEqual(['token']);
   });
 
-  test('finds a long one whose end is missing, and any NATS seed', () => {
+  it('finds a long one whose end is missing, and any NATS seed', () => {
     expect(finder.in('abcdefghijk'.repeat(150))).toEqual(['config']);
     expect(finder.in(`seed SU${'A2'.repeat(28)}`)).toEqual(['a NATS seed at 5']);
     expect(finder.in('-----BEGIN USER NKEY SEED------')).toEqual(['a NATS seed at 0']);
   });
 
-  test('finds nothing where there is nothing', () => {
+  it('finds nothing where there is nothing', () => {
     expect(finder.in('ghp_a_token_of_some one, SUABC')).toEqual([]);
   });
 });

@@ -12,13 +12,14 @@ import {
   type Instance as Machine,
 } from '@aws-sdk/client-ec2';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Backend, Instance } from '../../../../contracts/ports/backend.ts';
 import { runnerName } from '../../../../contracts/workflows/runner-name.ts';
+import { describeUnless } from '../../../support/describe-unless.ts';
 import type { Call } from '../../../support/fault-proxy.ts';
 import { findMoto } from '../../../support/moto.ts';
-import { eventually } from '../../../support/service.ts';
+import { until } from '../../../support/until.ts';
 import { BOOTSTRAP } from '../candidate.ts';
 import { errorAnswer, EXHAUSTED, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
 import { REGION, specOf, startEmulator, type Emulator } from './emulator.ts';
@@ -26,7 +27,7 @@ import { REGION, specOf, startEmulator, type Emulator } from './emulator.ts';
 const never = new AbortController().signal;
 const moto = await findMoto();
 
-describe.skipIf('missing' in moto)('an instance of EC2', () => {
+describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2', () => {
   const installation = `s${randomUUID().slice(0, 8)}`;
   let emulator: Emulator;
   /** Of all tests here: what the permissions must hold. */
@@ -233,7 +234,7 @@ describe.skipIf('missing' in moto)('an instance of EC2', () => {
       fault: { kind: 'answer', answer: NOTHING },
     });
     // EC2's clock has seconds.
-    await eventually('a second later', () => Promise.resolve(Date.now() > new Date(made.createdAt).getTime() + 1500));
+    await until(() => Date.now() > new Date(made.createdAt).getTime() + 1500, { what: 'a second later' });
     expect(await second.create(spec, BOOTSTRAP, never)).toMatchObject({ id: made.id, machine: 'm5.large' });
     expect(await first.list(never)).toMatchObject([{ id: made.id, state: 'running' }]);
     const Filters = [{ Name: 'tag:baton.runner', Values: [spec.runner] }];

@@ -4,7 +4,7 @@ import { specHash } from '../../../../activities/backends/spec-hash.ts';
 import type { Backend, Instance, InstanceSpec } from '../../../../contracts/ports/backend.ts';
 import { BOOTSTRAP } from '../candidate.ts';
 import { FIRST, GceProject, SECOND, specOf } from '../gce-server/project.ts';
-import { eventually } from '../../../support/service.ts';
+import { until } from '../../../support/until.ts';
 
 const never = new AbortController().signal;
 let project: GceProject;
@@ -169,11 +169,11 @@ describe('instances of Compute Engine', () => {
     const seen = await backend.create(spec, BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, seen.runner);
     expect(await death).toMatchObject({ id: seen.id, reason: expect.stringMatching(/preempted/), market: 'spot' });
-    await eventually('it is gone', async () => (await backend.describe(seen.runner, never)) === undefined);
+    await until(async () => (await backend.describe(seen.runner, never)) === undefined, { what: 'it is gone' });
 
     const unseen = await backend.create(next(), BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, unseen.runner);
-    await eventually('it is gone', async () => (await backend.describe(unseen.runner, never)) === undefined);
+    await until(async () => (await backend.describe(unseen.runner, never)) === undefined, { what: 'it is gone' });
     const told = await deathOf(project.open(installation, { spot: true }), unseen.runner);
     expect(told).toMatchObject({ id: unseen.id, group: 'linux', reason: expect.stringMatching(/preempted/) });
   });

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporalConfig } from '../../../../contracts/config/servers.ts';
 import { temporalOptions } from '../../../../services/shared/temporal-options.ts';
 import { temporaryFolder } from '../../../support/cleanup.ts';
@@ -19,7 +19,7 @@ const write = (name: string, text: string): string => {
 };
 
 describe('TLS to Temporal', () => {
-  test('takes the files that the configuration names', () => {
+  it('takes the files that the configuration names', () => {
     const tls = { ca: write('ca', 'CA'), cert: write('crt', 'CRT'), key: write('key', 'KEY'), server_name: 'temporal' };
     expect(temporalOptions(temporalConfig.parse({ tls }))).toEqual({
       address: '127.0.0.1:7233',
@@ -33,7 +33,7 @@ describe('TLS to Temporal', () => {
     expect(temporalOptions(temporalConfig.parse({}))).toEqual({ address: '127.0.0.1:7233' });
   });
 
-  test('names a file that can’t be read', () => {
+  it('names a file that can’t be read', () => {
     const config = temporalConfig.parse({ tls: { ca: join(folder.path, 'none') } });
     expect(() => temporalOptions(config)).toThrow(/certificate for Temporal, .*none/);
   });
