@@ -1,4 +1,4 @@
-import { cancelled, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { cancelled, cancellationSignal } from '@temporalio/activity';
 import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
@@ -7,24 +7,22 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { CredentialMint } from '../credentials/runner-credential.ts';
 import { resolveHooks } from '../credentials/hook-secrets.ts';
+import { withHeartbeats } from '../lib/heartbeat.ts';
 
-/** Between heartbeats, milliseconds: a cancellation comes back with one. */
-const HEARTBEAT_MS = 3000;
-
-/** What was done, for metrics: `outcome` is `ok`, `cancelled`, or an error's code. */
-export type Observe = (activity: keyof BackendActivities, outcome: string, seconds: number) => void;
+/** Called with each finished activity, for metrics: `outcome` is `ok`, `cancelled`, or an error's code. */
+export type ActivityObserver = (activity: keyof BackendActivities, outcome: string, seconds: number) => void;
 
 export interface BackendActivityOptions {
   backend: Backend;
-  /** How instances reach NATS. */
+  /** The NATS address that instances connect to. */
   natsUrl: string;
-  /** How they trust its server; absent: as it wants. */
+  /** How instances verify the NATS server; absent: as the server requires. */
   natsTls?: InstanceTls | undefined;
   /** Makes runners' credentials; absent where NATS asks for none, or where instances get no bootstrap file. */
   mint?: CredentialMint | undefined;
   /** Called after each create, also a repeated one. */
   onCreated: (created: InstanceCreated) => unknown;
-  observe: Observe;
+  observe: ActivityObserver;
   log: Logger;
 }
 
@@ -42,10 +40,9 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
   ): Promise<T> {
     const begun = performance.now();
     const abort = cancellationSignal();
-    const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
     let outcome = 'ok';
     try {
-      return await work(abort);
+      return await withHeartbeats(() => work(abort));
     } catch (error) {
       if (abort.aborted) {
         outcome = 'cancelled';
@@ -56,37 +53,37 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
       log.warn({ runner, backend: backend.type, activity, code: outcome }, messageOf(error));
       throw error;
     } finally {
-      clearInterval(beat);
       options.observe(activity, outcome, (performance.now() - begun) / 1000);
     }
+  }
+
+  async function createBootstrap({ runner, expiresAt, hooks }: InstanceSpec): Promise<Bootstrap> {
+    const credentials = mint ? await mint({ runner, expiresAt }) : '';
+    return { natsUrl, natsTls, credentials, ...(hooks && { hooks: resolveHooks(hooks) }) };
   }
 
   return {
     createInstance: (spec) =>
       run('createInstance', spec.runner, async (abort) => {
-        const instance = await backend.create(spec, await bootstrapOf(spec), abort);
-        log.info({ runner: spec.runner, group: spec.group, instance: instance.id, backend: backend.type }, 'created');
-        options.onCreated({
-          runner: spec.runner,
-          group: spec.group,
-          instanceId: instance.id,
-          at: new Date().toISOString(),
-        });
+        const instance = await backend.create(spec, await createBootstrap(spec), abort);
         const { id: instanceId, machine, market } = instance;
+        const { runner, group } = spec;
+        log.info({ runner, group, instance: instanceId, backend: backend.type }, 'instance created');
+        options.onCreated({ runner, group, instanceId, at: new Date().toISOString() });
         return { instanceId, machine, market, ...(backend.tag && { taggable: true }) };
       }),
 
     deleteInstance: ({ runner }) =>
       run('deleteInstance', runner, async (abort) => {
         await backend.delete(runner, abort);
-        log.info({ runner, backend: backend.type }, 'deleted');
+        log.info({ runner, backend: backend.type }, 'instance deleted');
       }),
 
     tagInstance: ({ runner, tags }) =>
       run('tagInstance', runner, async (abort) => (await backend.tag?.(runner, tags, abort)) ?? 'absent'),
 
     checkInstance: ({ runner }) =>
-      run('checkInstance', runner, async (abort) => stateOf(await backend.describe(runner, abort))),
+      run('checkInstance', runner, async (abort) => toCheckResult(await backend.describe(runner, abort))),
 
     listInstances: ({ group }) =>
       run('listInstances', group, async (abort) => {
@@ -96,14 +93,9 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
           .map(({ runner, state, createdAt }) => ({ runner, state, since: Date.parse(createdAt) }));
       }),
   };
-
-  async function bootstrapOf({ runner, expiresAt, hooks }: InstanceSpec): Promise<Bootstrap> {
-    const credentials = mint ? await mint({ runner, expiresAt }) : '';
-    return { natsUrl, natsTls, credentials, ...(hooks && { hooks: resolveHooks(hooks) }) };
-  }
 }
 
-function stateOf(instance: Instance | undefined): 'alive' | 'dead' | 'absent' {
+function toCheckResult(instance: Instance | undefined): 'alive' | 'dead' | 'absent' {
   if (instance === undefined) return 'absent';
   return instance.state === 'running' ? 'alive' : 'dead';
 }

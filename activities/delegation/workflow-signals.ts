@@ -1,4 +1,4 @@
-import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { DISPATCHER_EVENTS, dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { RUNNER_INSTANCE, type RunnerInstance, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
@@ -14,6 +14,7 @@ import {
   type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
 import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import { ignoreMissing, isMissing } from '../lib/missing.ts';
 
 /** Delegations that ask within this time share one look at their group. */
 const FRESH_MS = 1000;
@@ -46,7 +47,7 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
         const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
         return await handle.query<RunnerInstance>(RUNNER_INSTANCE);
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return null;
+        if (isMissing(error)) return null;
         throw error;
       }
     },
@@ -101,13 +102,4 @@ async function failureOf(client: Client, workflowId: string): Promise<string> {
     if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) return error.cause.message;
   }
   return 'see its page';
-}
-
-async function ignoreMissing(telling: Promise<void>): Promise<void> {
-  try {
-    await telling;
-  } catch (error) {
-    // Over, or removed: nobody to tell.
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  }
 }

@@ -10,8 +10,9 @@ import { isRunnerOf } from '../../contracts/workflows/runner-name.ts';
 import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
 import type { SignalDispatcher } from '../signals/signal-activities.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
+import { ignoreMissing } from '../lib/missing.ts';
 import { findLostJobs, reaskDemand } from './demand.ts';
-import { confirmOwnerless, isMissing, listSlots, listWorkflows } from './observations.ts';
+import { confirmOwnerless, listSlots, listWorkflows } from './observations.ts';
 
 export interface HealthActivityOptions {
   client: Client;
@@ -76,27 +77,16 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     signalInstanceMissing: async ({ group, runner }) => {
       const died = { version: 1, id: randomUUID(), runner, kind: 'died', exitCode: null } as const;
-      const news: RunnerEvent[] = [
+      const events: RunnerEvent[] = [
         { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone, the backend says' } },
       ];
-      try {
-        await client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, news);
-      } catch (error) {
-        // It ended meanwhile.
-        if (!isMissing(error)) throw error;
-      }
+      await ignoreMissing(client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events));
     },
 
     recordHealthNote: async ({ group, note }) => {
-      try {
-        await client.schedule.getHandle(healthScheduleId(group)).update((now) => ({
-          ...now,
-          state: { ...now.state, note },
-        }));
-      } catch (error) {
-        // The group was removed, and its schedule with it.
-        if (!isMissing(error)) throw error;
-      }
+      const schedule = client.schedule.getHandle(healthScheduleId(group));
+      // When a group is removed, so is its schedule.
+      await ignoreMissing(schedule.update((now) => ({ ...now, state: { ...now.state, note } })));
     },
   };
 }

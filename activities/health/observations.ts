@@ -1,4 +1,5 @@
-import { ScheduleNotFoundError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import pMap, { pMapSkip } from 'p-map';
 import { RUNNER_WORKFLOW, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import {
   DISPATCHER_ROSTER,
@@ -8,9 +9,9 @@ import {
 } from '../../contracts/workflows/dispatcher.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { ObservedWorkflow } from '../../contracts/workflows/health.ts';
+import { isMissing } from '../lib/missing.ts';
 
-/** Questions to the server that are under way at once. */
-const AT_ONCE = 16;
+const MAX_CONCURRENT_CALLS = 16;
 const EMBODIED = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
 
 /** The group's running runner workflows on its backend, from visibility: moments old. */
@@ -37,7 +38,7 @@ export async function rosterOf(client: Client, group: string): Promise<Roster> {
   try {
     return await client.workflow.getHandle(dispatcherWorkflowId(group)).query<Roster>(DISPATCHER_ROSTER);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return { slots: [], waiting: [] };
+    if (isMissing(error)) return { slots: [], waiting: [] };
     throw error;
   }
 }
@@ -48,27 +49,19 @@ export async function listSlots(client: Client, group: string): Promise<Observed
 
 /** Which of these have no running workflow, as the server itself says of each. */
 export async function confirmOwnerless(client: Client, group: string, runners: readonly string[]): Promise<string[]> {
-  const queue = [...runners];
-  const ownerless: string[] = [];
-  const ask = async (): Promise<void> => {
-    for (let runner = queue.shift(); runner !== undefined; runner = queue.shift()) {
-      if (!(await isRunning(client, runnerWorkflowId(group, runner)))) ownerless.push(runner);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, runners.length) }, ask));
-  return ownerless.sort();
+  const orphaned = await pMap(
+    runners,
+    async (runner) => ((await isRunning(client, runnerWorkflowId(group, runner))) ? pMapSkip : runner),
+    { concurrency: MAX_CONCURRENT_CALLS },
+  );
+  return orphaned.sort();
 }
 
 async function isRunning(client: Client, workflowId: string): Promise<boolean> {
   try {
     return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
-}
-
-/** Whether a workflow or schedule is not there (any more), on the server's own word. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof WorkflowNotFoundError || error instanceof ScheduleNotFoundError;
 }

@@ -1,14 +1,16 @@
 import { heartbeat } from '@temporalio/activity';
 
-/** Between heartbeats, milliseconds. */
-const EVERY_MS = 3000;
+const HEARTBEAT_INTERVAL_MS = 3000;
 
-/** Tells Temporal all the while that this activity is alive: when its worker dies, another takes it over soon. */
+/**
+ * Sends heartbeats to Temporal while the work runs: if this worker dies, another soon takes the activity over. A
+ * cancellation arrives in the answer to a heartbeat.
+ */
 export async function withHeartbeats<T>(work: () => Promise<T>): Promise<T> {
-  const beat = setInterval(() => heartbeat(), EVERY_MS);
+  const timer = setInterval(() => heartbeat(), HEARTBEAT_INTERVAL_MS);
   try {
     return await work();
   } finally {
-    clearInterval(beat);
+    clearInterval(timer);
   }
 }

@@ -1,10 +1,6 @@
-import {
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowIdReusePolicy,
-  WorkflowNotFoundError,
-  type Client,
-} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
+import pMap from 'p-map';
 import {
   RUNNER_EVENTS,
   RUNNER_WORKFLOW,
@@ -24,6 +20,7 @@ import { CAPACITY_EVENTS, type CapacityEvent, capacityWorkflowId } from '../../c
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
+import { ignoreMissing, isMissing } from '../lib/missing.ts';
 
 const KEYWORD = {
   group: defineSearchAttributeKey('BatonGroup', 'KEYWORD'),
@@ -32,33 +29,33 @@ const KEYWORD = {
   phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
 };
 
-/** Calls that go out at once: more only queue up in the server. */
-const CALLS_AT_ONCE = 16;
+/** More calls at once would only queue in the Temporal server. */
+const CONCURRENTLY = { concurrency: 16 };
 
 type SignalActivities = Pick<
   OrchestratorActivities,
   'startRunners' | 'retireRunners' | 'reportGone' | 'requestRetirement' | 'requestSlots' | 'grantSlots'
 >;
 
-/** Tells a group's dispatcher; resolves when it was told, or when there is none to tell. */
-export type SignalDispatcher = (group: string, news: DispatcherEvent[]) => Promise<void>;
+/** Signals a group's dispatcher; resolves when Temporal has the signal, or when the group was removed. */
+export type SignalDispatcher = (group: string, events: DispatcherEvent[]) => Promise<void>;
 
-/** One signal a call. */
+/** Sends one signal per call. */
 export function createDispatcherSignaller(client: Client): SignalDispatcher {
-  return async (group, news) => {
-    // Nobody to tell: the group was removed.
-    await client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news).catch(unlessGone);
+  return async (group, events) => {
+    const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
+    await ignoreMissing(handle.signal(DISPATCHER_EVENTS, events));
   };
 }
 
 /**
- * What the actors say to one another, over Temporal's client: a few events in a history for fifty runners instead of a
- * child's or an external signal's three to six for each, and no limit of 2,000 open children.
+ * Starts and signals workflows through Temporal's client. One activity for fifty runners adds a few events to a history;
+ * child workflows and external signals add three to six for each runner, and at most 2,000 children may be open.
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
- * @param signalDispatcher how the ends of runners are told: may gather what comes at once
- * @param recordUse writes down what an instance was used for; the same runner twice is once
- * @param trace tells those who trace, where there are any; the same runner twice is once
+ * @param signalDispatcher reports the end of a runner; may send several reports in one signal
+ * @param recordUse records what an instance was used for; the same runner twice counts once
+ * @param trace records the runner's trace, where tracing is on; the same runner twice counts once
  */
 export function createSignalActivities(
   client: Client,
@@ -68,33 +65,36 @@ export function createSignalActivities(
 ): SignalActivities {
   return {
     async startRunners({ settings, runners }) {
-      await eachOf(runners, (runner) => startRunner(client, settings, runner));
+      await pMap(runners, (runner) => startRunner(client, settings, runner), CONCURRENTLY);
     },
 
     async retireRunners({ group, runners }) {
-      const news: RunnerEvent[] = [{ type: 'retire' }];
-      await eachOf(runners, async (runner) => {
-        const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
-        await handle.signal(RUNNER_EVENTS, news).catch(unlessGone);
-      });
+      const events: RunnerEvent[] = [{ type: 'retire' }];
+      await pMap(
+        runners,
+        (runner) => {
+          const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
+          return ignoreMissing(handle.signal(RUNNER_EVENTS, events));
+        },
+        CONCURRENTLY,
+      );
     },
 
     async requestSlots(request) {
-      const news: CapacityEvent[] = [{ type: 'request', request }];
-      // Without a keeper the cap has just been taken away, or is about to be set: then all are asked again.
-      await client.workflow
-        .getHandle(capacityWorkflowId(request.backend))
-        .signal(CAPACITY_EVENTS, news)
-        .catch(unlessGone);
+      const events: CapacityEvent[] = [{ type: 'request', request }];
+      // No capacity workflow: the cap was just removed, or is about to be set. All dispatchers then send a new request.
+      await ignoreMissing(
+        client.workflow.getHandle(capacityWorkflowId(request.backend)).signal(CAPACITY_EVENTS, events),
+      );
     },
 
     async grantSlots(grants) {
-      await eachOf(grants, ({ group, grant }) => signalDispatcher(group, [{ type: 'slots', grant }]));
+      await pMap(grants, ({ group, grant }) => signalDispatcher(group, [{ type: 'slots', grant }]), CONCURRENTLY);
     },
 
     async reportGone(report) {
       const { group, outcome, use } = report;
-      // First: a bus that is away must not hold up the group.
+      // First: the group must not wait for a lost NATS connection.
       await signalDispatcher(group, [{ type: 'gone', outcome }]);
       if (use !== undefined) await recordUse(use);
       trace?.(report);
@@ -107,25 +107,11 @@ export function createSignalActivities(
           .executeUpdate<boolean, [string]>(MAY_RETIRE_RUNNER, { args: [runner] });
         return may ? 'retire' : 'keep';
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return 'retire';
+        if (isMissing(error)) return 'retire';
         throw error;
       }
     },
   };
-}
-
-/** Does it for each, several at a time. */
-async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(CALLS_AT_ONCE, items.length) }, worker));
-}
-
-/** What is over needs to be told nothing. */
-function unlessGone(error: unknown): void {
-  if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
 
 async function startRunner(client: Client, settings: GroupSettings, runner: string): Promise<void> {
@@ -138,7 +124,7 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       requestEagerStart: true,
       staticSummary: `${settings.name} runner on ${settings.backend}`,
-      staticDetails: runnerFacts(settings),
+      staticDetails: toStaticDetails(settings),
       typedSearchAttributes: [
         { key: KEYWORD.group, value: settings.name },
         { key: KEYWORD.forge, value: settings.forge },
@@ -148,13 +134,13 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
       memo: { installation: settings.installation, labels: settings.labels, scope: settings.scope },
     });
   } catch (error) {
-    // The activity ran before and its result was lost.
+    // An earlier attempt of this activity started it, and its result was lost.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
 }
 
-/** What is the same all its life, markdown. */
-function runnerFacts({ scope, labels, instance, installation }: GroupSettings): string {
+/** What stays the same for the runner's whole life, as markdown. */
+function toStaticDetails({ scope, labels, instance, installation }: GroupSettings): string {
   const { image, cpu, memoryBytes, user } = instance;
   const facts = [
     `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization}, made by ${installation}`,

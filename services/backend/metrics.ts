@@ -1,9 +1,9 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { Observe } from '../../activities/backends/activities.ts';
+import type { ActivityObserver } from '../../activities/backends/activities.ts';
 
 export interface BackendMetrics {
   /** Every create, delete and check that ended, with its outcome: `ok`, `cancelled` or an error's code. */
-  observe: Observe;
+  observe: ActivityObserver;
   died: Counter;
 }
 

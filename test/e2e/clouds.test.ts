@@ -136,6 +136,6 @@ function logOf(cluster: Cluster, service: string): string {
 function createdIn(log: string): string[] {
   return log
     .split('\n')
-    .filter((line) => line.includes('"msg":"created"'))
+    .filter((line) => line.includes('"msg":"instance created"'))
     .map((line) => /"runner":"([^"]+)"/.exec(line)?.[1] ?? '');
 }

@@ -1,5 +1,7 @@
 import Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
+import { rejectOnAbort } from '../../lib/abort.ts';
 
 /** How long the engine may take for one request, milliseconds; a busy one takes seconds for a network. */
 const REQUEST_BOUND_MS = 120_000;
@@ -18,12 +20,6 @@ export function connectEngine(address: string): Docker {
   if (!address.startsWith('tcp://')) return new Docker({ socketPath: address });
   const url = new URL(address);
   return new Docker({ protocol: 'http', host: url.hostname, port: Number(url.port || 2375) });
-}
-
-/** The status that the engine answered with; undefined when it did not answer. */
-export function statusOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
-  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
 }
 
 /**
@@ -52,12 +48,12 @@ export async function askExpecting<T, S extends number>(
   try {
     const bound = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_BOUND_MS)]);
     // Not every request of the library can be ended by a signal.
-    return await Promise.race([request(bound), rejection(bound)]);
+    return await Promise.race([request(bound), rejectOnAbort(bound)]);
   } catch (error) {
     abort.throwIfAborted();
     // A fault of ours is no silence of the engine's.
     if (error instanceof TypeError) throw error;
-    const status = statusOf(error);
+    const status = getDockerStatus(error);
     const answer = expected.find((candidate) => candidate === status);
     if (answer !== undefined) return answer;
     const unavailable = status === undefined || status >= 500 || status === 429;
@@ -65,12 +61,6 @@ export async function askExpecting<T, S extends number>(
     const code = unavailable && !/storage-opt/i.test(messageOf(error)) ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
     throw new BatonError(code, `${doing}: ${messageOf(error).trim()}`, { cause: error, details: { status } });
   }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** A filter for all that is this installation's, or one runner's of it. */

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { rejectOnAbort } from '../../lib/abort.ts';
 import { askExpecting } from './engine.ts';
 
 /** A pull may take this long, milliseconds; a create is retried, and the engine keeps the layers it has. */
@@ -23,10 +24,7 @@ export async function ensureImage(docker: Docker, image: string, abort: AbortSig
     pulling = pull(docker, image).finally(() => pulls.delete(image));
     pulls.set(image, pulling);
   }
-  const stopped = new Promise<never>((_resolve, reject) => {
-    abort.addEventListener('abort', () => reject(abort.reason), { once: true });
-  });
-  await Promise.race([pulling, stopped]);
+  await Promise.race([pulling, rejectOnAbort(abort)]);
 }
 
 async function pull(docker: Docker, image: string): Promise<void> {

@@ -2,8 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { ask, askExpecting, LABELS, labelFilter, statusOf } from './engine.ts';
+import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
 
 /** A /28: the engine's gateway, one container, and nothing to be stingy about. */
 const PREFIX_BITS = 28;
@@ -98,7 +99,7 @@ async function createNetwork(
       });
       return network.id;
     } catch (error) {
-      if (statusOf(error) !== undefined && /overlap/i.test(messageOf(error))) return undefined;
+      if (getDockerStatus(error) !== undefined && /overlap/i.test(messageOf(error))) return undefined;
       throw error;
     }
   });

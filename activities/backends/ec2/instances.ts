@@ -5,6 +5,7 @@ import {
   type Instance as Machine,
 } from '@aws-sdk/client-ec2';
 import type { Instance } from '../../../contracts/ports/backend.ts';
+import { rejectOnAbort } from '../../lib/abort.ts';
 import { ask, type Ec2Clients } from './client.ts';
 import { TAGS } from './request.ts';
 
@@ -52,7 +53,7 @@ export class Instances {
     }
     const { runners, answer } = this.#waiting;
     runners.add(runner);
-    const found = await Promise.race([answer, rejection(abort)]);
+    const found = await Promise.race([answer, rejectOnAbort(abort)]);
     return found.filter((instance) => instance.runner === runner).toSorted(byAge);
   }
 
@@ -89,12 +90,6 @@ function filter(tag: string, values: string[]): Filter {
 
 function byAge(a: Found, b: Found): number {
   return a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id);
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** A machine as EC2 describes it. */

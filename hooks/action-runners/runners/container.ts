@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import Docker from 'dockerode';
 import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import { MaskedLines } from '../../agent/mask.ts';
 import {
   STOP_GRACE_MS,
@@ -58,7 +59,7 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
     try {
       await container.start().catch((error: unknown) => {
         // 304: it runs, or ran, already.
-        if (statusOf(error) !== 304) throw error;
+        if (getDockerStatus(error) !== 304) throw error;
       });
     } catch (error) {
       await container.remove({ force: true }).catch(() => undefined);
@@ -82,7 +83,7 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
       throw failed(`waiting for container ${context.name}`, error);
     } finally {
       await container.remove({ force: true, v: true }).catch((error: unknown) => {
-        if (statusOf(error) !== 404)
+        if (getDockerStatus(error) !== 404)
           context.log.warn({ container: container.id, err: error }, 'removing the container');
       });
     }
@@ -118,7 +119,7 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
         ...(given.user === undefined ? {} : { User: given.user }),
       });
     } catch (error) {
-      if (statusOf(error) !== 409) throw failed(`creating container ${name} of image ${given.image}`, error);
+      if (getDockerStatus(error) !== 409) throw failed(`creating container ${name} of image ${given.image}`, error);
     }
     const container = docker.getContainer(name);
     const { Config: config } = await container.inspect().catch((error: unknown) => {
@@ -156,13 +157,8 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
   }
 }
 
-function statusOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
-  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
-}
-
 function failed(doing: string, error: unknown): BatonError {
-  const status = statusOf(error);
+  const status = getDockerStatus(error);
   const code = status === undefined || status >= 500 ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
   const missing = status === 404 && /image/i.test(messageOf(error));
   return new BatonError(missing ? 'IMAGE_MISSING' : code, `${doing}: ${messageOf(error).trim()}`, { cause: error });

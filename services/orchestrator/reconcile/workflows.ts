@@ -1,4 +1,4 @@
-import { WorkflowIdConflictPolicy, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { WorkflowIdConflictPolicy, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   DISPATCHER_EVENTS,
@@ -16,6 +16,7 @@ import {
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { ignoreMissing } from '../../../activities/lib/missing.ts';
 import { dispatcherStart } from '../../shared/dispatcher-start.ts';
 
 /**
@@ -46,14 +47,14 @@ export async function retireActors(client: Client, config: Config): Promise<void
   const removed: DispatcherEvent[] = [{ type: 'removed' }];
   const wanted = new Set(config.groups.map(({ name }) => dispatcherWorkflowId(name)));
   for (const id of await running(client, DISPATCHER_WORKFLOW)) {
-    if (!wanted.has(id)) await client.workflow.getHandle(id).signal(DISPATCHER_EVENTS, removed).catch(unlessGone);
+    if (!wanted.has(id)) await ignoreMissing(client.workflow.getHandle(id).signal(DISPATCHER_EVENTS, removed));
   }
   const uncapped: CapacityEvent[] = [{ type: 'configure', max: null, groups: [] }];
   const capped = new Set(
     Object.entries(config.backends).flatMap(([name, { max }]) => (max === undefined ? [] : [capacityWorkflowId(name)])),
   );
   for (const id of await running(client, CAPACITY_WORKFLOW)) {
-    if (!capped.has(id)) await client.workflow.getHandle(id).signal(CAPACITY_EVENTS, uncapped).catch(unlessGone);
+    if (!capped.has(id)) await ignoreMissing(client.workflow.getHandle(id).signal(CAPACITY_EVENTS, uncapped));
   }
 }
 
@@ -79,8 +80,4 @@ async function running(client: Client, type: string): Promise<string[]> {
   const query = `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`;
   for await (const { workflowId } of client.workflow.list({ query })) ids.push(workflowId);
   return ids;
-}
-
-function unlessGone(error: unknown): void {
-  if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
