@@ -15,7 +15,7 @@ export function configurationPage(): string {
 ${generatedFrom('contracts/config')}
 
 One YAML file, \`baton.yaml\`, configures all services of an installation. [Groups](../guides/groups.md) and the pages of the
-[backends](../guides/backends) explain how to use it, and there is a complete
+[backends](../guides/install.md#choose-a-backend) explain how to use it, and there is a complete
 [example](../examples) for each backend. Check a file before you use it:
 
 \`\`\`console
