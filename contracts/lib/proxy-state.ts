@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { acquireLock } from './file-lock.mjs';
 
 const count = z.number().int().nonnegative().default(0);
 
@@ -22,8 +21,8 @@ const proxyState = z.object({
 
 export type ProxyState = z.infer<typeof proxyState>;
 
-const STALE_MS = 5000;
-const AGAIN_MS = 20;
+/** A hook in another container that dies with the lock holds the others up for no longer than this. */
+const STALE_LOCK_MS = 5000;
 
 /** The state in that file; a file that is not there, or was half written by somebody else's tool, is a fresh one. */
 export function readProxyState(file: string): ProxyState {
@@ -34,37 +33,18 @@ export function readProxyState(file: string): ProxyState {
   }
 }
 
-/**
- * Changes the state, alone: short processes that run side by side each see what the one before wrote. Whoever dies with the
- * lock holds others up for five seconds.
- */
+/** Changes the state under a lock: short processes that run side by side each see what the one before wrote. */
 export async function changeProxyState(
   file: string,
   change: (state: ProxyState) => ProxyState | Promise<ProxyState>,
 ): Promise<void> {
-  mkdirSync(dirname(file), { recursive: true });
-  const lock = `${file}.lock`;
-  while (!take(lock)) await sleep(AGAIN_MS);
+  const lock = await acquireLock(`${file}.lock`, { staleMs: STALE_LOCK_MS });
   try {
     const next = await change(readProxyState(file));
     const half = `${file}.${process.pid}`;
     writeFileSync(half, JSON.stringify(next), { mode: 0o600 });
     renameSync(half, file);
   } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-function take(lock: string): boolean {
-  try {
-    writeFileSync(lock, String(process.pid), { flag: 'wx' });
-    return true;
-  } catch {
-    try {
-      if (Date.now() - statSync(lock).mtimeMs > STALE_MS) rmSync(lock, { force: true });
-    } catch {
-      // Its holder has just let go.
-    }
-    return false;
+    lock.release();
   }
 }

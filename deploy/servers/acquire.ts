@@ -4,7 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
-import { acquireLock } from '../launcher/lock.mjs';
+import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { goInstall } from './build.ts';
 import { isAtLeast, platformName, serverPlan, type ServerName, type ServerPlan } from './catalog.ts';
 import { downloadServer } from './download.ts';

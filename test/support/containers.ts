@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { acquireLock } from '../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { buildInstanceImage } from '../../deploy/images/instance-image.ts';
 import { startBridge } from '../../services/cli/start/bridge.ts';
 import { CONTAINER_HOST } from '../../services/cli/start/container-host.ts';

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf } from '../../contracts/errors.ts';
-import { acquireLock } from '../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { cacheFolder } from '../../deploy/servers/acquire.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';

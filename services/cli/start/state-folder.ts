@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '../../../contracts/errors.ts';
-import { acquireLock, type Lock } from '../../../deploy/launcher/lock.mjs';
+import { acquireLock, type Lock } from '../../../contracts/lib/file-lock.mjs';
 
 /** Paths of all that `baton start` keeps, under `.baton` in the folder where it runs. */
 export interface StateFolder {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { expect, it } from 'vitest';
-import { acquireLock } from '../../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';

@@ -8,7 +8,7 @@ import Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { z } from 'zod';
 import { buildInstanceImage, type ImageFile } from '../../../deploy/images/instance-image.ts';
-import { acquireLock } from '../../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 
 const docker = new Docker();
 /** What a Linux of a cloud has, and the instance's image doesn't. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { acquireLock } from '../../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 
 let dir: string;
 beforeAll(() => {
@@ -12,9 +12,9 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('acquireLock', () => {
-  it('notices at once that its holder on this machine was killed', async () => {
+  it('takes over at once from a holder on this machine that was killed', async () => {
     const file = join(dir, 'killed');
-    const module = new URL('../../../deploy/launcher/lock.mjs', import.meta.url).href;
+    const module = new URL('../../../contracts/lib/file-lock.mjs', import.meta.url).href;
     const script = `const { acquireLock } = await import(${JSON.stringify(module)});
       await acquireLock(${JSON.stringify(file)}); console.log('in'); setInterval(() => {}, 1000);`;
     const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { acquireLock } from '../../../deploy/launcher/lock.mjs';
+import { acquireLock } from '../../../../contracts/lib/file-lock.mjs';
 
 let dir: string;
 beforeAll(() => {
@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('acquireLock', () => {
-  it('lets one in at a time and tells who is in', async () => {
+  it('lets one holder in at a time and reports the pid of the present one', async () => {
     const file = join(dir, 'one');
     const first = await acquireLock(file);
     let holder: number | undefined;
@@ -23,7 +23,7 @@ describe('acquireLock', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  it('never lets two in, however many want to', async () => {
+  it('never lets two holders in, however many wait', async () => {
     const file = join(dir, 'many');
     let inside = 0;
     let most = 0;
@@ -39,7 +39,7 @@ describe('acquireLock', () => {
     expect(most).toBe(1);
   });
 
-  it('takes over from a holder elsewhere that no longer gives a sign of life', async () => {
+  it('takes over from a holder on another machine that no longer touches its file', async () => {
     const file = join(dir, 'elsewhere');
     writeFileSync(file, JSON.stringify({ pid: 1, host: 'another machine' }));
     expect(await acquireLock(file, { waitMs: 0 })).toBeUndefined();
