@@ -9,7 +9,7 @@ import type { BackendConfig } from '../../contracts/config/backend.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { readSecret } from '../../contracts/config/secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
-import { BusLink } from '../shared/nats-link.ts';
+import { NatsLink } from '../shared/nats-link.ts';
 import { installRuntime } from '../shared/worker-log.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
@@ -17,7 +17,7 @@ import { connectTemporal } from '../shared/temporal.ts';
 import { instanceTls } from '../shared/instance-tls.ts';
 import { bundleAgent } from './agent-bundle.ts';
 import { activitiesAtOnce, createBackend } from './create-backend.ts';
-import { DeathNotices } from './death-notices.ts';
+import { DeathPublisher } from './death-publisher.ts';
 import { backendMetrics } from './metrics.ts';
 
 /**
@@ -37,7 +37,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   const log = serviceLog.child({ backend: name });
   installRuntime(log);
   const backend = await createBackend(backendConfig, { installation: config.name, agent: await bundleAgent(), log });
-  const link = new BusLink(config.nats, `backend ${name} of ${config.name}`, log);
+  const link = new NatsLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));
   link.open();
@@ -68,7 +68,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     shutdownGraceTime: '30 s',
     shutdownForceTime: '45 s',
   });
-  const notices = new DeathNotices({ link, backend: name, log, stop });
+  const notices = new DeathPublisher({ link, backend: name, log, stop });
   const watching = backend.watch((dead) => {
     died.inc({ backend: name });
     notices.tell(dead);

@@ -1,5 +1,5 @@
 import { bundleAgent } from '../backend/agent-bundle.ts';
-import { BusLink } from '../shared/nats-link.ts';
+import { NatsLink } from '../shared/nats-link.ts';
 import { runService } from '../shared/service.ts';
 import { agentRoute } from './agent-route.ts';
 import { jobRoutes } from './jobs/routes.ts';
@@ -15,7 +15,7 @@ import { webhookRoute } from './webhook-route.ts';
  */
 await runService('ingress', async ({ config, log, metrics, traces, http, stop }) => {
   const check = signatureCheck(config.webhook.secrets, log);
-  const link = new BusLink(config.nats, `ingress of ${config.name}`, log);
+  const link = new NatsLink(config.nats, `ingress of ${config.name}`, log);
   link.open();
   const feed = new StatusFeed(() => askStatus(link));
   const publisher = new Publisher(link);

@@ -5,7 +5,7 @@ import { HEADERS } from '../../contracts/messages/streams.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import type { BusLink } from '../shared/nats-link.ts';
+import type { NatsLink } from '../shared/nats-link.ts';
 
 /** GitHub gives up after 10 s; it is better to have told it before that. */
 const ACK_WITHIN_MS = 8000;
@@ -21,10 +21,10 @@ const NO_ROOM = new Set([10_077, 10_047, 10_028, 10_023]);
 
 /** Publishes job events; many at once share the connection, none waits for another. */
 export class Publisher {
-  readonly #link: BusLink;
+  readonly #link: NatsLink;
   #waiting = 0;
 
-  constructor(link: BusLink) {
+  constructor(link: NatsLink) {
     this.#link = link;
   }
 

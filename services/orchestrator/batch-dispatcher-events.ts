@@ -10,7 +10,7 @@ const NEWS_BYTES = 400;
  * Gathers what this process's runners tell one dispatcher at the same time into one signal: when hundreds end together,
  * a signal each costs the dispatcher a workflow task each. News is idempotent, so a call that is repeated does no harm.
  */
-export function gatherNews(tell: SignalDispatcher): SignalDispatcher {
+export function batchDispatcherEvents(tell: SignalDispatcher): SignalDispatcher {
   const mailbox = new SignalBatcher<DispatcherEvent[], void>(
     (group, letters) =>
       tell(

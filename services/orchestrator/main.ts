@@ -11,30 +11,30 @@ import type { DelegationActivities } from '../../contracts/ports/delegation-acti
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import { openApplyDoor } from '../shared/apply-requests.ts';
-import { BusLink } from '../shared/nats-link.ts';
+import { answerApplyRequests } from '../shared/apply-requests.ts';
+import { NatsLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal, createClient } from '../shared/temporal.ts';
 import { Budgets } from './rate-limit/budgets.ts';
-import { configureActors, retireActors } from './reconcile/workflows.ts';
+import { reconcileWorkflows, retireRemovedWorkflows } from './reconcile/workflows.ts';
 import { controlDoor } from './requests/control.ts';
 import { CostDoor } from './requests/cost.ts';
 import { createDelegationActivities } from './delegation-activities.ts';
 import { answerRequests } from './requests/request-server.ts';
 import { explainDoor } from './requests/explain.ts';
 import { createForge } from './forge.ts';
-import { gatherNews } from './batch-dispatcher-events.ts';
+import { batchDispatcherEvents } from './batch-dispatcher-events.ts';
 import { HealthDoor } from './requests/health.ts';
-import { keepHealthSchedules } from './reconcile/health-schedules.ts';
+import { reconcileHealthSchedules } from './reconcile/health-schedules.ts';
 import { publishJobEvent } from './reconcile/publish-job-event.ts';
-import { keepGroups } from './reconcile/runner-groups.ts';
+import { reconcileRunnerGroups } from './reconcile/runner-groups.ts';
 import { letterWriter } from './reconcile/dead-letter-job.ts';
 import { jobMover } from './reconcile/move-jobs.ts';
 import { ensureSearchAttributes } from './reconcile/search-attributes.ts';
 import { Registrar } from './requests/registration.ts';
 import { StatusReporter } from './requests/status.ts';
-import { UsageBook } from './usage/usage-recorder.ts';
+import { UsageRecorder } from './usage/usage-recorder.ts';
 import { runnerSpans } from '../shared/tracing/runner-spans.ts';
 import { installRuntime, workerLogger } from '../shared/worker-log.ts';
 
@@ -49,7 +49,7 @@ const SWEEP_MS = 60_000;
  */
 await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
   installRuntime(log);
-  const link = new BusLink(config.nats, `orchestrator of ${config.name}`, log);
+  const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(FOR_EVER_MS);
   const budgets = await Budgets.open(bus, metrics, log);
@@ -57,8 +57,8 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   await ensureSearchAttributes(connection, config.temporal.namespace);
-  const signalDispatcher = gatherNews(createDispatcherSignaller(client));
-  const usage = new UsageBook({ bus, live, metrics });
+  const signalDispatcher = batchDispatcherEvents(createDispatcherSignaller(client));
+  const usage = new UsageRecorder({ bus, live, metrics });
   const letGo = letterWriter({ bus, forge: () => live.current.forge.type, metrics });
   const traceReport =
     traces &&
@@ -97,21 +97,21 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
     shutdownForceTime: '30 s',
   });
   const registrar = new Registrar({ bus, client, forge, live, log, metrics });
-  const status = new StatusReporter({ bus, client, live, limits: () => budgets.views(), log });
+  const status = new StatusReporter({ bus, client, live, limits: () => budgets.limits(), log });
   const health = new HealthDoor({ bus, client, log });
   const cost = new CostDoor({ bus, log });
   const running = worker.run();
   const configure = async (wanted: Config): Promise<void> => {
-    await configureActors(client, wanted);
-    await keepHealthSchedules(client, wanted);
-    void keepGroups(forge, wanted, log);
+    await reconcileWorkflows(client, wanted);
+    await reconcileHealthSchedules(client, wanted);
+    void reconcileRunnerGroups(forge, wanted, log);
   };
   await configure(config);
   live.onChange(configure);
-  openApplyDoor('orchestrator', live, link, log);
+  answerApplyRequests('orchestrator', live, link, log);
   // Visibility lags, and a relay that has not read the new configuration yet may start a removed group's dispatcher anew.
   const sweep = setInterval(() => {
-    retireActors(client, live.current).catch((error: unknown) => {
+    retireRemovedWorkflows(client, live.current).catch((error: unknown) => {
       log.warn({ reason: messageOf(error) }, 'looking for actors that are configured no longer');
     });
   }, SWEEP_MS);

@@ -4,7 +4,7 @@ import { HEADERS } from '../../contracts/messages/streams.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import type { BusLink } from '../shared/nats-link.ts';
+import type { NatsLink } from '../shared/nats-link.ts';
 import { deadLetterHeaders, oneLine } from '../shared/dead-letter-headers.ts';
 import type { StreamMessage } from './stream-message.ts';
 
@@ -12,11 +12,11 @@ const WITHIN_MS = 10_000;
 
 /** Where messages go that can never be handled: kept as they came, with the reason, for a person to look at. */
 export class DeadLetters {
-  readonly #link: BusLink;
+  readonly #link: NatsLink;
   readonly #log: Logger;
   readonly #counter: Counter<'stream' | 'code'>;
 
-  constructor(link: BusLink, log: Logger, counter: Counter<'stream' | 'code'>) {
+  constructor(link: NatsLink, log: Logger, counter: Counter<'stream' | 'code'>) {
     this.#link = link;
     this.#log = log;
     this.#counter = counter;

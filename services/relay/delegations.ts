@@ -13,7 +13,7 @@ import {
   type DelegationEvent,
 } from '../../contracts/workflows/delegation.ts';
 import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
-import type { BusLink } from '../shared/nats-link.ts';
+import type { NatsLink } from '../shared/nats-link.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
 import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
@@ -26,7 +26,7 @@ const WITHIN_MS = 5000;
 export interface DelegationsOptions {
   client: Client;
   gate: TemporalGate;
-  link: BusLink;
+  link: NatsLink;
   live: LiveConfig;
 }
 

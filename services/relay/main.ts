@@ -1,7 +1,7 @@
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { STREAMS } from '../../contracts/messages/streams.ts';
-import { openApplyDoor } from '../shared/apply-requests.ts';
-import { BusLink } from '../shared/nats-link.ts';
+import { answerApplyRequests } from '../shared/apply-requests.ts';
+import { NatsLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { temporalOptions } from '../shared/temporal-options.ts';
@@ -37,7 +37,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   });
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
   const gate = new TemporalGate(connection, temporal.namespace, log);
-  const link = new BusLink(config.nats, `relay of ${config.name}`, log);
+  const link = new NatsLink(config.nats, `relay of ${config.name}`, log);
   const { handled, seconds, deadLetters: counter, batchSize, callSeconds, refused } = relayMetrics(metrics);
   const onResources = resourceMetrics(metrics);
   const actors = new WorkflowSignals({ client, gate, live, batchSize, callSeconds });
@@ -78,7 +78,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
       [STREAMS.delegations.name, proxied],
     ]),
   );
-  openApplyDoor('relay', live, link, log);
+  answerApplyRequests('relay', live, link, log);
   link.open();
   const serverLog = process.env[SERVER_LOG_ENV];
   if (serverLog) watchRefusals(serverLog, { refused, log, stop });

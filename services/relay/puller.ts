@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { encode, nanos, type Bus } from '../../contracts/lib/nats.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import type { BusLink } from '../shared/nats-link.ts';
+import type { NatsLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
 
 /** A message that nobody acknowledges comes again after this; whoever works on it says so more often. */
@@ -16,7 +16,7 @@ const PAUSE_MS = 500;
 const MOST_UNACKNOWLEDGED = 20_000;
 
 export interface PullerOptions {
-  link: BusLink;
+  link: NatsLink;
   stream: string;
   /** Name of the durable consumer, which all relays share. */
   durable: string;

@@ -3,7 +3,7 @@ import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
 import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
 import { demandKey } from '../../contracts/workflows/delegation.ts';
-import { matchConfig, needsOf } from '../shared/matching/match.ts';
+import { matchConfig, toJobNeeds } from '../shared/matching/match.ts';
 import type { Delegations } from './delegations.ts';
 import type { WorkflowSignals, EventSource } from './workflow-signals.ts';
 import { parsed } from './parse-message.ts';
@@ -23,7 +23,7 @@ export async function handleWebhook(
   { actors, delegations }: Tellers,
 ): Promise<string> {
   const event = parsed(jobEvent, message);
-  const { group, hosted, proxies, reason } = matchConfig(needsOf(event), config);
+  const { group, hosted, proxies, reason } = matchConfig(toJobNeeds(event), config);
   const job = noticeOf(event);
   const runner = runnerOf(event, config.name);
   const begun = event.action === 'in_progress' || event.action === 'completed';
@@ -77,7 +77,7 @@ function noticeOf(event: JobEvent): JobNotice {
     jobId: job.id,
     runId: job.runId,
     runAttempt: job.runAttempt,
-    ...needsOf(event),
+    ...toJobNeeds(event),
     name: job.name,
     url: job.url,
     conclusion: job.conclusion,

@@ -4,11 +4,11 @@ import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { ApplyReply } from '../../contracts/messages/apply.ts';
-import type { BusLink } from './nats-link.ts';
+import type { NatsLink } from './nats-link.ts';
 import type { LiveConfig } from './live-config.ts';
 
 /** Reads the configuration again whenever `baton apply` asks for it, and answers what became of it. */
-export function openApplyDoor(service: string, live: LiveConfig, link: BusLink, log: Logger): void {
+export function answerApplyRequests(service: string, live: LiveConfig, link: NatsLink, log: Logger): void {
   let open = false;
   link.onUp((bus) => {
     // The client subscribes again by itself after each interruption.

@@ -10,7 +10,7 @@ const RETRY_MS = 1000;
  * A service's link to NATS that neither holds up its start nor buffers while there is no server: callers wait for it as long
  * as they can afford to, and no longer.
  */
-export class BusLink {
+export class NatsLink {
   readonly #config: NatsConfig;
   readonly #name: string;
   readonly #log: Logger;

@@ -4,7 +4,7 @@ import { withFailures } from '../../activities/lib/failure.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { encode } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { BusLink } from '../../services/shared/nats-link.ts';
+import { NatsLink } from '../../services/shared/nats-link.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { runService } from '../../services/shared/service.ts';
 import { connectTemporal } from '../../services/shared/temporal.ts';
@@ -18,7 +18,7 @@ import { NothingBackend } from './nothing-backend.ts';
 await runService('backend', async ({ config, log, stop, args }) => {
   const [name = ''] = args;
   installRuntime(log);
-  const link = new BusLink(config.nats, `backend ${name} of the bench`, log);
+  const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
   link.open();
   const bus = await link.connected(60_000);
   const connection = await connectTemporal(config.temporal, log, stop);

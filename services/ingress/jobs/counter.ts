@@ -11,7 +11,7 @@ import {
   type DelegationMessage,
   type JobContext,
 } from '../../../contracts/messages/delegation.ts';
-import type { BusLink } from '../../shared/nats-link.ts';
+import type { NatsLink } from '../../shared/nats-link.ts';
 
 const WITHIN_MS = 8000;
 
@@ -23,10 +23,10 @@ export interface Accepted {
 
 /** Takes jobs from proxies: onto the bus first, then to where their state is read. Keeps nothing itself. */
 export class DelegationCounter {
-  readonly #link: BusLink;
+  readonly #link: NatsLink;
   #opened: { bus: Bus; store: DelegationStore } | undefined;
 
-  constructor(link: BusLink) {
+  constructor(link: NatsLink) {
     this.#link = link;
   }
 

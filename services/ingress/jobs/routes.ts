@@ -4,7 +4,7 @@ import type { DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
-import type { BusLink } from '../../shared/nats-link.ts';
+import type { NatsLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
 import { Allowance } from './allowance.ts';
 import { assertOwn, callerCheck } from './caller.ts';
@@ -19,7 +19,7 @@ const RETRY_AFTER_S = 5;
 
 export interface JobRoutesOptions {
   delegation: DelegationConfig;
-  link: BusLink;
+  link: NatsLink;
   log: Logger;
   metrics: Registry;
 }

@@ -2,7 +2,7 @@ import { decode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import { status, type Status } from '../../../contracts/messages/status.ts';
-import type { BusLink } from '../../shared/nats-link.ts';
+import type { NatsLink } from '../../shared/nats-link.ts';
 
 /** The orchestrator is asked at most this often, however many look. */
 const EVERY_MS = 1000;
@@ -19,7 +19,7 @@ export interface StatusView {
 }
 
 /** Asks the orchestrator over the bus. Throws where there is no answer or one that is not of the documented shape. */
-export async function askStatus(link: BusLink): Promise<Status> {
+export async function askStatus(link: NatsLink): Promise<Status> {
   const bus = await link.connected(1).catch(() => {
     throw new Error('NATS does not answer');
   });

@@ -55,7 +55,7 @@ export class Budgets {
   }
 
   /** For the status. */
-  views(): ForgeLimit[] {
+  limits(): ForgeLimit[] {
     return this.#budgets.map((budget) => {
       const { key, waiting, state } = budget.view();
       const { primary, blockedUntil } = state;

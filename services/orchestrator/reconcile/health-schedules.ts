@@ -25,7 +25,7 @@ const LONGEST_CHECK = '30 min';
  * Makes every group's health check a schedule as the configuration has it, and ends those of groups that are no more.
  * Safe to run from several orchestrators at once, and as often as the configuration is read.
  */
-export async function keepHealthSchedules(client: Client, config: Config): Promise<void> {
+export async function reconcileHealthSchedules(client: Client, config: Config): Promise<void> {
   await Promise.all(config.groups.map((group) => keep(client, config, group)));
   const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
   for await (const { scheduleId } of client.schedule.list()) {

@@ -8,7 +8,7 @@ import type { Logger } from '../../../contracts/lib/log.ts';
  * Brings every group on the forge to what the configuration says, when that has just been read; each health check does it
  * again. A forge that gives no answer holds nothing up.
  */
-export async function keepGroups(forge: Forge, config: Config, log: Logger): Promise<void> {
+export async function reconcileRunnerGroups(forge: Forge, config: Config, log: Logger): Promise<void> {
   for (const group of config.groups) {
     const { name, organization, repository } = group;
     try {

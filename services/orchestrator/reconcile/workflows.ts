@@ -23,7 +23,7 @@ import { dispatcherStart } from '../../shared/dispatcher-start.ts';
  * Brings the actors in step with the configuration: keepers of capped backends, dispatchers of all groups (started where they
  * don't run yet), and those of groups that are no longer there. Safe to repeat, and from several orchestrators at once.
  */
-export async function configureActors(client: Client, config: Config): Promise<void> {
+export async function reconcileWorkflows(client: Client, config: Config): Promise<void> {
   // Keepers first: dispatchers ask them for places as soon as they are told of a cap.
   await Promise.all(
     Object.entries(config.backends).map(async ([backend, { max }]) => {
@@ -39,11 +39,11 @@ export async function configureActors(client: Client, config: Config): Promise<v
       await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, start);
     }),
   );
-  await retireActors(client, config);
+  await retireRemovedWorkflows(client, config);
 }
 
 /** Tells dispatchers whose group, and keepers whose cap, is no longer in the configuration; they end once nothing is left of it. */
-export async function retireActors(client: Client, config: Config): Promise<void> {
+export async function retireRemovedWorkflows(client: Client, config: Config): Promise<void> {
   const removed: DispatcherEvent[] = [{ type: 'removed' }];
   const wanted = new Set(config.groups.map(({ name }) => dispatcherWorkflowId(name)));
   for (const id of await running(client, DISPATCHER_WORKFLOW)) {

@@ -14,7 +14,7 @@ import type { Forge, ForgeJob } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { explainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
-import { matchConfig, needsOf } from '../../shared/matching/match.ts';
+import { matchConfig, toJobNeeds } from '../../shared/matching/match.ts';
 import { DeadLetterView } from './dead-letter-view.ts';
 
 const QUERY_MS = 3000;
@@ -50,8 +50,8 @@ export function explainDoor(options: ExplainOptions) {
     const [needs, source] = known([
       [request.data.needs, 'you'],
       [standings.find(({ needs }) => needs !== null)?.needs, 'the group'],
-      [told && needsOf(told), 'the forge'],
-      [dead && needsOf(dead.event), 'the dead letters'],
+      [told && toJobNeeds(told), 'the forge'],
+      [dead && toJobNeeds(dead.event), 'the dead letters'],
     ]);
     const match = needs && matchConfig(needs, live.current);
     return {

@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const LABELS = ['group', 'repository', 'backend', 'machine', 'market'] as const;
 
 /** Writes down what instances were used for and what they cost: once each, in the bus's stream and in the metrics. */
-export class UsageBook {
+export class UsageRecorder {
   private readonly bus: Bus;
   private readonly live: LiveConfig;
   private readonly hours: Counter<(typeof LABELS)[number]>;

@@ -32,7 +32,7 @@ export interface Match {
 export const IMPLIED = 'self-hosted';
 
 /** What a forge's event says that its job asks for. */
-export function needsOf({ repository, job }: Pick<JobEvent, 'repository' | 'job'>): JobNeeds {
+export function toJobNeeds({ repository, job }: Pick<JobEvent, 'repository' | 'job'>): JobNeeds {
   return {
     repository: repository.fullName,
     private: repository.private,
@@ -55,7 +55,7 @@ export function matchJob(
 ): Match {
   let best: GroupConfig | undefined;
   const verdicts = groups.map((group): Verdict => {
-    const obstacle = reserved(group) ? 'serves delegations alone' : obstacleOf(needs, group);
+    const obstacle = reserved(group) ? 'serves delegations alone' : findObstacle(needs, group);
     if (obstacle !== undefined) return { group: group.name, fits: false, why: obstacle };
     if (best === undefined || size(group) < size(best)) best = group;
     const count = size(group);
@@ -87,7 +87,7 @@ export function matchConfig(needs: JobNeeds, config: Pick<Config, 'groups' | 'de
 }
 
 /** Why the group does not serve such a job; undefined where it does. */
-function obstacleOf(needs: JobNeeds, group: GroupConfig): string | undefined {
+function findObstacle(needs: JobNeeds, group: GroupConfig): string | undefined {
   const [owner = '', name = ''] = needs.repository.split('/');
   if (!same(group.organization, owner)) return `is for ${group.organization}`;
   if (group.repository !== undefined && !same(group.repository, name)) {

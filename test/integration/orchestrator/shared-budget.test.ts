@@ -78,7 +78,7 @@ describe('the shared rate-limit budget', () => {
       code: 'FORGE_RATE_LIMITED',
     });
     expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
-    for (const view of [...one.views(), ...two.views()]) expect(view.blockedUntil).not.toBeNull();
+    for (const view of [...one.limits(), ...two.limits()]) expect(view.blockedUntil).not.toBeNull();
   });
 
   it('without NATS each counts for itself', async () => {

@@ -7,14 +7,14 @@ import { messageOf } from '../../contracts/errors.ts';
 import type { Instance } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceDied } from '../../contracts/messages/runner-signal.ts';
-import type { BusLink } from '../shared/nats-link.ts';
+import type { NatsLink } from '../shared/nats-link.ts';
 
 const ACK_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 15_000;
 
 /** What a death is told as: its id is the same whoever tells it and however often, so that one death is one message. */
-export function deathMessage(backend: string, dead: Instance): InstanceDied {
+export function toDiedMessage(backend: string, dead: Instance): InstanceDied {
   const id = createHash('sha256').update(`${backend}\0${dead.runner}\0${dead.id}`).digest('hex').slice(0, 40);
   return {
     version: 1,
@@ -31,17 +31,17 @@ export function deathMessage(backend: string, dead: Instance): InstanceDied {
  * Publishes deaths, each until JetStream has it. What is not yet told when the process ends is told again by the next one's
  * first look at the backend.
  */
-export class DeathNotices {
-  private readonly options: { link: BusLink; backend: string; log: Logger; stop: AbortSignal };
+export class DeathPublisher {
+  private readonly options: { link: NatsLink; backend: string; log: Logger; stop: AbortSignal };
   private readonly underWay = new Map<string, Promise<void>>();
 
-  constructor(options: { link: BusLink; backend: string; log: Logger; stop: AbortSignal }) {
+  constructor(options: { link: NatsLink; backend: string; log: Logger; stop: AbortSignal }) {
     this.options = options;
   }
 
   /** Returns at once. */
   tell(dead: Instance): void {
-    const message = deathMessage(this.options.backend, dead);
+    const message = toDiedMessage(this.options.backend, dead);
     if (this.underWay.has(message.id)) return;
     const telling = this.publish(message, dead.group).finally(() => this.underWay.delete(message.id));
     this.underWay.set(message.id, telling);
