@@ -1,4 +1,4 @@
-import { readSecret } from '../../contracts/config/secret.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import type { HookSettings, HookValue, ResolvedHooks } from '../../contracts/workflows/hook-settings.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { WorkflowFailedError, type Client } from '@temporalio/client';
-import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { DISPATCHER_EVENTS, dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { RUNNER_INSTANCE, type RunnerInstance, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
@@ -61,7 +62,7 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
         signal: PROXIES_EVENTS,
         signalArgs,
         staticSummary: `proxies of ${proxies.group}`,
-        typedSearchAttributes: [{ key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: proxies.group }],
+        typedSearchAttributes: [{ key: SEARCH_ATTRIBUTES.group, value: proxies.group }],
       });
     },
 

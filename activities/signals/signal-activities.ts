@@ -1,6 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import pMap from 'p-map';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import {
   RUNNER_EVENTS,
   RUNNER_WORKFLOW,
@@ -21,13 +21,6 @@ import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import { ignoreMissing, isMissing } from '../lib/missing.ts';
-
-const KEYWORD = {
-  group: defineSearchAttributeKey('BatonGroup', 'KEYWORD'),
-  forge: defineSearchAttributeKey('BatonForge', 'KEYWORD'),
-  backend: defineSearchAttributeKey('BatonBackend', 'KEYWORD'),
-  phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
-};
 
 /** More calls at once would only queue in the Temporal server. */
 const CONCURRENTLY = { concurrency: 16 };
@@ -126,10 +119,10 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
       staticSummary: `${settings.name} runner on ${settings.backend}`,
       staticDetails: toStaticDetails(settings),
       typedSearchAttributes: [
-        { key: KEYWORD.group, value: settings.name },
-        { key: KEYWORD.forge, value: settings.forge },
-        { key: KEYWORD.backend, value: settings.backend },
-        { key: KEYWORD.phase, value: 'provisioning' },
+        { key: SEARCH_ATTRIBUTES.group, value: settings.name },
+        { key: SEARCH_ATTRIBUTES.forge, value: settings.forge },
+        { key: SEARCH_ATTRIBUTES.backend, value: settings.backend },
+        { key: SEARCH_ATTRIBUTES.phase, value: 'provisioning' },
       ],
       memo: { installation: settings.installation, labels: settings.labels, scope: settings.scope },
     });

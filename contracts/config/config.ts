@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../lib/duration.ts';
+import { duration } from './duration.ts';
 import { backendConfig } from './backend.ts';
 import { delegationConfig, delegationProblems } from './delegation.ts';
 import { appsOf, forgeConfig } from './forge.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../lib/duration.ts';
+import { duration } from './duration.ts';
 import { name, type GroupConfig } from './group.ts';
 
 /** Labels that every runner for delegations has, besides those that jobs ask for. */

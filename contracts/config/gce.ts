@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byteSize, duration } from '../lib/duration.ts';
+import { byteSize, duration } from './duration.ts';
 import { cloudCommon } from './cloud.ts';
 
 /** Names of Compute Engine's resources (RFC 1035). */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byteSize, duration } from '../lib/duration.ts';
+import { byteSize, duration } from './duration.ts';
 import { NAME_PATTERN } from '../workflows/runner-name.ts';
 import { accessShape } from './access.ts';
 import { healthCheckInterval } from './health.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../lib/duration.ts';
+import { duration } from './duration.ts';
 
 /** How often each group is compared with forge and backend; a group may have its own. */
 export const healthCheckInterval = duration.refine((ms) => ms >= 1000, 'must be at least 1s');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../lib/duration.ts';
+import { duration } from './duration.ts';
 import {
   BUILT_IN_WRAPPERS,
   HOOK_POLICIES,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../lib/duration.ts';
+import { duration } from './duration.ts';
 
 const hourly = z.number().nonnegative();
 
@@ -25,3 +25,5 @@ export const priceTable = z.strictObject({
     .refine((prices) => Object.keys(prices).length > 0, 'give at least one')
     .describe('An hour of each kind of machine: one price, or { on_demand, spot }. `*`: of all that are not named.'),
 });
+
+export type PriceTable = z.infer<typeof priceTable>;

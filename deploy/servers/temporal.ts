@@ -75,7 +75,9 @@ async function startOnce(program: string, options: TemporalOptions): Promise<Tem
   const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];
   args.push(...(withUi ? ['--ui-port', String(ui)] : ['--headless']));
   for (const setting of DYNAMIC_CONFIG) args.push('--dynamic-config-value', setting);
-  for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) args.push('--search-attribute', `${name}=${type}`);
+  for (const { name, type } of Object.values(SEARCH_ATTRIBUTES)) {
+    args.push('--search-attribute', `${name}=${type === 'INT' ? 'Int' : 'Keyword'}`);
+  }
   if (options.persist) {
     args.push('--db-filename', join(options.dir, 'temporal.db'));
     args.push('--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal');
@@ -116,7 +118,7 @@ async function answers(address: string): Promise<boolean> {
   try {
     await connection.workflowService.describeNamespace({ namespace: 'default' });
     const found = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
-    return Object.keys(SEARCH_ATTRIBUTES).every((name) => found.customAttributes?.[name] !== undefined);
+    return Object.values(SEARCH_ATTRIBUTES).every(({ name }) => found.customAttributes?.[name] !== undefined);
   } finally {
     await connection.close();
   }

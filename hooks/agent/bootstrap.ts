@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { bootstrapFile, type BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
  * Reads the bootstrap file and removes it at once: nothing that runs later in this instance finds the credential on disk.
@@ -24,6 +25,8 @@ export async function takeBootstrap(file: string): Promise<BootstrapFile> {
   }
   const parsed = bootstrapFile.safeParse(json);
   if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
-  throw new BatonError('CONFIG_INVALID', `reading bootstrap file ${file}: wrong or missing: ${fields}`);
+  throw new BatonError(
+    'CONFIG_INVALID',
+    `reading bootstrap file ${file}: wrong or missing: ${nameWrongFields(parsed.error)}`,
+  );
 }

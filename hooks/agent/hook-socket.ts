@@ -7,6 +7,7 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { hookLine, type HookReply } from '../lib/hook-line.ts';
 import type { Delivery } from './outbox.ts';
+import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /** Longer than any real hook's line, bytes. */
 const MAX_LINE = 16_384;
@@ -59,8 +60,7 @@ async function answer(text: string, options: Parameters<typeof listenForHooks>[0
   }
   const line = hookLine.safeParse(json);
   if (!line.success) {
-    const fields = line.error.issues.map((issue) => issue.path.join('.')).join(', ');
-    return { state: 'refused', message: `wrong or missing: ${fields}` };
+    return { state: 'refused', message: `wrong or missing: ${nameWrongFields(line.error)}` };
   }
   const { waitMs, ...said } = line.data;
   const signal: RunnerSignal = { ...said, id: randomUUID(), runner: options.runner, at: new Date().toISOString() };

@@ -1,12 +1,14 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../../contracts/errors.ts';
 import { delegationId } from '../../contracts/lib/delegation-id.ts';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
 import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
 import { contextOf } from './job-context.ts';
 import { Orchestrator } from './orchestrator.ts';
+import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
  * What a proxy's hooks run: `started` hands the job over and exits 78, `completed` says that this attempt is over. What goes
@@ -69,8 +71,7 @@ try {
   process.exitCode = process.argv[2] === 'completed' ? await completed(process.env) : await started(process.env);
 } catch (error) {
   // What the environment of a hook should hold, and doesn't.
-  const wrong =
-    error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : String(error);
+  const wrong = error instanceof z.ZodError ? describeWrongFields(error) : messageOf(error);
   annotate('error', `This job was not handed over: ${wrong}`);
   process.exitCode = EXIT.refused;
 }

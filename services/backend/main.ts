@@ -7,7 +7,7 @@ import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { BackendConfig } from '../../contracts/config/backend.ts';
 import type { Config } from '../../contracts/config/config.ts';
-import { readSecret } from '../../contracts/config/secret.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { installRuntime } from '../shared/worker-log.ts';

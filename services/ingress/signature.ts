@@ -1,5 +1,6 @@
 import { Webhooks } from '@octokit/webhooks';
-import { readSecret, type SecretRef } from '../../contracts/config/secret.ts';
+import { type SecretRef } from '../../contracts/config/secret.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { JOB_ACTIONS, type JobEvent } from '../../contracts/messages/job-event.ts';
 import { jobOf, workflowJob } from '../../contracts/messages/workflow-job.ts';
 import { BatonError } from '../../contracts/errors.ts';
+import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
  * What Baton reads of a `workflow_job` webhook; all else is ignored. Only that which nothing works without is required.
@@ -57,7 +58,7 @@ export function toJobEvent(
 }
 
 function invalid(payload: unknown, error: z.ZodError): BatonError {
-  const fields = error.issues.map((issue) => ({ path: issue.path.join('.') || '(body)', message: issue.message }));
+  const fields = toWrongFields(error);
   const action = z.object({ action: z.string() }).safeParse(payload);
   if (action.success && !knownAction.safeParse(action.data.action).success) {
     fields.unshift({ path: 'action', message: `expected one of ${JOB_ACTIONS.join(', ')}` });

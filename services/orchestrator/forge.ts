@@ -4,7 +4,7 @@ import { createGithubClient, type GithubAuth } from '../../activities/forges/git
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
 import { pointsPerMinute, type ForgeConfig } from '../../contracts/config/forge.ts';
-import { readSecret } from '../../contracts/config/secret.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
+import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /** How a proxy is set up. It has no configuration file: its machine knows nothing of groups, backends or the bus. */
 const proxyOptions = z.object({
@@ -61,7 +62,9 @@ export function readProxyOptions(args: readonly string[], env: NodeJS.ProcessEnv
   );
   const parsed = proxyOptions.safeParse(given);
   if (!parsed.success) {
-    const list = parsed.error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ');
+    const list = toWrongFields(parsed.error)
+      .map(({ path, message }) => `--${path}: ${message}`)
+      .join('; ');
     throw new BatonError('CONFIG_INVALID', `setting up the proxy: ${list}`);
   }
   const tokens = secrets.safeParse({

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../contracts/workflows/job.ts';
 import type { Bus } from '../../contracts/lib/nats.ts';
@@ -87,10 +87,10 @@ export class Delegations {
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
           staticSummary: `${context.repository}: ${context.jobId} from ${context.runnerName}`.slice(0, 190),
           typedSearchAttributes: [
-            { key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: group.name },
-            { key: defineSearchAttributeKey('BatonForge', 'KEYWORD'), value: config.forge.type },
-            { key: defineSearchAttributeKey('BatonRepository', 'KEYWORD'), value: context.repository },
-            { key: defineSearchAttributeKey('BatonPhase', 'KEYWORD'), value: 'queued' },
+            { key: SEARCH_ATTRIBUTES.group, value: group.name },
+            { key: SEARCH_ATTRIBUTES.forge, value: config.forge.type },
+            { key: SEARCH_ATTRIBUTES.repository, value: context.repository },
+            { key: SEARCH_ATTRIBUTES.phase, value: 'queued' },
           ],
         });
         return 'delivered';

@@ -1,5 +1,5 @@
 import { WorkflowIdConflictPolicy } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import {
   DISPATCHER_EVENTS,
   type DispatcherInput,
@@ -25,9 +25,9 @@ export function dispatcherStart(config: Config, group: GroupConfig, news: Dispat
     signalArgs,
     staticSummary: `dispatcher of ${group.name}`,
     typedSearchAttributes: [
-      { key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: group.name },
-      { key: defineSearchAttributeKey('BatonForge', 'KEYWORD'), value: config.forge.type },
-      { key: defineSearchAttributeKey('BatonBackend', 'KEYWORD'), value: group.backend },
+      { key: SEARCH_ATTRIBUTES.group, value: group.name },
+      { key: SEARCH_ATTRIBUTES.forge, value: config.forge.type },
+      { key: SEARCH_ATTRIBUTES.backend, value: group.backend },
     ],
   };
 }

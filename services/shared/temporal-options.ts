@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { TLSConfig } from '@temporalio/client';
-import { readSecret } from '../../contracts/config/secret.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import type { TemporalConfig } from '../../contracts/config/servers.ts';
 import type { TemporalTls } from '../../contracts/config/tls.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';

@@ -44,7 +44,7 @@ afterAll(async () => {
 describe('a cluster with a faulty forge', () => {
   it('with the forge at its worst every job runs once, max holds, no busy runner is removed, nothing is left', async () => {
     console.log(`chaos: BATON_SEED=${SEED}`);
-    const doubles = watchForDoubles(cluster, MOST);
+    const doubles = watchForDoubles(cluster.dir, MOST);
     cluster.onStop(() => doubles.stop());
     await sim.faults({ loss: 0.1, duplication: 0.1, reorder: 0.2, delay: 0.1, delayMaxMs: 1500 });
     await sim.apiFaultRate(0.05);

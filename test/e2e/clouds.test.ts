@@ -87,7 +87,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
   it('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
     await expectAllGone();
     const inside = insideCreate(all, KILLED_JOBS);
-    const doubles = watchForDoubles(cluster, KILLED_JOBS);
+    const doubles = watchForDoubles(cluster.dir, KILLED_JOBS);
     const starts = await watchStarts(cluster.installation);
     try {
       const jobs: number[] = [];

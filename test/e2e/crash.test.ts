@@ -64,7 +64,7 @@ describe('a cluster whose processes are killed', () => {
   it('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
     console.log(`crash: BATON_SEED=${SEED}`);
     const random = seededRandom(SEED);
-    const doubles = watchForDoubles(cluster, MOST);
+    const doubles = watchForDoubles(cluster.dir, MOST);
     cluster.onStop(() => doubles.stop());
     const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
     const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { identify } from '../../activities/backends/local/process-identity.ts';
-import type { Cluster } from './cluster.ts';
 
 interface InstanceProcess {
   pid: number;
@@ -54,12 +53,12 @@ export function killInstances(dir: string, which: (process: InstanceProcess) => 
 }
 
 /** Looks all the time whether an instance ever has two agents, be it one after the other, or there are more than allowed. */
-export function watchForDoubles(cluster: Cluster, most: number): { found: string[]; stop: () => void } {
+export function watchForDoubles(dir: string, most: number): { found: string[]; stop: () => void } {
   const found: string[] = [];
   const seen = new Map<string, Set<number>>();
   const look = (): void => {
     const agents = Map.groupBy(
-      processesIn(cluster.dir).filter(({ isAgent }) => isAgent),
+      processesIn(dir).filter(({ isAgent }) => isAgent),
       ({ folder }) => folder,
     );
     for (const [folder, processes] of agents) {

@@ -1,5 +1,5 @@
 import { proxyActivities, proxyLocalActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../contracts/workflows/job.ts';
 import {
@@ -16,10 +16,6 @@ import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import { delegationDetails, type Step } from './details.ts';
 import { Progress } from './progress.ts';
 
-const KEYWORD = {
-  phase: defineSearchAttributeKey('BatonPhase', 'KEYWORD'),
-  jobId: defineSearchAttributeKey('BatonJobId', 'KEYWORD'),
-};
 const STEPS_KEPT = 30;
 const LONGEST_DETAIL = 1500;
 
@@ -190,8 +186,8 @@ export class DelegationActor {
     if (shown !== this.#shown) {
       this.#shown = shown;
       upsertSearchAttributes([
-        { key: KEYWORD.phase, value: this.job.status },
-        ...(job ? [{ key: KEYWORD.jobId, value: String(job.id) }] : []),
+        { key: SEARCH_ATTRIBUTES.phase, value: this.job.status },
+        ...(job ? [{ key: SEARCH_ATTRIBUTES.jobId, value: String(job.id) }] : []),
       ]);
     }
     this.show();

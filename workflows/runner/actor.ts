@@ -9,7 +9,8 @@ import {
   upsertMemo,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, type SearchAttributeUpdatePair } from '@temporalio/common';
+import type { SearchAttributeUpdatePair } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import {
@@ -30,8 +31,6 @@ import { Facts, type FactsState } from './facts.ts';
 import { jobAttributes } from './job-attributes.ts';
 import { InstanceTags, type TagsState } from './tags.ts';
 import { useOf, type Bought } from './use.ts';
-
-const PHASE = defineSearchAttributeKey('BatonPhase', 'KEYWORD');
 
 /** A worker that was not heard of for so long is dead, and another one does its work. Activities beat every 3 s. */
 const HEARTBEAT_TIMEOUT = '20 s';
@@ -274,7 +273,7 @@ export class RunnerActor {
   show(): void {
     const phase = this.#phase();
     const updates: SearchAttributeUpdatePair[] = [];
-    if (phase !== this.#shownPhase) updates.push({ key: PHASE, value: phase });
+    if (phase !== this.#shownPhase) updates.push({ key: SEARCH_ATTRIBUTES.phase, value: phase });
     const { job, hookJob } = this.facts;
     const shown = job ? String(job.jobId) : hookJob?.repository;
     if (shown !== undefined && shown !== this.#shownJob) updates.push(...jobAttributes(this.facts));

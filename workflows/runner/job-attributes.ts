@@ -1,12 +1,6 @@
-import { defineSearchAttributeKey, type SearchAttributeUpdatePair } from '@temporalio/common';
+import type { SearchAttributeUpdatePair } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import type { Facts } from './facts.ts';
-
-const REPOSITORY = defineSearchAttributeKey('BatonRepository', 'KEYWORD');
-const WORKFLOW = defineSearchAttributeKey('BatonWorkflow', 'KEYWORD');
-const JOB = defineSearchAttributeKey('BatonJob', 'KEYWORD');
-const JOB_ID = defineSearchAttributeKey('BatonJobId', 'KEYWORD');
-const RUN_ID = defineSearchAttributeKey('BatonRunId', 'KEYWORD');
-const RUN_ATTEMPT = defineSearchAttributeKey('BatonRunAttempt', 'INT');
 
 /** Characters of a Keyword that Temporal keeps in an SQL database; a longer one would keep the whole record out of lists. */
 const KEYWORD_MOST = 255;
@@ -16,14 +10,17 @@ export function jobAttributes({ job, hookJob }: Facts): SearchAttributeUpdatePai
   const known = job ?? hookJob;
   if (known === undefined) return [];
   const attributes: SearchAttributeUpdatePair[] = [
-    { key: REPOSITORY, value: keyword(known.repository) },
-    { key: RUN_ID, value: String(known.runId) },
-    { key: RUN_ATTEMPT, value: known.runAttempt },
+    { key: SEARCH_ATTRIBUTES.repository, value: keyword(known.repository) },
+    { key: SEARCH_ATTRIBUTES.runId, value: String(known.runId) },
+    { key: SEARCH_ATTRIBUTES.runAttempt, value: known.runAttempt },
   ];
   const workflow = job?.workflow ?? hookJob?.workflow;
-  if (workflow) attributes.push({ key: WORKFLOW, value: keyword(workflow) });
+  if (workflow) attributes.push({ key: SEARCH_ATTRIBUTES.workflow, value: keyword(workflow) });
   if (job) {
-    attributes.push({ key: JOB, value: keyword(job.name) }, { key: JOB_ID, value: String(job.jobId) });
+    attributes.push(
+      { key: SEARCH_ATTRIBUTES.job, value: keyword(job.name) },
+      { key: SEARCH_ATTRIBUTES.jobId, value: String(job.jobId) },
+    );
   }
   return attributes;
 }

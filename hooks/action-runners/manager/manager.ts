@@ -5,6 +5,7 @@ import type { Order } from './order.ts';
 import { Output } from './output.ts';
 import type { ActionState, Report, Reporter } from './report.ts';
 import { fired, timeoutSignal } from './timer.ts';
+import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** How long an ActionRunner that was told to end may take altogether, milliseconds: its grace, and some to clean up. */
 const END_BOUND_MS = STOP_GRACE_MS + 5000;
@@ -118,8 +119,8 @@ export class Manager<Input> {
 function parseInput<Input>(runner: ActionRunner<Input>, input: unknown): Input {
   const parsed = runner.input.safeParse(input);
   if (parsed.success) return parsed.data;
-  const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`);
-  throw new BatonError('INPUT_INVALID', `reading the input of ${runner.name}: ${wrong.join('; ')}`);
+  const wrong = describeWrongFields(parsed.error, 'all of it');
+  throw new BatonError('INPUT_INVALID', `reading the input of ${runner.name}: ${wrong}`);
 }
 
 /** Waits for it; once `abort` has fired, only for as long as ending may take. */

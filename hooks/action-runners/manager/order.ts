@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { parseGoDuration } from './go-duration.ts';
+import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** What a Manager is to execute. */
 export interface Order {
@@ -53,8 +54,7 @@ export interface RunnerEnvironment {
 export function readEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
   const parsed = environment.safeParse(env);
   if (!parsed.success) {
-    const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ');
-    throw new BatonError('CONFIG_INVALID', `reading the environment: ${wrong}`);
+    throw new BatonError('CONFIG_INVALID', `reading the environment: ${describeWrongFields(parsed.error)}`);
   }
   const { RUNNER_TIMEOUT: timeout } = parsed.data;
   return {

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** The three phases of an action, as ADR 361 names them. */
 export const PHASES = ['pre', 'main', 'post'] as const;
@@ -84,9 +85,7 @@ export async function loadAction(folder: string): Promise<Action> {
     return refuse(messageOf(error).split('\n')[0] ?? 'not YAML');
   }
   const parsed = schema.safeParse(content);
-  if (!parsed.success) {
-    return refuse(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
-  }
+  if (!parsed.success) return refuse(describeWrongFields(parsed.error, 'the file'));
   const { runs, ...about } = parsed.data;
   const using = usingOf(runs.using) ?? refuse(`runs.using "${runs.using}" is none of ${USINGS}`);
   const phases: Action['phases'] =

@@ -12,6 +12,7 @@ import { jobStatus } from './job-status.ts';
 import { missingInputs, scopeOf } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
 import { adviceOn, fileOf, loadWrapper, type Wrapper } from './wrapper.ts';
+import { nameWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** What `signal.mjs` calls: `settings` is the path of the group's hook settings. Resolves with whether the job is to fail. */
 export type RunHook = (kind: 'started' | 'completed', settings: string) => Promise<{ failed: boolean }>;
@@ -36,8 +37,8 @@ async function readSettings(file: string): Promise<ResolvedHooks> {
   );
   const parsed = resolvedHooks.safeParse(json);
   if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
-  throw new BatonError('CONFIG_INVALID', `reading hook settings ${file}: wrong or missing: ${fields || 'all of it'}`);
+  const fields = nameWrongFields(parsed.error, 'all of it');
+  throw new BatonError('CONFIG_INVALID', `reading hook settings ${file}: wrong or missing: ${fields}`);
 }
 
 class Hook {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
-import { duration } from '../../../contracts/lib/duration.ts';
+import { duration } from '../../../contracts/config/duration.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
 import { findBus } from '../lib/find-nats.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { connectBus, decode, encode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { duration } from '../../../contracts/lib/duration.ts';
+import { duration } from '../../../contracts/config/duration.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { COST_KEYS, costReply, type CostReply } from '../../../contracts/messages/usage.ts';
 import { findBus } from '../lib/find-nats.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../../../contracts/lib/duration.ts';
+import { duration } from '../../../contracts/config/duration.ts';
 import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { NAME_PATTERN } from '../../../contracts/workflows/runner-name.ts';

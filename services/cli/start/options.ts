@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BatonError } from '../../../contracts/errors.ts';
+import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 const port = z.coerce.number().int().min(1).max(65_535);
 
@@ -26,9 +27,9 @@ export type StartOptions = z.infer<typeof startOptions>;
 export function parseStartOptions(given: unknown): StartOptions {
   const parsed = startOptions.safeParse(given);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => {
-    const option = issue.path.join('.').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    return option === '' ? issue.message : `--${option}: ${issue.message}`;
+  const problems = toWrongFields(parsed.error, '').map(({ path, message }) => {
+    const option = path.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return option === '' ? message : `--${option}: ${message}`;
   });
   throw new BatonError('CONFIG_INVALID', problems.join('\n'));
 }

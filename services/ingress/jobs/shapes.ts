@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DELEGATION_ID } from '../../../contracts/lib/delegation-id.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { delegatedJob, DELEGATION_STATUSES } from '../../../contracts/messages/delegation.ts';
+import { describeWrongFields, toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** What the API's answers and questions look like; the OpenAPI document is made of these. */
 
@@ -40,13 +41,6 @@ export const problem = z.object({
 export function parsed<T extends z.ZodType>(schema: T, value: unknown, doing: string): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const fields = result.error.issues.flatMap((issue) => {
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];
-    return keys.map((key) => {
-      const path = [...issue.path, ...(key === undefined ? [] : [key])].join('.') || '(body)';
-      return { path, message: key === undefined ? issue.message : 'is not known here' };
-    });
-  });
-  const list = fields.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  throw new BatonError('DELEGATION_INVALID', `${doing}: ${list}`, { details: { fields } });
+  const fields = toWrongFields(result.error);
+  throw new BatonError('DELEGATION_INVALID', `${doing}: ${describeWrongFields(result.error)}`, { details: { fields } });
 }

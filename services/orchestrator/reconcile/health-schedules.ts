@@ -6,7 +6,7 @@ import {
   type Client,
   type ScheduleOptions,
 } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attributes.ts';
 import {
   HEALTH_CHECK_WORKFLOW,
   HEALTH_SCHEDULE_PREFIX,
@@ -60,9 +60,9 @@ function scheduleOf(config: Config, group: GroupConfig) {
       workflowExecutionTimeout: LONGEST_CHECK,
       staticSummary: `health check of ${group.name}`,
       typedSearchAttributes: [
-        { key: defineSearchAttributeKey('BatonGroup', 'KEYWORD'), value: group.name },
-        { key: defineSearchAttributeKey('BatonForge', 'KEYWORD'), value: config.forge.type },
-        { key: defineSearchAttributeKey('BatonBackend', 'KEYWORD'), value: group.backend },
+        { key: SEARCH_ATTRIBUTES.group, value: group.name },
+        { key: SEARCH_ATTRIBUTES.forge, value: config.forge.type },
+        { key: SEARCH_ATTRIBUTES.backend, value: group.backend },
       ],
     },
     // What was missed while everything was down, one check makes good.

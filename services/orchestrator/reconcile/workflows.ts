@@ -1,5 +1,5 @@
 import { WorkflowIdConflictPolicy, type Client } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attributes.ts';
 import {
   DISPATCHER_EVENTS,
   DISPATCHER_WORKFLOW,
@@ -70,7 +70,7 @@ async function configureKeeper(client: Client, backend: string, news: CapacityEv
     signal: CAPACITY_EVENTS,
     signalArgs,
     staticSummary: `places of backend ${backend}`,
-    typedSearchAttributes: [{ key: defineSearchAttributeKey('BatonBackend', 'KEYWORD'), value: backend }],
+    typedSearchAttributes: [{ key: SEARCH_ATTRIBUTES.backend, value: backend }],
   });
 }
 

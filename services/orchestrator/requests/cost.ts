@@ -12,7 +12,8 @@ import {
   type CostReply,
   type UsageMessage,
 } from '../../../contracts/messages/usage.ts';
-import { useMs } from '../../../contracts/workflows/instance-use.ts';
+import { instanceMs } from '../usage/instance-cost.ts';
+import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 const HOUR_MS = 3_600_000;
 /** An answer fits into one message of the bus. */
@@ -43,8 +44,9 @@ export class CostDoor {
     let reply: CostReply;
     try {
       const question = costQuestion.safeParse(decode(message.data));
-      if (!question.success)
-        throw new BatonError('MESSAGE_INVALID', `a question about cost: ${question.error.message}`);
+      if (!question.success) {
+        throw new BatonError('MESSAGE_INVALID', `a question about cost: ${describeWrongFields(question.error)}`);
+      }
       const lines = await this.add(question.data.since, question.data.by);
       reply = { ok: true, lines: lines.slice(0, LINES_AT_MOST), total: lines.length };
     } catch (error) {
@@ -71,7 +73,7 @@ export class CostDoor {
         amount: currency === null ? null : 0,
       };
       line.instances += 1;
-      line.hours += useMs(use) / HOUR_MS;
+      line.hours += instanceMs(use) / HOUR_MS;
       if (line.amount !== null && use.cost !== undefined) line.amount += use.cost.amount;
       sums.set(id, line);
     }

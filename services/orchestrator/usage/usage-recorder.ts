@@ -3,7 +3,8 @@ import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { UsageMessage } from '../../../contracts/messages/usage.ts';
-import { costOf, useMs, type InstanceUse } from '../../../contracts/workflows/instance-use.ts';
+import { type InstanceUse } from '../../../contracts/workflows/instance-use.ts';
+import { computeCost, instanceMs } from './instance-cost.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 
 const ACK_TIMEOUT_MS = 5000;
@@ -49,7 +50,7 @@ export class UsageRecorder {
    * @throws BatonError BUS_UNAVAILABLE
    */
   async record(use: InstanceUse): Promise<void> {
-    const cost = costOf(use, this.live.current.backends[use.backend]?.prices);
+    const cost = computeCost(use, this.live.current.backends[use.backend]?.prices);
     const message: UsageMessage = { version: 1, ...use, cost };
     const { duplicate } = await publishOnce(this.bus, subjects.usage(use.group), encode(message), {
       id: `usage-${use.runner}`,
@@ -58,7 +59,7 @@ export class UsageRecorder {
     if (duplicate) return;
     const { group, backend, repository = '', machine = '', market = '' } = use;
     const labels = { group, backend, repository, machine, market };
-    this.hours.inc(labels, useMs(use) / HOUR_MS);
+    this.hours.inc(labels, instanceMs(use) / HOUR_MS);
     if (cost === undefined) return;
     this.cost.inc({ ...labels, currency: cost.currency }, cost.amount);
     if (repository !== '') this.jobCost.observe({ group, repository, currency: cost.currency }, cost.amount);

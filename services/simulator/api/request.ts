@@ -4,6 +4,7 @@ import { repositoryKey, type Repository, type Scope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { demand, type Actor } from './auth.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
+import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -31,7 +32,7 @@ export type Request = FastifyRequest<{ Params: Partial<Params> }>;
 export function bodyOf<T>(request: Request, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(request.body ?? {});
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  const problems = toWrongFields(parsed.error, 'body').map(({ path, message }) => `${path}: ${message}`);
   throw invalid('Invalid request.\n\n' + problems.join('\n'), problems);
 }
 

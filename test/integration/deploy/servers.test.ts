@@ -127,7 +127,9 @@ describe('startTemporal', () => {
     await withClient(second.address, async (client, connection) => {
       expect((await client.workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
       const found = await connection.operatorService.listSearchAttributes({ namespace: second.namespace });
-      expect(Object.keys(found.customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)));
+      expect(Object.keys(found.customAttributes ?? {})).toEqual(
+        expect.arrayContaining(Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name)),
+      );
     });
     await second.stop();
   });

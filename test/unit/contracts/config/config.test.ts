@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../../../contracts/config/schema.ts';
-import { readSecret } from '../../../../contracts/config/secret.ts';
+import { readSecret } from '../../../../contracts/lib/read-secret.ts';
 import { BACKEND_KEYS } from './backend-keys.ts';
 import { GCE_KEYS } from './gce-keys.ts';
 import { DELEGATION_KEYS } from './delegation-keys.ts';
