@@ -13,7 +13,7 @@ export interface AgentRouteOptions {
  * for ever, and a cache in front of several ingresses may, too. It holds no secret. One of another version is a 404
  * (AGENT_UNKNOWN) that nobody may keep, since the next ingress may have it.
  */
-export async function agentRoute(scope: FastifyInstance, { bundle }: AgentRouteOptions): Promise<void> {
+export async function addAgentRoute(scope: FastifyInstance, { bundle }: AgentRouteOptions): Promise<void> {
   scope.get<{ Params: { file: string } }>('/agent/:file', async (request, reply) => {
     const { archive, hash } = await bundle();
     if (request.params.file !== `${hash}.tar`) {

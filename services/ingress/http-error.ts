@@ -16,7 +16,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 };
 
 /** What Fastify itself refuses, as our errors; the rest of its 4xx are requests that are broken in another way. */
-const FASTIFY: Record<string, ErrorCode> = {
+const FASTIFY_ERRORS: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'WEBHOOK_MEDIA_TYPE',
   FST_ERR_CTP_BODY_TOO_LARGE: 'WEBHOOK_TOO_LARGE',
 };
@@ -49,7 +49,7 @@ export function toHttpError(error: unknown): HttpError {
 
 function fromFastify(error: unknown): BatonError | undefined {
   if (!(error instanceof Error)) return undefined;
-  const code = 'code' in error && typeof error.code === 'string' ? FASTIFY[error.code] : undefined;
+  const code = 'code' in error && typeof error.code === 'string' ? FASTIFY_ERRORS[error.code] : undefined;
   if (code !== undefined) return new BatonError(code, `reading a webhook: ${messageOf(error)}`);
   const status = 'statusCode' in error ? error.statusCode : undefined;
   if (typeof status !== 'number' || status < 400 || status > 499) return undefined;

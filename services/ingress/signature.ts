@@ -13,7 +13,7 @@ export type SignatureCheck = (body: string, signature: string) => Promise<boolea
  *
  * @throws BatonError SECRET_MISSING when none is set
  */
-export function signatureCheck(
+export function createSignatureCheck(
   refs: readonly SecretRef[],
   log: Logger,
   env: NodeJS.ProcessEnv = process.env,

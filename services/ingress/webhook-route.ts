@@ -6,12 +6,12 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import { deliveryContext, deliverySpan } from '../shared/tracing/job-spans.ts';
 import { parseTraceparent, type Traces } from '../shared/tracing/span.ts';
 import { toHttpError } from './http-error.ts';
-import type { Publisher } from './publisher.ts';
+import type { WebhookPublisher } from './webhook-publisher.ts';
 import type { SignatureCheck } from './signature.ts';
 import { toJobEvent } from './workflow-job.ts';
 
 /** GitHub sends at most 25 MB. */
-const MOST_BYTES = 25 * 1024 ** 2;
+const MAX_BODY_BYTES = 25 * 1024 ** 2;
 
 const DELIVERY = /^[\w.:-]{1,100}$/;
 const EVENT = /^[a-z_]{1,60}$/;
@@ -19,14 +19,14 @@ const EVENT = /^[a-z_]{1,60}$/;
 export interface WebhookRouteOptions {
   forge: string;
   check: SignatureCheck;
-  publisher: Publisher;
+  publisher: WebhookPublisher;
   log: Logger;
   metrics: Registry;
   traces: Traces | undefined;
 }
 
 /** What a counted webhook is counted as; of a sender that proved nothing, no label is taken. */
-interface Counted {
+interface WebhookLabels {
   event: string;
   action: string;
   result: string;
@@ -36,7 +36,7 @@ interface Counted {
  * `POST /webhooks/github`: 202 once JetStream has the job event (or for an event that is none of our business), else
  * 400, 401, 413, 415 or 503 with the error as JSON. The body is read once, kept as it came, verified, then parsed once.
  */
-export async function webhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
+export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
   const { check, publisher, log, metrics, traces } = options;
   const counter = new Counter({
     name: 'baton_webhooks_total',
@@ -63,12 +63,12 @@ export async function webhookRoute(scope: FastifyInstance, options: WebhookRoute
       waiting.set(publisher.waiting);
     },
   });
-  const counted = new WeakMap<FastifyRequest, Counted>();
+  const counted = new WeakMap<FastifyRequest, WebhookLabels>();
 
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(
     'application/json',
-    { parseAs: 'buffer', bodyLimit: MOST_BYTES },
+    { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
     (_request, body, done) => {
       done(null, body);
     },
@@ -90,10 +90,10 @@ export async function webhookRoute(scope: FastifyInstance, options: WebhookRoute
       throw new BatonError('WEBHOOK_MEDIA_TYPE', 'reading a webhook: no body of type application/json');
     }
     bytes.inc(body.length);
-    const event = header(request, 'x-github-event', EVENT);
-    const delivery = header(request, 'x-github-delivery', DELIVERY);
-    const text = await verified(body, request.headers['x-hub-signature-256'], check);
-    const count: Counted = { event, action: '', result: 'ignored' };
+    const event = readHeader(request, 'x-github-event', EVENT);
+    const delivery = readHeader(request, 'x-github-delivery', DELIVERY);
+    const text = await verifyBody(body, request.headers['x-hub-signature-256'], check);
+    const count: WebhookLabels = { event, action: '', result: 'ignored' };
     counted.set(request, count);
     const payload = parseJson(text);
 
@@ -120,7 +120,7 @@ export async function webhookRoute(scope: FastifyInstance, options: WebhookRoute
   });
 }
 
-function header(request: FastifyRequest, name: string, pattern: RegExp): string {
+function readHeader(request: FastifyRequest, name: string, pattern: RegExp): string {
   const value = request.headers[name];
   if (typeof value === 'string' && pattern.test(value)) return value;
   const what = value === undefined ? 'is missing' : `is not of the form ${pattern.source}`;
@@ -129,7 +129,7 @@ function header(request: FastifyRequest, name: string, pattern: RegExp): string 
   });
 }
 
-async function verified(body: Buffer, signature: unknown, check: SignatureCheck): Promise<string> {
+async function verifyBody(body: Buffer, signature: unknown, check: SignatureCheck): Promise<string> {
   if (typeof signature !== 'string') {
     throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: header x-hub-signature-256 is missing');
   }

@@ -3,7 +3,7 @@ import { BatonError, messageOf, type ErrorCode } from '../../contracts/errors.ts
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { StreamMessage } from './stream-message.ts';
-import { temporalReason, temporalTrouble } from './temporal-errors.ts';
+import { toTemporalReason, classifyTemporalError } from './temporal-errors.ts';
 import { ShuttingDown, RetryLater } from './temporal-gate.ts';
 
 /** What can never be handled: it becomes a dead letter at once. */
@@ -27,11 +27,11 @@ export class RunnerMissing extends Error {
 }
 
 /** Pauses before the next try for a runner that is missing: a quarter of a minute in all. */
-const MISSING_PAUSES_MS = [500, 1000, 2000, 4000, 8000];
-const NOT_NOW_PAUSE_MS = 10_000;
-const FAULT_PAUSE_MS = 5000;
+const RUNNER_MISSING_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
+const RETRY_LATER_DELAY_MS = 10_000;
+const FAULT_DELAY_MS = 5000;
 /** Deliveries of a message on which Baton itself fails, until it becomes a dead letter. */
-const MOST_FAULTS = 20;
+const MAX_FAULTS = 20;
 
 export interface AcknowledgementOptions {
   deadLetters: DeadLetters;
@@ -59,7 +59,7 @@ export function withAcknowledgement(
       return 'dead';
     } catch (error) {
       log.warn({ subject: message.subject, reason: messageOf(error) }, 'a dead letter could not be kept; trying again');
-      message.retry(FAULT_PAUSE_MS);
+      message.retry(FAULT_DELAY_MS);
       return 'retry';
     }
   }
@@ -71,23 +71,23 @@ export function withAcknowledgement(
     }
     if (error instanceof RetryLater) {
       log.warn({ subject: message.subject, reason: error.message }, 'put aside for a while');
-      message.retry(NOT_NOW_PAUSE_MS);
+      message.retry(RETRY_LATER_DELAY_MS);
       return 'retry';
     }
     if (error instanceof RunnerMissing) {
-      const pause = MISSING_PAUSES_MS[message.deliveries - 1];
+      const pause = RUNNER_MISSING_DELAYS_MS[message.deliveries - 1];
       if (pause === undefined) return deadLetter(message, 'RUNNER_UNKNOWN', error.message);
       message.retry(pause);
       return 'retry';
     }
     if (error instanceof PermanentFailure || (error instanceof BatonError && !error.retryable))
       return deadLetter(message, error.code, error.message);
-    if (temporalTrouble(error) === 'refused') {
-      return deadLetter(message, 'MESSAGE_INVALID', `Temporal refuses it: ${temporalReason(error)}`);
+    if (classifyTemporalError(error) === 'refused') {
+      return deadLetter(message, 'MESSAGE_INVALID', `Temporal refuses it: ${toTemporalReason(error)}`);
     }
     log.error({ err: error, subject: message.subject }, `handling a message failed: ${messageOf(error)}`);
-    if (message.deliveries >= MOST_FAULTS) return deadLetter(message, 'INTERNAL', messageOf(error));
-    message.retry(FAULT_PAUSE_MS);
+    if (message.deliveries >= MAX_FAULTS) return deadLetter(message, 'INTERNAL', messageOf(error));
+    message.retry(FAULT_DELAY_MS);
     return 'retry';
   }
 

@@ -8,7 +8,7 @@ import type { NatsLink } from '../shared/nats-link.ts';
 import { deadLetterHeaders, oneLine } from '../shared/dead-letter-headers.ts';
 import type { StreamMessage } from './stream-message.ts';
 
-const WITHIN_MS = 10_000;
+const PUBLISH_TIMEOUT_MS = 10_000;
 
 /** Where messages go that can never be handled: kept as they came, with the reason, for a person to look at. */
 export class DeadLetters {
@@ -29,18 +29,18 @@ export class DeadLetters {
    * @param reason a sentence for a person
    */
   async put(message: StreamMessage, code: ErrorCode, reason: string): Promise<void> {
-    const bus = await this.#link.connected(WITHIN_MS);
+    const bus = await this.#link.connected(PUBLISH_TIMEOUT_MS);
     const meta = deadLetterHeaders(code, reason, message.subject);
     meta.set(HEADERS.deliveries, String(message.deliveries));
     const trace = message.header(HEADERS.traceparent);
     if (trace !== undefined) meta.set(HEADERS.traceparent, oneLine(trace));
     const { duplicate } = await publishOnce(bus, subjects.dead(message.stream), message.data, {
-      id: message.place,
-      timeoutMs: WITHIN_MS,
+      id: message.streamPosition,
+      timeoutMs: PUBLISH_TIMEOUT_MS,
       headers: meta,
     });
     if (duplicate) return;
     this.#counter.inc({ stream: message.stream, code });
-    this.#log.warn({ code, subject: message.subject, place: message.place, reason }, 'dead letter');
+    this.#log.warn({ code, subject: message.subject, place: message.streamPosition, reason }, 'dead letter');
   }
 }

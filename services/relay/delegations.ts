@@ -17,11 +17,11 @@ import type { NatsLink } from '../shared/nats-link.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
 import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
-import { temporalTrouble } from './temporal-errors.ts';
+import { classifyTemporalError } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
-import { parsed } from './parse-message.ts';
+import { parseMessage } from './parse-message.ts';
 
-const WITHIN_MS = 5000;
+const CONNECT_TIMEOUT_MS = 5000;
 
 export interface DelegationsOptions {
   client: Client;
@@ -46,13 +46,13 @@ export class Delegations {
    * @throws Hopeless MESSAGE_INVALID, DELEGATION_FORBIDDEN; Interrupted, NotNow
    */
   async handle(message: StreamMessage): Promise<string> {
-    const said = parsed(delegationMessage, message);
+    const said = parseMessage(delegationMessage, message);
     if (said.kind === 'requested') return await this.#start(said);
     return await this.#tell(said.id, [{ type: 'attempt-ended' }]);
   }
 
   /** The delegation that a forge's job belongs to, told what the forge says of it; undefined where there is none. */
-  async tellOwner(job: JobNotice): Promise<string | undefined> {
+  async signalOwningDelegation(job: JobNotice): Promise<string | undefined> {
     if (this.#options.live.current.delegation === undefined) return undefined;
     const { jobId: id, runId, runAttempt: attempt, name } = job;
     const owner = await (await this.#store()).owner({ id, runId, attempt, name });
@@ -108,7 +108,7 @@ export class Delegations {
       await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, news));
       return 'delivered';
     } catch (error) {
-      const trouble = temporalTrouble(error);
+      const trouble = classifyTemporalError(error);
       // It looks at the forge itself; what it misses costs it a moment.
       if (trouble === 'closed' || trouble === 'missing') return 'closed';
       throw error;
@@ -116,7 +116,7 @@ export class Delegations {
   }
 
   async #store(): Promise<DelegationStore> {
-    const bus = await this.#options.link.connected(WITHIN_MS);
+    const bus = await this.#options.link.connected(CONNECT_TIMEOUT_MS);
     if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
     return this.#opened.store;
   }

@@ -19,9 +19,9 @@ import { tracedWebhooks } from './traced-webhooks.ts';
 import { handleWebhook } from './webhooks.ts';
 
 /** Messages of one stream in hand at once: ten full batches, and at most a few MB. */
-const CAPACITY = 1000;
+const MAX_IN_PROGRESS = 1000;
 /** What is in hand when the relay is told to stop has this long, then goes back to the stream for another relay. */
-const DRAIN_MS = 15_000;
+const DRAIN_TIMEOUT_MS = 15_000;
 
 /**
  * The relay: takes webhooks and signals from the streams and tells the actors. Keeps nothing; start as many as you like,
@@ -43,7 +43,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   const actors = new WorkflowSignals({ client, gate, live, batchSize, callSeconds });
   const delegations = new Delegations({ client, gate, link, live });
   const settling = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
-  const common = { link, capacity: CAPACITY, mayTake: () => gate.isOpen, log };
+  const common = { link, capacity: MAX_IN_PROGRESS, mayTake: () => gate.isOpen, log };
   const webhooks = new Puller({
     ...common,
     stream: STREAMS.webhooks.name,
@@ -89,7 +89,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
       await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
       // Nobody knows when Temporal comes back: what waits for it is another relay's.
       if (!gate.isOpen) gate.end();
-      const left = await Promise.all([webhooks, signals, proxied].map((puller) => puller.stop(DRAIN_MS)));
+      const left = await Promise.all([webhooks, signals, proxied].map((puller) => puller.stop(DRAIN_TIMEOUT_MS)));
       gate.end();
       log.info({ webhooks: left[0], signals: left[1], delegations: left[2] }, 'drained; given back to the streams');
       await link.close(5000);

@@ -70,13 +70,13 @@ export function watchPullers(registers: Registry, pullers: ReadonlyMap<string, P
       );
     },
   });
-  const inHand = new Gauge({
+  const inProgress = new Gauge({
     name: 'baton_relay_in_hand_messages',
     help: 'Messages by stream that this relay is handling.',
     labelNames: ['stream'],
     registers: [registers],
     collect() {
-      for (const [stream, puller] of pullers) inHand.set({ stream }, puller.inHand);
+      for (const [stream, puller] of pullers) inProgress.set({ stream }, puller.inProgress);
     },
   });
 }

@@ -9,7 +9,7 @@ import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
  *
  * @throws Hopeless MESSAGE_INVALID naming what is wrong; BatonError MESSAGE_INVALID when it isn't JSON
  */
-export function parsed<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
+export function parseMessage<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
   const result = schema.safeParse(decode(message.data));
   if (result.success) return result.data;
   const list = describeWrongFields(result.error);

@@ -7,13 +7,13 @@ import type { NatsLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
 
 /** A message that nobody acknowledges comes again after this; whoever works on it says so more often. */
-const ACK_WAIT_MS = 30_000;
-const WORKING_EVERY_MS = 10_000;
+const ACK_TIMEOUT_MS = 30_000;
+const PROGRESS_INTERVAL_MS = 10_000;
 /** A request for messages stands this long; nothing polls meanwhile. */
-const REQUEST_MS = 30_000;
-const PAUSE_MS = 500;
+const REQUEST_TIMEOUT_MS = 30_000;
+const REATTACH_DELAY_MS = 500;
 /** All relays together. */
-const MOST_UNACKNOWLEDGED = 20_000;
+const MAX_UNACKNOWLEDGED = 20_000;
 
 export interface PullerOptions {
   link: NatsLink;
@@ -36,16 +36,16 @@ export interface PullerOptions {
  */
 export class Puller {
   readonly #options: PullerOptions;
-  readonly #inHand = new Set<StreamMessage>();
+  readonly #inProgress = new Set<StreamMessage>();
   readonly #idle: (() => void)[] = [];
   #bus: Bus | undefined;
   #inbox = '';
   #subscription: Subscription | undefined;
   #requested = 0;
-  #heardAt = 0;
+  #lastMessageAt = 0;
   #stopped = false;
   #ready = false;
-  #pause: NodeJS.Timeout | undefined;
+  #reattachTimer: NodeJS.Timeout | undefined;
   readonly #timers: NodeJS.Timeout[];
 
   constructor(options: PullerOptions) {
@@ -53,15 +53,15 @@ export class Puller {
     options.link.onUp((bus) => void this.#attach(bus));
     this.#timers = [
       setInterval(() => {
-        for (const message of this.#inHand) message.working();
-      }, WORKING_EVERY_MS),
-      setInterval(() => this.#checkSilence(), 5000),
+        for (const message of this.#inProgress) message.working();
+      }, PROGRESS_INTERVAL_MS),
+      setInterval(() => this.#checkLostRequest(), 5000),
     ];
   }
 
   /** How many messages are being handled. */
-  get inHand(): number {
-    return this.#inHand.size;
+  get inProgress(): number {
+    return this.#inProgress.size;
   }
 
   /** Messages of the stream that wait for anyone, and those being handled by all relays. */
@@ -75,15 +75,16 @@ export class Puller {
   /** Takes more where there is room. */
   resume(): void {
     const { capacity, stream, durable, mayTake } = this.#options;
-    if (this.#stopped || !this.#ready || this.#bus === undefined || this.#pause !== undefined || !mayTake()) return;
-    const room = capacity - this.#inHand.size - this.#requested;
+    if (this.#stopped || !this.#ready || this.#bus === undefined || this.#reattachTimer !== undefined || !mayTake())
+      return;
+    const room = capacity - this.#inProgress.size - this.#requested;
     // Not for each single place that comes free, unless nothing is on its way.
     if (room <= 0 || (this.#requested > 0 && room < capacity / 4)) return;
-    if (this.#requested === 0) this.#heardAt = Date.now();
+    if (this.#requested === 0) this.#lastMessageAt = Date.now();
     this.#requested += room;
     this.#bus.publish(
       `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
-      encode({ batch: room, expires: nanos(REQUEST_MS) }),
+      encode({ batch: room, expires: nanos(REQUEST_TIMEOUT_MS) }),
       { reply: this.#inbox },
     );
   }
@@ -95,17 +96,17 @@ export class Puller {
    */
   async stop(timeoutMs: number): Promise<number> {
     this.#stopped = true;
-    clearTimeout(this.#pause);
+    clearTimeout(this.#reattachTimer);
     const deadline = Date.now() + timeoutMs;
     // Unsubscribes, and still hands over what arrived before the server knew of it.
     if (this.#options.link.isUp) await within(this.#subscription?.drain(), timeoutMs);
-    if (this.#inHand.size > 0) {
+    if (this.#inProgress.size > 0) {
       await within(new Promise<void>((resolve) => this.#idle.push(resolve)), deadline - Date.now());
     }
     for (const timer of this.#timers) clearInterval(timer);
-    const left = this.#inHand.size;
-    for (const message of this.#inHand) message.retry(0);
-    this.#inHand.clear();
+    const left = this.#inProgress.size;
+    for (const message of this.#inProgress) message.retry(0);
+    this.#inProgress.clear();
     return left;
   }
 
@@ -118,7 +119,7 @@ export class Puller {
       this.#inbox = createInbox(inboxPrefix(bus));
       this.#subscription = bus.subscribe(this.#inbox, {
         callback: (error, message) => {
-          if (error) this.#wait(`its inbox: ${messageOf(error)}`);
+          if (error) this.#reattachLater(`its inbox: ${messageOf(error)}`);
           else this.#take(message);
         },
       });
@@ -128,7 +129,7 @@ export class Puller {
       this.#ready = true;
       this.resume();
     } catch (error) {
-      this.#wait(messageOf(error));
+      this.#reattachLater(messageOf(error));
     }
   }
 
@@ -139,8 +140,8 @@ export class Puller {
       durable_name: durable,
       ack_policy: AckPolicy.Explicit,
       deliver_policy: DeliverPolicy.All,
-      ack_wait: nanos(ACK_WAIT_MS),
-      max_ack_pending: MOST_UNACKNOWLEDGED,
+      ack_wait: nanos(ACK_TIMEOUT_MS),
+      max_ack_pending: MAX_UNACKNOWLEDGED,
       // Without end: a message that reached the server's limit would stay in the stream, unseen. The relay itself gives up,
       // with a dead letter, and only on an answer that says it is hopeless (handlers.ts).
       max_deliver: -1,
@@ -148,47 +149,47 @@ export class Puller {
   }
 
   #take(message: Msg): void {
-    this.#heardAt = Date.now();
+    this.#lastMessageAt = Date.now();
     const taken = StreamMessage.from(message);
     if (taken === undefined) {
-      this.#hear(message);
+      this.#onRequestStatus(message);
       return;
     }
     this.#requested = Math.max(0, this.#requested - 1);
-    this.#inHand.add(taken);
+    this.#inProgress.add(taken);
     void this.#handle(taken);
   }
 
   async #handle(message: StreamMessage): Promise<void> {
     await this.#options.handle(message);
-    this.#inHand.delete(message);
-    if (this.#inHand.size === 0) for (const done of this.#idle.splice(0)) done();
+    this.#inProgress.delete(message);
+    if (this.#inProgress.size === 0) for (const done of this.#idle.splice(0)) done();
     this.resume();
   }
 
   /** A word from the server on a request: how much of it will not be served. */
-  #hear(message: Msg): void {
+  #onRequestStatus(message: Msg): void {
     const left = Number(message.headers?.get('Nats-Pending-Messages') || Number.NaN);
     this.#requested = Number.isNaN(left) ? 0 : Math.max(0, this.#requested - left);
     const code = message.headers?.code ?? 0;
     // 408 is the end of a request that nothing came for, as it should be.
     if (code === 408) this.resume();
-    else this.#wait(`${code} ${message.headers?.description ?? ''}`);
+    else this.#reattachLater(`${code} ${message.headers?.description ?? ''}`);
   }
 
   /** Something is not as it should be: look after the consumer, and ask again. */
-  #wait(reason: string): void {
-    if (this.#stopped || this.#pause !== undefined) return;
+  #reattachLater(reason: string): void {
+    if (this.#stopped || this.#reattachTimer !== undefined) return;
     this.#options.log.debug({ stream: this.#options.stream, reason }, 'pulling again soon');
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined;
+    this.#reattachTimer = setTimeout(() => {
+      this.#reattachTimer = undefined;
       if (this.#bus && this.#options.link.isUp) void this.#attach(this.#bus);
-    }, PAUSE_MS);
+    }, REATTACH_DELAY_MS);
   }
 
   /** A request always ends with a word; where none came, it was lost. */
-  #checkSilence(): void {
-    if (this.#requested === 0 || Date.now() - this.#heardAt < REQUEST_MS + 5000) return;
+  #checkLostRequest(): void {
+    if (this.#requested === 0 || Date.now() - this.#lastMessageAt < REQUEST_TIMEOUT_MS + 5000) return;
     this.#requested = 0;
     this.resume();
   }

@@ -8,15 +8,15 @@ import type { Logger } from '../../contracts/lib/log.ts';
 /** Names the NATS server's log file, where the relay can read it. */
 export const SERVER_LOG_ENV = 'BATON_NATS_SERVER_LOG';
 
-const POLL_MS = 2000;
+const POLL_INTERVAL_MS = 2000;
 
 /** Bytes that are read at once; a longer log is read in several goes. */
-const CHUNK = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 /** As nats-server 2.9 to 2.15 write it; the client calls itself what it likes. */
 const REFUSAL = /\[ERR\] .*? (Publish|Subscription) Violation - .*?Subject "([^"]{1,300})"/;
 
-const KINDS = ['signal', 'register', 'instance', 'webhook', 'status', 'dead', 'created'];
+const SUBJECT_KINDS = ['signal', 'register', 'instance', 'webhook', 'status', 'dead', 'created'];
 
 /**
  * Counts what the NATS server refuses: a job that uses its runner's credential to speak for another runner leaves no other
@@ -31,27 +31,27 @@ export function watchRefusals(
 }
 
 async function follow(file: string, { refused, log, stop }: Parameters<typeof watchRefusals>[1]): Promise<void> {
-  let at: number | undefined;
+  let offset: number | undefined;
   let rest = '';
-  let isAway = false;
+  let isUnreadable = false;
   while (!stop.aborted) {
     try {
       const handle = await open(file, 'r');
       try {
         const { size } = await handle.stat();
         // At first only what is new; a file that shrank is another one.
-        if (at === undefined) at = size;
-        if (size < at) [at, rest] = [0, ''];
-        while (at < size) {
-          const text = await read(handle, at, Math.min(CHUNK, size - at));
+        if (offset === undefined) offset = size;
+        if (size < offset) [offset, rest] = [0, ''];
+        while (offset < size) {
+          const text = await read(handle, offset, Math.min(CHUNK_BYTES, size - offset));
           if (text === '') break;
-          at += Buffer.byteLength(text, 'latin1');
+          offset += Buffer.byteLength(text, 'latin1');
           const lines = (rest + text).split('\n');
-          rest = (lines.pop() ?? '').slice(-CHUNK);
+          rest = (lines.pop() ?? '').slice(-CHUNK_BYTES);
           for (const line of lines) {
             const [, operation, subject] = REFUSAL.exec(line) ?? [];
             if (operation === undefined || subject === undefined) continue;
-            refused.inc({ operation: operation.toLowerCase(), what: kindOf(subject) });
+            refused.inc({ operation: operation.toLowerCase(), what: parseKind(subject) });
             log.warn(
               { subject, operation: operation.toLowerCase() },
               'the NATS server refused what a credential may not do',
@@ -61,12 +61,13 @@ async function follow(file: string, { refused, log, stop }: Parameters<typeof wa
       } finally {
         await handle.close();
       }
-      isAway = false;
+      isUnreadable = false;
     } catch (error) {
-      if (!isAway) log.warn({ file, reason: messageOf(error) }, 'the NATS server’s log can’t be read; looking again');
-      isAway = true;
+      if (!isUnreadable)
+        log.warn({ file, reason: messageOf(error) }, 'the NATS server’s log can’t be read; looking again');
+      isUnreadable = true;
     }
-    await sleep(POLL_MS, undefined, { signal: stop }).catch(() => undefined);
+    await sleep(POLL_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);
   }
 }
 
@@ -76,7 +77,7 @@ async function read(handle: FileHandle, at: number, length: number): Promise<str
   return buffer.toString('latin1', 0, bytesRead);
 }
 
-function kindOf(subject: string): string {
+function parseKind(subject: string): string {
   const kind = subject.startsWith(`${PREFIX}.`) ? subject.split('.')[2] : undefined;
-  return kind !== undefined && KINDS.includes(kind) ? kind : 'other';
+  return kind !== undefined && SUBJECT_KINDS.includes(kind) ? kind : 'other';
 }

@@ -39,7 +39,7 @@ export class StreamMessage {
   }
 
   /** Where it stands, the same on redelivery; unlike a message id, no sender chooses it. */
-  get place(): string {
+  get streamPosition(): string {
     return `${this.stream}.${this.sequence}`;
   }
 

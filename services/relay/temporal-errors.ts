@@ -13,11 +13,11 @@ const NOT_FOUND = 5;
  * - `full`: this workflow takes no more for now; others do
  * - `unavailable`: Temporal as a whole can't be used now: away, overloaded, or not set up for us
  */
-export type TemporalTrouble = 'closed' | 'missing' | 'refused' | 'full' | 'unavailable';
+export type TemporalErrorClass = 'closed' | 'missing' | 'refused' | 'full' | 'unavailable';
 
 /** Tells them apart. What isn't known to be about one message or one workflow is `unavailable`, so that nothing is lost by mistake. */
-export function temporalTrouble(error: unknown): TemporalTrouble {
-  const answer = grpcAnswer(error);
+export function classifyTemporalError(error: unknown): TemporalErrorClass {
+  const answer = findGrpcAnswer(error);
   // An error that never reached a server: the message could not be put into a request.
   if (answer === undefined)
     return error instanceof TypeError || error instanceof RangeError ? 'refused' : 'unavailable';
@@ -37,12 +37,12 @@ export function temporalTrouble(error: unknown): TemporalTrouble {
 }
 
 /** What the server said, for logs. */
-export function temporalReason(error: unknown): string {
-  const answer = grpcAnswer(error);
+export function toTemporalReason(error: unknown): string {
+  const answer = findGrpcAnswer(error);
   return answer === undefined ? messageOf(error) : answer.details || messageOf(error);
 }
 
-function grpcAnswer(error: unknown): { code: number; details: string } | undefined {
+function findGrpcAnswer(error: unknown): { code: number; details: string } | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (isGrpcServiceError(cause)) return { code: cause.code, details: cause.details };
   }

@@ -1,13 +1,13 @@
 import type { Connection } from '@temporalio/client';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { temporalReason, temporalTrouble } from './temporal-errors.ts';
+import { toTemporalReason, classifyTemporalError } from './temporal-errors.ts';
 
-const PROBE_FIRST_MS = 250;
-const PROBE_MOST_MS = 5000;
-const PROBE_WITHIN_MS = 3000;
-const CALL_WITHIN_MS = 10_000;
+const FIRST_PROBE_DELAY_MS = 250;
+const MAX_PROBE_DELAY_MS = 5000;
+const PROBE_TIMEOUT_MS = 3000;
+const CALL_TIMEOUT_MS = 10_000;
 /** Calls that failed so often while Temporal itself answered are put aside, to let others pass. */
-const ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 /** The relay is stopping: the message goes back to the stream. */
 export class ShuttingDown extends Error {
@@ -20,7 +20,7 @@ export class ShuttingDown extends Error {
 /** Not now; the message goes back to the stream for a while. */
 export class RetryLater extends Error {
   constructor(cause: unknown) {
-    super(`Temporal takes it not now: ${temporalReason(cause)}`, { cause });
+    super(`Temporal takes it not now: ${toTemporalReason(cause)}`, { cause });
     this.name = 'NotNow';
   }
 }
@@ -37,7 +37,7 @@ export class TemporalGate {
   readonly #onOpen: (() => void)[] = [];
   #open = false;
   #probing = false;
-  #pauseMs = PROBE_FIRST_MS;
+  #pauseMs = FIRST_PROBE_DELAY_MS;
   #ended = false;
 
   constructor(connection: Connection, namespace: string, log: Logger) {
@@ -65,15 +65,15 @@ export class TemporalGate {
     for (let attempt = 1; ; attempt++) {
       await this.#whenOpen();
       try {
-        const result = await this.#connection.withDeadline(Date.now() + CALL_WITHIN_MS, work);
-        this.#pauseMs = PROBE_FIRST_MS;
+        const result = await this.#connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, work);
+        this.#pauseMs = FIRST_PROBE_DELAY_MS;
         return result;
       } catch (error) {
-        const trouble = temporalTrouble(error);
+        const trouble = classifyTemporalError(error);
         if (trouble === 'full') throw new RetryLater(error);
         if (trouble !== 'unavailable') throw error;
         this.#shut(error);
-        if (attempt >= ATTEMPTS) throw new RetryLater(error);
+        if (attempt >= MAX_ATTEMPTS) throw new RetryLater(error);
       }
     }
   }
@@ -94,7 +94,7 @@ export class TemporalGate {
   }
 
   #shut(error: unknown): void {
-    if (this.#open) this.#log.warn({ reason: temporalReason(error) }, 'Temporal can’t be used; waiting for it');
+    if (this.#open) this.#log.warn({ reason: toTemporalReason(error) }, 'Temporal can’t be used; waiting for it');
     this.#open = false;
     void this.#probe();
   }
@@ -102,19 +102,19 @@ export class TemporalGate {
   async #probe(): Promise<void> {
     if (this.#probing) return;
     this.#probing = true;
-    let told = false;
+    let logged = false;
     while (!this.#ended) {
       // Grows with every failure in a row, of a probe or of a call right after a good one.
       await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
-      this.#pauseMs = Math.min(this.#pauseMs * 2, PROBE_MOST_MS);
+      this.#pauseMs = Math.min(this.#pauseMs * 2, MAX_PROBE_DELAY_MS);
       try {
-        await this.#connection.withDeadline(Date.now() + PROBE_WITHIN_MS, () =>
+        await this.#connection.withDeadline(Date.now() + PROBE_TIMEOUT_MS, () =>
           this.#connection.workflowService.describeNamespace({ namespace: this.#namespace }),
         );
         break;
       } catch (error) {
-        if (!told) this.#log.warn({ reason: temporalReason(error) }, 'Temporal does not answer');
-        told = true;
+        if (!logged) this.#log.warn({ reason: toTemporalReason(error) }, 'Temporal does not answer');
+        logged = true;
       }
     }
     this.#probing = false;

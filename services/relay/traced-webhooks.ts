@@ -1,7 +1,7 @@
 import { jobEvent } from '../../contracts/messages/job-event.ts';
 import { relaySpans } from '../shared/tracing/job-spans.ts';
 import type { Traces } from '../shared/tracing/span.ts';
-import { parsed } from './parse-message.ts';
+import { parseMessage } from './parse-message.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 type Handle = (message: StreamMessage) => Promise<string>;
@@ -13,7 +13,7 @@ export function tracedWebhooks(traces: Traces | undefined, handle: Handle): Hand
     const from = Date.now();
     const result = await handle(message);
     const times = { from, until: Date.now() };
-    for (const span of relaySpans(parsed(jobEvent, message), times, { result, place: message.place })) {
+    for (const span of relaySpans(parseMessage(jobEvent, message), times, { result, place: message.streamPosition })) {
       traces.record(span);
     }
     return result;

@@ -6,7 +6,7 @@ import { demandKey } from '../../contracts/workflows/delegation.ts';
 import { matchConfig, toJobNeeds } from '../shared/matching/match.ts';
 import type { Delegations } from './delegations.ts';
 import type { WorkflowSignals, EventSource } from './workflow-signals.ts';
-import { parsed } from './parse-message.ts';
+import { parseMessage } from './parse-message.ts';
 import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
 
@@ -20,14 +20,14 @@ import type { StreamMessage } from './stream-message.ts';
 export async function handleWebhook(
   message: StreamMessage,
   config: Config,
-  { actors, delegations }: Tellers,
+  { actors, delegations }: WebhookTargets,
 ): Promise<string> {
-  const event = parsed(jobEvent, message);
+  const event = parseMessage(jobEvent, message);
   const { group, hosted, proxies, reason } = matchConfig(toJobNeeds(event), config);
-  const job = noticeOf(event);
-  const runner = runnerOf(event, config.name);
+  const job = toJobNotice(event);
+  const runner = findJobRunner(event, config.name);
   const begun = event.action === 'in_progress' || event.action === 'completed';
-  const delegation = begun ? await delegations.tellOwner(job) : undefined;
+  const delegation = begun ? await delegations.signalOwningDelegation(job) : undefined;
   if (group === undefined && runner === undefined) {
     if (delegation !== undefined) return 'delivered';
     // Its runner is a proxy's to be: there is nothing to do until that one hands it over.
@@ -36,7 +36,7 @@ export async function handleWebhook(
     if (event.action === 'queued') throw new PermanentFailure('NO_GROUP', `job ${event.job.id}: ${reason}`);
     return 'not-ours';
   }
-  const source: EventSource = { id: message.place, bytes: message.data.length };
+  const source: EventSource = { id: message.streamPosition, bytes: message.data.length };
   const groups = new Set<string>();
   if (group !== undefined) groups.add(group.name);
   if (runner !== undefined) groups.add(runner.group);
@@ -45,30 +45,31 @@ export async function handleWebhook(
     const met: JobNotice = { ...job, key: demandKey(delegation), action: 'completed', runnerName: null };
     await actors.signalDispatcher(runner.group, { type: 'job', job: met }, { ...source, id: `${source.id}.order` });
   }
-  const telling: Promise<unknown>[] = [...groups].map((group) =>
+  const signalling: Promise<unknown>[] = [...groups].map((group) =>
     actors.signalDispatcher(group, { type: 'job', job }, source),
   );
   // A runner that is unknown here is long gone, or was never ours: the dispatchers know all that matters.
-  if (runner !== undefined) telling.push(actors.signalRunner(runner.group, runner.name, { type: 'job', job }, source));
-  await Promise.all(telling);
+  if (runner !== undefined)
+    signalling.push(actors.signalRunner(runner.group, runner.name, { type: 'job', job }, source));
+  await Promise.all(signalling);
   return 'delivered';
 }
 
 /** Those who are told what a webhook says. */
-export interface Tellers {
+export interface WebhookTargets {
   actors: WorkflowSignals;
-  delegations: Pick<Delegations, 'tellOwner'>;
+  delegations: Pick<Delegations, 'signalOwningDelegation'>;
 }
 
 /** The runner of this installation that the job is or was on. */
-function runnerOf(event: JobEvent, installation: string): { name: string; group: string } | undefined {
+function findJobRunner(event: JobEvent, installation: string): { name: string; group: string } | undefined {
   if (event.action !== 'in_progress' && event.action !== 'completed') return undefined;
   const name = event.job.runnerName;
   const group = name === null ? undefined : groupOfRunner(installation, name);
   return name === null || group === undefined ? undefined : { name, group };
 }
 
-function noticeOf(event: JobEvent): JobNotice {
+function toJobNotice(event: JobEvent): JobNotice {
   const { job } = event;
   return {
     key: `${job.id}:${job.runAttempt}`,

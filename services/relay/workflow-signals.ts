@@ -13,7 +13,7 @@ import type { GroupConfig } from '../../contracts/config/group.ts';
 import { dispatcherStart } from '../shared/dispatcher-start.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
 import { SignalBatcher, type Item } from '../shared/signal-batcher.ts';
-import { temporalTrouble } from './temporal-errors.ts';
+import { classifyTemporalError } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 
 /** Whether the workflow received the signal, or why it did not. */
@@ -120,7 +120,7 @@ export class WorkflowSignals {
         );
         return 'delivered';
       } catch (error) {
-        const trouble = temporalTrouble(error);
+        const trouble = classifyTemporalError(error);
         if (trouble === 'closed' || trouble === 'missing') return trouble;
         throw error;
       }
@@ -140,7 +140,7 @@ export class WorkflowSignals {
 }
 
 function isRefused(error: unknown): boolean {
-  return temporalTrouble(error) === 'refused';
+  return classifyTemporalError(error) === 'refused';
 }
 
 function requestId(items: readonly Item<unknown>[]): string {

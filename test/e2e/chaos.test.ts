@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { watchForDoubles } from '../support/instances.ts';
+import { watchForDuplicates } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
  * minute late (the jobs are shorter: it never tells of them in time). Two copies of each service.
  */
 const JOBS = 60;
-const MOST = 6;
+const MAX_RUNNERS = 6;
 const CANCELLED = 4;
 /** Of all chance in it; the order of events is the machine's. */
 const SEED = Number(process.env['BATON_SEED'] ?? 20_261_121);
@@ -32,7 +32,7 @@ time_to_start: 25s
 backends:
   local: { type: local, root: ROOT/local }
 groups:
-  - { name: linux, organization: acme, labels: [linux], backend: local, max: ${MOST}, runner: { directory: ROOT/runner } }
+  - { name: linux, organization: acme, labels: [linux], backend: local, max: ${MAX_RUNNERS}, runner: { directory: ROOT/runner } }
 `,
   });
   sim = new SimControl(cluster.sim.address);
@@ -44,7 +44,7 @@ afterAll(async () => {
 describe('a cluster with a faulty forge', () => {
   it('with the forge at its worst every job runs once, max holds, no busy runner is removed, nothing is left', async () => {
     console.log(`chaos: BATON_SEED=${SEED}`);
-    const doubles = watchForDoubles(cluster.dir, MOST);
+    const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
     cluster.onStop(() => doubles.stop());
     await sim.faults({ loss: 0.1, duplication: 0.1, reorder: 0.2, delay: 0.1, delayMaxMs: 1500 });
     await sim.apiFaultRate(0.05);
@@ -78,14 +78,14 @@ describe('a cluster with a faulty forge', () => {
     // A surplus that was removed, say by a late cancellation, was never at work.
     const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
     expect(hit).toEqual([]);
-    expect(mostAtOnce()).toBeLessThanOrEqual(MOST);
+    expect(countMaxConcurrent()).toBeLessThanOrEqual(MAX_RUNNERS);
     expect(doubles.found).toEqual([]);
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 });
 
 /** From the simulator's own log: the most registrations that there ever were. */
-function mostAtOnce(): number {
+function countMaxConcurrent(): number {
   let now = 0;
   let most = 0;
   for (const { type } of cluster.sim.log.since()) {

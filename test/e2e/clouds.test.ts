@@ -6,8 +6,8 @@ import type { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { whyNoDocker } from '../support/docker.ts';
-import { insideCreate } from '../support/inside-create.ts';
-import { watchForDoubles } from '../support/instances.ts';
+import { interruptCreates } from '../support/create-interruptions.ts';
+import { watchForDuplicates } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { watchStarts } from '../support/starts.ts';
 import { until } from '../support/until.ts';
@@ -73,9 +73,9 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
       const runner = await until(async () => {
         const job = await sim.job(id);
         const tags = Object.entries(await machines.tagsOf(job.runner ?? ''));
-        const told = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
-        expect(told).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
-        return told['runner'] ?? '';
+        const tagged = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
+        expect(tagged).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
+        return tagged['runner'] ?? '';
       });
       await machines.inside(runner, 'touch /tmp/open');
       expect(await sim.untilCompleted([id], 100_000)).toMatchObject([{ conclusion: 'success', runner }]);
@@ -86,24 +86,24 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
 
   it('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
     await expectAllGone();
-    const inside = insideCreate(all, KILLED_JOBS);
-    const doubles = watchForDoubles(cluster.dir, KILLED_JOBS);
+    const inside = interruptCreates(all, KILLED_JOBS);
+    const doubles = watchForDuplicates(cluster.dir, KILLED_JOBS);
     const starts = await watchStarts(cluster.installation);
     try {
       const jobs: number[] = [];
       const kill = async (name: BackendName): Promise<void> => {
-        const { caught, mend, release } = inside[name];
+        const { caught, repair: mend, release } = inside[name];
         const service = `backend-${name}-1`;
         const runners = await caught(async () => {
           jobs.push(...(await sim.jobs({ count: KILLED_JOBS, labels: [name], run: 'true' })));
         });
         await cluster.killService(service);
         mend();
-        const { length } = logOf(cluster, service);
+        const { length } = readLog(cluster, service);
         await cluster.restartService(service);
         await until(
           () => {
-            const created = createdIn(logOf(cluster, service).slice(length));
+            const created = findCreatedRunners(readLog(cluster, service).slice(length));
             expect(created).toEqual(expect.arrayContaining(runners));
           },
           { timeoutMs: 120_000 },
@@ -115,7 +115,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
       expect(done.map(({ conclusion }) => conclusion)).toEqual(jobs.map(() => 'success'));
       expect(new Set(done.map(({ runner }) => runner)).size).toBe(jobs.length);
     } finally {
-      for (const { mend, release } of Object.values(inside)) {
+      for (const { repair: mend, release } of Object.values(inside)) {
         mend();
         release();
       }
@@ -128,12 +128,12 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
   }, 600_000);
 });
 
-function logOf(cluster: Cluster, service: string): string {
+function readLog(cluster: Cluster, service: string): string {
   return readFileSync(cluster.services.get(service)?.logFile ?? '', 'utf8');
 }
 
 /** The runners whose instances a backend's worker says that it has made. */
-function createdIn(log: string): string[] {
+function findCreatedRunners(log: string): string[] {
   return log
     .split('\n')
     .filter((line) => line.includes('"msg":"instance created"'))

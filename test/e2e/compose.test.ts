@@ -9,7 +9,7 @@ import { messageOf } from '../../contracts/errors.ts';
 import { freePorts } from '../../deploy/servers/ports.ts';
 import { bridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
-import { dockerAnswers } from '../support/docker.ts';
+import { isDockerAvailable } from '../support/docker.ts';
 
 const exec = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -28,7 +28,7 @@ const runView = z.object({
 
 /** `docker-compose` (Debian's, v1) or `docker compose` (v2); undefined where there is neither, or no engine. */
 async function findCompose(): Promise<string[] | undefined> {
-  if (!(await dockerAnswers())) return undefined;
+  if (!(await isDockerAvailable())) return undefined;
   for (const command of [['docker', 'compose'], ['docker-compose']]) {
     const [program = '', ...args] = command;
     const works = await exec(program, [...args, 'version']).then(

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { seededRandom } from '../../services/simulator/random.ts';
 import { Cluster, type ServiceName } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { watchForDoubles } from '../support/instances.ts';
+import { watchForDuplicates } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
  */
 const JOBS = 100;
 /** Of them at once. */
-const MOST = 8;
+const MAX_RUNNERS = 8;
 const KILLS = 20;
 const EVERYTHING = 'everything';
 const SERVICES: ServiceName[] = ['ingress', 'relay', 'orchestrator', 'backend'];
@@ -37,7 +37,7 @@ time_to_start: 40s
 backends:
   local: { type: local, root: ROOT/local }
 groups:
-  - { name: linux, organization: acme, labels: [linux], backend: local, max: ${MOST}, runner: { directory: ROOT/runner } }
+  - { name: linux, organization: acme, labels: [linux], backend: local, max: ${MAX_RUNNERS}, runner: { directory: ROOT/runner } }
 `,
   });
   sim = new SimControl(cluster.sim.address);
@@ -64,13 +64,13 @@ describe('a cluster whose processes are killed', () => {
   it('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
     console.log(`crash: BATON_SEED=${SEED}`);
     const random = seededRandom(SEED);
-    const doubles = watchForDoubles(cluster.dir, MOST);
+    const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
     cluster.onStop(() => doubles.stop());
     const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
     const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);
     const victims = random.shuffle([...processes, ...more, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING]);
     // So many jobs have started when it happens: the last ones before the last jobs do.
-    const moments = victims.map(() => random.integer(0, JOBS - MOST)).sort((a, b) => a - b);
+    const moments = victims.map(() => random.integer(0, JOBS - MAX_RUNNERS)).sort((a, b) => a - b);
     const { log } = cluster.sim;
     const started = (): number => log.since(0, 'job.started').length;
 

@@ -53,14 +53,14 @@ groups:
   async function heldJobs(count: number, before = ''): Promise<{ jobs: number[]; runners: string[] }> {
     const jobs = await sim.jobs({ count, labels: ['linux'], run: `${before}\necho held\n${HELD}` });
     const runners = await until(async () => {
-      for (const job of jobs) expect(printedBy(job)).toContain('held');
+      for (const job of jobs) expect(readOutput(job)).toContain('held');
       return (await Promise.all(jobs.map((job) => sim.job(job)))).map(({ runner }) => runner ?? '');
     });
     return { jobs, runners };
   }
 
   /** What the steps of that job printed, line by line; not what they are. */
-  function printedBy(job: number): string[] {
+  function readOutput(job: number): string[] {
     const steps = cluster.sim.sim.state.jobs.get(job)?.steps ?? [];
     const log = steps.find(({ name }) => name.startsWith('Run '))?.log ?? [];
     return log.slice(log.indexOf('##[endgroup]') + 1);
@@ -84,7 +84,7 @@ groups:
   const open = (runner: string): Promise<string> => inside(runner, 'touch /tmp/open');
 
   /** Waits for the end of a runner that must fail: type = reason. */
-  async function failureOf(runner: string): Promise<ApplicationFailure> {
+  async function getFailure(runner: string): Promise<ApplicationFailure> {
     try {
       await cluster.client.workflow.getHandle(`runner/linux/${runner}`).result();
     } catch (error) {
@@ -109,7 +109,7 @@ groups:
       expect(JSON.stringify(details)).toMatch(reason);
     });
     expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
-    const failure = await failureOf(runner);
+    const failure = await getFailure(runner);
     expect(failure.type).toBe('instance-died');
     expect(failure.message).toMatch(reason);
     expect(failure.message).toContain('its job is lost');
@@ -140,7 +140,7 @@ groups:
   it('a job is limited, is nobody, and can reach no other runner', async () => {
     const listen = `node -e "require('net').createServer(s => s.end('hello')).listen(8080, () => console.log('listening'))" &`;
     const { job: host, runner: neighbour } = await heldJob(listen);
-    await until(() => expect(printedBy(host)).toContain('listening'));
+    await until(() => expect(readOutput(host)).toContain('listening'));
     const { NetworkSettings: settings } = await docker.getContainer(neighbour).inspect();
     const address = Object.values(settings.Networks)[0]?.IPAddress ?? '';
     const knock = (target: string, port: number): string =>
@@ -164,7 +164,7 @@ groups:
       ].join('\n'),
     });
     await sim.untilCompleted([job]);
-    const printed = printedBy(job);
+    const printed = readOutput(job);
     expect(printed).toContain('user 1001:1001');
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
       expect(printed).toContain(`${set}: 0000000000000000`);

@@ -14,8 +14,8 @@ import { registerRunner } from '../../services/simulator/jobs/runners.ts';
 import { recordHistory } from '../support/histories.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { killInstancesOf } from '../support/instances.ts';
-import { leftovers } from '../support/leftovers.ts';
+import { killInstanceIn } from '../support/instances.ts';
+import { findLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /** What nobody told of, and what lost its counterpart: the health checks make it good, every two seconds here. */
@@ -135,7 +135,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(next).not.toBe(lost);
     await until(() => expect(registrations('warm')).toEqual([next]));
     await until(async () => {
-      const { folders = [] } = await leftovers(cluster);
+      const { folders = [] } = await findLeftovers(cluster);
       expect(folders.filter((name) => name.includes('-warm-'))).toEqual([next]);
     });
     expect(await cluster.dispatcher('warm')).toMatchObject({ ready: 1, busy: 0 });
@@ -154,7 +154,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(await sim.job(job)).toMatchObject({ conclusion: 'success' });
     await until(async () => {
       expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 0, ready: 0 });
-      const { folders = [] } = await leftovers(cluster);
+      const { folders = [] } = await findLeftovers(cluster);
       expect(folders.filter((name) => name.includes('-linux-'))).toEqual([]);
     });
     const removed = cluster.sim.log.since(0, 'runner.removed').filter((event) => event['runner'] === runner);
@@ -174,7 +174,7 @@ describe('the health check', () => {
     const before = await onlineRunner('warm');
     await cluster.stopService('backend-local-1');
     const folder = join(cluster.dir, 'local', cluster.installation, before);
-    await killInstancesOf(folder);
+    await killInstanceIn(folder);
     rmSync(folder, { recursive: true });
     await cluster.restartService('backend-local-1');
     await onlineRunner('warm', before);

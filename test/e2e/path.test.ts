@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 /** Names of the runners that the group's workflows were made for, ended ones included. */
-async function runnersOf(group: string): Promise<string[]> {
+async function listRunners(group: string): Promise<string[]> {
   const names: string[] = [];
   const query = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
   for await (const { workflowId } of cluster.client.workflow.list({ query })) {
@@ -45,17 +45,17 @@ async function runnersOf(group: string): Promise<string[]> {
 }
 
 /** The failure of the group's first runner: type = reason. */
-async function failureIn(group: string): Promise<ApplicationFailure> {
+async function getFirstFailure(group: string): Promise<ApplicationFailure> {
   const name = await until(async () => {
-    const [first] = (await runnersOf(group)).toReversed();
+    const [first] = (await listRunners(group)).toReversed();
     if (first === undefined) throw new Error(`no runner in ${group} yet`);
     return first;
   });
-  return await failureOf(group, name);
+  return await getFailure(group, name);
 }
 
 /** The failure of that runner: type = reason. */
-async function failureOf(group: string, name: string): Promise<ApplicationFailure> {
+async function getFailure(group: string, name: string): Promise<ApplicationFailure> {
   try {
     await cluster.client.workflow.getHandle(`runner/${group}/${name}`).result();
   } catch (error) {
@@ -169,12 +169,12 @@ describe('what goes otherwise', () => {
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
     const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(1));
-    const before = (await runnersOf('linux')).length;
+    const before = (await listRunners('linux')).length;
     await sim.cancel(waiting);
     await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(0));
     await sim.untilCompleted(blockers);
     await expectNothingLeft(cluster);
-    expect(await runnersOf('linux')).toHaveLength(before);
+    expect(await listRunners('linux')).toHaveLength(before);
     expect(await sim.job(waiting)).toMatchObject({ conclusion: 'cancelled' });
   });
 
@@ -183,7 +183,7 @@ describe('what goes otherwise', () => {
     const [job = 0] = await sim.jobs({ labels: ['hasty'], run: 'true' });
     await sim.start(job, 'somebody-else');
     const [runner = ''] = await until(async () => {
-      const names = await runnersOf('hasty');
+      const names = await listRunners('hasty');
       expect(names).toHaveLength(1);
       return names;
     });
@@ -192,12 +192,12 @@ describe('what goes otherwise', () => {
     const outcome: unknown = await cluster.client.workflow.getHandle(`runner/hasty/${runner}`).result();
     expect(outcome).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
     await expectNothingLeft(cluster);
-    expect(await runnersOf('hasty')).toHaveLength(1);
+    expect(await listRunners('hasty')).toHaveLength(1);
   });
 
   it('a runner that never comes up ends at its time to start, and its group slows down', async () => {
     const [job = 0] = await sim.jobs({ labels: ['dead'] });
-    const { type, message } = await failureIn('dead');
+    const { type, message } = await getFirstFailure('dead');
     expect(type).toBe('time-to-start');
     expect(message).toBe('no job started within the time to start');
     await until(async () => expect((await cluster.dispatcher('dead')).backoffUntil).not.toBeNull());
@@ -208,7 +208,7 @@ describe('what goes otherwise', () => {
   it('a job that never ends ends at its runner’s time to live', async () => {
     const [job = 0] = await sim.jobs({ labels: ['short'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
-    const { type, message } = await failureIn('short');
+    const { type, message } = await getFirstFailure('short');
     expect(type).toBe('time-to-live');
     expect(message).toBe('it reached its time to live; its job is lost');
     expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });
@@ -220,7 +220,7 @@ describe('what goes otherwise', () => {
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { runner } = await sim.job(job);
     killAgent(cluster.dir, runner ?? '');
-    const { type, message } = await failureOf('linux', runner ?? '');
+    const { type, message } = await getFailure('linux', runner ?? '');
     expect(type).toBe('instance-died');
     expect(message).toMatch(/killed by SIGKILL.*its job is lost/);
     expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });

@@ -38,7 +38,7 @@ interface Layer {
  * @returns the images that were made here, for {@link removeImages}
  */
 export async function ensureBaseImages(docker: Docker): Promise<string[]> {
-  const made: string[] = [];
+  const built: string[] = [];
   const layers = new Map<string, () => Promise<Layer>>([
     [NODE_IMAGE, () => Promise.resolve(nodeLayer())],
     [TEMPORAL_IMAGE, () => serverLayer('temporal', ['USER 1000:1000', 'ENTRYPOINT ["temporal"]', 'CMD []'])],
@@ -46,14 +46,14 @@ export async function ensureBaseImages(docker: Docker): Promise<string[]> {
   ]);
   for (const [image, layer] of layers) {
     if ((await exists(docker, image)) || (await pulled(docker, image))) continue;
-    if (made.length === 0) {
+    if (built.length === 0) {
       await buildInstanceImage(docker, ROOT_IMAGE);
-      made.push(ROOT_IMAGE);
+      built.push(ROOT_IMAGE);
     }
     await commit(docker, image, await layer());
-    made.push(image);
+    built.push(image);
   }
-  return made;
+  return built;
 }
 
 export async function removeImages(docker: Docker, images: readonly string[]): Promise<void> {

@@ -20,7 +20,7 @@ import { addHook } from '../../services/simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../../services/simulator/simulator.ts';
 import type { SimulatorOptions } from '../../services/simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
-import { openContainerDoor, removeContainers, runnerImage } from './containers.ts';
+import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
 import { withTls } from './tls.ts';
 
@@ -160,14 +160,14 @@ export class Cluster {
     try {
       await bundleStandInRunner(join(dir, 'runner'));
       if (options.containers) {
-        const door = await openContainerDoor(
+        const door = await openContainerAccess(
           [sim.address, nats.url, balancer.url].map((url) => Number(new URL(url).port)),
         );
         cluster.onStop(() => door.close());
         cluster.onStop(() => removeContainers(installation));
         sim.sim.urls.runner = door.rename(sim.address);
         cluster.#writeConfig(options, {
-          IMAGE: await runnerImage(join(dir, 'runner')),
+          IMAGE: await buildRunnerImage(join(dir, 'runner')),
           NATS_URL: door.rename(nats.url),
           INGRESS_URL: door.rename(balancer.url),
         });

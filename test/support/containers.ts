@@ -10,7 +10,7 @@ import { bridgeGateway } from '../../services/cli/start/engine.ts';
 
 const IMAGE = 'baton-test-runner';
 /** Where GitHub's own runner image has its program. */
-const FOLDER = '/home/runner';
+const RUNNER_FOLDER = '/home/runner';
 
 /**
  * An image with the stand-in for the forge's runner program, made of this machine's own files and of those in `folder`; made
@@ -19,9 +19,9 @@ const FOLDER = '/home/runner';
  * @param docker the engine. Default: this machine's
  * @returns its name
  */
-export async function runnerImage(folder: string, docker = new Docker()): Promise<string> {
+export async function buildRunnerImage(folder: string, docker = new Docker()): Promise<string> {
   const files = readdirSync(folder).map((name) => {
-    return { path: `${FOLDER}/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
+    return { path: `${RUNNER_FOLDER}/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
   });
   // Test files run side by side, and two imports under one name would leave one of them nameless.
   const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
@@ -33,14 +33,14 @@ export async function runnerImage(folder: string, docker = new Docker()): Promis
   return IMAGE;
 }
 
-export interface ContainerDoor {
+export interface ContainerAccess {
   /** An address of this machine's loopback as containers know it. */
   rename(url: string): string;
   close(): Promise<void>;
 }
 
 /** Lets containers reach these ports of this machine's loopback, and no other. */
-export async function openContainerDoor(ports: readonly number[]): Promise<ContainerDoor> {
+export async function openContainerAccess(ports: readonly number[]): Promise<ContainerAccess> {
   const gateway = await bridgeGateway(new Docker());
   if (gateway === undefined) throw new Error('the engine has no bridge network of its own');
   const bridge = await startBridge(gateway, ports);

@@ -3,7 +3,7 @@ import Docker from 'dockerode';
 let answers: Promise<boolean> | undefined;
 
 /** Whether this machine's Docker engine answers. */
-export function dockerAnswers(): Promise<boolean> {
+export function isDockerAvailable(): Promise<boolean> {
   answers ??= new Docker().ping().then(
     () => true,
     () => false,
@@ -13,5 +13,5 @@ export function dockerAnswers(): Promise<boolean> {
 
 /** Why tests that need a Docker engine are skipped; undefined where one answers. */
 export async function whyNoDocker(): Promise<string | undefined> {
-  return (await dockerAnswers()) ? undefined : 'no Docker engine answers';
+  return (await isDockerAvailable()) ? undefined : 'no Docker engine answers';
 }

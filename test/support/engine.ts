@@ -27,7 +27,7 @@ export interface TestEngine {
 }
 
 /** Where dockerd is; undefined where there is none, or where it could not run because this is not root on Linux. */
-function findEngine(): string | undefined {
+function findDockerd(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
   return findProgram('dockerd', `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/usr/local/bin`);
 }
@@ -39,7 +39,7 @@ function findEngine(): string | undefined {
  * @returns why there can be none, where there can't
  */
 export async function startEngine(): Promise<TestEngine | { absent: string }> {
-  const program = findEngine();
+  const program = findDockerd();
   if (program === undefined) return { absent: 'needs root on Linux and a dockerd program' };
   const gateway = await bridgeGateway(new Docker()).catch(() => undefined);
   if (gateway === undefined)

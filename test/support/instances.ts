@@ -10,7 +10,7 @@ interface InstanceProcess {
 }
 
 /** The processes of the local backend's instances whose folders are somewhere in `dir`. */
-function processesIn(dir: string): InstanceProcess[] {
+function findProcesses(dir: string): InstanceProcess[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
@@ -28,22 +28,22 @@ function processesIn(dir: string): InstanceProcess[] {
 }
 
 /** `kill -9` of all that runs in that instance's folder; resolves when it is gone. */
-export async function killInstancesOf(folder: string): Promise<void> {
+export async function killInstanceIn(folder: string): Promise<void> {
   killInstances(dirname(folder), (process) => process.folder === folder);
-  const left = (): boolean => processesIn(dirname(folder)).some((process) => process.folder === folder);
+  const left = (): boolean => findProcesses(dirname(folder)).some((process) => process.folder === folder);
   while (left()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** `kill -9` of the agent in that runner's instance, and of nothing else. */
 export function killAgent(dir: string, runner: string): void {
-  const agents = processesIn(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
+  const agents = findProcesses(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
   if (agents.length === 0) throw new Error(`${runner} has no agent`);
   for (const { pid } of agents) process.kill(pid, 'SIGKILL');
 }
 
 /** Ends what a failed test left running. */
 export function killInstances(dir: string, which: (process: InstanceProcess) => boolean = () => true): void {
-  for (const { pid } of processesIn(dir).filter(which)) {
+  for (const { pid } of findProcesses(dir).filter(which)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
@@ -53,12 +53,12 @@ export function killInstances(dir: string, which: (process: InstanceProcess) => 
 }
 
 /** Looks all the time whether an instance ever has two agents, be it one after the other, or there are more than allowed. */
-export function watchForDoubles(dir: string, most: number): { found: string[]; stop: () => void } {
+export function watchForDuplicates(dir: string, most: number): { found: string[]; stop: () => void } {
   const found: string[] = [];
   const seen = new Map<string, Set<number>>();
   const look = (): void => {
     const agents = Map.groupBy(
-      processesIn(dir).filter(({ isAgent }) => isAgent),
+      findProcesses(dir).filter(({ isAgent }) => isAgent),
       ({ folder }) => folder,
     );
     for (const [folder, processes] of agents) {

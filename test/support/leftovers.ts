@@ -2,18 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { expect } from 'vitest';
-import { dockerAnswers } from './docker.ts';
+import { isDockerAvailable } from './docker.ts';
 import type { Cluster } from './cluster.ts';
 import { until } from './until.ts';
 
 /** Everything that belongs to the cluster's runners and should be gone by now. */
-export async function leftovers(cluster: Cluster): Promise<Record<string, string[]>> {
+export async function findLeftovers(cluster: Cluster): Promise<Record<string, string[]>> {
   return {
     workflows: await cluster.runners('Running'),
     registrations: [...cluster.sim.sim.state.runners.values()].map(({ name }) => name),
-    folders: foldersOf(join(cluster.dir, 'local', cluster.installation)),
-    processes: processesOf(cluster),
-    ...(await dockerLeftovers(cluster.installation)),
+    folders: listInstanceFolders(join(cluster.dir, 'local', cluster.installation)),
+    processes: findInstanceProcesses(cluster),
+    ...(await findDockerLeftovers(cluster.installation)),
   };
 }
 
@@ -21,14 +21,14 @@ export async function leftovers(cluster: Cluster): Promise<Record<string, string
 export async function expectNothingLeft(cluster: Cluster, timeout = 60_000): Promise<void> {
   await until(
     async () => {
-      const left = Object.entries(await leftovers(cluster)).filter(([, things]) => things.length > 0);
+      const left = Object.entries(await findLeftovers(cluster)).filter(([, things]) => things.length > 0);
       expect(Object.fromEntries(left)).toEqual({});
     },
     { timeoutMs: timeout },
   );
 }
 
-function foldersOf(folder: string): string[] {
+function listInstanceFolders(folder: string): string[] {
   try {
     // The agent's own programs (.agent-…) stay: instances share them.
     return readdirSync(folder).filter((name) => !name.startsWith('.'));
@@ -38,7 +38,7 @@ function foldersOf(folder: string): string[] {
 }
 
 /** Processes of instances: those that carry the installation's runner names or its folders, less our own services. */
-function processesOf(cluster: Cluster): string[] {
+function findInstanceProcesses(cluster: Cluster): string[] {
   const found: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
@@ -52,8 +52,8 @@ function processesOf(cluster: Cluster): string[] {
   return found;
 }
 
-async function dockerLeftovers(installation: string): Promise<Record<string, string[]>> {
-  if (!(await dockerAnswers())) return {};
+async function findDockerLeftovers(installation: string): Promise<Record<string, string[]>> {
+  if (!(await isDockerAvailable())) return {};
   const docker = new Docker();
   const filters = { label: [`baton.installation=${installation}`] };
   const containers = await docker.listContainers({ all: true, filters });

@@ -10,13 +10,13 @@ const answer = z.looseObject({
   details: z.looseObject({ fields: z.array(z.object({ path: z.string() })).optional() }).optional(),
 });
 
-export interface Sent {
+export interface WebhookResponse {
   status: number;
   headers: Headers;
   body: z.infer<typeof answer>;
 }
 
-export interface Delivery {
+export interface SendOptions {
   event?: string;
   delivery?: string;
   secret?: string;
@@ -25,7 +25,11 @@ export interface Delivery {
 }
 
 /** Sends a webhook as a forge does: signed, with its headers. */
-export async function send(address: string, body: string | Buffer, options: Delivery = {}): Promise<Sent> {
+export async function sendWebhook(
+  address: string,
+  body: string | Buffer,
+  options: SendOptions = {},
+): Promise<WebhookResponse> {
   const secret = options.secret ?? 'first secret';
   const signature = body.length > 0 ? await new Webhooks({ secret }).sign(body.toString()) : null;
   const headers: Record<string, string> = {};

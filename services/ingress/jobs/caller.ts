@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { proxiesOf, type DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { Allowance } from './allowance.ts';
+import type { ProxyRateLimit } from './proxy-rate-limit.ts';
 
 /** Tells which proxy a request is from. */
 export type IdentifyCaller = (request: FastifyRequest) => string;
@@ -12,7 +12,7 @@ export type IdentifyCaller = (request: FastifyRequest) => string;
  *
  * @throws (the function) BatonError DELEGATION_TOKEN, DELEGATION_FORBIDDEN, DELEGATION_TOO_MANY
  */
-export function callerCheck(delegation: DelegationConfig, allowance: Allowance): IdentifyCaller {
+export function createCallerCheck(delegation: DelegationConfig, allowance: ProxyRateLimit): IdentifyCaller {
   return (request) => {
     const [, token] = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
     const claims = token === undefined ? undefined : verifyToken(token, delegation.token_keys, new Date());
@@ -31,7 +31,7 @@ export function callerCheck(delegation: DelegationConfig, allowance: Allowance):
 }
 
 /** @throws BatonError DELEGATION_FORBIDDEN where a proxy acts for another */
-export function assertOwn(proxy: string, runnerName: string, doing: string): void {
+export function assertSameProxy(proxy: string, runnerName: string, doing: string): void {
   if (proxy === runnerName) return;
   throw new BatonError('DELEGATION_FORBIDDEN', `${doing}: the token is for ${proxy}, not for ${runnerName}`);
 }

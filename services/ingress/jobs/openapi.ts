@@ -3,21 +3,21 @@ import { jobContext } from '../../../contracts/messages/delegation.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { accepted, jobAnswer, jobPath, jobsAnswer, jobsQuery, problem } from './shapes.ts';
 
-const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): object => {
+const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): object => {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
 };
 
 const body = (schema: z.ZodType, io: 'input' | 'output') => ({
-  content: { 'application/json': { schema: schemaOf(schema, io) } },
+  content: { 'application/json': { schema: toJsonSchema(schema, io) } },
 });
 const answer = (description: string, schema: z.ZodType) => ({ description, ...body(schema, 'output') });
-const parameters = (place: 'path' | 'query', schema: z.ZodObject) =>
+const parameters = (location: 'path' | 'query', schema: z.ZodObject) =>
   Object.entries(schema.shape).map(([name, shape]) => {
-    return { name, in: place, required: place === 'path', schema: schemaOf(shape, 'input') };
+    return { name, in: location, required: location === 'path', schema: toJsonSchema(shape, 'input') };
   });
 
-const REFUSALS = {
+const COMMON_ERRORS = {
   401: answer('No bearer token that is signed and not expired.', problem),
   403: answer('The token is for another proxy, or its proxy is not configured.', problem),
   429: answer('This proxy asks too often; see `retry-after`.', problem),
@@ -27,7 +27,7 @@ const INVALID = answer('Wrong fields, all of them, under `details.fields`.', pro
 const UNKNOWN = answer('There is no such delegation.', problem);
 
 /** The OpenAPI 3.1 document of `/api/jobs`, made of the schemas that the routes themselves use. */
-export function openApiDocument(): object {
+export function buildOpenApiDocument(): object {
   return {
     openapi: '3.1.0',
     info: {
@@ -48,7 +48,7 @@ export function openApiDocument(): object {
             400: INVALID,
             413: answer('More than 256 KiB.', problem),
             415: answer('Not application/json.', problem),
-            ...REFUSALS,
+            ...COMMON_ERRORS,
           },
         },
       },
@@ -57,7 +57,7 @@ export function openApiDocument(): object {
           operationId: 'listJobs',
           summary: 'The jobs that this proxy handed over, newest first.',
           parameters: parameters('query', jobsQuery),
-          responses: { 200: answer('The jobs.', jobsAnswer), 400: INVALID, ...REFUSALS },
+          responses: { 200: answer('The jobs.', jobsAnswer), 400: INVALID, ...COMMON_ERRORS },
         },
       },
       '/api/jobs/{id}': {
@@ -65,7 +65,7 @@ export function openApiDocument(): object {
           operationId: 'getJob',
           summary: 'One job: where it is, and how it ended.',
           parameters: parameters('path', jobPath),
-          responses: { 200: answer('The job.', jobAnswer), 400: INVALID, 404: UNKNOWN, ...REFUSALS },
+          responses: { 200: answer('The job.', jobAnswer), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
         },
       },
       '/api/jobs/{id}/complete': {
@@ -73,7 +73,7 @@ export function openApiDocument(): object {
           operationId: 'completeJob',
           summary: 'The proxy’s word that its own attempt of the job is over.',
           parameters: parameters('path', jobPath),
-          responses: { 202: answer('Taken.', accepted), 400: INVALID, 404: UNKNOWN, ...REFUSALS },
+          responses: { 202: answer('Taken.', accepted), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
         },
       },
     },

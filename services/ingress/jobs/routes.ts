@@ -6,15 +6,15 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
-import { Allowance } from './allowance.ts';
-import { assertOwn, callerCheck } from './caller.ts';
-import { DelegationCounter } from './counter.ts';
-import { openApiDocument } from './openapi.ts';
-import { jobPath, jobsQuery, parsed } from './shapes.ts';
+import { ProxyRateLimit } from './proxy-rate-limit.ts';
+import { assertSameProxy, createCallerCheck } from './caller.ts';
+import { DelegationIntake } from './intake.ts';
+import { buildOpenApiDocument } from './openapi.ts';
+import { jobPath, jobsQuery, parseRequest } from './shapes.ts';
 
 /** An environment and its job's facts; the hook leaves out what it must to stay below. */
-const MOST_BYTES = 256 * 1024;
-const JOBS_AT_MOST = 1000;
+const MAX_BODY_BYTES = 256 * 1024;
+const MAX_JOBS_LISTED = 1000;
 const RETRY_AFTER_S = 5;
 
 export interface JobRoutesOptions {
@@ -25,13 +25,13 @@ export interface JobRoutesOptions {
 }
 
 /**
- * `/api/jobs`: what proxies hand over and what became of it ({@link openApiDocument}, at `/api/openapi.json`). Errors are
+ * `/api/jobs`: what proxies hand over and what became of it ({@link buildOpenApiDocument}, at `/api/openapi.json`). Errors are
  * `{code, message, help, details?}`. No token is logged or kept.
  */
-export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOptions): Promise<void> {
+export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOptions): Promise<void> {
   const { delegation, link, log, metrics } = options;
-  const counter = new DelegationCounter(link);
-  const caller = callerCheck(delegation, new Allowance(delegation.requests_per_minute));
+  const counter = new DelegationIntake(link);
+  const caller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));
   const registers = [metrics];
   const requests = new Counter({
     name: 'baton_delegation_requests_total',
@@ -45,20 +45,20 @@ export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOption
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const document = openApiDocument();
+  const document = buildOpenApiDocument();
 
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(
     'application/json',
-    { parseAs: 'string', bodyLimit: MOST_BYTES },
+    { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
     (_request, body, done) => {
       done(null, body);
     },
   );
   scope.setErrorHandler(async (error, request, reply) => {
-    const { status, headers, body, unexpected } = toHttpError(asOurs(error));
-    requests.inc({ route: routeOf(request), result: body.code });
-    const facts = { code: body.code, status, method: request.method, route: routeOf(request) };
+    const { status, headers, body, unexpected } = toHttpError(toBatonError(error));
+    requests.inc({ route: getRoute(request), result: body.code });
+    const facts = { code: body.code, status, method: request.method, route: getRoute(request) };
     if (unexpected) log.error({ ...facts, err: error }, body.message);
     else log.warn(facts, body.message);
     if (status === 401 || status === 403) {
@@ -77,7 +77,7 @@ export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOption
     return reply.code(status).headers(headers).send(body);
   });
   scope.addHook('onResponse', async (request, reply) => {
-    if (reply.statusCode < 400) requests.inc({ route: routeOf(request), result: 'ok' });
+    if (reply.statusCode < 400) requests.inc({ route: getRoute(request), result: 'ok' });
   });
 
   scope.get('/api/openapi.json', () => document);
@@ -85,12 +85,12 @@ export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOption
   // Who asks is known before a byte of the body is read.
   const callers = new WeakMap<FastifyRequest, string>();
   const identified = { onRequest: async (request: FastifyRequest) => void callers.set(request, caller(request)) };
-  const proxyOf = (request: FastifyRequest): string => callers.get(request) ?? '';
+  const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
 
   scope.post('/api/jobs/delegate', identified, async (request, reply) => {
     const began = performance.now();
-    const context = parsed(jobContext, parseJson(request.body), 'reading a job');
-    assertOwn(proxyOf(request), context.runnerName, 'handing a job over');
+    const context = parseRequest(jobContext, parseJson(request.body), 'reading a job');
+    assertSameProxy(getProxy(request), context.runnerName, 'handing a job over');
     const answer = await counter.accept(context);
     ackSeconds.observe((performance.now() - began) / 1000);
     const { repository, runId, jobId, runnerName } = context;
@@ -99,48 +99,48 @@ export async function jobRoutes(scope: FastifyInstance, options: JobRoutesOption
   });
 
   scope.get('/api/jobs', identified, async (request, reply) => {
-    const { status, repository } = parsed(jobsQuery, request.query, 'listing jobs');
+    const { status, repository } = parseRequest(jobsQuery, request.query, 'listing jobs');
     const jobs = (await (await counter.store()).list())
-      .filter((job) => job.runnerName === proxyOf(request))
+      .filter((job) => job.runnerName === getProxy(request))
       .filter((job) => status === undefined || job.status === status)
       .filter((job) => repository === undefined || job.repository.toLowerCase() === repository.toLowerCase())
       .sort((a, b) => b.requestedAt.localeCompare(a.requestedAt));
-    return reply.send({ jobs: jobs.slice(0, JOBS_AT_MOST) });
+    return reply.send({ jobs: jobs.slice(0, MAX_JOBS_LISTED) });
   });
 
   scope.get('/api/jobs/:id', identified, async (request, reply) => {
-    const job = await jobOf(request);
+    const job = await findOwnJob(request);
     const more = await (await counter.store()).extras(job.id);
     return reply.send({ ...job, ...(more ?? { environment: {}, matrix: null, needs: null }) });
   });
 
   scope.post('/api/jobs/:id/complete', identified, async (request, reply) => {
-    const { id, status, runnerName } = await jobOf(request);
-    await counter.attemptOver(id, runnerName);
+    const { id, status, runnerName } = await findOwnJob(request);
+    await counter.reportAttemptEnded(id, runnerName);
     return reply.code(202).send({ id, status });
   });
 
-  async function jobOf(request: FastifyRequest): Promise<DelegatedJob> {
-    const { id } = parsed(jobPath, request.params, 'looking for a delegation');
+  async function findOwnJob(request: FastifyRequest): Promise<DelegatedJob> {
+    const { id } = parseRequest(jobPath, request.params, 'looking for a delegation');
     const job = await (await counter.store()).get(id);
     if (job === undefined) throw new BatonError('DELEGATION_UNKNOWN', `looking for delegation ${id}: there is none`);
-    assertOwn(proxyOf(request), job.runnerName, `looking for delegation ${id}`);
+    assertSameProxy(getProxy(request), job.runnerName, `looking for delegation ${id}`);
     return job;
   }
 }
 
-const FASTIFY = new Map([
+const FASTIFY_ERRORS = new Map([
   ['FST_ERR_CTP_BODY_TOO_LARGE', 'DELEGATION_TOO_LARGE'],
   ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'WEBHOOK_MEDIA_TYPE'],
 ] as const);
 
 /** What Fastify itself refuses, as our errors; and when to come again, where NATS is away. */
-function asOurs(error: unknown): unknown {
+function toBatonError(error: unknown): unknown {
   if (error instanceof BatonError && error.code === 'BUS_UNAVAILABLE' && !('retryAfterS' in error.details)) {
     return new BatonError(error.code, error.message, { cause: error, details: { retryAfterS: RETRY_AFTER_S } });
   }
   if (!(error instanceof Error) || error instanceof BatonError || !('code' in error)) return error;
-  for (const [code, ours] of FASTIFY) {
+  for (const [code, ours] of FASTIFY_ERRORS) {
     if (error.code === code) return new BatonError(ours, `reading a job: ${messageOf(error)}`);
   }
   return error;
@@ -157,6 +157,6 @@ function parseJson(body: unknown): unknown {
   }
 }
 
-function routeOf(request: FastifyRequest): string {
+function getRoute(request: FastifyRequest): string {
   return request.routeOptions.url ?? 'none';
 }

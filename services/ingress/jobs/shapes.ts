@@ -38,7 +38,7 @@ export const problem = z.object({
  *
  * @throws BatonError DELEGATION_INVALID with `details.fields`: every wrong field's path and what was expected
  */
-export function parsed<T extends z.ZodType>(schema: T, value: unknown, doing: string): z.output<T> {
+export function parseRequest<T extends z.ZodType>(schema: T, value: unknown, doing: string): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fields = toWrongFields(result.error);

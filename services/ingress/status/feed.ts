@@ -5,8 +5,8 @@ import { status, type Status } from '../../../contracts/messages/status.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 
 /** The orchestrator is asked at most this often, however many look. */
-const EVERY_MS = 1000;
-const ANSWER_WITHIN_MS = 3000;
+const REQUEST_INTERVAL_MS = 1000;
+const ANSWER_TIMEOUT_MS = 3000;
 
 /** What is known of the state of things, and whether it is fresh. */
 export interface StatusView {
@@ -19,11 +19,11 @@ export interface StatusView {
 }
 
 /** Asks the orchestrator over the bus. Throws where there is no answer or one that is not of the documented shape. */
-export async function askStatus(link: NatsLink): Promise<Status> {
+export async function fetchStatus(link: NatsLink): Promise<Status> {
   const bus = await link.connected(1).catch(() => {
     throw new Error('NATS does not answer');
   });
-  const answer = await bus.request(subjects.status, undefined, { timeout: ANSWER_WITHIN_MS }).catch((error) => {
+  const answer = await bus.request(subjects.status, undefined, { timeout: ANSWER_TIMEOUT_MS }).catch((error) => {
     throw new Error('the orchestrator does not answer', { cause: error });
   });
   return status.parse(decode(answer.data));
@@ -49,9 +49,9 @@ export class StatusFeed {
   /** The state of things, at most a second old. Never rejects: what is wrong is in `problem`. */
   async current(): Promise<StatusView> {
     if (this.#asking) return this.#asking;
-    if (this.#latest && performance.now() - this.#askedAt < EVERY_MS) return this.#latest;
+    if (this.#latest && performance.now() - this.#askedAt < REQUEST_INTERVAL_MS) return this.#latest;
     this.#askedAt = performance.now();
-    this.#asking = this.#answer();
+    this.#asking = this.#requestView();
     try {
       this.#latest = await this.#asking;
       return this.#latest;
@@ -63,7 +63,7 @@ export class StatusFeed {
   /** Calls back about once a second, at first as soon as possible. The returned function ends it. */
   watch(viewer: (view: StatusView) => void): () => void {
     this.#viewers.add(viewer);
-    if (this.#timer === undefined) this.#turn();
+    if (this.#timer === undefined) this.#tick();
     else void this.current().then((view) => this.#viewers.has(viewer) && viewer(view));
     return () => {
       this.#viewers.delete(viewer);
@@ -73,19 +73,19 @@ export class StatusFeed {
     };
   }
 
-  #turn(): void {
-    this.#timer = setTimeout(() => this.#turn(), EVERY_MS);
+  #tick(): void {
+    this.#timer = setTimeout(() => this.#tick(), REQUEST_INTERVAL_MS);
     // A slow answer is waited for, not asked for again.
     if (this.#asking) return;
-    void this.#tell();
+    void this.#notifyViewers();
   }
 
-  async #tell(): Promise<void> {
+  async #notifyViewers(): Promise<void> {
     const view = await this.current();
     for (const viewer of this.#viewers) viewer(view);
   }
 
-  async #answer(): Promise<StatusView> {
+  async #requestView(): Promise<StatusView> {
     try {
       const answer = await this.#ask();
       return { at: new Date().toISOString(), problem: null, status: answer };

@@ -8,7 +8,7 @@ export interface StatusPage {
 }
 
 /** The status page, put together from the three files beside this one so that it needs nothing but itself. */
-export function statusPage(): StatusPage {
+export function buildStatusPage(): StatusPage {
   const [frame, style, script] = ['page.html', 'page.css', 'page.js'].map((name) =>
     readFileSync(new URL(name, import.meta.url), 'utf8'),
   );

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { StatusFeed, StatusView } from './feed.ts';
-import { statusPage } from './page.ts';
+import { buildStatusPage } from './page.ts';
 
 /** So many pages may be open on one ingress. */
-const MOST_VIEWERS = 500;
+const MAX_VIEWERS = 500;
 /** Proxies end connections on which nothing happens. */
-const HEARTBEAT_MS = 15_000;
+const HEARTBEAT_INTERVAL_MS = 15_000;
 
 export interface StatusRoutesOptions {
   feed: StatusFeed;
@@ -16,8 +16,8 @@ export interface StatusRoutesOptions {
  * `GET /status`: the live page, one self-contained document. `GET /status/events`: what it listens to, a Server-Sent Event
  * `status` a second with a {@link StatusView}. `GET /status.json`: the same, once. `/` leads to the page.
  */
-export async function statusRoutes(scope: FastifyInstance, { feed, stop }: StatusRoutesOptions): Promise<void> {
-  const page = statusPage();
+export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: StatusRoutesOptions): Promise<void> {
+  const page = buildStatusPage();
 
   scope.get('/', (_request, reply) => reply.redirect('/status'));
   scope.get('/status', (_request, reply) =>
@@ -39,7 +39,7 @@ export async function statusRoutes(scope: FastifyInstance, { feed, stop }: Statu
       .send(view);
   });
   scope.get('/status/events', (_request, reply) => {
-    if (feed.viewers >= MOST_VIEWERS || stop.aborted) {
+    if (feed.viewers >= MAX_VIEWERS || stop.aborted) {
       return reply.code(503).header('retry-after', '10').send({ message: 'too many open pages on this ingress' });
     }
     reply.hijack();
@@ -57,7 +57,7 @@ export async function statusRoutes(scope: FastifyInstance, { feed, stop }: Statu
       // A viewer that reads slowly misses a second, rather than filling our memory.
       if (!out.writableNeedDrain) out.write(`event: status\ndata: ${JSON.stringify(view)}\n\n`);
     });
-    const heartbeat = setInterval(() => out.write(': still here\n\n'), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => out.write(': still here\n\n'), HEARTBEAT_INTERVAL_MS);
     const end = (): void => {
       leave();
       clearInterval(heartbeat);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runnerImage } from '../../support/containers.ts';
+import { buildRunnerImage } from '../../support/containers.ts';
 import { startEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
 import { Telling } from './telling.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
     socket: engine.socket,
     simulator: { timing: { sweepMs: 50, lostMs: 20_000 } },
   });
-  await runnerImage(join(world.dir, 'runner'), engine.docker);
+  await buildRunnerImage(join(world.dir, 'runner'), engine.docker);
 }, 300_000);
 afterAll(async () => {
   await world?.cluster.stop();

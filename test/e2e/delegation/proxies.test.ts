@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dockerAnswers } from '../../support/docker.ts';
+import { isDockerAvailable } from '../../support/docker.ts';
 import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
 import { LABEL, PROXIES, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** Two real proxies, twenty jobs, containers (process groups where there is no engine). */
 
-const containers = await dockerAnswers();
+const containers = await isDockerAvailable();
 let world: DelegationWorld;
 let proxies: TestProxy[];
 

@@ -9,7 +9,7 @@ import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { runnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createUserData } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
-import { openContainerDoor, type ContainerDoor } from '../../support/containers.ts';
+import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';
 import { JOB_ENV, startWorld, type World } from '../../support/agent.ts';
 import { bootMachine, removeMachines, type Machine, type MachineKind } from './machine.ts';
 
@@ -53,7 +53,7 @@ export class Yard {
   private readonly installation: string;
   private readonly release: string;
   private readonly server: Server;
-  private readonly door: ContainerDoor;
+  private readonly door: ContainerAccess;
 
   private constructor(parts: {
     world: World;
@@ -62,7 +62,7 @@ export class Yard {
     served: Map<string, Buffer>;
     release: string;
     server: Server;
-    door: ContainerDoor;
+    door: ContainerAccess;
   }) {
     this.world = parts.world;
     this.agent = parts.agent;
@@ -86,7 +86,7 @@ export class Yard {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = z.object({ port: z.number() }).parse(server.address());
-    const door = await openContainerDoor([port, Number(new URL(world.nats.address).port)]);
+    const door = await openContainerAccess([port, Number(new URL(world.nats.address).port)]);
     const url = door.rename(`http://127.0.0.1:${port}`);
     return new Yard({ world, agent, url, served, release: sha256(release), server, door });
   }

@@ -12,7 +12,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { writeConfig } from '../../support/config.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
-import { send } from '../../support/webhook-sender.ts';
+import { sendWebhook } from '../../support/webhook-sender.ts';
 import { until } from '../../support/until.ts';
 
 const folder = temporaryFolder('ingress');
@@ -56,7 +56,7 @@ async function next(): Promise<{ event: JobEvent; message: JsMsg }> {
 describe('a job’s webhook', () => {
   it('is on the stream, normalised, when it is answered with 202', async () => {
     const delivery = randomUUID();
-    const sent = await send(ingress.address, payloadText('workflow_job.in_progress'), { delivery });
+    const sent = await sendWebhook(ingress.address, payloadText('workflow_job.in_progress'), { delivery });
     expect(sent.status).toBe(202);
     expect(sent.body).toEqual({ delivery, duplicate: false });
     const { event, message } = await next();
@@ -94,7 +94,7 @@ describe('a job’s webhook', () => {
   it.each(['queued', 'waiting', 'completed', 'completed.cancelled', 'completed.skipped'])(
     'is taken as GitHub sends it: %s',
     async (name) => {
-      expect((await send(ingress.address, payloadText(`workflow_job.${name}`))).status).toBe(202);
+      expect((await sendWebhook(ingress.address, payloadText(`workflow_job.${name}`))).status).toBe(202);
       const { event } = await next();
       expect(event.action).toBe(name.split('.')[0]);
       expect(event.job.runnerName).toBe(name === 'completed' ? 'runner-manager-linux-a1b2c3d4' : null);
@@ -105,33 +105,33 @@ describe('a job’s webhook', () => {
   it('is on the stream once, however often it is delivered', async () => {
     const delivery = randomUUID();
     const body = payloadText('workflow_job.queued');
-    expect((await send(ingress.address, body, { delivery })).body.duplicate).toBe(false);
-    const again = await send(ingress.address, body, { delivery });
+    expect((await sendWebhook(ingress.address, body, { delivery })).body.duplicate).toBe(false);
+    const again = await sendWebhook(ingress.address, body, { delivery });
     expect([again.status, again.body.duplicate]).toEqual([202, true]);
     const other = randomUUID();
-    await send(ingress.address, body, { delivery: other });
+    await sendWebhook(ingress.address, body, { delivery: other });
     expect([(await next()).event.delivery, (await next()).event.delivery]).toEqual([delivery, other]);
   });
 
   it('hands its trace context on', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    await send(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent } });
+    await sendWebhook(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent } });
     expect((await next()).message.headers?.get('traceparent')).toBe(traceparent);
-    await send(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent: 'nonsense' } });
+    await sendWebhook(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent: 'nonsense' } });
     expect((await next()).message.headers?.get('traceparent')).toBe('');
   });
 
   it('with an action that is new to us is acknowledged and goes nowhere', async () => {
-    const sent = await send(ingress.address, JSON.stringify({ ...jobPayload('queued'), action: 'reassigned' }));
+    const sent = await sendWebhook(ingress.address, JSON.stringify({ ...jobPayload('queued'), action: 'reassigned' }));
     expect(sent).toMatchObject({ status: 202, body: { result: 'ignored' } });
   });
 });
 
 describe('other events', () => {
   it('are answered with 202 and counted', async () => {
-    const ping = await send(ingress.address, payloadText('ping'), { event: 'ping' });
+    const ping = await sendWebhook(ingress.address, payloadText('ping'), { event: 'ping' });
     expect(ping).toMatchObject({ status: 202, body: { event: 'ping', result: 'pong' } });
-    const star = await send(ingress.address, payloadText('star.created'), { event: 'star' });
+    const star = await sendWebhook(ingress.address, payloadText('star.created'), { event: 'star' });
     expect(star).toMatchObject({ status: 202, body: { event: 'star', result: 'ignored' } });
     expect(await ingress.metric('baton_webhooks_total', { event: 'ping', result: 'pong' })).toBe(1);
     expect(await ingress.metric('baton_webhooks_total', { event: 'star', result: 'ignored' })).toBe(1);
@@ -143,12 +143,15 @@ describe('what is refused', () => {
   it('takes each of the secrets, and no other', async () => {
     const body = payloadText('ping');
     for (const secret of ['first secret', 'second secret']) {
-      expect((await send(ingress.address, body, { event: 'ping', secret })).status).toBe(202);
+      expect((await sendWebhook(ingress.address, body, { event: 'ping', secret })).status).toBe(202);
     }
-    const wrong = await send(ingress.address, body, { event: 'ping', secret: 'third secret' });
+    const wrong = await sendWebhook(ingress.address, body, { event: 'ping', secret: 'third secret' });
     expect(wrong).toMatchObject({ status: 401, body: { code: 'WEBHOOK_SIGNATURE' } });
     expect(wrong.body.help).toContain('secret');
-    const missing = await send(ingress.address, body, { event: 'ping', headers: { 'x-hub-signature-256': null } });
+    const missing = await sendWebhook(ingress.address, body, {
+      event: 'ping',
+      headers: { 'x-hub-signature-256': null },
+    });
     expect(missing).toMatchObject({ status: 401, body: { code: 'WEBHOOK_SIGNATURE' } });
     expect(ingress.log.filter((line) => line.level === 'warn').map((line) => line['variable'])).toContain(
       'UNSET_SECRET',
@@ -156,11 +159,11 @@ describe('what is refused', () => {
   });
 
   it('signs the bytes, not what they mean', async () => {
-    const signed = await send(ingress.address, '{"zen": "a"}', { event: 'ping' });
+    const signed = await sendWebhook(ingress.address, '{"zen": "a"}', { event: 'ping' });
     expect(signed.status).toBe(202);
     const { Webhooks } = await import('@octokit/webhooks');
     const signature = await new Webhooks({ secret: 'first secret' }).sign('{"zen": "a"}');
-    const spaced = await send(ingress.address, '{"zen":"a"}', {
+    const spaced = await sendWebhook(ingress.address, '{"zen":"a"}', {
       event: 'ping',
       headers: { 'x-hub-signature-256': signature },
     });
@@ -168,21 +171,24 @@ describe('what is refused', () => {
   });
 
   it.each(['x-github-event', 'x-github-delivery'])('400 without %s', async (name) => {
-    const sent = await send(ingress.address, payloadText('ping'), { event: 'ping', headers: { [name]: null } });
+    const sent = await sendWebhook(ingress.address, payloadText('ping'), { event: 'ping', headers: { [name]: null } });
     expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
     expect(sent.body.message).toContain(name);
   });
 
   it('400 for what is no JSON', async () => {
-    const sent = await send(ingress.address, '{"action": "que');
+    const sent = await sendWebhook(ingress.address, '{"action": "que');
     expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
-    const empty = await send(ingress.address, '', { headers: { 'x-hub-signature-256': 'sha256=00' } });
+    const empty = await sendWebhook(ingress.address, '', { headers: { 'x-hub-signature-256': 'sha256=00' } });
     expect(empty.status).toBe(401);
   });
 
   it('400 for a job of another shape, naming every wrong field', async () => {
     const broken = jobPayload('queued', { id: 'x', labels: null, run_id: undefined });
-    const sent = await send(ingress.address, JSON.stringify({ ...broken, action: 'exploded', repository: null }));
+    const sent = await sendWebhook(
+      ingress.address,
+      JSON.stringify({ ...broken, action: 'exploded', repository: null }),
+    );
     expect(sent.status).toBe(400);
     expect(sent.body.details?.fields?.map(({ path }) => path).sort()).toEqual([
       'action',
@@ -191,8 +197,8 @@ describe('what is refused', () => {
       'workflow_job.labels',
       'workflow_job.run_id',
     ]);
-    expect((await send(ingress.address, '[]')).status).toBe(400);
-    expect((await send(ingress.address, 'null')).status).toBe(400);
+    expect((await sendWebhook(ingress.address, '[]')).status).toBe(400);
+    expect((await sendWebhook(ingress.address, 'null')).status).toBe(400);
   });
 
   it('413 above 25 MB, as soon as the size is known', async () => {
@@ -205,13 +211,13 @@ describe('what is refused', () => {
     expect(answer.statusCode).toBe(413);
     expect(JSON.parse(await text(answer))).toMatchObject({ code: 'WEBHOOK_TOO_LARGE' });
     sending.destroy();
-    const fits = await send(ingress.address, Buffer.alloc(2 * 1024 ** 2, 32));
+    const fits = await sendWebhook(ingress.address, Buffer.alloc(2 * 1024 ** 2, 32));
     expect(fits.status).toBe(400);
   });
 
   it('415 for another content type, saying which is right', async () => {
     for (const type of ['application/x-www-form-urlencoded', 'text/plain']) {
-      const sent = await send(ingress.address, 'payload=%7B%7D', { headers: { 'content-type': type } });
+      const sent = await sendWebhook(ingress.address, 'payload=%7B%7D', { headers: { 'content-type': type } });
       expect(sent).toMatchObject({ status: 415, body: { code: 'WEBHOOK_MEDIA_TYPE' } });
       expect(sent.body.help).toContain('application/json');
     }
@@ -224,14 +230,14 @@ describe('a NATS server that is away', () => {
     const body = payloadText('workflow_job.queued');
     await nats.halt();
     await ingress.ready(false);
-    const sent = await send(ingress.address, body, { delivery });
+    const sent = await sendWebhook(ingress.address, body, { delivery });
     expect(sent).toMatchObject({ status: 503, body: { code: 'BUS_UNAVAILABLE' } });
     expect(Number(sent.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await fetch(`${ingress.address}/healthz`)).status).toBe(200);
 
     await nats.resume();
     await ingress.ready();
-    const again = await send(ingress.address, body, { delivery });
+    const again = await sendWebhook(ingress.address, body, { delivery });
     // What was refused was not kept anywhere, to turn up later.
     expect(again).toMatchObject({ status: 202, body: { duplicate: false } });
     expect((await next()).event.delivery).toBe(delivery);
@@ -240,7 +246,7 @@ describe('a NATS server that is away', () => {
   it('is waited for as long as the forge waits', async () => {
     await nats.halt();
     await ingress.ready(false);
-    const sending = send(ingress.address, payloadText('workflow_job.queued'));
+    const sending = sendWebhook(ingress.address, payloadText('workflow_job.queued'));
     await nats.resume();
     expect((await sending).status).toBe(202);
     await next();
@@ -250,11 +256,11 @@ describe('a NATS server that is away', () => {
     const jetstreamManager = await bus.jetstreamManager();
     const { config } = await jetstreamManager.streams.info(STREAMS.webhooks.name);
     await jetstreamManager.streams.update(STREAMS.webhooks.name, { ...config, max_bytes: 10 });
-    const sent = await send(ingress.address, payloadText('workflow_job.queued'));
+    const sent = await sendWebhook(ingress.address, payloadText('workflow_job.queued'));
     expect(sent).toMatchObject({ status: 503, body: { code: 'BUS_UNAVAILABLE' } });
     expect(sent.body.message).toContain('full');
     await jetstreamManager.streams.update(STREAMS.webhooks.name, config);
-    expect((await send(ingress.address, payloadText('workflow_job.queued'))).status).toBe(202);
+    expect((await sendWebhook(ingress.address, payloadText('workflow_job.queued'))).status).toBe(202);
     await next();
   });
 });
@@ -263,7 +269,7 @@ describe('the ingress', () => {
   it('finishes what it has in hand when told to stop, and soon', async () => {
     await nats.halt();
     await ingress.ready(false);
-    const sending = send(ingress.address, payloadText('workflow_job.queued'));
+    const sending = sendWebhook(ingress.address, payloadText('workflow_job.queued'));
     await until(async () => (await ingress.metric('baton_webhooks_waiting')) === 1, { what: 'it is in hand' });
     const began = Date.now();
     const stopped = ingress.stop();

@@ -7,22 +7,22 @@ import { connectBus, encode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
 import { jobPayload } from '../../fixtures/payload.ts';
-import { send } from '../../support/webhook-sender.ts';
+import { sendWebhook } from '../../support/webhook-sender.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
-import { startWorld, type World } from './world.ts';
+import { startRelayWorld, type RelayWorld } from './world.ts';
 
 const folder = temporaryFolder('credentials');
 let setup: OperatorSetup;
-let world: World;
+let world: RelayWorld;
 let ingress: TestService;
 let relay: TestService;
 
 beforeAll(async () => {
   setup = await createOperatorSetup(join(folder.path, 'nats'));
   const nats = await startNats({ operator: setup });
-  world = await startWorld({ secured: { nats, credentialsFile: setup.credentials.relay } });
+  world = await startRelayWorld({ secured: { nats, credentialsFile: setup.credentials.relay } });
   const { config } = world;
   [ingress, relay] = await Promise.all([
     startService('ingress', {
@@ -46,11 +46,11 @@ afterAll(async () => {
 describe('services with credentials of their own', () => {
   it('ingress and relay need no more than their own credentials allow', async () => {
     const job = jobPayload('queued');
-    expect((await send(ingress.address, JSON.stringify(job))).status).toBe(202);
+    expect((await sendWebhook(ingress.address, JSON.stringify(job))).status).toBe(202);
     const nobody = jobPayload('queued', { labels: ['sparc'] });
-    expect((await send(ingress.address, JSON.stringify(nobody))).status).toBe(202);
-    await world.settled();
-    expect((await world.dispatcherNews('linux')).flat()).toMatchObject([{ type: 'job', job: { jobId: 289782451 } }]);
+    expect((await sendWebhook(ingress.address, JSON.stringify(nobody))).status).toBe(202);
+    await world.untilQueuesEmpty();
+    expect((await world.dispatcherSignals('linux')).flat()).toMatchObject([{ type: 'job', job: { jobId: 289782451 } }]);
     expect(await relay.metric('baton_relay_dead_letters_total', { code: 'NO_GROUP' })).toBe(1);
     expect(await relay.metric('baton_relay_lag_messages')).toBe(0);
   });
@@ -74,8 +74,8 @@ describe('services with credentials of their own', () => {
     };
     await bus.jetstream().publish(subjects.signal(runner, 'online'), encode(signal), { msgID: signal.id });
     await bus.close();
-    await world.settled();
-    expect((await world.runnerNews('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
+    await world.untilQueuesEmpty();
+    expect((await world.runnerSignals('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
   });
 
   it('a job that speaks for another runner is refused by the server or by the relay, and counted either way', async () => {
@@ -108,13 +108,13 @@ describe('services with credentials of their own', () => {
     // On its own subject, with the other's name: the relay's.
     await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(lie), { msgID: lie.id });
     await bus.close();
-    await world.settled();
+    await world.untilQueuesEmpty();
     for (const what of ['signal', 'instance', 'register']) {
       const counted = () => relay.metric('baton_relay_refused_total', { operation: 'publish', what });
       await expect.poll(counted, { timeout: 60_000 }).toBe(1);
     }
     expect(await relay.metric('baton_relay_dead_letters_total', { code: 'SIGNAL_FORGED' })).toBe(1);
-    expect(await world.runnerNews('linux', victim)).toEqual([]);
+    expect(await world.runnerSignals('linux', victim)).toEqual([]);
   });
 
   it('a NATS server that restarts keeps them going', async () => {
@@ -122,8 +122,8 @@ describe('services with credentials of their own', () => {
     await Promise.all([ingress.ready(false), relay.ready(false)]);
     await world.nats.resume();
     await Promise.all([ingress.ready(), relay.ready()]);
-    expect((await send(ingress.address, JSON.stringify(jobPayload('waiting')))).status).toBe(202);
-    await expect.poll(async () => (await world.dispatcherNews('linux')).flat().length, { timeout: 10_000 }).toBe(2);
+    expect((await sendWebhook(ingress.address, JSON.stringify(jobPayload('waiting')))).status).toBe(202);
+    await expect.poll(async () => (await world.dispatcherSignals('linux')).flat().length, { timeout: 10_000 }).toBe(2);
   });
 
   it('both stop when told to', async () => {

@@ -2,13 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { jobEventOf, startWorld, type World } from './world.ts';
+import { aJobEvent, startRelayWorld, type RelayWorld } from './world.ts';
 
-let world: World;
+let world: RelayWorld;
 const relays: TestService[] = [];
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startRelayWorld();
 }, 60_000);
 
 afterEach(async () => {
@@ -26,34 +26,34 @@ async function startRelay(): Promise<TestService> {
 }
 
 async function publishMany(count: number): Promise<JobEvent[]> {
-  const events = Array.from({ length: count }, () => jobEventOf('queued'));
+  const events = Array.from({ length: count }, () => aJobEvent('queued'));
   await Promise.all(events.map((event) => world.publishJob(event)));
   return events;
 }
 
 /** How often each of these jobs was told to the dispatcher. */
-async function timesTold(events: readonly JobEvent[]): Promise<number[]> {
+async function countSignalled(events: readonly JobEvent[]): Promise<number[]> {
   const counts = new Map<string, number>();
-  for (const item of (await world.dispatcherNews('linux')).flat()) {
+  for (const item of (await world.dispatcherSignals('linux')).flat()) {
     const key = JSON.stringify(item['job']).match(/"delivery":"([^"]+)"/)?.[1] ?? '';
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   return events.map(({ delivery }) => counts.get(delivery) ?? 0);
 }
 
-const handled = (relay: TestService): Promise<number> =>
+const countDelivered = (relay: TestService): Promise<number> =>
   relay.metric('baton_relay_messages_total', { stream: 'BATON_WEBHOOKS', result: 'delivered' });
 
 describe('the relay under load and failures', () => {
   it('many webhooks of a group go in few signals, each once', async () => {
     const events = await publishMany(1000);
-    const before = (await world.dispatcherNews('linux')).length;
+    const before = (await world.dispatcherSignals('linux')).length;
     await startRelay();
-    await world.settled();
-    const signals = (await world.dispatcherNews('linux')).slice(before);
+    await world.untilQueuesEmpty();
+    const signals = (await world.dispatcherSignals('linux')).slice(before);
     expect(Math.max(...signals.map((signal) => signal.length))).toBe(100);
     expect(signals.length).toBeLessThan(100);
-    expect(new Set(await timesTold(events))).toEqual(new Set([1]));
+    expect(new Set(await countSignalled(events))).toEqual(new Set([1]));
   });
 
   it('two relays share the work, and either one’s SIGTERM loses nothing and holds nothing up', async () => {
@@ -64,7 +64,7 @@ describe('the relay under load and failures', () => {
     for (let round = 0; round < 20; round++) {
       events.push(...(await publishMany(40)));
       if (round === 8) {
-        await until(async () => (await handled(first)) > 0 && (await handled(second)) > 0, {
+        await until(async () => (await countDelivered(first)) > 0 && (await countDelivered(second)) > 0, {
           what: 'both have had some',
         });
         stopping = first.stop();
@@ -72,10 +72,10 @@ describe('the relay under load and failures', () => {
     }
     expect(await stopping).toBe(0);
     // Well below the time after which an unacknowledged message comes again by itself.
-    await world.settled(15_000);
+    await world.untilQueuesEmpty(15_000);
     const drained = first.log.find((line) => line.msg?.startsWith('drained'));
     expect(drained).toMatchObject({ webhooks: 0, signals: 0 });
-    expect(new Set(await timesTold(events))).toEqual(new Set([1]));
+    expect(new Set(await countSignalled(events))).toEqual(new Set([1]));
   });
 
   it('a relay that is killed loses nothing', async () => {
@@ -87,8 +87,8 @@ describe('the relay under load and failures', () => {
     await doomed.kill();
     await world.temporal.resume();
     await startRelay();
-    await world.settled();
-    expect(Math.min(...(await timesTold(events)))).toBe(1);
+    await world.untilQueuesEmpty();
+    expect(Math.min(...(await countSignalled(events)))).toBe(1);
   });
 
   it('a Temporal that goes and comes back loses nothing and burns no tries', async () => {
@@ -103,8 +103,8 @@ describe('the relay under load and failures', () => {
     await world.temporal.resume();
     await relay.ready();
     const after = await publishMany(50);
-    await world.settled();
-    expect(Math.min(...(await timesTold([...before, ...during, ...after])))).toBe(1);
+    await world.untilQueuesEmpty();
+    expect(Math.min(...(await countSignalled([...before, ...during, ...after])))).toBe(1);
     expect(await world.deadLetters()).toEqual([]);
     expect(await relay.metric('baton_relay_messages_total', { result: 'retry' })).toBe(0);
   });
@@ -121,8 +121,8 @@ describe('the relay under load and failures', () => {
     expect(Date.now() - began).toBeLessThan(5000);
     await world.temporal.resume();
     await startRelay();
-    await world.settled(15_000);
-    expect(Math.min(...(await timesTold(events)))).toBe(1);
+    await world.untilQueuesEmpty(15_000);
+    expect(Math.min(...(await countSignalled(events)))).toBe(1);
   });
 
   it('a NATS server that goes and comes back loses nothing', async () => {
@@ -136,8 +136,8 @@ describe('the relay under load and failures', () => {
     const reconnected = async (): Promise<boolean> => await world.bus.rtt().then(Boolean, () => false);
     await Promise.all([relay.ready(), until(reconnected, { what: 'we are connected' })]);
     const after = await publishMany(50);
-    await world.settled();
-    expect(Math.min(...(await timesTold([...before, ...after])))).toBe(1);
+    await world.untilQueuesEmpty();
+    expect(Math.min(...(await countSignalled([...before, ...after])))).toBe(1);
     expect(await relay.stop()).toBe(0);
   });
 });

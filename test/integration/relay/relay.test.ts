@@ -3,14 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { HEADERS, STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { startService, type TestService } from '../../support/service.ts';
-import { jobEventOf, startWorld, type News, type World } from './world.ts';
+import { aJobEvent, startRelayWorld, type RecordedEvent, type RelayWorld } from './world.ts';
 
-let world: World;
+let world: RelayWorld;
 let relay: TestService;
 let deadBefore: number;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startRelayWorld();
   relay = await startService('relay', { config: world.config });
   await relay.ready();
 }, 60_000);
@@ -24,17 +24,17 @@ afterAll(async () => {
   await world?.stop();
 }, 60_000);
 
-const runnerNamed = (group: string): string => `runner-manager-${group}-${randomUUID().slice(0, 8)}`;
-const base = (runner: string) => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() });
+const newRunnerName = (group: string): string => `runner-manager-${group}-${randomUUID().slice(0, 8)}`;
+const signalBase = (runner: string) => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() });
 const hookJob = { runId: 1, runAttempt: 1, repository: 'octo-org/octo-repo', workflow: 'Build', jobKey: 'test' };
 
-async function toldOf(job: number, group = 'linux'): Promise<News[]> {
-  const all = (await world.dispatcherNews(group)).flat();
+async function findJobEvents(job: number, group = 'linux'): Promise<RecordedEvent[]> {
+  const all = (await world.dispatcherSignals(group)).flat();
   return all.filter((item) => JSON.stringify(item).includes(`"jobId":${job},`));
 }
 
 /** Reason codes and sentences of the dead letters since the test began. */
-async function newDead(): Promise<{ code: string; reason: string; subject: string; body: string }[]> {
+async function newDeadLetters(): Promise<{ code: string; reason: string; subject: string; body: string }[]> {
   const all = await world.deadLetters();
   return all.slice(deadBefore).map((letter) => ({
     code: letter.header.get(HEADERS.reasonCode),
@@ -46,10 +46,10 @@ async function newDead(): Promise<{ code: string; reason: string; subject: strin
 
 describe('webhooks', () => {
   it('start the dispatcher of the job’s group and tell it', async () => {
-    const event = jobEventOf('queued', { labels: ['Linux', 'GPU'] });
+    const event = aJobEvent('queued', { labels: ['Linux', 'GPU'] });
     await world.publishJob(event);
-    await world.settled();
-    expect(await toldOf(event.job.id, 'gpu')).toEqual([
+    await world.untilQueuesEmpty();
+    expect(await findJobEvents(event.job.id, 'gpu')).toEqual([
       {
         type: 'job',
         job: {
@@ -78,39 +78,39 @@ describe('webhooks', () => {
   });
 
   it('of a runner of ours reach that runner, and its own group where the job is another’s', async () => {
-    const runner = runnerNamed('gpu');
+    const runner = newRunnerName('gpu');
     await world.startRunner('gpu', runner);
-    const event = jobEventOf('in_progress', { runner });
+    const event = aJobEvent('in_progress', { runner });
     await world.publishJob(event);
-    await world.settled();
-    expect(await toldOf(event.job.id, 'linux')).toHaveLength(1);
-    expect(await toldOf(event.job.id, 'gpu')).toHaveLength(1);
-    expect((await world.runnerNews('gpu', runner)).flat()).toMatchObject([
+    await world.untilQueuesEmpty();
+    expect(await findJobEvents(event.job.id, 'linux')).toHaveLength(1);
+    expect(await findJobEvents(event.job.id, 'gpu')).toHaveLength(1);
+    expect((await world.runnerSignals('gpu', runner)).flat()).toMatchObject([
       { type: 'job', job: { runnerName: runner } },
     ]);
   });
 
   it('of a runner that is over, or was never there, are done with', async () => {
-    const over = runnerNamed('linux');
+    const over = newRunnerName('linux');
     await world.startRunner('linux', over);
     await world.endRunner('linux', over);
     const events = [
-      jobEventOf('completed', { runner: over }),
-      jobEventOf('completed', { runner: runnerNamed('linux') }),
+      aJobEvent('completed', { runner: over }),
+      aJobEvent('completed', { runner: newRunnerName('linux') }),
     ];
     for (const event of events) await world.publishJob(event);
-    await world.settled();
-    for (const event of events) expect(await toldOf(event.job.id)).toHaveLength(1);
-    expect(await newDead()).toEqual([]);
+    await world.untilQueuesEmpty();
+    for (const event of events) expect(await findJobEvents(event.job.id)).toHaveLength(1);
+    expect(await newDeadLetters()).toEqual([]);
   });
 
   it('that no group serves: a queued job is a dead letter with its reason, the rest is done with', async () => {
-    const queued = jobEventOf('queued', { labels: ['sparc'] });
+    const queued = aJobEvent('queued', { labels: ['sparc'] });
     await world.publishJob(queued);
-    await world.publishJob(jobEventOf('completed', { labels: ['sparc'] }));
-    await world.publishJob(jobEventOf('queued', { owner: 'stranger' }));
-    await world.settled();
-    const dead = await newDead();
+    await world.publishJob(aJobEvent('completed', { labels: ['sparc'] }));
+    await world.publishJob(aJobEvent('queued', { owner: 'stranger' }));
+    await world.untilQueuesEmpty();
+    const dead = await newDeadLetters();
     expect(dead).toMatchObject([
       { code: 'NO_GROUP', subject: 'baton.v1.webhook.github.workflow_job' },
       { code: 'NO_GROUP', reason: expect.stringContaining('a job of stranger/octo-repo') },
@@ -127,13 +127,13 @@ describe('webhooks', () => {
   it('that are poison do not hold up those behind', async () => {
     const subject = subjects.webhook('github', 'workflow_job');
     await world.publish(subject, new TextEncoder().encode('{"half'));
-    await world.publish(subject, { ...jobEventOf('queued'), job: null });
+    await world.publish(subject, { ...aJobEvent('queued'), job: null });
     await world.publish(subject, new Uint8Array());
-    const good = jobEventOf('queued');
+    const good = aJobEvent('queued');
     await world.publishJob(good);
-    await world.settled();
-    expect(await toldOf(good.job.id)).toHaveLength(1);
-    const dead = await newDead();
+    await world.untilQueuesEmpty();
+    expect(await findJobEvents(good.job.id)).toHaveLength(1);
+    const dead = await newDeadLetters();
     expect(dead.map(({ code }) => code)).toEqual(['MESSAGE_INVALID', 'MESSAGE_INVALID', 'MESSAGE_INVALID']);
     expect(dead.map(({ body }) => body)).toContain('{"half');
     expect(dead.map(({ reason }) => reason).join()).toContain('job: ');
@@ -142,79 +142,83 @@ describe('webhooks', () => {
 
 describe('signals', () => {
   it('reach their runner; a started job also the dispatcher', async () => {
-    const runner = runnerNamed('linux');
+    const runner = newRunnerName('linux');
     await world.startRunner('linux', runner);
-    await world.publishJob(jobEventOf('queued'));
-    await world.settled();
-    const started = { ...base(runner), kind: 'started', job: hookJob };
-    const died = { ...base(runner), kind: 'died', exitCode: 137, reason: 'exited with code 137' };
+    await world.publishJob(aJobEvent('queued'));
+    await world.untilQueuesEmpty();
+    const started = { ...signalBase(runner), kind: 'started', job: hookJob };
+    const died = { ...signalBase(runner), kind: 'died', exitCode: 137, reason: 'exited with code 137' };
     await world.publish(subjects.signal(runner, 'started'), started);
     await world.publish(subjects.instanceDied(runner), died);
-    await world.settled();
-    const told = (await world.runnerNews('linux', runner)).flat();
+    await world.untilQueuesEmpty();
+    const told = (await world.runnerSignals('linux', runner)).flat();
     expect(told).toContainEqual({ type: 'signal', signal: started });
     expect(told).toContainEqual({ type: 'died', died });
-    const busy = (await world.dispatcherNews('linux')).flat().filter((item) => item['runner'] === runner);
+    const busy = (await world.dispatcherSignals('linux')).flat().filter((item) => item['runner'] === runner);
     expect(busy).toEqual([{ type: 'busy', runner, job: hookJob }]);
   });
 
   it('for a runner that is over are done with', async () => {
-    const runner = runnerNamed('linux');
+    const runner = newRunnerName('linux');
     await world.startRunner('linux', runner);
     await world.endRunner('linux', runner);
-    await world.publish(subjects.signal(runner, 'completed'), { ...base(runner), kind: 'completed', job: hookJob });
-    await world.settled();
-    expect(await newDead()).toEqual([]);
+    await world.publish(subjects.signal(runner, 'completed'), {
+      ...signalBase(runner),
+      kind: 'completed',
+      job: hookJob,
+    });
+    await world.untilQueuesEmpty();
+    expect(await newDeadLetters()).toEqual([]);
     expect(await relay.metric('baton_relay_messages_total', { result: 'closed' })).toBeGreaterThan(0);
   });
 
   it('for a runner that comes into being a moment later arrive', async () => {
-    const runner = runnerNamed('linux');
-    const online = { ...base(runner), kind: 'online', agentVersion: '1', host: 'h' };
+    const runner = newRunnerName('linux');
+    const online = { ...signalBase(runner), kind: 'online', agentVersion: '1', host: 'h' };
     const retries = await relay.metric('baton_relay_messages_total', { result: 'retry' });
     await world.publish(subjects.signal(runner, 'online'), online);
     await expect
       .poll(() => relay.metric('baton_relay_messages_total', { result: 'retry' }), { timeout: 10_000 })
       .toBeGreaterThan(retries);
     await world.startRunner('linux', runner);
-    await world.settled();
-    expect((await world.runnerNews('linux', runner)).flat()).toEqual([{ type: 'signal', signal: online }]);
+    await world.untilQueuesEmpty();
+    expect((await world.runnerSignals('linux', runner)).flat()).toEqual([{ type: 'signal', signal: online }]);
   });
 
   it('for a runner that never was become dead letters after a while, and start nothing', async () => {
-    const runner = runnerNamed('never');
-    const signal = { ...base(runner), kind: 'started', job: hookJob };
+    const runner = newRunnerName('never');
+    const signal = { ...signalBase(runner), kind: 'started', job: hookJob };
     const began = Date.now();
     await world.publish(subjects.signal(runner, 'started'), signal);
-    await world.settled(90_000);
+    await world.untilQueuesEmpty(90_000);
     expect(Date.now() - began).toBeGreaterThan(10_000);
-    expect(await newDead()).toMatchObject([{ code: 'RUNNER_UNKNOWN', reason: expect.stringContaining(runner) }]);
-    expect(await world.dispatcherNews('never')).toEqual([]);
-    expect(await world.runnerNews('never', runner)).toEqual([]);
+    expect(await newDeadLetters()).toMatchObject([{ code: 'RUNNER_UNKNOWN', reason: expect.stringContaining(runner) }]);
+    expect(await world.dispatcherSignals('never')).toEqual([]);
+    expect(await world.runnerSignals('never', runner)).toEqual([]);
   });
 
   it('that speak for another runner, or lie about their kind, are dead letters', async () => {
-    const [victim, liar] = [runnerNamed('linux'), runnerNamed('linux')];
+    const [victim, liar] = [newRunnerName('linux'), newRunnerName('linux')];
     await world.startRunner('linux', victim);
     await world.startRunner('linux', liar);
-    await world.publish(subjects.signal(liar, 'completed'), { ...base(victim), kind: 'completed', job: hookJob });
-    await world.publish(subjects.signal(liar, 'completed'), { ...base(liar), kind: 'started', job: hookJob });
-    await world.publish(`baton.v1.signal.${liar}.nonsense`, { ...base(liar), kind: 'started', job: hookJob });
+    await world.publish(subjects.signal(liar, 'completed'), { ...signalBase(victim), kind: 'completed', job: hookJob });
+    await world.publish(subjects.signal(liar, 'completed'), { ...signalBase(liar), kind: 'started', job: hookJob });
+    await world.publish(`baton.v1.signal.${liar}.nonsense`, { ...signalBase(liar), kind: 'started', job: hookJob });
     await world.publish(subjects.signal('a-stranger', 'started'), {
-      ...base('a-stranger'),
+      ...signalBase('a-stranger'),
       kind: 'started',
       job: hookJob,
     });
-    await world.settled();
-    const dead = await newDead();
+    await world.untilQueuesEmpty();
+    const dead = await newDeadLetters();
     expect(dead.map(({ code }) => code).sort()).toEqual([
       'MESSAGE_INVALID',
       'MESSAGE_INVALID',
       'RUNNER_UNKNOWN',
       'SIGNAL_FORGED',
     ]);
-    expect(await world.runnerNews('linux', victim)).toEqual([]);
-    expect(await world.runnerNews('linux', liar)).toEqual([]);
+    expect(await world.runnerSignals('linux', victim)).toEqual([]);
+    expect(await world.runnerSignals('linux', liar)).toEqual([]);
   });
 });
 

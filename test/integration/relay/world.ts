@@ -16,14 +16,14 @@ import { testGroup, writeConfig } from '../../support/config.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
 import { until } from '../../support/until.ts';
-import { end, recorded } from './actors.workflow.ts';
+import { end, recorded } from './recorders.workflow.ts';
 
-const news = z.array(z.array(z.looseObject({ type: z.string() })));
+const recordedSignals = z.array(z.array(z.looseObject({ type: z.string() })));
 
-export type News = z.infer<typeof news>[number][number];
+export type RecordedEvent = z.infer<typeof recordedSignals>[number][number];
 
 /** Real NATS and Temporal servers, and a worker on which recording actors stand where ours do. */
-export interface World {
+export interface RelayWorld {
   nats: TestNats;
   temporal: TestTemporal;
   bus: Bus;
@@ -34,23 +34,23 @@ export interface World {
   publishJob(event: JobEvent): Promise<void>;
   publish(subject: string, body: unknown, id?: string): Promise<void>;
   /** What a group's dispatcher was told, one array a signal; empty where there is none. */
-  dispatcherNews(group: string): Promise<News[][]>;
-  runnerNews(group: string, runner: string): Promise<News[][]>;
+  dispatcherSignals(group: string): Promise<RecordedEvent[][]>;
+  runnerSignals(group: string, runner: string): Promise<RecordedEvent[][]>;
   startRunner(group: string, runner: string): Promise<void>;
   endRunner(group: string, runner: string): Promise<void>;
   deadLetters(): Promise<StoredMsg[]>;
   /** Resolves when no message of either work queue is left. */
-  settled(timeoutMs?: number): Promise<void>;
+  untilQueuesEmpty(timeoutMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-export interface WorldOptions {
+export interface RelayWorldOptions {
   /** A NATS server in operator mode, and the credential of the test's own connection. */
   secured?: { nats: TestNats; credentialsFile: string };
 }
 
-/** Starts a {@link World}. */
-export async function startWorld({ secured }: WorldOptions = {}): Promise<World> {
+/** Starts a {@link RelayWorld}. */
+export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Promise<RelayWorld> {
   const folder = temporaryFolder('relay');
   const [nats, temporal] = await Promise.all([secured?.nats ?? startNats(), startTemporal()]);
   Runtime.install({
@@ -72,7 +72,7 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
     namespace: temporal.namespace,
     taskQueue: TASK_QUEUE.orchestrator,
     workflowBundle: await bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('actors.workflow.ts', import.meta.url)),
+      workflowsPath: fileURLToPath(new URL('recorders.workflow.ts', import.meta.url)),
       logger: new DefaultLogger('ERROR'),
     }),
   });
@@ -87,16 +87,16 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
   });
   const jetstream = bus.jetstream();
 
-  async function told(workflowId: string): Promise<News[][]> {
+  async function queryRecorded(workflowId: string): Promise<RecordedEvent[][]> {
     try {
-      return news.parse(await client.workflow.getHandle(workflowId).query(recorded));
+      return recordedSignals.parse(await client.workflow.getHandle(workflowId).query(recorded));
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return [];
       throw error;
     }
   }
 
-  const world: World = {
+  const world: RelayWorld = {
     nats,
     temporal,
     bus,
@@ -106,8 +106,8 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
       await jetstream.publish(subject, body instanceof Uint8Array ? body : encode(body), { msgID: id });
     },
     publishJob: (event) => world.publish(subjects.webhook('github', 'workflow_job'), event, event.delivery),
-    dispatcherNews: (group) => told(dispatcherWorkflowId(group)),
-    runnerNews: (group, runner) => told(runnerWorkflowId(group, runner)),
+    dispatcherSignals: (group) => queryRecorded(dispatcherWorkflowId(group)),
+    runnerSignals: (group, runner) => queryRecorded(runnerWorkflowId(group, runner)),
     startRunner: async (group, runner) => {
       await client.workflow.start(RUNNER_WORKFLOW, {
         workflowId: runnerWorkflowId(group, runner),
@@ -125,7 +125,7 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
       const sequences = Array.from({ length: state.messages }, (_, index) => state.first_seq + index);
       return Promise.all(sequences.map((seq) => jetstreamManager.streams.getMessage(STREAMS.dead.name, { seq })));
     },
-    settled: async (timeoutMs = 60_000) => {
+    untilQueuesEmpty: async (timeoutMs = 60_000) => {
       const jetstreamManager = await bus.jetstreamManager();
       await until(
         async () => {
@@ -153,7 +153,7 @@ export async function startWorld({ secured }: WorldOptions = {}): Promise<World>
 let job = 1000;
 
 /** A job event as ingress publishes it, of a new job unless told otherwise. */
-export function jobEventOf(
+export function aJobEvent(
   action: JobEvent['action'],
   more: { id?: number; labels?: string[]; runner?: string; owner?: string; delivery?: string } = {},
 ): JobEvent {

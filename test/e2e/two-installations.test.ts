@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { leftovers } from '../support/leftovers.ts';
+import { findLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -38,7 +38,7 @@ afterAll(async () => {
 });
 
 /** The idle runner that an installation keeps warm. */
-async function warm(cluster: Cluster, group: string, not = ''): Promise<string> {
+async function untilIdleRunner(cluster: Cluster, group: string, not = ''): Promise<string> {
   return await until(async () => {
     const names = (await cluster.runners('Running')).map((id) => id.split('/')[2] ?? '');
     const online = [...cluster.sim.sim.state.runners.values()].filter((runner) => runner.online);
@@ -49,7 +49,7 @@ async function warm(cluster: Cluster, group: string, not = ''): Promise<string> 
 }
 
 /** How often a group's health has been checked. */
-async function checksOf(cluster: Cluster, group: string): Promise<number> {
+async function countHealthChecks(cluster: Cluster, group: string): Promise<number> {
   return (await cluster.client.schedule.getHandle(`health-check/${group}`).describe()).info.numActionsTaken;
 }
 
@@ -59,21 +59,21 @@ describe('two installations on one forge', () => {
     ['the second', () => [second, 'linux', first, 'x-linux'] as const],
   ])('what %s installation lost it removes, and nothing of the other’s', async (_which, pick) => {
     const [mine, myGroup, theirs, theirGroup] = pick();
-    const lost = await warm(mine, myGroup);
-    const kept = await warm(theirs, theirGroup);
+    const lost = await untilIdleRunner(mine, myGroup);
+    const kept = await untilIdleRunner(theirs, theirGroup);
     await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('a person did it');
-    await warm(mine, myGroup, lost);
+    await untilIdleRunner(mine, myGroup, lost);
     await until(async () => {
-      const { folders = [], registrations = [] } = await leftovers(mine);
+      const { folders = [], registrations = [] } = await findLeftovers(mine);
       expect([...folders, ...registrations]).not.toContain(lost);
     });
     // And a few checks more: nothing is marked, nothing removed.
-    const [checks, theirChecks] = [await checksOf(mine, myGroup), await checksOf(theirs, theirGroup)];
+    const [checks, theirChecks] = [await countHealthChecks(mine, myGroup), await countHealthChecks(theirs, theirGroup)];
     await until(async () => {
-      expect(await checksOf(mine, myGroup)).toBeGreaterThan(checks + 2);
-      expect(await checksOf(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
+      expect(await countHealthChecks(mine, myGroup)).toBeGreaterThan(checks + 2);
+      expect(await countHealthChecks(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
     });
-    expect(await warm(theirs, theirGroup)).toBe(kept);
+    expect(await untilIdleRunner(theirs, theirGroup)).toBe(kept);
   });
 
   it('each serves its own jobs, though both are told of all', async () => {

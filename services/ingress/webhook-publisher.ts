@@ -8,19 +8,19 @@ import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 
 /** GitHub gives up after 10 s; it is better to have told it before that. */
-const ACK_WITHIN_MS = 8000;
+const ACK_TIMEOUT_MS = 8000;
 /** An answer lost with a connection never comes; asking again is safe, the stream knows the delivery's id. */
-const ANSWER_WITHIN_MS = 3000;
+const ANSWER_TIMEOUT_MS = 3000;
 /** While JetStream starts, nobody answers: it is asked again after this. */
-const ASK_AGAIN_MS = 250;
+const RETRY_DELAY_MS = 250;
 /** Deliveries that wait for NATS at once, about 3 kB each. */
-const MOST_WAITING = 10_000;
+const MAX_WAITING = 10_000;
 
 /** JetStream's words for "no room": maximum messages, bytes, storage and memory exceeded. */
-const NO_ROOM = new Set([10_077, 10_047, 10_028, 10_023]);
+const STREAM_FULL_CODES = new Set([10_077, 10_047, 10_028, 10_023]);
 
 /** Publishes job events; many at once share the connection, none waits for another. */
-export class Publisher {
+export class WebhookPublisher {
   readonly #link: NatsLink;
   #waiting = 0;
 
@@ -40,10 +40,10 @@ export class Publisher {
    * @throws BatonError BUS_UNAVAILABLE with `details.retryAfterS`; WEBHOOK_TOO_LARGE when NATS takes no message that large
    */
   async publish(event: JobEvent, traceparent: string | undefined): Promise<{ duplicate: boolean }> {
-    if (this.#waiting >= MOST_WAITING) throw unavailable(event, `${this.#waiting} others wait already`, 10);
+    if (this.#waiting >= MAX_WAITING) throw unavailable(event, `${this.#waiting} others wait already`, 10);
     this.#waiting += 1;
     try {
-      return await this.#publish(event, traceparent, Date.now() + ACK_WITHIN_MS);
+      return await this.#publish(event, traceparent, Date.now() + ACK_TIMEOUT_MS);
     } finally {
       this.#waiting -= 1;
     }
@@ -67,7 +67,7 @@ export class Publisher {
       try {
         return await publishOnce(bus, subjects.webhook(event.forge, 'workflow_job'), body, {
           id: event.delivery,
-          timeoutMs: Math.max(1, Math.min(ANSWER_WITHIN_MS, until - Date.now())),
+          timeoutMs: Math.max(1, Math.min(ANSWER_TIMEOUT_MS, until - Date.now())),
           headers: meta,
         });
       } catch (error) {
@@ -77,11 +77,11 @@ export class Publisher {
             cause,
           });
         }
-        if (cause instanceof NatsError && NO_ROOM.has(cause.api_error?.err_code ?? 0)) {
+        if (cause instanceof NatsError && STREAM_FULL_CODES.has(cause.api_error?.err_code ?? 0)) {
           throw unavailable(event, 'the stream of webhooks is full', 60, cause);
         }
-        if (Date.now() + ASK_AGAIN_MS >= until) throw unavailable(event, messageOf(cause), 5, cause);
-        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        if (Date.now() + RETRY_DELAY_MS >= until) throw unavailable(event, messageOf(cause), 5, cause);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS));
       }
     }
   }

@@ -10,19 +10,19 @@ import { until } from './until.ts';
 /** Where each backend is kept in the middle of a create, so that its worker can be killed just there. */
 
 /** How long a worker that is held goes on between two looks at it, milliseconds. */
-const SLICE_MS = 2;
+const STEP_MS = 2;
 /** How often jobs are ordered for a worker that is stepped through, and how long it is then looked at, milliseconds. */
-const ORDERS = 8;
-const ORDER_MS = 10_000;
+const MAX_ORDERS = 8;
+const ORDER_TIMEOUT_MS = 10_000;
 
-export interface InsideCreate {
+export interface CreateInterruption {
   /**
    * Orders jobs by `order` and resolves, with their runners, when instances are being made whose creates have not been
    * answered.
    */
   caught: (order: () => Promise<void>) => Promise<string[]>;
   /** For those that come after the kill: nothing is in their way. */
-  mend: () => void;
+  repair: () => void;
   /** Lets instances go on that had to wait until somebody took them over. */
   release: () => void;
 }
@@ -30,10 +30,10 @@ export interface InsideCreate {
 const nothing = (): void => undefined;
 
 /** @param count of instances that are being made */
-export function insideCreate(all: AllBackends, count: number): Record<BackendName, InsideCreate> {
+export function interruptCreates(all: AllBackends, count: number): Record<BackendName, CreateInterruption> {
   const { cluster, engine, gce, ec2 } = all;
   const untilMade =
-    (look: () => string[] | Promise<string[]>): InsideCreate['caught'] =>
+    (look: () => string[] | Promise<string[]>): CreateInterruption['caught'] =>
     async (order) => {
       await order();
       return until(async () => {
@@ -44,7 +44,7 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
     };
 
   /** The engine makes containers and never says so: they don't run, and nothing is in them. */
-  function docker(): InsideCreate {
+  function docker(): CreateInterruption {
     const silence = engine.inject({
       when: ({ method, path }) => method === 'POST' && /\/containers\/create\b/.test(path),
       fault: { kind: 'hang-after' },
@@ -54,17 +54,17 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
       const found = await new Docker().listContainers({ all: true, filters });
       return found.map(({ Names: [name = ''] }) => name.slice(1));
     };
-    return { caught: untilMade(look), mend: () => silence.remove(), release: nothing };
+    return { caught: untilMade(look), repair: () => silence.remove(), release: nothing };
   }
 
   /** Steps through the worker until a folder is there and the process in it is not yet known; it stays stopped. */
-  function local(): InsideCreate {
+  function local(): CreateInterruption {
     const folder = join(cluster.dir, 'local', cluster.installation);
     const group = -(cluster.services.get('backend-local-1')?.pid ?? Number.NaN);
     const look = (): string[] =>
       readdirSync(folder).filter((name) => !name.startsWith('.') && !existsSync(join(folder, name, 'process.json')));
     const stepThrough = async (): Promise<string[]> => {
-      for (const deadline = Date.now() + ORDER_MS; Date.now() < deadline; await sleep(SLICE_MS)) {
+      for (const deadline = Date.now() + ORDER_TIMEOUT_MS; Date.now() < deadline; await sleep(STEP_MS)) {
         process.kill(group, 'SIGSTOP');
         const found = look();
         if (found.length > 0) return found;
@@ -72,8 +72,8 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
       }
       return [];
     };
-    const caught: InsideCreate['caught'] = async (order) => {
-      for (let orders = 0; orders < ORDERS; orders++) {
+    const caught: CreateInterruption['caught'] = async (order) => {
+      for (let orders = 0; orders < MAX_ORDERS; orders++) {
         const ordered = order();
         const found = await stepThrough();
         await ordered;
@@ -88,30 +88,30 @@ export function insideCreate(all: AllBackends, count: number): Record<BackendNam
         // It was killed, as it should be.
       }
     };
-    return { caught, mend: nothing, release };
+    return { caught, repair: nothing, release };
   }
 
   /** Operations that do not end: each create waits for its own. */
-  function slowGce(): InsideCreate {
+  function slowGce(): CreateInterruption {
     const { cloud } = gce.project.server;
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     cloud.options.gate = gate;
     const look = (): string[] => [...cloud.machines.values()].map(({ name }) => name);
-    const mend = (): void => {
+    const repair = (): void => {
       cloud.options.gate = undefined;
       open();
     };
-    return { caught: untilMade(look), mend, release: nothing };
+    return { caught: untilMade(look), repair: repair, release: nothing };
   }
 
   /** EC2 makes instances and never says so; they boot when somebody has found them. */
-  function silentEc2(): InsideCreate {
+  function silentEc2(): CreateInterruption {
     const { proxy } = ec2.emulator;
     const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });
     ec2.held = true;
     return {
       caught: untilMade(() => ec2.runnersOf(cluster.installation)),
-      mend: () => silence.remove(),
+      repair: () => silence.remove(),
       release: () => void (ec2.held = false),
     };
   }

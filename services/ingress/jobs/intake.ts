@@ -13,7 +13,7 @@ import {
 } from '../../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 
-const WITHIN_MS = 8000;
+const PUBLISH_TIMEOUT_MS = 8000;
 
 /** What a delegation is answered with. */
 export interface Accepted {
@@ -22,7 +22,7 @@ export interface Accepted {
 }
 
 /** Takes jobs from proxies: onto the bus first, then to where their state is read. Keeps nothing itself. */
-export class DelegationCounter {
+export class DelegationIntake {
   readonly #link: NatsLink;
   #opened: { bus: Bus; store: DelegationStore } | undefined;
 
@@ -62,7 +62,7 @@ export class DelegationCounter {
   }
 
   /** A proxy's word that its attempt is over. Resolves when the stream has it. */
-  async attemptOver(id: string, proxy: string): Promise<void> {
+  async reportAttemptEnded(id: string, proxy: string): Promise<void> {
     const { bus } = await this.#open();
     await this.#publish(bus, { version: 1, kind: 'attempt-over', id, at: new Date().toISOString(), proxy }, proxy);
   }
@@ -84,7 +84,7 @@ export class DelegationCounter {
 
   async #open(): Promise<{ bus: Bus; store: DelegationStore }> {
     try {
-      const bus = await this.#link.connected(WITHIN_MS);
+      const bus = await this.#link.connected(PUBLISH_TIMEOUT_MS);
       if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
       return this.#opened;
     } catch (error) {
@@ -97,7 +97,7 @@ export class DelegationCounter {
   async #publish(bus: Bus, message: DelegationMessage, proxy: string): Promise<void> {
     await publishOnce(bus, subjects.delegation(proxy, message.kind), encode(message), {
       id: `${message.id}.${message.kind}`,
-      timeoutMs: WITHIN_MS,
+      timeoutMs: PUBLISH_TIMEOUT_MS,
     });
   }
 }

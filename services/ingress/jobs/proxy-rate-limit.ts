@@ -1,7 +1,7 @@
 import { BatonError } from '../../../contracts/errors.ts';
 
 /** How often each proxy may ask, per ingress: a bucket that fills evenly and holds a minute's worth. */
-export class Allowance {
+export class ProxyRateLimit {
   readonly #perMinute: number;
   readonly #now: () => number;
   readonly #buckets = new Map<string, { left: number; at: number }>();
