@@ -10,7 +10,7 @@ export class Removals {
 
   readonly has = (runner: string): boolean => this.#latest.has(runner);
 
-  async during<T>(runner: string, remove: () => Promise<T>): Promise<T> {
+  async track<T>(runner: string, remove: () => Promise<T>): Promise<T> {
     const own = Symbol(runner);
     this.#latest.set(runner, own);
     try {

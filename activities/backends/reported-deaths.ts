@@ -7,7 +7,7 @@ export interface DeathListener {
 }
 
 /** What one watch of an installation's instances has told: each death once, and none that this process brings about itself. */
-export class ToldDeaths {
+export class ReportedDeaths {
   readonly #listener: DeathListener;
   readonly #ids = new Set<string>();
 
@@ -20,12 +20,12 @@ export class ToldDeaths {
   }
 
   /** Whether its death would be told now: what it died of need not be asked for else. */
-  isNews({ id, runner }: Pick<Instance, 'id' | 'runner'>): boolean {
+  isUnreported({ id, runner }: Pick<Instance, 'id' | 'runner'>): boolean {
     return !this.#ids.has(id) && !this.#listener.isRemoving(runner);
   }
 
-  tell(dead: Instance): void {
-    if (!this.isNews(dead)) return;
+  report(dead: Instance): void {
+    if (!this.isUnreported(dead)) return;
     this.#ids.add(dead.id);
     this.#listener.onDeath(dead);
   }

@@ -39,7 +39,7 @@ export function createCredentialMint(account: string, signingKeySeed: string): C
   let signer: KeyPair;
   try {
     if (!/^A[A-Z2-7]{55}$/.test(account)) throw new Error('nats.account is not an account’s public key (A…)');
-    signer = fastSigner(signingKeySeed.trim());
+    signer = createSigner(signingKeySeed.trim());
     if (!signer.getPublicKey().startsWith('A')) throw new Error('it is not an account’s key (SA…)');
   } catch (error) {
     // The library's errors name no key material.
@@ -51,7 +51,7 @@ export function createCredentialMint(account: string, signingKeySeed: string): C
       throw new BatonError('INSTANCE_INVALID', `making a credential for "${runner}": not a runner’s name`);
     }
     const exp = Math.floor(new Date(expiresAt).getTime() / 1000) + CLOCK_TOLERANCE_S;
-    const user = once(createUser());
+    const user = cachePublicKey(createUser());
     // A scoped user's own claims must be empty: the account's template is all there is.
     const jwt = await encodeUser(runner, user, account, {}, { signer, scopedUser: true, exp });
     return new TextDecoder().decode(fmtCreds(jwt, user));
@@ -59,7 +59,7 @@ export function createCredentialMint(account: string, signingKeySeed: string): C
 }
 
 /** A key that works its public half out once: the library does so on every call, 3 ms each in plain JavaScript. */
-function once(key: KeyPair): KeyPair {
+function cachePublicKey(key: KeyPair): KeyPair {
   const publicKey = key.getPublicKey();
   return {
     getPublicKey: () => publicKey,
@@ -74,16 +74,16 @@ function once(key: KeyPair): KeyPair {
 }
 
 /** A key that signs with OpenSSL: 0.1 ms instead of 6, and a backend makes hundreds of credentials a minute. */
-function fastSigner(seed: string): KeyPair {
-  const key = once(fromSeed(new TextEncoder().encode(seed)));
+function createSigner(seed: string): KeyPair {
+  const key = cachePublicKey(fromSeed(new TextEncoder().encode(seed)));
   const privateKey = key.getPrivateKey();
   // A seed in text is base32 of 2 bytes of kind, 32 of seed and 2 of checksum (checked by fromSeed above).
-  const raw = base32(seed).subarray(2, 34);
+  const raw = decodeBase32(seed).subarray(2, 34);
   const openssl = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, raw]), format: 'der', type: 'pkcs8' });
   return { ...key, getPrivateKey: () => privateKey, sign: (input) => sign(null, input, openssl) };
 }
 
-function base32(text: string): Buffer {
+function decodeBase32(text: string): Buffer {
   const bytes: number[] = [];
   let bits = 0;
   let value = 0;

@@ -5,8 +5,8 @@ import type { RunJob, RunControl } from '../../contracts/ports/run-control.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 
 /** How long a re-run's new job may take to show up, milliseconds. */
-const SHOWS_WITHIN_MS = 30_000;
-const LOOK_AGAIN_MS = 500;
+const RERUN_TIMEOUT_MS = 30_000;
+const POLL_INTERVAL_MS = 500;
 
 type JobActivities = Pick<
   DelegationActivities,
@@ -15,7 +15,7 @@ type JobActivities = Pick<
 
 /** What a delegation does on the forge. Which job is whose is decided by claims: the first one keeps it. */
 export function createDelegatedJobActivities(runs: RunControl, store: () => Promise<DelegationStore>): JobActivities {
-  const claimed = async (id: string, job: RunJob): Promise<{ job: RunJob } | { handedTo: string }> => {
+  const claim = async (id: string, job: RunJob): Promise<{ job: RunJob } | { handedTo: string }> => {
     const owner = await (await store()).claim(job, id);
     return owner === id ? { job } : { handedTo: owner };
   };
@@ -26,10 +26,10 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
       const mine = jobs
         .filter((job) => job.runnerName === runnerName)
         // A hook knows its job's key, which begins its name unless that has one of its own. What runs now comes first.
-        .sort((a, b) => score(b, jobId) - score(a, jobId));
+        .sort((a, b) => scoreMatch(b, jobId) - scoreMatch(a, jobId));
       let taken: string | undefined;
       for (const job of mine) {
-        const result = await claimed(id, job);
+        const result = await claim(id, job);
         if ('job' in result) return result;
         taken = result.handedTo;
       }
@@ -42,15 +42,15 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
 
     async observeDelegatedJob({ id, repository, job }) {
       const { jobs } = await runs.latest(repository, job.runId);
-      return await claimed(id, newest(jobs, job));
+      return await claim(id, findNewest(jobs, job));
     },
 
     rerunDelegatedJob: (order) =>
       withHeartbeats(async () => {
         const { id, repository, proxies } = order;
         const { over, attempt, jobs } = await runs.latest(repository, order.job.runId);
-        const job = newest(jobs, order.job);
-        const owned = await claimed(id, job);
+        const job = findNewest(jobs, order.job);
+        const owned = await claim(id, job);
         if (!('job' in owned)) return owned;
         // A person, or an attempt of this activity whose answer was lost, ran it again already.
         if (job.status !== 'completed') return { state: 'rerunning', job };
@@ -68,18 +68,18 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
           if (now.attempt === attempt) throw error;
           return { state: 'busy', job };
         }
-        const deadline = Date.now() + SHOWS_WITHIN_MS;
+        const deadline = Date.now() + RERUN_TIMEOUT_MS;
         for (;;) {
           const now = await runs.latest(repository, job.runId);
-          const again = newest(now.jobs, job);
+          const again = findNewest(now.jobs, job);
           if (again.id !== job.id && now.attempt > attempt) {
-            const result = await claimed(id, again);
+            const result = await claim(id, again);
             return 'job' in result ? { state: 'rerunning', job: again } : result;
           }
           if (Date.now() > deadline) {
             throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not show up`);
           }
-          await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+          await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
         }
       }),
 
@@ -92,12 +92,12 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
 }
 
 /** The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer. */
-function newest(jobs: readonly RunJob[], job: RunJob): RunJob {
+function findNewest(jobs: readonly RunJob[], job: RunJob): RunJob {
   const same = jobs.filter(({ name }) => name === job.name).sort((a, b) => b.attempt - a.attempt || b.id - a.id);
   return same.find(({ id }) => id === job.id && same[0]?.attempt === job.attempt) ?? same[0] ?? job;
 }
 
-function score(job: RunJob, key: string): number {
+function scoreMatch(job: RunJob, key: string): number {
   const named = job.name === key || job.name.startsWith(`${key} (`) ? 2 : 0;
   return named + (job.status === 'in_progress' ? 1 : 0);
 }

@@ -18,7 +18,7 @@ import { type DelegationActivities } from '../../contracts/ports/delegation-acti
 import { ignoreMissing, isMissing } from '../lib/missing.ts';
 
 /** Delegations that ask within this time share one look at their group. */
-const FRESH_MS = 1000;
+const VIEW_CACHE_MS = 1000;
 
 type WorkflowSignalActivities = Pick<
   DelegationActivities,
@@ -27,7 +27,7 @@ type WorkflowSignalActivities = Pick<
 
 /** What a delegation says to other actors and learns of them, over Temporal's client. */
 export function createWorkflowSignalActivities(client: Client): WorkflowSignalActivities {
-  const looks = new Map<string, { at: number; view: Promise<GroupView> }>();
+  const views = new Map<string, { at: number; view: Promise<GroupView> }>();
   return {
     async signalDemand({ group, job }) {
       await ignoreMissing(
@@ -36,10 +36,10 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
     },
 
     async observeGroup({ group }) {
-      const last = looks.get(group);
-      if (last !== undefined && Date.now() - last.at < FRESH_MS) return await last.view;
-      const look = { at: Date.now(), view: viewOf(client, group) };
-      looks.set(group, look);
+      const last = views.get(group);
+      if (last !== undefined && Date.now() - last.at < VIEW_CACHE_MS) return await last.view;
+      const look = { at: Date.now(), view: loadGroupView(client, group) };
+      views.set(group, look);
       return await look.view;
     },
 
@@ -76,7 +76,7 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
 }
 
 /** What the group's runners are up to, from visibility: a little late, which only costs a moment. */
-async function viewOf(client: Client, group: string): Promise<GroupView> {
+async function loadGroupView(client: Client, group: string): Promise<GroupView> {
   const runners = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
   const open = `${runners} AND ExecutionStatus = 'Running'`;
   const { count } = await client.workflow.count(`${open} AND BatonPhase IN ('idle', 'busy')`);
@@ -91,12 +91,12 @@ async function viewOf(client: Client, group: string): Promise<GroupView> {
   }
   const failed = `${runners} AND ExecutionStatus = 'Failed'`;
   for await (const { workflowId } of client.workflow.list({ query: failed, pageSize: 1 })) {
-    return { online: 0, problem: `${workflowId} failed: ${await failureOf(client, workflowId)}` };
+    return { online: 0, problem: `${workflowId} failed: ${await getFailureMessage(client, workflowId)}` };
   }
   return { online: 0, problem: null };
 }
 
-async function failureOf(client: Client, workflowId: string): Promise<string> {
+async function getFailureMessage(client: Client, workflowId: string): Promise<string> {
   try {
     await client.workflow.getHandle(workflowId).result();
   } catch (error) {

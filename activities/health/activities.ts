@@ -11,8 +11,8 @@ import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
 import type { SignalDispatcher } from '../signals/signal-activities.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 import { ignoreMissing } from '../lib/missing.ts';
-import { findLostJobs, reaskDemand } from './demand.ts';
-import { confirmOwnerless, listSlots, listWorkflows } from './observations.ts';
+import { findLostJobs, recheckDemand } from './demand.ts';
+import { confirmOrphaned, listSlots, listWorkflows } from './observations.ts';
 
 export interface HealthActivityOptions {
   client: Client;
@@ -31,7 +31,7 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     listSlots: ({ group }) => listSlots(client, group),
 
-    confirmOrphaned: ({ group, runners }) => withHeartbeats(() => confirmOwnerless(client, group, runners)),
+    confirmOrphaned: ({ group, runners }) => withHeartbeats(() => confirmOrphaned(client, group, runners)),
 
     listRegistrations: ({ settings: { installation, name, scope }, access }) =>
       withHeartbeats(async () => {
@@ -48,7 +48,7 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
         return mended;
       }),
 
-    recheckDemand: (order) => withHeartbeats(() => reaskDemand(options, order)),
+    recheckDemand: (order) => withHeartbeats(() => recheckDemand(options, order)),
 
     redeliver: ({ hooks, hookUrl: url, since, failing }) =>
       withHeartbeats(async () => {

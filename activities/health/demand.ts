@@ -6,9 +6,9 @@ import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { SignalDispatcher } from '../signals/signal-activities.ts';
-import { rosterOf } from './observations.ts';
+import { queryRoster } from './observations.ts';
 
-export interface DemandParts {
+export interface DemandOptions {
   client: Client;
   forge: Forge;
   signalDispatcher: SignalDispatcher;
@@ -17,29 +17,29 @@ export interface DemandParts {
 }
 
 /** Jobs that one check asks about at most: those that wait longest. */
-const ASKED_AT_MOST = 100;
+const MAX_JOBS_ASKED = 100;
 /** A job that began to wait just now is being told by a webhook. */
-const JUST_NOW_MS = 3000;
+const MIN_JOB_AGE_MS = 3000;
 
 /**
  * Asks the forge about jobs that have been waiting for longer than that: was one taken or cancelled, and the webhook that
  * said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
  */
-export async function reaskDemand(
-  { client, forge, signalDispatcher, log }: DemandParts,
+export async function recheckDemand(
+  { client, forge, signalDispatcher, log }: DemandOptions,
   { group, olderThanMs }: { group: string; olderThanMs: number },
 ): Promise<{ asked: number; dropped: number }> {
-  const { waiting } = await rosterOf(client, group);
+  const { waiting } = await queryRoster(client, group);
   const stuck = waiting
     .filter(({ since }) => Date.now() - since > olderThanMs)
     .sort((a, b) => a.since - b.since)
-    .slice(0, ASKED_AT_MOST);
+    .slice(0, MAX_JOBS_ASKED);
   const news: DispatcherEvent[] = [];
   for (const { key, jobId, repository } of stuck) {
     const now = await forge.job(repository, jobId);
     if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
     log.info({ group, job: jobId, repository, action: now.action }, 'demand dropped: the forge says it waits no more');
-    news.push({ type: 'job', job: noticeOf(now, key) });
+    news.push({ type: 'job', job: toJobNotice(now, key) });
   }
   if (news.length > 0) await signalDispatcher(group, news);
   return { asked: stuck.length, dropped: news.length };
@@ -50,14 +50,14 @@ export async function reaskDemand(
  * group they go to, the relay decides as always.
  */
 export async function findLostJobs(
-  { client, forge, publish, log }: DemandParts,
+  { client, forge, publish, log }: DemandOptions,
   { settings, cursor }: { settings: GroupSettings; cursor: number },
 ): Promise<{ found: number; cursor: number }> {
   const { name: group, scope, labels } = settings;
   const looked = await forge.queuedJobs({ scope, labels, cursor });
-  const known = new Set((await rosterOf(client, group)).waiting.map(({ key }) => key));
+  const known = new Set((await queryRoster(client, group)).waiting.map(({ key }) => key));
   const lost = looked.jobs.filter(
-    ({ job }) => !known.has(keyOf(job)) && Date.now() - Date.parse(job.createdAt ?? '') > JUST_NOW_MS,
+    ({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS,
   );
   for (const { job, repository } of lost) {
     log.info({ group, job: job.id, repository: repository.fullName }, 'a waiting job that no webhook told of');
@@ -65,7 +65,7 @@ export async function findLostJobs(
       version: 1,
       forge: settings.forge,
       // The same whoever finds it and however often: one message.
-      delivery: `found-${keyOf(job)}`,
+      delivery: `found-${toJobKey(job)}`,
       action: 'queued',
       receivedAt: new Date().toISOString(),
       job,
@@ -77,9 +77,9 @@ export async function findLostJobs(
   return { found: lost.length, cursor: looked.cursor };
 }
 
-const keyOf = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;
+const toJobKey = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;
 
-function noticeOf({ action, job, repository }: ForgeJob, key: string): JobNotice {
+function toJobNotice({ action, job, repository }: ForgeJob, key: string): JobNotice {
   const { id: jobId, runId, runAttempt, workflow, name, url, conclusion, runnerName, labels } = job;
   const told = { key, delivery: `asked-${key}`, action, jobId, runId, runAttempt };
   const where = { repository: repository.fullName, private: repository.private, labels, workflow, name, url };

@@ -12,7 +12,7 @@ import type { ObservedWorkflow } from '../../contracts/workflows/health.ts';
 import { isMissing } from '../lib/missing.ts';
 
 const MAX_CONCURRENT_CALLS = 16;
-const EMBODIED = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
+const PHASES_WITH_INSTANCE = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
 
 /** The group's running runner workflows on its backend, from visibility: moments old. */
 export async function listWorkflows(
@@ -27,14 +27,15 @@ export async function listWorkflows(
       since: startTime.getTime(),
       // A runner that was made before its group moved to another backend has its instance there.
       expectsInstance:
-        searchAttributes['BatonBackend']?.[0] === backend && EMBODIED.has(searchAttributes['BatonPhase']?.[0]),
+        searchAttributes['BatonBackend']?.[0] === backend &&
+        PHASES_WITH_INSTANCE.has(searchAttributes['BatonPhase']?.[0]),
     });
   }
   return found;
 }
 
 /** What a group's dispatcher counts; nothing where there is none. */
-export async function rosterOf(client: Client, group: string): Promise<Roster> {
+export async function queryRoster(client: Client, group: string): Promise<Roster> {
   try {
     return await client.workflow.getHandle(dispatcherWorkflowId(group)).query<Roster>(DISPATCHER_ROSTER);
   } catch (error) {
@@ -44,11 +45,11 @@ export async function rosterOf(client: Client, group: string): Promise<Roster> {
 }
 
 export async function listSlots(client: Client, group: string): Promise<ObservedSlot[]> {
-  return (await rosterOf(client, group)).slots;
+  return (await queryRoster(client, group)).slots;
 }
 
 /** Which of these have no running workflow, as the server itself says of each. */
-export async function confirmOwnerless(client: Client, group: string, runners: readonly string[]): Promise<string[]> {
+export async function confirmOrphaned(client: Client, group: string, runners: readonly string[]): Promise<string[]> {
   const orphaned = await pMap(
     runners,
     async (runner) => ((await isRunning(client, runnerWorkflowId(group, runner))) ? pMapSkip : runner),

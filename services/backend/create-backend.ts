@@ -2,7 +2,7 @@ import type { AgentBundle } from '../../contracts/messages/bootstrap-file.ts';
 import type { BackendConfig } from '../../contracts/config/backend.ts';
 import type { Backend } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { createUserData } from '../../activities/backends/cloud-init/user-data.ts';
+import { createUserDataRenderer } from '../../activities/backends/cloud-init/user-data.ts';
 
 /** The backend that the configuration describes. Only its own libraries are loaded: a cloud's take a second and 90 MB. */
 export async function createBackend(
@@ -21,12 +21,12 @@ export async function createBackend(
     case 'ec2': {
       const { Ec2Backend } = await import('../../activities/backends/ec2/ec2.ts');
       const spot = config.market !== 'on-demand';
-      const userData = createUserData({ cloud: 'ec2', config, agentSha256: agent.hash, spot });
+      const userData = createUserDataRenderer({ cloud: 'ec2', config, agentSha256: agent.hash, spot });
       return new Ec2Backend({ installation, config, userData, log });
     }
     case 'gce': {
       const { GceBackend } = await import('../../activities/backends/gce/gce.ts');
-      const userData = createUserData({ cloud: 'gce', config, agentSha256: agent.hash, spot: config.spot });
+      const userData = createUserDataRenderer({ cloud: 'gce', config, agentSha256: agent.hash, spot: config.spot });
       return new GceBackend({ installation, config, userData, log });
     }
     default:

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callOf } from '../../activities/forges/github/budget.ts';
+import { classifyCall } from '../../activities/forges/github/budget.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { connectBus, decode, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { runnerInbox, subjects, wildcards } from '../../contracts/messages/subjects.ts';
@@ -107,7 +107,7 @@ export function delegationsText(result: DelegationsResult): string {
 /** All calls to the forge. */
 function pointsOf({ cluster }: DelegationWorld): number {
   const calls = cluster.sim.log.since(0, 'api.call');
-  return calls.reduce((sum, { method, path }) => sum + callOf(String(method), String(path)).cost, 0);
+  return calls.reduce((sum, { method, path }) => sum + classifyCall(String(method), String(path)).cost, 0);
 }
 
 /** Waits until every delegation has ended well. @returns how many events each has */

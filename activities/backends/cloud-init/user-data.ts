@@ -5,12 +5,12 @@ import { BatonError } from '../../../contracts/errors.ts';
 import type { Bootstrap, InstanceSpec, RenderUserData } from '../../../contracts/ports/backend.ts';
 
 /** EC2's limit for user data, bytes; Compute Engine's is larger. */
-const MOST_BYTES = 16_384;
+const MAX_BYTES = 16_384;
 
 /** The machine powers itself off so much later than the agent ends itself, seconds. */
 const TTL_MARGIN_S = 120;
 /** How long an ingress, or where the runner's release is, may give no answer, seconds. */
-const START_S = 900;
+const START_TIMEOUT_S = 900;
 
 export interface UserDataOptions {
   cloud: 'ec2' | 'gce';
@@ -28,15 +28,15 @@ export interface UserDataOptions {
  *
  * @returns renders; throws BatonError INSTANCE_INVALID for what can't be told to a shell, or is more than 16 kB
  */
-export function createUserData({ cloud, config, agentSha256, spot }: UserDataOptions): RenderUserData {
-  const script = withoutComments(readFileSync(new URL('bootstrap.sh', import.meta.url), 'utf8'));
+export function createUserDataRenderer({ cloud, config, agentSha256, spot }: UserDataOptions): RenderUserData {
+  const script = removeComments(readFileSync(new URL('bootstrap.sh', import.meta.url), 'utf8'));
   return (spec, bootstrap) => {
     const left = Math.ceil((new Date(spec.expiresAt).getTime() - Date.now()) / 1000);
     const settings = {
       BATON_RUNNER: spec.runner,
       BATON_CLOUD: cloud,
       BATON_USER: spec.user,
-      BATON_PROGRAM_DIRECTORY: plainPath(spec),
+      BATON_PROGRAM_DIRECTORY: requirePlainPath(spec),
       BATON_PROGRAM: spec.program.command === undefined ? 'directory' : 'command',
       BATON_AGENT_URL: `${config.ingress_url}/agent/${agentSha256}.tar`,
       BATON_AGENT_SHA256: agentSha256,
@@ -44,19 +44,19 @@ export function createUserData({ cloud, config, agentSha256, spot }: UserDataOpt
       BATON_RELEASE_SHA256: config.runner_release?.sha256 ?? '',
       BATON_BLOCK_METADATA: config.block_metadata ? '1' : '0',
       BATON_SPOT: spot ? '1' : '0',
-      BATON_START: String(START_S),
+      BATON_START: String(START_TIMEOUT_S),
       BATON_TTL: String(Math.max(left, 0) + TTL_MARGIN_S),
     };
-    const lines = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`);
-    const file = JSON.stringify(bootstrapFileOf(spec, bootstrap));
-    const text = `#!/bin/sh\n${lines.join('\n')}\nbaton_bootstrap() {\n  printf %s ${quoted(file)}\n}\n${script}`;
-    if (Buffer.byteLength(text) <= MOST_BYTES) return text;
-    const message = `rendering user data of ${spec.runner}: ${Buffer.byteLength(text)} bytes, and at most ${MOST_BYTES} may be`;
+    const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(value)}`);
+    const file = JSON.stringify(toBootstrapFile(spec, bootstrap));
+    const text = `#!/bin/sh\n${lines.join('\n')}\nbaton_bootstrap() {\n  printf %s ${quote(file)}\n}\n${script}`;
+    if (Buffer.byteLength(text) <= MAX_BYTES) return text;
+    const message = `rendering user data of ${spec.runner}: ${Buffer.byteLength(text)} bytes, and at most ${MAX_BYTES} may be`;
     throw new BatonError('INSTANCE_INVALID', message);
   };
 }
 
-function bootstrapFileOf(spec: InstanceSpec, bootstrap: Bootstrap): BootstrapFile {
+function toBootstrapFile(spec: InstanceSpec, bootstrap: Bootstrap): BootstrapFile {
   return {
     version: 1,
     runner: spec.runner,
@@ -69,18 +69,18 @@ function bootstrapFileOf(spec: InstanceSpec, bootstrap: Bootstrap): BootstrapFil
 }
 
 /** It stands in lists of NAME=VALUE, where a space would begin another one. */
-function plainPath({ runner, program: { directory } }: InstanceSpec): string {
+function requirePlainPath({ runner, program: { directory } }: InstanceSpec): string {
   if (/^\/[\w./@+-]*$/.test(directory)) return directory;
   const message = `rendering user data of ${runner}: runner.directory "${directory}" is not an absolute path of plain characters`;
   throw new BatonError('INSTANCE_INVALID', message);
 }
 
-function quoted(text: string): string {
+function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** The comments are for us; a machine's user data has little room. */
-function withoutComments(script: string): string {
+function removeComments(script: string): string {
   return script
     .split('\n')
     .filter((line) => !/^\s*#(?!!)/.test(line) && line !== '')

@@ -4,7 +4,7 @@ import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/boo
 import { AGENT_FOLDER, BOOTSTRAP_NAME } from './container-options.ts';
 
 /** The agent's folder as a tar, owned by the instance's user and readable by nobody else. Holds a secret. */
-export async function agentArchive(
+export async function packAgent(
   agent: AgentBundle,
   bootstrap: BootstrapFile,
   { uid, gid }: { uid: number; gid: number },

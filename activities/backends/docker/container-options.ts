@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { LABELS } from './engine.ts';
+import { DOCKER_LABELS } from './engine.ts';
 
 /** Where the agent lives in a container. */
 export const AGENT_FOLDER = '/baton';
@@ -15,7 +15,7 @@ export const BOOTSTRAP_NAME = 'bootstrap.json';
  *
  * @throws BatonError INSTANCE_INVALID for root, and for names, which the image could make mean root
  */
-export function userOf(spec: InstanceSpec): { uid: number; gid: number } {
+export function parseUser(spec: InstanceSpec): { uid: number; gid: number } {
   const match = /^(\d+)(?::(\d+))?$/.exec(spec.user);
   const uid = Number(match?.[1] ?? 0);
   if (uid === 0) {
@@ -26,11 +26,11 @@ export function userOf(spec: InstanceSpec): { uid: number; gid: number } {
 }
 
 /** All that the engine is told about a runner's container. Holds no secret: `docker inspect` shows it to anyone. */
-export function containerOptions(
+export function toContainerOptions(
   spec: InstanceSpec,
   { network, hash }: { network: string; hash: string },
 ): Docker.ContainerCreateOptions {
-  const { uid, gid } = userOf(spec);
+  const { uid, gid } = parseUser(spec);
   return {
     name: spec.runner,
     Hostname: spec.runner,
@@ -43,10 +43,10 @@ export function containerOptions(
       `${AGENT_ENV.programDirectory}=${spec.program.directory}`,
     ],
     Labels: {
-      [LABELS.installation]: spec.installation,
-      [LABELS.group]: spec.group,
-      [LABELS.runner]: spec.runner,
-      [LABELS.spec]: hash,
+      [DOCKER_LABELS.installation]: spec.installation,
+      [DOCKER_LABELS.group]: spec.group,
+      [DOCKER_LABELS.runner]: spec.runner,
+      [DOCKER_LABELS.spec]: hash,
     },
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {

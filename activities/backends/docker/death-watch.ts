@@ -5,12 +5,12 @@ import { backoff } from '../../../contracts/lib/backoff.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { ToldDeaths, type DeathListener } from '../reported-deaths.ts';
-import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
-import { hasDied, inspected, listed } from './instance.ts';
+import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
+import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
+import { hasDied, inspectionToInstance, listingToInstance } from './instance.ts';
 
 /** All containers are looked at this often as well, milliseconds: a stream of events can fall silent without ending. */
-const SWEEP_MS = 60_000;
+const SWEEP_INTERVAL_MS = 60_000;
 const RECONNECT_FIRST_MS = 250;
 const RECONNECT_MAX_MS = 10_000;
 
@@ -20,22 +20,22 @@ const engineEvent = z.object({
   time: z.number(),
 });
 
-export interface DeathWatchOptions extends DeathListener {
+export interface DockerDeathWatchOptions extends DeathListener {
   docker: Docker;
   installation: string;
   log: Logger;
 }
 
 /** Listens to the engine's events about one installation's containers, and looks at all of them after each (re)connect. */
-export class DeathWatch {
-  readonly #options: DeathWatchOptions;
-  readonly #told: ToldDeaths;
+export class DockerDeathWatch {
+  readonly #options: DockerDeathWatchOptions;
+  readonly #reported: ReportedDeaths;
   /** Those that ran when last heard of: one that is missing later was removed by somebody. */
   #alive = new Map<string, Instance>();
 
-  constructor(options: DeathWatchOptions) {
+  constructor(options: DockerDeathWatchOptions) {
     this.#options = options;
-    this.#told = new ToldDeaths(options);
+    this.#reported = new ReportedDeaths(options);
   }
 
   /** Ends when `abort` fires. */
@@ -61,7 +61,7 @@ export class DeathWatch {
       filters: {
         type: ['container'],
         event: ['start', 'oom', 'die', 'destroy'],
-        label: labelFilter(installation).label,
+        label: toLabelFilter(installation).label,
       },
       abortSignal: either,
     });
@@ -75,8 +75,8 @@ export class DeathWatch {
       onConnected();
       sweeps = setInterval(() => {
         this.#sweep(abort).catch(() => ending.abort());
-      }, SWEEP_MS);
-      for await (const line of linesOf(stream)) await this.#take(line, abort);
+      }, SWEEP_INTERVAL_MS);
+      for await (const line of readLines(stream)) await this.#handleEvent(line, abort);
     } finally {
       clearInterval(sweeps);
       end();
@@ -85,21 +85,21 @@ export class DeathWatch {
 
   async #sweep(abort: AbortSignal): Promise<void> {
     const { docker, installation } = this.#options;
-    const filters = labelFilter(installation);
-    const containers = await ask('listing containers', abort, (abortSignal) =>
+    const filters = toLabelFilter(installation);
+    const containers = await callEngine('listing containers', abort, (abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     );
-    const instances = containers.map(listed);
+    const instances = containers.map(listingToInstance);
     const present = new Set(instances.map(({ id }) => id));
     const before = this.#alive;
     this.#alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
-    for (const dead of instances.filter(hasDied)) await this.#look(dead.id, dead, abort);
-    for (const [id, instance] of before) if (!present.has(id)) this.#tell(removed(instance));
-    this.#told.forgetAllBut(present);
+    for (const dead of instances.filter(hasDied)) await this.#reportDead(dead.id, dead, abort);
+    for (const [id, instance] of before) if (!present.has(id)) this.#report(toRemoved(instance));
+    this.#reported.forgetAllBut(present);
   }
 
-  async #take(line: string, abort: AbortSignal): Promise<void> {
-    const parsed = engineEvent.safeParse(safeJson(line));
+  async #handleEvent(line: string, abort: AbortSignal): Promise<void> {
+    const parsed = engineEvent.safeParse(parseJson(line));
     if (!parsed.success) {
       this.#options.log.warn('an event of the engine does not have its documented shape');
       return;
@@ -107,34 +107,35 @@ export class DeathWatch {
     const { Action: action, Actor: actor, time } = parsed.data;
     const instance: Instance = {
       id: actor.ID,
-      runner: actor.Attributes[LABELS.runner] ?? '',
-      group: actor.Attributes[LABELS.group] ?? '',
+      runner: actor.Attributes[DOCKER_LABELS.runner] ?? '',
+      group: actor.Attributes[DOCKER_LABELS.group] ?? '',
       state: 'running',
       createdAt: new Date(time * 1000).toISOString(),
     };
     if (action === 'start') this.#alive.set(instance.id, instance);
-    else if (action === 'die') await this.#look(instance.id, died(instance, actor.Attributes['exitCode']), abort);
-    else if (action === 'destroy') this.#tell(removed(instance));
+    else if (action === 'die')
+      await this.#reportDead(instance.id, toExited(instance, actor.Attributes['exitCode']), abort);
+    else if (action === 'destroy') this.#report(toRemoved(instance));
   }
 
   /** Asks what it died of, since a `die` event doesn't tell; `fallback` is told when the container is gone already. */
-  async #look(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
-    if (!this.#told.isNews(fallback)) return;
-    const info = await askExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
+  async #reportDead(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
+    if (!this.#reported.isUnreported(fallback)) return;
+    const info = await callEngineExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
       this.#options.docker.getContainer(id).inspect({ abortSignal }),
     );
-    const instance = info === 404 ? fallback : inspected(info);
-    if (instance.state === 'dead') this.#tell(instance);
+    const instance = info === 404 ? fallback : inspectionToInstance(info);
+    if (instance.state === 'dead') this.#report(instance);
   }
 
-  #tell(instance: Instance): void {
+  #report(instance: Instance): void {
     this.#alive.delete(instance.id);
-    this.#told.tell(instance);
+    this.#reported.report(instance);
   }
 }
 
 /** Lines of a stream; unlike readline's, an end that came too early or by `destroy` is an error. */
-async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+async function* readLines(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   let rest = '';
   stream.setEncoding('utf8');
   for await (const chunk of stream) {
@@ -144,16 +145,16 @@ async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   }
 }
 
-function died(instance: Instance, exitCode: string | undefined): Instance {
+function toExited(instance: Instance, exitCode: string | undefined): Instance {
   const code = exitCode === undefined ? null : Number(exitCode);
   return { ...instance, state: 'dead', exitCode: code, reason: `exited with code ${code}` };
 }
 
-function removed(instance: Instance): Instance {
+function toRemoved(instance: Instance): Instance {
   return { ...instance, state: 'dead', exitCode: null, reason: 'its container was removed' };
 }
 
-function safeJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

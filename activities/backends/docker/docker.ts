@@ -4,19 +4,19 @@ import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/boo
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { agentArchive } from './archive.ts';
-import { AGENT_FOLDER, containerOptions, userOf } from './container-options.ts';
-import { DeathWatch } from './death-watch.ts';
-import { ask, askExpecting, connectEngine, LABELS, labelFilter } from './engine.ts';
+import { packAgent } from './archive.ts';
+import { AGENT_FOLDER, toContainerOptions, parseUser } from './container-options.ts';
+import { DockerDeathWatch } from './death-watch.ts';
+import { callEngine, callEngineExpecting, connectEngine, DOCKER_LABELS, toLabelFilter } from './engine.ts';
 import { ensureImage } from './image.ts';
-import { inspected, listed, networkAlone } from './instance.ts';
+import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
-import { specHash } from '../spec-hash.ts';
+import { hashSpec } from '../spec-hash.ts';
 
 /** How long the engine may take to remove a container that is being removed already, milliseconds. */
-const REMOVAL_BOUND_MS = 60_000;
+const REMOVAL_TIMEOUT_MS = 60_000;
 
 export interface DockerBackendOptions {
   /** The installation's name. */
@@ -49,13 +49,13 @@ export class DockerBackend implements Backend {
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
-    userOf(spec);
+    parseUser(spec);
     if (spec.image === undefined) {
       throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group names no image`);
     }
     const { image } = spec;
     return this.#serial.run(spec.runner, async () => {
-      const hash = specHash(spec);
+      const hash = hashSpec(spec);
       let found = await this.#inspect(spec.runner, abort);
       if (found === undefined) {
         await ensureImage(this.#docker, image, abort);
@@ -72,31 +72,36 @@ export class DockerBackend implements Backend {
         );
       }
       const { Labels: labels } = found.Config;
-      if (labels[LABELS.installation] !== spec.installation || labels[LABELS.spec] !== hash) {
-        const whose = labels[LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
+      if (labels[DOCKER_LABELS.installation] !== spec.installation || labels[DOCKER_LABELS.spec] !== hash) {
+        const whose = labels[DOCKER_LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
         throw new BatonError('INSTANCE_CONFLICT', `creating ${spec.runner}: a container of that name has ${whose}`);
       }
-      return found.State.Status === 'created' ? this.#start(found.Id, spec, bootstrap, abort) : inspected(found);
+      return found.State.Status === 'created'
+        ? this.#start(found.Id, spec, bootstrap, abort)
+        : inspectionToInstance(found);
     });
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
     const info = await this.#inspect(runner, abort);
-    if (info?.Config.Labels[LABELS.installation] === this.#options.installation) return inspected(info);
+    if (info?.Config.Labels[DOCKER_LABELS.installation] === this.#options.installation)
+      return inspectionToInstance(info);
     const [network] = await findNetworks(this.#docker, this.#options.installation, runner, abort);
-    return network && networkAlone(network);
+    return network && networkToInstance(network);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    const containers = (await this.#containers(undefined, abort)).map(listed);
+    const containers = (await this.#listContainers(undefined, abort)).map(listingToInstance);
     const runners = new Set(containers.map(({ runner }) => runner));
-    const networks = (await findNetworks(this.#docker, this.#options.installation, undefined, abort)).map(networkAlone);
+    const networks = (await findNetworks(this.#docker, this.#options.installation, undefined, abort)).map(
+      networkToInstance,
+    );
     return [...containers, ...networks.filter(({ runner }) => !runners.has(runner))];
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.#serial.run(runner, async () => {
-      await this.#removals.during(runner, async () => {
+      await this.#removals.track(runner, async () => {
         await this.#removeContainers(runner, abort);
         await removeNetworks(this.#docker, this.#options.installation, runner, abort);
       });
@@ -104,7 +109,7 @@ export class DockerBackend implements Backend {
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    await new DeathWatch({
+    await new DockerDeathWatch({
       docker: this.#docker,
       installation: this.#options.installation,
       onDeath,
@@ -114,15 +119,15 @@ export class DockerBackend implements Backend {
   }
 
   async #inspect(runner: string, abort: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
-    const info = await askExpecting(`looking for ${runner}`, abort, [404], (abortSignal) =>
+    const info = await callEngineExpecting(`looking for ${runner}`, abort, [404], (abortSignal) =>
       this.#docker.getContainer(runner).inspect({ abortSignal }),
     );
     return info === 404 ? undefined : info;
   }
 
-  #containers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
-    const filters = labelFilter(this.#options.installation, runner);
-    return ask('listing containers', abort, (abortSignal) =>
+  #listContainers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
+    const filters = toLabelFilter(this.#options.installation, runner);
+    return callEngine('listing containers', abort, (abortSignal) =>
       this.#docker.listContainers({ all: true, filters, abortSignal }),
     );
   }
@@ -133,8 +138,8 @@ export class DockerBackend implements Backend {
     options: { network: string; hash: string },
     abort: AbortSignal,
   ): Promise<string | undefined> {
-    const created = await askExpecting(`creating container ${spec.runner}`, abort, [409], (abortSignal) =>
-      this.#docker.createContainer({ ...containerOptions(spec, options), abortSignal }),
+    const created = await callEngineExpecting(`creating container ${spec.runner}`, abort, [409], (abortSignal) =>
+      this.#docker.createContainer({ ...toContainerOptions(spec, options), abortSignal }),
     );
     return created === 409 ? undefined : created.id;
   }
@@ -152,21 +157,23 @@ export class DockerBackend implements Backend {
       madeAt: new Date().toISOString(),
       socket: `${AGENT_FOLDER}/agent.sock`,
     };
-    const archive = await agentArchive(this.#options.agent, content, userOf(spec));
-    await ask(`putting the agent into ${runner}`, abort, (abortSignal) =>
+    const archive = await packAgent(this.#options.agent, content, parseUser(spec));
+    await callEngine(`putting the agent into ${runner}`, abort, (abortSignal) =>
       container.putArchive(archive, { path: '/', abortSignal }),
     );
     // 304: it runs already.
-    await askExpecting(`starting container ${runner}`, abort, [304], (abortSignal) => container.start({ abortSignal }));
+    await callEngineExpecting(`starting container ${runner}`, abort, [304], (abortSignal) =>
+      container.start({ abortSignal }),
+    );
     return { id, runner, group: spec.group, state: 'running', createdAt: new Date().toISOString() };
   }
 
   /** By labels, never by name alone: a container of that name may be somebody else's. */
   async #removeContainers(runner: string, abort: AbortSignal): Promise<void> {
-    const deadline = Date.now() + REMOVAL_BOUND_MS;
+    const deadline = Date.now() + REMOVAL_TIMEOUT_MS;
     const doing = `removing container ${runner}`;
     for (let attempt = 0; ; attempt++) {
-      const containers = await this.#containers(runner, abort);
+      const containers = await this.#listContainers(runner, abort);
       if (containers.length === 0) return;
       if (attempt > 0) {
         if (Date.now() > deadline)
@@ -175,7 +182,7 @@ export class DockerBackend implements Backend {
       }
       for (const { Id: id } of containers) {
         // 409: it is being removed already.
-        await askExpecting(doing, abort, [404, 409], (abortSignal) =>
+        await callEngineExpecting(doing, abort, [404, 409], (abortSignal) =>
           this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
         );
       }

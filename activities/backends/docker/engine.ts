@@ -4,10 +4,10 @@ import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 
 /** How long the engine may take for one request, milliseconds; a busy one takes seconds for a network. */
-const REQUEST_BOUND_MS = 120_000;
+const REQUEST_TIMEOUT_MS = 120_000;
 
 /** Labels on everything that is made, so that an orphan can be told by them alone. */
-export const LABELS = {
+export const DOCKER_LABELS = {
   installation: 'baton.installation',
   group: 'baton.group',
   runner: 'baton.runner',
@@ -29,16 +29,16 @@ export function connectEngine(address: string): Docker {
  * @throws BatonError BACKEND_UNAVAILABLE when the engine didn't answer or had an error of its own, else INSTANCE_INVALID;
  *   the signal's reason when `abort` fired
  */
-export async function ask<T>(
+export async function callEngine<T>(
   doing: string,
   abort: AbortSignal,
   request: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  return askExpecting<T, never>(doing, abort, [], request);
+  return callEngineExpecting<T, never>(doing, abort, [], request);
 }
 
-/** {@link ask}, where some answers of the engine are no errors: their status is returned in place of a value. */
-export async function askExpecting<T, S extends number>(
+/** {@link callEngine}, where some answers of the engine are no errors: their status is returned in place of a value. */
+export async function callEngineExpecting<T, S extends number>(
   doing: string,
   abort: AbortSignal,
   expected: readonly S[],
@@ -46,7 +46,7 @@ export async function askExpecting<T, S extends number>(
 ): Promise<T | S> {
   abort.throwIfAborted();
   try {
-    const bound = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_BOUND_MS)]);
+    const bound = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
     // Not every request of the library can be ended by a signal.
     return await Promise.race([request(bound), rejectOnAbort(bound)]);
   } catch (error) {
@@ -64,8 +64,8 @@ export async function askExpecting<T, S extends number>(
 }
 
 /** A filter for all that is this installation's, or one runner's of it. */
-export function labelFilter(installation: string, runner?: string): { label: string[] } {
-  const label = [`${LABELS.installation}=${installation}`];
-  if (runner !== undefined) label.push(`${LABELS.runner}=${runner}`);
+export function toLabelFilter(installation: string, runner?: string): { label: string[] } {
+  const label = [`${DOCKER_LABELS.installation}=${installation}`];
+  if (runner !== undefined) label.push(`${DOCKER_LABELS.runner}=${runner}`);
   return { label };
 }

@@ -1,10 +1,10 @@
 import type Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
-import { askExpecting } from './engine.ts';
+import { callEngineExpecting } from './engine.ts';
 
 /** A pull may take this long, milliseconds; a create is retried, and the engine keeps the layers it has. */
-const PULL_BOUND_MS = 480_000;
+const PULL_TIMEOUT_MS = 480_000;
 
 /** Pulls that are under way, by engine and image: a burst of runners waits for one. */
 const underWay = new WeakMap<Docker, Map<string, Promise<void>>>();
@@ -15,7 +15,9 @@ const underWay = new WeakMap<Docker, Map<string, Promise<void>>>();
  * @throws BatonError IMAGE_MISSING when it is neither there nor to be had
  */
 export async function ensureImage(docker: Docker, image: string, abort: AbortSignal): Promise<void> {
-  const found = await askExpecting(`looking for image ${image}`, abort, [404], () => docker.getImage(image).inspect());
+  const found = await callEngineExpecting(`looking for image ${image}`, abort, [404], () =>
+    docker.getImage(image).inspect(),
+  );
   if (found !== 404) return;
   const pulls = underWay.get(docker) ?? new Map<string, Promise<void>>();
   underWay.set(docker, pulls);
@@ -28,13 +30,13 @@ export async function ensureImage(docker: Docker, image: string, abort: AbortSig
 }
 
 async function pull(docker: Docker, image: string): Promise<void> {
-  const abortSignal = AbortSignal.timeout(PULL_BOUND_MS);
+  const abortSignal = AbortSignal.timeout(PULL_TIMEOUT_MS);
   // Without a tag the engine would pull every tag there is.
   const reference = /[:@][^/]+$/.test(image) ? image : `${image}:latest`;
   try {
     const progress = await docker.pull(reference, { abortSignal });
     await new Promise<void>((resolve, reject) => {
-      abortSignal.addEventListener('abort', () => reject(new Error(`not pulled within ${PULL_BOUND_MS / 1000} s`)));
+      abortSignal.addEventListener('abort', () => reject(new Error(`not pulled within ${PULL_TIMEOUT_MS / 1000} s`)));
       docker.modem.followProgress(progress, (error: Error | null) => (error ? reject(error) : resolve()));
     });
   } catch (error) {

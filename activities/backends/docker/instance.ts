@@ -1,16 +1,16 @@
 import type Docker from 'dockerode';
 import type { Instance } from '../../../contracts/ports/backend.ts';
-import { LABELS } from './engine.ts';
+import { DOCKER_LABELS } from './engine.ts';
 
 const NEVER_STARTED = 'it was never started';
 
 /** A container as the engine tells it in detail. */
-export function inspected(info: Docker.ContainerInspectInfo): Instance {
+export function inspectionToInstance(info: Docker.ContainerInspectInfo): Instance {
   const { State: state, Config: config } = info;
   const common = {
     id: info.Id,
-    runner: config.Labels[LABELS.runner] ?? '',
-    group: config.Labels[LABELS.group] ?? '',
+    runner: config.Labels[DOCKER_LABELS.runner] ?? '',
+    group: config.Labels[DOCKER_LABELS.group] ?? '',
     createdAt: info.Created,
   };
   if (state.Status === 'created') return { ...common, state: 'dead', exitCode: null, reason: NEVER_STARTED };
@@ -25,11 +25,11 @@ export function inspected(info: Docker.ContainerInspectInfo): Instance {
 }
 
 /** A container as the engine lists it. */
-export function listed(info: Docker.ContainerInfo): Instance {
+export function listingToInstance(info: Docker.ContainerInfo): Instance {
   const common = {
     id: info.Id,
-    runner: info.Labels[LABELS.runner] ?? '',
-    group: info.Labels[LABELS.group] ?? '',
+    runner: info.Labels[DOCKER_LABELS.runner] ?? '',
+    group: info.Labels[DOCKER_LABELS.group] ?? '',
     createdAt: new Date(info.Created * 1000).toISOString(),
   };
   if (info.State === 'created') return { ...common, state: 'dead', exitCode: null, reason: NEVER_STARTED };
@@ -45,11 +45,11 @@ export function listed(info: Docker.ContainerInfo): Instance {
 }
 
 /** A network whose container was never made, or is gone: it still holds a range of addresses. */
-export function networkAlone(network: Docker.NetworkInspectInfo): Instance {
+export function networkToInstance(network: Docker.NetworkInspectInfo): Instance {
   return {
     id: network.Id,
-    runner: network.Labels?.[LABELS.runner] ?? '',
-    group: network.Labels?.[LABELS.group] ?? '',
+    runner: network.Labels?.[DOCKER_LABELS.runner] ?? '',
+    group: network.Labels?.[DOCKER_LABELS.group] ?? '',
     state: 'dead',
     createdAt: network.Created,
     exitCode: null,

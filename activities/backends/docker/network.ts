@@ -4,14 +4,14 @@ import type Docker from 'dockerode';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { ask, askExpecting, LABELS, labelFilter } from './engine.ts';
+import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
 
 /** A /28: the engine's gateway, one container, and nothing to be stingy about. */
 const PREFIX_BITS = 28;
-const SIZE = 2 ** (32 - PREFIX_BITS);
+const NETWORK_SIZE = 2 ** (32 - PREFIX_BITS);
 
 /** How long a network may keep endpoints of a container that is gone, milliseconds. */
-const DETACH_BOUND_MS = 10_000;
+const DETACH_TIMEOUT_MS = 10_000;
 
 /** IPv4 range, both ends included. */
 interface Range {
@@ -30,7 +30,7 @@ export function parseRange(prefix: string): Range | undefined {
   return { from, to: from + size - 1 };
 }
 
-function format(address: number): string {
+function formatAddress(address: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.');
 }
 
@@ -51,21 +51,21 @@ export async function ensureNetwork(
   if (found) return found.Id;
   const pool = parseRange(options.pool);
   if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is no IPv4 prefix`);
-  const count = Math.floor((pool.to - pool.from + 1) / SIZE);
+  const count = Math.floor((pool.to - pool.from + 1) / NETWORK_SIZE);
   const first = createHash('sha256').update(spec.runner).digest().readUInt32BE(0) % count;
   let taken: Range[] | undefined;
   for (let offset = 0; offset < count; offset++) {
-    const from = pool.from + ((first + offset) % count) * SIZE;
-    const to = from + SIZE - 1;
+    const from = pool.from + ((first + offset) % count) * NETWORK_SIZE;
+    const to = from + NETWORK_SIZE - 1;
     if (taken?.some((range) => range.from <= to && from <= range.to)) continue;
     const id = await createNetwork(
       docker,
       spec,
-      { subnet: `${format(from)}/${PREFIX_BITS}`, hash: options.hash },
+      { subnet: `${formatAddress(from)}/${PREFIX_BITS}`, hash: options.hash },
       abort,
     );
     if (id !== undefined) return id;
-    taken = await takenRanges(docker, abort);
+    taken = await listTakenRanges(docker, abort);
   }
   throw new BatonError(
     'BACKEND_UNAVAILABLE',
@@ -80,7 +80,7 @@ async function createNetwork(
   { subnet, hash }: { subnet: string; hash: string },
   abort: AbortSignal,
 ): Promise<string | undefined> {
-  return ask(`making network ${runner} with ${subnet}`, abort, async (abortSignal) => {
+  return callEngine(`making network ${runner} with ${subnet}`, abort, async (abortSignal) => {
     try {
       const network = await docker.createNetwork({
         // Two processes may make one at the same time. The engine would take both, and then find one name ambiguous; two
@@ -90,10 +90,10 @@ async function createNetwork(
         EnableIPv6: false,
         IPAM: { Config: [{ Subnet: subnet }] },
         Labels: {
-          [LABELS.installation]: installation,
-          [LABELS.group]: group,
-          [LABELS.runner]: runner,
-          [LABELS.spec]: hash,
+          [DOCKER_LABELS.installation]: installation,
+          [DOCKER_LABELS.group]: group,
+          [DOCKER_LABELS.runner]: runner,
+          [DOCKER_LABELS.spec]: hash,
         },
         abortSignal,
       });
@@ -105,8 +105,8 @@ async function createNetwork(
   });
 }
 
-async function takenRanges(docker: Docker, abort: AbortSignal): Promise<Range[]> {
-  const networks = await ask('listing networks', abort, (abortSignal) => docker.listNetworks({ abortSignal }));
+async function listTakenRanges(docker: Docker, abort: AbortSignal): Promise<Range[]> {
+  const networks = await callEngine('listing networks', abort, (abortSignal) => docker.listNetworks({ abortSignal }));
   return networks
     .flatMap((network) => network.IPAM?.Config ?? [])
     .map((range) => parseRange(range.Subnet ?? ''))
@@ -120,8 +120,8 @@ export async function findNetworks(
   runner: string | undefined,
   abort: AbortSignal,
 ): Promise<Docker.NetworkInspectInfo[]> {
-  const filters = labelFilter(installation, runner);
-  return ask('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
+  const filters = toLabelFilter(installation, runner);
+  return callEngine('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
 }
 
 /** Removes all networks of that runner; resolves when there is none left. */
@@ -131,7 +131,7 @@ export async function removeNetworks(
   runner: string,
   abort: AbortSignal,
 ): Promise<void> {
-  const deadline = Date.now() + DETACH_BOUND_MS;
+  const deadline = Date.now() + DETACH_TIMEOUT_MS;
   const doing = `removing network ${runner}`;
   for (let attempt = 0; ; attempt++) {
     const networks = await findNetworks(docker, installation, runner, abort);
@@ -142,7 +142,7 @@ export async function removeNetworks(
     }
     for (const network of networks) {
       // 403 or 409: the engine has not yet detached the container that was in it.
-      await askExpecting(doing, abort, [404, 403, 409], (abortSignal) =>
+      await callEngineExpecting(doing, abort, [404, 403, 409], (abortSignal) =>
         docker.getNetwork(network.Id).remove({ abortSignal }),
       );
     }

@@ -1,13 +1,13 @@
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Ec2Config } from '../../../contracts/config/ec2.ts';
-import { drynessOf, toBatonError } from './errors.ts';
+import { getDryScope, toBatonError } from './errors.ts';
 
 /** How long EC2 may take to begin its answer, milliseconds; RunInstances takes seconds. */
-const REQUEST_BOUND_MS = 30_000;
-const CONNECT_BOUND_MS = 5000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 5000;
 /** The library repeats what was throttled, failed or broke off so often; Temporal goes on after that. */
-const ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4;
 
 export interface Ec2Clients {
   ec2: EC2Client;
@@ -18,10 +18,10 @@ export interface Ec2Clients {
 export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'endpoint'>): Ec2Clients {
   const options = {
     region,
-    maxAttempts: ATTEMPTS,
+    maxAttempts: MAX_ATTEMPTS,
     requestHandler: {
-      requestTimeout: REQUEST_BOUND_MS,
-      connectionTimeout: CONNECT_BOUND_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionTimeout: CONNECT_TIMEOUT_MS,
       throwOnRequestTimeout: true,
     },
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -34,7 +34,7 @@ export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'end
         return await next(request);
       } catch (error) {
         const metadata: unknown = Reflect.get(Object(error), '$metadata');
-        if (drynessOf(error) !== undefined) Reflect.set(Object(metadata), 'httpStatusCode', 400);
+        if (getDryScope(error) !== undefined) Reflect.set(Object(metadata), 'httpStatusCode', 400);
         throw error;
       }
     },
@@ -50,7 +50,7 @@ export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'end
  * @param refused what a refusal of what we asked means: see {@link toBatonError}
  * @throws BatonError; the signal's reason when `abort` fired
  */
-export async function ask<T>(
+export async function callEc2<T>(
   doing: string,
   abort: AbortSignal,
   call: (options: { abortSignal: AbortSignal }) => Promise<T>,

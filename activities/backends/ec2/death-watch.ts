@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { ToldDeaths, type DeathListener } from '../reported-deaths.ts';
-import { plain, type Found, type Instances } from './instances.ts';
+import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
+import { toPlainInstance, type Ec2Instance, type Ec2Instances } from './instances.ts';
 
 /** An instance that a list left out is asked for by its id; after so many empty answers in a row it is gone. */
-const EMPTY_ANSWERS = 3;
+const MAX_EMPTY_ANSWERS = 3;
 
-export interface DeathWatchOptions extends DeathListener {
-  instances: Instances;
+export interface Ec2DeathWatchOptions extends DeathListener {
+  instances: Ec2Instances;
   pollMs: number;
   log: Logger;
 }
 
 /** Looks at all instances of an installation again and again, with one list for all of them. */
-export class DeathWatch {
-  readonly #options: DeathWatchOptions;
-  readonly #told: ToldDeaths;
+export class Ec2DeathWatch {
+  readonly #options: Ec2DeathWatchOptions;
+  readonly #reported: ReportedDeaths;
   /** Those that ran when last heard of, and how often they were not found since. */
-  readonly #alive = new Map<string, { instance: Found; missed: number }>();
+  readonly #alive = new Map<string, { instance: Ec2Instance; missed: number }>();
 
-  constructor(options: DeathWatchOptions) {
+  constructor(options: Ec2DeathWatchOptions) {
     this.#options = options;
-    this.#told = new ToldDeaths(options);
+    this.#reported = new ReportedDeaths(options);
   }
 
   /** Ends when `abort` fires. */
   async run(abort: AbortSignal): Promise<void> {
     while (!abort.aborted) {
       try {
-        await this.#look(abort);
+        await this.#sweep(abort);
       } catch (error) {
         // No answer is no news.
         if (!abort.aborted) this.#options.log.warn({ reason: messageOf(error) }, 'looking at instances; looking again');
@@ -38,26 +38,26 @@ export class DeathWatch {
     }
   }
 
-  async #look(abort: AbortSignal): Promise<void> {
-    const found = await this.#options.instances.all(abort);
+  async #sweep(abort: AbortSignal): Promise<void> {
+    const found = await this.#options.instances.list(abort);
     const living = new Set(found.filter(({ state }) => state === 'running').map(({ runner }) => runner));
     const present = new Set(found.map(({ id }) => id));
     for (const instance of found) {
       if (instance.state === 'running') this.#alive.set(instance.id, { instance, missed: 0 });
       // One of two that were made by mistake: the runner lives.
-      else if (!living.has(instance.runner)) this.#tell(instance);
+      else if (!living.has(instance.runner)) this.#report(instance);
     }
     for (const [id, known] of this.#alive) if (!present.has(id)) await this.#search(id, known, abort);
-    this.#told.forgetAllBut(present);
+    this.#reported.forgetAllBut(present);
   }
 
   /** A terminated instance soon loses its tags, by which lists find it; EC2 still knows its id for an hour. */
-  async #search(id: string, known: { instance: Found; missed: number }, abort: AbortSignal): Promise<void> {
-    const found = await this.#options.instances.byId(id, abort);
+  async #search(id: string, known: { instance: Ec2Instance; missed: number }, abort: AbortSignal): Promise<void> {
+    const found = await this.#options.instances.findById(id, abort);
     if (found === undefined) {
       known.missed += 1;
-      if (known.missed < EMPTY_ANSWERS) return;
-      this.#tell({
+      if (known.missed < MAX_EMPTY_ANSWERS) return;
+      this.#report({
         ...known.instance,
         state: 'dead',
         exitCode: null,
@@ -65,12 +65,12 @@ export class DeathWatch {
       });
     } else if (found.state === 'dead') {
       const { runner, group, removed } = known.instance;
-      this.#tell({ ...found, runner, group, removed: removed || found.removed });
+      this.#report({ ...found, runner, group, removed: removed || found.removed });
     }
   }
 
-  #tell(instance: Found): void {
+  #report(instance: Ec2Instance): void {
     this.#alive.delete(instance.id);
-    if (!instance.removed) this.#told.tell(plain(instance));
+    if (!instance.removed) this.#reported.report(toPlainInstance(instance));
   }
 }

@@ -11,25 +11,25 @@ import type {
   RenderUserData,
 } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { ask, connectEc2, type Ec2Clients } from './client.ts';
-import { DeathWatch } from './death-watch.ts';
-import { codeOf, drynessOf, toBatonError } from './errors.ts';
-import { Images, type FoundImage } from './image.ts';
-import { Instances, plain, toFound, type Found } from './instances.ts';
-import { DryPlaces, placesOf, placeText, type Place } from './placements.ts';
-import { clientToken, jobTags, runRequest, TAGS, type RunOrder } from './request.ts';
+import { callEc2, connectEc2, type Ec2Clients } from './client.ts';
+import { Ec2DeathWatch } from './death-watch.ts';
+import { getEc2ErrorCode, getDryScope, toBatonError } from './errors.ts';
+import { Ec2Images, type Ec2Image } from './image.ts';
+import { Ec2Instances, toPlainInstance, toEc2Instance, type Ec2Instance } from './instances.ts';
+import { DryPlacements, toPlacements, formatPlacement, type Placement } from './placements.ts';
+import { toClientToken, toJobTags, toRunRequest, TAGS, type RunOrder } from './request.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
-import { specHash } from '../spec-hash.ts';
+import { hashSpec } from '../spec-hash.ts';
 
 /** How long what somebody else made may not show up yet before an empty answer counts, milliseconds. */
-const SETTLE_MS = 10_000;
+const LIST_LAG_MS = 10_000;
 /** Between two looks while waiting for that, milliseconds. */
-const SETTLE_STEP_MS = 500;
+const LIST_LAG_POLL_MS = 500;
 /** How long an instance that was made here is known where lists don't show it yet, milliseconds. */
-const LAG_MS = 60_000;
+const RECENT_MS = 60_000;
 /** A token is spent by every attempt with other parameters: so many are repeats of one create. */
-const MOST_GENERATIONS = 200;
+const MAX_GENERATIONS = 200;
 
 export interface Ec2BackendOptions {
   /** The installation's name. */
@@ -39,13 +39,13 @@ export interface Ec2BackendOptions {
   userData: RenderUserData;
   log: Logger;
   /** How long an empty answer may be too early. Default 10 s. */
-  settleMs?: number;
+  listLagMs?: number;
   /** Instances a page of a list: 5 to 1,000. Default 1,000. */
   pageSize?: number;
 }
 
 /** A create that is under way. */
-type Making = Omit<RunOrder, 'place' | 'token'> & { settled: boolean };
+type PendingCreate = Omit<RunOrder, 'placement' | 'token'> & { waitedForList: boolean };
 
 /**
  * Instances as virtual machines of Amazon EC2, told apart by their tags. EC2 has no names that are unique, and its lists lag
@@ -55,12 +55,12 @@ export class Ec2Backend implements Backend {
   readonly type = 'ec2';
   readonly #options: Ec2BackendOptions;
   readonly #clients: Ec2Clients;
-  readonly #instances: Instances;
-  readonly #images: Images;
-  readonly #dry: DryPlaces;
+  readonly #instances: Ec2Instances;
+  readonly #images: Ec2Images;
+  readonly #dry: DryPlacements;
   readonly #serial = new Serial();
   readonly #removals: Removals;
-  readonly #recent = new Map<string, { instance: Found; until: number }>();
+  readonly #recent = new Map<string, { instance: Ec2Instance; until: number }>();
   /** How many tokens a runner has spent at a place. */
   readonly #generations = new Map<string, number>();
 
@@ -69,9 +69,9 @@ export class Ec2Backend implements Backend {
     // A look that began before may still find one dead.
     this.#removals = new Removals(2 * options.config.poll);
     this.#clients = connectEc2(options.config);
-    this.#instances = new Instances(this.#clients, options.installation, options.pageSize ?? 1000);
-    this.#images = new Images(this.#clients);
-    this.#dry = new DryPlaces(placesOf(options.config), options.config.dry_for);
+    this.#instances = new Ec2Instances(this.#clients, options.installation, options.pageSize ?? 1000);
+    this.#images = new Ec2Images(this.#clients);
+    this.#dry = new DryPlacements(toPlacements(options.config), options.config.dry_for);
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
@@ -82,46 +82,52 @@ export class Ec2Backend implements Backend {
     }
     return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
-      const hash = specHash(spec);
+      const hash = hashSpec(spec);
       const userData = this.#options.userData(spec, bootstrap);
       const earlier = await this.#find(runner, abort);
-      if (earlier !== undefined) return this.#own(earlier, hash);
-      const image = await this.#imageOf(spec, abort);
-      const making: Making = { spec, hash, image, userData, settled: false };
+      if (earlier !== undefined) return this.#requireSameSpec(earlier, hash);
+      const image = await this.#findImage(spec, abort);
+      const making: PendingCreate = { spec, hash, image, userData, waitedForList: false };
       const begun = Date.now();
       const places = this.#dry.order(begun);
       for (const place of places) {
         // For the same reason as one before it.
-        if (place !== places[0] && this.#dry.driedSince(place, begun)) continue;
-        const made = await this.#makeIn(place, making, abort);
+        if (place !== places[0] && this.#dry.isDrySince(place, begun)) continue;
+        const made = await this.#createAt(place, making, abort);
         if (made === undefined) continue;
-        this.#recent.set(runner, { instance: made, until: Date.now() + LAG_MS });
-        return this.#own(await this.#firstOf(made, abort), hash);
+        this.#recent.set(runner, { instance: made, until: Date.now() + RECENT_MS });
+        return this.#requireSameSpec(await this.#removeDuplicate(made, abort), hash);
       }
-      const message = `creating ${runner}: no capacity for ${places.map(placeText).join(', ')}`;
+      const message = `creating ${runner}: no capacity for ${places.map(formatPlacement).join(', ')}`;
       throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { places } });
     });
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
     const found = await this.#find(runner, abort);
-    return found && plain(found);
+    return found && toPlainInstance(found);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
-    const all = await this.#instances.all(abort);
+    const all = await this.#instances.list(abort);
     // Terminated ones hold nothing any more.
-    return [...all, ...this.#young(all)].filter((found) => found.word !== 'terminated' && !over(found)).map(plain);
+    return [...all, ...this.#listRecent(all)]
+      .filter((found) => found.stateName !== 'terminated' && !isRemoved(found))
+      .map(toPlainInstance);
   }
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.#serial.run(runner, async () => {
-      await this.#removals.during(runner, async () => {
-        let found = await this.#allOf(runner, abort);
-        if (found.length === 0) found = await this.#settle(() => this.#allOf(runner, abort), abort);
-        const unmarked = found.filter(({ removed, word }) => !removed && word !== 'terminated').map(({ id }) => id);
-        if (unmarked.length > 0) await this.#mark(unmarked, runner, abort);
-        const left = found.filter(({ word }) => word !== 'terminated' && word !== 'shutting-down').map(({ id }) => id);
+      await this.#removals.track(runner, async () => {
+        let found = await this.#listForRunner(runner, abort);
+        if (found.length === 0) found = await this.#waitForList(() => this.#listForRunner(runner, abort), abort);
+        const unmarked = found
+          .filter(({ removed, stateName: word }) => !removed && word !== 'terminated')
+          .map(({ id }) => id);
+        if (unmarked.length > 0) await this.#markRemoved(unmarked, runner, abort);
+        const left = found
+          .filter(({ stateName: word }) => word !== 'terminated' && word !== 'shutting-down')
+          .map(({ id }) => id);
         // From then on there is no way back: it and its volumes go.
         if (left.length > 0) await this.#terminate(left, runner, abort);
         this.#recent.delete(runner);
@@ -133,13 +139,13 @@ export class Ec2Backend implements Backend {
     // Not in line behind what else is under way for that runner: a removal must not wait for this.
     const found = await this.#find(runner, abort);
     if (found === undefined) return 'absent';
-    const command = new CreateTagsCommand({ Resources: [found.id], Tags: jobTags(tags) });
-    await ask(`tagging instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
+    const command = new CreateTagsCommand({ Resources: [found.id], Tags: toJobTags(tags) });
+    await callEc2(`tagging instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
     return 'tagged';
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    await new DeathWatch({
+    await new Ec2DeathWatch({
       instances: this.#instances,
       pollMs: this.#options.config.poll,
       onDeath,
@@ -149,102 +155,102 @@ export class Ec2Backend implements Backend {
   }
 
   /** Asks for an instance there; undefined when that place has no capacity. */
-  async #makeIn(place: Place, making: Making, abort: AbortSignal): Promise<Found | undefined> {
+  async #createAt(place: Placement, making: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
     const { config, log } = this.#options;
     const { runner } = making.spec;
-    const doing = `making instance ${runner}, ${placeText(place)}`;
-    const first = clientToken(making.spec, place, 0);
-    for (let generation = this.#generations.get(first) ?? 0; generation < MOST_GENERATIONS; generation++) {
+    const doing = `making instance ${runner}, ${formatPlacement(place)}`;
+    const first = toClientToken(making.spec, place, 0);
+    for (let generation = this.#generations.get(first) ?? 0; generation < MAX_GENERATIONS; generation++) {
       abort.throwIfAborted();
       this.#generations.set(first, generation);
-      const token = clientToken(making.spec, place, generation);
+      const token = toClientToken(making.spec, place, generation);
       try {
-        const command = new RunInstancesCommand(runRequest(config, { ...making, place, token }));
+        const command = new RunInstancesCommand(toRunRequest(config, { ...making, placement: place, token }));
         const { Instances: [machine] = [] } = await this.#clients.ec2.send(command, { abortSignal: abort });
         if (machine === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer names none`);
         this.#dry.remove(place);
         this.#generations.delete(first);
-        return toFound(machine);
+        return toEc2Instance(machine);
       } catch (error) {
         abort.throwIfAborted();
-        const code = codeOf(error);
-        const scope = drynessOf(error);
+        const code = getEc2ErrorCode(error);
+        const scope = getDryScope(error);
         if (scope !== undefined) {
           this.#generations.set(first, generation + 1);
           this.#dry.add(place, scope);
-          log.warn({ runner, place: placeText(place), code }, 'no capacity');
+          log.warn({ runner, place: formatPlacement(place), code }, 'no capacity');
           return undefined;
         }
         if (code !== 'IdempotentParameterMismatch' && code !== 'IdempotentInstanceTerminated') {
           throw toBatonError(error, doing, 'invalid');
         }
         // An earlier attempt with another credential in its user data: it made one that shows soon, or failed.
-        const earlier = await this.#earlier(making, abort);
+        const earlier = await this.#findEarlier(making, abort);
         if (earlier !== undefined) return earlier;
       }
     }
-    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${MOST_GENERATIONS} tokens are spent`);
+    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${MAX_GENERATIONS} tokens are spent`);
   }
 
-  async #earlier(making: Making, abort: AbortSignal): Promise<Found | undefined> {
-    const look = async (): Promise<Found[]> => {
+  async #findEarlier(making: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
+    const look = async (): Promise<Ec2Instance[]> => {
       const found = await this.#find(making.spec.runner, abort);
       return found ? [found] : [];
     };
-    const [found] = making.settled ? await look() : await this.#settle(look, abort);
-    making.settled = true;
+    const [found] = making.waitedForList ? await look() : await this.#waitForList(look, abort);
+    making.waitedForList = true;
     return found;
   }
 
   /** Looks again until there is something, or until nothing counts as nothing. */
-  async #settle(look: () => Promise<Found[]>, abort: AbortSignal): Promise<Found[]> {
-    const bound = this.#options.settleMs ?? SETTLE_MS;
+  async #waitForList(look: () => Promise<Ec2Instance[]>, abort: AbortSignal): Promise<Ec2Instance[]> {
+    const bound = this.#options.listLagMs ?? LIST_LAG_MS;
     const deadline = Date.now() + bound;
     for (let last = false; ; last = Date.now() > deadline) {
       const found = await look();
       if (found.length > 0 || last) return found;
-      await sleep(Math.min(SETTLE_STEP_MS, bound), undefined, { signal: abort });
+      await sleep(Math.min(LIST_LAG_POLL_MS, bound), undefined, { signal: abort });
     }
   }
 
   /** Of two that two processes made in different places, the older stays. */
-  async #firstOf(made: Found, abort: AbortSignal): Promise<Found> {
-    const living = (await this.#instances.of(made.runner, abort)).filter(({ state }) => state === 'running');
+  async #removeDuplicate(made: Ec2Instance, abort: AbortSignal): Promise<Ec2Instance> {
+    const living = (await this.#instances.listForRunner(made.runner, abort)).filter(({ state }) => state === 'running');
     const oldest = living[0] ?? made;
     if (oldest.id === made.id) return made;
-    await this.#mark([made.id], made.runner, abort);
+    await this.#markRemoved([made.id], made.runner, abort);
     await this.#terminate([made.id], made.runner, abort);
-    this.#recent.set(made.runner, { instance: oldest, until: Date.now() + LAG_MS });
+    this.#recent.set(made.runner, { instance: oldest, until: Date.now() + RECENT_MS });
     return oldest;
   }
 
-  #own(found: Found, hash: string): Instance {
-    if (found.hash === hash) return plain(found);
+  #requireSameSpec(found: Ec2Instance, hash: string): Instance {
+    if (found.hash === hash) return toPlainInstance(found);
     const message = `creating ${found.runner}: ${found.id} is its instance, with other parameters`;
     throw new BatonError('INSTANCE_CONFLICT', message, { details: { instance: found.id } });
   }
 
   /** The runner's instance, dead or alive, unless it was removed. */
-  async #find(runner: string, abort: AbortSignal): Promise<Found | undefined> {
-    const found = (await this.#allOf(runner, abort)).filter((one) => !over(one));
+  async #find(runner: string, abort: AbortSignal): Promise<Ec2Instance | undefined> {
+    const found = (await this.#listForRunner(runner, abort)).filter((one) => !isRemoved(one));
     return found.find(({ state }) => state === 'running') ?? found[0];
   }
 
   /** All that EC2 lists for a runner, and what was made here and is not yet listed. Oldest first. */
-  async #allOf(runner: string, abort: AbortSignal): Promise<Found[]> {
-    const found = await this.#instances.of(runner, abort);
-    return [...found, ...this.#young(found).filter((one) => one.runner === runner)];
+  async #listForRunner(runner: string, abort: AbortSignal): Promise<Ec2Instance[]> {
+    const found = await this.#instances.listForRunner(runner, abort);
+    return [...found, ...this.#listRecent(found).filter((one) => one.runner === runner)];
   }
 
   /** What was made here a moment ago and no list has shown yet, this one included. */
-  #young(listed: Found[]): Found[] {
+  #listRecent(listed: Ec2Instance[]): Ec2Instance[] {
     const now = Date.now();
     for (const { runner, id } of listed) if (this.#recent.get(runner)?.instance.id === id) this.#recent.delete(runner);
     for (const [runner, { until }] of this.#recent) if (until < now) this.#recent.delete(runner);
     return [...this.#recent.values()].map(({ instance }) => instance);
   }
 
-  async #imageOf({ runner, image }: InstanceSpec, abort: AbortSignal): Promise<FoundImage | undefined> {
+  async #findImage({ runner, image }: InstanceSpec, abort: AbortSignal): Promise<Ec2Image | undefined> {
     if (image === undefined) return this.#options.config.image && this.#images.find(this.#options.config.image, abort);
     if (/^ami-[0-9a-f]+$/.test(image)) return this.#images.find({ id: image }, abort);
     throw new BatonError(
@@ -254,18 +260,18 @@ export class Ec2Backend implements Backend {
   }
 
   /** Says on the instances that their end is ours, before it: other processes watch, too. */
-  async #mark(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
+  async #markRemoved(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new CreateTagsCommand({ Resources: ids, Tags: [{ Key: TAGS.removed, Value: 'yes' }] });
-    await ask(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
+    await callEc2(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
   }
 
   async #terminate(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new TerminateInstancesCommand({ InstanceIds: ids });
-    await ask(`removing instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
+    await callEc2(`removing instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
   }
 }
 
 /** Whether we ended it, and it has. */
-function over({ removed, state }: Found): boolean {
+function isRemoved({ removed, state }: Ec2Instance): boolean {
   return removed && state === 'dead';
 }

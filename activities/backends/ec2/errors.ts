@@ -65,18 +65,18 @@ const UNAVAILABLE = new Set([
 ]);
 
 /** The code of an error that EC2 (or its library) gave: `InsufficientInstanceCapacity`; undefined where there is none. */
-export function codeOf(error: unknown): string | undefined {
+export function getEc2ErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   // Codes of the old kind say whose fault it was: Server.InternalError.
   return error.name.replace(/^(Client|Server)\./, '');
 }
 
 /** What of a place is dry when it answered so; undefined for other errors. */
-export function drynessOf(error: unknown): DryScope | undefined {
-  return CAPACITY.get(codeOf(error) ?? '');
+export function getDryScope(error: unknown): DryScope | undefined {
+  return CAPACITY.get(getEc2ErrorCode(error) ?? '');
 }
 
-function statusOf(error: unknown): number | undefined {
+function getStatus(error: unknown): number | undefined {
   const metadata: unknown = error instanceof Error ? Reflect.get(error, '$metadata') : undefined;
   const status: unknown = Reflect.get(Object(metadata), 'httpStatusCode');
   return typeof status === 'number' ? status : undefined;
@@ -90,15 +90,15 @@ function statusOf(error: unknown): number | undefined {
  */
 export function toBatonError(error: unknown, doing: string, refused: 'invalid' | 'again'): Error {
   if (error instanceof BatonError) return error;
-  const code = codeOf(error);
+  const code = getEc2ErrorCode(error);
   // A fault of ours is no answer of the cloud's.
   if (error instanceof TypeError) return error;
-  const status = statusOf(error);
+  const status = getStatus(error);
   const text = `${doing}: ${code ?? 'Error'}: ${messageOf(error).trim()}`;
-  return new BatonError(kindOf(code, status, refused), text, { cause: error, details: { status, code } });
+  return new BatonError(toErrorCode(code, status, refused), text, { cause: error, details: { status, code } });
 }
 
-function kindOf(code = '', status: number | undefined, refused: 'invalid' | 'again'): ErrorCode {
+function toErrorCode(code = '', status: number | undefined, refused: 'invalid' | 'again'): ErrorCode {
   if (DENIED.has(code) || status === 401 || status === 403) return 'BACKEND_DENIED';
   const answered = status !== undefined && status >= 400 && status < 500 && status !== 429;
   if (!answered || UNAVAILABLE.has(code) || refused === 'again') return 'BACKEND_UNAVAILABLE';

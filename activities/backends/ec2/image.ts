@@ -2,13 +2,13 @@ import { DescribeImagesCommand, type DescribeImagesCommandInput, type Image } fr
 import { GetParameterCommand } from '@aws-sdk/client-ssm';
 import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import { ask, type Ec2Clients } from './client.ts';
+import { callEc2, type Ec2Clients } from './client.ts';
 
 /** What is known of an image is looked up again after this, milliseconds: a new one of a family shows by then. */
-const FRESH_MS = 300_000;
+const CACHE_MS = 300_000;
 
 /** What instances boot from. */
-export interface FoundImage {
+export interface Ec2Image {
   id: string;
   /** `/dev/xvda`: the root volume can only be set by the name that the image gives it. */
   rootDevice: string;
@@ -19,48 +19,53 @@ export interface FoundImage {
 type Source = NonNullable<Ec2Config['image']>;
 
 /** Finds images, and remembers them for some minutes: a burst of runners asks once. */
-export class Images {
+export class Ec2Images {
   readonly #clients: Ec2Clients;
-  readonly #known = new Map<string, { image: Promise<FoundImage>; until: number }>();
+  readonly #cache = new Map<string, { image: Promise<Ec2Image>; until: number }>();
 
   constructor(clients: Ec2Clients) {
     this.#clients = clients;
   }
 
   /** @throws BatonError IMAGE_MISSING when there is none, or none that is usable */
-  async find(source: Source, abort: AbortSignal): Promise<FoundImage> {
+  async find(source: Source, abort: AbortSignal): Promise<Ec2Image> {
     const key = JSON.stringify(source);
-    const known = this.#known.get(key);
+    const known = this.#cache.get(key);
     if (known !== undefined && known.until > Date.now()) return known.image;
-    const image = this.#look(source, abort);
-    this.#known.set(key, { image, until: Date.now() + FRESH_MS });
-    image.catch(() => this.#known.delete(key));
+    const image = this.#search(source, abort);
+    this.#cache.set(key, { image, until: Date.now() + CACHE_MS });
+    image.catch(() => this.#cache.delete(key));
     return image;
   }
 
-  async #look(source: Source, abort: AbortSignal): Promise<FoundImage> {
+  async #search(source: Source, abort: AbortSignal): Promise<Ec2Image> {
     if (source.ssm !== undefined)
-      return this.#describe({ ImageIds: [await this.#parameter(source.ssm, abort)] }, abort);
+      return this.#describe({ ImageIds: [await this.#readParameter(source.ssm, abort)] }, abort);
     if (source.id !== undefined) return this.#describe({ ImageIds: [source.id] }, abort);
     const filters = Object.entries(source.filter ?? {}).map(([Name, value]) => ({ Name, Values: [value] }));
     return this.#describe({ Filters: filters, ...(source.owner && { Owners: [source.owner] }) }, abort);
   }
 
-  async #parameter(name: string, abort: AbortSignal): Promise<string> {
+  async #readParameter(name: string, abort: AbortSignal): Promise<string> {
     const doing = `looking up the image in SSM parameter ${name}`;
     const command = new GetParameterCommand({ Name: name });
-    const { Parameter: parameter } = await ask(doing, abort, (o) => this.#clients.ssm.send(command, o), 'invalid');
+    const { Parameter: parameter } = await callEc2(doing, abort, (o) => this.#clients.ssm.send(command, o), 'invalid');
     const value = parameter?.Value ?? '';
     if (/^ami-[0-9a-f]+$/.test(value)) return value;
     throw new BatonError('IMAGE_MISSING', `${doing}: it holds no image’s id`);
   }
 
-  async #describe(what: DescribeImagesCommandInput, abort: AbortSignal): Promise<FoundImage> {
+  async #describe(what: DescribeImagesCommandInput, abort: AbortSignal): Promise<Ec2Image> {
     const text = JSON.stringify(what.ImageIds ?? what.Filters);
     const command = new DescribeImagesCommand(what);
-    const answer = await ask(`looking for image ${text}`, abort, (o) => this.#clients.ec2.send(command, o), 'invalid');
+    const answer = await callEc2(
+      `looking for image ${text}`,
+      abort,
+      (o) => this.#clients.ec2.send(command, o),
+      'invalid',
+    );
     const usable = (answer.Images ?? []).filter(({ State }) => State === 'available');
-    const newest = usable.toSorted((a, b) => made(b) - made(a))[0];
+    const newest = usable.toSorted((a, b) => getCreationTime(b) - getCreationTime(a))[0];
     if (newest?.ImageId !== undefined) {
       const rootDevice = newest.RootDeviceName ?? '/dev/xvda';
       const root = newest.BlockDeviceMappings?.find(({ DeviceName: name }) => name === rootDevice);
@@ -70,6 +75,6 @@ export class Images {
   }
 }
 
-function made({ CreationDate: date }: Image): number {
+function getCreationTime({ CreationDate: date }: Image): number {
   return new Date(date ?? 0).getTime();
 }

@@ -3,8 +3,8 @@ import type { RunInstancesCommandInput, Tag } from '@aws-sdk/client-ec2';
 import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { InstanceSpec, JobTags } from '../../../contracts/ports/backend.ts';
-import type { FoundImage } from './image.ts';
-import type { Place } from './placements.ts';
+import type { Ec2Image } from './image.ts';
+import type { Placement } from './placements.ts';
 
 const GIB = 1024 ** 3;
 
@@ -20,14 +20,14 @@ export const TAGS = {
 } as const;
 
 /** Characters of a tag's value at most. Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
-const VALUE_MOST = 256;
+const MAX_TAG_LENGTH = 256;
 
 export interface RunOrder {
   spec: InstanceSpec;
   hash: string;
-  place: Place;
+  placement: Placement;
   /** Undefined where a launch template has one. */
-  image: FoundImage | undefined;
+  image: Ec2Image | undefined;
   userData: string;
   token: string;
 }
@@ -36,15 +36,15 @@ export interface RunOrder {
  * The idempotency token of one way to make one runner's instance. EC2 remembers a token with all parameters of its
  * first request, also of one that failed: what is tried with others needs another `generation`.
  */
-export function clientToken(spec: InstanceSpec, place: Place, generation: number): string {
+export function toClientToken(spec: InstanceSpec, place: Placement, generation: number): string {
   const parts = [spec.installation, spec.runner, place.type, place.subnet, place.market, generation];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 /** All that EC2 is told about a runner's instance. */
-export function runRequest(config: Ec2Config, order: RunOrder): RunInstancesCommandInput {
-  const { place, image, token, spec } = order;
-  const tags = tagsOf(config, order);
+export function toRunRequest(config: Ec2Config, order: RunOrder): RunInstancesCommandInput {
+  const { placement: place, image, token, spec } = order;
+  const tags = toTags(config, order);
   return {
     MinCount: 1,
     MaxCount: 1,
@@ -57,13 +57,13 @@ export function runRequest(config: Ec2Config, order: RunOrder): RunInstancesComm
       { ResourceType: 'instance', Tags: tags },
       { ResourceType: 'volume', Tags: tags },
     ],
-    ...(image && { ImageId: image.id, BlockDeviceMappings: [rootVolume(config, spec, image)] }),
-    ...(place.type && { InstanceType: asType(place.type) }),
+    ...(image && { ImageId: image.id, BlockDeviceMappings: [toRootVolume(config, spec, image)] }),
+    ...(place.type && { InstanceType: toInstanceType(place.type) }),
     ...(place.subnet && { SubnetId: place.subnet }),
     ...(config.security_groups && { SecurityGroupIds: config.security_groups }),
     ...(config.key && { KeyName: config.key }),
-    ...(config.profile && { IamInstanceProfile: profileOf(config.profile) }),
-    ...(config.launch_template && { LaunchTemplate: templateOf(config.launch_template) }),
+    ...(config.profile && { IamInstanceProfile: toProfile(config.profile) }),
+    ...(config.launch_template && { LaunchTemplate: toLaunchTemplate(config.launch_template) }),
     ...(place.market === 'spot' && {
       InstanceMarketOptions: {
         MarketType: 'spot',
@@ -78,18 +78,18 @@ export function runRequest(config: Ec2Config, order: RunOrder): RunInstancesComm
 }
 
 /** What runs on an instance, as its tags: `baton.phase`, `baton.repository`, … */
-export function jobTags(tags: JobTags): Tag[] {
-  return Object.entries(tags).map(([name, value]) => ({ Key: `baton.${name}`, Value: tagValue(value) }));
+export function toJobTags(tags: JobTags): Tag[] {
+  return Object.entries(tags).map(([name, value]) => ({ Key: `baton.${name}`, Value: toTagValue(value) }));
 }
 
 /** EC2 takes any character but control ones, and not too many. */
-function tagValue(text: string): string {
+function toTagValue(text: string): string {
   return Array.from(text.replaceAll(/\p{C}+/gu, ' ').trim())
-    .slice(0, VALUE_MOST)
+    .slice(0, MAX_TAG_LENGTH)
     .join('');
 }
 
-function tagsOf(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {
+function toTags(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {
   const tags = {
     ...config.tags,
     Name: spec.runner,
@@ -103,7 +103,7 @@ function tagsOf(config: Ec2Config, { spec, hash }: RunOrder): Tag[] {
 
 type BlockDevices = NonNullable<RunInstancesCommandInput['BlockDeviceMappings']>;
 
-function rootVolume({ root }: Ec2Config, spec: InstanceSpec, image: FoundImage): BlockDevices[number] {
+function toRootVolume({ root }: Ec2Config, spec: InstanceSpec, image: Ec2Image): BlockDevices[number] {
   const bytes = spec.diskBytes ?? root.size;
   if (bytes !== undefined && bytes % GIB !== 0) {
     const message = `creating ${spec.runner}: instance.disk is not a whole number of GiB`;
@@ -127,16 +127,16 @@ function rootVolume({ root }: Ec2Config, spec: InstanceSpec, image: FoundImage):
 type InstanceType = NonNullable<RunInstancesCommandInput['InstanceType']>;
 
 /** The library lists the types of its day; EC2 has newer ones. */
-function asType(type: string): InstanceType {
+function toInstanceType(type: string): InstanceType {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the list is never complete
   return type as InstanceType;
 }
 
-function profileOf(profile: string): { Arn: string } | { Name: string } {
+function toProfile(profile: string): { Arn: string } | { Name: string } {
   return profile.startsWith('arn:') ? { Arn: profile } : { Name: profile };
 }
 
-function templateOf({ id, name, version }: NonNullable<Ec2Config['launch_template']>): {
+function toLaunchTemplate({ id, name, version }: NonNullable<Ec2Config['launch_template']>): {
   LaunchTemplateId?: string;
   LaunchTemplateName?: string;
   Version: string;

@@ -6,7 +6,7 @@ const text = z
   .transform((value) => value ?? '');
 
 /** The last part of a resource's URL: its name. */
-const nameOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
+const toName = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
 
 /** An instance as Compute Engine tells it: what of it concerns us. */
 export const gceInstance = z.object({
@@ -14,8 +14,8 @@ export const gceInstance = z.object({
   name: z.string().min(1),
   status: z.string().min(1),
   statusMessage: text,
-  zone: z.string().min(1).transform(nameOf),
-  machineType: text.transform(nameOf),
+  zone: z.string().min(1).transform(toName),
+  machineType: text.transform(toName),
   creationTimestamp: z.string().min(1),
   labels: z
     .record(z.string(), z.string())
@@ -37,7 +37,7 @@ export const gceOperation = z.object({
   operationType: text,
   status: z.string().min(1),
   /** The name of what it is about, and its id. */
-  targetLink: text.transform(nameOf),
+  targetLink: text.transform(toName),
   targetId: z
     .union([z.string(), z.number()])
     .nullish()

@@ -1,18 +1,18 @@
 import type { protos } from '@google-cloud/compute';
 import { InstancesClient } from '@google-cloud/compute/build/src/v1/instances_client.js';
 import { ZoneOperationsClient } from '@google-cloud/compute/build/src/v1/zone_operations_client.js';
-import { backendError, CODE, isNotFound } from './errors.ts';
+import { toBackendError, CODE, isNotFound } from './errors.ts';
 import { gceInstance, gceOperation, type GceInstance, type GceOperation } from './answers.ts';
 
 export type InstanceResource = protos.google.cloud.compute.v1.IInstance;
 export type NetworkResource = protos.google.cloud.compute.v1.INetworkInterface;
 
 /** How long one attempt at a call may take, milliseconds, and how many there are. */
-const ATTEMPT_MS = 30_000;
-const TRIES = 4;
+const ATTEMPT_TIMEOUT_MS = 30_000;
+const MAX_RETRIES = 4;
 /** A wait for an operation is held open by the server for up to two minutes. */
-const WAIT_MS = 150_000;
-const PAGE = 500;
+const WAIT_TIMEOUT_MS = 150_000;
+const PAGE_SIZE = 500;
 
 const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
 
@@ -23,12 +23,12 @@ const RETRY = {
     initialRetryDelayMillis: 200,
     retryDelayMultiplier: 2,
     maxRetryDelayMillis: 5000,
-    initialRpcTimeoutMillis: ATTEMPT_MS,
+    initialRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
     rpcTimeoutMultiplier: 1,
-    maxRpcTimeoutMillis: ATTEMPT_MS,
+    maxRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
     // Either, not both: tries are counted, so that no total bound ends a wait.
     totalTimeoutMillis: null,
-    maxRetries: TRIES,
+    maxRetries: MAX_RETRIES,
   },
 };
 
@@ -54,7 +54,7 @@ export class Compute {
   /** Undefined on the API's positive answer that there is none. */
   async get(zone: string, instance: string, abort: AbortSignal): Promise<GceInstance | undefined> {
     const project = this.#project;
-    return this.#ask(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    return this.#call(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       try {
         const [found] = await instances.get({ project, zone, instance }, options);
         return gceInstance.parse(found);
@@ -68,9 +68,9 @@ export class Compute {
   /** All instances, in whatever zone, that the filter fits. */
   async list(filter: string, abort: AbortSignal): Promise<GceInstance[]> {
     const project = this.#project;
-    return this.#ask(`listing instances of ${project}`, abort, async ({ instances }, options) => {
+    return this.#call(`listing instances of ${project}`, abort, async ({ instances }, options) => {
       const found: GceInstance[] = [];
-      const request = { project, filter, maxResults: PAGE, returnPartialSuccess: false };
+      const request = { project, filter, maxResults: PAGE_SIZE, returnPartialSuccess: false };
       for await (const [zone, scope] of instances.aggregatedListAsync(request, { ...options, autoPaginate: false })) {
         const warning = scope.warning?.code ?? '';
         // An empty page of a zone that could not be asked is no empty zone.
@@ -89,7 +89,7 @@ export class Compute {
     abort: AbortSignal,
   ): Promise<GceOperation> {
     const project = this.#project;
-    return this.#ask(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
+    return this.#call(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
       const [answer] = await instances.insert({ project, zone, instanceResource, requestId }, options);
       return gceOperation.parse(answer.latestResponse);
     });
@@ -98,7 +98,7 @@ export class Compute {
   /** Begins to delete; undefined on the positive answer that there is none. */
   async delete(zone: string, instance: string, abort: AbortSignal): Promise<GceOperation | undefined> {
     const project = this.#project;
-    return this.#ask(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    return this.#call(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       try {
         const [answer] = await instances.delete({ project, zone, instance }, options);
         return gceOperation.parse(answer.latestResponse);
@@ -116,7 +116,7 @@ export class Compute {
     abort: AbortSignal,
   ): Promise<GceOperation> {
     const project = this.#project;
-    return this.#ask(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
+    return this.#call(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
       const instancesSetLabelsRequestResource = { labels, labelFingerprint };
       const [answer] = await instances.setLabels(
         { project, zone, instance, instancesSetLabelsRequestResource },
@@ -130,15 +130,15 @@ export class Compute {
   async wait(zone: string, { name: operation }: GceOperation, abort: AbortSignal): Promise<GceOperation> {
     const project = this.#project;
     for (;;) {
-      const state = await this.#ask(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
+      const state = await this.#call(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
         const backoffSettings = {
           ...RETRY.backoffSettings,
-          initialRpcTimeoutMillis: WAIT_MS,
-          maxRpcTimeoutMillis: WAIT_MS,
+          initialRpcTimeoutMillis: WAIT_TIMEOUT_MS,
+          maxRpcTimeoutMillis: WAIT_TIMEOUT_MS,
         };
         const [answer] = await operations.wait(
           { project, zone, operation },
-          { ...options, timeout: WAIT_MS, retry: { ...RETRY, backoffSettings } },
+          { ...options, timeout: WAIT_TIMEOUT_MS, retry: { ...RETRY, backoffSettings } },
         );
         return gceOperation.parse(answer);
       });
@@ -147,11 +147,17 @@ export class Compute {
   }
 
   /** The zone's operations that the filter fits, newest first, at most `most`. */
-  async operations(zone: string, filter: string, most: number, abort: AbortSignal): Promise<GceOperation[]> {
+  async listOperations(zone: string, filter: string, most: number, abort: AbortSignal): Promise<GceOperation[]> {
     const project = this.#project;
-    return this.#ask(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
+    return this.#call(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
       const found: GceOperation[] = [];
-      const request = { project, zone, filter, maxResults: Math.min(most, PAGE), orderBy: 'creationTimestamp desc' };
+      const request = {
+        project,
+        zone,
+        filter,
+        maxResults: Math.min(most, PAGE_SIZE),
+        orderBy: 'creationTimestamp desc',
+      };
       for await (const operation of operations.listAsync(request, { ...options, autoPaginate: false })) {
         found.push(gceOperation.parse(operation));
         if (found.length >= most) break;
@@ -160,7 +166,7 @@ export class Compute {
     });
   }
 
-  async #ask<T>(
+  async #call<T>(
     doing: string,
     abort: AbortSignal,
     call: (clients: Clients, options: { timeout: number; retry: typeof RETRY; signal: AbortSignal }) => Promise<T>,
@@ -171,13 +177,13 @@ export class Compute {
     abort.addEventListener('abort', onAbort);
     try {
       const answered = this.#connect().then((clients) =>
-        call(clients, { timeout: ATTEMPT_MS, retry: RETRY, signal: abort }),
+        call(clients, { timeout: ATTEMPT_TIMEOUT_MS, retry: RETRY, signal: abort }),
       );
       // The search for credentials doesn't hear of the signal.
       return await Promise.race([answered, ended]);
     } catch (error) {
       abort.throwIfAborted();
-      throw backendError(doing, error);
+      throw toBackendError(doing, error);
     } finally {
       abort.removeEventListener('abort', onAbort);
     }

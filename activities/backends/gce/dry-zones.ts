@@ -1,14 +1,14 @@
 /** Remembers for a while which zones had no capacity, so that the next runner doesn't begin with one of them. */
 export class DryZones {
   readonly #until = new Map<string, number>();
-  readonly #forMs: number;
+  readonly #dryForMs: number;
 
   constructor(forMs: number) {
-    this.#forMs = forMs;
+    this.#dryForMs = forMs;
   }
 
   add(zone: string): void {
-    this.#until.set(zone, Date.now() + this.#forMs);
+    this.#until.set(zone, Date.now() + this.#dryForMs);
   }
 
   /** It had capacity, after all. */

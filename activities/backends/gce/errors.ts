@@ -60,7 +60,7 @@ export function isOutOfCapacity(error: BatonError): boolean {
  *
  * @param doing what for, e.g. `creating x`
  */
-export function backendError(doing: string, error: unknown): BatonError {
+export function toBackendError(doing: string, error: unknown): BatonError {
   if (error instanceof BatonError) return error;
   const parsed = googleError.safeParse(error).data;
   const message = `${doing}: ${messageOf(error).trim().slice(0, 1000)}`;
@@ -84,7 +84,9 @@ export interface OperationError {
 }
 
 /** Why an operation failed, as far as it decides what to do now. */
-export function failureKind(errors: readonly OperationError[]): 'no-capacity' | 'exists' | 'unavailable' | 'invalid' {
+export function classifyFailure(
+  errors: readonly OperationError[],
+): 'no-capacity' | 'exists' | 'unavailable' | 'invalid' {
   const codes = errors.map(({ code }) => code);
   const has = (pattern: RegExp): boolean => codes.some((code) => pattern.test(code));
   // A quota is a region's: another zone of the list may be in another.
@@ -95,7 +97,7 @@ export function failureKind(errors: readonly OperationError[]): 'no-capacity' | 
 }
 
 /** What an operation failed with, for a person; empty when it did not. */
-export function textOf(errors: readonly OperationError[]): string {
+export function formatErrors(errors: readonly OperationError[]): string {
   return errors
     .map(({ code, message }) => `${code}: ${message}`)
     .join('; ')

@@ -12,28 +12,28 @@ import type {
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { GceInstance, GceOperation } from './answers.ts';
 import type { Compute, InstanceResource } from './compute.ts';
-import { DeathWatch } from './death-watch.ts';
+import { GceDeathWatch } from './death-watch.ts';
 import { DryZones } from './dry-zones.ts';
-import { failureKind, isOutdated, isOutOfCapacity, isTaken, textOf } from './errors.ts';
+import { classifyFailure, isOutdated, isOutOfCapacity, isTaken, formatErrors } from './errors.ts';
 import { toInstance } from './instance.ts';
-import { instanceResource, jobLabels, LABELS } from './instance-resource.ts';
-import { requestId } from './request-id.ts';
+import { toInstanceResource, toJobLabels, GCE_LABELS } from './instance-resource.ts';
+import { toRequestId } from './request-id.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
-import { specHash } from '../spec-hash.ts';
+import { hashSpec } from '../spec-hash.ts';
 
 /** A failed operation that is older is an earlier attempt's: Compute Engine repeats it, and we ask under a new id. */
-const OLD_FAILURE_MS = 30_000;
+const MAX_FAILURE_AGE_MS = 30_000;
 /** Compute Engine knows a request's id for an hour, and a failing create is repeated every few minutes at most. */
-const MOST_REQUESTS = 60;
+const MAX_REQUESTS = 60;
 /** How long an instance that is made here is looked up where a list doesn't show it, milliseconds. */
-const LAG_MS = 300_000;
+const RECENT_MS = 300_000;
 
 /** Others' changes of its labels that one change may meet with. */
-const MOST_CONFLICTS = 10;
+const MAX_CONFLICTS = 10;
 
 /** Between two looks at one that somebody else deletes, milliseconds. */
-const BUSY_MS = 500;
+const BUSY_DELAY_MS = 500;
 
 export interface GceBackendOptions {
   /** The installation's name. */
@@ -68,25 +68,25 @@ export class GceBackend implements Backend {
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { config } = this.#options;
     const { runner } = spec;
-    const hash = specHash(spec);
+    const hash = hashSpec(spec);
     return this.#serial.run(runner, async () => {
       const userData = this.#options.userData(spec, bootstrap);
       const resourceFor = (zone: string): InstanceResource =>
-        instanceResource(config, spec, { zone, hash, userData, now: Date.now() });
+        toInstanceResource(config, spec, { zone, hash, userData, now: Date.now() });
       // Refuses what can't be made before anybody is asked.
       resourceFor(config.zones[0] ?? '');
-      const [earlier, ...doubles] = await this.#locate(runner, { underWay: config.zones.length > 1 }, abort);
+      const [earlier, ...doubles] = await this.#find(runner, { underWay: config.zones.length > 1 }, abort);
       if (earlier !== undefined) {
-        const instance = own(earlier, spec, hash);
+        const instance = requireSameSpec(earlier, spec, hash);
         await this.#deleteAll(doubles.filter(this.#isOurs), abort);
-        return this.#made(instance);
+        return this.#remember(instance);
       }
       const zones = this.#dry.order(config.zones);
       for (const zone of zones) {
         const found = await this.#createIn(zone, resourceFor(zone), abort);
         if (found !== undefined) {
           this.#dry.remove(zone);
-          return this.#made(own(found, spec, hash));
+          return this.#remember(requireSameSpec(found, spec, hash));
         }
         this.#dry.add(zone);
         this.#options.log.warn({ runner, zone }, 'the zone has no capacity');
@@ -97,7 +97,7 @@ export class GceBackend implements Backend {
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const [found] = (await this.#locate(runner, { underWay: false }, abort)).filter(this.#isOurs);
+    const [found] = (await this.#find(runner, { underWay: false }, abort)).filter(this.#isOurs);
     return found && toInstance(found);
   }
 
@@ -117,9 +117,9 @@ export class GceBackend implements Backend {
 
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.#serial.run(runner, async () => {
-      await this.#removals.during(runner, async () => {
+      await this.#removals.track(runner, async () => {
         for (;;) {
-          const found = (await this.#locate(runner, { underWay: true }, abort)).filter(this.#isOurs);
+          const found = (await this.#find(runner, { underWay: true }, abort)).filter(this.#isOurs);
           if (found.length === 0) break;
           await this.#deleteAll(found, abort);
         }
@@ -129,17 +129,17 @@ export class GceBackend implements Backend {
   }
 
   async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
-    const labels = jobLabels(tags);
+    const labels = toJobLabels(tags);
     const compute = await this.#compute();
     // Not in line behind what else is under way for that runner: a removal must not wait for this.
-    for (let conflicts = 0; conflicts < MOST_CONFLICTS; conflicts++) {
-      const [found] = (await this.#locate(runner, { underWay: false }, abort)).filter(this.#isOurs);
+    for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+      const [found] = (await this.#find(runner, { underWay: false }, abort)).filter(this.#isOurs);
       if (found === undefined) return 'absent';
       if (Object.entries(labels).every(([name, value]) => found.labels[name] === value)) return 'tagged';
       // All labels are set at once: those that others set are kept, and one set meanwhile is seen by the fingerprint.
-      const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(unlessOutdated);
+      const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(ignoreOutdated);
       if (operation === undefined) continue;
-      const failures = textOf((await this.#done(found.zone, operation, abort)).error);
+      const failures = formatErrors((await this.#waitForOperation(found.zone, operation, abort)).error);
       if (failures === '') return 'tagged';
       throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner} in ${found.zone}: ${failures}`);
     }
@@ -151,7 +151,7 @@ export class GceBackend implements Backend {
     const made: Instance[] = [];
     this.#watches.add(made);
     try {
-      await new DeathWatch({
+      await new GceDeathWatch({
         compute: await this.#compute(),
         installation,
         zones: config.zones,
@@ -160,7 +160,7 @@ export class GceBackend implements Backend {
         filter: this.#filter(),
         onDeath,
         isRemoving: this.#removals.has,
-        takeMade: () => made.splice(0),
+        takeCreated: () => made.splice(0),
         log,
       }).run(abort);
     } finally {
@@ -173,13 +173,13 @@ export class GceBackend implements Backend {
     const compute = await this.#compute();
     const runner = resource.name ?? '';
     const doing = `creating ${runner} in ${zone}`;
-    for (let request = 0; request < MOST_REQUESTS; request++) {
-      const id = requestId(this.#options.config.project, zone, runner, request);
-      const answer = await compute.insert(zone, resource, id, abort).catch(refusal);
+    for (let request = 0; request < MAX_REQUESTS; request++) {
+      const id = toRequestId(this.#options.config.project, zone, runner, request);
+      const answer = await compute.insert(zone, resource, id, abort).catch(toRefusal);
       if (answer === 'no-capacity') return undefined;
-      const done = answer === 'exists' ? undefined : await this.#done(zone, answer, abort);
+      const done = answer === 'exists' ? undefined : await this.#waitForOperation(zone, answer, abort);
       const errors = done?.error ?? [];
-      const kind = errors.length === 0 ? 'exists' : failureKind(errors);
+      const kind = errors.length === 0 ? 'exists' : classifyFailure(errors);
       if (kind === 'exists') {
         const found = await compute.get(zone, runner, abort);
         if (found !== undefined) return found;
@@ -187,15 +187,15 @@ export class GceBackend implements Backend {
         if (answer === 'exists') break;
         continue;
       }
-      if (done !== undefined && Date.now() - Date.parse(done.endTime) > OLD_FAILURE_MS) continue;
+      if (done !== undefined && Date.now() - Date.parse(done.endTime) > MAX_FAILURE_AGE_MS) continue;
       if (kind === 'no-capacity') return undefined;
-      const message = `${doing}: ${textOf(errors)}`;
+      const message = `${doing}: ${formatErrors(errors)}`;
       throw new BatonError(kind === 'invalid' ? 'INSTANCE_INVALID' : 'BACKEND_UNAVAILABLE', message);
     }
     throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: it is there by its name, but can't be found`);
   }
 
-  async #done(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
+  async #waitForOperation(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
     return operation.status === 'DONE' ? operation : (await this.#compute()).wait(zone, operation, abort);
   }
 
@@ -204,14 +204,14 @@ export class GceBackend implements Backend {
   }
 
   async #deleteOne({ zone, name }: GceInstance, abort: AbortSignal): Promise<void> {
-    const operation = await (await this.#compute()).delete(zone, name, abort).catch(refusal);
+    const operation = await (await this.#compute()).delete(zone, name, abort).catch(toRefusal);
     if (operation === undefined) return;
     if (operation === 'exists' || operation === 'no-capacity') {
       // Somebody else deletes it just now: the next look will see.
-      await sleep(BUSY_MS, undefined, { signal: abort });
+      await sleep(BUSY_DELAY_MS, undefined, { signal: abort });
       return;
     }
-    const failures = textOf((await this.#done(zone, operation, abort)).error);
+    const failures = formatErrors((await this.#waitForOperation(zone, operation, abort)).error);
     if (failures !== '' && !/NOT_FOUND|NOT_READY/.test(failures)) {
       throw new BatonError('BACKEND_UNAVAILABLE', `deleting ${name} in ${zone}: ${failures}`);
     }
@@ -223,12 +223,12 @@ export class GceBackend implements Backend {
    *
    * @param options.underWay whether a create that is still under way is waited for
    */
-  async #locate(runner: string, { underWay }: { underWay: boolean }, abort: AbortSignal): Promise<GceInstance[]> {
+  async #find(runner: string, { underWay }: { underWay: boolean }, abort: AbortSignal): Promise<GceInstance[]> {
     const compute = await this.#compute();
     const look = async (zone: string): Promise<GceInstance | undefined> => {
       const found = await compute.get(zone, runner, abort);
       if (found !== undefined || !underWay) return found;
-      const operations = await compute.operations(zone, `targetLink eq ".*/instances/${runner}"`, 20, abort);
+      const operations = await compute.listOperations(zone, `targetLink eq ".*/instances/${runner}"`, 20, abort);
       const insert = operations.find(({ operationType, status }) => operationType === 'insert' && status !== 'DONE');
       if (insert === undefined) return undefined;
       await compute.wait(zone, insert, abort);
@@ -239,14 +239,15 @@ export class GceBackend implements Backend {
     return compute.list(`(name = "${runner}") AND ${this.#filter()}`, abort);
   }
 
-  readonly #isOurs = ({ labels }: GceInstance): boolean => labels[LABELS.installation] === this.#options.installation;
+  readonly #isOurs = ({ labels }: GceInstance): boolean =>
+    labels[GCE_LABELS.installation] === this.#options.installation;
 
   #filter(): string {
-    return `(labels.${LABELS.installation} = "${this.#options.installation}")`;
+    return `(labels.${GCE_LABELS.installation} = "${this.#options.installation}")`;
   }
 
-  #made(instance: Instance): Instance {
-    this.#recent.set(instance.runner, { instance, until: Date.now() + LAG_MS });
+  #remember(instance: Instance): Instance {
+    this.#recent.set(instance.runner, { instance, until: Date.now() + RECENT_MS });
     if (instance.state === 'running') for (const watch of this.#watches) watch.push(instance);
     return instance;
   }
@@ -260,22 +261,22 @@ export class GceBackend implements Backend {
 }
 
 /** What was found under the runner's name, when it is ours and as asked for. */
-function own(found: GceInstance, spec: InstanceSpec, hash: string): Instance {
+function requireSameSpec(found: GceInstance, spec: InstanceSpec, hash: string): Instance {
   const { labels } = found;
-  if (labels[LABELS.installation] !== spec.installation || labels[LABELS.spec] !== hash) {
-    const whose = labels[LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
+  if (labels[GCE_LABELS.installation] !== spec.installation || labels[GCE_LABELS.spec] !== hash) {
+    const whose = labels[GCE_LABELS.installation] === spec.installation ? 'other parameters' : 'another owner';
     const message = `creating ${spec.runner}: an instance of that name in ${found.zone} has ${whose}`;
     throw new BatonError('INSTANCE_CONFLICT', message);
   }
   return toInstance(found);
 }
 
-function refusal(error: unknown): 'exists' | 'no-capacity' {
+function toRefusal(error: unknown): 'exists' | 'no-capacity' {
   if (error instanceof BatonError && isOutOfCapacity(error)) return 'no-capacity';
   if (error instanceof BatonError && isTaken(error)) return 'exists';
   throw error;
 }
 
-function unlessOutdated(error: unknown): undefined {
+function ignoreOutdated(error: unknown): undefined {
   if (!isOutdated(error)) throw error;
 }

@@ -4,7 +4,7 @@ import type { InstanceSpec, JobTags } from '../../../contracts/ports/backend.ts'
 import type { InstanceResource, NetworkResource } from './compute.ts';
 
 /** Labels on every instance and its disk, so that an orphan can be told by them alone. */
-export const LABELS = {
+export const GCE_LABELS = {
   installation: 'baton-installation',
   group: 'baton-group',
   runner: 'baton-runner',
@@ -13,18 +13,18 @@ export const LABELS = {
 } as const;
 
 /** What a label's value may hold: characters, and bytes of them. */
-const LABEL_MOST = { characters: 63, bytes: 128 };
+const MAX_LABEL = { characters: 63, bytes: 128 };
 
 /** What runs on an instance, as its labels: `baton-phase`, `baton-repository`, … Compute Engine takes few characters. */
-export function jobLabels(tags: JobTags): Record<string, string> {
-  return Object.fromEntries(Object.entries(tags).map(([name, value]) => [`baton-${name}`, labelValue(value)]));
+export function toJobLabels(tags: JobTags): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).map(([name, value]) => [`baton-${name}`, toLabelValue(value)]));
 }
 
 /** `Acme/Hello World` as `acme-hello-world`. */
-function labelValue(text: string): string {
+function toLabelValue(text: string): string {
   const allowed = text.toLowerCase().replaceAll(/[^\p{Ll}\p{Lo}\p{Nd}_-]+/gu, '-');
-  let characters = Array.from(allowed).slice(0, LABEL_MOST.characters);
-  while (Buffer.byteLength(characters.join('')) > LABEL_MOST.bytes) characters = characters.slice(0, -1);
+  let characters = Array.from(allowed).slice(0, MAX_LABEL.characters);
+  while (Buffer.byteLength(characters.join('')) > MAX_LABEL.bytes) characters = characters.slice(0, -1);
   return characters.join('');
 }
 
@@ -34,8 +34,8 @@ const MIB = 1024 ** 2;
 /** The cloud ends an instance so much later than the agent ends itself, seconds. */
 const TTL_MARGIN_S = 300;
 /** What Compute Engine takes as an instance's longest life: 30 seconds to 120 days. */
-const TTL_LEAST_S = 30;
-const TTL_MOST_S = 120 * 86_400;
+const MIN_TTL_S = 30;
+const MAX_TTL_S = 120 * 86_400;
 
 /** Compute Engine's names begin with a letter; the others' needn't. */
 const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -47,7 +47,7 @@ const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
  * @param now milliseconds of the epoch: its time to live is told as what is left of it
  * @throws BatonError INSTANCE_INVALID for what can't be made
  */
-export function instanceResource(
+export function toInstanceResource(
   config: GceConfig,
   spec: InstanceSpec,
   { zone, hash, userData, now }: { zone: string; hash: string; userData: string; now: number },
@@ -59,15 +59,15 @@ export function instanceResource(
   }
   const labels = {
     ...config.labels,
-    [LABELS.installation]: spec.installation,
-    [LABELS.group]: spec.group,
-    [LABELS.runner]: spec.runner,
-    [LABELS.spec]: hash,
+    [GCE_LABELS.installation]: spec.installation,
+    [GCE_LABELS.group]: spec.group,
+    [GCE_LABELS.runner]: spec.runner,
+    [GCE_LABELS.spec]: hash,
   };
   return {
     name: spec.runner,
     description: `A runner of ${spec.installation}'s group ${spec.group}`,
-    machineType: `zones/${zone}/machineTypes/${machineType(config, spec)}`,
+    machineType: `zones/${zone}/machineTypes/${toMachineType(config, spec)}`,
     labels,
     tags: { items: network.tags },
     metadata: {
@@ -82,7 +82,7 @@ export function instanceResource(
         boot: true,
         autoDelete: true,
         initializeParams: {
-          sourceImage: sourceImage(config, spec),
+          sourceImage: toSourceImage(config, spec),
           diskType: `zones/${zone}/diskTypes/${config.disk.type}`,
           diskSizeGb: String(Math.ceil((spec.diskBytes ?? config.disk.size) / GIB)),
           labels,
@@ -91,7 +91,7 @@ export function instanceResource(
     ],
     networkInterfaces: [
       {
-        ...networkOf(config, zone),
+        ...toNetwork(config, zone),
         accessConfigs: network.external_ip ? [{ name: 'External NAT', type: 'ONE_TO_ONE_NAT' }] : [],
       },
     ],
@@ -107,13 +107,13 @@ export function instanceResource(
       onHostMaintenance: config.spot ? 'TERMINATE' : 'MIGRATE',
       provisioningModel: config.spot ? 'SPOT' : 'STANDARD',
       instanceTerminationAction: 'DELETE',
-      maxRunDuration: { seconds: String(secondsToLive(spec, now)) },
+      maxRunDuration: { seconds: String(toSecondsToLive(spec, now)) },
     },
   };
 }
 
 /** Custom where the group gives processors and memory: of the same family. */
-function machineType(config: GceConfig, { runner, cpu, memoryBytes }: InstanceSpec): string {
+function toMachineType(config: GceConfig, { runner, cpu, memoryBytes }: InstanceSpec): string {
   if (cpu === undefined && memoryBytes === undefined) return config.machine_type;
   if (cpu === undefined || memoryBytes === undefined || !Number.isInteger(cpu) || memoryBytes % (256 * MIB) !== 0) {
     const message = `creating ${runner}: a machine of one's own size needs both whole cpu and memory in steps of 256 MiB`;
@@ -124,13 +124,13 @@ function machineType(config: GceConfig, { runner, cpu, memoryBytes }: InstanceSp
   return [...(family === 'n1' ? [] : [family]), 'custom', cpu, memoryBytes / MIB].join('-');
 }
 
-function sourceImage(config: GceConfig, spec: InstanceSpec): string {
+function toSourceImage(config: GceConfig, spec: InstanceSpec): string {
   if (spec.image !== undefined) return spec.image;
   const { project, family, name } = config.image;
   return `projects/${project ?? config.project}/global/images/${family === undefined ? name : `family/${family}`}`;
 }
 
-function networkOf({ network: { network, subnetwork } }: GceConfig, zone: string): NetworkResource {
+function toNetwork({ network: { network, subnetwork } }: GceConfig, zone: string): NetworkResource {
   const full = (kind: string, name: string): string => (name.includes('/') ? name : `${kind}/${name}`);
   const region = zone.slice(0, zone.lastIndexOf('-'));
   if (subnetwork === undefined) return { network: full('global/networks', network ?? 'default') };
@@ -140,7 +140,7 @@ function networkOf({ network: { network, subnetwork } }: GceConfig, zone: string
   };
 }
 
-function secondsToLive({ expiresAt }: InstanceSpec, now: number): number {
+function toSecondsToLive({ expiresAt }: InstanceSpec, now: number): number {
   const left = Math.ceil((new Date(expiresAt).getTime() - now) / 1000) + TTL_MARGIN_S;
-  return Math.min(TTL_MOST_S, Math.max(TTL_LEAST_S, left));
+  return Math.min(MAX_TTL_S, Math.max(MIN_TTL_S, left));
 }

@@ -1,6 +1,6 @@
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { GceInstance } from './answers.ts';
-import { LABELS } from './instance-resource.ts';
+import { GCE_LABELS } from './instance-resource.ts';
 
 /** Whose end has begun, be it by its own power-off, by a person or by Compute Engine. */
 const ENDED = new Set([
@@ -24,7 +24,7 @@ export function toInstance(found: GceInstance): Instance {
   const common = {
     id: `${found.zone}/${found.id}`,
     runner: found.name,
-    group: found.labels[LABELS.group] ?? '',
+    group: found.labels[GCE_LABELS.group] ?? '',
     createdAt: new Date(found.creationTimestamp).toISOString(),
     machine: found.machineType,
     market: spot ? ('spot' as const) : ('on-demand' as const),

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
  * @param attempt counts requests that failed for good: Compute Engine would repeat that failure for an hour
  * @returns a UUID (RFC 9562, version 8)
  */
-export function requestId(project: string, zone: string, runner: string, attempt: number): string {
+export function toRequestId(project: string, zone: string, runner: string, attempt: number): string {
   const hash = createHash('sha256').update(['baton', project, zone, runner, attempt].join('\0')).digest();
   hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6);
   hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);

@@ -6,7 +6,7 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /** What is known of an instance from its making on. */
-const record = z.object({
+const recordSchema = z.object({
   version: z.literal(1),
   installation: z.string(),
   group: z.string(),
@@ -15,19 +15,19 @@ const record = z.object({
   createdAt: z.string(),
 });
 
-const ending = z.object({ code: z.number().int().nullable(), signal: z.string().nullable() });
+const endingSchema = z.object({ code: z.number().int().nullable(), signal: z.string().nullable() });
 
-export type InstanceRecord = z.infer<typeof record>;
-export type InstanceEnding = z.infer<typeof ending>;
+export type InstanceRecord = z.infer<typeof recordSchema>;
+export type InstanceEnding = z.infer<typeof endingSchema>;
 
 /** Where a log is cut, and how much of its end is kept then, bytes. */
-const MAX_LOG = 8 * 1024 ** 2;
-const KEPT_LOG = 1024 ** 2;
+const MAX_LOG_BYTES = 8 * 1024 ** 2;
+const KEPT_LOG_BYTES = 1024 ** 2;
 
 /** Leftovers of a process that died while making or removing a folder are removed after this, milliseconds. */
-const LEFTOVER_MS = 600_000;
+const MIN_LEFTOVER_AGE_MS = 600_000;
 
-const REMOVAL = 'removing';
+const REMOVAL_MARK = 'removing';
 const CLAIM = /^claim-(\d+)$/;
 
 /**
@@ -45,7 +45,7 @@ export class InstanceFolder {
   }
 
   /** Makes the folder with its record and our claim. False when there is one already. */
-  async make(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
+  async create(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
     const staged = join(this.#parent, `.new-${randomUUID()}`);
     await mkdir(staged, { mode: 0o700 });
     await writeFile(join(staged, 'instance.json'), JSON.stringify(content));
@@ -56,21 +56,21 @@ export class InstanceFolder {
     } catch (error) {
       await rm(staged, { recursive: true, force: true });
       if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false;
-      throw unavailable(`making ${this.path}`, error);
+      throw toUnavailable(`making ${this.path}`, error);
     }
   }
 
   /** Undefined when there is no such folder. */
-  record(): Promise<InstanceRecord | undefined> {
-    return this.#read('instance.json', record);
+  readRecord(): Promise<InstanceRecord | undefined> {
+    return this.#read('instance.json', recordSchema);
   }
 
-  process(): Promise<ProcessIdentity | undefined> {
+  readProcess(): Promise<ProcessIdentity | undefined> {
     return this.#read('process.json', processIdentity);
   }
 
-  ending(): Promise<InstanceEnding | undefined> {
-    return this.#read('exit.json', ending);
+  readEnding(): Promise<InstanceEnding | undefined> {
+    return this.#read('exit.json', endingSchema);
   }
 
   /** False when the folder has been removed in between. */
@@ -85,7 +85,7 @@ export class InstanceFolder {
       return true;
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false;
-      throw unavailable(`writing ${name} of ${this.path}`, error);
+      throw toUnavailable(`writing ${name} of ${this.path}`, error);
     }
   }
 
@@ -98,7 +98,7 @@ export class InstanceFolder {
   async claim(self: ProcessIdentity): Promise<'ours' | 'theirs'> {
     for (;;) {
       const names = await readdir(this.path).catch((error: unknown) => {
-        throw unavailable(`claiming ${this.path}`, error);
+        throw toUnavailable(`claiming ${this.path}`, error);
       });
       const last = Math.max(0, ...names.map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
       const owner = await this.#read(`claim-${last}`, processIdentity);
@@ -110,7 +110,7 @@ export class InstanceFolder {
         await link(next, join(this.path, `claim-${last + 1}`));
         return 'ours';
       } catch (error) {
-        if (!hasCode(error, 'EEXIST')) throw unavailable(`claiming ${this.path}`, error);
+        if (!hasCode(error, 'EEXIST')) throw toUnavailable(`claiming ${this.path}`, error);
       } finally {
         await rm(next, { force: true });
       }
@@ -119,15 +119,15 @@ export class InstanceFolder {
 
   /** Leaves word for other backend processes that this instance's end is intended. */
   async markRemoval(): Promise<void> {
-    await writeFile(join(this.path, REMOVAL), '').catch(() => undefined);
+    await writeFile(join(this.path, REMOVAL_MARK), '').catch(() => undefined);
   }
 
   isBeingRemoved(): Promise<boolean> {
-    return this.#has(REMOVAL);
+    return this.#has(REMOVAL_MARK);
   }
 
   /** Whether an agent was started here and got to work: it takes its bootstrap file away. */
-  async agentRan(): Promise<boolean> {
+  async hasAgentRun(): Promise<boolean> {
     return (await this.#has('starting.json')) && !(await this.#has('bootstrap.json'));
   }
 
@@ -138,23 +138,23 @@ export class InstanceFolder {
       await rename(this.path, trash);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return;
-      throw unavailable(`removing ${this.path}`, error);
+      throw toUnavailable(`removing ${this.path}`, error);
     }
     await rm(trash, { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** Cuts the log where it has grown too long; its writers append, so they go on at its new end. */
-  async boundLog(): Promise<void> {
+  async truncateLog(): Promise<void> {
     const file = join(this.path, 'log');
     const size = await stat(file).then(
       (found) => found.size,
       () => 0,
     );
-    if (size <= MAX_LOG) return;
+    if (size <= MAX_LOG_BYTES) return;
     const handle = await open(file, 'r+');
     try {
-      const kept = Buffer.alloc(KEPT_LOG);
-      const { bytesRead } = await handle.read(kept, 0, KEPT_LOG, size - KEPT_LOG);
+      const kept = Buffer.alloc(KEPT_LOG_BYTES);
+      const { bytesRead } = await handle.read(kept, 0, KEPT_LOG_BYTES, size - KEPT_LOG_BYTES);
       await handle.truncate(0);
       await handle.write(kept, 0, bytesRead, 0);
     } finally {
@@ -175,12 +175,12 @@ export class InstanceFolder {
       text = await readFile(join(this.path, name), 'utf8');
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined;
-      throw unavailable(`reading ${name} of ${this.path}`, error);
+      throw toUnavailable(`reading ${name} of ${this.path}`, error);
     }
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
-      throw unavailable(`reading ${name} of ${this.path}: not the documented shape`, error);
+      throw toUnavailable(`reading ${name} of ${this.path}: not the documented shape`, error);
     }
   }
 }
@@ -190,7 +190,7 @@ export async function listFolders(parent: string): Promise<string[]> {
   try {
     return (await readdir(parent)).filter((name) => !name.startsWith('.'));
   } catch (error) {
-    throw unavailable(`listing ${parent}`, error);
+    throw toUnavailable(`listing ${parent}`, error);
   }
 }
 
@@ -200,7 +200,7 @@ export async function removeLeftovers(parent: string): Promise<void> {
     if (!name.startsWith('.new-') && !name.startsWith('.gone-')) continue;
     const path = join(parent, name);
     const found = await stat(path).catch(() => undefined);
-    if (found && Date.now() - found.mtimeMs > LEFTOVER_MS) await rm(path, { recursive: true, force: true });
+    if (found && Date.now() - found.mtimeMs > MIN_LEFTOVER_AGE_MS) await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -208,6 +208,6 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function unavailable(doing: string, error: unknown): BatonError {
+function toUnavailable(doing: string, error: unknown): BatonError {
   return new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
 }

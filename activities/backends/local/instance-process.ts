@@ -9,17 +9,17 @@ import { identify, isAlive, MARKER, scanMarked, signalGroup, type ProcessIdentit
 /** From SIGTERM to SIGKILL, milliseconds: more than the agent needs to stop the forge's runner program and say so. */
 const TERM_GRACE_MS = 10_000;
 /** How long the kernel may take to end what was killed, milliseconds. */
-const KILL_BOUND_MS = 5000;
-const POLL_MS = 25;
+const KILL_TIMEOUT_MS = 5000;
+const POLL_INTERVAL_MS = 25;
 
 /** What instances get of this process's environment: enough to find programs, none of its secrets. */
-const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+const PASSED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
 /** A process started by this backend process: its end is told at once. */
-export interface OwnProcess {
+export interface StartedProcess {
   identity: ProcessIdentity;
   ended: Promise<InstanceEnding>;
-  over: boolean;
+  hasEnded: boolean;
 }
 
 /**
@@ -27,15 +27,17 @@ export interface OwnProcess {
  *
  * @throws BatonError INSTANCE_INVALID when the program can't be started
  */
-export async function startProcess(
+export async function startInstanceProcess(
   folder: string,
   command: string[],
   env: Record<string, string>,
-): Promise<OwnProcess> {
+): Promise<StartedProcess> {
   const [file = '', ...args] = command;
   const log = await open(join(folder, 'log'), 'a', 0o600);
   try {
-    const passedOn = PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+    const passedOn = PASSED_VARIABLES.flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name]]],
+    );
     const child = spawn(file, args, {
       cwd: folder,
       env: { ...Object.fromEntries(passedOn), ...env, [MARKER]: folder },
@@ -53,7 +55,7 @@ export async function startProcess(
       child.once('error', reject);
     });
     if (identity === undefined) throw new Error('it has no process id');
-    return { identity: { pid: identity.pid, started: identity.started }, ended, over: false };
+    return { identity: { pid: identity.pid, started: identity.started }, ended, hasEnded: false };
   } catch (error) {
     throw new BatonError('INSTANCE_INVALID', `starting ${file} in ${folder}: ${messageOf(error)}`, { cause: error });
   } finally {
@@ -64,9 +66,9 @@ export async function startProcess(
 /** Ends a process group: SIGTERM, a grace period, SIGKILL; resolves when its leader has ended. */
 export async function endProcess(leader: ProcessIdentity, ended?: Promise<unknown>): Promise<void> {
   signalGroup(leader, 'SIGTERM');
-  if (await hasEnded(leader, TERM_GRACE_MS, ended)) return;
+  if (await waitForEnd(leader, TERM_GRACE_MS, ended)) return;
   signalGroup(leader, 'SIGKILL');
-  await hasEnded(leader, KILL_BOUND_MS, ended);
+  await waitForEnd(leader, KILL_TIMEOUT_MS, ended);
 }
 
 /**
@@ -75,8 +77,8 @@ export async function endProcess(leader: ProcessIdentity, ended?: Promise<unknow
  *
  * @throws BatonError BACKEND_UNAVAILABLE when something can't be killed
  */
-export async function endStragglers(folder: string): Promise<void> {
-  const deadline = Date.now() + KILL_BOUND_MS;
+export async function killStragglers(folder: string): Promise<void> {
+  const deadline = Date.now() + KILL_TIMEOUT_MS;
   for (;;) {
     const pids = (await scanMarked()).get(folder) ?? [];
     if (pids.length === 0) return;
@@ -90,7 +92,7 @@ export async function endStragglers(folder: string): Promise<void> {
         // It ended in between.
       }
     }
-    await sleep(POLL_MS);
+    await sleep(POLL_INTERVAL_MS);
   }
 }
 
@@ -103,12 +105,12 @@ export async function findOrphan(folder: string): Promise<ProcessIdentity | unde
   return first && { pid: first.pid, started: first.started };
 }
 
-async function hasEnded(leader: ProcessIdentity, withinMs: number, ended?: Promise<unknown>): Promise<boolean> {
+async function waitForEnd(leader: ProcessIdentity, withinMs: number, ended?: Promise<unknown>): Promise<boolean> {
   if (ended) return Promise.race([ended.then(() => true), sleep(withinMs, false, { ref: false })]);
   const deadline = Date.now() + withinMs;
   while (isAlive(leader)) {
     if (Date.now() > deadline) return false;
-    await sleep(POLL_MS);
+    await sleep(POLL_INTERVAL_MS);
   }
   return true;
 }

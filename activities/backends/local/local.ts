@@ -16,17 +16,23 @@ import {
   type InstanceEnding,
   type InstanceRecord,
 } from './instance-folder.ts';
-import { endProcess, endStragglers, findOrphan, startProcess, type OwnProcess } from './instance-process.ts';
+import {
+  endProcess,
+  killStragglers,
+  findOrphan,
+  startInstanceProcess,
+  type StartedProcess,
+} from './instance-process.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { Serial } from '../serial.ts';
-import { specHash } from '../spec-hash.ts';
+import { hashSpec } from '../spec-hash.ts';
 
 /** How often instances that another process made are looked at, milliseconds; one's own tell their end themselves. */
-const POLL_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 /** Looks at logs' sizes every so many polls. */
 const LOG_POLLS = 5;
 /** How long another backend process may take to make an instance before a create gives up, milliseconds. */
-const MAKER_BOUND_MS = 30_000;
+const CREATOR_TIMEOUT_MS = 30_000;
 
 export interface LocalBackendOptions {
   /** The installation's name. */
@@ -39,9 +45,9 @@ export interface LocalBackendOptions {
   log: Logger;
 }
 
-const unwatched = { state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' } as const;
+const UNWATCHED = { state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' } as const;
 
-type Alive = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
+type InstanceFacts = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
 
 /**
  * Instances as processes on this machine: for development and benchmarks. No isolation, and no limits on what they use.
@@ -53,7 +59,7 @@ export class LocalBackend implements Backend {
   readonly #parent: string;
   readonly #self: ProcessIdentity;
   readonly #serial = new Serial();
-  readonly #own = new Map<string, OwnProcess>();
+  readonly #children = new Map<string, StartedProcess>();
   readonly #removing = new Set<string>();
   readonly #listeners = new Set<(runner: string) => void>();
   #agentFolder: Promise<string> | undefined;
@@ -72,24 +78,24 @@ export class LocalBackend implements Backend {
       await mkdir(this.#parent, { recursive: true, mode: 0o700 });
       const { installation, group, runner } = spec;
       const folder = new InstanceFolder(this.#parent, runner);
-      const hash = specHash(spec);
+      const hash = hashSpec(spec);
       const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
       let record: InstanceRecord | undefined = created;
-      if (!(await folder.make(created, this.#self))) record = await folder.record();
+      if (!(await folder.create(created, this.#self))) record = await folder.readRecord();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);
       if (record.hash !== hash) {
         throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
       }
-      await this.#waitForMaker(folder, abort);
-      if (record === created || !(await this.#isMade(folder))) await this.#start(folder, spec, bootstrap);
-      return this.#look(folder, record);
+      await this.#waitForCreator(folder, abort);
+      if (record === created || !(await this.#isStarted(folder))) await this.#start(folder, spec, bootstrap);
+      return this.#toInstance(folder, record);
     });
   }
 
   async describe(runner: string): Promise<Instance | undefined> {
     const folder = new InstanceFolder(this.#parent, runner);
-    const record = await folder.record();
-    return record && this.#look(folder, record);
+    const record = await folder.readRecord();
+    return record && this.#toInstance(folder, record);
   }
 
   async list(abort: AbortSignal): Promise<Instance[]> {
@@ -107,16 +113,16 @@ export class LocalBackend implements Backend {
     return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
       const folder = new InstanceFolder(this.#parent, runner);
-      if ((await folder.record()) === undefined) return;
+      if ((await folder.readRecord()) === undefined) return;
       this.#removing.add(runner);
       try {
-        const leader = await folder.process();
+        const leader = await folder.readProcess();
         if (leader && isAlive(leader)) await folder.markRemoval();
-        if (leader) await endProcess(leader, this.#own.get(runner)?.ended);
-        await endStragglers(folder.path);
-        await rm(socketFallback(folder.path), { recursive: true, force: true });
+        if (leader) await endProcess(leader, this.#children.get(runner)?.ended);
+        await killStragglers(folder.path);
+        await rm(toFallbackFolder(folder.path), { recursive: true, force: true });
         await folder.remove();
-        this.#own.delete(runner);
+        this.#children.delete(runner);
       } finally {
         this.#removing.delete(runner);
       }
@@ -134,7 +140,7 @@ export class LocalBackend implements Backend {
       const folder = new InstanceFolder(this.#parent, runner);
       if (await folder.isBeingRemoved()) return;
       // Its removal went all the way meanwhile, and took the mark with it.
-      if ((await folder.record()) === undefined) return;
+      if ((await folder.readRecord()) === undefined) return;
       // Its end and the next poll may both have come here.
       if (told.has(runner)) return;
       told.add(runner);
@@ -150,23 +156,24 @@ export class LocalBackend implements Backend {
         const runners = await listFolders(this.#parent);
         const known = new Set(runners);
         for (const runner of told) if (!known.has(runner)) told.delete(runner);
-        for (const [runner, { over }] of this.#own) if (over && !known.has(runner)) this.#own.delete(runner);
+        for (const [runner, { hasEnded: over }] of this.#children)
+          if (over && !known.has(runner)) this.#children.delete(runner);
         for (const runner of runners) {
           if (told.has(runner)) continue;
-          if (this.#own.get(runner)?.over !== false) await tell(runner);
-          if (poll % LOG_POLLS === 0) await new InstanceFolder(this.#parent, runner).boundLog();
+          if (this.#children.get(runner)?.hasEnded !== false) await tell(runner);
+          if (poll % LOG_POLLS === 0) await new InstanceFolder(this.#parent, runner).truncateLog();
         }
       } catch (error) {
         this.#options.log.warn({ err: error }, 'looking at instances failed; looking again');
       }
-      await sleep(POLL_MS, undefined, { signal: abort }).catch(() => undefined);
+      await sleep(POLL_INTERVAL_MS, undefined, { signal: abort }).catch(() => undefined);
     }
   }
 
   /** Another living backend process may be in the middle of making it: let it finish. Without one, the claim is ours then. */
-  async #waitForMaker(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
-    const deadline = Date.now() + MAKER_BOUND_MS;
-    while ((await folder.process()) === undefined && (await folder.claim(this.#self)) === 'theirs') {
+  async #waitForCreator(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
+    const deadline = Date.now() + CREATOR_TIMEOUT_MS;
+    while ((await folder.readProcess()) === undefined && (await folder.claim(this.#self)) === 'theirs') {
       if (Date.now() > deadline) {
         throw new BatonError('BACKEND_UNAVAILABLE', `creating ${folder.path}: another process doesn't finish it`);
       }
@@ -175,20 +182,20 @@ export class LocalBackend implements Backend {
   }
 
   /** Takes over what a maker left that died before it could write down what it had started. */
-  async #isMade(folder: InstanceFolder): Promise<boolean> {
-    if ((await folder.process()) ?? (await folder.ending())) return true;
+  async #isStarted(folder: InstanceFolder): Promise<boolean> {
+    if ((await folder.readProcess()) ?? (await folder.readEnding())) return true;
     const orphan = await findOrphan(folder.path);
     if (orphan) return folder.write('process.json', orphan);
     // It may have done its job and ended by now: there is one agent in an instance's life.
-    return (await folder.agentRan()) && folder.write('exit.json', { code: null, signal: null });
+    return (await folder.hasAgentRun()) && folder.write('exit.json', { code: null, signal: null });
   }
 
   async #start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
     const { runner } = spec;
     const { command, agent, log } = this.#options;
-    let started: OwnProcess;
+    let started: StartedProcess;
     if (command) {
-      started = await startProcess(folder.path, command, {});
+      started = await startInstanceProcess(folder.path, command, {});
     } else {
       this.#agentFolder ??= installAgent(this.#parent, agent).catch((error: unknown) => {
         this.#agentFolder = undefined;
@@ -202,18 +209,18 @@ export class LocalBackend implements Backend {
         program: spec.program,
         expiresAt: spec.expiresAt,
         madeAt: new Date().toISOString(),
-        socket: socketPath(folder.path),
+        socket: toSocketPath(folder.path),
       };
       await folder.write('bootstrap.json', content);
       await folder.write('starting.json', {});
-      started = await startProcess(folder.path, [process.execPath, agentFile], {
+      started = await startInstanceProcess(folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
         [AGENT_ENV.programDirectory]: spec.program.directory,
       });
     }
-    this.#own.set(runner, started);
+    this.#children.set(runner, started);
     started.ended
-      .then((ending) => this.#ended(folder, runner, ending))
+      .then((ending) => this.#recordEnding(folder, runner, ending))
       .catch((error: unknown) => log.warn({ err: error, runner }, 'writing down an instance’s end'));
     if (await folder.write('process.json', started.identity)) return;
     // Deleted while it was being made.
@@ -221,28 +228,28 @@ export class LocalBackend implements Backend {
     throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: its folder was removed meanwhile`);
   }
 
-  async #ended(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
-    const own = this.#own.get(runner);
-    if (own) own.over = true;
+  async #recordEnding(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
+    const own = this.#children.get(runner);
+    if (own) own.hasEnded = true;
     if (await folder.write('exit.json', ending)) for (const listener of this.#listeners) listener(runner);
   }
 
-  async #look(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
-    const leader = await folder.process();
-    const alive: Alive = {
+  async #toInstance(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
+    const leader = await folder.readProcess();
+    const alive: InstanceFacts = {
       id: leader === undefined ? '' : String(leader.pid),
       runner: record.runner,
       group: record.group,
       createdAt: record.createdAt,
     };
-    let ending = await folder.ending();
-    if (leader === undefined && ending) return { ...alive, id: record.runner, ...unwatched };
+    let ending = await folder.readEnding();
+    if (leader === undefined && ending) return { ...alive, id: record.runner, ...UNWATCHED };
     if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };
-    const own = this.#own.get(record.runner);
+    const own = this.#children.get(record.runner);
     // Its parent may be another backend process that is just about to write down how it ended.
-    ending ??= own ? await own.ended : await secondLook(folder);
-    if (ending === undefined) return { ...alive, ...unwatched };
+    ending ??= own ? await own.ended : await readEndingAgain(folder);
+    if (ending === undefined) return { ...alive, ...UNWATCHED };
     if (ending.signal === null) {
       return { ...alive, state: 'dead', exitCode: ending.code, reason: `exited with code ${ending.code}` };
     }
@@ -251,18 +258,18 @@ export class LocalBackend implements Backend {
   }
 }
 
-async function secondLook(folder: InstanceFolder): Promise<InstanceEnding | undefined> {
+async function readEndingAgain(folder: InstanceFolder): Promise<InstanceEnding | undefined> {
   await sleep(100);
-  return folder.ending();
+  return folder.readEnding();
 }
 
 /** A socket in the instance's folder where its path is short enough for one, else in a folder of temporary files. */
-function socketPath(folder: string): string {
+function toSocketPath(folder: string): string {
   const path = join(folder, 'agent.sock');
-  return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(socketFallback(folder), 'agent.sock');
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(toFallbackFolder(folder), 'agent.sock');
 }
 
-function socketFallback(folder: string): string {
+function toFallbackFolder(folder: string): string {
   const name = createHash('sha256').update(dirname(folder)).update(folder).digest('hex').slice(0, 16);
   return join(tmpdir(), `baton-${name}`);
 }

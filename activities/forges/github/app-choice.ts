@@ -16,7 +16,7 @@ export class AppChoice<T extends App> {
   }
 
   /** The one to ask about an organisation; where none is its own or good for all, the first. */
-  of(organization: string): T {
+  choose(organization: string): T {
     const wanted = organization.toLowerCase();
     const fit = this.all.filter((app) => (app.organization ?? wanted).toLowerCase() === wanted);
     this.#turn += 1;
@@ -29,7 +29,7 @@ export class AppChoice<T extends App> {
   }
 
   /** The same by `owner/name`. */
-  ofRepository(repository: string): T {
-    return this.of(repository.split('/')[0] ?? '');
+  chooseForRepository(repository: string): T {
+    return this.choose(repository.split('/')[0] ?? '');
   }
 }

@@ -16,18 +16,18 @@ export class GithubAppsRuns implements RunControl {
   }
 
   jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
-    return this.#choice.ofRepository(repository).runs.jobsOfAttempt(repository, runId, attempt);
+    return this.#choice.chooseForRepository(repository).runs.jobsOfAttempt(repository, runId, attempt);
   }
 
   latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
-    return this.#choice.ofRepository(repository).runs.latest(repository, runId);
+    return this.#choice.chooseForRepository(repository).runs.latest(repository, runId);
   }
 
   rerunJob(repository: string, jobId: number): Promise<void> {
-    return this.#choice.ofRepository(repository).runs.rerunJob(repository, jobId);
+    return this.#choice.chooseForRepository(repository).runs.rerunJob(repository, jobId);
   }
 
   labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    return this.#choice.of(scope.organization).runs.labelRunner(scope, runner, labels);
+    return this.#choice.choose(scope.organization).runs.labelRunner(scope, runner, labels);
   }
 }

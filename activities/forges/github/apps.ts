@@ -28,31 +28,31 @@ export class GithubApps implements Forge {
   }
 
   register(order: RegistrationOrder): Promise<Registration> {
-    return this.#choice.of(order.scope.organization).forge.register(order);
+    return this.#choice.choose(order.scope.organization).forge.register(order);
   }
 
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
-    return this.#choice.of(scope.organization).forge.deregister(scope, runner);
+    return this.#choice.choose(scope.organization).forge.deregister(scope, runner);
   }
 
   registrations(group: ForgeGroup): Promise<ForgeRunner[]> {
-    return this.#choice.of(group.scope.organization).forge.registrations(group);
+    return this.#choice.choose(group.scope.organization).forge.registrations(group);
   }
 
   reconcileRunnerGroup(group: ForgeGroup): Promise<string[]> {
-    return this.#choice.of(group.scope.organization).forge.reconcileRunnerGroup(group);
+    return this.#choice.choose(group.scope.organization).forge.reconcileRunnerGroup(group);
   }
 
   job(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return this.#choice.ofRepository(repository).forge.job(repository, id);
+    return this.#choice.chooseForRepository(repository).forge.job(repository, id);
   }
 
   queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return this.#choice.of(order.scope.organization).forge.queuedJobs(order);
+    return this.#choice.choose(order.scope.organization).forge.queuedJobs(order);
   }
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
-    if (order.hook.kind !== 'app') return await this.#choice.of(order.hook.organization).forge.redeliver(order);
+    if (order.hook.kind !== 'app') return await this.#choice.choose(order.hook.organization).forge.redeliver(order);
     // Each App has a webhook of its own.
     const all = await Promise.all(this.#choice.all.map(({ forge }) => forge.redeliver(order)));
     return { again: all.flatMap(({ again }) => again), notes: all.flatMap(({ notes }) => notes) };

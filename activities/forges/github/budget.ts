@@ -30,7 +30,7 @@ export interface Plan {
 }
 
 /** @param pointsPerMinute 0 for no limit but what the forge says in its answers */
-export function planOf(pointsPerMinute: number): Plan | undefined {
+export function toPlan(pointsPerMinute: number): Plan | undefined {
   if (pointsPerMinute === 0) return undefined;
   return { burst: pointsPerMinute * BURST, perSecond: (pointsPerMinute * (1 - BURST)) / 60 };
 }
@@ -40,7 +40,7 @@ export function fullBudget(plan: Plan | undefined, now: number): BudgetState {
 }
 
 /** How long this call has to wait, milliseconds; 0 when it may go. */
-export function waitFor(
+export function computeWait(
   state: BudgetState,
   plan: Plan | undefined,
   call: { cost: number; urgency: Urgency },
@@ -55,19 +55,19 @@ export function waitFor(
   if (plan === undefined) return 0;
   // A call must be possible at some time, however small the budget.
   const needed = Math.min(call.cost + plan.burst * kept, plan.burst);
-  const missing = needed - pointsAt(state, plan, now);
+  const missing = needed - computePoints(state, plan, now);
   return missing <= 0 ? 0 : Math.ceil((missing / plan.perSecond) * 1000);
 }
 
 /** After a call went. */
 export function spend(state: BudgetState, plan: Plan | undefined, cost: number, now: number): BudgetState {
   const primary = state.primary && { ...state.primary, remaining: state.primary.remaining - 1 };
-  const points = plan === undefined ? 0 : pointsAt(state, plan, now) - cost;
+  const points = plan === undefined ? 0 : computePoints(state, plan, now) - cost;
   return { ...state, points, at: now, primary };
 }
 
 /** What the forge said in an answer, as far as it tells of limits. */
-export interface Heard {
+export interface ObservedLimits {
   status: number;
   limit: number | undefined;
   remaining: number | undefined;
@@ -77,10 +77,10 @@ export interface Heard {
 }
 
 /** A secondary limit without a word on how long. */
-const SECONDARY_MS = 60_000;
+const SECONDARY_LIMIT_MS = 60_000;
 
 /** After an answer: the forge's own numbers come before ours. */
-export function learn(state: BudgetState, heard: Heard, now: number): BudgetState {
+export function observeLimits(state: BudgetState, heard: ObservedLimits, now: number): BudgetState {
   const { limit, remaining, resetAt } = heard;
   const known = limit !== undefined && remaining !== undefined && resetAt !== undefined;
   // Answers come in any order: of one window the smallest number is the newest.
@@ -88,23 +88,23 @@ export function learn(state: BudgetState, heard: Heard, now: number): BudgetStat
   const primary = known
     ? { limit, resetAt, remaining: older ? Math.min(remaining, state.primary?.remaining ?? remaining) : remaining }
     : state.primary;
-  return { ...state, primary, blockedUntil: Math.max(state.blockedUntil, blockedBy(heard, now)) };
+  return { ...state, primary, blockedUntil: Math.max(state.blockedUntil, toBlockedUntil(heard, now)) };
 }
 
-function blockedBy({ status, remaining, resetAt, retryAfterSeconds }: Heard, now: number): number {
+function toBlockedUntil({ status, remaining, resetAt, retryAfterSeconds }: ObservedLimits, now: number): number {
   if (status !== 403 && status !== 429) return 0;
   if (retryAfterSeconds !== undefined) return now + retryAfterSeconds * 1000;
   if (remaining === 0 && resetAt !== undefined) return resetAt;
   // A plain 403 is a missing permission.
-  return status === 429 ? now + SECONDARY_MS : 0;
+  return status === 429 ? now + SECONDARY_LIMIT_MS : 0;
 }
 
-function pointsAt(state: BudgetState, plan: Plan, now: number): number {
+function computePoints(state: BudgetState, plan: Plan, now: number): number {
   return Math.min(plan.burst, state.points + (Math.max(0, now - state.at) / 1000) * plan.perSecond);
 }
 
 /** What a call costs and how urgent it is, by its method and path. */
-export function callOf(method: string, path: string): { cost: number; urgency: Urgency } {
+export function classifyCall(method: string, path: string): { cost: number; urgency: Urgency } {
   const cost = method === 'GET' || method === 'HEAD' ? 1 : 5;
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return { cost, urgency: 'registration' };
   // Of a delegation: its runner is there already, and its proxies are to step aside, or to come back.

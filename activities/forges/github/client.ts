@@ -4,7 +4,7 @@ import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { meteredFetch, PATIENCE_MS, type SharedBudget } from './metered-fetch.ts';
+import { meteredFetch, MAX_WAIT_MS, type SharedBudget } from './metered-fetch.ts';
 
 const Client = Octokit.plugin(retry, throttling);
 
@@ -22,13 +22,13 @@ export interface GithubClientOptions {
 }
 
 /** Calls that change something, under way at once; how many a minute is the budget's. The plugin's own pace is one a second. */
-const WRITES_AT_ONCE = 10;
+const MAX_CONCURRENT_WRITES = 10;
 
 /**
  * The REST endpoint of a GitHub by its web address.
  * Source: https://docs.github.com/en/rest/overview (github.com, GHES `/api/v3`, `api.SUBDOMAIN.ghe.com`)
  */
-export function apiUrl(url: string): string {
+export function toApiUrl(url: string): string {
   const { protocol, host, origin } = new URL(url);
   if (host === 'github.com') return 'https://api.github.com';
   if (host.endsWith('.ghe.com')) return `${protocol}//api.${host}`;
@@ -46,19 +46,19 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
         }
       : { auth: auth.token };
   const wait = (kind: string) => (retryAfter: number, request: { method: string; url: string }) => {
-    const repeat = retryAfter * 1000 <= PATIENCE_MS;
+    const repeat = retryAfter * 1000 <= MAX_WAIT_MS;
     log.warn({ kind, retryAfter, method: request.method, url: request.url, repeat }, 'the forge asks to wait');
     return repeat;
   };
   return new Client({
     ...authentication,
-    baseUrl: apiUrl(options.url),
+    baseUrl: toApiUrl(options.url),
     userAgent: 'baton',
     ...(options.budget === undefined ? {} : { request: { fetch: meteredFetch(options.budget) } }),
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     retry: { retries: 2 },
     throttle: {
-      write: new Bottleneck.Group({ maxConcurrent: WRITES_AT_ONCE }),
+      write: new Bottleneck.Group({ maxConcurrent: MAX_CONCURRENT_WRITES }),
       onRateLimit: wait('primary rate limit'),
       onSecondaryRateLimit: wait('secondary rate limit'),
     },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
-import { githubError, statusOf } from './errors.ts';
-import { pagesOf } from './pages.ts';
+import { toGithubError, getGithubStatus } from './errors.ts';
+import { readPages } from './pages.ts';
 
 const hookList = z.array(
   z.object({
@@ -23,7 +23,7 @@ const deliveryList = z.array(
 );
 
 /** A queued job dies after that: nobody needs to hear of it any more. */
-const WORTH_IT_MS = 24 * 3_600_000;
+const MAX_AGE_MS = 24 * 3_600_000;
 
 /**
  * Has deliveries sent again of which no attempt arrived. Told of jobs twice, Baton takes them once (the GUID stays the same).
@@ -32,23 +32,23 @@ const WORTH_IT_MS = 24 * 3_600_000;
  * @see https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook
  */
 export async function redeliver(client: GithubClient, order: RedeliveryOrder): Promise<Redelivery> {
-  const doing = `looking for failed webhooks of ${ownerName(order.hook)}`;
+  const doing = `looking for failed webhooks of ${toOwnerName(order.hook)}`;
   try {
-    const { path, note } = await deliveriesPath(client, order);
+    const { path, note } = await findDeliveriesPath(client, order);
     if (path === undefined) return { again: [], notes: note === undefined ? [] : [note] };
-    const lost = await failedSince(client, path, order);
+    const lost = await listFailedSince(client, path, order);
     const again: [string, number][] = [];
     for (const { guid, id, first } of lost) {
-      if (Date.now() - first > WORTH_IT_MS) continue;
-      if (await sendAgain(client, path, id)) again.push([guid, first]);
+      if (Date.now() - first > MAX_AGE_MS) continue;
+      if (await redeliverOne(client, path, id)) again.push([guid, first]);
     }
     return { again, notes: [] };
   } catch (error) {
-    throw githubError(doing, error);
+    throw toGithubError(doing, error);
   }
 }
 
-interface Lost {
+interface FailedDelivery {
   guid: string;
   /** The newest attempt's. */
   id: number;
@@ -56,10 +56,14 @@ interface Lost {
 }
 
 /** Newest first; deliveries of one GUID are attempts at the same webhook. */
-async function failedSince(client: GithubClient, path: string, { since, failing }: RedeliveryOrder): Promise<Lost[]> {
+async function listFailedSince(
+  client: GithubClient,
+  path: string,
+  { since, failing }: RedeliveryOrder,
+): Promise<FailedDelivery[]> {
   const arrived = new Set<string>();
-  const lost = new Map<string, Lost>();
-  pages: for await (const page of pagesOf(client, `GET ${path}`)) {
+  const lost = new Map<string, FailedDelivery>();
+  pages: for await (const page of readPages(client, `GET ${path}`)) {
     for (const { id, guid, delivered_at, status_code: status, event } of deliveryList.parse(page)) {
       const at = Date.parse(delivered_at);
       if (at < since) break pages;
@@ -73,26 +77,26 @@ async function failedSince(client: GithubClient, path: string, { since, failing 
 }
 
 /** False where the forge has forgotten it: then there is nothing to send. */
-async function sendAgain(client: GithubClient, path: string, id: number): Promise<boolean> {
+async function redeliverOne(client: GithubClient, path: string, id: number): Promise<boolean> {
   try {
     await client.request(`POST ${path}/{delivery_id}/attempts`, { delivery_id: id });
     return true;
   } catch (error) {
-    if (statusOf(error) === 404 || statusOf(error) === 422) return false;
+    if (getGithubStatus(error) === 404 || getGithubStatus(error) === 422) return false;
     throw error;
   }
 }
 
 /** Where the deliveries of our webhook are; undefined where there is none of ours. */
-async function deliveriesPath(
+async function findDeliveriesPath(
   client: GithubClient,
   { hook, url }: RedeliveryOrder,
 ): Promise<{ path?: string; note?: string }> {
   // An App has one webhook, which is its own.
   if (hook.kind === 'app') return { path: '/app/hook/deliveries' };
-  const owner = hook.kind === 'organization' ? `/orgs/${enc(hook.organization)}` : `/repos/${ownerPath(hook)}`;
+  const owner = hook.kind === 'organization' ? `/orgs/${enc(hook.organization)}` : `/repos/${toOwnerPath(hook)}`;
   const hooks: z.infer<typeof hookList> = [];
-  for await (const page of pagesOf(client, `GET ${owner}/hooks`)) hooks.push(...hookList.parse(page));
+  for await (const page of readPages(client, `GET ${owner}/hooks`)) hooks.push(...hookList.parse(page));
   const telling = hooks.filter(
     ({ active, events }) => active && events.some((event) => event === '*' || event === 'workflow_job'),
   );
@@ -100,17 +104,17 @@ async function deliveriesPath(
   const [one, another] = ours;
   if (one === undefined) return {};
   if (another !== undefined) {
-    return { note: `${ownerName(hook)} has several webhooks for jobs: set webhook.url, so that ours can be told` };
+    return { note: `${toOwnerName(hook)} has several webhooks for jobs: set webhook.url, so that ours can be told` };
   }
   return { path: `${owner}/hooks/${one.id}/deliveries` };
 }
 
-function ownerName(hook: HookOwner): string {
+function toOwnerName(hook: HookOwner): string {
   if (hook.kind === 'app') return 'the App';
   return hook.kind === 'organization' ? hook.organization : `${hook.organization}/${hook.repository ?? ''}`;
 }
 
-function ownerPath(hook: { organization: string; repository?: string | undefined }): string {
+function toOwnerPath(hook: { organization: string; repository?: string | undefined }): string {
   return `${enc(hook.organization)}/${enc(hook.repository ?? '')}`;
 }
 

@@ -7,7 +7,7 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
  *
  * @param doing what was being done to what, e.g. `registering runner r1 in acme`
  */
-export function githubError(doing: string, error: unknown): BatonError {
+export function toGithubError(doing: string, error: unknown): BatonError {
   if (error instanceof BatonError) return error;
   if (!(error instanceof RequestError)) {
     return new BatonError('FORGE_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
@@ -27,11 +27,11 @@ export function githubError(doing: string, error: unknown): BatonError {
 }
 
 /** The status GitHub answered with, or undefined where there was no answer. */
-export function statusOf(error: unknown): number | undefined {
+export function getGithubStatus(error: unknown): number | undefined {
   return error instanceof RequestError ? error.status : undefined;
 }
 
 /** The method of the request that GitHub answered with an error. */
-export function methodOf(error: unknown): string | undefined {
+export function getRequestMethod(error: unknown): string | undefined {
   return error instanceof RequestError ? error.request.method : undefined;
 }

@@ -15,9 +15,9 @@ import type {
 } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { redeliver } from './deliveries.ts';
-import { githubError, methodOf, statusOf } from './errors.ts';
-import { askJob, queuedJobs } from './jobs.ts';
-import { pagesOf } from './pages.ts';
+import { toGithubError, getRequestMethod, getGithubStatus } from './errors.ts';
+import { findJob, listQueuedJobs } from './jobs.ts';
+import { readPages } from './pages.ts';
 import { RunnerGroups } from './runner-groups.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
@@ -41,11 +41,11 @@ export class Github implements Forge {
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization */
   async register(order: RegistrationOrder): Promise<Registration> {
-    const doing = `registering runner ${order.runner} in ${scopeName(order.scope)}`;
+    const doing = `registering runner ${order.runner} in ${toScopeName(order.scope)}`;
     try {
-      return await this.#generate(order);
+      return await this.#generateJitConfig(order);
     } catch (error) {
-      if (statusOf(error) !== 409) throw githubError(doing, error);
+      if (getGithubStatus(error) !== 409) throw toGithubError(doing, error);
     }
     // The name is taken: by an answer that got lost. Names are ours alone (installation, group, random part).
     const left = await this.deregister(order.scope, order.runner);
@@ -53,9 +53,9 @@ export class Github implements Forge {
       throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is at work already`);
     }
     try {
-      return await this.#generate(order);
+      return await this.#generateJitConfig(order);
     } catch (error) {
-      throw githubError(doing, error);
+      throw toGithubError(doing, error);
     }
   }
 
@@ -65,64 +65,64 @@ export class Github implements Forge {
    * @see https://docs.github.com/en/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-an-organization
    */
   async deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
-    const doing = `removing the registration of runner ${runner} from ${scopeName(scope)}`;
+    const doing = `removing the registration of runner ${runner} from ${toScopeName(scope)}`;
     try {
-      const found = await this.#client.request(`GET ${scopePath(scope)}/actions/runners`, {
+      const found = await this.#client.request(`GET ${toScopePath(scope)}/actions/runners`, {
         name: runner,
         per_page: 100,
       });
       const match = runnerList.parse(found.data).runners.find((candidate) => candidate.name === runner);
       if (match === undefined) return 'absent';
       if (match.busy) return 'busy';
-      await this.#client.request(`DELETE ${scopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
+      await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
       return 'removed';
     } catch (error) {
-      if (statusOf(error) === 422) return 'busy';
+      if (getGithubStatus(error) === 422) return 'busy';
       // Only "that runner is not there" means absent; a 404 on the list means that we may not look.
-      if (statusOf(error) === 404 && methodOf(error) === 'DELETE') return 'absent';
-      throw githubError(doing, error);
+      if (getGithubStatus(error) === 404 && getRequestMethod(error) === 'DELETE') return 'absent';
+      throw toGithubError(doing, error);
     }
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups#list-self-hosted-runners-in-a-group-for-an-organization */
   async registrations({ scope, group, access }: ForgeGroup): Promise<ForgeRunner[]> {
-    const doing = `listing the runners of group ${group} in ${scopeName(scope)}`;
+    const doing = `listing the runners of group ${group} in ${toScopeName(scope)}`;
     try {
-      const base = `${scopePath(scope)}/actions`;
+      const base = `${toScopePath(scope)}/actions`;
       const path = scope.repository
         ? `${base}/runners`
-        : `${base}/runner-groups/${await this.#groups.idOf(scope.organization, group, access)}/runners`;
+        : `${base}/runner-groups/${await this.#groups.findId(scope.organization, group, access)}/runners`;
       const runners: ForgeRunner[] = [];
-      for await (const page of pagesOf(this.#client, `GET ${path}`)) {
+      for await (const page of readPages(this.#client, `GET ${path}`)) {
         runners.push(...runnerList.parse(page).runners.map(({ name, busy }) => ({ name, busy })));
       }
       return runners;
     } catch (error) {
-      throw githubError(doing, error);
+      throw toGithubError(doing, error);
     }
   }
 
   async reconcileRunnerGroup({ scope, group, access }: ForgeGroup): Promise<string[]> {
-    return scope.repository ? [] : await this.#groups.keep(scope.organization, group, access);
+    return scope.repository ? [] : await this.#groups.reconcile(scope.organization, group, access);
   }
 
   async job(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return await askJob(this.#client, repository, id);
+    return await findJob(this.#client, repository, id);
   }
 
   async queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return await queuedJobs(this.#client, order);
+    return await listQueuedJobs(this.#client, order);
   }
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
     return await redeliver(this.#client, order);
   }
 
-  async #generate(order: RegistrationOrder): Promise<Registration> {
+  async #generateJitConfig(order: RegistrationOrder): Promise<Registration> {
     const groupId = order.scope.repository
       ? REPOSITORY_GROUP
-      : await this.#groups.idOf(order.scope.organization, order.group, order.access);
-    const answer = await this.#client.request(`POST ${scopePath(order.scope)}/actions/runners/generate-jitconfig`, {
+      : await this.#groups.findId(order.scope.organization, order.group, order.access);
+    const answer = await this.#client.request(`POST ${toScopePath(order.scope)}/actions/runners/generate-jitconfig`, {
       name: order.runner,
       runner_group_id: groupId,
       labels: [...new Set(['self-hosted', ...order.labels])].slice(0, 100),
@@ -134,11 +134,11 @@ export class Github implements Forge {
   }
 }
 
-function scopePath(scope: ForgeScope): string {
+function toScopePath(scope: ForgeScope): string {
   const organization = encodeURIComponent(scope.organization);
   return scope.repository ? `/repos/${organization}/${encodeURIComponent(scope.repository)}` : `/orgs/${organization}`;
 }
 
-function scopeName(scope: ForgeScope): string {
+function toScopeName(scope: ForgeScope): string {
   return scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization;
 }

@@ -3,8 +3,8 @@ import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/ports/
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
 import { jobOf, workflowJob } from '../../../contracts/messages/workflow-job.ts';
 import type { GithubClient } from './client.ts';
-import { githubError, statusOf } from './errors.ts';
-import { PER_PAGE, pagesOf } from './pages.ts';
+import { toGithubError, getGithubStatus } from './errors.ts';
+import { PER_PAGE, readPages } from './pages.ts';
 
 const jobShape = workflowJob.extend({ status: z.string() });
 const jobList = z.object({ jobs: z.array(jobShape) });
@@ -20,9 +20,9 @@ const runList = z.object({
 const repositoryList = z.array(z.object({ name: z.string() }));
 
 /** Of an organisation's repositories: as many of those pushed to last, and as many of the rest, in turn. */
-const REPOSITORIES = 20;
+const REPOSITORIES_PER_PAGE = 20;
 /** Of one repository's unfinished runs at most; those queued come first. */
-const RUNS = 50;
+const MAX_RUNS = 50;
 
 /**
  * A job as it is now.
@@ -31,15 +31,15 @@ const RUNS = 50;
  * @throws BatonError FORGE_*
  * @see https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
  */
-export async function askJob(client: GithubClient, repository: string, id: number): Promise<ForgeJob | undefined> {
+export async function findJob(client: GithubClient, repository: string, id: number): Promise<ForgeJob | undefined> {
   try {
-    const answer = await client.request(`GET /repos/${repositoryPath(repository)}/actions/jobs/{job_id}`, {
+    const answer = await client.request(`GET /repos/${toRepositoryPath(repository)}/actions/jobs/{job_id}`, {
       job_id: id,
     });
-    return forgeJob(jobShape.parse(answer.data), { full_name: repository, private: false });
+    return toForgeJob(jobShape.parse(answer.data), { full_name: repository, private: false });
   } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw githubError(`asking for job ${id} of ${repository}`, error);
+    if (getGithubStatus(error) === 404) return undefined;
+    throw toGithubError(`asking for job ${id} of ${repository}`, error);
   }
 }
 
@@ -49,31 +49,31 @@ export async function askJob(client: GithubClient, repository: string, id: numbe
  *
  * @throws BatonError FORGE_*
  */
-export async function queuedJobs(
+export async function listQueuedJobs(
   client: GithubClient,
   { scope, labels, cursor }: QueueOrder,
 ): Promise<{ jobs: ForgeJob[]; cursor: number }> {
   const offered = new Set(['self-hosted', ...labels.map((label) => label.toLowerCase())]);
   try {
-    const { names, next } = await repositoriesOf(client, scope, cursor);
+    const { names, next } = await listRepositories(client, scope, cursor);
     const jobs: ForgeJob[] = [];
     for (const name of names) {
-      for (const run of await unfinishedRuns(client, `${scope.organization}/${name}`)) {
-        const path = `GET /repos/${repositoryPath(run.repository.full_name)}/actions/runs/{run_id}/jobs`;
-        for await (const page of pagesOf(client, path, { run_id: run.id })) {
+      for (const run of await listUnfinishedRuns(client, `${scope.organization}/${name}`)) {
+        const path = `GET /repos/${toRepositoryPath(run.repository.full_name)}/actions/runs/{run_id}/jobs`;
+        for await (const page of readPages(client, path, { run_id: run.id })) {
           const queued = jobList.parse(page).jobs.filter(({ status }) => status === 'queued');
           const fit = queued.filter((job) => job.labels.every((label) => offered.has(label.toLowerCase())));
-          jobs.push(...fit.map((job) => forgeJob(job, run.repository)));
+          jobs.push(...fit.map((job) => toForgeJob(job, run.repository)));
         }
       }
     }
     return { jobs, cursor: next };
   } catch (error) {
-    throw githubError(`looking for waiting jobs of ${scope.repository ?? scope.organization}`, error);
+    throw toGithubError(`looking for waiting jobs of ${scope.repository ?? scope.organization}`, error);
   }
 }
 
-async function repositoriesOf(
+async function listRepositories(
   client: GithubClient,
   scope: ForgeScope,
   cursor: number,
@@ -84,24 +84,24 @@ async function repositoriesOf(
       org: scope.organization,
       sort: 'pushed',
       direction: 'desc',
-      per_page: REPOSITORIES,
+      per_page: REPOSITORIES_PER_PAGE,
       page,
     });
     return repositoryList.parse(answer.data).map(({ name }) => name);
   };
   const newest = await list(1);
-  if (newest.length < REPOSITORIES) return { names: newest, next: 0 };
+  if (newest.length < REPOSITORIES_PER_PAGE) return { names: newest, next: 0 };
   const others = await list(cursor + 2);
-  return { names: [...newest, ...others], next: others.length < REPOSITORIES ? 0 : cursor + 1 };
+  return { names: [...newest, ...others], next: others.length < REPOSITORIES_PER_PAGE ? 0 : cursor + 1 };
 }
 
 type Run = z.infer<typeof runList>['workflow_runs'][number];
 
 /** Queued ones, and of the newest those that are not finished: they may have further jobs waiting. */
-async function unfinishedRuns(client: GithubClient, repository: string): Promise<Run[]> {
+async function listUnfinishedRuns(client: GithubClient, repository: string): Promise<Run[]> {
   const runs = new Map<number, Run>();
   for (const parameters of [{ status: 'queued' }, {}]) {
-    const answer = await client.request(`GET /repos/${repositoryPath(repository)}/actions/runs`, {
+    const answer = await client.request(`GET /repos/${toRepositoryPath(repository)}/actions/runs`, {
       per_page: PER_PAGE,
       ...parameters,
     });
@@ -109,24 +109,24 @@ async function unfinishedRuns(client: GithubClient, repository: string): Promise
       if (run.status !== 'completed') runs.set(run.id, run);
     }
   }
-  return [...runs.values()].slice(0, RUNS);
+  return [...runs.values()].slice(0, MAX_RUNS);
 }
 
-function forgeJob(job: z.infer<typeof jobShape>, repository: { full_name: string; private: boolean }): ForgeJob {
+function toForgeJob(job: z.infer<typeof jobShape>, repository: { full_name: string; private: boolean }): ForgeJob {
   const [owner = '', name = ''] = repository.full_name.split('/');
   return {
-    action: actionOf(job.status),
+    action: toJobAction(job.status),
     job: jobOf(job),
     repository: { fullName: repository.full_name, owner, name, private: repository.private },
   };
 }
 
 /** `requested`, `pending` and `waiting` all wait for something else than a runner. */
-function actionOf(status: string): JobAction {
+function toJobAction(status: string): JobAction {
   if (status === 'queued' || status === 'in_progress' || status === 'completed') return status;
   return 'waiting';
 }
 
-function repositoryPath(fullName: string): string {
+function toRepositoryPath(fullName: string): string {
   return fullName.split('/').map(encodeURIComponent).join('/');
 }

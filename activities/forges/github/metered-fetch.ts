@@ -1,4 +1,4 @@
-import { callOf, type Heard, type Urgency } from './budget.ts';
+import { classifyCall, type ObservedLimits, type Urgency } from './budget.ts';
 
 /** A budget that several processes share. */
 export interface SharedBudget {
@@ -8,11 +8,11 @@ export interface SharedBudget {
    */
   take(call: { cost: number; urgency: Urgency }, patienceMs: number): Promise<number>;
   /** What the forge said about limits. */
-  learn(heard: Heard): void;
+  observe(heard: ObservedLimits): void;
 }
 
 /** A longer wait is the caller's to plan: a workflow's timer is durable, a process's is not. */
-export const PATIENCE_MS = 60_000;
+export const MAX_WAIT_MS = 60_000;
 
 /**
  * `fetch` that asks the budget first, for each attempt. A call that would have to wait for longer than a minute is answered as the
@@ -21,19 +21,19 @@ export const PATIENCE_MS = 60_000;
 export function meteredFetch(budget: SharedBudget): typeof fetch {
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    const wait = await budget.take(callOf(init?.method ?? 'GET', url.pathname), PATIENCE_MS);
+    const wait = await budget.take(classifyCall(init?.method ?? 'GET', url.pathname), MAX_WAIT_MS);
     if (wait > 0) {
       const message = `Baton waits for the forge's rate limit, ${Math.ceil(wait / 1000)} s more`;
       const headers = { 'retry-after': String(Math.ceil(wait / 1000)), 'content-type': 'application/json' };
       return new Response(JSON.stringify({ message }), { status: 429, headers });
     }
     const response = await fetch(input, init);
-    budget.learn(heardOf(response));
+    budget.observe(toObservedLimits(response));
     return response;
   };
 }
 
-function heardOf({ status, headers }: Response): Heard {
+function toObservedLimits({ status, headers }: Response): ObservedLimits {
   const number = (name: string): number | undefined => {
     const text = headers.get(name);
     return text === null || !/^\d+$/.test(text) ? undefined : Number(text);

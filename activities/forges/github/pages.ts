@@ -3,7 +3,7 @@ import type { GithubClient } from './client.ts';
 export const PER_PAGE = 100;
 
 /** More pages than this are not a list but a flood: 10,000 items. */
-const PAGES_AT_MOST = 100;
+const MAX_PAGES = 100;
 
 /**
  * The bodies of all pages of a list, one after the other, by the `link` header, which knows of page numbers and cursors
@@ -12,7 +12,7 @@ const PAGES_AT_MOST = 100;
  * @param route `GET /…` with its parameters in braces
  * @see https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
  */
-export async function* pagesOf(
+export async function* readPages(
   client: GithubClient,
   route: string,
   parameters: Record<string, unknown> = {},
@@ -21,7 +21,7 @@ export async function* pagesOf(
   for (let page = 1; ; page++) {
     yield answer.data;
     const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.link ?? '')?.[1];
-    if (next === undefined || page >= PAGES_AT_MOST) return;
+    if (next === undefined || page >= MAX_PAGES) return;
     answer = await client.request(`GET ${next}`);
   }
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { GroupAccess } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
-import { githubError, statusOf } from './errors.ts';
-import { pagesOf } from './pages.ts';
+import { toGithubError, getGithubStatus } from './errors.ts';
+import { readPages } from './pages.ts';
 
 const group = z.object({
   id: z.number(),
@@ -19,7 +19,7 @@ const repository = z.object({ id: z.number() });
 
 type Group = z.infer<typeof group>;
 
-const KEPT_MS = 5 * 60_000;
+const ID_CACHE_MS = 5 * 60_000;
 const PATH = '/orgs/{org}/actions/runner-groups';
 
 /**
@@ -37,7 +37,7 @@ export class RunnerGroups {
   }
 
   /** @throws BatonError FORGE_* */
-  async idOf(organization: string, name: string, access: GroupAccess): Promise<number> {
+  async findId(organization: string, name: string, access: GroupAccess): Promise<number> {
     const key = `${organization}/${name}`.toLowerCase();
     const kept = this.#ids.get(key);
     if (kept !== undefined && kept.until > Date.now()) return await kept.id;
@@ -45,9 +45,9 @@ export class RunnerGroups {
       .then((found) => found.id)
       .catch((error: unknown) => {
         this.#ids.delete(key);
-        throw githubError(`looking for runner group ${name} of ${organization}`, error);
+        throw toGithubError(`looking for runner group ${name} of ${organization}`, error);
       });
-    this.#ids.set(key, { id, until: Date.now() + KEPT_MS });
+    this.#ids.set(key, { id, until: Date.now() + ID_CACHE_MS });
     return await id;
   }
 
@@ -57,22 +57,22 @@ export class RunnerGroups {
    * @returns what was changed, a clause each
    * @throws BatonError FORGE_*
    */
-  async keep(organization: string, name: string, access: GroupAccess): Promise<string[]> {
+  async reconcile(organization: string, name: string, access: GroupAccess): Promise<string[]> {
     try {
       const found = await this.#find(organization, name, access);
       if (found.inherited) return [];
-      const mended = await this.#mend(organization, found, name, access);
+      const mended = await this.#reconcileSettings(organization, found, name, access);
       if (access.repositories !== undefined) {
-        mended.push(...(await this.#mendRepositories(organization, found.id, access.repositories)));
+        mended.push(...(await this.#reconcileRepositories(organization, found.id, access.repositories)));
       }
       return mended;
     } catch (error) {
-      throw githubError(`keeping runner group ${name} of ${organization} in step`, error);
+      throw toGithubError(`keeping runner group ${name} of ${organization} in step`, error);
     }
   }
 
-  async #mend(org: string, found: Group, name: string, access: GroupAccess): Promise<string[]> {
-    const wanted = settingsOf(name, access);
+  async #reconcileSettings(org: string, found: Group, name: string, access: GroupAccess): Promise<string[]> {
+    const wanted = toSettings(name, access);
     const drifted = Object.entries(wanted).filter(([key, value]) => {
       const now = Object.entries(found).find(([known]) => known === key)?.[1];
       return JSON.stringify(sorted(now)) !== JSON.stringify(sorted(value));
@@ -82,15 +82,15 @@ export class RunnerGroups {
     return drifted.map(([key, value]) => `${key} is ${JSON.stringify(value)} again`);
   }
 
-  async #mendRepositories(org: string, id: number, names: readonly string[]): Promise<string[]> {
+  async #reconcileRepositories(org: string, id: number, names: readonly string[]): Promise<string[]> {
     const now = new Set<number>();
-    for await (const page of pagesOf(this.#client, `GET ${PATH}/{runner_group_id}/repositories`, {
+    for await (const page of readPages(this.#client, `GET ${PATH}/{runner_group_id}/repositories`, {
       org,
       runner_group_id: id,
     })) {
       for (const one of repositoryList.parse(page).repositories) now.add(one.id);
     }
-    const wanted = new Set(await this.#repositoryIds(org, names));
+    const wanted = new Set(await this.#findRepositoryIds(org, names));
     if (wanted.size === now.size && [...wanted].every((id) => now.has(id))) return [];
     await this.#client.request(`PUT ${PATH}/{runner_group_id}/repositories`, {
       org,
@@ -100,7 +100,7 @@ export class RunnerGroups {
     return [`its repositories are ${names.join(', ')} again`];
   }
 
-  async #repositoryIds(owner: string, names: readonly string[]): Promise<number[]> {
+  async #findRepositoryIds(owner: string, names: readonly string[]): Promise<number[]> {
     const ids: number[] = [];
     for (const repo of names) {
       const answer = await this.#client.request('GET /repos/{owner}/{repo}', { owner, repo });
@@ -114,20 +114,21 @@ export class RunnerGroups {
     if (found !== undefined) return found;
     const { repositories } = access;
     const selected =
-      repositories === undefined ? {} : { selected_repository_ids: await this.#repositoryIds(org, repositories) };
+      repositories === undefined ? {} : { selected_repository_ids: await this.#findRepositoryIds(org, repositories) };
     try {
-      const order = { org, ...settingsOf(name, access), ...selected };
+      const order = { org, ...toSettings(name, access), ...selected };
       return group.parse((await this.#client.request(`POST ${PATH}`, order)).data);
     } catch (error) {
       // Another orchestrator made it in between, or the answer got lost.
-      const late = statusOf(error) === 409 || statusOf(error) === 422 ? await this.#list(org, name) : undefined;
+      const late =
+        getGithubStatus(error) === 409 || getGithubStatus(error) === 422 ? await this.#list(org, name) : undefined;
       if (late !== undefined) return late;
       throw error;
     }
   }
 
   async #list(org: string, name: string): Promise<Group | undefined> {
-    for await (const page of pagesOf(this.#client, `GET ${PATH}`, { org })) {
+    for await (const page of readPages(this.#client, `GET ${PATH}`, { org })) {
       const groups = groupList.parse(page).runner_groups;
       const found = groups.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
       if (found !== undefined) return found;
@@ -136,7 +137,7 @@ export class RunnerGroups {
   }
 }
 
-function settingsOf(name: string, { repositories, allowPublic, workflows }: GroupAccess) {
+function toSettings(name: string, { repositories, allowPublic, workflows }: GroupAccess) {
   return {
     name,
     visibility: repositories === undefined ? ('all' as const) : ('selected' as const),

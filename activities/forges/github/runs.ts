@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import type { GithubClient } from './client.ts';
-import { githubError } from './errors.ts';
+import { toGithubError } from './errors.ts';
 
 const PER_PAGE = 100;
 
@@ -34,23 +34,23 @@ export class GithubRuns implements RunControl {
 
   /** @see https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt */
   async jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
-    return await this.#jobs(repository, `/actions/runs/${runId}/attempts/${attempt}/jobs`);
+    return await this.#listJobs(repository, `/actions/runs/${runId}/attempts/${attempt}/jobs`);
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run */
   async latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
     const path = `/actions/runs/${runId}`;
-    const run = await this.#asked(`looking at run ${runId} of ${repository}`, async () => {
+    const run = await this.#call(`looking at run ${runId} of ${repository}`, async () => {
       const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`);
       return runAnswer.parse(answer.data);
     });
-    const jobs = await this.#jobs(repository, `${path}/jobs`);
+    const jobs = await this.#listJobs(repository, `${path}/jobs`);
     return { over: run.status === 'completed', attempt: run.run_attempt ?? 1, jobs };
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run */
   async rerunJob(repository: string, jobId: number): Promise<void> {
-    await this.#asked(`running job ${jobId} of ${repository} again`, async () => {
+    await this.#call(`running job ${jobId} of ${repository} again`, async () => {
       await this.#client.request(`POST ${repositoryPath(repository)}/actions/jobs/${jobId}/rerun`, {
         // A lost answer is found by looking; a repetition would start a second attempt or be refused.
         request: { retries: 0 },
@@ -62,7 +62,7 @@ export class GithubRuns implements RunControl {
   async labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
     const owner = encodeURIComponent(scope.organization);
     const path = scope.repository ? `/repos/${owner}/${encodeURIComponent(scope.repository)}` : `/orgs/${owner}`;
-    return await this.#asked(`labelling runner ${runner}`, async () => {
+    return await this.#call(`labelling runner ${runner}`, async () => {
       const found = await this.#client.request(`GET ${path}/actions/runners`, { name: runner, per_page: PER_PAGE });
       const match = runnerList.parse(found.data).runners.find(({ name }) => name === runner);
       if (match === undefined) return false;
@@ -74,10 +74,10 @@ export class GithubRuns implements RunControl {
     });
   }
 
-  async #jobs(repository: string, path: string): Promise<RunJob[]> {
+  async #listJobs(repository: string, path: string): Promise<RunJob[]> {
     const all: RunJob[] = [];
     for (let page = 1; ; page++) {
-      const jobs = await this.#asked(`listing the jobs at ${repository}${path}`, async () => {
+      const jobs = await this.#call(`listing the jobs at ${repository}${path}`, async () => {
         const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`, {
           per_page: PER_PAGE,
           page,
@@ -102,11 +102,11 @@ export class GithubRuns implements RunControl {
     }
   }
 
-  async #asked<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  async #call<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      throw githubError(doing, error);
+      throw toGithubError(doing, error);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { InstanceTls } from '../../../contracts/messages/bootstrap-file.ts'
 import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { groupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import { createUserData } from '../../../activities/backends/cloud-init/user-data.ts';
+import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { instanceTls } from '../../shared/instance-tls.ts';
 import { secretNames } from './secret-names.ts';
 
@@ -28,7 +28,12 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
     const what = `group ${group.name}: cpu and memory are the instance type's on ec2; leave them out of instance`;
     throw new BatonError('INSTANCE_INVALID', what);
   }
-  const render = createUserData({ cloud: backend.type, config: backend, agentSha256: 'f'.repeat(64), spot: true });
+  const render = createUserDataRenderer({
+    cloud: backend.type,
+    config: backend,
+    agentSha256: 'f'.repeat(64),
+    spot: true,
+  });
   const spec = {
     ...instance,
     installation: config.name,

@@ -3,12 +3,12 @@ import type { KV } from 'nats';
 import { z } from 'zod';
 import {
   fullBudget,
-  learn,
-  planOf,
+  observeLimits,
+  toPlan,
   spend,
-  waitFor,
+  computeWait,
   type BudgetState,
-  type Heard,
+  type ObservedLimits,
   type Plan,
   type Urgency,
 } from '../../../activities/forges/github/budget.ts';
@@ -61,14 +61,14 @@ export class KeyValueBudget implements SharedBudget {
   readonly #plan: Plan | undefined;
   #state: BudgetState;
   #looked = 0;
-  #heard: Heard[] = [];
+  #heard: ObservedLimits[] = [];
   #waiting = 0;
   /** One change at a time: the bucket takes them one after the other anyway. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: SharedBudgetOptions) {
     this.#options = options;
-    this.#plan = planOf(options.pointsPerMinute);
+    this.#plan = toPlan(options.pointsPerMinute);
     this.#state = fullBudget(this.#plan, Date.now());
   }
 
@@ -88,10 +88,10 @@ export class KeyValueBudget implements SharedBudget {
     }
   }
 
-  learn(heard: Heard): void {
+  observe(heard: ObservedLimits): void {
     const before = this.#state.blockedUntil;
     this.#heard.push(heard);
-    this.#state = learn(this.#state, heard, Date.now());
+    this.#state = observeLimits(this.#state, heard, Date.now());
     if (this.#state.blockedUntil === before) return;
     const { key, log } = this.#options;
     log.warn({ key, until: new Date(this.#state.blockedUntil).toISOString() }, 'the forge asks to wait');
@@ -114,11 +114,11 @@ export class KeyValueBudget implements SharedBudget {
   async #try(call: { cost: number; urgency: Urgency }): Promise<number> {
     // Nothing to count: others' word on a block is enough, a moment old.
     if (this.#plan === undefined && Date.now() - this.#looked < FRESH_MS) {
-      return waitFor(this.#state, undefined, call, Date.now());
+      return computeWait(this.#state, undefined, call, Date.now());
     }
     let wait = 0;
     await this.#change((state, now) => {
-      wait = waitFor(state, this.#plan, call, now);
+      wait = computeWait(state, this.#plan, call, now);
       return wait === 0 ? spend(state, this.#plan, call.cost, now) : state;
     });
     return wait;
@@ -131,7 +131,7 @@ export class KeyValueBudget implements SharedBudget {
     const next = (state: BudgetState): BudgetState => {
       const now = Date.now();
       return change(
-        heard.reduce((sum, one) => learn(sum, one, now), state),
+        heard.reduce((sum, one) => observeLimits(sum, one, now), state),
         now,
       );
     };

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { containerOptions } from '../../../activities/backends/docker/container-options.ts';
+import { toContainerOptions } from '../../../activities/backends/docker/container-options.ts';
 import { ensureNetwork } from '../../../activities/backends/docker/network.ts';
 import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
-import { specHash } from '../../../activities/backends/spec-hash.ts';
+import { hashSpec } from '../../../activities/backends/spec-hash.ts';
 import type { Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
@@ -57,9 +57,9 @@ async function leftovers(installations: string[]): Promise<string[]> {
 }
 
 async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
-  const hash = specHash(spec);
+  const hash = hashSpec(spec);
   const network = await ensureNetwork(docker, spec, { pool: POOL, hash }, never);
-  return docker.createContainer(containerOptions(spec, { network, hash }));
+  return docker.createContainer(toContainerOptions(spec, { network, hash }));
 }
 
 describeUnless(await whyNoDocker(), 'with an engine', () => {
@@ -80,7 +80,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       halfMade: [
         [
           'a network',
-          async (spec) => void (await ensureNetwork(docker, spec, { pool: POOL, hash: specHash(spec) }, never)),
+          async (spec) => void (await ensureNetwork(docker, spec, { pool: POOL, hash: hashSpec(spec) }, never)),
         ],
         ['a container that was not started', async (spec) => void (await halfMade(spec))],
         [

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
 import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
 import { LocalBackend } from '../../../activities/backends/local/local.ts';
-import { specHash } from '../../../activities/backends/spec-hash.ts';
+import { hashSpec } from '../../../activities/backends/spec-hash.ts';
 import type { Backend, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
@@ -64,8 +64,8 @@ async function makeFolder(spec: InstanceSpec): Promise<void> {
   const { installation, group, runner } = spec;
   const parent = join(root.path, installation);
   mkdirSync(parent, { recursive: true });
-  const created = { version: 1 as const, installation, group, runner, hash: specHash(spec), createdAt: '2026-01-01' };
-  await new InstanceFolder(parent, runner).make(created, DEAD_MAKER);
+  const created = { version: 1 as const, installation, group, runner, hash: hashSpec(spec), createdAt: '2026-01-01' };
+  await new InstanceFolder(parent, runner).create(created, DEAD_MAKER);
 }
 
 /** Instances whose maker died before anything ran. */
@@ -170,7 +170,7 @@ describe('the local backend by itself', () => {
     await maker.create(spec, BOOTSTRAP, never);
     const folder = new InstanceFolder(join(root.path, installation), 'orphan-1');
     await until(() => !existsSync(join(folder.path, 'bootstrap.json')), { what: 'the agent took its bootstrap file' });
-    const agent = await folder.process();
+    const agent = await folder.readProcess();
     if (agent === undefined) throw new Error('it was not written down');
     process.kill(-agent.pid, 'SIGKILL');
     await until(() => existsSync(join(folder.path, 'exit.json')), { what: 'its end is written down' });
@@ -198,7 +198,7 @@ describe('the local backend by itself', () => {
     const other = await innocent.create(specOf(installation, 'recycled-2'), BOOTSTRAP, never);
     // As if the first had ended, and its pid had gone to the second.
     const folder = new InstanceFolder(join(root.path, installation), 'recycled-1');
-    const first = await folder.process();
+    const first = await folder.readProcess();
     if (first === undefined) throw new Error('it was not written down');
     process.kill(-first.pid, 'SIGKILL');
     const started = first.started.replace(/\d+$/, '1');

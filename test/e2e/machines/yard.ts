@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { runnerName } from '../../../contracts/workflows/runner-name.ts';
-import { createUserData } from '../../../activities/backends/cloud-init/user-data.ts';
+import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';
 import { JOB_ENV, startWorld, type World } from '../../support/agent.ts';
@@ -103,7 +103,7 @@ export class Yard {
   async boot(kind: MachineKind, options: BootOptions = {}): Promise<Booted> {
     const runner = runnerName(this.installation, 'linux', randomUUID());
     const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.release };
-    const render = createUserData({
+    const render = createUserDataRenderer({
       cloud: options.cloud ?? 'gce',
       agentSha256: this.agent.hash,
       spot: options.spot ?? false,

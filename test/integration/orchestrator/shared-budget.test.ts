@@ -107,7 +107,7 @@ describe('the shared rate-limit budget', () => {
     ]);
     const asks = [() => apps.registrations(ORDER), () => runs.labelRunner(ORDER.scope, 'nobody', ['team'])];
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
-    one.learn({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
+    one.observe({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
   });
 

@@ -61,7 +61,7 @@ export async function startEmulator(program: string): Promise<Emulator> {
         // What an instance boots with is another's to test; it changes with every call, as credentials do.
         userData: ({ runner }, { credentials }) => `#!/bin/sh\n# ${runner} ${credentials} ${Math.random()}\n`,
         log: createLogger('test', 'silent'),
-        settleMs: 1000,
+        listLagMs: 1000,
         pageSize: 5,
       }),
     stop: async () => {

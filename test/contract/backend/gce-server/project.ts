@@ -1,12 +1,12 @@
 import { GceBackend } from '../../../../activities/backends/gce/gce.ts';
-import { instanceResource, LABELS } from '../../../../activities/backends/gce/instance-resource.ts';
-import { requestId } from '../../../../activities/backends/gce/request-id.ts';
-import { specHash } from '../../../../activities/backends/spec-hash.ts';
+import { toInstanceResource, GCE_LABELS } from '../../../../activities/backends/gce/instance-resource.ts';
+import { toRequestId } from '../../../../activities/backends/gce/request-id.ts';
+import { hashSpec } from '../../../../activities/backends/spec-hash.ts';
 import { gceBackend, type GceConfig } from '../../../../contracts/config/gce.ts';
 import type { Backend, InstanceSpec } from '../../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../../services/backend/agent-bundle.ts';
-import { createUserData } from '../../../../activities/backends/cloud-init/user-data.ts';
+import { createUserDataRenderer } from '../../../../activities/backends/cloud-init/user-data.ts';
 import { startGceServer, type GceServer } from './server.ts';
 
 export const PROJECT = 'acme-ci';
@@ -55,22 +55,22 @@ export class GceProject {
 
   readonly open = (installation: string, more?: Record<string, unknown>): Backend => {
     const config = this.#parsed(more);
-    const userData = createUserData({ cloud: 'gce', config, agentSha256: this.#agent.hash, spot: config.spot });
+    const userData = createUserDataRenderer({ cloud: 'gce', config, agentSha256: this.#agent.hash, spot: config.spot });
     return new GceBackend({ installation, config, userData, log: this.#log });
   };
 
   /** That installation's machines, with their zones and states. */
   machinesOf(installations: string[]): string[] {
     return [...this.server.cloud.machines.values()]
-      .filter(({ body }) => installations.includes(body.labels[LABELS.installation] ?? ''))
+      .filter(({ body }) => installations.includes(body.labels[GCE_LABELS.installation] ?? ''))
       .map(({ zone, name, resource }) => `${zone}/${name} ${resource.status}`);
   }
 
   /** Asks for an instance as a backend would, and goes no further. */
   begin(spec: InstanceSpec, zone: string): void {
-    const told = { zone, hash: specHash(spec), userData: '#!/bin/sh', now: Date.now() };
-    const resource = instanceResource(this.#parsed(), spec, told);
-    this.server.cloud.insert(zone, resource, requestId(PROJECT, zone, spec.runner, 0));
+    const told = { zone, hash: hashSpec(spec), userData: '#!/bin/sh', now: Date.now() };
+    const resource = toInstanceResource(this.#parsed(), spec, told);
+    this.server.cloud.insert(zone, resource, toRequestId(PROJECT, zone, spec.runner, 0));
   }
 
   #parsed(more?: Record<string, unknown>): GceConfig {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { specHash } from '../../../../activities/backends/spec-hash.ts';
+import { hashSpec } from '../../../../activities/backends/spec-hash.ts';
 import type { Backend, Instance, InstanceSpec } from '../../../../contracts/ports/backend.ts';
 import { BOOTSTRAP } from '../candidate.ts';
 import { FIRST, GceProject, SECOND, specOf } from '../gce-server/project.ts';
@@ -56,7 +56,7 @@ describe('instances of Compute Engine', () => {
       'baton-installation': installation,
       'baton-group': 'linux',
       'baton-runner': spec.runner,
-      'baton-spec': specHash(spec),
+      'baton-spec': hashSpec(spec),
     };
     expect(resource).toMatchObject({
       labels,

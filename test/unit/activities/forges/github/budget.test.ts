@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import {
-  callOf,
+  classifyCall,
   fullBudget,
-  learn,
-  planOf,
+  observeLimits,
+  toPlan,
   spend,
-  waitFor,
+  computeWait,
   type BudgetState,
-  type Heard,
+  type ObservedLimits,
   type Urgency,
 } from '../../../../../activities/forges/github/budget.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
-const PLAN = planOf(900);
+const PLAN = toPlan(900);
 const call = (urgency: Urgency, cost = 5) => ({ cost, urgency });
-const heard = (more: Partial<Heard>): Heard => {
+const heard = (more: Partial<ObservedLimits>): ObservedLimits => {
   return {
     status: 200,
     limit: undefined,
@@ -30,7 +30,7 @@ function callsInAMinute(urgency: Urgency): number {
   let state = fullBudget(PLAN, NOW);
   let calls = 0;
   for (let now = NOW; now < NOW + 60_000; now += 100) {
-    while (waitFor(state, PLAN, call(urgency), now) === 0) {
+    while (computeWait(state, PLAN, call(urgency), now) === 0) {
       state = spend(state, PLAN, 5, now);
       calls += 1;
     }
@@ -46,27 +46,27 @@ describe('a budget of 900 points a minute', () => {
 
   it('keeps some for what is more urgent', () => {
     let state = fullBudget(PLAN, NOW);
-    while (waitFor(state, PLAN, call('background'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
-    expect(waitFor(state, PLAN, call('removal'), NOW)).toBe(0);
-    while (waitFor(state, PLAN, call('removal'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
-    expect(waitFor(state, PLAN, call('registration'), NOW)).toBe(0);
+    while (computeWait(state, PLAN, call('background'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
+    expect(computeWait(state, PLAN, call('removal'), NOW)).toBe(0);
+    while (computeWait(state, PLAN, call('removal'), NOW) === 0) state = spend(state, PLAN, 5, NOW);
+    expect(computeWait(state, PLAN, call('registration'), NOW)).toBe(0);
   });
 
   it('comes back with time', () => {
     const empty: BudgetState = { points: 0, at: NOW, blockedUntil: 0 };
-    const wait = waitFor(empty, PLAN, call('registration'), NOW);
+    const wait = computeWait(empty, PLAN, call('registration'), NOW);
     expect(wait).toBe(500);
-    expect(waitFor(empty, PLAN, call('registration'), NOW + wait)).toBe(0);
+    expect(computeWait(empty, PLAN, call('registration'), NOW + wait)).toBe(0);
   });
 
   it('lets everything go at some time, however small it is', () => {
-    const plan = planOf(6);
-    expect(waitFor(fullBudget(plan, NOW), plan, call('background'), NOW)).toBe(0);
+    const plan = toPlan(6);
+    expect(computeWait(fullBudget(plan, NOW), plan, call('background'), NOW)).toBe(0);
   });
 });
 
 describe('the forge’s own word', () => {
-  it.each<[string, Partial<Heard>, number]>([
+  it.each<[string, Partial<ObservedLimits>, number]>([
     ['retry-after', { status: 403, retryAfterSeconds: 30 }, 30_000],
     ['retry-after of a 429', { status: 429, retryAfterSeconds: 7 }, 7000],
     ['a used up primary limit', { status: 403, limit: 5000, remaining: 0, resetAt: NOW + 90_000 }, 90_000],
@@ -75,25 +75,25 @@ describe('the forge’s own word', () => {
     ['an answer', { status: 200, limit: 5000, remaining: 4000, resetAt: NOW + 90_000 }, 0],
   ])('%s', (_what, said, wait) => {
     for (const plan of [PLAN, undefined]) {
-      const state = learn(fullBudget(plan, NOW), heard(said), NOW);
-      expect(waitFor(state, plan, call('registration'), NOW)).toBe(wait);
+      const state = observeLimits(fullBudget(plan, NOW), heard(said), NOW);
+      expect(computeWait(state, plan, call('registration'), NOW)).toBe(wait);
     }
   });
 
   it('leaves the end of the primary limit to registrations', () => {
     const said = heard({ limit: 1000, remaining: 50, resetAt: NOW + 90_000 });
-    const state = learn(fullBudget(undefined, NOW), said, NOW);
-    expect(waitFor(state, undefined, call('background'), NOW)).toBe(90_000);
-    expect(waitFor(state, undefined, call('removal'), NOW)).toBe(90_000);
-    expect(waitFor(state, undefined, call('registration'), NOW)).toBe(0);
-    expect(waitFor(state, undefined, call('background'), NOW + 90_001)).toBe(0);
+    const state = observeLimits(fullBudget(undefined, NOW), said, NOW);
+    expect(computeWait(state, undefined, call('background'), NOW)).toBe(90_000);
+    expect(computeWait(state, undefined, call('removal'), NOW)).toBe(90_000);
+    expect(computeWait(state, undefined, call('registration'), NOW)).toBe(0);
+    expect(computeWait(state, undefined, call('background'), NOW + 90_001)).toBe(0);
   });
 
   it('that comes late is not taken for a newer one', () => {
-    const first = learn(fullBudget(PLAN, NOW), heard({ limit: 10, remaining: 3, resetAt: NOW + 1000 }), NOW);
-    const late = learn(first, heard({ limit: 10, remaining: 8, resetAt: NOW + 1000 }), NOW);
+    const first = observeLimits(fullBudget(PLAN, NOW), heard({ limit: 10, remaining: 3, resetAt: NOW + 1000 }), NOW);
+    const late = observeLimits(first, heard({ limit: 10, remaining: 8, resetAt: NOW + 1000 }), NOW);
     expect(late.primary?.remaining).toBe(3);
-    const next = learn(late, heard({ limit: 10, remaining: 10, resetAt: NOW + 9000 }), NOW);
+    const next = observeLimits(late, heard({ limit: 10, remaining: 10, resetAt: NOW + 9000 }), NOW);
     expect(next.primary?.remaining).toBe(10);
   });
 });
@@ -109,6 +109,6 @@ describe('a call to GitHub', () => {
     ['GET', '/orgs/acme/actions/runner-groups/3/runners', 1, 'background'],
     ['POST', '/app/hook/deliveries/1/attempts', 5, 'background'],
   ] as const)('%s %s costs %d, %s', (method, path, cost, urgency) => {
-    expect(callOf(method, path)).toEqual({ cost, urgency });
+    expect(classifyCall(method, path)).toEqual({ cost, urgency });
   });
 });
