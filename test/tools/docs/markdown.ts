@@ -13,7 +13,7 @@ function escapeCell(text: string): string {
   return text.replaceAll('|', String.raw`\|`).replaceAll(/\s*\n\s*/g, ' ');
 }
 
-/** The comment under a generated page's title: nobody should edit the page by hand. */
+/** The comment under a generated page's title: not to be edited by hand. */
 export function generatedFrom(...sources: readonly string[]): string {
   return `<!-- Made by \`npm run docs\` from ${sources.join(', ')}: change it there. -->`;
 }

@@ -17,7 +17,7 @@ import { toJsonSchema, typeText, type JsonSchema } from './json-schema.ts';
 import { code, generatedFrom, markdownTable } from './markdown.ts';
 
 interface Message {
-  /** With what stands for its variable parts. */
+  /** With capital letters in place of its variable parts. */
   subject: string;
   body?: z.ZodType;
   reply?: z.ZodType;
@@ -131,7 +131,7 @@ function listKinds(kinds: readonly JsonSchema[], prefix: string): Field[] {
     ([name, { const: value }]) => value !== undefined && others.length > 0 && !isShared(name),
   )?.[0];
   if (first === undefined || tag === undefined)
-    throw new Error('a union of messages without a field that tells them apart');
+    throw new Error('a union of messages without a field that distinguishes them');
   const values = kinds.map(({ properties }) => `\`${String(properties?.[tag]?.const)}\``);
   const pick = (kind: JsonSchema, wanted: (name: string) => boolean): JsonSchema => ({
     ...kind,

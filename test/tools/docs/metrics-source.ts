@@ -56,7 +56,7 @@ export function findMetrics(source: string, file: string): Metric[] {
     if (direct.has(name)) continue;
     const before = source.slice(0, match.index);
     const factory = factories.findLast((one) => new RegExp(`${one.name}\\([^()]*$`).test(before));
-    if (factory === undefined) throw new Error(`${file}: cannot tell what kind of metric ${name} is`);
+    if (factory === undefined) throw new Error(`${file}: cannot find the type of metric ${name} is`);
     const help = /^,\s*(['"`])([^]*?)\1/.exec(source.slice(match.index + match[0].length))?.[2];
     if (help === undefined) throw new Error(`${file}: ${name} has no help text`);
     metrics.push({ name, type: factory.type, help, labels: factory.labels, service });

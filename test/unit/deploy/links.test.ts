@@ -7,9 +7,11 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'].map((file) => join(ROOT, file)),
-  ...readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => join(ROOT, 'deploy', file)),
+  ...['deploy', 'services'].flatMap((room) =>
+    readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => join(ROOT, room, file)),
+  ),
 ];
 
 /** The anchors of a page's headings, as GitHub makes them. */
