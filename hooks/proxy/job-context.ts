@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { jobContext, type JobContext } from '../../contracts/messages/delegation.ts';
-import { tellable } from './leave-out.ts';
+import { tellable } from './shareable-variables.ts';
 
 /**
  * A hook's job out of its environment. Values are only ever put into an object, never into a text: whatever they hold

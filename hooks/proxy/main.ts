@@ -7,7 +7,7 @@ import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
 import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
 import { contextOf } from './job-context.ts';
-import { Orchestrator } from './orchestrator.ts';
+import { Orchestrator } from './orchestrator-client.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { STOP_GRACE_MS, type ActionRunner, type CompletionOutput, type ExecutionContext } from './action-runner.ts';
-import type { Order } from './order.ts';
-import { Output } from './output.ts';
+import type { Order } from './action-request.ts';
+import { Output } from './capped-output.ts';
 import type { ActionState, Report, Reporter } from './report.ts';
 import { fired, timeoutSignal } from './timer.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';

@@ -1,5 +1,5 @@
 import type { ActionRunner } from '../manager/action-runner.ts';
-import type { Link } from '../reporters/link.ts';
+import type { Link } from '../reporters/runner-connection.ts';
 
 /** What an ActionRunner may be made with. */
 export interface Parts {

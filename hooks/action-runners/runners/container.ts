@@ -4,7 +4,7 @@ import Docker from 'dockerode';
 import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
-import { MaskedLines } from '../../agent/mask.ts';
+import { MaskedLines } from '../../lib/masked-lines.ts';
 import {
   STOP_GRACE_MS,
   type ActionRunner,

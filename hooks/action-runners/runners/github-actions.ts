@@ -4,12 +4,12 @@ import { bootstrapFile, type BootstrapFile } from '../../../contracts/messages/b
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { hookEnv } from '../../agent/hook-settings.ts';
 import { listenForHooks } from '../../agent/hook-socket.ts';
-import { secretsOf } from '../../agent/mask.ts';
+import { collectRegistrationSecrets } from '../../agent/registration-secrets.ts';
 import { requestRegistration } from '../../agent/registration.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
 import { fired } from '../manager/timer.ts';
-import type { Link } from '../reporters/link.ts';
-import { endingOf, startProcess, type RunningProcess } from './process.ts';
+import type { Link } from '../reporters/runner-connection.ts';
+import { endingOf, startProcess, type RunningProcess } from './program.ts';
 
 const PLACEHOLDER = '{jitconfig}';
 
@@ -65,7 +65,7 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
       title: program.command?.[0] ?? './run.sh',
       directory: await programFolder(program),
       env,
-      secrets: [...secretsOf(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
+      secrets: [...collectRegistrationSecrets(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
     return { status: { pid: this.process.pid } };
   }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
-import { endingOf, startProcess, type RunningProcess } from './process.ts';
+import { endingOf, startProcess, type RunningProcess } from './program.ts';
 import { secretValues } from './secret-values.ts';
 
 /** How each shell is called, as GitHub's `run` steps do; it ends at the first command that fails. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import { MaskedLines } from '../../agent/mask.ts';
+import { MaskedLines } from '../../lib/masked-lines.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
 import { loadAction } from '../../job-hooks/wrappers/action-file.ts';
-import { runWrapperAction, type AloneEnd } from '../../job-hooks/wrappers/run-alone.ts';
+import { runWrapperAction, type AloneEnd } from '../../job-hooks/wrappers/run-standalone.ts';
 import { secretValues } from './secret-values.ts';
 
 const HOUR_MS = 3_600_000;

@@ -4,7 +4,7 @@ import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
 import type { RunHook } from '../wrappers/hook.ts';
 import { toAnnotation } from '../../lib/workflow-command.ts';
-import { handOver } from './hand-over.ts';
+import { handOver } from './send-to-agent.ts';
 import type { PublishSignal } from './publish.ts';
 
 /**

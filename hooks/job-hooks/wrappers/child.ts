@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { MaskedLines } from '../../agent/mask.ts';
+import { MaskedLines } from '../../lib/masked-lines.ts';
 
 /** What is run for one phase. */
 export interface Command {

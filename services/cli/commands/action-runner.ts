@@ -10,16 +10,16 @@ import { createLogger, type Logger } from '../../../contracts/lib/log.ts';
 import type { ActionRunner } from '../../../hooks/action-runners/manager/action-runner.ts';
 import { developmentLog } from '../../../hooks/action-runners/manager/development-log.ts';
 import { Manager } from '../../../hooks/action-runners/manager/manager.ts';
+import { readOrder } from '../../../hooks/action-runners/manager/action-request.ts';
 import {
   isDevMode,
   readEnvironment,
-  readOrder,
   type RunnerEnvironment,
-} from '../../../hooks/action-runners/manager/order.ts';
+} from '../../../hooks/action-runners/manager/runner-environment.ts';
 import type { Reporter } from '../../../hooks/action-runners/manager/report.ts';
-import { stopSignal } from '../../../hooks/action-runners/manager/stop-signal.ts';
+import { stopSignal } from '../../../hooks/action-runners/manager/termination-signal.ts';
 import { configMapReporter } from '../../../hooks/action-runners/reporters/kubernetes-configmap.ts';
-import { Link } from '../../../hooks/action-runners/reporters/link.ts';
+import { Link } from '../../../hooks/action-runners/reporters/runner-connection.ts';
 import { natsReporter } from '../../../hooks/action-runners/reporters/nats.ts';
 import { nopReporter } from '../../../hooks/action-runners/reporters/nop.ts';
 import { CATALOG } from '../../../hooks/action-runners/runners/catalog.ts';

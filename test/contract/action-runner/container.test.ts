@@ -8,7 +8,7 @@ import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './command.ts';
+import { expectExit, runAction } from './action-runner-process.ts';
 import { actionRunnerContract } from './suite.ts';
 
 const IMAGE = 'baton-test-action';

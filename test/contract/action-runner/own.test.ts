@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './command.ts';
+import { expectExit, runAction } from './action-runner-process.ts';
 import { actionRunnerContract } from './suite.ts';
 
 const { path: folder, remove } = temporaryFolder('own-action-runner');

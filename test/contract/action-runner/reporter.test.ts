@@ -5,7 +5,7 @@ import { configMapReporter } from '../../../hooks/action-runners/reporters/kuber
 import type { Report } from '../../../hooks/action-runners/manager/report.ts';
 import { startWorld, type World } from '../../support/agent.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './command.ts';
+import { expectExit, runAction } from './action-runner-process.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
 const folder = temporaryFolder('reporter');

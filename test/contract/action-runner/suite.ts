@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { until } from '../../support/until.ts';
-import { expectExit, runAction, type Command } from './command.ts';
+import { expectExit, runAction, type Command } from './action-runner-process.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
 /** What the suite needs of an ActionRunner. */

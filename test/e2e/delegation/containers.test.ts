@@ -6,7 +6,7 @@ import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
 import { until } from '../../support/until.ts';
-import { Telling } from './telling.ts';
+import { Telling } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** Delegated jobs in containers of a real engine: what they can reach from inside, and what is told when a container is lost. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildRunnerImage } from '../../support/containers.ts';
 import { startEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
-import { Telling } from './telling.ts';
+import { Telling } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** The Docker engine is restarted, with one delegated job in a container and another that waits for one. */

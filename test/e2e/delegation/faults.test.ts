@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killInstances } from '../../support/instances.ts';
 import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling } from './telling.ts';
+import { Telling } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** What goes wrong with a delegation, and the end that it then has: each can be read off its workflow alone. */

@@ -3,7 +3,7 @@ import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { JIT_CONFIG, type World } from '../../support/agent.ts';
 import { machineImage } from './machine.ts';
-import { sha256, Yard, type Booted, type BootOptions } from './yard.ts';
+import { sha256, Yard, type Booted, type BootOptions } from './machine-lab.ts';
 
 describeUnless(await whyNoDocker(), 'a bare machine', () => {
   let yard: Yard;

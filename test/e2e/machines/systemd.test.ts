@@ -7,7 +7,7 @@ import { messageOf } from '../../../contracts/errors.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { World } from '../../support/agent.ts';
 import { bootMachine, machineImage, removeMachines, type MachineKind } from './machine.ts';
-import { Yard } from './yard.ts';
+import { Yard } from './machine-lab.ts';
 
 /** A bare machine whose first process is systemd, and whose packets are the kernel's to refuse: the paths of a real image. */
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AGENT_ENV } from '../../../../contracts/messages/agent-env.ts';
-import { handOver } from '../../signal/hand-over.ts';
+import { handOver } from '../../signal/send-to-agent.ts';
 import { asMarkdown, asText, headline, parseRecording, resourcesOf } from './summary.ts';
 
 /** How long the agent may take to hand the summary on, milliseconds: it keeps trying after that. */

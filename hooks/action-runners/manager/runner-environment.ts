@@ -1,18 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError } from '../../../contracts/errors.ts';
 import { parseGoDuration } from './go-duration.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
-
-/** What a Manager is to execute. */
-export interface Order {
-  name: string;
-  platform: Record<string, string>;
-  /** Milliseconds; undefined: no limit. */
-  timeoutMs: number | undefined;
-  /** Not yet trusted: the ActionRunner's schema is next. */
-  input: unknown;
-}
 
 const PLATFORM = 'RUNNER_CONTEXT_PLATFORM_';
 
@@ -77,26 +66,4 @@ export function platformOf(env: NodeJS.ProcessEnv): Record<string, string> {
     key.startsWith(PLATFORM) && key !== PLATFORM && value ? [[key.slice(PLATFORM.length), value]] : [],
   );
   return Object.fromEntries(entries);
-}
-
-/**
- * Reads the input manifest and makes the order.
- *
- * @param parse text to a value, not yet trusted
- * @throws BatonError CONFIG_UNREADABLE (no such file), INPUT_INVALID (not what `parse` reads)
- */
-export async function readOrder(settings: RunnerEnvironment, parse: (text: string) => unknown): Promise<Order> {
-  const { manifest, name, platform, timeoutMs } = settings;
-  let text: string;
-  try {
-    text = await readFile(manifest, 'utf8');
-  } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading input manifest ${manifest}: ${messageOf(error)}`);
-  }
-  try {
-    return { name, platform, timeoutMs, input: parse(text) };
-  } catch {
-    // The parser's message may quote a secret.
-    throw new BatonError('INPUT_INVALID', `reading input manifest ${manifest}: neither YAML nor JSON`);
-  }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling } from './telling.ts';
+import { Telling } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 import { until } from '../../support/until.ts';
 

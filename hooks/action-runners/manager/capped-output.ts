@@ -1,4 +1,4 @@
-import { Tail } from '../../agent/mask.ts';
+import { TextTail } from '../../lib/text-tail.ts';
 
 /** Bytes of an action's output that are logged; of what comes after, only the tail is kept. */
 export const OUTPUT_LIMIT = 16 * 1024 ** 2;
@@ -12,7 +12,7 @@ const TAIL_BYTES = 8192;
  */
 export class Output {
   private readonly write: (text: string) => void;
-  private readonly tail = new Tail(TAIL_BYTES);
+  private readonly tail = new TextTail(TAIL_BYTES);
   private logged = 0;
   /** Bytes that were not logged. */
   omitted = 0;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { MaskedLines } from '../../agent/mask.ts';
+import { MaskedLines } from '../../lib/masked-lines.ts';
 import { STOP_GRACE_MS, type ExecutionContext, type ProgramExit } from '../manager/action-runner.ts';
 
 /** After the program's end, how long its last output may still be on its way, milliseconds. */

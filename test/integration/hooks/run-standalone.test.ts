@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runWrapperAction } from '../../../hooks/job-hooks/wrappers/run-alone.ts';
+import { runWrapperAction } from '../../../hooks/job-hooks/wrappers/run-standalone.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 
 const folder = temporaryFolder('alone');
