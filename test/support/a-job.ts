@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { JobNotice } from '../../contracts/workflows/job.ts';
 
 /** What the forge says of an ordinary job, in a delivery of its own; `more` is what is special about this one. */
-export function jobNotice(action: JobNotice['action'], jobId: number, more: Partial<JobNotice> = {}): JobNotice {
+export function aJob(action: JobNotice['action'], jobId: number, more: Partial<JobNotice> = {}): JobNotice {
   return {
     key: `${jobId}:${more.runAttempt ?? 1}`,
     delivery: randomUUID(),

@@ -24,6 +24,7 @@ import type { JobTags } from '../../contracts/ports/backend.ts';
 import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { startTemporal } from '../../deploy/servers/temporal.ts';
+import { until } from './until.ts';
 
 /** The outside of one group's actors under a test's control: what a backend and a forge answer, and what they did. */
 export interface Outside {
@@ -45,8 +46,9 @@ export interface ActorsFixture {
   outside(group: string): Outside;
   /** Jobs that removed groups gave away. */
   moved: MovedJob[];
-  settings(name: string, more?: Partial<GroupSettings>): GroupSettings;
   start(settings: GroupSettings): Promise<void>;
+  /** Waits until an instance was created for the group; resolves with its runner's name. */
+  firstRunner(group: string): Promise<string>;
   tell(group: string, news: DispatcherEvent[]): Promise<void>;
   tellRunner(group: string, runner: string, news: RunnerEvent[]): Promise<void>;
   ask(group: string): Promise<DispatcherSnapshot>;
@@ -129,22 +131,12 @@ export async function startActors(): Promise<ActorsFixture> {
     client,
     outside,
     moved,
-    settings: (name, more = {}) => ({
-      installation: INSTALLATION,
-      name,
-      forge: 'github',
-      scope: { organization: 'acme' },
-      labels: ['linux'],
-      max: 10,
-      min: 0,
-      backend: 'test',
-      backendMax: null,
-      priority: 3,
-      timeToStartMs: 60_000,
-      timeToLiveMs: 600_000,
-      instance: { pids: 100, user: '1001', program: { directory: '/home/runner' } },
-      ...more,
-    }),
+    firstRunner: (group) =>
+      until(() => {
+        const [runner] = outside(group).created;
+        if (runner === undefined) throw new Error(`no instance was created for the group ${group}`);
+        return runner;
+      }),
     start: async (settings) => {
       await client.workflow.start(DISPATCHER_WORKFLOW, {
         workflowId: dispatcherWorkflowId(settings.name),

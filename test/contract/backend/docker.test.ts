@@ -9,6 +9,7 @@ import type { Instance, InstanceSpec } from '../../../contracts/ports/backend.ts
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
+import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
@@ -31,19 +32,7 @@ function open(installation: string, networkPool = POOL): DockerBackend {
 }
 
 function specOf(installation: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
-  return {
-    installation,
-    group: 'linux',
-    runner,
-    image: IMAGE,
-    cpu: 0.5,
-    memoryBytes: 256 * 1024 ** 2,
-    pids: 200,
-    user: '1001:1001',
-    program: { directory: '/home/runner' },
-    expiresAt: new Date(Date.now() + 600_000).toISOString(),
-    ...more,
-  };
+  return anInstanceSpec(installation, runner, { image: IMAGE, cpu: 0.5, memoryBytes: 256 * 1024 ** 2, ...more });
 }
 
 async function leftovers(installations: string[]): Promise<string[]> {

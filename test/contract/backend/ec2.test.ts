@@ -5,11 +5,12 @@ import {
   DescribeVolumesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
+import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { findMoto, MOTO_VERSION } from '../../support/moto.ts';
 import { BOOTSTRAP, type Candidate } from './candidate.ts';
 import { EXHAUSTED, EXPIRED, FAILED, isAction, longList, NOTHING, parametersOf, THROTTLED } from './ec2/answers.ts';
-import { specOf, startEmulator } from './ec2/emulator.ts';
+import { startEmulator } from './ec2/emulator.ts';
 import { backendContract } from './suite.ts';
 import { never } from './world.ts';
 
@@ -44,7 +45,7 @@ async function start(program: string): Promise<Candidate> {
   return {
     against: `moto ${MOTO_VERSION}`,
     open: (installation) => emulator.open(installation),
-    spec: specOf,
+    spec: anInstanceSpec,
     config: emulator.config(),
     killAfterMs: [20, 150, 500],
     halfMade: [

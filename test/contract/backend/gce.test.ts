@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import type { Backend } from '../../../contracts/ports/backend.ts';
+import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { startFaultProxy, type Answer, type FaultProxy } from '../../support/fault-proxy.ts';
 import { backendError, throttled, unauthenticated, type ApiError } from './gce-server/errors.ts';
-import { FIRST, GceProject, SECOND, specOf } from './gce-server/project.ts';
+import { FIRST, GceProject, SECOND } from './gce-server/project.ts';
 import { backendContract } from './suite.ts';
 
 let project: GceProject;
@@ -41,7 +42,7 @@ backendContract('gce', () => {
   return Promise.resolve({
     against: 'compute v1’s schema',
     open: project.open,
-    spec: specOf,
+    spec: anInstanceSpec,
     config: project.settings(),
     // Google's library alone takes half a second to load.
     killAfterMs: [300, 600, 900],
@@ -65,7 +66,7 @@ backendContract('gce', () => {
         (_, index) => `${installation}-linux-${String(index).padStart(8, '0')}`,
       );
       for (const [index, runner] of runners.entries())
-        project.begin(specOf(installation, runner), index % 2 ? FIRST : SECOND);
+        project.begin(anInstanceSpec(installation, runner), index % 2 ? FIRST : SECOND);
       return async () => {
         for (const runner of runners)
           for (const zone of [FIRST, SECOND]) project.server.cloud.machines.delete(`${zone}/${runner}`);

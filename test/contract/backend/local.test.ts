@@ -12,6 +12,7 @@ import { createLogger } from '../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { until } from '../../support/until.ts';
+import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { ROWS } from './rows.ts';
 import { backendContract } from './suite.ts';
@@ -25,18 +26,6 @@ afterAll(() => root.remove());
 
 function open(installation: string, command?: string[]): Backend {
   return new LocalBackend({ installation, root: root.path, command, agent, log });
-}
-
-function specOf(installation: string, runner: string): InstanceSpec {
-  return {
-    installation,
-    group: 'linux',
-    runner,
-    pids: 100,
-    user: '1001:1001',
-    program: { directory: '/home/runner' },
-    expiresAt: new Date(Date.now() + 600_000).toISOString(),
-  };
 }
 
 async function leftovers(installations: string[]): Promise<string[]> {
@@ -71,7 +60,7 @@ async function makeFolder(spec: InstanceSpec): Promise<void> {
 /** Instances whose maker died before anything ran. */
 async function many(installation: string, count: number): Promise<() => Promise<void>> {
   for (let index = 0; index < count; index++) {
-    await makeFolder(specOf(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
+    await makeFolder(anInstanceSpec(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
   }
   return () => rm(join(root.path, installation), { recursive: true });
 }
@@ -80,7 +69,7 @@ backendContract('local', () =>
   Promise.resolve({
     against: 'processes',
     open,
-    spec: specOf,
+    spec: anInstanceSpec,
     config: { type: 'local', root: root.path },
     killAfterMs: [0, 2, 5, 10, 25],
     halfMade: [
@@ -121,7 +110,7 @@ describe('the local backend by itself', () => {
     const backend = open(installation, ['sh', '-c', 'echo hello; ls -a; env; exit 4']);
     const ending = new AbortController();
     const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
-    await backend.create(specOf(installation, 'command-1'), BOOTSTRAP, never);
+    await backend.create(anInstanceSpec(installation, 'command-1'), BOOTSTRAP, never);
     expect(await death).toMatchObject({
       runner: 'command-1',
       state: 'dead',
@@ -138,14 +127,14 @@ describe('the local backend by itself', () => {
 
   it('says what is wrong with a command that can’t be started, and is not asked again', async () => {
     const backend = open(installation, ['/nonexistent/program']);
-    const refused = backend.create(specOf(installation, 'command-2'), BOOTSTRAP, never);
+    const refused = backend.create(anInstanceSpec(installation, 'command-2'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
     await backend.delete('command-2', never);
   });
 
   it('hides what it keeps from other users', async () => {
     const backend = open(installation);
-    await backend.create(specOf(installation, 'private-1'), BOOTSTRAP, never);
+    await backend.create(anInstanceSpec(installation, 'private-1'), BOOTSTRAP, never);
     expect(statSync(folderOf('private-1')).mode & 0o777).toBe(0o700);
     await until(() => !existsSync(join(folderOf('private-1'), 'bootstrap.json')), {
       what: 'the agent took its bootstrap file',
@@ -156,7 +145,7 @@ describe('the local backend by itself', () => {
   it('ends all that an instance started, also what left its process group', async () => {
     const script = `setsid sh -c 'trap "" TERM; echo $$ > away.pid; while :; do sleep 1; done' & trap '' TERM; while :; do sleep 1; done`;
     const backend = open(installation, ['sh', '-c', script]);
-    await backend.create(specOf(installation, 'daemon-1'), BOOTSTRAP, never);
+    await backend.create(anInstanceSpec(installation, 'daemon-1'), BOOTSTRAP, never);
     await until(() => existsSync(join(folderOf('daemon-1'), 'away.pid')), { what: 'both run' });
     const begun = Date.now();
     await backend.delete('daemon-1', never);
@@ -166,7 +155,7 @@ describe('the local backend by itself', () => {
 
   it('that did its work after its maker had died, and ended, is dead: no second agent comes', async () => {
     const maker = open(installation);
-    const spec = specOf(installation, 'orphan-1');
+    const spec = anInstanceSpec(installation, 'orphan-1');
     await maker.create(spec, BOOTSTRAP, never);
     const folder = new InstanceFolder(join(root.path, installation), 'orphan-1');
     await until(() => !existsSync(join(folder.path, 'bootstrap.json')), { what: 'the agent took its bootstrap file' });
@@ -192,10 +181,10 @@ describe('the local backend by itself', () => {
 
   it('never touches a process that got the pid of a dead one', async () => {
     const backend = open(installation);
-    const spec = specOf(installation, 'recycled-1');
+    const spec = anInstanceSpec(installation, 'recycled-1');
     await backend.create(spec, BOOTSTRAP, never);
     const innocent = open(installation, ['sleep', '300']);
-    const other = await innocent.create(specOf(installation, 'recycled-2'), BOOTSTRAP, never);
+    const other = await innocent.create(anInstanceSpec(installation, 'recycled-2'), BOOTSTRAP, never);
     // As if the first had ended, and its pid had gone to the second.
     const folder = new InstanceFolder(join(root.path, installation), 'recycled-1');
     const first = await folder.readProcess();
@@ -213,7 +202,7 @@ describe('the local backend by itself', () => {
 
   it('cuts logs that grow too long, and keeps their end', async () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
-    await backend.create(specOf(installation, 'chatty-1'), BOOTSTRAP, never);
+    await backend.create(anInstanceSpec(installation, 'chatty-1'), BOOTSTRAP, never);
     const file = join(folderOf('chatty-1'), 'log');
     await until(() => statSync(file).size === 9_000_008, { what: 'it wrote' });
     // Watched only from here on: a cut before its end was written would not be the one that is looked at.

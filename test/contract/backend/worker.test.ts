@@ -9,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects, wildcards } from '../../../contracts/messages/subjects.ts';
-import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { instanceCreated, instanceDied, type InstanceCreated } from '../../../contracts/messages/runner-signal.ts';
 import { runnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
@@ -17,6 +16,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { until } from '../../support/until.ts';
 import type { order, Order } from './order.workflow.ts';
 
@@ -86,12 +86,6 @@ async function startBackend(): Promise<TestService> {
   return service;
 }
 
-function specOf(runner: string): InstanceSpec {
-  const expiresAt = new Date(Date.now() + 600_000).toISOString();
-  const program = { directory: '/home/runner' };
-  return { installation: INSTALLATION, group: 'linux', runner, pids: 100, user: '1001:1001', program, expiresAt };
-}
-
 function newRunner(): string {
   return runnerName(INSTALLATION, 'linux', randomUUID());
 }
@@ -133,7 +127,9 @@ describe('backend workers', () => {
     });
     await observer.flush();
     const runners = Array.from({ length: 6 }, newRunner);
-    const made = await Promise.all(runners.map((runner) => ask({ do: 'create', spec: specOf(runner) })));
+    const made = await Promise.all(
+      runners.map((runner) => ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) })),
+    );
     expect(instances().toSorted()).toEqual(runners.toSorted());
     await until(() => created.length === 6, { what: 'all were told' });
     expect(made).toContainEqual({ instanceId: created[0]?.instanceId });
@@ -168,8 +164,8 @@ describe('backend workers', () => {
   it('a worker that was killed is replaced: its instances live on, their deaths meanwhile are told', async () => {
     const before = await startBackend();
     const [lives, dies] = [newRunner(), newRunner()];
-    await ask({ do: 'create', spec: specOf(lives) });
-    const made = await ask({ do: 'create', spec: specOf(dies) });
+    await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, lives) });
+    const made = await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, dies) });
     await before.kill();
     expect(made).toMatchObject({ instanceId: expect.stringMatching(/^\d+$/) });
     const { instanceId } = instanceCreated.pick({ instanceId: true }).parse(made);
@@ -187,7 +183,7 @@ describe('backend workers', () => {
     const worker = await startBackend();
     const runner = newRunner();
     await nats.halt();
-    const made = await ask({ do: 'create', spec: specOf(runner) });
+    const made = await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) });
     const { instanceId } = instanceCreated.pick({ instanceId: true }).parse(made);
     process.kill(-Number(instanceId), 'SIGKILL');
     await worker.logged('telling that an instance died; trying again');
@@ -205,8 +201,8 @@ describe('backend workers', () => {
   it('fails with the code of the error, once, and puts no secret into a history', async () => {
     const worker = await startBackend();
     const runner = newRunner();
-    await ask({ do: 'create', spec: specOf(runner) });
-    const conflict = await ask({ do: 'create', spec: { ...specOf(runner), pids: 1 } }).then(
+    await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) });
+    const conflict = await ask({ do: 'create', spec: { ...anInstanceSpec(INSTALLATION, runner), pids: 1 } }).then(
       () => undefined,
       (error: unknown) => error,
     );

@@ -6,7 +6,7 @@ import addFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { backendConfig } from '../../../contracts/config/backend.ts';
-import { file } from '../../unit/contracts/config/keys.ts';
+import { aConfigFile } from '../../support/a-config-file.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../deploy/docs/examples/', import.meta.url));
 const examples = readdirSync(EXAMPLES).filter((name) => name.endsWith('.yaml'));
@@ -55,7 +55,7 @@ describe('the examples of the documentation', () => {
     ['an unknown backend type', { backend: '    type: vmware' }],
     ['a group without labels', { group: '  - { name: two, organization: acme, backend: here }' }],
   ])('an editor underlines %s', (_what, parts) => {
-    expect(fits(parse(file()))).toBe(true);
-    expect(fits(parse(file(parts)))).toBe(false);
+    expect(fits(parse(aConfigFile()))).toBe(true);
+    expect(fits(parse(aConfigFile(parts)))).toBe(false);
   });
 });

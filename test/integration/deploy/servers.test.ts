@@ -1,9 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { Client, Connection } from '@temporalio/client';
@@ -16,25 +15,16 @@ import { serverPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts'
 import { downloadServer } from '../../../deploy/servers/download.ts';
 import { startNats } from '../../../deploy/servers/nats.ts';
 import { startTemporal } from '../../../deploy/servers/temporal.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
 
-let dir: string;
-beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'baton servers '));
-});
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-function program(folder: string, name: string, prints: string): string {
-  mkdirSync(join(dir, folder), { recursive: true });
-  const file = join(dir, folder, name);
-  writeFileSync(file, `#!/bin/sh\necho '${prints}'\n`);
-  chmodSync(file, 0o755);
-  return join(dir, folder);
-}
+const folder = temporaryFolder('some servers');
+afterAll(() => folder.remove());
+const dir = folder.path;
 
 describe('acquireServer', () => {
   it('takes the first program on PATH that is new enough', async () => {
-    const old = program('old', 'nats-server', 'nats-server: v2.9.4');
-    const fresh = program('fresh', 'nats-server', 'nats-server: v2.11.0');
+    const old = dirname(folder.write('old/nats-server', "#!/bin/sh\necho 'nats-server: v2.9.4'\n", 0o755));
+    const fresh = dirname(folder.write('fresh/nats-server', "#!/bin/sh\necho 'nats-server: v2.11.0'\n", 0o755));
     const env = { PATH: [old, fresh].join(delimiter), HOME: dir };
     expect(await acquireServer('nats-server', env)).toEqual({
       kind: 'program',

@@ -6,8 +6,9 @@ import {
   type Roster,
 } from '../../../contracts/workflows/dispatcher.ts';
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
+import { aGroup } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
-import { jobNotice } from '../../support/a-job.ts';
+import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
 /** Jobs that wait at once, of a group that has far too few runners. */
@@ -25,12 +26,12 @@ afterAll(async () => {
 
 const news = (action: JobAction, jobId: number): DispatcherEvent => ({
   type: 'job',
-  job: jobNotice(action, jobId, { private: false }),
+  job: aJob(action, jobId, { private: false }),
 });
 
 describe('a dispatcher with many jobs', () => {
   it('a dispatcher begins anew with more in it than Temporal takes in one payload', { timeout: 240_000 }, async () => {
-    await actors.start(actors.settings(GROUP, { max: 1 }));
+    await actors.start(aGroup(GROUP, { max: 1 }));
     for (let first = 0; first < CROWD; first += 500) {
       const queued = Array.from({ length: 500 }, (_, index) => news('queued', first + index + 1));
       await actors.tell(GROUP, queued);

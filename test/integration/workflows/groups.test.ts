@@ -14,9 +14,10 @@ import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
+import { aGroup, freshName } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { jobNotice } from '../../support/a-job.ts';
+import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
 /** Of each path one history; the others are the same again. */
@@ -43,7 +44,7 @@ afterAll(async () => {
 
 let jobs = 0;
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
-  return jobNotice(action, jobId, { runnerName });
+  return aJob(action, jobId, { runnerName });
 }
 
 /** So many new jobs, queued. */
@@ -99,96 +100,100 @@ const configure = (settings: GroupSettings): Promise<void> =>
 
 describe('a changed configuration', () => {
   it('raises and lowers max without touching a job', async () => {
-    const settings = actors.settings('elastic', { max: 1 });
+    const group = freshName('elastic');
+    const settings = aGroup(group, { max: 1 });
     await actors.start(settings);
-    const ids = await queue('elastic', 4);
-    const [first = ''] = await runners('elastic', 1);
-    await begin('elastic', first, ids[0] ?? 0);
+    const ids = await queue(group, 4);
+    const [first = ''] = await runners(group, 1);
+    await begin(group, first, ids[0] ?? 0);
     await configure({ ...settings, max: 3 });
-    const three = await runners('elastic', 3);
-    await begin('elastic', three[1] ?? '', ids[1] ?? 0);
+    const three = await runners(group, 3);
+    await begin(group, three[1] ?? '', ids[1] ?? 0);
     await configure({ ...settings, max: 2 });
     // The third has no job yet: it goes. The two busy ones stay.
-    await until(() => expect(actors.outside('elastic').deleted).toEqual([three[2]]));
-    expect(await result('elastic', three[2] ?? '')).toMatchObject({ reason: 'retired', failed: false });
-    await finish('elastic', first, ids[0] ?? 0);
-    await until(async () => expect(await actors.ask('elastic')).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
-    await until(() => expect(actors.outside('elastic').created).toHaveLength(4));
+    await until(() => expect(actors.outside(group).deleted).toEqual([three[2]]));
+    expect(await result(group, three[2] ?? '')).toMatchObject({ reason: 'retired', failed: false });
+    await finish(group, first, ids[0] ?? 0);
+    await until(async () => expect(await actors.ask(group)).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
+    await until(() => expect(actors.outside(group).created).toHaveLength(4));
   });
 
   it('lowers min: surplus idle runners go, but never one that has just taken a job', async () => {
-    const settings = actors.settings('surplus', { min: 3, timeToStartMs: 3000 });
+    const group = freshName('surplus');
+    const settings = aGroup(group, { min: 3, timeToStartMs: 3000 });
     await actors.start(settings);
-    const idle = await runners('surplus', 3);
-    for (const runner of idle) await online('surplus', runner);
+    const idle = await runners(group, 3);
+    for (const runner of idle) await online(group, runner);
     const [busy = ''] = idle;
-    actors.outside('surplus').unregister = (runner) => (runner === busy ? 'busy' : 'removed');
+    actors.outside(group).unregister = (runner) => (runner === busy ? 'busy' : 'removed');
     await configure({ ...settings, min: 0 });
-    await until(() => expect(actors.outside('surplus').deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
-    expect(living('surplus')).toEqual([busy]);
+    await until(() => expect(actors.outside(group).deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
+    expect(living(group)).toEqual([busy]);
     jobs += 1;
-    await begin('surplus', busy, jobs);
-    actors.outside('surplus').unregister = () => 'absent';
-    await finish('surplus', busy, jobs);
-    expect(await result('surplus', busy)).toMatchObject({ ranJob: true, failed: false });
+    await begin(group, busy, jobs);
+    actors.outside(group).unregister = () => 'absent';
+    await finish(group, busy, jobs);
+    expect(await result(group, busy)).toMatchObject({ ranJob: true, failed: false });
   });
 
   it('of labels replaces runners that are only kept warm', async () => {
-    const settings = actors.settings('relabel', { min: 1, timeToStartMs: 3000 });
+    const group = freshName('relabel');
+    const settings = aGroup(group, { min: 1, timeToStartMs: 3000 });
     await actors.start(settings);
-    const [old = ''] = await runners('relabel', 1);
+    const [old = ''] = await runners(group, 1);
     await configure({ ...settings, labels: ['linux', 'arm64'] });
-    await until(() => expect(actors.outside('relabel').deleted).toEqual([old]));
-    const [fresh = ''] = await runners('relabel', 1);
-    const { memo } = await actors.client.workflow.getHandle(runnerWorkflowId('relabel', fresh)).describe();
+    await until(() => expect(actors.outside(group).deleted).toEqual([old]));
+    const [fresh = ''] = await runners(group, 1);
+    const { memo } = await actors.client.workflow.getHandle(runnerWorkflowId(group, fresh)).describe();
     expect(memo).toMatchObject({ labels: ['linux', 'arm64'] });
   });
 
   it('without the group: its job runs to the end, its waiting jobs move, then it ends', async () => {
-    await actors.start(actors.settings('leaving', { max: 1 }));
-    const [running = 0, ...waiting] = await queue('leaving', 3);
-    const [runner = ''] = await runners('leaving', 1);
-    await begin('leaving', runner, running);
-    await actors.tell('leaving', [{ type: 'removed' }]);
+    const group = freshName('leaving');
+    await actors.start(aGroup(group, { max: 1 }));
+    const [running = 0, ...waiting] = await queue(group, 3);
+    const [runner = ''] = await runners(group, 1);
+    await begin(group, runner, running);
+    await actors.tell(group, [{ type: 'removed' }]);
     await until(() => expect(actors.moved.map(({ jobId }) => jobId)).toEqual(waiting));
     expect(actors.moved[0]).toMatchObject({ repository: 'acme/hello', labels: ['linux'], runId: waiting[0] });
-    expect(await actors.ask('leaving')).toMatchObject({ removed: true, busy: 1, waiting: 0 });
-    expect(living('leaving')).toEqual([runner]);
-    await finish('leaving', runner, running);
-    await actors.client.workflow.getHandle(dispatcherWorkflowId('leaving')).result();
-    expect(actors.outside('leaving').created).toEqual([runner]);
+    expect(await actors.ask(group)).toMatchObject({ removed: true, busy: 1, waiting: 0 });
+    expect(living(group)).toEqual([runner]);
+    await finish(group, runner, running);
+    await actors.client.workflow.getHandle(dispatcherWorkflowId(group)).result();
+    expect(actors.outside(group).created).toEqual([runner]);
   });
 });
 
 describe('a person', () => {
   it('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
-    await actors.start(actors.settings('paused', {}));
-    await actors.tell('paused', [{ type: 'control', mode: 'paused' }]);
-    await queue('paused', 2);
-    await until(async () => expect(await actors.ask('paused')).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }));
-    expect(actors.outside('paused').created).toEqual([]);
-    await actors.tell('paused', [{ type: 'control', mode: 'active' }]);
-    await runners('paused', 2);
+    const group = freshName('paused');
+    await actors.start(aGroup(group, {}));
+    await actors.tell(group, [{ type: 'control', mode: 'paused' }]);
+    await queue(group, 2);
+    await until(async () => expect(await actors.ask(group)).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }));
+    expect(actors.outside(group).created).toEqual([]);
+    await actors.tell(group, [{ type: 'control', mode: 'active' }]);
+    await runners(group, 2);
   });
 
   it('drains a group: idle runners go, the busy one finishes, and a new configuration does not undo it', async () => {
-    const settings = actors.settings('draining', { min: 2, timeToStartMs: 3000 });
+    const group = freshName('draining');
+    const settings = aGroup(group, { min: 2, timeToStartMs: 3000 });
     await actors.start(settings);
-    const [busy = '', idle = ''] = await runners('draining', 2);
-    await online('draining', idle);
+    const [busy = '', idle = ''] = await runners(group, 2);
+    await online(group, idle);
     jobs += 1;
     const id = jobs;
-    await begin('draining', busy, id);
-    await actors.tell('draining', [{ type: 'control', mode: 'draining' }]);
-    await until(() => expect(actors.outside('draining').deleted).toContain(idle));
+    await begin(group, busy, id);
+    await actors.tell(group, [{ type: 'control', mode: 'draining' }]);
+    await until(() => expect(actors.outside(group).deleted).toContain(idle));
     await configure({ ...settings, max: 5 });
-    await finish('draining', busy, id);
-    await until(async () =>
-      expect(await actors.ask('draining')).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }),
-    );
-    expect(living('draining')).toEqual([]);
-    await actors.tell('draining', [{ type: 'control', mode: 'active' }]);
-    await runners('draining', 2);
+    await finish(group, busy, id);
+    await until(async () => expect(await actors.ask(group)).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }));
+    expect(living(group)).toEqual([]);
+    await actors.tell(group, [{ type: 'control', mode: 'active' }]);
+    await runners(group, 2);
   });
 });
 
@@ -204,42 +209,43 @@ describe('a capped backend', () => {
   };
 
   it('never has more instances than its cap; freed places go by priority, then to the longest wait', async () => {
-    await tellKeeper('test', { type: 'configure', max: 2, groups: ['first', 'second', 'urgent'] });
+    const [first, second, urgent] = [freshName('first'), freshName('second'), freshName('urgent')] as const;
+    await tellKeeper('test', { type: 'configure', max: 2, groups: [first, second, urgent] });
     for (const [name, priority] of [
-      ['first', 3],
-      ['second', 3],
-      ['urgent', 1],
+      [first, 3],
+      [second, 3],
+      [urgent, 1],
     ] as const) {
-      await actors.start(actors.settings(name, { backendMax: 2, priority }));
+      await actors.start(aGroup(name, { backendMax: 2, priority }));
     }
     let most = 0;
-    const count = (): number => ['first', 'second', 'urgent'].flatMap(living).length;
-    for (const name of ['first', 'second', 'urgent']) {
+    const count = (): number => [first, second, urgent].flatMap(living).length;
+    for (const name of [first, second, urgent]) {
       actors.outside(name).create = () => {
         most = Math.max(most, count() + 1);
         return Promise.resolve();
       };
     }
-    const mine: Record<string, number[]> = { first: [], second: [], urgent: [] };
+    const mine: Record<string, number[]> = { [first]: [], [second]: [], [urgent]: [] };
     const take = async (group: string): Promise<void> => {
       mine[group]?.push(...(await queue(group, 1)));
       await until(async () => expect((await actors.ask(group)).waiting).toBeGreaterThan(0));
     };
-    await take('first');
-    await take('first');
-    await runners('first', 2);
+    await take(first);
+    await take(first);
+    await runners(first, 2);
     // In this order they wait, and the urgent one comes last.
-    await take('second');
-    await take('first');
-    await take('urgent');
+    await take(second);
+    await take(first);
+    await take(urgent);
     await until(async () => {
       const keeper = await actors.client.workflow
         .getHandle(capacityWorkflowId('test'))
         .query<CapacitySnapshot>(CAPACITY_STATUS);
       expect(Object.fromEntries(keeper.groups.map(({ group, wanted }) => [group, wanted]))).toEqual({
-        first: 1,
-        second: 1,
-        urgent: 1,
+        [first]: 1,
+        [second]: 1,
+        [urgent]: 1,
       });
     });
     const end = async (group: string): Promise<void> => {
@@ -248,12 +254,12 @@ describe('a capped backend', () => {
       await begin(group, runner, id);
       await finish(group, runner, id);
     };
-    await end('first');
-    await runners('urgent', 1);
-    await end('first');
-    await runners('second', 1);
-    await end('urgent');
-    await runners('first', 1);
+    await end(first);
+    await runners(urgent, 1);
+    await end(first);
+    await runners(second, 1);
+    await end(urgent);
+    await runners(first, 1);
     expect(most).toBe(2);
     await tellKeeper('test', { type: 'configure', max: null, groups: [] });
     await actors.client.workflow.getHandle(capacityWorkflowId('test')).result();

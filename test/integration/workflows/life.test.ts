@@ -3,11 +3,13 @@ import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/clie
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
+import { aGroup, freshName } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { jobNotice } from '../../support/a-job.ts';
+import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
 let actors: ActorsFixture;
@@ -24,20 +26,16 @@ afterAll(async () => {
 
 function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
   const conclusion = action === 'completed' ? 'success' : null;
-  return jobNotice(action, jobId, { url: 'http://example.test/job', conclusion, runnerName });
+  return aJob(action, jobId, { url: 'http://example.test/job', conclusion, runnerName });
 }
 
 /** A group with one queued job and the runner that was made for it. */
 async function oneRunner(group: string, more = {}): Promise<{ runner: string; jobId: number }> {
-  await actors.start(actors.settings(group, more));
+  await actors.start(aGroup(group, more));
   jobs += 1;
   const jobId = jobs;
   await actors.tell(group, [{ type: 'job', job: job('queued', jobId) }]);
-  const runner = await until(() => {
-    const [made] = actors.outside(group).created;
-    if (made === undefined) throw new Error('no instance yet');
-    return made;
-  });
+  const runner = await actors.firstRunner(group);
   return { runner, jobId };
 }
 
@@ -80,19 +78,20 @@ async function failure(group: string, runner: string): Promise<ApplicationFailur
 
 describe('a runner', () => {
   it('lives from a queued job to its removal, and its place is free again', async () => {
-    const { runner, jobId } = await oneRunner('whole');
-    await register('whole', runner);
-    await actors.tellRunner('whole', runner, [signal(runner, 'online')]);
-    await actors.tellRunner('whole', runner, [signal(runner, 'started', jobId)]);
-    await actors.tell('whole', [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    await actors.tellRunner('whole', runner, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    await actors.tellRunner('whole', runner, [signal(runner, 'completed', jobId)]);
-    await actors.tellRunner('whole', runner, [signal(runner, 'exited')]);
-    expect(await result('whole', runner)).toMatchObject({ reason: 'job-completed', ranJob: true, failed: false });
-    expect(actors.outside('whole').deleted).toEqual([runner]);
-    expect(actors.outside('whole').unregistered).toEqual([runner]);
-    expect(await actors.ask('whole')).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
-    const described = await handle('whole', runner).describe();
+    const group = freshName('whole');
+    const { runner, jobId } = await oneRunner(group);
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.tell(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.tellRunner(group, runner, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId)]);
+    await actors.tellRunner(group, runner, [signal(runner, 'exited')]);
+    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed', ranJob: true, failed: false });
+    expect(actors.outside(group).deleted).toEqual([runner]);
+    expect(actors.outside(group).unregistered).toEqual([runner]);
+    expect(await actors.ask(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
+    const described = await handle(group, runner).describe();
     expect(described.searchAttributes).toMatchObject({
       BatonPhase: ['gone'],
       BatonRepository: ['acme/hello'],
@@ -101,11 +100,12 @@ describe('a runner', () => {
   });
 
   it('is told twice, in the wrong order: the same end', async () => {
-    const { runner, jobId } = await oneRunner('disorder');
-    await register('disorder', runner);
+    const group = freshName('disorder');
+    const { runner, jobId } = await oneRunner(group);
+    await register(group, runner);
     const exited = signal(runner, 'exited');
     const started = signal(runner, 'started', jobId);
-    await actors.tellRunner('disorder', runner, [
+    await actors.tellRunner(group, runner, [
       { type: 'job', job: job('completed', jobId, runner) },
       exited,
       signal(runner, 'completed', jobId),
@@ -114,203 +114,212 @@ describe('a runner', () => {
       exited,
       started,
     ]);
-    expect(await result('disorder', runner)).toMatchObject({ reason: 'job-completed', ranJob: true });
+    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed', ranJob: true });
   });
 
   it('that dies with its job is a failure that says so', async () => {
-    const { runner, jobId } = await oneRunner('dies');
-    await register('dies', runner);
-    await actors.tellRunner('dies', runner, [signal(runner, 'started', jobId)]);
-    await actors.tellRunner('dies', runner, [died(runner)]);
-    const { type, message } = await failure('dies', runner);
+    const group = freshName('dies');
+    const { runner, jobId } = await oneRunner(group);
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.tellRunner(group, runner, [died(runner)]);
+    const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'instance-died',
       message: 'its instance died (was killed); its job is lost',
     });
-    expect(actors.outside('dies').deleted).toContain(runner);
+    expect(actors.outside(group).deleted).toContain(runner);
   });
 
   it('that dies with its job has not done it, whatever the forge calls it later', async () => {
-    const { runner, jobId } = await oneRunner('lost');
-    await register('lost', runner);
-    await actors.tellRunner('lost', runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
+    const group = freshName('lost');
+    const { runner, jobId } = await oneRunner(group);
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
     const completed = { ...job('completed', jobId, runner), conclusion: 'failure' };
-    await actors.tellRunner('lost', runner, [died(runner), { type: 'job', job: completed }]);
-    const { message } = await failure('lost', runner);
+    await actors.tellRunner(group, runner, [died(runner), { type: 'job', job: completed }]);
+    const { message } = await failure(group, runner);
     expect(message).toMatch(/^its instance died .*; the cloud had said .* takes the instance back; its job is lost$/);
   });
 
   it('whose instance cannot be made fails with the backend’s own words', async () => {
-    actors.outside('nothing').create = () =>
+    const group = freshName('nothing');
+    actors.outside(group).create = () =>
       Promise.reject(ApplicationFailure.nonRetryable('image "none" is not there', 'INSTANCE_INVALID'));
-    await actors.start(actors.settings('nothing'));
-    await actors.tell('nothing', [{ type: 'job', job: job('queued', 1) }]);
+    await actors.start(aGroup(group));
+    await actors.tell(group, [{ type: 'job', job: job('queued', 1) }]);
     const runner = await until(() => {
-      const [deleted] = actors.outside('nothing').deleted;
+      const [deleted] = actors.outside(group).deleted;
       if (deleted === undefined) throw new Error('nothing removed yet');
       return deleted;
     });
-    const { type, message } = await failure('nothing', runner);
+    const { type, message } = await failure(group, runner);
     expect(type).toBe('create-failed');
     expect(message).toContain('image "none" is not there');
     // Never registered: the forge is not even asked.
-    expect(actors.outside('nothing').unregistered).toEqual([]);
-    expect((await actors.ask('nothing')).backoffUntil).not.toBeNull();
-    await actors.tell('nothing', [{ type: 'job', job: job('completed', 1) }]);
+    expect(actors.outside(group).unregistered).toEqual([]);
+    expect((await actors.ask(group)).backoffUntil).not.toBeNull();
+    await actors.tell(group, [{ type: 'job', job: job('completed', 1) }]);
   });
 
   it('may register until it is online, and not after', async () => {
-    const { runner } = await oneRunner('gate');
-    await register('gate', runner);
-    await register('gate', runner);
-    await actors.tellRunner('gate', runner, [signal(runner, 'online')]);
-    await expect(register('gate', runner)).rejects.toThrow(WorkflowUpdateFailedError);
-    const { events } = await handle('gate', runner).fetchHistory();
+    const group = freshName('gate');
+    const { runner } = await oneRunner(group);
+    await register(group, runner);
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await expect(register(group, runner)).rejects.toThrow(WorkflowUpdateFailedError);
+    const { events } = await handle(group, runner).fetchHistory();
     const accepted = events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
     // What is refused leaves nothing in the history: a job can't fill it by asking.
     expect(accepted).toHaveLength(2);
-    await handle('gate', runner).cancel();
-    await expect(result('gate', runner)).rejects.toThrow(WorkflowFailedError);
-    expect(actors.outside('gate').deleted).toEqual([runner]);
+    await handle(group, runner).cancel();
+    await expect(result(group, runner)).rejects.toThrow(WorkflowFailedError);
+    expect(actors.outside(group).deleted).toEqual([runner]);
   });
 
   it('that the forge calls busy is kept, whatever the instance says', async () => {
+    const group = freshName('doubt');
     let busy = true;
-    actors.outside('doubt').unregister = () => (busy ? 'busy' : 'absent');
-    const { runner, jobId } = await oneRunner('doubt', { timeToLiveMs: 3_600_000 });
-    await register('doubt', runner);
-    await actors.tellRunner('doubt', runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
+    actors.outside(group).unregister = () => (busy ? 'busy' : 'absent');
+    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
     await until(async () => {
-      const { raw } = await handle('doubt', runner).describe();
+      const { raw } = await handle(group, runner).describe();
       expect(raw.pendingActivities ?? []).toEqual([]);
-      const { events } = await handle('doubt', runner).fetchHistory();
+      const { events } = await handle(group, runner).fetchHistory();
       expect(events?.some((event) => event.activityTaskCompletedEventAttributes && event.eventId)).toBe(true);
     });
-    expect(actors.outside('doubt').deleted).toEqual([]);
+    expect(actors.outside(group).deleted).toEqual([]);
     busy = false;
-    await actors.tellRunner('doubt', runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
-    expect(await result('doubt', runner)).toMatchObject({ reason: 'job-completed' });
+    await actors.tellRunner(group, runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
+    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
   });
 });
 
 describe('time', () => {
   it('to start: a runner that never comes up is removed', async () => {
-    const { runner } = await oneRunner('late', { timeToStartMs: 1000 });
-    const { type, message } = await failure('late', runner);
+    const group = freshName('late');
+    const { runner } = await oneRunner(group, { timeToStartMs: 1000 });
+    const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'time-to-start',
       message: 'no job started within the time to start',
     });
-    expect(actors.outside('late').deleted).toContain(runner);
+    expect(actors.outside(group).deleted).toContain(runner);
   });
 
   it('to start: an idle runner that nobody needs is unregistered first, then removed', async () => {
-    const { runner, jobId } = await oneRunner('idle', { timeToStartMs: 1000 });
-    await register('idle', runner);
-    await actors.tellRunner('idle', runner, [signal(runner, 'online')]);
-    await actors.tell('idle', [{ type: 'job', job: job('completed', jobId) }]);
-    expect(await result('idle', runner)).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
-    expect(actors.outside('idle').unregistered).toEqual([runner]);
+    const group = freshName('idle');
+    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await actors.tell(group, [{ type: 'job', job: job('completed', jobId) }]);
+    expect(await result(group, runner)).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
+    expect(actors.outside(group).unregistered).toEqual([runner]);
   });
 
   it('to start: a job that shows up within the lag keeps its runner', async () => {
-    const { runner, jobId } = await oneRunner('lag', { timeToStartMs: 1000 });
-    await register('lag', runner);
-    await actors.tellRunner('lag', runner, [signal(runner, 'online')]);
-    await until(() => expect(actors.outside('lag').unregistered).toEqual([runner]));
-    await actors.tellRunner('lag', runner, [signal(runner, 'started', jobId)]);
-    await actors.tellRunner('lag', runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
-    expect(await result('lag', runner)).toMatchObject({ reason: 'job-completed' });
+    const group = freshName('lag');
+    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await until(() => expect(actors.outside(group).unregistered).toEqual([runner]));
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
   });
 
   it('to start does not hold for a runner that is kept warm', async () => {
-    await actors.start(actors.settings('warm', { min: 1, timeToStartMs: 500 }));
-    const runner = await until(() => {
-      const [made] = actors.outside('warm').created;
-      if (made === undefined) throw new Error('no warm runner yet');
-      return made;
-    });
-    await register('warm', runner);
-    await actors.tellRunner('warm', runner, [signal(runner, 'online')]);
+    const group = freshName('warm');
+    await actors.start(aGroup(group, { min: 1, timeToStartMs: 500 }));
+    const runner = await actors.firstRunner(group);
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
     await until(async () => {
-      const { events } = await handle('warm', runner).fetchHistory();
+      const { events } = await handle(group, runner).fetchHistory();
       const fired = events?.filter((event) => event.timerFiredEventAttributes) ?? [];
       expect(fired.length).toBeGreaterThanOrEqual(2);
     });
-    expect(actors.outside('warm').deleted).toEqual([]);
-    expect((await actors.ask('warm')).ready).toBe(1);
+    expect(actors.outside(group).deleted).toEqual([]);
+    expect((await actors.ask(group)).ready).toBe(1);
   });
 
   it('to live: a job that never ends is ended', async () => {
-    const { runner, jobId } = await oneRunner('forever', { timeToLiveMs: 2000 });
-    await register('forever', runner);
-    await actors.tellRunner('forever', runner, [signal(runner, 'started', jobId)]);
-    const { type, message } = await failure('forever', runner);
+    const group = freshName('forever');
+    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 2000 });
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
+    const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'time-to-live',
       message: 'it reached its time to live; its job is lost',
     });
-    expect(actors.outside('forever').deleted).toEqual([runner]);
+    expect(actors.outside(group).deleted).toEqual([runner]);
   });
 });
 
 describe('a group', () => {
   it('never has more than max, and gives each freed place away', async () => {
-    await actors.start(actors.settings('crowd', { max: 3 }));
+    const group = freshName('crowd');
+    await actors.start(aGroup(group, { max: 3 }));
     const ids = Array.from({ length: 9 }, (_, index) => 9000 + index);
     await actors.tell(
-      'crowd',
+      group,
       ids.map((id) => ({ type: 'job', job: job('queued', id) })),
     );
     for (let done = 0; done < ids.length; done++) {
       const runner = await until(() => {
-        expect(actors.outside('crowd').created.length).toBe(Math.min(ids.length, done + 3));
-        return actors.outside('crowd').created[done] ?? '';
+        expect(actors.outside(group).created.length).toBe(Math.min(ids.length, done + 3));
+        return actors.outside(group).created[done] ?? '';
       });
-      expect(actors.outside('crowd').created.length - actors.outside('crowd').deleted.length).toBeLessThanOrEqual(3);
+      expect(actors.outside(group).created.length - actors.outside(group).deleted.length).toBeLessThanOrEqual(3);
       const id = ids[done] ?? 0;
-      await actors.tell('crowd', [{ type: 'job', job: job('in_progress', id, runner) }]);
-      await actors.tellRunner('crowd', runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
+      await actors.tell(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
+      await actors.tellRunner(group, runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
     }
-    await until(async () => expect(await actors.ask('crowd')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
+    await until(async () => expect(await actors.ask(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
   it('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
-    const { runner, jobId } = await oneRunner('anew', { max: 1 });
-    await actors.tell('anew', [{ type: 'job', job: job('queued', 7001) }]);
+    const group = freshName('anew');
+    const { runner, jobId } = await oneRunner(group, { max: 1 });
+    await actors.tell(group, [{ type: 'job', job: job('queued', 7001) }]);
     const noise = job('completed', 7002);
     for (let batch = 0; batch < 50; batch++) {
-      await Promise.all(Array.from({ length: 50 }, () => actors.tell('anew', [{ type: 'job', job: noise }])));
+      await Promise.all(Array.from({ length: 50 }, () => actors.tell(group, [{ type: 'job', job: noise }])));
     }
     await until(async () => {
-      const { runId } = await actors.client.workflow.getHandle('group/anew').describe();
+      const { runId } = await actors.client.workflow.getHandle(dispatcherWorkflowId(group)).describe();
       const first = actors.client.workflow.list({
-        query: `WorkflowId = 'group/anew' AND ExecutionStatus = 'ContinuedAsNew'`,
+        query: `WorkflowId = '${dispatcherWorkflowId(group)}' AND ExecutionStatus = 'ContinuedAsNew'`,
       });
       const ids = [];
       for await (const execution of first) ids.push(execution.runId);
       expect(ids.length).toBeGreaterThanOrEqual(1);
       expect(ids).not.toContain(runId);
     });
-    expect(await actors.ask('anew')).toMatchObject({ waiting: 2, ready: 1 });
-    await actors.tell('anew', [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    expect(await actors.ask('anew')).toMatchObject({ waiting: 1, busy: 1 });
+    expect(await actors.ask(group)).toMatchObject({ waiting: 2, ready: 1 });
+    await actors.tell(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    expect(await actors.ask(group)).toMatchObject({ waiting: 1, busy: 1 });
   });
 
   it('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
-    const { runner, jobId } = await oneRunner('flood', { timeToLiveMs: 3_600_000 });
-    await register('flood', runner);
-    await actors.tellRunner('flood', runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
+    const group = freshName('flood');
+    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
+    await register(group, runner);
+    await actors.tellRunner(group, runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
     for (let batch = 0; batch < 60; batch++) {
       await Promise.all(
-        Array.from({ length: 50 }, () => actors.tellRunner('flood', runner, [signal(runner, 'started', jobId)])),
+        Array.from({ length: 50 }, () => actors.tellRunner(group, runner, [signal(runner, 'started', jobId)])),
       );
     }
-    await actors.tellRunner('flood', runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
-    expect(await result('flood', runner)).toMatchObject({ reason: 'job-completed' });
-    const { raw, runId } = await handle('flood', runner).describe();
+    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
+    const { raw, runId } = await handle(group, runner).describe();
     expect(raw.workflowExecutionInfo?.firstRunId).not.toBe(runId);
-    expect(actors.outside('flood').created).toEqual([runner]);
-    expect(actors.outside('flood').deleted).toEqual([runner]);
+    expect(actors.outside(group).created).toEqual([runner]);
+    expect(actors.outside(group).deleted).toEqual([runner]);
   });
 });

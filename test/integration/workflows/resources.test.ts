@@ -7,9 +7,9 @@ import {
   runnerWorkflowId,
 } from '../../../contracts/workflows/runner.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
+import { aGroup } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { until } from '../../support/until.ts';
 
 const GIB = 1024 ** 3;
 const GROUP = 'measured';
@@ -25,12 +25,8 @@ afterAll(async () => {
 
 describe('the resource use of a job', () => {
   it('a runner shows what its job used, as its recorder says once', async () => {
-    await actors.start(actors.settings(GROUP, { min: 1, max: 1 }));
-    const runner = await until(() => {
-      const [made] = actors.outside(GROUP).created;
-      if (made === undefined) throw new Error('no instance yet');
-      return made;
-    });
+    await actors.start(aGroup(GROUP, { min: 1, max: 1 }));
+    const runner = await actors.firstRunner(GROUP);
     const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
     const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
     const used = (peak: number): RunnerEvent => ({

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
+import { aGroup } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
-import { jobNotice } from '../../support/a-job.ts';
+import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
 /** Signals under way at any time. */
@@ -21,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => actors.stop());
 
 function job(jobId: number, action: 'queued' | 'completed'): JobNotice {
-  return jobNotice(action, jobId, { conclusion: action === 'completed' ? 'success' : null });
+  return aJob(action, jobId, { conclusion: action === 'completed' ? 'success' : null });
 }
 
 /** The runs of a dispatcher that have begun anew, and how many events each took. */
@@ -56,7 +57,7 @@ describe('a dispatcher under steady load', () => {
       const outcome = { runner, reason: 'job-completed', ranJob: true, failed: false, detail: '' } as const;
       if (!over.signal.aborted) await actors.tell(group, [{ type: 'gone', outcome }]);
     };
-    await actors.start(actors.settings(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
+    await actors.start(aGroup(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
     const senders = Promise.all(Array.from({ length: SENDERS }, send));
     const anew = until(async () => expect((await ended(group)).length).toBeGreaterThanOrEqual(1), {
       timeoutMs: 240_000,
@@ -81,7 +82,7 @@ describe('a dispatcher under steady load', () => {
       await go.promise;
     };
     try {
-      await actors.start(actors.settings(group, { max: 1 }));
+      await actors.start(aGroup(group, { max: 1 }));
       await actors.tell(group, [{ type: 'job', job: job(1, 'queued') }]);
       const runners = await asked.promise;
       const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(group));

@@ -3,21 +3,14 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { JobTags } from '../../../contracts/ports/backend.ts';
+import { aGroup, freshName } from '../../support/a-group.ts';
 import { startActors, type ActorsFixture } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { jobNotice } from '../../support/a-job.ts';
+import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
 let actors: ActorsFixture;
 let jobs = 9000;
-const used = new Map<string, number>();
-
-/** The name for the first try, others for later ones. */
-function fresh(name: string): string {
-  const tries = (used.get(name) ?? 0) + 1;
-  used.set(name, tries);
-  return tries === 1 ? name : `${name}-${tries}`;
-}
 
 beforeAll(async () => {
   actors = await startActors();
@@ -31,18 +24,14 @@ const hookJob = { runAttempt: 2, repository: 'acme/hello', workflow: 'CI', jobKe
 
 /** A runner on a backend that can tag, and what it hears in a job's life. */
 async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
-  const group = fresh(name);
+  const group = freshName(name);
   actors.outside(group).tag = tag;
-  await actors.start(actors.settings(group));
+  await actors.start(aGroup(group));
   jobs += 1;
   const jobId = jobs;
-  const notice = jobNotice('queued', jobId, { runAttempt: 2, workflow: 'CI', name: 'build (24)' });
+  const notice = aJob('queued', jobId, { runAttempt: 2, workflow: 'CI', name: 'build (24)' });
   await actors.tell(group, [{ type: 'job', job: notice }]);
-  const runner = await until(() => {
-    const [made] = actors.outside(group).created;
-    if (made === undefined) throw new Error('no instance yet');
-    return made;
-  });
+  const runner = await actors.firstRunner(group);
   const base = (): { version: 1; id: string; runner: string; at: string } => {
     return { version: 1, id: randomUUID(), runner, at: new Date().toISOString() };
   };

@@ -1,23 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { acquireServer, cacheFolder } from '../../../deploy/servers/acquire.ts';
 import { isAtLeast, serverPlan } from '../../../deploy/servers/catalog.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
 
-let dir: string;
-beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'baton servers '));
-});
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-function program(folder: string, name: string, prints: string): string {
-  mkdirSync(join(dir, folder), { recursive: true });
-  const file = join(dir, folder, name);
-  writeFileSync(file, `#!/bin/sh\necho '${prints}'\n`);
-  chmodSync(file, 0o755);
-  return join(dir, folder);
-}
+const folder = temporaryFolder('some servers');
+afterAll(() => folder.remove());
+const dir = folder.path;
 
 describe('acquireServer', () => {
   it('takes an address before all else', async () => {
@@ -29,7 +18,7 @@ describe('acquireServer', () => {
     const plan = serverPlan('temporal');
     const env = { PATH: join(dir, 'nothing'), HOME: join(dir, 'home') };
     const name = `temporal-${plan.version}-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
-    program('home/.cache/baton/servers', name, '');
+    folder.write(`home/.cache/baton/servers/${name}`, '', 0o755);
     expect(await acquireServer('temporal', env)).toMatchObject({ from: 'cache', path: join(cacheFolder(env), name) });
     expect(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/baton/servers');
   });

@@ -1,26 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { DispatcherSnapshot } from '../../../contracts/workflows/dispatcher.ts';
-import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { dispatcherDetails } from '../../../workflows/dispatcher/details.ts';
 import { plain } from '../../../workflows/lib/markdown.ts';
 import { runnerDetails, type Situation } from '../../../workflows/runner/details.ts';
 import { Facts } from '../../../workflows/runner/facts.ts';
+import { aGroup } from '../../support/a-group.ts';
 
-const settings: GroupSettings = {
+const settings = aGroup('linux', {
   installation: 'ci',
-  name: 'linux',
-  forge: 'github',
-  scope: { organization: 'acme' },
   labels: ['linux', 'x64'],
   max: 4,
   min: 1,
   backend: 'docker',
-  backendMax: null,
-  priority: 3,
   timeToStartMs: 600_000,
   timeToLiveMs: 43_200_000,
-  instance: { pids: 100, user: '1000', program: { directory: '/runner' } },
-};
+});
 const input = { settings, runner: 'ci-linux-12345678' };
 const situation: Situation = {
   phase: 'idle',

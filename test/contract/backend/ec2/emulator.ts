@@ -1,7 +1,6 @@
 import { DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Ec2Backend } from '../../../../activities/backends/ec2/ec2.ts';
 import { ec2Backend } from '../../../../contracts/config/ec2.ts';
-import type { InstanceSpec } from '../../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../../contracts/lib/log.ts';
 import { startFaultProxy, type FaultProxy } from '../../../support/fault-proxy.ts';
 import { startMoto } from '../../../support/moto.ts';
@@ -68,17 +67,5 @@ export async function startEmulator(program: string): Promise<Emulator> {
       await proxy.close();
       await server.stop();
     },
-  };
-}
-
-export function specOf(installation: string, runner: string): InstanceSpec {
-  return {
-    installation,
-    group: 'linux',
-    runner,
-    pids: 200,
-    user: '1001:1001',
-    program: { directory: '/home/runner' },
-    expiresAt: new Date(Date.now() + 600_000).toISOString(),
   };
 }

@@ -16,13 +16,14 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Backend, Instance } from '../../../../contracts/ports/backend.ts';
 import { runnerName } from '../../../../contracts/workflows/runner-name.ts';
+import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 import { describeUnless } from '../../../support/describe-unless.ts';
 import type { Call } from '../../../support/fault-proxy.ts';
 import { findMoto } from '../../../support/moto.ts';
 import { until } from '../../../support/until.ts';
 import { BOOTSTRAP } from '../candidate.ts';
 import { errorAnswer, EXHAUSTED, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
-import { REGION, specOf, startEmulator, type Emulator } from './emulator.ts';
+import { REGION, startEmulator, type Emulator } from './emulator.ts';
 
 const never = new AbortController().signal;
 const moto = await findMoto();
@@ -48,7 +49,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
 
   const create = (backend: Backend, more = {}): Promise<Instance> =>
     backend.create(
-      { ...specOf(installation, runnerName(installation, 'linux', randomUUID())), ...more },
+      { ...anInstanceSpec(installation, runnerName(installation, 'linux', randomUUID())), ...more },
       BOOTSTRAP,
       never,
     );
@@ -224,7 +225,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
   });
 
   it('that two processes made in different places at the same time is one: the older stays', async () => {
-    const spec = specOf(installation, runnerName(installation, 'linux', randomUUID()));
+    const spec = anInstanceSpec(installation, runnerName(installation, 'linux', randomUUID()));
     // The second looked before the first had made it: an empty list is all it knows.
     const [first, second] = [emulator.open(installation), emulator.open(installation, { types: ['c5.large'] })];
     const made = await first.create(spec, BOOTSTRAP, never);

@@ -77,16 +77,3 @@ export class GceProject {
     return gceBackend.parse(this.settings(more));
   }
 }
-
-export function specOf(installation: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
-  return {
-    installation,
-    group: 'linux',
-    runner,
-    pids: 200,
-    user: '1001:1001',
-    program: { directory: '/home/runner' },
-    expiresAt: new Date(Date.now() + 600_000).toISOString(),
-    ...more,
-  };
-}

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashSpec } from '../../../../activities/backends/spec-hash.ts';
 import type { Backend, Instance, InstanceSpec } from '../../../../contracts/ports/backend.ts';
 import { BOOTSTRAP } from '../candidate.ts';
-import { FIRST, GceProject, SECOND, specOf } from '../gce-server/project.ts';
+import { FIRST, GceProject, SECOND } from '../gce-server/project.ts';
+import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 import { until } from '../../../support/until.ts';
 
 const never = new AbortController().signal;
@@ -19,7 +20,7 @@ describe('instances of Compute Engine', () => {
   const installation = `g${randomUUID().slice(0, 8)}`;
 
   const next = (more?: Partial<InstanceSpec>): InstanceSpec =>
-    specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`, more);
+    anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`, more);
 
   const resourceOf = ({ id, runner }: Instance): Record<string, unknown> =>
     project.server.cloud.get(id.split('/')[0] ?? '', runner).resource;
@@ -132,7 +133,9 @@ describe('instances of Compute Engine', () => {
   });
 
   it('a runner’s name that begins with a digit is refused: Compute Engine has no such names', async () => {
-    const refused = project.open(installation).create(specOf(installation, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
+    const refused = project
+      .open(installation)
+      .create(anInstanceSpec(installation, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID' });
   });
 

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { BOOTSTRAP } from '../candidate.ts';
-import { GceProject, specOf } from '../gce-server/project.ts';
+import { GceProject } from '../gce-server/project.ts';
+import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 
 /** The role in deploy/machines/iam, against a server that refuses whatever is not in it. */
 
@@ -36,7 +37,7 @@ describe('the role of a GCE worker', () => {
   it('all calls are within the role, and it has nothing that none of them needs', async () => {
     const backend = project.open(installation, ALL);
     const ending = new AbortController();
-    const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
+    const spec = anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
     const deaths: string[] = [];
     const watched = backend.watch(({ runner }) => deaths.push(runner), ending.signal);
     await backend.create(spec, BOOTSTRAP, never);
@@ -58,7 +59,7 @@ describe('the role of a GCE worker', () => {
       role: role.filter((permission) => permission !== 'compute.instances.create'),
     });
     try {
-      const spec = specOf(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
+      const spec = anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
       const refused = less.open(installation).create(spec, BOOTSTRAP, never);
       await expect(refused).rejects.toMatchObject({
         code: 'BACKEND_DENIED',

@@ -7,7 +7,8 @@ import { DELEGATION_KEYS } from './delegation-keys.ts';
 import { EC2_KEYS } from './ec2-keys.ts';
 import { GROUP_KEYS } from './group-keys.ts';
 import { HOOK_KEYS } from './hook-keys.ts';
-import { describeKeys, file, problems, read } from './keys.ts';
+import { aConfigFile } from '../../../support/a-config-file.ts';
+import { describeKeys, problems, read } from './keys.ts';
 import { INSTALLATION_KEYS } from './installation-keys.ts';
 
 const KEYS = [
@@ -43,7 +44,7 @@ describe('the configuration file', () => {
   });
 
   it('all problems are told at once, each with its place', () => {
-    const text = file({ top: 'bogus: 1\nname: CI', group: '    max: many' });
+    const text = aConfigFile({ top: 'bogus: 1\nname: CI', group: '    max: many' });
     expect(problems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
       { line: 2, column: 1, path: 'name' },
       { line: 15, column: 5, path: 'groups[0].max' },
@@ -52,7 +53,7 @@ describe('the configuration file', () => {
   });
 
   it('a problem reads as file, line, column, key and what is wrong', () => {
-    expect(() => read(file().replace('backend: here', 'backend: there'))).toThrow(
+    expect(() => read(aConfigFile().replace('backend: here', 'backend: there'))).toThrow(
       'baton.yaml:13:5: groups[0].backend: there is no backend "there"; there is here',
     );
   });

@@ -1,4 +1,5 @@
-import type { Key, Parts } from './keys.ts';
+import type { ConfigParts } from '../../../support/a-config-file.ts';
+import type { Key } from './keys.ts';
 
 const REQUIRED = [
   'type: ec2',
@@ -9,14 +10,14 @@ const REQUIRED = [
 ];
 
 /** An ec2 backend with more or other lines; a line of the same key takes the place of the smallest one's. */
-function ec2(...lines: string[]): Parts {
+function ec2(...lines: string[]): ConfigParts {
   const keyOf = (line: string): string => line.split(':')[0] ?? '';
   const kept = REQUIRED.filter((line) => !lines.some((other) => keyOf(other) === keyOf(line)));
   return { backend: [...kept, ...lines].map((line) => `    ${line}`).join('\n') };
 }
 
 /** Without these keys. */
-function without(...keys: string[]): Parts {
+function without(...keys: string[]): ConfigParts {
   const kept = REQUIRED.filter((line) => !keys.some((key) => line.startsWith(`${key}:`)));
   return { backend: kept.map((line) => `    ${line}`).join('\n') };
 }

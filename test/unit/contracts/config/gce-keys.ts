@@ -1,4 +1,5 @@
-import type { Key, Parts } from './keys.ts';
+import type { ConfigParts } from '../../../support/a-config-file.ts';
+import type { Key } from './keys.ts';
 
 const NEEDED = {
   type: 'gce',
@@ -11,7 +12,7 @@ const NEEDED = {
 const KEYS = Object.keys(NEEDED);
 
 /** The smallest backend, with these keys in place of its own or besides; each stands in a line of its own from line 8. */
-function gce(more: Record<string, string> = {}): Parts {
+function gce(more: Record<string, string> = {}): ConfigParts {
   const lines = Object.entries({ ...NEEDED, ...more }).filter(([, value]) => value !== '');
   return { backend: lines.map(([key, value]) => `    ${key}: ${value}`).join('\n') };
 }

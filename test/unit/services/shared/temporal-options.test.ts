@@ -1,26 +1,20 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { temporalConfig } from '../../../../contracts/config/servers.ts';
 import { temporalOptions } from '../../../../services/shared/temporal-options.ts';
 import { temporaryFolder } from '../../../support/cleanup.ts';
 
-let folder: ReturnType<typeof temporaryFolder>;
-beforeEach(() => {
-  folder = temporaryFolder('temporal-options');
-});
-afterEach(() => {
-  folder.remove();
-});
-const write = (name: string, text: string): string => {
-  const path = join(folder.path, name);
-  writeFileSync(path, text);
-  return path;
-};
+const folder = temporaryFolder('temporal-options');
+afterAll(() => folder.remove());
 
 describe('TLS to Temporal', () => {
   it('takes the files that the configuration names', () => {
-    const tls = { ca: write('ca', 'CA'), cert: write('crt', 'CRT'), key: write('key', 'KEY'), server_name: 'temporal' };
+    const tls = {
+      ca: folder.write('ca', 'CA'),
+      cert: folder.write('crt', 'CRT'),
+      key: folder.write('key', 'KEY'),
+      server_name: 'temporal',
+    };
     expect(temporalOptions(temporalConfig.parse({ tls }))).toEqual({
       address: '127.0.0.1:7233',
       tls: {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JobNotice } from '../../../../contracts/workflows/job.ts';
 import type { JobAction } from '../../../../contracts/messages/job-event.ts';
 import { DemandTracker } from '../../../../workflows/dispatcher/demand-tracker.ts';
-import { jobNotice } from '../../../support/a-job.ts';
+import { aJob } from '../../../support/a-job.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const LIMITS = { min: 0, max: 10 };
@@ -21,7 +21,7 @@ function notice(said: Said, jobId = 1, runner: string | null = null): JobNotice 
     skipped: 'completed',
   };
   const taken = said === 'in_progress' || said === 'completed';
-  return jobNotice(actions[said], jobId, {
+  return aJob(actions[said], jobId, {
     delivery: `${said}-${jobId}`,
     runId: 7,
     ...(said === 'skipped' && { labels: [] }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JobNotice } from '../../../../contracts/workflows/job.ts';
 import type { JobAction } from '../../../../contracts/messages/job-event.ts';
 import { DemandTracker } from '../../../../workflows/dispatcher/demand-tracker.ts';
-import { jobNotice } from '../../../support/a-job.ts';
+import { aJob } from '../../../support/a-job.ts';
 
 const SETTINGS = { min: 0, max: 10 };
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -11,7 +11,7 @@ let deliveries = 0;
 function notice(action: JobAction, jobId: number, more: Partial<JobNotice> = {}): JobNotice {
   deliveries += 1;
   const said = { delivery: `delivery-${deliveries}`, runId: 7, name: `job ${jobId}`, at: '2026-01-01T00:00:00Z' };
-  return jobNotice(action, jobId, { ...said, ...more });
+  return aJob(action, jobId, { ...said, ...more });
 }
 
 const hookJob = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };

@@ -1,27 +1,17 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../../../contracts/lib/load-config.ts';
 import { refreshEffective, readDocument, writeEffective } from '../../../../../services/cli/start/effective-config.ts';
 import { temporaryFolder } from '../../../../support/cleanup.ts';
-import { file } from '../../../contracts/config/keys.ts';
+import { aConfigFile } from '../../../../support/a-config-file.ts';
 
-let folder: ReturnType<typeof temporaryFolder>;
-beforeEach(() => {
-  folder = temporaryFolder('effective-config');
-});
-afterEach(() => {
-  folder.remove();
-});
-const write = (name: string, text: string): string => {
-  const path = join(folder.path, name);
-  writeFileSync(path, text);
-  return path;
-};
+const folder = temporaryFolder('effective-config');
+afterAll(() => folder.remove());
 
 describe('the effective configuration of `baton start`', () => {
   it('what `baton start` runs keeps its servers when its file changes', () => {
-    const source = write('mine.yaml', file({ backend: '    type: docker' }));
+    const source = folder.write('mine.yaml', aConfigFile({ backend: '    type: docker' }));
     const effective = join(folder.path, 'effective.yaml');
     writeEffective(
       readDocument(source),
@@ -32,7 +22,7 @@ describe('the effective configuration of `baton start`', () => {
       },
       effective,
     );
-    write('mine.yaml', file({ backend: '    type: docker', group: '    max: 2' }));
+    folder.write('mine.yaml', aConfigFile({ backend: '    type: docker', group: '    max: 2' }));
     const { before: earlier, after } = refreshEffective(source, effective);
     expect(earlier.groups[0]?.max).toBe(20);
     expect(after).toMatchObject({
@@ -42,7 +32,7 @@ describe('the effective configuration of `baton start`', () => {
       groups: [{ max: 2 }],
     });
     const before = readFileSync(effective, 'utf8');
-    write('mine.yaml', file({ group: '    max: many' }));
+    folder.write('mine.yaml', aConfigFile({ group: '    max: many' }));
     expect(() => refreshEffective(source, effective)).toThrow(ConfigError);
     expect(readFileSync(effective, 'utf8')).toBe(before);
   });
