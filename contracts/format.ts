@@ -31,6 +31,6 @@ export function formatBytes(bytes: number): string {
 }
 
 /** A job as people name it, `CI / build`; as much of it as is known. */
-export function jobTitle(workflow: string | null | undefined, job: string | null | undefined): string {
+export function formatJobTitle(workflow: string | null | undefined, job: string | null | undefined): string {
   return [workflow, job].filter(Boolean).join(' / ');
 }

@@ -22,7 +22,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
 
   return {
     async findDelegatedJob({ job: { id, repository, runId, runAttempt, runnerName, jobId } }) {
-      const jobs = await runs.jobsOfAttempt(repository, Number(runId), runAttempt);
+      const jobs = await runs.listAttemptJobs(repository, Number(runId), runAttempt);
       const mine = jobs
         .filter((job) => job.runnerName === runnerName)
         // A hook knows its job's key, which begins its name unless that has one of its own. What runs now comes first.
@@ -41,14 +41,14 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
     },
 
     async observeDelegatedJob({ id, repository, job }) {
-      const { jobs } = await runs.latest(repository, job.runId);
+      const { jobs } = await runs.getLatestAttempt(repository, job.runId);
       return await claim(id, findNewest(jobs, job));
     },
 
     rerunDelegatedJob: (order) =>
       withHeartbeats(async () => {
         const { id, repository, proxies } = order;
-        const { over, attempt, jobs } = await runs.latest(repository, order.job.runId);
+        const { over, attempt, jobs } = await runs.getLatestAttempt(repository, order.job.runId);
         const job = findNewest(jobs, order.job);
         const owned = await claim(id, job);
         if (!('job' in owned)) return owned;
@@ -64,13 +64,13 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
           await runs.rerunJob(repository, job.id);
         } catch (error) {
           // Another delegation of the run was faster: the forge allows one new attempt at a time.
-          const now = await runs.latest(repository, job.runId);
+          const now = await runs.getLatestAttempt(repository, job.runId);
           if (now.attempt === attempt) throw error;
           return { state: 'busy', job };
         }
         const deadline = Date.now() + RERUN_TIMEOUT_MS;
         for (;;) {
-          const now = await runs.latest(repository, job.runId);
+          const now = await runs.getLatestAttempt(repository, job.runId);
           const again = findNewest(now.jobs, job);
           if (again.id !== job.id && now.attempt > attempt) {
             const result = await claim(id, again);
@@ -85,7 +85,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
 
     async labelProxies({ scope, names, labels }) {
       const labelled: string[] = [];
-      for (const name of names) if (await runs.labelRunner(scope, name, labels)) labelled.push(name);
+      for (const name of names) if (await runs.replaceRunnerLabels(scope, name, labels)) labelled.push(name);
       return { labelled };
     },
   };

@@ -6,7 +6,7 @@ import type { Forge } from '../../contracts/ports/forge.ts';
 import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import { isRunnerOf } from '../../contracts/workflows/runner-name.ts';
+import { isRunnerOfGroup } from '../../contracts/workflows/runner-name.ts';
 import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
 import type { SignalDispatcher } from '../signals/signal-activities.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
@@ -35,9 +35,9 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     listRegistrations: ({ settings: { installation, name, scope }, access }) =>
       withHeartbeats(async () => {
-        const all = await forge.registrations({ scope, group: name, access });
+        const all = await forge.listRegistrations({ scope, group: name, access });
         // Of another installation's runners in the same organisation or repository we know nothing, so they are none of ours.
-        const ours = all.filter((runner) => isRunnerOf(installation, name, runner.name));
+        const ours = all.filter((runner) => isRunnerOfGroup(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),
 

@@ -36,7 +36,7 @@ export async function recheckDemand(
     .slice(0, MAX_JOBS_ASKED);
   const news: DispatcherEvent[] = [];
   for (const { key, jobId, repository } of stuck) {
-    const now = await forge.job(repository, jobId);
+    const now = await forge.getJob(repository, jobId);
     if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
     log.info({ group, job: jobId, repository, action: now.action }, 'demand dropped: the forge says it waits no more');
     news.push({ type: 'job', job: toJobNotice(now, key) });
@@ -54,7 +54,7 @@ export async function findLostJobs(
   { settings, cursor }: { settings: GroupSettings; cursor: number },
 ): Promise<{ found: number; cursor: number }> {
   const { name: group, scope, labels } = settings;
-  const looked = await forge.queuedJobs({ scope, labels, cursor });
+  const looked = await forge.listQueuedJobs({ scope, labels, cursor });
   const known = new Set((await queryRoster(client, group)).waiting.map(({ key }) => key));
   const lost = looked.jobs.filter(
     ({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { duration } from './duration.ts';
 import { backendConfig } from './backend.ts';
-import { delegationConfig, delegationProblems } from './delegation.ts';
-import { appsOf, forgeConfig } from './forge.ts';
+import { delegationConfig, findDelegationProblems } from './delegation.ts';
+import { findApps, forgeConfig } from './forge.ts';
 import { groupConfig, name } from './group.ts';
 import { healthCheckInterval, webhookUrl } from './health.ts';
 import { secretRef } from './secret.ts';
@@ -58,7 +58,7 @@ export const config = z
           message: `there is no backend "${group.backend}"; there is ${known}`,
         });
       }
-      if (hasApps && appsOf(value.forge, group.organization).length === 0) {
+      if (hasApps && findApps(value.forge, group.organization).length === 0) {
         context.addIssue({
           code: 'custom',
           path: ['groups', index, 'organization'],
@@ -67,7 +67,7 @@ export const config = z
       }
     });
     if (value.delegation !== undefined) {
-      for (const { path, message } of delegationProblems(value.delegation, value.groups)) {
+      for (const { path, message } of findDelegationProblems(value.delegation, value.groups)) {
         context.addIssue({ code: 'custom', path, message });
       }
     }

@@ -41,7 +41,7 @@ interface WithDelegation {
 }
 
 /** What that proxy and its like are configured to, or undefined where the name is no proxy's. */
-export function proxiesOf({ delegation }: WithDelegation, proxy: string): ProxiesConfig | undefined {
+export function findProxiesConfig({ delegation }: WithDelegation, proxy: string): ProxiesConfig | undefined {
   return delegation?.proxies.find(({ names }) => names.includes(proxy));
 }
 
@@ -51,7 +51,7 @@ export function servesDelegation({ delegation }: WithDelegation, group: string):
 }
 
 /** All that is wrong with the delegation's part as a whole: where, and what. */
-export function delegationProblems(
+export function findDelegationProblems(
   delegation: DelegationConfig,
   groups: readonly GroupConfig[],
 ): { path: (string | number)[]; message: string }[] {

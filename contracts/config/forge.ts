@@ -53,7 +53,7 @@ export type ForgeConfig = z.infer<typeof forgeConfig>;
 export type AppConfig = z.infer<typeof app>;
 
 /** The Apps that may act in that organisation, in the order of the file; empty where a token does. */
-export function appsOf(forge: ForgeConfig, organization: string): AppConfig[] {
+export function findApps(forge: ForgeConfig, organization: string): AppConfig[] {
   const apps = forge.app === undefined ? (forge.apps ?? []) : [forge.app];
   return apps.filter((app) => app.organization === undefined || sameName(app.organization, organization));
 }
@@ -62,7 +62,7 @@ export function appsOf(forge: ForgeConfig, organization: string): AppConfig[] {
 const GITHUB_POINTS = 900;
 
 /** Points a minute of each App (or the token), 0 for no limit but what the forge says. */
-export function pointsPerMinute({ points_per_minute: points, url }: ForgeConfig): number {
+export function getPointsPerMinute({ points_per_minute: points, url }: ForgeConfig): number {
   const { host } = new URL(url);
   return points ?? (host === 'github.com' || host.endsWith('.ghe.com') ? GITHUB_POINTS : 0);
 }

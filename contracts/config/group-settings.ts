@@ -1,10 +1,10 @@
 import type { GroupSettings } from '../workflows/group-settings.ts';
 import type { Config } from './config.ts';
 import type { GroupConfig } from './group.ts';
-import { hookSettings } from './hooks.ts';
+import { toHookSettings } from './hooks.ts';
 
 /** A group of the configuration as the actors know it, defaults filled in. */
-export function groupSettings(config: Config, group: GroupConfig): GroupSettings {
+export function toGroupSettings(config: Config, group: GroupConfig): GroupSettings {
   return {
     installation: config.name,
     name: group.name,
@@ -25,7 +25,7 @@ export function groupSettings(config: Config, group: GroupConfig): GroupSettings
       diskBytes: group.instance.disk,
       pids: group.instance.pids,
       user: group.instance.user,
-      hooks: hookSettings(group),
+      hooks: toHookSettings(group),
       program: { directory: group.runner.directory, command: group.runner.command },
     },
   };

@@ -1,38 +1,38 @@
 import type { GroupAccess, HookOwner } from '../ports/forge.ts';
 import type { HealthInput } from '../workflows/health.ts';
 import type { Config } from './config.ts';
-import { appsOf } from './forge.ts';
+import { findApps } from './forge.ts';
 import type { GroupConfig } from './group.ts';
-import { groupSettings } from './group-settings.ts';
+import { toGroupSettings } from './group-settings.ts';
 
 /** What lags behind the truth does so for less than this. */
-const GRACE_MOST_MS = 5 * 60_000;
+const MAX_GRACE_MS = 5 * 60_000;
 
 /** How often this group is checked, milliseconds. */
-export function healthInterval(config: Config, group: GroupConfig): number {
+export function getHealthInterval(config: Config, group: GroupConfig): number {
   return group.health_check_interval ?? config.health_check_interval;
 }
 
 /** Who may use a group's runners, as the forge is told. */
-export function groupAccess(group: GroupConfig): GroupAccess {
+export function toGroupAccess(group: GroupConfig): GroupAccess {
   const { repositories, allow_public_repositories: allowPublic, workflows } = group;
   return { repositories, allowPublic, workflows };
 }
 
 /** What the health check of a group is started with. */
-export function healthInput(config: Config, group: GroupConfig): HealthInput {
+export function toHealthInput(config: Config, group: GroupConfig): HealthInput {
   return {
-    settings: groupSettings(config, group),
-    access: groupAccess(group),
-    graceMs: Math.min(GRACE_MOST_MS, Math.round(healthInterval(config, group) / 2)),
-    hooks: hooksOf(config, group),
+    settings: toGroupSettings(config, group),
+    access: toGroupAccess(group),
+    graceMs: Math.min(MAX_GRACE_MS, Math.round(getHealthInterval(config, group) / 2)),
+    hooks: findHookOwners(config, group),
     hookUrl: config.webhook.url,
   };
 }
 
 /** Whose deliveries are this group's to look at: the first group of an App, organisation or repository has that duty. */
-function hooksOf(config: Config, group: GroupConfig): HookOwner[] {
-  if (appsOf(config.forge, group.organization).length > 0) return config.groups[0] === group ? [{ kind: 'app' }] : [];
+function findHookOwners(config: Config, group: GroupConfig): HookOwner[] {
+  if (findApps(config.forge, group.organization).length > 0) return config.groups[0] === group ? [{ kind: 'app' }] : [];
   const { organization, repository } = group;
   const isFirst = (same: (other: GroupConfig) => boolean): boolean => config.groups.find(same) === group;
   const sameOwner = (other: GroupConfig): boolean => lower(other.organization) === lower(organization);

@@ -107,13 +107,13 @@ export const hookFields = {
 const hookConfig = z.object(hookFields);
 
 /** A group's hooks as instances get them; undefined where it asks for nothing but the signals, which all have. */
-export function hookSettings(group: z.infer<typeof hookConfig>): HookSettings | undefined {
+export function toHookSettings(group: z.infer<typeof hookConfig>): HookSettings | undefined {
   const { env, path, notice, hooks } = group;
   const taken = new Set<string>(group.wrappers.flatMap((one) => one.id ?? []));
   const wrappers = group.wrappers
     .filter((one) => one.uses !== 'signal')
     .map((one): WrapperSettings => {
-      const id = one.id ?? freeName(one.uses, taken);
+      const id = one.id ?? findFreeName(one.uses, taken);
       return { id, uses: one.uses, with: one.with, env: one.env, timeoutMs: one.timeout ?? hooks.timeout };
     });
   const asked = Object.keys(env).length + path.length + notice.length + wrappers.length;
@@ -122,7 +122,7 @@ export function hookSettings(group: z.infer<typeof hookConfig>): HookSettings | 
 }
 
 /** The last part of a path as a name that none has yet. */
-function freeName(uses: string, taken: Set<string>): string {
+function findFreeName(uses: string, taken: Set<string>): string {
   const base =
     (uses.split(/[\\/]/).findLast((part) => part !== '') ?? 'wrapper').replaceAll(/[^\w.-]/g, '-').slice(0, 50) ||
     'wrapper';

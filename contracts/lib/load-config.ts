@@ -58,11 +58,11 @@ export function parseConfig(text: string, file: string): Config {
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     file,
-    parsed.error.issues.flatMap((issue) => problemsOf(issue, document, lines)),
+    parsed.error.issues.flatMap((issue) => toProblems(issue, document, lines)),
   );
 }
 
-function problemsOf(issue: core.$ZodIssue, document: Document, lines: LineCounter): ConfigProblem[] {
+function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounter): ConfigProblem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
@@ -75,7 +75,7 @@ function problemsOf(issue: core.$ZodIssue, document: Document, lines: LineCounte
       errors.some((error) => error.path.length > 0 || error.code !== 'invalid_type'),
     );
     if (inside)
-      return inside.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] }, document, lines));
+      return inside.flatMap((error) => toProblems({ ...error, path: [...issue.path, ...error.path] }, document, lines));
   }
   if (issue.code === 'invalid_key') {
     const message = issue.issues.map((one) => one.message).join('; ');

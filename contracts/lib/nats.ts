@@ -72,7 +72,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   };
   if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls, options.url);
   if (credentials !== undefined) settings.authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
-  const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : inboxOf(credentials));
+  const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : parseInboxPrefix(credentials));
   if (inbox !== undefined) settings.inboxPrefix = inbox;
   try {
     return await connect(settings);
@@ -91,7 +91,7 @@ function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: str
     ...(ca === undefined ? {} : { caFile: ca }),
     ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
   };
-  const hosts = url.split(',').map(hostOf);
+  const hosts = url.split(',').map(parseHost);
   return Object.assign(files, {
     // Of a server that is addressed by number the library tells no name, and Node would take `localhost` for it.
     checkServerIdentity: (host: string, certificate: PeerCertificate): Error | undefined => {
@@ -103,13 +103,13 @@ function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: str
 }
 
 /** `nats://host:4222`, `host:4222`, `tls://[::1]:4222` */
-function hostOf(server: string): string {
+function parseHost(server: string): string {
   const address = server.includes('://') ? server.trim() : `nats://${server.trim()}`;
   return new URL(address).hostname.replace(/^\[|\]$/g, '');
 }
 
 /** The inbox prefix of a credentials file: from the name in its JWT; undefined for other credentials than ours. */
-function inboxOf(credentials: string): string | undefined {
+function parseInboxPrefix(credentials: string): string | undefined {
   const payload = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(credentials)?.[1];
   if (payload === undefined) return undefined;
   const claims = z.object({ name: z.string().regex(NAME_PATTERN) });

@@ -81,7 +81,7 @@ export const delegatedJob = z.object({
 export type DelegatedJob = z.infer<typeof delegatedJob>;
 
 /** A job that was just handed over. */
-export function newDelegatedJob(
+export function createDelegatedJob(
   id: string,
   context: Omit<JobContext, 'environment' | 'matrix' | 'needs'>,
   requestedAt: string,

@@ -40,7 +40,7 @@ export const explainReply = z.discriminatedUnion('ok', [
       })
       .nullable(),
     /** What groups know of it. */
-    standings: z.array(
+    jobStatuses: z.array(
       z.object({
         group: z.string(),
         mode: z.enum(GROUP_MODES),

@@ -61,12 +61,12 @@ export function runnerInbox(runner: string): string {
 }
 
 /** The group in `baton.v1.health.<group>`; undefined for other subjects. */
-export function groupOfSubject(subject: string): string | undefined {
+export function parseGroupFromSubject(subject: string): string | undefined {
   return subject.startsWith(`${PREFIX}.health.`) ? subject.split('.')[3] : undefined;
 }
 
 /** The runner's name in `baton.v1.(signal|instance|register|created).<runner>[.…]`; undefined for other subjects. */
-export function runnerOfSubject(subject: string): string | undefined {
+export function parseRunnerFromSubject(subject: string): string | undefined {
   const parts = subject.split('.');
   if (parts[0] !== 'baton' || parts[1] !== 'v1') return undefined;
   return ['signal', 'instance', 'register', 'created'].includes(parts[2] ?? '') ? parts[3] : undefined;

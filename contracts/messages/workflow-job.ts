@@ -30,7 +30,7 @@ export const workflowJob = z.object({
 });
 
 /** The same in our words. */
-export function jobOf(job: z.infer<typeof workflowJob>): JobEvent['job'] {
+export function toJob(job: z.infer<typeof workflowJob>): JobEvent['job'] {
   return {
     id: job.id,
     runId: job.run_id,

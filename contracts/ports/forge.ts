@@ -95,7 +95,7 @@ export interface Forge {
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
 
   /** All registrations of that group (of the organisation's group, or of the repository), whoever made them. */
-  registrations(group: ForgeGroup): Promise<ForgeRunner[]>;
+  listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]>;
 
   /** Makes the group and brings its settings to what they are to be; resolves with what was changed, a clause each. */
   reconcileRunnerGroup(group: ForgeGroup): Promise<string[]>;
@@ -105,10 +105,10 @@ export interface Forge {
    *
    * @param repository `owner/name`
    */
-  job(repository: string, id: number): Promise<ForgeJob | undefined>;
+  getJob(repository: string, id: number): Promise<ForgeJob | undefined>;
 
   /** Jobs that wait for a runner; `cursor` is where the next look goes on. */
-  queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }>;
+  listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }>;
 
   /** Has deliveries of jobs' webhooks sent again of which no attempt arrived. */
   redeliver(order: RedeliveryOrder): Promise<Redelivery>;

@@ -16,14 +16,14 @@ export interface RunJob {
 /** What a delegation asks of a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
 export interface RunControl {
   /** All jobs of that attempt. */
-  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]>;
+  listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]>;
 
   /** Whether the run is over, its newest attempt, and that attempt's jobs. */
-  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }>;
+  getLatestAttempt(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }>;
 
-  /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link latest} first. */
+  /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link getLatestAttempt} first. */
   rerunJob(repository: string, jobId: number): Promise<void>;
 
   /** Gives a registered runner these labels in place of its own; false where none of that name is registered. */
-  labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean>;
+  replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean>;
 }

@@ -11,14 +11,14 @@ const RANDOM_CHARACTERS = 7;
  *
  * @param random a UUID, or anything else with at least 12 hexadecimal digits
  */
-export function runnerName(installation: string, group: string, random: string): string {
+export function createRunnerName(installation: string, group: string, random: string): string {
   const digits = Number.parseInt(random.replaceAll(/[^\da-f]/gi, '').slice(0, 12), 16);
   const suffix = digits.toString(36).padStart(RANDOM_CHARACTERS, '0').slice(-RANDOM_CHARACTERS);
   return `${installation}-${group}-${mark(installation)}${suffix}`;
 }
 
 /** The group of a runner of this installation, or undefined when the name is not one of ours. */
-export function groupOfRunner(installation: string, name: string): string | undefined {
+export function parseGroupFromRunnerName(installation: string, name: string): string | undefined {
   if (!name.startsWith(`${installation}-`)) return undefined;
   const rest = name.slice(installation.length + 1);
   const cut = rest.lastIndexOf('-');
@@ -28,8 +28,10 @@ export function groupOfRunner(installation: string, name: string): string | unde
 }
 
 /** Whether this installation made a runner of that name for that group: to be asked before anything is removed by name alone. */
-export function isRunnerOf(installation: string, group: string, name: string): boolean {
-  return groupOfRunner(installation, name) === group && name.at(-RANDOM_CHARACTERS - 1) === mark(installation);
+export function isRunnerOfGroup(installation: string, group: string, name: string): boolean {
+  return (
+    parseGroupFromRunnerName(installation, name) === group && name.at(-RANDOM_CHARACTERS - 1) === mark(installation)
+  );
 }
 
 /** An installation's name has at most 20 characters. */

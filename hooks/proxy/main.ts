@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../contracts/errors.ts';
-import { delegationId } from '../../contracts/lib/delegation-id.ts';
+import { createDelegationId } from '../../contracts/lib/delegation-id.ts';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
 import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
@@ -49,7 +49,7 @@ async function started(env: NodeJS.ProcessEnv): Promise<number> {
 
 async function completed(env: NodeJS.ProcessEnv): Promise<number> {
   try {
-    await orchestratorOf(env).complete(delegationId(contextOf(env)));
+    await orchestratorOf(env).complete(createDelegationId(contextOf(env)));
   } catch {
     // The forge says the same in a moment.
   }

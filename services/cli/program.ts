@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { configSchema } from '../../contracts/config/schema.ts';
+import { createConfigSchema } from '../../contracts/config/schema.ts';
 import { COST_KEYS } from '../../contracts/messages/usage.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { REPORTERS, runAction } from './commands/action-runner.ts';
@@ -52,7 +52,7 @@ export function createProgram(): Command {
     .command('schema')
     .description('Print the configuration’s JSON Schema, for editors.')
     .action(() => {
-      console.log(JSON.stringify(configSchema(), null, 2));
+      console.log(JSON.stringify(createConfigSchema(), null, 2));
     });
 
   program

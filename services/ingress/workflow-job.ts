@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { JOB_ACTIONS, type JobEvent } from '../../contracts/messages/job-event.ts';
-import { jobOf, workflowJob } from '../../contracts/messages/workflow-job.ts';
+import { toJob, workflowJob } from '../../contracts/messages/workflow-job.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
@@ -45,7 +45,7 @@ export function toJobEvent(
     delivery: received.delivery,
     action: action.data,
     receivedAt: received.at.toISOString(),
-    job: jobOf(job),
+    job: toJob(job),
     repository: {
       fullName: repository.full_name,
       owner: repository.owner.login,

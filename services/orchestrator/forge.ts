@@ -3,7 +3,7 @@ import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
-import { pointsPerMinute, type ForgeConfig } from '../../contracts/config/forge.ts';
+import { getPointsPerMinute, type ForgeConfig } from '../../contracts/config/forge.ts';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
@@ -18,7 +18,7 @@ import type { Budgets } from './rate-limit/budgets.ts';
  * @throws BatonError SECRET_MISSING
  */
 export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger): { forge: Forge; runs: RunControl } {
-  const points = pointsPerMinute(config);
+  const points = getPointsPerMinute(config);
   const apps = credentialsOf(config).map(({ key, organization, auth }) => {
     const budget = budgets.make(key, points);
     const client = createGithubClient({ url: config.url, auth, budget, log });

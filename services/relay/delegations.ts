@@ -4,7 +4,7 @@ import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../contracts/workflows/job.ts';
 import type { Bus } from '../../contracts/lib/nats.ts';
 import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
-import { proxiesOf } from '../../contracts/config/delegation.ts';
+import { findProxiesConfig } from '../../contracts/config/delegation.ts';
 import {
   DELEGATION_EVENTS,
   DELEGATION_WORKFLOW,
@@ -12,7 +12,7 @@ import {
   type DelegationInput,
   type DelegationEvent,
 } from '../../contracts/workflows/delegation.ts';
-import { delegationMessage, newDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
+import { delegationMessage, createDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
 import { PermanentFailure } from './acknowledgement.ts';
@@ -63,13 +63,13 @@ export class Delegations {
   async #start({ id, at, context }: Extract<DelegationMessage, { kind: 'requested' }>): Promise<string> {
     const { client, gate, live } = this.#options;
     const config = live.current;
-    const entry = proxiesOf(config, context.runnerName);
+    const entry = findProxiesConfig(config, context.runnerName);
     const group = config.groups.find(({ name }) => name === entry?.group);
     if (config.delegation === undefined || entry === undefined || group === undefined) {
       throw new PermanentFailure('DELEGATION_FORBIDDEN', `proxy ${context.runnerName} is not configured to delegate`);
     }
     const input: DelegationInput = {
-      job: newDelegatedJob(id, context, at),
+      job: createDelegatedJob(id, context, at),
       proxies: {
         group: group.name,
         scope: { organization: group.organization, repository: group.repository },

@@ -1,9 +1,9 @@
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
-import { runnerOfSubject, subjects, SIGNAL_KINDS } from '../../contracts/messages/subjects.ts';
+import { parseRunnerFromSubject, subjects, SIGNAL_KINDS } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import { instanceDied, runnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
+import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import type { WorkflowSignals, EventSource, SignalResult } from './workflow-signals.ts';
 import { PermanentFailure, RunnerMissing } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
@@ -22,7 +22,7 @@ export async function handleSignal(
   { actors, onResources }: { actors: WorkflowSignals; onResources?: (group: string, used: JobResources) => void },
 ): Promise<string> {
   const { subject } = message;
-  const runner = runnerOfSubject(subject) ?? '';
+  const runner = parseRunnerFromSubject(subject) ?? '';
   const source: EventSource = { id: message.streamPosition, bytes: message.data.length };
 
   if (subject === subjects.instanceDied(runner)) {
@@ -63,7 +63,7 @@ function checkSender(subject: string, runner: string, claimed: string): void {
 }
 
 function findGroup(config: Config, runner: string): string {
-  const group = groupOfRunner(config.name, runner);
+  const group = parseGroupFromRunnerName(config.name, runner);
   if (group === undefined) throw new PermanentFailure('RUNNER_UNKNOWN', `${runner} is no runner of ${config.name}`);
   return group;
 }

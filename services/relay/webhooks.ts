@@ -1,7 +1,7 @@
 import type { JobNotice } from '../../contracts/workflows/job.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { jobEvent, type JobEvent } from '../../contracts/messages/job-event.ts';
-import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
+import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { demandKey } from '../../contracts/workflows/delegation.ts';
 import { matchConfig, toJobNeeds } from '../shared/matching/match.ts';
 import type { Delegations } from './delegations.ts';
@@ -65,7 +65,7 @@ export interface WebhookTargets {
 function findJobRunner(event: JobEvent, installation: string): { name: string; group: string } | undefined {
   if (event.action !== 'in_progress' && event.action !== 'completed') return undefined;
   const name = event.job.runnerName;
-  const group = name === null ? undefined : groupOfRunner(installation, name);
+  const group = name === null ? undefined : parseGroupFromRunnerName(installation, name);
   return name === null || group === undefined ? undefined : { name, group };
 }
 

@@ -9,11 +9,11 @@ import {
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group.ts';
-import { groupSettings } from '../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../contracts/config/group-settings.ts';
 
 /** Options of `signalWithStart(DISPATCHER_WORKFLOW, …)`: tells a group's dispatcher news, starting it where it doesn't run. */
 export function dispatcherStart(config: Config, group: GroupConfig, news: DispatcherEvent[]) {
-  const input: DispatcherInput = { settings: groupSettings(config, group) };
+  const input: DispatcherInput = { settings: toGroupSettings(config, group) };
   const args: [DispatcherInput] = [input];
   const signalArgs: [DispatcherEvent[]] = [news];
   return {

@@ -1,6 +1,6 @@
 import { loadConfig } from '../../contracts/lib/load-config.ts';
 import type { Config } from '../../contracts/config/config.ts';
-import { configHash } from '../../contracts/lib/config-hash.ts';
+import { hashConfig } from '../../contracts/lib/config-hash.ts';
 
 /** What only a new process can take up: what it was started as, and its connections and credentials. */
 const FIXED = ['name', 'forge', 'webhook', 'temporal', 'nats'] as const;
@@ -28,7 +28,7 @@ export class LiveConfig {
   constructor(file: string) {
     this.file = file;
     this.#current = loadConfig(file);
-    this.#hash = configHash(this.#current);
+    this.#hash = hashConfig(this.#current);
   }
 
   get current(): Config {
@@ -55,8 +55,8 @@ export class LiveConfig {
   async #reload(): Promise<Reload> {
     const read = loadConfig(this.file);
     const before = this.#current;
-    const hash = configHash(read);
-    const needsRestart = FIXED.filter((key) => configHash(read[key]) !== configHash(before[key]));
+    const hash = hashConfig(read);
+    const needsRestart = FIXED.filter((key) => hashConfig(read[key]) !== hashConfig(before[key]));
     const changed = hash !== this.#hash;
     const { name, forge, webhook, temporal, nats } = before;
     this.#current = { ...read, name, forge, webhook, temporal, nats };

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
-import { runnerName } from '../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { healthReply } from '../../contracts/messages/health.ts';
 import { registerRunner } from '../../services/simulator/jobs/runners.ts';
 import { recordHistory } from '../support/histories.ts';
@@ -199,9 +199,9 @@ describe('of registrations', () => {
   }
 
   it('ours without a workflow are removed, another installation’s in the same group are not', async () => {
-    const foreign = runnerName('other', 'linux', randomUUID());
+    const foreign = createRunnerName('other', 'linux', randomUUID());
     register(foreign);
-    register(runnerName(cluster.installation, 'linux', randomUUID()));
+    register(createRunnerName(cluster.installation, 'linux', randomUUID()));
     await until(() => expect(registrations('linux')).toEqual([]));
     expect([...stateOf().runners.values()].map(({ name }) => name)).toContain(foreign);
     const removed = cluster.sim.log.since(0, 'runner.removed').map((event) => event['runner']);
@@ -210,7 +210,7 @@ describe('of registrations', () => {
 
   it('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
     await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
-    const name = runnerName(cluster.installation, 'linux', randomUUID());
+    const name = createRunnerName(cluster.installation, 'linux', randomUUID());
     register(name);
     const failing = await batonHealth('linux');
     expect(failing.code).toBe(1);

@@ -21,7 +21,7 @@ import { type MovedJob } from '../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
-import { groupOfRunner } from '../../contracts/workflows/runner-name.ts';
+import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { startTemporal } from '../../deploy/servers/temporal.ts';
 import { until } from './until.ts';
@@ -82,7 +82,7 @@ export async function startActors(): Promise<ActorsFixture> {
     return known;
   };
   const moved: MovedJob[] = [];
-  const outsideOf = (runner: string): Outside => outside(groupOfRunner(INSTALLATION, runner) ?? '');
+  const outsideOf = (runner: string): Outside => outside(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
   const deeds = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
     ...deeds,

@@ -3,7 +3,7 @@ import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-
 import type { DispatcherEvent, DispatcherSnapshot, GroupMode, Roster } from '../../contracts/workflows/dispatcher.ts';
 import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
-import { runnerName } from '../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
 import { SlotTracker, type SlotsState } from './slots.ts';
 
@@ -129,7 +129,9 @@ export class DispatcherActor {
       const { settings } = this;
       const count = Math.min(this.#startable(), START_CHUNK);
       if (count === 0) return;
-      const runners = Array.from({ length: count }, () => runnerName(settings.installation, settings.name, uuid4()));
+      const runners = Array.from({ length: count }, () =>
+        createRunnerName(settings.installation, settings.name, uuid4()),
+      );
       // Counted before they are started: `max` holds whatever happens meanwhile.
       demand.addRunners(runners, Date.now());
       this.#slots.use(settings.backend, count);

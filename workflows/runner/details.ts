@@ -1,6 +1,6 @@
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { type RunnerInput } from '../../contracts/workflows/runner.ts';
-import { formatBytes, formatDuration, jobTitle } from '../../contracts/format.ts';
+import { formatBytes, formatDuration, formatJobTitle } from '../../contracts/format.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { Phase } from '../../contracts/workflows/phase.ts';
 import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../lib/markdown.ts';
@@ -51,7 +51,7 @@ export function runnerDetails(input: RunnerInput, facts: Facts, situation: Situa
 function jobRows({ job, hookJob, conclusion, resources }: Facts): [string, string][] {
   const known = job ?? hookJob;
   if (known === undefined) return [];
-  const name = plain(jobTitle(known.workflow, job?.name ?? hookJob?.jobKey));
+  const name = plain(formatJobTitle(known.workflow, job?.name ?? hookJob?.jobKey));
   const rows: [string, string][] = [
     ['Job', job?.url ? `[${name}](${job.url})` : name],
     ['Repository', plain(known.repository)],

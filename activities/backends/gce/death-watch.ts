@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { groupOfRunner } from '../../../contracts/workflows/runner-name.ts';
+import { parseGroupFromRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
 import type { GceOperation } from './answers.ts';
 import type { Compute } from './compute.ts';
@@ -89,7 +89,7 @@ export class GceDeathWatch {
       const filter = `operationType = "${PREEMPTED}"`;
       for (const operation of await compute.listOperations(zone, filter, MAX_OPERATIONS, abort)) {
         if (Date.parse(operation.insertTime) < this.#preemptionsSince) break;
-        const group = groupOfRunner(installation, operation.targetLink);
+        const group = parseGroupFromRunnerName(installation, operation.targetLink);
         const id = `${zone}/${operation.targetId}`;
         if (group === undefined || this.#reported.has(id) || present.has(id)) continue;
         if ((await compute.get(zone, operation.targetLink, abort)) === undefined) {

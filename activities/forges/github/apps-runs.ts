@@ -15,19 +15,19 @@ export class GithubAppsRuns implements RunControl {
     this.#choice = new AppChoice(apps);
   }
 
-  jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
-    return this.#choice.chooseForRepository(repository).runs.jobsOfAttempt(repository, runId, attempt);
+  listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
+    return this.#choice.chooseForRepository(repository).runs.listAttemptJobs(repository, runId, attempt);
   }
 
-  latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
-    return this.#choice.chooseForRepository(repository).runs.latest(repository, runId);
+  getLatestAttempt(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
+    return this.#choice.chooseForRepository(repository).runs.getLatestAttempt(repository, runId);
   }
 
   rerunJob(repository: string, jobId: number): Promise<void> {
     return this.#choice.chooseForRepository(repository).runs.rerunJob(repository, jobId);
   }
 
-  labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    return this.#choice.choose(scope.organization).runs.labelRunner(scope, runner, labels);
+  replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
+    return this.#choice.choose(scope.organization).runs.replaceRunnerLabels(scope, runner, labels);
   }
 }

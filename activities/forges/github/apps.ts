@@ -35,20 +35,20 @@ export class GithubApps implements Forge {
     return this.#choice.choose(scope.organization).forge.deregister(scope, runner);
   }
 
-  registrations(group: ForgeGroup): Promise<ForgeRunner[]> {
-    return this.#choice.choose(group.scope.organization).forge.registrations(group);
+  listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]> {
+    return this.#choice.choose(group.scope.organization).forge.listRegistrations(group);
   }
 
   reconcileRunnerGroup(group: ForgeGroup): Promise<string[]> {
     return this.#choice.choose(group.scope.organization).forge.reconcileRunnerGroup(group);
   }
 
-  job(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return this.#choice.chooseForRepository(repository).forge.job(repository, id);
+  getJob(repository: string, id: number): Promise<ForgeJob | undefined> {
+    return this.#choice.chooseForRepository(repository).forge.getJob(repository, id);
   }
 
-  queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return this.#choice.choose(order.scope.organization).forge.queuedJobs(order);
+  listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
+    return this.#choice.choose(order.scope.organization).forge.listQueuedJobs(order);
   }
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {

@@ -85,7 +85,7 @@ export class Github implements Forge {
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups#list-self-hosted-runners-in-a-group-for-an-organization */
-  async registrations({ scope, group, access }: ForgeGroup): Promise<ForgeRunner[]> {
+  async listRegistrations({ scope, group, access }: ForgeGroup): Promise<ForgeRunner[]> {
     const doing = `listing the runners of group ${group} in ${toScopeName(scope)}`;
     try {
       const base = `${toScopePath(scope)}/actions`;
@@ -106,11 +106,11 @@ export class Github implements Forge {
     return scope.repository ? [] : await this.#groups.reconcile(scope.organization, group, access);
   }
 
-  async job(repository: string, id: number): Promise<ForgeJob | undefined> {
+  async getJob(repository: string, id: number): Promise<ForgeJob | undefined> {
     return await findJob(this.#client, repository, id);
   }
 
-  async queuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
+  async listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
     return await listQueuedJobs(this.#client, order);
   }
 

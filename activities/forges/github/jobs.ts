@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ForgeJob, ForgeScope, QueueOrder } from '../../../contracts/ports/forge.ts';
 import type { JobAction } from '../../../contracts/messages/job-event.ts';
-import { jobOf, workflowJob } from '../../../contracts/messages/workflow-job.ts';
+import { toJob, workflowJob } from '../../../contracts/messages/workflow-job.ts';
 import type { GithubClient } from './client.ts';
 import { toGithubError, getGithubStatus } from './errors.ts';
 import { PER_PAGE, readPages } from './pages.ts';
@@ -116,7 +116,7 @@ function toForgeJob(job: z.infer<typeof jobShape>, repository: { full_name: stri
   const [owner = '', name = ''] = repository.full_name.split('/');
   return {
     action: toJobAction(job.status),
-    job: jobOf(job),
+    job: toJob(job),
     repository: { fullName: repository.full_name, owner, name, private: repository.private },
   };
 }

@@ -33,12 +33,15 @@ export class GithubRuns implements RunControl {
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt */
-  async jobsOfAttempt(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
+  async listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
     return await this.#listJobs(repository, `/actions/runs/${runId}/attempts/${attempt}/jobs`);
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run */
-  async latest(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
+  async getLatestAttempt(
+    repository: string,
+    runId: number,
+  ): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
     const path = `/actions/runs/${runId}`;
     const run = await this.#call(`looking at run ${runId} of ${repository}`, async () => {
       const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`);
@@ -59,7 +62,7 @@ export class GithubRuns implements RunControl {
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
-  async labelRunner(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
+  async replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
     const owner = encodeURIComponent(scope.organization);
     const path = scope.repository ? `/repos/${owner}/${encodeURIComponent(scope.repository)}` : `/orgs/${owner}`;
     return await this.#call(`labelling runner ${runner}`, async () => {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { decode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { configHash } from '../../../contracts/lib/config-hash.ts';
+import { hashConfig } from '../../../contracts/lib/config-hash.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { applyReply, type ApplyReply } from '../../../contracts/messages/apply.ts';
 import { withBus } from '../lib/request.ts';
@@ -33,7 +33,7 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
   const started = read === state.config;
   const file = named ?? (started && existsSync(state.source) ? readFileSync(state.source, 'utf8') : undefined);
   const changed = started && file !== undefined && file !== read ? refreshEffective(file, read) : undefined;
-  const wanted = configHash(loadConfig(file !== undefined && !started ? file : read));
+  const wanted = hashConfig(loadConfig(file !== undefined && !started ? file : read));
   const answers = await withBus({ ...where, config: read }, 'admin', async (bus) => {
     const strategy = RequestStrategy.JitterTimer;
     const heard: ApplyReply[] = [];

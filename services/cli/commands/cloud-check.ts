@@ -2,7 +2,7 @@ import { resolveHooks } from '../../../activities/credentials/hook-secrets.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { InstanceTls } from '../../../contracts/messages/bootstrap-file.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';
-import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { instanceTls } from '../../shared/instance-tls.ts';
@@ -23,7 +23,7 @@ const MOST_KB = 16;
 export function checkCloudGroup(config: Config, group: GroupConfig): string | undefined {
   const backend = config.backends[group.backend];
   if (backend?.type !== 'ec2' && backend?.type !== 'gce') return undefined;
-  const { instance } = groupSettings(config, group);
+  const { instance } = toGroupSettings(config, group);
   if (backend.type === 'ec2' && (instance.cpu !== undefined || instance.memoryBytes !== undefined)) {
     const what = `group ${group.name}: cpu and memory are the instance type's on ec2; leave them out of instance`;
     throw new BatonError('INSTANCE_INVALID', what);

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../../contracts/format.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
-import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { checkCloudGroup } from './cloud-check.ts';
 import { secretNames } from './secret-names.ts';
@@ -16,7 +16,7 @@ export function checkConfig(file: string): number {
     const config = loadConfig(file);
     console.log(`${file} is good: installation ${config.name}, ${config.forge.url} (${credential(config)})`);
     for (const group of config.groups) {
-      const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = groupSettings(config, group);
+      const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = toGroupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
       const cloud = checkCloudGroup(config, group);
       const more = cloud === undefined ? times : `${times}, ${cloud}`;

@@ -36,7 +36,7 @@ export async function explainJob(job: string | undefined, given: unknown): Promi
   });
   if (!reply.ok) throw new BatonError('INTERNAL', reply.message);
   console.log(wanted.json ? JSON.stringify(reply, null, 2) : explanationText(reply, Date.now()));
-  if (reply.needs === null && reply.standings.length === 0 && reply.runners.length === 0) return 2;
+  if (reply.needs === null && reply.jobStatuses.length === 0 && reply.runners.length === 0) return 2;
   const taken = reply.match ? reply.match.group !== null || reply.match.proxies : true;
   return taken || reply.runners.length > 0 ? 0 : 1;
 }
@@ -77,7 +77,7 @@ export function requestOf(
 
 /** The explanation as lines for a person; `now` in milliseconds since the epoch. */
 export function explanationText(explanation: Explanation, now: number): string {
-  const { needs, source, match, forge, standings, runners, deadLetter } = explanation;
+  const { needs, source, match, forge, jobStatuses: standings, runners, deadLetter } = explanation;
   const lines: string[] = [];
   if (needs) {
     const labels = needs.labels.length === 0 ? 'no labels' : `labels ${needs.labels.join(', ')}`;
@@ -102,7 +102,7 @@ export function explanationText(explanation: Explanation, now: number): string {
   return lines.join('\n');
 }
 
-function standingLine(standing: Explanation['standings'][number], now: number): string {
+function standingLine(standing: Explanation['jobStatuses'][number], now: number): string {
   const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = standing;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
   switch (state) {

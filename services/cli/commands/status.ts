@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { formatDuration, jobTitle } from '../../../contracts/format.ts';
+import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
 import { ask, withBus } from '../lib/request.ts';
 import { textTable } from '../lib/text-table.ts';
@@ -76,7 +76,7 @@ function statusText(answer: Status): string {
 
 /** Its id while no more is known of it. */
 function titleOf({ workflow, job, jobId }: RunnerStatus): string {
-  return jobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
+  return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
 function noteOf({ mode, removed, wantedSlots, backoffUntil }: GroupStatus): string {

@@ -6,7 +6,7 @@ import {
 } from '../../../contracts/workflows/dispatcher.ts';
 import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { temporalOptions } from '../../shared/temporal-options.ts';
 
 const OPEN_RUNNERS = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
@@ -41,7 +41,7 @@ export class TemporalView {
   async holdStarts(): Promise<void> {
     await Promise.all(
       this.#config.groups.map(async (group) => {
-        const settings = { ...groupSettings(this.#config, group), max: 0, min: 0 };
+        const settings = { ...toGroupSettings(this.#config, group), max: 0, min: 0 };
         const news: DispatcherEvent[] = [{ type: 'configure', settings }];
         await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_EVENTS, news);
       }),

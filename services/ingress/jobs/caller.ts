@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { proxiesOf, type DelegationConfig } from '../../../contracts/config/delegation.ts';
+import { findProxiesConfig, type DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { ProxyRateLimit } from './proxy-rate-limit.ts';
@@ -19,7 +19,7 @@ export function createCallerCheck(delegation: DelegationConfig, allowance: Proxy
     if (claims === undefined) {
       throw new BatonError('DELEGATION_TOKEN', 'identifying a proxy: no bearer token that is signed and not expired');
     }
-    if (proxiesOf({ delegation }, claims.proxy) === undefined) {
+    if (findProxiesConfig({ delegation }, claims.proxy) === undefined) {
       throw new BatonError(
         'DELEGATION_FORBIDDEN',
         `identifying a proxy: ${claims.proxy} is not configured to delegate`,

@@ -2,11 +2,11 @@ import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { DelegationStore } from '../../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { delegationId } from '../../../contracts/lib/delegation-id.ts';
+import { createDelegationId } from '../../../contracts/lib/delegation-id.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { AuditEntry } from '../../../contracts/messages/audit.ts';
 import {
-  newDelegatedJob,
+  createDelegatedJob,
   type DelegatedJob,
   type DelegationMessage,
   type JobContext,
@@ -36,7 +36,7 @@ export class DelegationIntake {
    * @throws BatonError BUS_UNAVAILABLE
    */
   async accept(given: JobContext): Promise<Accepted> {
-    const id = delegationId(given);
+    const id = createDelegationId(given);
     const { environment, matrix, needs, ...context } = given;
     const at = new Date().toISOString();
     const { bus, store } = await this.#open();
@@ -46,7 +46,7 @@ export class DelegationIntake {
     if (known !== undefined) return { id, status: known.status };
     // The job is on disk: what is told of it may go side by side.
     await Promise.all([
-      store.putNew(newDelegatedJob(id, context, at), { environment, matrix, needs }),
+      store.putNew(createDelegatedJob(id, context, at), { environment, matrix, needs }),
       this.audit({
         id: `${id}.received`,
         who: `proxy/${given.runnerName}`,

@@ -15,7 +15,7 @@ import {
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';
-import { healthInput, healthInterval } from '../../../contracts/config/health-settings.ts';
+import { toHealthInput, getHealthInterval } from '../../../contracts/config/health-settings.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 
 /** A check that takes longer than this is stuck; the next one takes over where it was. */
@@ -47,7 +47,7 @@ async function keep(client: Client, config: Config, group: GroupConfig): Promise
 }
 
 function scheduleOf(config: Config, group: GroupConfig) {
-  const every = healthInterval(config, group);
+  const every = getHealthInterval(config, group);
   return {
     scheduleId: healthScheduleId(group.name),
     spec: { intervals: [{ every, offset: offsetOf(group.name, every) }] },
@@ -56,7 +56,7 @@ function scheduleOf(config: Config, group: GroupConfig) {
       workflowType: HEALTH_CHECK_WORKFLOW,
       workflowId: healthScheduleId(group.name),
       taskQueue: TASK_QUEUE.orchestrator,
-      args: [healthInput(config, group)],
+      args: [toHealthInput(config, group)],
       workflowExecutionTimeout: LONGEST_CHECK,
       staticSummary: `health check of ${group.name}`,
       typedSearchAttributes: [

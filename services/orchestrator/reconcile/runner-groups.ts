@@ -1,5 +1,5 @@
 import type { Config } from '../../../contracts/config/config.ts';
-import { groupAccess } from '../../../contracts/config/health-settings.ts';
+import { toGroupAccess } from '../../../contracts/config/health-settings.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -12,7 +12,7 @@ export async function reconcileRunnerGroups(forge: Forge, config: Config, log: L
   for (const group of config.groups) {
     const { name, organization, repository } = group;
     try {
-      const order = { scope: { organization, repository }, group: name, access: groupAccess(group) };
+      const order = { scope: { organization, repository }, group: name, access: toGroupAccess(group) };
       const changed = await forge.reconcileRunnerGroup(order);
       if (changed.length > 0) log.info({ group: name, changed }, 'the group on the forge was brought in step');
     } catch (error) {

@@ -15,7 +15,7 @@ import {
 } from '../../../contracts/workflows/capacity.ts';
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { groupSettings } from '../../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { ignoreMissing } from '../../../activities/lib/missing.ts';
 import { dispatcherStart } from '../../shared/dispatcher-start.ts';
 
@@ -34,7 +34,7 @@ export async function reconcileWorkflows(client: Client, config: Config): Promis
   );
   await Promise.all(
     config.groups.map(async (group) => {
-      const settings = groupSettings(config, group);
+      const settings = toGroupSettings(config, group);
       const start = dispatcherStart(config, group, [{ type: 'configure', settings }]);
       await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, start);
     }),

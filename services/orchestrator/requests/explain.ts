@@ -66,14 +66,14 @@ export function explainDoor(options: ExplainOptions) {
         reason: match.reason,
         verdicts: match.verdicts,
       },
-      standings: standings.map(({ needs: _needs, ...standing }) => standing),
+      jobStatuses: standings.map(({ needs: _needs, ...standing }) => standing),
       runners,
       deadLetter: dead?.letter ?? null,
     };
   };
 }
 
-type Standing = Explanation['standings'][number] & { needs: JobNeeds | null };
+type Standing = Explanation['jobStatuses'][number] & { needs: JobNeeds | null };
 
 /** What the dispatchers know of it; those that don't answer are left out. */
 async function standingsOf({ client, live, log }: ExplainOptions, jobId: number): Promise<Standing[]> {
@@ -115,7 +115,7 @@ async function askForge(
   jobId: number,
 ): Promise<ForgeJob | undefined> {
   try {
-    return await forge.job(repository, jobId);
+    return await forge.getJob(repository, jobId);
   } catch (error) {
     log.warn({ repository, job: jobId, reason: messageOf(error) }, 'the forge did not say what it knows of a job');
     return undefined;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleHandle } from '@temporalio/client';
 import { type HealthReport, healthScheduleId } from '../../../contracts/workflows/health.ts';
 import { encode, type Bus, type Msg } from '../../../contracts/lib/nats.ts';
-import { groupOfSubject, wildcards } from '../../../contracts/messages/subjects.ts';
+import { parseGroupFromSubject, wildcards } from '../../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { HealthReply } from '../../../contracts/messages/health.ts';
@@ -40,7 +40,7 @@ export class HealthDoor {
   }
 
   async #answer(message: Msg, stop: AbortSignal): Promise<void> {
-    const group = groupOfSubject(message.subject) ?? '';
+    const group = parseGroupFromSubject(message.subject) ?? '';
     let reply: HealthReply;
     try {
       reply = await this.#check(group, stop);

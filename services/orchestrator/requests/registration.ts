@@ -3,13 +3,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { decode, encode, type Bus, type Msg } from '../../../contracts/lib/nats.ts';
-import { runnerOfSubject, wildcards } from '../../../contracts/messages/subjects.ts';
-import { groupAccess } from '../../../contracts/config/health-settings.ts';
+import { parseRunnerFromSubject, wildcards } from '../../../contracts/messages/subjects.ts';
+import { toGroupAccess } from '../../../contracts/config/health-settings.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { registrationRequest, type RegistrationReply } from '../../../contracts/messages/registration.ts';
-import { groupOfRunner } from '../../../contracts/workflows/runner-name.ts';
+import { parseGroupFromRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 
 export interface RegistrarOptions {
@@ -72,8 +72,8 @@ export class Registrar {
   async #reply(subject: string, data: Uint8Array): Promise<RegistrationReply> {
     const done = this.#duration.startTimer();
     const { log } = this.#options;
-    const runner = runnerOfSubject(subject) ?? '';
-    const group = groupOfRunner(this.#options.live.current.name, runner);
+    const runner = parseRunnerFromSubject(subject) ?? '';
+    const group = parseGroupFromRunnerName(this.#options.live.current.name, runner);
     try {
       const request = registrationRequest.safeParse(decode(data));
       // NATS lets a runner publish on its own subject only: the subject is who asks, the body must agree.
@@ -109,7 +109,7 @@ export class Registrar {
     const { jitConfig } = await forge.register({
       scope: { organization: group.organization, repository: group.repository },
       group: group.name,
-      access: groupAccess(group),
+      access: toGroupAccess(group),
       runner,
       labels: group.labels,
     });

@@ -1,4 +1,4 @@
-import { jobTitle } from '../../../contracts/format.ts';
+import { formatJobTitle } from '../../../contracts/format.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { jobTrace, spanId, traceparent, type RecordedSpan } from './span.ts';
 
@@ -52,7 +52,7 @@ export function relaySpans(
     at === null ? Number.NaN : Date.parse(at),
   );
   if (event.action !== 'completed' || !known(created) || !known(completed)) return spans;
-  const title = jobTitle(job.workflow, job.name);
+  const title = formatJobTitle(job.workflow, job.name);
   const problem = job.conclusion === 'failure' || job.conclusion === 'timed_out' ? job.conclusion : undefined;
   spans.push({
     ...common,

@@ -10,7 +10,7 @@ import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects, wildcards } from '../../../contracts/messages/subjects.ts';
 import { instanceCreated, instanceDied, type InstanceCreated } from '../../../contracts/messages/runner-signal.ts';
-import { runnerName } from '../../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
@@ -87,7 +87,7 @@ async function startBackend(): Promise<TestService> {
 }
 
 function newRunner(): string {
-  return runnerName(INSTALLATION, 'linux', randomUUID());
+  return createRunnerName(INSTALLATION, 'linux', randomUUID());
 }
 
 async function ask(wanted: Order): Promise<unknown> {

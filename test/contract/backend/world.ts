@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { it, type TestContext } from 'vitest';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Backend, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { runnerName } from '../../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { BOOTSTRAP, type Candidate } from './candidate.ts';
 import { OutcomeBook } from './outcomes.ts';
 import type { Row } from './rows.ts';
@@ -64,7 +64,7 @@ export class SuiteWorld {
 
   /** A spec for another runner. */
   next(who = this.installation): InstanceSpec {
-    this.spec = this.candidate.spec(who, runnerName(who, 'linux', randomUUID()));
+    this.spec = this.candidate.spec(who, createRunnerName(who, 'linux', randomUUID()));
     return this.spec;
   }
 

@@ -6,7 +6,7 @@ import { pack } from 'tar-stream';
 import { z } from 'zod';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { runnerName } from '../../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';
@@ -101,7 +101,7 @@ export class Yard {
 
   /** Switches on a machine of that kind, as a backend's user data has it. */
   async boot(kind: MachineKind, options: BootOptions = {}): Promise<Booted> {
-    const runner = runnerName(this.installation, 'linux', randomUUID());
+    const runner = createRunnerName(this.installation, 'linux', randomUUID());
     const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.release };
     const render = createUserDataRenderer({
       cloud: options.cloud ?? 'gce',

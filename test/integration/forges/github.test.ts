@@ -49,7 +49,7 @@ const callsSince = (seq: number): string[] =>
 describe('a group on the forge', () => {
   it('is made as it is to be, at once', async () => {
     const before = bench.simulator.log.since().length;
-    await github.registrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
+    await github.listRegistrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     expect(onForge()).toMatchObject({
       visibility: 'selected',
       allowsPublicRepositories: false,
@@ -101,7 +101,7 @@ describe('a group on the forge', () => {
     const scope = { organization: 'octo-org', repository: 'demo' };
     expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual([]);
     expect(callsSince(before)).toEqual([]);
-    await github.registrations({ scope, group: name, access: ALL });
+    await github.listRegistrations({ scope, group: name, access: ALL });
     expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
   });
 
@@ -169,11 +169,14 @@ describe('jobs', () => {
     const waiting = bench.job(['run: "true"']);
     const scope = { organization: 'octo-org' };
     const labels = ['DEMO', 'linux'];
-    const { jobs } = await github.queuedJobs({ scope, labels, cursor: 0 });
+    const { jobs } = await github.listQueuedJobs({ scope, labels, cursor: 0 });
     expect(jobs.map(({ job }) => job.id)).toContain(waiting.id);
-    const none = await github.queuedJobs({ scope, labels: ['other'], cursor: 0 });
+    const none = await github.listQueuedJobs({ scope, labels: ['other'], cursor: 0 });
     expect(none.jobs).toEqual([]);
-    expect(await github.job('octo-org/demo', waiting.id)).toMatchObject({ action: 'queued', job: { id: waiting.id } });
-    expect(await github.job('octo-org/demo', 1)).toBeUndefined();
+    expect(await github.getJob('octo-org/demo', waiting.id)).toMatchObject({
+      action: 'queued',
+      job: { id: waiting.id },
+    });
+    expect(await github.getJob('octo-org/demo', 1)).toBeUndefined();
   });
 });

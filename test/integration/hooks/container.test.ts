@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
-import { runnerName } from '../../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { startNats } from '../../../deploy/servers/nats.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
@@ -45,7 +45,7 @@ describeUnless(await whyNoDocker(), 'an agent in a container', () => {
   });
 
   it('registers, runs a job with both hooks, tells its end, and dies', async () => {
-    const runner = runnerName(installation, 'linux', randomUUID());
+    const runner = createRunnerName(installation, 'linux', randomUUID());
     const ending = new AbortController();
     const death = new Promise<Instance>((resolve) => void backend.watch(resolve, ending.signal));
     const script = `test \${#1} = ${JIT_CONFIG.length} || exit 9

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { delegationId } from '../../../contracts/lib/delegation-id.ts';
+import { createDelegationId } from '../../../contracts/lib/delegation-id.ts';
 import { readProxyState } from '../../../contracts/lib/proxy-state.ts';
 import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
 import { writeHookFolder } from '../../../services/proxy/hook-folder.ts';
@@ -79,7 +79,7 @@ function run(script: string, env: Record<string, string>, shell = 'sh'): Promise
 }
 
 function idOf(env: Record<string, string>): string {
-  return delegationId({
+  return createDelegationId({
     repository: env['GITHUB_REPOSITORY'] ?? '',
     runId: env['GITHUB_RUN_ID'] ?? '',
     runAttempt: 1,

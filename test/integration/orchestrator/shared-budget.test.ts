@@ -68,13 +68,13 @@ describe('the shared rate-limit budget', () => {
     const budgets = [one.make('told', 0), two.make('told', 0)] as const;
     const before = { ...bench.sim.limits };
     Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
-    await expect(github('ghp_one', budgets[0]).registrations(ORDER)).resolves.toEqual([]);
-    const refused = github('ghp_one', budgets[0]).registrations(ORDER);
+    await expect(github('ghp_one', budgets[0]).listRegistrations(ORDER)).resolves.toEqual([]);
+    const refused = github('ghp_one', budgets[0]).listRegistrations(ORDER);
     await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED' });
     Object.assign(bench.sim.limits, before);
     await expect.poll(() => budgets[1].take({ cost: 1, urgency: 'background' }, 0)).toBeGreaterThan(200_000);
     const calls = bench.log.since(0, 'api.call').length;
-    await expect(github('ghp_one', budgets[1]).registrations(ORDER)).rejects.toMatchObject({
+    await expect(github('ghp_one', budgets[1]).listRegistrations(ORDER)).rejects.toMatchObject({
       code: 'FORGE_RATE_LIMITED',
     });
     expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
@@ -105,7 +105,7 @@ describe('the shared rate-limit budget', () => {
       { runs: new GithubRuns(client('ghp_one', one)), room: () => one.room() },
       { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
     ]);
-    const asks = [() => apps.registrations(ORDER), () => runs.labelRunner(ORDER.scope, 'nobody', ['team'])];
+    const asks = [() => apps.listRegistrations(ORDER), () => runs.replaceRunnerLabels(ORDER.scope, 'nobody', ['team'])];
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
     one.observe({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
@@ -120,8 +120,8 @@ describe('the shared rate-limit budget', () => {
     ]);
     const before = bench.log.since().length;
     await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
-    await expect(runs.latest('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
-    await expect(runs.jobsOfAttempt('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.getLatestAttempt('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.listAttemptJobs('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
     const calls = bench.log.since(before, 'api.call');
     expect(calls.map((event) => event['by'])).toEqual(calls.map(() => tokenName('ghp_two')));
     expect(calls.length).toBeGreaterThanOrEqual(3);

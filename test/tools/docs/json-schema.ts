@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { configSchema } from '../../../contracts/config/schema.ts';
+import { createConfigSchema } from '../../../contracts/config/schema.ts';
 
 type Scalar = string | number | boolean | null;
 
@@ -41,7 +41,7 @@ const jsonSchema: z.ZodType<JsonSchema> = z.lazy(() =>
 );
 
 export function readConfigSchema(): JsonSchema {
-  return jsonSchema.parse(configSchema());
+  return jsonSchema.parse(createConfigSchema());
 }
 
 /** Any zod schema as JSON Schema: what a sender may write. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { configSchema } from '../../../contracts/config/schema.ts';
+import { createConfigSchema } from '../../../contracts/config/schema.ts';
 import { cliPage } from './cli-page.ts';
 import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
@@ -11,7 +11,7 @@ import { metricsPage } from './metrics-page.ts';
 /** The pages of the docs that are made from the code. `npm run docs` writes them; `npm run check:docs` compares them. */
 export const PAGES: Record<string, () => Promise<string>> = {
   'reference/configuration.md': () => formatted(configurationPage(), 'markdown'),
-  'reference/baton.schema.json': () => formatted(JSON.stringify(configSchema()), 'json'),
+  'reference/baton.schema.json': () => formatted(JSON.stringify(createConfigSchema()), 'json'),
   'reference/cli.md': () => formatted(cliPage(), 'markdown'),
   'reference/metrics.md': () => formatted(metricsPage(), 'markdown'),
   'reference/messages.md': () => formatted(messagesPage(), 'markdown'),

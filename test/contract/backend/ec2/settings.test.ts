@@ -15,7 +15,7 @@ import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Backend, Instance } from '../../../../contracts/ports/backend.ts';
-import { runnerName } from '../../../../contracts/workflows/runner-name.ts';
+import { createRunnerName } from '../../../../contracts/workflows/runner-name.ts';
 import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 import { describeUnless } from '../../../support/describe-unless.ts';
 import type { Call } from '../../../support/fault-proxy.ts';
@@ -49,7 +49,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
 
   const create = (backend: Backend, more = {}): Promise<Instance> =>
     backend.create(
-      { ...anInstanceSpec(installation, runnerName(installation, 'linux', randomUUID())), ...more },
+      { ...anInstanceSpec(installation, createRunnerName(installation, 'linux', randomUUID())), ...more },
       BOOTSTRAP,
       never,
     );
@@ -225,7 +225,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
   });
 
   it('that two processes made in different places at the same time is one: the older stays', async () => {
-    const spec = anInstanceSpec(installation, runnerName(installation, 'linux', randomUUID()));
+    const spec = anInstanceSpec(installation, createRunnerName(installation, 'linux', randomUUID()));
     // The second looked before the first had made it: an empty list is all it knows.
     const [first, second] = [emulator.open(installation), emulator.open(installation, { types: ['c5.large'] })];
     const made = await first.create(spec, BOOTSTRAP, never);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configSchema } from '../../../../contracts/config/schema.ts';
+import { createConfigSchema } from '../../../../contracts/config/schema.ts';
 import { readSecret } from '../../../../contracts/lib/read-secret.ts';
 import { BACKEND_KEYS } from './backend-keys.ts';
 import { GCE_KEYS } from './gce-keys.ts';
@@ -37,7 +37,7 @@ function leaves(schema: unknown, path: string): string[] {
 describe('the configuration file', () => {
   it('every key has its tests', () => {
     const tested = KEYS.map(({ path }) => path);
-    const missing = leaves(configSchema(), '').filter(
+    const missing = leaves(createConfigSchema(), '').filter(
       (leaf) => !tested.some((path) => path === leaf || path.startsWith(`${leaf}.`)),
     );
     expect(missing).toEqual([]);

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { resolveHooks } from '../../../../activities/credentials/hook-secrets.ts';
 import type { BootstrapFile } from '../../../../contracts/messages/bootstrap-file.ts';
 import { parseConfig } from '../../../../contracts/lib/load-config.ts';
-import { groupSettings } from '../../../../contracts/config/group-settings.ts';
+import { toGroupSettings } from '../../../../contracts/config/group-settings.ts';
 import { hookEnv } from '../../../../hooks/agent/hook-settings.ts';
 import { temporaryFolder } from '../../../support/cleanup.ts';
 
@@ -24,7 +24,7 @@ groups:
   );
   const [group] = config.groups;
   if (group === undefined) throw new Error('no group');
-  return groupSettings(config, group).instance.hooks;
+  return toGroupSettings(config, group).instance.hooks;
 }
 
 const bootstrap = (hooks?: BootstrapFile['hooks']): BootstrapFile => ({
