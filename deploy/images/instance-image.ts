@@ -56,7 +56,7 @@ export async function buildInstanceImage(
     // There is none yet, or the engine doesn't answer: the import below will say so.
   }
   const archive = pack();
-  const filling = fill(archive, binaries, files);
+  const filling = fillArchive(archive, binaries, files);
   const [repo = tag, version = 'latest'] = tag.split(/:(?=[^/]+$)/);
   const changes = [
     `LABEL ${CONTENT_LABEL}=${content}`,
@@ -66,7 +66,7 @@ export async function buildInstanceImage(
   ];
   try {
     const answer = await docker.importImage(Readable.from(archive), { repo, tag: version, changes });
-    await Promise.all([filling, finished(docker, answer)]);
+    await Promise.all([filling, followImport(docker, answer)]);
   } catch (error) {
     archive.destroy();
     await filling.catch(() => undefined);
@@ -75,7 +75,7 @@ export async function buildInstanceImage(
   return true;
 }
 
-function finished(docker: Docker, answer: NodeJS.ReadableStream): Promise<void> {
+function followImport(docker: Docker, answer: NodeJS.ReadableStream): Promise<void> {
   return new Promise((resolve, reject) => {
     docker.modem.followProgress(answer, (error: Error | null) => (error ? reject(error) : resolve()));
   });
@@ -136,7 +136,7 @@ async function fingerprint(binaries: Map<string, string>, files: ImageFile[]): P
 
 const RUNNER = { uid: 1001, gid: 1001 };
 
-async function fill(archive: Pack, binaries: Map<string, string>, files: ImageFile[]): Promise<void> {
+async function fillArchive(archive: Pack, binaries: Map<string, string>, files: ImageFile[]): Promise<void> {
   const made = new Set<string>();
   const folder = (path: string, more: { mode?: number; uid?: number; gid?: number } = {}): void => {
     if (made.has(path) || path === '') return;

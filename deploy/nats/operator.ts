@@ -12,7 +12,7 @@ import {
   newScopedSigner,
   type KeyPair,
 } from '@nats-io/jwt';
-import { runnerPermissions, servicePermissions, SERVICES, type ServiceName } from './permissions.ts';
+import { runnerPermissions, getPermissions, CREDENTIAL_NAMES, type CredentialName } from './permissions.ts';
 
 export interface OperatorSetup {
   /** For `nats-server --config`: operator mode, both accounts, JetStream. */
@@ -22,7 +22,7 @@ export interface OperatorSetup {
   /** SA…: signs runners' credentials and nothing wider. A secret: for backend workers only. */
   runnerSigningKeySeed: string;
   /** Paths of the services' credentials files, mode 0600. */
-  credentials: Record<ServiceName, string>;
+  credentials: Record<CredentialName, string>;
 }
 
 export interface OperatorOptions {
@@ -52,13 +52,13 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
   const root = resolve(dir);
   mkdirSync(root, { recursive: true, mode: 0o700 });
   chmodSync(root, 0o700);
-  const operator = keyPair(join(root, 'operator.nk'), createOperator);
-  const system = keyPair(join(root, 'system.nk'), createAccount);
-  const account = keyPair(join(root, 'account.nk'), createAccount);
-  const signer = keyPair(join(root, 'runner-signing.nk'), createAccount);
+  const operator = loadKeyPair(join(root, 'operator.nk'), createOperator);
+  const system = loadKeyPair(join(root, 'system.nk'), createAccount);
+  const account = loadKeyPair(join(root, 'account.nk'), createAccount);
+  const signer = loadKeyPair(join(root, 'runner-signing.nk'), createAccount);
 
   const operatorJwt = await encodeOperator('baton', operator, { system_account: system.getPublicKey() });
-  const systemJwt = await encodeAccount('SYS', system, { limits: limits(0, 0) }, { signer: operator });
+  const systemJwt = await encodeAccount('SYS', system, { limits: createLimits(0, 0) }, { signer: operator });
   const runners = newScopedSigner(signer, 'runner', {
     ...runnerPermissions,
     // An agent and its hooks: a connection's inbox, and messages with a log tail of 8 kB.
@@ -70,21 +70,21 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
   const accountJwt = await encodeAccount(
     'BATON',
     account,
-    { limits: limits(MEMORY_BYTES, DISK_BYTES), signing_keys: [runners] },
+    { limits: createLimits(MEMORY_BYTES, DISK_BYTES), signing_keys: [runners] },
     { signer: operator },
   );
 
   const credentials = { ingress: '', relay: '', orchestrator: '', backend: '', observer: '', admin: '' };
-  for (const service of SERVICES) {
-    const user = keyPair(join(root, `${service}.nk`), createUser);
-    const jwt = await encodeUser(service, user, account, servicePermissions(service));
+  for (const service of CREDENTIAL_NAMES) {
+    const user = loadKeyPair(join(root, `${service}.nk`), createUser);
+    const jwt = await encodeUser(service, user, account, getPermissions(service));
     credentials[service] = join(root, `${service}.creds`);
-    write(credentials[service], fmtCreds(jwt, user));
+    writeSecret(credentials[service], fmtCreds(jwt, user));
   }
 
   const serverConfigFile = join(root, 'server.conf');
   const storeDir = resolve(options.storeDir ?? join(root, 'jetstream'));
-  write(
+  writeSecret(
     serverConfigFile,
     `operator: ${operatorJwt}
 system_account: ${system.getPublicKey()}
@@ -108,7 +108,7 @@ jetstream: {
   };
 }
 
-function limits(memory: number, disk: number) {
+function createLimits(memory: number, disk: number) {
   return {
     data: NONE,
     payload: NONE,
@@ -127,15 +127,15 @@ function limits(memory: number, disk: number) {
 }
 
 /** The key kept in `file`; a new one is made and kept where there is none. */
-function keyPair(file: string, create: () => KeyPair): KeyPair {
+function loadKeyPair(file: string, create: () => KeyPair): KeyPair {
   if (existsSync(file)) return fromSeed(new TextEncoder().encode(readFileSync(file, 'utf8').trim()));
   const key = create();
-  write(file, key.getSeed());
+  writeSecret(file, key.getSeed());
   return key;
 }
 
 /** In one step, so that nobody ever reads half a file; readable by this user alone. */
-function write(file: string, content: string | Uint8Array): void {
+function writeSecret(file: string, content: string | Uint8Array): void {
   const next = `${file}.${process.pid}`;
   writeFileSync(next, content, { mode: 0o600 });
   renameSync(next, file);

@@ -7,8 +7,8 @@ import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.t
  * Who has a credential of its own. People's terminals: `observer` may ask what is going on and read the audit stream, `admin` may ask
  * and also pause, resume and drain groups and have the configuration read again.
  */
-export const SERVICES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
-export type ServiceName = (typeof SERVICES)[number];
+export const CREDENTIAL_NAMES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
+export type CredentialName = (typeof CREDENTIAL_NAMES)[number];
 
 const API = '$JS.API';
 const { webhooks, signals, dead, delegations, delegatedJobs, audit, usage } = STREAMS;
@@ -16,7 +16,7 @@ const { webhooks, signals, dead, delegations, delegatedJobs, audit, usage } = ST
 const asked = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
 
 /** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
-const makeStreams = [
+const manageStreams = [
   `${API}.INFO`,
   ...Object.values<StreamPlan>(STREAMS).flatMap(({ name }) => [
     `${API}.STREAM.CREATE.${name}`,
@@ -72,13 +72,13 @@ const inbox = (name: string): string => `_INBOX_${name}.>`;
  * What each service may do on the bus, and no more: one that is taken over can't act as another, and none of them
  * can read a runner's registration, whose answer goes to that runner's own inbox.
  */
-export function servicePermissions(service: ServiceName): Permissions {
+export function getPermissions(service: CredentialName): Permissions {
   switch (service) {
     case 'ingress':
       return {
         pub: {
           allow: [
-            ...makeStreams,
+            ...manageStreams,
             wildcards.webhooks,
             subjects.status,
             wildcards.delegations,
@@ -93,7 +93,7 @@ export function servicePermissions(service: ServiceName): Permissions {
       return {
         pub: {
           allow: [
-            ...makeStreams,
+            ...manageStreams,
             ...consume(webhooks),
             ...consume(signals),
             ...consume(delegations),
@@ -109,7 +109,7 @@ export function servicePermissions(service: ServiceName): Permissions {
         // Jobs that it finds waiting go the way of a webhook's; those of a removed group that nobody serves, the relay's.
         pub: {
           allow: [
-            ...makeStreams,
+            ...manageStreams,
             `${PREFIX}.webhook.*.workflow_job`,
             subjects.dead(webhooks.name),
             `${API}.STREAM.MSG.GET.${dead.name}`,
@@ -127,7 +127,7 @@ export function servicePermissions(service: ServiceName): Permissions {
       };
     case 'backend':
       return {
-        pub: { allow: [...makeStreams, wildcards.instances, wildcards.created] },
+        pub: { allow: [...manageStreams, wildcards.instances, wildcards.created] },
         sub: { allow: [inbox(service)] },
       };
     case 'observer':

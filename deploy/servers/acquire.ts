@@ -6,13 +6,13 @@ import { promisify } from 'node:util';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { goInstall } from './build.ts';
-import { isAtLeast, platformName, serverPlan, type ServerName, type ServerPlan } from './catalog.ts';
+import { isAtLeast, getPlatform, getServerPlan, type ServerName, type ServerPlan } from './catalog.ts';
 import { downloadServer } from './download.ts';
-import { startProgress, type Progress } from './progress.ts';
+import { startStepProgress, type StepProgress } from './progress.ts';
 
 export type { ServerName } from './catalog.ts';
 
-export type Acquired =
+export type AcquiredServer =
   /** One runs already, at this address: start nothing. */
   | { kind: 'address'; address: string }
   /** Start this program. */
@@ -27,8 +27,8 @@ const run = promisify(execFile);
  *
  * @throws BatonError SERVER_UNAVAILABLE naming every way that was tried and why it failed
  */
-export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = process.env): Promise<Acquired> {
-  const plan = serverPlan(name);
+export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = process.env): Promise<AcquiredServer> {
+  const plan = getServerPlan(name);
   const address = env[plan.addressVariable];
   if (address) return { kind: 'address', address };
   const tried = [`${plan.addressVariable} is not set`];
@@ -36,20 +36,20 @@ export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = p
   const onPath = await findOnPath(plan, env, tried);
   if (onPath !== undefined) return { kind: 'program', path: onPath, from: 'PATH' };
 
-  const cache = cacheFolder(env);
-  const { os, arch } = platformName();
+  const cache = findCacheFolder(env);
+  const { os, arch } = getPlatform();
   const cached = join(cache, `${name}-${plan.version}-${os}-${arch}`);
   if (isProgram(cached)) return { kind: 'program', path: cached, from: 'cache' };
   tried.push(`cache: there is no ${cached}`);
 
   mkdirSync(cache, { recursive: true });
-  const progress = startProgress(`getting ${plan.title} ${plan.version}`, process.stderr);
+  const progress = startStepProgress(`getting ${plan.title} ${plan.version}`, process.stderr);
   const lock = await acquireLock(`${cached}.lock`, {
     onWait: (pid) => progress.update(`another process${pid ? ` (${pid})` : ''} is at it`),
   });
   try {
     if (isProgram(cached)) return { kind: 'program', path: cached, from: 'cache' };
-    const from = await make(plan, cache, cached, tried, progress);
+    const from = await downloadOrBuild(plan, cache, cached, tried, progress);
     progress.done(from === 'download' ? 'downloaded' : 'built');
     return { kind: 'program', path: cached, from };
   } catch (error) {
@@ -60,12 +60,12 @@ export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = p
   }
 }
 
-async function make(
+async function downloadOrBuild(
   plan: ServerPlan,
   cache: string,
   cached: string,
   tried: string[],
-  progress: Progress,
+  progress: StepProgress,
 ): Promise<'download' | 'go install'> {
   const scratch = mkdtempSync(join(cache, `.${plan.name}-`));
   try {
@@ -73,7 +73,9 @@ async function make(
       progress.update('downloading');
       const target = join(scratch, plan.name);
       await downloadServer(plan, target, (bytes, total) => {
-        progress.update(`downloading, ${megabytes(bytes)}${total === undefined ? '' : ` of ${megabytes(total)}`} MB`);
+        progress.update(
+          `downloading, ${toMegabytes(bytes)}${total === undefined ? '' : ` of ${toMegabytes(total)}`} MB`,
+        );
       });
       await checkVersion(target, plan);
       renameSync(target, cached);
@@ -102,7 +104,7 @@ async function make(
 }
 
 /** `$XDG_CACHE_HOME` or `~/.cache`, else the folder for temporary files, and therein `baton/servers`. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+export function findCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   const home = env['HOME'] || homedir();
   const base = env['XDG_CACHE_HOME'] || (home && home !== '/' ? join(home, '.cache') : tmpdir());
   return join(base, 'baton', 'servers');
@@ -142,6 +144,6 @@ function isProgram(file: string): boolean {
   }
 }
 
-function megabytes(bytes: number): string {
+function toMegabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(0);
 }

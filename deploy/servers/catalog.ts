@@ -23,7 +23,7 @@ export interface ServerPlan {
 }
 
 /** `linux-amd64`, in the words that vendors use. */
-export function platformName(): { os: string; arch: string } {
+export function getPlatform(): { os: string; arch: string } {
   return { os: platform(), arch: arch() === 'x64' ? 'amd64' : arch() };
 }
 
@@ -35,8 +35,8 @@ const TEMPORAL_SUMS = new Map([
 ]);
 
 /** What there is to know of a server program on this platform. */
-export function serverPlan(name: ServerName): ServerPlan {
-  const { os, arch } = platformName();
+export function getServerPlan(name: ServerName): ServerPlan {
+  const { os, arch } = getPlatform();
   if (name === 'temporal') {
     const release = 'https://github.com/temporalio/cli/releases/download/v1.5.1';
     const archive = `temporal_cli_1.5.1_${os}_${arch}.tar.gz`;

@@ -108,16 +108,16 @@ export async function waitUntilReady(child: Child, ready: () => Promise<boolean>
     if (await ready().catch(() => false)) return;
     if (Date.now() > deadline) {
       await child.kill();
-      throw failed(child, `did not answer within ${timeoutMs / 1000} s`);
+      throw createStartError(child, `did not answer within ${timeoutMs / 1000} s`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const { code, signal } = await child.exited;
-  throw failed(child, `ended with ${signal ?? `exit code ${code}`}`);
+  throw createStartError(child, `ended with ${signal ?? `exit code ${code}`}`);
 }
 
-function failed(child: Child, what: string): BatonError {
-  const tail = logTail(child.logFile, 20);
+function createStartError(child: Child, what: string): BatonError {
+  const tail = readLogTail(child.logFile, 20);
   return new BatonError(
     'SERVER_UNAVAILABLE',
     `starting ${child.name}: it ${what}; the end of ${child.logFile}:\n${tail}`,
@@ -128,7 +128,7 @@ function failed(child: Child, what: string): BatonError {
 }
 
 /** The last `lines` lines of a file, empty when there is none. */
-export function logTail(file: string, lines: number): string {
+export function readLogTail(file: string, lines: number): string {
   try {
     return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
   } catch {

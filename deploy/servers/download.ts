@@ -6,9 +6,9 @@ import { extract } from 'tar-stream';
 import type { ServerPlan } from './catalog.ts';
 
 /** A closed network should not cost more than this before the next way is tried. */
-const CONNECT_MS = 5000;
+const CONNECT_TIMEOUT_MS = 5000;
 /** A download that brings nothing for this long is given up. */
-const STALL_MS = 30_000;
+const STALL_TIMEOUT_MS = 30_000;
 
 /**
  * Downloads the vendor's archive, checks its SHA-256 and puts the program into `target` (mode 0755).
@@ -21,19 +21,22 @@ export async function downloadServer(
   target: string,
   progress: (bytes: number, total: number | undefined) => void,
 ): Promise<void> {
-  const expected = plan.sha256 ?? (await publishedSum(plan));
+  const expected = plan.sha256 ?? (await fetchPublishedSum(plan));
   const archive = `${target}.tar.gz`;
-  const actual = await fetchTo(plan.archiveUrl, archive, progress);
+  const actual = await download(plan.archiveUrl, archive, progress);
   if (actual !== expected) throw new Error(`${plan.archiveUrl} has SHA-256 ${actual}, expected ${expected}`);
   await unpack(archive, plan.name, target);
 }
 
-async function open(url: string): Promise<{ response: Response; alive: () => void; done: () => void }> {
+async function openDownload(url: string): Promise<{ response: Response; alive: () => void; done: () => void }> {
   const abort = new AbortController();
-  let timer = setTimeout(() => abort.abort(new Error(`no answer within ${CONNECT_MS / 1000} s`)), CONNECT_MS);
+  let timer = setTimeout(
+    () => abort.abort(new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`)),
+    CONNECT_TIMEOUT_MS,
+  );
   const alive = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => abort.abort(new Error(`nothing came for ${STALL_MS / 1000} s`)), STALL_MS);
+    timer = setTimeout(() => abort.abort(new Error(`nothing came for ${STALL_TIMEOUT_MS / 1000} s`)), STALL_TIMEOUT_MS);
   };
   try {
     const response = await fetch(url, { signal: abort.signal });
@@ -42,18 +45,18 @@ async function open(url: string): Promise<{ response: Response; alive: () => voi
     return { response, alive, done: () => clearTimeout(timer) };
   } catch (error) {
     clearTimeout(timer);
-    throw new Error(`${url}: ${reasonOf(error)}`, { cause: error });
+    throw new Error(`${url}: ${findReason(error)}`, { cause: error });
   }
 }
 
 /** `fetch failed` says nothing; its cause does. */
-function reasonOf(error: unknown): string {
+function findReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
-async function publishedSum(plan: ServerPlan): Promise<string> {
-  const { response, done } = await open(plan.sumsUrl);
+async function fetchPublishedSum(plan: ServerPlan): Promise<string> {
+  const { response, done } = await openDownload(plan.sumsUrl);
   const text = await response.text().finally(done);
   const file = plan.archiveUrl.split('/').at(-1);
   const line = text.split('\n').find((line) => line.trim().split(/\s+/)[1]?.replace(/^\*/, '') === file);
@@ -62,12 +65,12 @@ async function publishedSum(plan: ServerPlan): Promise<string> {
   return sum;
 }
 
-async function fetchTo(
+async function download(
   url: string,
   file: string,
   progress: (bytes: number, total: number | undefined) => void,
 ): Promise<string> {
-  const { response, alive, done } = await open(url);
+  const { response, alive, done } = await openDownload(url);
   const total = Number(response.headers.get('content-length')) || undefined;
   const hash = createHash('sha256');
   let bytes = 0;

@@ -32,7 +32,7 @@ const portsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.arr
  *
  * @throws BatonError SERVER_UNAVAILABLE
  */
-export async function startNats(options: NatsOptions): Promise<NatsServer> {
+export async function startNatsServer(options: NatsOptions): Promise<NatsServer> {
   const acquired = await acquireServer('nats-server');
   if (acquired.kind === 'address') {
     return { url: acquired.address, monitorUrl: undefined, child: undefined, stop: () => Promise.resolve() };

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 
 /** Ports of `host` that nobody listens on just now; all different. Another process may still be quicker: try again then. */
-export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
+export async function findFreePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listen(host)));
   const ports = servers.map((server) => {
     const address = server.address();

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../contracts/format.ts';
 
-export interface Progress {
+export interface StepProgress {
   /** Changes what the running step's line says. */
   update(detail: string): void;
   /** Ends the step with its last line. */
@@ -11,7 +11,7 @@ export interface Progress {
  * Shows a step that may be long, on stderr. On a terminal: one line with the time since its start, redrawn each second.
  * Elsewhere: a line at the start, each 15 s, and at the end. Nothing at all for what takes less than a second.
  */
-export function startProgress(title: string, out: NodeJS.WriteStream = process.stderr): Progress {
+export function startStepProgress(title: string, out: NodeJS.WriteStream = process.stderr): StepProgress {
   const since = Date.now();
   const live = out.isTTY;
   let detail = '';

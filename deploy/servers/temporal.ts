@@ -4,7 +4,7 @@ import { Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { freePorts } from './ports.ts';
+import { findFreePorts } from './ports.ts';
 
 export interface TemporalOptions {
   /** Its database and its log are kept here. */
@@ -38,7 +38,7 @@ const DYNAMIC_CONFIG = [
   'system.enableActivityEagerExecution=true',
 ];
 
-const ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 /**
  * Starts a Temporal dev server with our search attributes, or uses the one BATON_TEMPORAL_ADDRESS names (then its Web UI
@@ -46,7 +46,7 @@ const ATTEMPTS = 3;
  *
  * @throws BatonError SERVER_UNAVAILABLE
  */
-export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
+export async function startTemporalServer(options: TemporalOptions): Promise<TemporalServer> {
   const acquired = await acquireServer('temporal');
   if (acquired.kind === 'address') {
     return {
@@ -62,14 +62,14 @@ export async function startTemporal(options: TemporalOptions): Promise<TemporalS
       return await startOnce(acquired.path, options);
     } catch (error) {
       // Free ports are found by asking; now and then somebody else was quicker.
-      if (attempt >= ATTEMPTS || (options.port !== undefined && options.uiPort !== undefined)) throw error;
+      if (attempt >= MAX_ATTEMPTS || (options.port !== undefined && options.uiPort !== undefined)) throw error;
     }
   }
 }
 
 async function startOnce(program: string, options: TemporalOptions): Promise<TemporalServer> {
   const host = options.host ?? '127.0.0.1';
-  const [freeGrpc = 0, freeUi = 0] = await freePorts(2, host);
+  const [freeGrpc = 0, freeUi = 0] = await findFreePorts(2, host);
   const { port: grpc = freeGrpc, uiPort: ui = freeUi } = options;
   const withUi = options.ui ?? true;
   const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];

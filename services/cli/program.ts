@@ -2,13 +2,13 @@ import { Command, Option } from 'commander';
 import { createConfigSchema } from '../../contracts/config/schema.ts';
 import { COST_KEYS } from '../../contracts/messages/usage.ts';
 import packageFile from '../../package.json' with { type: 'json' };
-import { REPORTERS, runAction } from './commands/action-runner.ts';
+import { REPORTERS, runActionRunner } from './commands/action-runner.ts';
 import { checkConfig } from './commands/config-check.ts';
 import { addDelegationCommands } from './commands/delegation-commands.ts';
 import { showCost } from './commands/cost.ts';
 import { checkHealth } from './commands/health.ts';
 import { addGroupCommands } from './commands/group-commands.ts';
-import { runService } from './commands/run-service.ts';
+import { runServiceMain } from './commands/run-service.ts';
 import { parseStartOptions } from './start/options.ts';
 import { start } from './start/start.ts';
 import { showStatus } from './commands/status.ts';
@@ -75,7 +75,7 @@ export function createProgram(): Command {
       ]),
     )
     .action(async (name: string, { reporter }: { reporter?: string }) => {
-      process.exit(await runAction(name, { reporter }));
+      process.exit(await runActionRunner(name, { reporter }));
     });
 
   program
@@ -115,7 +115,7 @@ export function createProgram(): Command {
       .option('--config <file>', 'configuration (default: BATON_CONFIG, else baton.yaml)')
       .option('--host <address>', 'where its HTTP server listens (default: 127.0.0.1)')
       .option('--port <n>', 'its port (default: a free one)')
-      .action(() => runService(name.split(' ')[0] ?? name));
+      .action(() => runServiceMain(name.split(' ')[0] ?? name));
   }
   return program;
 }

@@ -28,18 +28,18 @@ export interface SimulatorEvent {
 
 /** An append-only log in memory that can be waited on. */
 export class EventLog {
-  private readonly events: SimulatorEvent[] = [];
-  private readonly watchers = new Set<(event: SimulatorEvent) => void>();
+  readonly #events: SimulatorEvent[] = [];
+  readonly #watchers = new Set<(event: SimulatorEvent) => void>();
 
   add(type: SimulatorEventType, fields: Record<string, unknown> = {}): void {
-    const event: SimulatorEvent = { ...fields, seq: this.events.length + 1, at: new Date().toISOString(), type };
-    this.events.push(event);
-    for (const watcher of this.watchers) watcher(event);
+    const event: SimulatorEvent = { ...fields, seq: this.#events.length + 1, at: new Date().toISOString(), type };
+    this.#events.push(event);
+    for (const watcher of this.#watchers) watcher(event);
   }
 
   /** Events after number `seq`, of one type where given. */
   since(seq = 0, type?: SimulatorEventType): SimulatorEvent[] {
-    const later = this.events.slice(seq);
+    const later = this.#events.slice(seq);
     return type === undefined ? later : later.filter((event) => event.type === type);
   }
 
@@ -53,20 +53,20 @@ export class EventLog {
     matches: (event: SimulatorEvent) => boolean,
     { timeoutMs = 90_000, after = 0 }: { timeoutMs?: number; after?: number } = {},
   ): Promise<SimulatorEvent> {
-    const known = this.events.slice(after).find(matches);
+    const known = this.#events.slice(after).find(matches);
     if (known) return known;
     return await new Promise<SimulatorEvent>((resolve, reject) => {
       const watcher = (event: SimulatorEvent): void => {
         if (!matches(event)) return;
-        this.watchers.delete(watcher);
+        this.#watchers.delete(watcher);
         clearTimeout(timer);
         resolve(event);
       };
       const timer = setTimeout(() => {
-        this.watchers.delete(watcher);
+        this.#watchers.delete(watcher);
         reject(new Error(`waiting for ${what}: not seen within ${timeoutMs} ms`));
       }, timeoutMs);
-      this.watchers.add(watcher);
+      this.#watchers.add(watcher);
     });
   }
 }

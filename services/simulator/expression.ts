@@ -47,71 +47,71 @@ function equal(a: unknown, b: unknown): boolean {
 }
 
 class Parser {
-  private at = 0;
-  private readonly tokens: Token[];
-  private readonly scope: ExpressionScope;
-  private readonly text: string;
+  #at = 0;
+  readonly #tokens: Token[];
+  readonly #scope: ExpressionScope;
+  readonly #text: string;
 
   constructor(text: string, scope: ExpressionScope) {
-    this.text = text;
-    this.tokens = tokenize(text);
-    this.scope = scope;
+    this.#text = text;
+    this.#tokens = tokenize(text);
+    this.#scope = scope;
   }
 
   evaluate(): unknown {
-    const value = this.or();
-    if (this.at < this.tokens.length) throw new Error(`expression "${this.text}": more than one value`);
+    const value = this.#or();
+    if (this.#at < this.#tokens.length) throw new Error(`expression "${this.#text}": more than one value`);
     return value;
   }
 
-  private take(...operators: string[]): string | undefined {
-    const token = this.tokens[this.at];
+  #take(...operators: string[]): string | undefined {
+    const token = this.#tokens[this.#at];
     if (token?.kind !== 'operator' || !operators.includes(token.text)) return undefined;
-    this.at++;
+    this.#at++;
     return token.text;
   }
 
-  private or(): unknown {
-    let left = this.and();
-    while (this.take('||')) {
-      const right = this.and();
+  #or(): unknown {
+    let left = this.#and();
+    while (this.#take('||')) {
+      const right = this.#and();
       left = truthy(left) ? left : right;
     }
     return left;
   }
 
-  private and(): unknown {
-    let left = this.comparison();
-    while (this.take('&&')) {
-      const right = this.comparison();
+  #and(): unknown {
+    let left = this.#comparison();
+    while (this.#take('&&')) {
+      const right = this.#comparison();
       left = truthy(left) ? right : left;
     }
     return left;
   }
 
-  private comparison(): unknown {
-    const left = this.unary();
-    const operator = this.take('==', '!=');
+  #comparison(): unknown {
+    const left = this.#unary();
+    const operator = this.#take('==', '!=');
     if (!operator) return left;
-    return equal(left, this.unary()) === (operator === '==');
+    return equal(left, this.#unary()) === (operator === '==');
   }
 
-  private unary(): unknown {
-    if (this.take('!')) return !truthy(this.unary());
-    if (this.take('(')) {
-      const value = this.or();
-      if (!this.take(')')) throw new Error(`expression "${this.text}": a parenthesis is not closed`);
+  #unary(): unknown {
+    if (this.#take('!')) return !truthy(this.#unary());
+    if (this.#take('(')) {
+      const value = this.#or();
+      if (!this.#take(')')) throw new Error(`expression "${this.#text}": a parenthesis is not closed`);
       return value;
     }
-    const token = this.tokens[this.at++];
+    const token = this.#tokens[this.#at++];
     if (token?.kind === 'value') return token.value;
-    if (token?.kind !== 'name') throw new Error(`expression "${this.text}": a value is missing`);
+    if (token?.kind !== 'name') throw new Error(`expression "${this.#text}": a value is missing`);
     if (token.text === 'true') return true;
     if (token.text === 'false') return false;
     if (token.text === 'null') return null;
-    if (!this.take('(')) return lookUp(this.scope.contexts, token.text);
-    const call = this.scope.functions[token.text];
-    if (!call || !this.take(')')) throw new Error(`expression "${this.text}": unknown function ${token.text}`);
+    if (!this.#take('(')) return lookUp(this.#scope.contexts, token.text);
+    const call = this.#scope.functions[token.text];
+    if (!call || !this.#take(')')) throw new Error(`expression "${this.#text}": unknown function ${token.text}`);
     return call();
   }
 }
@@ -122,7 +122,7 @@ function evaluate(text: string, scope: ExpressionScope): unknown {
 }
 
 /** An `if:`; without a status function in it, `success() &&` is put before it, as GitHub does. */
-export function condition(text: string | undefined, scope: ExpressionScope): boolean {
+export function evaluateCondition(text: string | undefined, scope: ExpressionScope): boolean {
   const inner = (text ?? '').trim().replace(/^\$\{\{(.*)\}\}$/s, '$1');
   const success = scope.functions['success'] ?? (() => true);
   if (inner.trim() === '') return success();
@@ -131,12 +131,12 @@ export function condition(text: string | undefined, scope: ExpressionScope): boo
 }
 
 /** A text with every `${{ expression }}` in it replaced by its value. */
-export function interpolate(text: string, scope: ExpressionScope): string {
-  return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => textOf(evaluate(inner, scope)));
+export function replaceExpressions(text: string, scope: ExpressionScope): string {
+  return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => toText(evaluate(inner, scope)));
 }
 
 /** A value as text: nothing for null, JSON for lists and maps. */
-export function textOf(value: unknown): string {
+export function toText(value: unknown): string {
   if (typeof value === 'string') return value;
   return value === undefined || value === null ? '' : JSON.stringify(value);
 }

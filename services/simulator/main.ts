@@ -19,14 +19,14 @@ const USAGE = `node services/simulator/main.ts [options]
 const log = createLogger('simulator');
 
 /** A required environment variable. */
-function variable(name: string | undefined): string | undefined {
+function readVariable(name: string | undefined): string | undefined {
   if (name === undefined) return undefined;
   const value = process.env[name];
   if (value === undefined || value === '') throw new Error(`environment variable ${name} is not set`);
   return value;
 }
 
-function hookKind(text: string | undefined): HookKind | undefined {
+function parseHookKind(text: string | undefined): HookKind | undefined {
   if (text === undefined || text === 'app' || text === 'organization' || text === 'repository') return text;
   throw new Error(`--webhook-kind ${text}: expected app, organization or repository`);
 }
@@ -52,8 +52,8 @@ try {
     process.stdout.write(`${USAGE}\n`);
     process.exit(0);
   }
-  const token = variable(values['token-env']);
-  const publicKey = variable(values['app-public-key-env']);
+  const token = readVariable(values['token-env']);
+  const publicKey = readVariable(values['app-public-key-env']);
   const simulator = await startSimulator({
     host: values.host,
     port: Number(values.port),
@@ -67,8 +67,8 @@ try {
         ? undefined
         : {
             url: values['webhook-url'],
-            secret: variable(values['webhook-secret-env']) ?? '',
-            kind: hookKind(values['webhook-kind']),
+            secret: readVariable(values['webhook-secret-env']) ?? '',
+            kind: parseHookKind(values['webhook-kind']),
           },
   });
   log.info({ address: simulator.address }, 'ready');

@@ -2,7 +2,7 @@
 export type MatrixRow = Record<string, unknown>;
 
 const isRow = (value: unknown): value is MatrixRow => typeof value === 'object' && value !== null;
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /**
  * The combinations of a `strategy.matrix`, `include` and `exclude` applied as GitHub does: an include extends the
@@ -11,20 +11,20 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 export function expandMatrix(matrix: Record<string, unknown> | undefined): MatrixRow[] {
   if (!matrix) return [{}];
   const axes = Object.entries(matrix).filter(([key]) => key !== 'include' && key !== 'exclude');
-  const excluded = rows(matrix['exclude']);
+  const excluded = toRows(matrix['exclude']);
   let combinations: MatrixRow[] = axes.length > 0 ? [{}] : [];
   for (const [key, values] of axes) {
     const list: unknown[] = Array.isArray(values) ? values : [values];
     combinations = combinations.flatMap((row) => list.map((value) => ({ ...row, [key]: value })));
   }
   combinations = combinations.filter(
-    (row) => !excluded.some((exclude) => Object.entries(exclude).every(([key, value]) => same(row[key], value))),
+    (row) => !excluded.some((exclude) => Object.entries(exclude).every(([key, value]) => isSame(row[key], value))),
   );
   const names = new Set(axes.map(([key]) => key));
   const added: MatrixRow[] = [];
-  for (const include of rows(matrix['include'])) {
+  for (const include of toRows(matrix['include'])) {
     const fixed = Object.entries(include).filter(([key]) => names.has(key));
-    const fitting = combinations.filter((row) => fixed.every(([key, value]) => same(row[key], value)));
+    const fitting = combinations.filter((row) => fixed.every(([key, value]) => isSame(row[key], value)));
     if (fitting.length === 0) added.push(include);
     for (const row of fitting) Object.assign(row, include);
   }
@@ -32,6 +32,6 @@ export function expandMatrix(matrix: Record<string, unknown> | undefined): Matri
   return all.length > 0 ? all : [{}];
 }
 
-function rows(value: unknown): MatrixRow[] {
+function toRows(value: unknown): MatrixRow[] {
   return Array.isArray(value) ? value.filter(isRow) : [];
 }

@@ -101,6 +101,7 @@ export const completion = z.object({
   summary: z.string(),
 });
 
+export type Conclusion = z.infer<typeof conclusion>;
 export type JitConfig = z.infer<typeof jitConfig>;
 export type JobMessage = z.infer<typeof jobMessage>;
 export type StepMessage = z.infer<typeof stepMessage>;

@@ -13,7 +13,7 @@ export interface Random {
 }
 
 /** Mulberry32: small, fast, and good enough to deal out faults. */
-export function seededRandom(seed: number): Random {
+export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { encodeJitConfig } from './api/runner-routes.ts';
 import { requestAssignment } from './jobs/assign.ts';
 import { finishJob, startJob } from './jobs/finish.ts';
-import { goOffline, goOnline, registerRunner, removeRunner, runnersOf } from './jobs/runners.ts';
+import { goOffline, goOnline, registerRunner, removeRunner, listRunners } from './jobs/runners.ts';
 import { completion, stepReport, type JobMessage } from './protocol.ts';
-import { PUSHER, simpleUser } from './shapes/account.ts';
-import { repositoryShape } from './shapes/repository.ts';
+import { PUSHER, toSimpleUser } from './shapes/account.ts';
+import { toRepositoryShape } from './shapes/repository.ts';
 import type { Job, Runner } from './state.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -15,7 +15,7 @@ interface Path {
   Params: { id: string; job?: string };
 }
 
-class Refused extends Error {
+class RequestRefused extends Error {
   readonly status: number;
 
   constructor(status: number, message: string) {
@@ -34,59 +34,61 @@ const registerOrder = z.object({
 });
 
 /** The runner's side: see {@link file://./protocol.ts}. */
-export async function runnerProtocolRoutes(root: FastifyInstance, sim: Simulation): Promise<void> {
+export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simulation): Promise<void> {
   await root.register(
     async (http) => {
       http.setErrorHandler<Error>((error, _request, reply) =>
-        reply.code(error instanceof Refused ? error.status : 400).send({ error: error.message }),
+        reply.code(error instanceof RequestRefused ? error.status : 400).send({ error: error.message }),
       );
 
       http.post('/register', (request) => {
         const order = registerOrder.parse(request.body);
         const ticket = sim.state.registrationTokens.get(order.token);
-        if (!ticket || ticket.expiresAt < Date.now()) throw new Refused(401, 'the registration token is not valid');
+        if (!ticket || ticket.expiresAt < Date.now())
+          throw new RequestRefused(401, 'the registration token is not valid');
         const group = ticket.scope.account.groups.get(1);
-        const taken = runnersOf(sim, ticket.scope).find((runner) => runner.name === order.name);
+        const taken = listRunners(sim, ticket.scope).find((runner) => runner.name === order.name);
         if (taken && order.replace) removeRunner(sim, taken, 'api');
-        if (!group || (taken && !order.replace)) throw new Refused(409, `there is a runner ${order.name} already`);
+        if (!group || (taken && !order.replace))
+          throw new RequestRefused(409, `there is a runner ${order.name} already`);
         const labels = ['self-hosted', 'Linux', 'X64', ...order.labels];
         const runner = registerRunner(sim, { ...order, labels, scope: ticket.scope, group });
         return { jitConfig: encodeJitConfig(runner, '_work', sim.urls.runner) };
       });
 
       http.post<Path>('/:id/session', (request) => {
-        const runner = runnerOf(sim, request);
-        if (runner.online) throw new Refused(409, `A session for ${runner.name} already exists.`);
+        const runner = authenticateRunner(sim, request);
+        if (runner.online) throw new RequestRefused(409, `A session for ${runner.name} already exists.`);
         runner.lastSeen = Date.now();
         goOnline(sim, runner);
         return { pollMs: sim.timing.pollMs, ephemeral: runner.ephemeral };
       });
 
       http.delete<Path>('/:id/session', (request, reply) => {
-        goOffline(sim, runnerOf(sim, request));
+        goOffline(sim, authenticateRunner(sim, request));
         return reply.code(204).send();
       });
 
-      http.get<Path>('/:id/message', (request, reply) => message(sim, request, reply));
+      http.get<Path>('/:id/message', (request, reply) => answerMessage(sim, request, reply));
 
-      jobRoutes(http, sim);
+      addRunnerJobRoutes(http, sim);
     },
     { prefix: '/_runner' },
   );
 }
 
-function jobRoutes(http: FastifyInstance, sim: Simulation): void {
+function addRunnerJobRoutes(http: FastifyInstance, sim: Simulation): void {
   http.post<Path>('/:id/jobs/:job/acquire', (request) => {
-    const { runner, job } = jobOf(sim, request);
-    if (job.startedAt !== null) throw new Refused(409, `job ${job.id} has begun already`);
+    const { runner, job } = findJob(sim, request);
+    if (job.startedAt !== null) throw new RequestRefused(409, `job ${job.id} has begun already`);
     startJob(sim, job, runner);
-    return jobMessageOf(sim, job);
+    return createJobMessage(sim, job);
   });
 
-  http.get<Path>('/:id/jobs/:job/cancellation', (request) => cancellation(sim, request));
+  http.get<Path>('/:id/jobs/:job/cancellation', (request) => answerCancellation(sim, request));
 
   http.post<Path>('/:id/jobs/:job/steps', (request, reply) => {
-    const { job } = jobOf(sim, request);
+    const { job } = findJob(sim, request);
     const { lines, ...report } = stepReport.parse(request.body);
     const known = job.steps.find((step) => step.number === report.number);
     if (known) {
@@ -100,7 +102,7 @@ function jobRoutes(http: FastifyInstance, sim: Simulation): void {
   });
 
   http.post<Path>('/:id/jobs/:job/complete', (request, reply) => {
-    const { job } = jobOf(sim, request);
+    const { job } = findJob(sim, request);
     const { conclusion, annotations, summary } = completion.parse(request.body);
     job.annotations.push(...annotations);
     job.summary = summary;
@@ -112,36 +114,36 @@ function jobRoutes(http: FastifyInstance, sim: Simulation): void {
 }
 
 /** The runner that this request proves to be. It has been seen now. @throws Refused 401 */
-function runnerOf(sim: Simulation, request: FastifyRequest<Path>): Runner {
+function authenticateRunner(sim: Simulation, request: FastifyRequest<Path>): Runner {
   const runner = sim.state.runners.get(Number(request.params.id));
   const given = Buffer.from((request.headers.authorization ?? '').replace(/^Bearer /, ''));
   const secret = Buffer.from(runner?.secret ?? '');
   if (!runner || given.length !== secret.length || !timingSafeEqual(given, secret)) {
-    throw new Refused(401, 'The runner registration has been deleted from the server, please re-configure.');
+    throw new RequestRefused(401, 'The runner registration has been deleted from the server, please re-configure.');
   }
   if (runner.lastSeen !== Infinity) runner.lastSeen = Date.now();
   return runner;
 }
 
 /** @throws Refused 409 when the job isn't that runner's (any more) */
-function jobOf(sim: Simulation, request: FastifyRequest<Path>): { runner: Runner; job: Job } {
-  const runner = runnerOf(sim, request);
+function findJob(sim: Simulation, request: FastifyRequest<Path>): { runner: Runner; job: Job } {
+  const runner = authenticateRunner(sim, request);
   const job = runner.job;
-  if (!job || job.id !== Number(request.params.job)) throw new Refused(409, 'this job is not yours');
+  if (!job || job.id !== Number(request.params.job)) throw new RequestRefused(409, 'this job is not yours');
   return { runner, job };
 }
 
-async function message(sim: Simulation, request: FastifyRequest<Path>, reply: FastifyReply): Promise<unknown> {
-  const runner = runnerOf(sim, request);
+async function answerMessage(sim: Simulation, request: FastifyRequest<Path>, reply: FastifyReply): Promise<unknown> {
+  const runner = authenticateRunner(sim, request);
   if (!runner.online) goOnline(sim, runner);
-  const job = runner.job ?? (await nextJob(sim, runner, request));
+  const job = runner.job ?? (await waitForJob(sim, runner, request));
   return job ? { jobId: job.id } : reply.code(204).send();
 }
 
-async function cancellation(sim: Simulation, request: FastifyRequest<Path>): Promise<{ cancelled: boolean }> {
-  const { runner, job } = jobOf(sim, request);
+async function answerCancellation(sim: Simulation, request: FastifyRequest<Path>): Promise<{ cancelled: boolean }> {
+  const { runner, job } = findJob(sim, request);
   if (job.cancelRequestedAt === null) {
-    await held(request, runner, sim.timing.pollMs, (settle) => {
+    await holdRequest(request, runner, sim.timing.pollMs, (settle) => {
       job.answerCancellation = settle;
     });
     job.answerCancellation = null;
@@ -149,10 +151,10 @@ async function cancellation(sim: Simulation, request: FastifyRequest<Path>): Pro
   return { cancelled: job.cancelRequestedAt !== null };
 }
 
-async function nextJob(sim: Simulation, runner: Runner, request: FastifyRequest<Path>): Promise<Job | null> {
+async function waitForJob(sim: Simulation, runner: Runner, request: FastifyRequest<Path>): Promise<Job | null> {
   const { wait } = waitQuery.parse(request.query);
   let found: Job | null = null;
-  await held(request, runner, Math.min(wait, sim.timing.pollMs), (settle) => {
+  await holdRequest(request, runner, Math.min(wait, sim.timing.pollMs), (settle) => {
     runner.answerPoll?.(null);
     runner.answerPoll = (job) => {
       found = job;
@@ -169,7 +171,7 @@ async function nextJob(sim: Simulation, runner: Runner, request: FastifyRequest<
  * Holds a request open until it is settled, the time is over or its connection ends. Meanwhile the runner counts as
  * seen; from the end of it on, the clock runs.
  */
-async function held(
+async function holdRequest(
   request: FastifyRequest,
   runner: Runner,
   ms: number,
@@ -190,10 +192,10 @@ async function held(
   runner.lastSeen = Date.now();
 }
 
-function jobMessageOf(sim: Simulation, job: Job): JobMessage {
+function createJobMessage(sim: Simulation, job: Job): JobMessage {
   const { run, spec } = job;
   const { repository } = run;
-  const sender = simpleUser(sim.urls, PUSHER, 'User');
+  const sender = toSimpleUser(sim.urls, PUSHER, 'User');
   const pusher = { name: PUSHER.login, email: 'octocat@example.com' };
   return {
     jobId: job.id,
@@ -231,7 +233,7 @@ function jobMessageOf(sim: Simulation, job: Job): JobMessage {
       created: false,
       deleted: false,
       forced: false,
-      repository: repositoryShape(sim.urls, repository),
+      repository: toRepositoryShape(sim.urls, repository),
       pusher,
       sender,
       head_commit: { id: run.sha, message: `Push to ${run.branch}`, author: pusher },

@@ -47,7 +47,7 @@ export const FIRST_IDS = {
 export type IdKind = keyof typeof FIRST_IDS;
 
 /** Notes what happened to a job, in its timeline and in the log. */
-export function noteJob(
+export function recordJob(
   sim: Simulation,
   job: Job,
   what: 'waiting' | 'queued' | 'assigned' | 'requeued' | 'started' | 'cancelling' | 'lost' | 'completed',

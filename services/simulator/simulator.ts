@@ -1,18 +1,18 @@
 import { fastify, type FastifyInstance } from 'fastify';
 import { addHook } from './api/hook-routes.ts';
-import { API_PREFIX, apiRoutes } from './api/routes.ts';
-import { jobLog } from './api/job-routes.ts';
-import { controlRoutes } from './control/routes.ts';
+import { API_PREFIX, addApiRoutes } from './api/routes.ts';
+import { formatJobLog } from './api/job-routes.ts';
+import { addControlRoutes } from './control/routes.ts';
 import { EventLog } from './event-log.ts';
 import { sweep } from './jobs/sweep.ts';
 import { page } from './page.ts';
-import { seededRandom } from './random.ts';
-import { runnerProtocolRoutes } from './runner-routes.ts';
+import { createRandom } from './random.ts';
+import { addRunnerProtocolRoutes } from './runner-routes.ts';
 import { DEFAULT_PERMISSIONS } from './shapes/app.ts';
 import { DEFAULT_LIMITS, GITHUB_TIMING, type SimulatorOptions } from './settings.ts';
 import { FIRST_IDS, type IdKind, type Simulation } from './simulation.ts';
 import { WebhookSender } from './webhooks/sender.ts';
-import { addRepository, emptyState } from './world.ts';
+import { addRepository, createEmptyState } from './world.ts';
 
 /** A running simulator. */
 export interface Simulator {
@@ -45,12 +45,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const target = kind === 'app' ? null : kind === 'organization' ? owner : `${owner}/${repository.name}`;
     addHook(sim, { kind, target, url, secret: secret === '' ? null : secret });
   }
-  const { faults, endpoints } = await apiRoutes(http, sim);
-  await controlRoutes(http, sim, faults);
-  await runnerProtocolRoutes(http, sim);
+  const { faults, endpoints } = await addApiRoutes(http, sim);
+  await addControlRoutes(http, sim, faults);
+  await addRunnerProtocolRoutes(http, sim);
   http.get<{ Params: { job: string } }>('/_logs/:job', (request, reply) => {
     const job = sim.state.jobs.get(Number(request.params.job));
-    return job ? reply.type('text/plain; charset=utf-8').send(jobLog(job)) : reply.code(404).send('Not Found');
+    return job ? reply.type('text/plain; charset=utf-8').send(formatJobLog(job)) : reply.code(404).send('Not Found');
   });
   http.get('/healthz', () => ({ status: 'ok' }));
   // The page of a run or job is the one page, which scrolls there.
@@ -75,9 +75,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 }
 
 function createSimulation(options: SimulatorOptions): Simulation {
-  const state = emptyState();
+  const state = createEmptyState();
   const log = new EventLog();
-  const random = seededRandom(options.seed ?? 1);
+  const random = createRandom(options.seed ?? 1);
   const timing = { ...GITHUB_TIMING, ...options.timing };
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ids = new Map<IdKind, number>();

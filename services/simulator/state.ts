@@ -1,8 +1,7 @@
-import type { JobAnnotation } from './protocol.ts';
+import type { Conclusion, JobAnnotation } from './protocol.ts';
 import type { JobSpec } from './workflow-file.ts';
 import type { HookKind } from './settings.ts';
 
-export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped';
 type JobStatus = 'waiting' | 'queued' | 'in_progress' | 'completed';
 
 export interface Account {
@@ -32,7 +31,7 @@ export interface RunnerGroup {
   repositoryIds: Set<number>;
 }
 
-export interface Scope {
+export interface RunnerScope {
   account: Account;
   /** Set: the runner belongs to this repository alone. */
   repository: Repository | null;
@@ -41,7 +40,7 @@ export interface Scope {
 export interface Runner {
   id: number;
   name: string;
-  scope: Scope;
+  scope: RunnerScope;
   group: RunnerGroup;
   labels: string[];
   ephemeral: boolean;
@@ -126,7 +125,7 @@ export interface Hook {
   createdAt: number;
 }
 
-export interface Delivery {
+export interface WebhookDelivery {
   id: number;
   guid: string;
   hook: Hook;
@@ -161,11 +160,11 @@ export interface State {
   active: Set<Job>;
   hooks: Map<number, Hook>;
   /** Newest last. */
-  deliveries: Map<number, Delivery>;
-  registrationTokens: Map<string, { scope: Scope; expiresAt: number }>;
+  deliveries: Map<number, WebhookDelivery>;
+  registrationTokens: Map<string, { scope: RunnerScope; expiresAt: number }>;
   /** Every JIT config ever handed out, as it was: for tests that look whether one leaked. */
   jitConfigs: string[];
 }
 
 /** Names are compared as GitHub does: without regard to case. */
-export const repositoryKey = (owner: string, name: string): string => `${owner}/${name}`.toLowerCase();
+export const toRepositoryKey = (owner: string, name: string): string => `${owner}/${name}`.toLowerCase();

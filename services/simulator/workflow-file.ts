@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { interpolate, textOf } from './expression.ts';
+import { replaceExpressions, toText } from './expression.ts';
 import { expandMatrix, type MatrixRow } from './matrix.ts';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -88,20 +88,20 @@ export function parseWorkflow(text: string, path: string): { name: string; jobs:
     }
     return expandMatrix(job.strategy?.matrix).map((matrix): JobSpec => {
       const scope = { contexts: { matrix }, functions: {} };
-      const values = Object.values(matrix).map(textOf);
+      const values = Object.values(matrix).map(toText);
       const suffix = values.length > 0 && !job.name?.includes('matrix.') ? ` (${values.join(', ')})` : '';
       const run = { ...file.defaults?.run, ...job.defaults?.run };
       return {
         key,
-        name: interpolate(job.name ?? key, scope) + suffix,
-        labels: job['runs-on'].map((label) => interpolate(label, scope)),
+        name: replaceExpressions(job.name ?? key, scope) + suffix,
+        labels: job['runs-on'].map((label) => replaceExpressions(label, scope)),
         needs: job.needs,
         if: job.if ?? null,
-        environment: job.environment === undefined ? null : interpolate(job.environment, scope),
+        environment: job.environment === undefined ? null : replaceExpressions(job.environment, scope),
         matrix,
         failFast: job.strategy?.['fail-fast'] ?? true,
         env: { ...file.env, ...job.env },
-        steps: job.steps.map((item) => stepSpec(item, run)),
+        steps: job.steps.map((item) => toStepSpec(item, run)),
         timeoutMinutes: job['timeout-minutes'] ?? null,
         initialisation: 'ok',
       };
@@ -111,7 +111,7 @@ export function parseWorkflow(text: string, path: string): { name: string; jobs:
   return { name: file.name ?? path, jobs };
 }
 
-function stepSpec(
+function toStepSpec(
   item: z.infer<typeof step>,
   run: { shell?: string | undefined; 'working-directory'?: string | undefined },
 ): StepSpec {

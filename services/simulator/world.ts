@@ -1,7 +1,7 @@
-import { repositoryKey, type Account, type Repository, type State } from './state.ts';
+import { toRepositoryKey, type Account, type Repository, type State } from './state.ts';
 import type { Simulation } from './simulation.ts';
 
-export function emptyState(): State {
+export function createEmptyState(): State {
   return {
     accounts: new Map(),
     repositories: new Map(),
@@ -23,7 +23,7 @@ export function addRepository(sim: Simulation, fullName: string): Repository {
   if (owner === '' || name === '') throw new Error(`"${fullName}" is not owner/name`);
   const account = sim.state.accounts.get(owner.toLowerCase()) ?? addAccount(sim, owner);
   const repository: Repository = { id: sim.nextId('repository'), owner: account, name, private: false };
-  sim.state.repositories.set(repositoryKey(owner, name), repository);
+  sim.state.repositories.set(toRepositoryKey(owner, name), repository);
   return repository;
 }
 

@@ -6,11 +6,11 @@ import { decode, type Bus } from '../../contracts/lib/nats.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { freePorts } from '../../deploy/servers/ports.ts';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { startJob } from '../../services/simulator/jobs/finish.ts';
-import { usageOf } from './processes.ts';
-import { percentile, processesOf } from './scenario.ts';
+import { measureUsage } from './processes.ts';
+import { percentile, listProcesses } from './scenario.ts';
 
 /** A crowd of runners in one group, half of them idle (kept warm), half busy, on instances that are nothing. */
 export interface Crowd {
@@ -38,15 +38,15 @@ const ADMISSIONS = 30;
 export const CROWD_BACKEND = 'nothing';
 
 /** `groups:` of one crowd. */
-export function crowdGroup({ name, runners }: Crowd): string {
+export function formatCrowdGroup({ name, runners }: Crowd): string {
   const most = runners + ADMISSIONS;
   const times = 'time_to_start: 12h, time_to_live: 24h, health_check_interval: 12h';
   return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${most}, ${times} }`;
 }
 
 /** The worker of the backend whose instances are nothing, for as long as the cluster runs. */
-export async function startNothing(cluster: Cluster): Promise<void> {
-  const [port = 0] = await freePorts(1);
+export async function startNothingWorker(cluster: Cluster): Promise<void> {
+  const [port = 0] = await findFreePorts(1);
   const child = startChild({
     name: 'backend-nothing',
     command: process.execPath,
@@ -89,7 +89,7 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
   // The warm half is there without any job; each job of the other half takes one, which is replaced.
   const busy = crowd.runners / 2;
   await filled(crowd.runners - busy);
-  const queued = await queue(cluster, crowd.name, busy);
+  const queued = await queueJobs(cluster, crowd.name, busy);
   await filled(crowd.runners);
   for (const [index, id] of queued.entries()) {
     const job = sim.state.jobs.get(id);
@@ -108,7 +108,7 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
   for (let index = 0; index < ADMISSIONS; index++) {
     const before = created.length;
     const at = Date.now();
-    await queue(cluster, crowd.name, 1);
+    await queueJobs(cluster, crowd.name, 1);
     while (created.length === before) await sleep(2);
     waits.push((created.at(-1) ?? 0) - at);
     await sleep(Math.max(0, at + 1000 - Date.now()));
@@ -120,7 +120,7 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
   const healthMs = await checkHealth(cluster, crowd.name);
   subscription.unsubscribe();
   await listening;
-  const usage = [...usageOf(processesOf(cluster))];
+  const usage = [...measureUsage(listProcesses(cluster))];
   return {
     runners: crowd.runners,
     filledS,
@@ -134,7 +134,7 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
 }
 
 /** As a table of one line, and the memory below it. */
-export function crowdText(results: ReadonlyMap<string, CrowdResult>): string {
+export function formatCrowds(results: ReadonlyMap<string, CrowdResult>): string {
   return [...results]
     .flatMap(([name, { runners, filledS, admitP50Ms, admitP99Ms, rosterKb, rosterMs, healthMs, rssMb }]) => [
       `${name}: ${runners} runners of one group in ${filledS.toFixed(0)} s; an admission p50 ${admitP50Ms} ms, p99 ${admitP99Ms} ms;`,
@@ -161,7 +161,7 @@ async function checkHealth(cluster: Cluster, group: string): Promise<number> {
   }
 }
 
-async function queue(cluster: Cluster, label: string, count: number): Promise<number[]> {
+async function queueJobs(cluster: Cluster, label: string, count: number): Promise<number[]> {
   const response = await fetch(`${cluster.sim.address}/_sim/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -5,12 +5,12 @@ import { createCredentialMint } from '../../activities/credentials/runner-creden
 import { connectBus, decode, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { runnerInbox, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated, type RunnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { textTable } from '../../services/cli/lib/text-table.ts';
+import { formatTable } from '../../services/cli/lib/text-table.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from '../e2e/delegation/world.ts';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
-import { usageOf } from './processes.ts';
+import { measureUsage } from './processes.ts';
 import { figures, ms } from './report.ts';
-import { cpuOf, noOp, percentile, processesOf, type CpuFigures } from './scenario.ts';
+import { computeCpu, noOp, percentile, listProcesses, type CpuFigures } from './scenario.ts';
 
 const JOBS = 200;
 const JOB_MS = 2000;
@@ -63,20 +63,20 @@ export async function benchDelegations(): Promise<DelegationsResult> {
   const interrupted = (): void => void world.cluster.stop().finally(() => process.exit(130));
   process.once('SIGINT', interrupted);
   try {
-    const before = usageOf(processesOf(world.cluster));
+    const before = measureUsage(listProcesses(world.cluster));
     const begun = Date.now();
     const runs = await measure(world);
-    const histories = await untilOver(world);
+    const histories = await waitUntilCompleted(world);
     const allOverMs = Date.now() - begun;
     for (const [run, measured] of runs) {
       measured.again = (world.cluster.sim.sim.state.runs.get(run)?.attempt ?? 1) - 1;
     }
     return {
-      ...summary([...runs.values()]),
+      ...summarize([...runs.values()]),
       allOverMs,
-      ...cpuOf(before, usageOf(processesOf(world.cluster)), JOBS),
+      ...computeCpu(before, measureUsage(listProcesses(world.cluster)), JOBS),
       historyEvents: percentile(histories, 50),
-      forgePoints: pointsOf(world) / JOBS,
+      forgePoints: countPoints(world) / JOBS,
     };
   } finally {
     process.removeListener('SIGINT', interrupted);
@@ -89,7 +89,7 @@ export function delegationsText(result: DelegationsResult): string {
   const heading = ['delegations', 'lost', 'doubled', '202 p50', '202 p99', 'running p50', 'running p99', 'all over'];
   const { ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs } = result;
   return [
-    textTable([
+    formatTable([
       [...heading, 'CPU/job', 'events', 'forge points'],
       [
         ...[result.delegations, result.lost, result.doubled].map(String),
@@ -105,13 +105,13 @@ export function delegationsText(result: DelegationsResult): string {
 }
 
 /** All calls to the forge. */
-function pointsOf({ cluster }: DelegationWorld): number {
+function countPoints({ cluster }: DelegationWorld): number {
   const calls = cluster.sim.log.since(0, 'api.call');
   return calls.reduce((sum, { method, path }) => sum + classifyCall(String(method), String(path)).cost, 0);
 }
 
 /** Waits until every delegation has ended well. @returns how many events each has */
-async function untilOver({ cluster }: DelegationWorld): Promise<number[]> {
+async function waitUntilCompleted({ cluster }: DelegationWorld): Promise<number[]> {
   const query = `WorkflowType = 'delegation' AND ExecutionStatus = 'Completed'`;
   for (const until = Date.now() + BOUND_MS; ; await sleep(500)) {
     const { count } = await cluster.client.workflow.count(query);
@@ -134,7 +134,9 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
   const subscription = bus.subscribe(wildcards.created, {
     callback: (_error, message) => {
       const { runner } = instanceCreated.parse(decode(message.data));
-      void say(world, runner, { kind: 'online', agentVersion: 'bench', host: 'bench' }).then(() => idle.push(runner));
+      void publishAsAgent(world, runner, { kind: 'online', agentVersion: 'bench', host: 'bench' }).then(() =>
+        idle.push(runner),
+      );
     },
   });
   await bus.flush();
@@ -159,7 +161,12 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
       measured.runningMs ??= Date.now() - measured.at;
       setTimeout(() => {
         finishJob(sim, job, 'success');
-        void say(world, runner, { kind: 'exited', code: 0, signal: null, logTail: 'completed with result: Succeeded' });
+        void publishAsAgent(world, runner, {
+          kind: 'exited',
+          code: 0,
+          signal: null,
+          logTail: 'completed with result: Succeeded',
+        });
       }, JOB_MS);
     }
     await sleep(20);
@@ -172,7 +179,7 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
 }
 
 /** Says something of a runner as its agent would, with a credential as its instance has one. */
-async function say(
+async function publishAsAgent(
   { cluster }: DelegationWorld,
   runner: string,
   what:
@@ -191,7 +198,7 @@ async function say(
   await bus.close();
 }
 
-function summary(
+function summarize(
   all: readonly Measured[],
 ): Omit<DelegationsResult, 'allOverMs' | 'historyEvents' | 'forgePoints' | keyof CpuFigures> {
   const acks = all.map(({ ackMs }) => ackMs);

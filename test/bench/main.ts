@@ -3,12 +3,20 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { Cluster } from '../support/cluster.ts';
-import { CROWD_BACKEND, crowdGroup, crowdText, runCrowd, startNothing, type Crowd, type CrowdResult } from './crowd.ts';
+import {
+  CROWD_BACKEND,
+  formatCrowdGroup,
+  formatCrowds,
+  runCrowd,
+  startNothingWorker,
+  type Crowd,
+  type CrowdResult,
+} from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
-import { usageOf } from './processes.ts';
+import { measureUsage } from './processes.ts';
 import { machine, scenarioText, versions } from './report.ts';
-import { noOp, processesOf, runScenario, type Result, type Scenario } from './scenario.ts';
+import { noOp, listProcesses, runScenario, type Result, type Scenario } from './scenario.ts';
 import { writeReport, writeSummary } from './write-report.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -28,7 +36,7 @@ const CROWDS: readonly Crowd[] = [
  * The simulator's senders share one event loop, and its cores with everything else: more at once would measure how long
  * deliveries wait for one another in the sender. Eight keep the ingress busy all the same.
  */
-const DELIVERIES_AT_ONCE = 8;
+const MAX_CONCURRENT_DELIVERIES = 8;
 
 const WARM_UP = { jobs: 5, perSecond: 0, jobMs: 20_000, boundMs: 60_000 };
 
@@ -69,7 +77,7 @@ const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || v
 const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
 /** A backend for each length of job: its instances live as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
-const backendOf = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
+const toBackendName = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
 const measured: Record<string, unknown> = {};
 let rssMb: Record<string, number> = {};
 if (chosen.length + crowds.length > 0) await benchRunners();
@@ -94,14 +102,14 @@ async function benchRunners(): Promise<void> {
   console.log('starting servers and services …');
   const cluster = await Cluster.start({
     copies: 1,
-    backends: [...lengths].map((jobMs) => backendOf({ jobMs })),
-    simulator: { limits: { webhookConcurrency: DELIVERIES_AT_ONCE } },
+    backends: [...lengths].map((jobMs) => toBackendName({ jobMs })),
+    simulator: { limits: { webhookConcurrency: MAX_CONCURRENT_DELIVERIES } },
     config: `
 backends:
 ${[...lengths]
   .map(
     (jobMs) =>
-      `  ${backendOf({ jobMs })}: { type: local, root: ROOT/${backendOf({ jobMs })}, command: [${noOp(jobMs).join(', ')}] }`,
+      `  ${toBackendName({ jobMs })}: { type: local, root: ROOT/${toBackendName({ jobMs })}, command: [${noOp(jobMs).join(', ')}] }`,
   )
   .join('\n')}
   ${CROWD_BACKEND}: { type: local, root: ROOT/${CROWD_BACKEND} }
@@ -109,10 +117,10 @@ groups:
 ${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
   .map(
     (scenario) =>
-      `  - { name: ${scenario.name}, organization: acme, labels: [${scenario.name}], backend: ${backendOf(scenario)}, max: 10000 }`,
+      `  - { name: ${scenario.name}, organization: acme, labels: [${scenario.name}], backend: ${toBackendName(scenario)}, max: 10000 }`,
   )
   .join('\n')}
-${crowds.map(crowdGroup).join('\n')}
+${crowds.map(formatCrowdGroup).join('\n')}
 `,
   });
   // Ctrl-C ends what was started, the instances too.
@@ -134,18 +142,18 @@ ${crowds.map(crowdGroup).join('\n')}
       console.log(JSON.stringify(results.get(scenario.name)));
     }
     const crowded = new Map<string, CrowdResult>();
-    if (crowds.length > 0) await startNothing(cluster);
+    if (crowds.length > 0) await startNothingWorker(cluster);
     for (const crowd of crowds) {
       console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
       crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
     }
-    if (crowded.size > 0) console.log(crowdText(crowded));
+    if (crowded.size > 0) console.log(formatCrowds(crowded));
     rssMb = Object.fromEntries(
-      [...usageOf(processesOf(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
+      [...measureUsage(listProcesses(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
     );
     await bus.close();
     Object.assign(measured, Object.fromEntries(results), Object.fromEntries(crowded));
-    const text = [scenarioText(results, rssMb, DELIVERIES_AT_ONCE), load].join('\n');
+    const text = [scenarioText(results, rssMb, MAX_CONCURRENT_DELIVERIES), load].join('\n');
     if (results.size > 0) console.log(`\n${text}`);
     if (values.readme && results.size > 0) {
       await writeReport('bench', 'npm run bench -- --readme', text);

@@ -17,8 +17,8 @@ interface Entry extends Usage {
 }
 
 /** What each named process and those below it use. Linux only: elsewhere all are zero. */
-export function usageOf(roots: ReadonlyMap<string, number>): Map<string, Usage> {
-  const all = readAll();
+export function measureUsage(roots: ReadonlyMap<string, number>): Map<string, Usage> {
+  const all = readProcesses();
   const below = new Map<number, Entry[]>();
   for (const entry of all) below.set(entry.parent, [...(below.get(entry.parent) ?? []), entry]);
   const byPid = new Map(all.map((entry) => [entry.pid, entry]));
@@ -35,7 +35,7 @@ export function usageOf(roots: ReadonlyMap<string, number>): Map<string, Usage> 
   return new Map([...roots].map(([name, pid]) => [name, sum(pid)]));
 }
 
-function readAll(): Entry[] {
+function readProcesses(): Entry[] {
   const entries: Entry[] = [];
   let pids: string[];
   try {

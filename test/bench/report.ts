@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { textTable } from '../../services/cli/lib/text-table.ts';
+import { formatTable } from '../../services/cli/lib/text-table.ts';
 import type { Result } from './scenario.ts';
 
 /** First targets on 2 cores. */
@@ -35,7 +35,7 @@ export function scenarioText(
     `${(result.historyBytesPerRunner / 1024).toFixed(1)} kB`,
   ]);
   return [
-    textTable([[...heading, 'all created', 'CPU/job', 'events', 'history'], ...rows]),
+    formatTable([[...heading, 'all created', 'CPU/job', 'events', 'history'], ...rows]),
     '',
     ...[...results].map(([name, { cpuMsPerJobOf }]) => `CPU of ${name} (ms a job): ${figures(cpuMsPerJobOf, 1)}`),
     `RSS after all of it (MB): ${figures(rssMb, 0)}`,

@@ -5,7 +5,7 @@ import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
 import type { Job } from '../../services/simulator/state.ts';
-import { usageOf, type Usage } from './processes.ts';
+import { measureUsage, type Usage } from './processes.ts';
 
 export interface Scenario {
   name: 'steady' | 'burst50' | 'burst500' | 'burst5000';
@@ -60,7 +60,7 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
       const made = instanceCreated.parse(decode(message.data));
       if (made.group !== group) continue;
       created.push(Date.parse(made.at));
-      const job = nextWaiting(cluster, group);
+      const job = findWaitingJob(cluster, group);
       if (job) {
         startJob(sim, job, { id: 9_000_000, name: made.runner, groupId: 1, groupName: group });
         setTimeout(() => finishJob(sim, job, 'success'), scenario.jobMs);
@@ -72,18 +72,18 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
 
   const firstEvent = cluster.sim.log.since().length;
   const firstDelivery = Math.max(0, ...sim.state.deliveries.keys());
-  const before = usageOf(processesOf(cluster));
-  if (scenario.perSecond === 0) await queue(cluster, group, scenario.jobs);
+  const before = measureUsage(listProcesses(cluster));
+  if (scenario.perSecond === 0) await queueJobs(cluster, group, scenario.jobs);
   else {
     const begun = Date.now();
     for (let index = 0; index < scenario.jobs; index++) {
       await sleep(Math.max(0, begun + (index * 1000) / scenario.perSecond - Date.now()));
-      await queue(cluster, group, 1);
+      await queueJobs(cluster, group, 1);
     }
   }
   await Promise.race([done, sleep(scenario.boundMs, undefined, { ref: false })]);
-  await untilQuiet(cluster, group);
-  const after = usageOf(processesOf(cluster));
+  await waitUntilRemoved(cluster, group);
+  const after = measureUsage(listProcesses(cluster));
   subscription.unsubscribe();
   await listening;
 
@@ -105,8 +105,8 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
     createP50Ms: percentile(waits, 50),
     createP99Ms: percentile(waits, 99),
     allCreatedMs: (created.at(-1) ?? 0) - (queued[0] ?? 0),
-    ...cpuOf(before, after, scenario.jobs),
-    ...(await histories(cluster, group)),
+    ...computeCpu(before, after, scenario.jobs),
+    ...(await measureHistories(cluster, group)),
   };
 }
 
@@ -116,7 +116,7 @@ export function percentile(values: readonly number[], percent: number): number {
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
 }
 
-async function queue(cluster: Cluster, label: string, count: number): Promise<void> {
+async function queueJobs(cluster: Cluster, label: string, count: number): Promise<void> {
   await fetch(`${cluster.sim.address}/_sim/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -124,13 +124,13 @@ async function queue(cluster: Cluster, label: string, count: number): Promise<vo
   });
 }
 
-function nextWaiting(cluster: Cluster, label: string): Job | undefined {
+function findWaitingJob(cluster: Cluster, label: string): Job | undefined {
   for (const job of cluster.sim.sim.state.queue) if (job.spec.labels.includes(label)) return job;
   return undefined;
 }
 
 /** Waits until every runner of the group has been removed again: what that costs counts, too. */
-async function untilQuiet(cluster: Cluster, group: string): Promise<void> {
+async function waitUntilRemoved(cluster: Cluster, group: string): Promise<void> {
   for (let round = 0; round < 3600; round++) {
     const snapshot = await cluster.dispatcher(group).catch(() => undefined);
     if (snapshot && snapshot.busy + snapshot.ready + snapshot.waiting === 0) return;
@@ -146,7 +146,11 @@ export interface CpuFigures {
 }
 
 /** What was used between two looks, for each of so many jobs. */
-export function cpuOf(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>, jobs: number): CpuFigures {
+export function computeCpu(
+  before: ReadonlyMap<string, Usage>,
+  after: ReadonlyMap<string, Usage>,
+  jobs: number,
+): CpuFigures {
   const cpuMsPerJobOf = Object.fromEntries(
     [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
   );
@@ -154,7 +158,7 @@ export function cpuOf(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<str
 }
 
 /** All processes that do the work: not the simulator, which stands in for github.com, nor this bench. */
-export function processesOf(cluster: Cluster): Map<string, number> {
+export function listProcesses(cluster: Cluster): Map<string, number> {
   const roots = new Map<string, number>();
   for (const [name, child] of cluster.services) if (child.pid !== undefined) roots.set(name, child.pid);
   if (cluster.nats.child?.pid !== undefined) roots.set('nats', cluster.nats.child.pid);
@@ -162,7 +166,7 @@ export function processesOf(cluster: Cluster): Map<string, number> {
   return roots;
 }
 
-async function histories(
+async function measureHistories(
   cluster: Cluster,
   group: string,
 ): Promise<{ historyEventsPerRunner: number; historyBytesPerRunner: number }> {

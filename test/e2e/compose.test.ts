@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createTokenKey, signToken } from '../../contracts/lib/proxy-token.ts';
 import { messageOf } from '../../contracts/errors.ts';
-import { freePorts } from '../../deploy/servers/ports.ts';
-import { bridgeGateway } from '../../services/cli/start/engine.ts';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
 import { isDockerAvailable } from '../support/docker.ts';
 
@@ -62,8 +62,8 @@ describe('the development cluster', () => {
   beforeAll(async () => {
     if (command === undefined) return;
     made = await ensureBaseImages(docker);
-    const [ui = 0, nats = 0, sim = 0] = await freePorts(3);
-    const [ingress = 0] = await freePorts(1);
+    const [ui = 0, nats = 0, sim = 0] = await findFreePorts(3);
+    const [ingress = 0] = await findFreePorts(1);
     simulator = sim;
     env = {
       ...process.env,
@@ -72,7 +72,7 @@ describe('the development cluster', () => {
       BATON_RUNNER_IMAGE: `baton-demo-runner:${project}`,
       BATON_INSTALLATION: installation,
       BATON_PROXY_KEY: key.publicKey,
-      BATON_BRIDGE: (await bridgeGateway(docker)) ?? '127.0.0.1',
+      BATON_BRIDGE: (await findBridgeGateway(docker)) ?? '127.0.0.1',
       BATON_TEMPORAL_UI_PORT: String(ui),
       BATON_NATS_PORT: String(nats),
       BATON_SIMULATOR_PORT: String(sim),

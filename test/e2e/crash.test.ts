@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { seededRandom } from '../../services/simulator/random.ts';
+import { createRandom } from '../../services/simulator/random.ts';
 import { Cluster, type ServiceName } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { watchForDuplicates } from '../support/instances.ts';
@@ -63,7 +63,7 @@ async function crash(victim: string, dwell: number): Promise<void> {
 describe('a cluster whose processes are killed', () => {
   it('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
     console.log(`crash: BATON_SEED=${SEED}`);
-    const random = seededRandom(SEED);
+    const random = createRandom(SEED);
     const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
     cluster.onStop(() => doubles.stop());
     const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];

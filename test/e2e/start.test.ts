@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import Docker from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { status } from '../../contracts/messages/status.ts';
-import { demoInstallation } from '../../services/cli/start/demo.ts';
+import { toInstallationName } from '../../services/cli/start/demo.ts';
 import { until } from '../support/until.ts';
 import { whyNoDocker } from '../support/docker.ts';
 
@@ -62,7 +62,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     }
     // A guard whose program is gone takes a moment to see that.
     const nothingLeft = (): void => {
-      const left = processesOf(folder);
+      const left = listProcesses(folder);
       if (left.length > 0) throw new Error(`processes are left: ${JSON.stringify(left)}`);
     };
     await until(nothingLeft);
@@ -102,7 +102,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     const once = start('--once');
     expect({ code: await once.ended, last: once.lines.at(-1) }).toEqual({ code: 0, last: RESULT });
     expect(once.output).toContain('runners on docker');
-    const filters = { label: [`baton.installation=${demoInstallation(folder)}`] };
+    const filters = { label: [`baton.installation=${toInstallationName(folder)}`] };
     expect(await docker.listContainers({ all: true, filters })).toEqual([]);
     expect(await docker.listNetworks({ filters })).toEqual([]);
   });
@@ -132,12 +132,12 @@ describe('baton start', { timeout: 240_000 }, () => {
     });
     await new Promise((resolve) => asked.once('close', resolve));
     expect(status.parse(JSON.parse(answer))).toMatchObject({
-      installation: demoInstallation(folder),
+      installation: toInstallationName(folder),
       groups: [{ name: 'linux' }],
     });
 
     const relays = (): number[] =>
-      processesOf(folder).flatMap(({ pid, command }) =>
+      listProcesses(folder).flatMap(({ pid, command }) =>
         command.includes('relay/main.ts') && !command.includes('guard.sh') ? [pid] : [],
       );
     const [relay = 0, ...more] = relays();
@@ -191,11 +191,11 @@ describe('baton start', { timeout: 240_000 }, () => {
   it('leaves no process behind when it is killed', async () => {
     const started = start('--backend', 'local');
     await started.said('services (');
-    for (const { pid, command } of processesOf(folder))
+    for (const { pid, command } of listProcesses(folder))
       if (command.includes('cli/main.ts')) process.kill(pid, 'SIGKILL');
     await started.ended;
     await expect
-      .poll(() => processesOf(folder).filter(({ command }) => !command.includes('agent')), { timeout: 60_000 })
+      .poll(() => listProcesses(folder).filter(({ command }) => !command.includes('agent')), { timeout: 60_000 })
       .toEqual([]);
     // What it could not remove goes with the next start in the same folder.
     const next = start('--once', '--backend', 'local');
@@ -204,7 +204,7 @@ describe('baton start', { timeout: 240_000 }, () => {
 });
 
 /** Processes that work in that folder or below (Linux; elsewhere none is found). */
-function processesOf(folder: string): { pid: number; command: string }[] {
+function listProcesses(folder: string): { pid: number; command: string }[] {
   if (!existsSync('/proc/self')) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

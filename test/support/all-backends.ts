@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { stringify } from 'yaml';
-import { bridgeGateway } from '../../services/cli/start/engine.ts';
+import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { Ec2Machines } from '../e2e/machines/ec2-machines.ts';
 import { GceMachines } from '../e2e/machines/gce-machines.ts';
 import { machineImage, removeMachines } from '../e2e/machines/machine.ts';
-import { bundleStandInRunner } from '../../services/simulator/runner/bundle.ts';
+import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { Cluster } from './cluster.ts';
 
@@ -86,7 +86,7 @@ export class AllBackends {
       });
       cluster.onStop(undoAll);
       // Processes of this machine and containers both know it by its address alone.
-      const gateway = await bridgeGateway(new Docker());
+      const gateway = await findBridgeGateway(new Docker());
       const urls = cluster.sim.sim.urls;
       urls.runner = urls.runner.replace('host.docker.internal', gateway ?? '');
       return new AllBackends({ cluster, gce, ec2, engine });
@@ -101,7 +101,7 @@ export class AllBackends {
 async function imageWithRunner(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-runner-'));
   try {
-    await bundleStandInRunner(folder);
+    await bundleFakeRunner(folder);
     const files = readdirSync(folder).map((name) => {
       return { path: `/home/runner/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
     });

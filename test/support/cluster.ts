@@ -11,11 +11,11 @@ import {
 } from '../../contracts/workflows/dispatcher.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
-import { startNats, type NatsServer } from '../../deploy/servers/nats.ts';
-import { freePorts } from '../../deploy/servers/ports.ts';
-import { startTemporal, type TemporalServer } from '../../deploy/servers/temporal.ts';
+import { startNatsServer, type NatsServer } from '../../deploy/servers/nats.ts';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { startTemporalServer, type TemporalServer } from '../../deploy/servers/temporal.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
-import { bundleStandInRunner } from '../../services/simulator/runner/bundle.ts';
+import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';
 import { addHook } from '../../services/simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../../services/simulator/simulator.ts';
 import type { SimulatorOptions } from '../../services/simulator/settings.ts';
@@ -124,11 +124,14 @@ export class Cluster {
     const installation = options.installation ?? `e2e-${dir.slice(-6).toLowerCase()}`;
     const operator = await createOperatorSetup(join(dir, 'nats'));
     const [nats, temporal] = await Promise.all([
-      startNats({ dir: join(dir, 'nats'), operator: options.tls ? withTls(operator, join(dir, 'nats')) : operator }),
-      startTemporal({ dir, ui: options.ui ?? false, persist: true }),
+      startNatsServer({
+        dir: join(dir, 'nats'),
+        operator: options.tls ? withTls(operator, join(dir, 'nats')) : operator,
+      }),
+      startTemporalServer({ dir, ui: options.ui ?? false, persist: true }),
     ]);
     // Only now: the servers would take some of them.
-    const ports = await freePorts(copies);
+    const ports = await findFreePorts(copies);
     const ingressUrls = ports.map((port) => `http://127.0.0.1:${port}`);
     const balancer = await startBalancer(ingressUrls);
     // A single one is asked directly: what the bench measures is its answer, not the balancer's.
@@ -158,7 +161,7 @@ export class Cluster {
     cluster.#backendEnv = options.backendEnv ?? {};
     cluster.#env = options.env ?? {};
     try {
-      await bundleStandInRunner(join(dir, 'runner'));
+      await bundleFakeRunner(join(dir, 'runner'));
       if (options.containers) {
         const door = await openContainerAccess(
           [sim.address, nats.url, balancer.url].map((url) => Number(new URL(url).port)),
@@ -221,7 +224,7 @@ export class Cluster {
     copy: number,
     { port, backend }: { port?: number; backend?: string | undefined } = {},
   ): Promise<void> {
-    const [free = 0] = port === undefined ? await freePorts(1) : [port];
+    const [free = 0] = port === undefined ? await findFreePorts(1) : [port];
     const name = [service, backend, copy].filter(Boolean).join('-');
     this.#copies.set(name, { service, copy, port: free, backend });
     const child = startChild({
@@ -270,7 +273,7 @@ export class Cluster {
     await this.nats.child?.kill();
     return {
       resume: async () => {
-        this.nats = await startNats({ dir: join(this.dir, 'nats'), operator: this.operator, port });
+        this.nats = await startNatsServer({ dir: join(this.dir, 'nats'), operator: this.operator, port });
       },
     };
   }
@@ -281,7 +284,7 @@ export class Cluster {
     await this.temporal.child?.kill();
     return {
       resume: async () => {
-        this.temporal = await startTemporal({ dir: this.dir, ui: false, persist: true, port });
+        this.temporal = await startTemporalServer({ dir: this.dir, ui: false, persist: true, port });
       },
     };
   }

@@ -6,7 +6,7 @@ import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { buildInstanceImage } from '../../deploy/images/instance-image.ts';
 import { startBridge } from '../../services/cli/start/bridge.ts';
 import { CONTAINER_HOST } from '../../services/cli/start/container-host.ts';
-import { bridgeGateway } from '../../services/cli/start/engine.ts';
+import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 
 const IMAGE = 'baton-test-runner';
 /** Where GitHub's own runner image has its program. */
@@ -41,7 +41,7 @@ export interface ContainerAccess {
 
 /** Lets containers reach these ports of this machine's loopback, and no other. */
 export async function openContainerAccess(ports: readonly number[]): Promise<ContainerAccess> {
-  const gateway = await bridgeGateway(new Docker());
+  const gateway = await findBridgeGateway(new Docker());
   if (gateway === undefined) throw new Error('the engine has no bridge network of its own');
   const bridge = await startBridge(gateway, ports);
   return { rename: (url) => url.replace('127.0.0.1', CONTAINER_HOST), close: () => bridge.stop() };

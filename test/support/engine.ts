@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { findProgram } from '../../hooks/job-hooks/wrappers/find-program.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
-import { bridgeGateway } from '../../services/cli/start/engine.ts';
+import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 
 const run = promisify(execFile);
 
@@ -41,7 +41,7 @@ function findDockerd(): string | undefined {
 export async function startEngine(): Promise<TestEngine | { absent: string }> {
   const program = findDockerd();
   if (program === undefined) return { absent: 'needs root on Linux and a dockerd program' };
-  const gateway = await bridgeGateway(new Docker()).catch(() => undefined);
+  const gateway = await findBridgeGateway(new Docker()).catch(() => undefined);
   if (gateway === undefined)
     return { absent: 'needs a Docker engine with a bridge, at which containers reach this machine' };
   // Short: the path of a socket may have 107 characters.

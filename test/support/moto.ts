@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
-import { cacheFolder } from '../../deploy/servers/acquire.ts';
+import { findCacheFolder } from '../../deploy/servers/acquire.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { freePorts } from '../../deploy/servers/ports.ts';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ export type FoundMoto = { program: string } | { missing: string };
  */
 export async function findMoto(): Promise<FoundMoto> {
   const hash = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
-  const folder = join(dirname(cacheFolder()), `moto-${hash}`);
+  const folder = join(dirname(findCacheFolder()), `moto-${hash}`);
   const program = join(folder, 'bin', 'moto_server');
   const stamp = join(folder, 'complete');
   if (existsSync(stamp)) return { program };
@@ -51,7 +51,7 @@ export async function findMoto(): Promise<FoundMoto> {
 /** Starts a moto server on a free port; it ends with the test's process, however that ends. */
 export async function startMoto(program: string): Promise<{ address: string; stop(): Promise<void> }> {
   const folder = temporaryFolder('moto');
-  const [port = 0] = await freePorts(1);
+  const [port = 0] = await findFreePorts(1);
   const logFile = join(folder.path, 'log');
   const child = startChild({ name: 'moto', command: program, args: ['-H', '127.0.0.1', '-p', String(port)], logFile });
   const address = `http://127.0.0.1:${port}`;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { startNats as start, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
+import { startNatsServer, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 export interface TestNats {
@@ -18,7 +18,7 @@ export interface TestNats {
 /** A NATS server of the test's own, with JetStream, on a free port. It ends with the test's process, however that ends. */
 export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Promise<TestNats> {
   const folder = temporaryFolder('nats');
-  let server: NatsServer = await start({ ...options, dir: folder.path });
+  let server: NatsServer = await startNatsServer({ ...options, dir: folder.path });
   const address = server.url;
   const port = Number(new URL(address).port);
   return {
@@ -28,7 +28,7 @@ export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Pr
       await server.child?.kill();
     },
     resume: async () => {
-      server = await start({ ...options, dir: folder.path, port });
+      server = await startNatsServer({ ...options, dir: folder.path, port });
     },
     stop: async () => {
       await server.stop();

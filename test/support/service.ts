@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { logTail, startChild } from '../../deploy/servers/child.ts';
+import { readLogTail, startChild } from '../../deploy/servers/child.ts';
 import { temporaryFolder } from './cleanup.ts';
 import { until } from './until.ts';
 
@@ -68,7 +68,8 @@ export async function startService(name: string, options: TestServiceOptions): P
     const find = (): LogLine | undefined => read().find((line) => line.msg === message);
     await until(() => find() !== undefined || !child.running, { what: `${name} logs "${message}"`, timeoutMs: 30_000 });
     const found = find();
-    if (found === undefined) throw new Error(`${name} ended before it logged "${message}":\n${logTail(logFile, 30)}`);
+    if (found === undefined)
+      throw new Error(`${name} ended before it logged "${message}":\n${readLogTail(logFile, 30)}`);
     return found;
   }
 

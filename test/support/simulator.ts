@@ -60,9 +60,9 @@ const registration = z.object({ encoded_jit_config: z.string(), runner: z.object
 export class TestBench {
   readonly simulator: Simulator;
   readonly receiver: Receiver;
-  private readonly folder = temporaryFolder('simulator');
-  private readonly children = new Set<ChildProcess>();
-  private readonly stop = new AbortController();
+  readonly #folder = temporaryFolder('simulator');
+  readonly #children = new Set<ChildProcess>();
+  readonly #stop = new AbortController();
 
   private constructor(simulator: Simulator, receiver: Receiver) {
     this.simulator = simulator;
@@ -84,7 +84,7 @@ export class TestBench {
   }
 
   get path(): string {
-    return this.folder.path;
+    return this.#folder.path;
   }
 
   get repository(): Repository {
@@ -135,8 +135,8 @@ export class TestBench {
   async online(name: string, options: Parameters<TestBench['register']>[1] = {}) {
     const { id, jit } = await this.register(name, options);
     const client = new RunnerClient(jitConfig.parse(JSON.parse(Buffer.from(jit, 'base64').toString('utf8'))));
-    await client.openSession(this.stop.signal);
-    return { id, name, client, stop: this.stop.signal };
+    await client.openSession(this.#stop.signal);
+    return { id, name, client, stop: this.#stop.signal };
   }
 
   /** Starts the runner program itself. */
@@ -153,7 +153,7 @@ export class TestBench {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.children.add(child);
+    this.#children.add(child);
     const output: string[] = [];
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')));
     child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')));
@@ -178,8 +178,8 @@ export class TestBench {
   }
 
   async dispose(): Promise<void> {
-    this.stop.abort();
-    const running = [...this.children].filter((child) => child.exitCode === null && child.signalCode === null);
+    this.#stop.abort();
+    const running = [...this.#children].filter((child) => child.exitCode === null && child.signalCode === null);
     await Promise.all(
       running.map(async (child) => {
         const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -189,7 +189,7 @@ export class TestBench {
     );
     await this.simulator.close();
     await this.receiver.close();
-    this.folder.remove();
+    this.#folder.remove();
   }
 }
 

@@ -1,4 +1,4 @@
-import { startTemporal as start, type TemporalOptions, type TemporalServer } from '../../deploy/servers/temporal.ts';
+import { startTemporalServer, type TemporalOptions, type TemporalServer } from '../../deploy/servers/temporal.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 export interface TestTemporal {
@@ -20,7 +20,7 @@ export interface TestTemporal {
 export async function startTemporal(): Promise<TestTemporal> {
   const folder = temporaryFolder('temporal');
   const options: TemporalOptions = { dir: folder.path, ui: false, persist: true };
-  let server: TemporalServer = await start(options);
+  let server: TemporalServer = await startTemporalServer(options);
   const port = Number(server.address.split(':').at(-1));
   return {
     address: server.address,
@@ -29,7 +29,7 @@ export async function startTemporal(): Promise<TestTemporal> {
       await server.child?.kill();
     },
     resume: async () => {
-      server = await start({ ...options, port });
+      server = await startTemporalServer({ ...options, port });
     },
     stop: async () => {
       await server.stop();

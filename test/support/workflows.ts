@@ -23,7 +23,7 @@ import type { HealthActivities } from '../../contracts/ports/health-activities.t
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
-import { startTemporal } from '../../deploy/servers/temporal.ts';
+import { startTemporalServer } from '../../deploy/servers/temporal.ts';
 import { until } from './until.ts';
 
 /** The outside of one group's actors under a test's control: what a backend and a forge answer, and what they did. */
@@ -61,7 +61,7 @@ export interface ActorsFixture {
  */
 export async function startActors(): Promise<ActorsFixture> {
   const dir = mkdtempSync(join(tmpdir(), 'baton-actors-'));
-  const server = await startTemporal({ dir, ui: false });
+  const server = await startTemporalServer({ dir, ui: false });
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     shutdownSignals: [],

@@ -50,7 +50,7 @@ const ownRunner = z.object({
  * @param name one of the catalogue, or the path of a file that exports an ActionRunner
  * @returns the exit code: 0 when the action succeeded
  */
-export async function runAction(name: string, options: { reporter?: string | undefined }): Promise<number> {
+export async function runActionRunner(name: string, options: { reporter?: string | undefined }): Promise<number> {
   const devMode = isDevMode(process.env);
   // What the action prints goes to standard output; what the Manager says does not come between.
   const destination = devMode ? developmentLog : { write: (line: string) => void process.stderr.write(line) };
@@ -117,7 +117,8 @@ function chooseReporter(
   log: Logger,
 ): Reporter {
   const natsUrl = process.env[AGENT_ENV.natsUrl];
-  const name: ReporterName = asked === undefined ? implied(runner, settings, natsUrl) : z.enum(REPORTERS).parse(asked);
+  const name: ReporterName =
+    asked === undefined ? getDefaultReporter(runner, settings, natsUrl) : z.enum(REPORTERS).parse(asked);
   log.debug({ reporter: name }, 'reporter');
   if (name === 'kubernetes-configmap') return configMapReporter();
   if (name === 'nop') return nopReporter;
@@ -134,7 +135,7 @@ function chooseReporter(
   return natsReporter(link, packageFile.version);
 }
 
-function implied(runner: string, settings: RunnerEnvironment, natsUrl: string | undefined): ReporterName {
+function getDefaultReporter(runner: string, settings: RunnerEnvironment, natsUrl: string | undefined): ReporterName {
   if (CATALOG[runner] === undefined) return 'nop';
   if (runner === 'github-actions' || natsUrl) return 'nats';
   return settings.platform['NAMESPACE'] === undefined ? 'nop' : 'kubernetes-configmap';

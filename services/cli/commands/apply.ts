@@ -7,11 +7,11 @@ import type { Config } from '../../../contracts/config/config.ts';
 import { hashConfig } from '../../../contracts/lib/config-hash.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { applyReply, type ApplyReply } from '../../../contracts/messages/apply.ts';
-import { withBus } from '../lib/request.ts';
-import { configFile } from '../lib/find-nats.ts';
+import { withNats } from '../lib/request.ts';
+import { findConfigFile } from '../lib/find-nats.ts';
 import { refreshEffective } from '../start/effective-config.ts';
-import { stateFolder } from '../start/state-folder.ts';
-import { textTable } from '../lib/text-table.ts';
+import { getStateFolder } from '../start/state-folder.ts';
+import { formatTable } from '../lib/text-table.ts';
 
 /** Answers come within seconds; how many there will be, nobody knows. */
 const LISTEN_MS = 15_000;
@@ -28,13 +28,13 @@ const options = z.object({ config: z.string().optional(), credentials: z.string(
  */
 export async function applyConfig(named: string | undefined, given: unknown): Promise<number> {
   const where = options.parse(given);
-  const state = stateFolder(process.cwd());
-  const read = configFile(where.config);
+  const state = getStateFolder(process.cwd());
+  const read = findConfigFile(where.config);
   const started = read === state.config;
   const file = named ?? (started && existsSync(state.source) ? readFileSync(state.source, 'utf8') : undefined);
   const changed = started && file !== undefined && file !== read ? refreshEffective(file, read) : undefined;
   const wanted = hashConfig(loadConfig(file !== undefined && !started ? file : read));
-  const answers = await withBus({ ...where, config: read }, 'admin', async (bus) => {
+  const answers = await withNats({ ...where, config: read }, 'admin', async (bus) => {
     const strategy = RequestStrategy.JitterTimer;
     const heard: ApplyReply[] = [];
     const replies = await bus.requestMany(subjects.apply, undefined, {
@@ -53,17 +53,17 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
     console.error('no service answered: do a relay and an orchestrator run, and may this credential ask them?');
     return 1;
   }
-  const rows = answers.map((answer) => [answer.service, answer.process, answer.file, resultOf(answer, wanted)]);
-  console.log(textTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], 200));
+  const rows = answers.map((answer) => [answer.service, answer.process, answer.file, formatResult(answer, wanted)]);
+  console.log(formatTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], 200));
   if (changed !== undefined) {
     console.log(`taken from ${file}`);
-    for (const line of workersToStart(changed)) console.log(line);
+    for (const line of listOutdatedWorkers(changed)) console.log(line);
   }
   return answers.every(({ result }) => result?.hash === wanted) ? 0 : 1;
 }
 
 /** Backends whose workers `baton start` runs otherwise, or not at all: a line each. */
-function workersToStart({ before, after }: { before: Config; after: Config }): string[] {
+function listOutdatedWorkers({ before, after }: { before: Config; after: Config }): string[] {
   const settings = ({ max: _max, ...backend }: Config['backends'][string]): string => JSON.stringify(backend);
   return Object.entries(after.backends).flatMap(([name, backend]) => {
     const was = before.backends[name];
@@ -73,7 +73,7 @@ function workersToStart({ before, after }: { before: Config; after: Config }): s
   });
 }
 
-function resultOf({ result, problem }: ApplyReply, wanted: string): string {
+function formatResult({ result, problem }: ApplyReply, wanted: string): string {
   if (result === null) return `refused, goes on with what it had: ${problem ?? 'unknown'}`;
   const parts = [result.changed ? `taken up, ${result.groups} groups` : 'nothing changed'];
   if (result.hash !== wanted) parts.push('but its file is not the same as this one');

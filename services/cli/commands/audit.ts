@@ -4,8 +4,8 @@ import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { duration } from '../../../contracts/config/duration.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
-import { findBus } from '../lib/find-nats.ts';
-import { textTable } from '../lib/text-table.ts';
+import { findNats } from '../lib/find-nats.ts';
+import { formatTable } from '../lib/text-table.ts';
 
 const options = z.object({
   config: z.string().optional(),
@@ -17,7 +17,7 @@ const options = z.object({
 });
 
 const BATCH = 500;
-const WITHIN_MS = 3000;
+const FETCH_TIMEOUT_MS = 3000;
 
 /**
  * `baton audit`: prints the audit stream, oldest first: who did what to which delegation, when, and what came of it.
@@ -27,7 +27,7 @@ const WITHIN_MS = 3000;
  */
 export async function showAudit(given: unknown): Promise<number> {
   const { config, credentials, since, delegation, repository, json } = options.parse(given);
-  const bus = await connectBus({ ...findBus(config, credentials), name: 'baton audit', waitForServer: false });
+  const bus = await connectBus({ ...findNats(config, credentials), name: 'baton audit', waitForServer: false });
   try {
     const after = since === undefined ? undefined : new Date(Date.now() - since);
     const entries = (await readAudit(bus, after)).filter(
@@ -36,7 +36,7 @@ export async function showAudit(given: unknown): Promise<number> {
         (repository === undefined || entry.repository?.toLowerCase() === repository.toLowerCase()),
     );
     if (json) for (const entry of entries) console.log(JSON.stringify(entry));
-    else console.log(auditText(entries));
+    else console.log(formatAudit(entries));
     return 0;
   } finally {
     await bus.close();
@@ -53,7 +53,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
     for (;;) {
       let count = 0;
       let pending = 0;
-      for await (const message of await consumer.fetch({ max_messages: BATCH, expires: WITHIN_MS })) {
+      for await (const message of await consumer.fetch({ max_messages: BATCH, expires: FETCH_TIMEOUT_MS })) {
         const parsed = auditEntry.safeParse(decode(message.data));
         if (parsed.success) entries.push(parsed.data);
         count += 1;
@@ -68,7 +68,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
   }
 }
 
-function auditText(entries: readonly AuditEntry[]): string {
+function formatAudit(entries: readonly AuditEntry[]): string {
   if (entries.length === 0) return 'nothing is in the audit stream';
   const rows = entries.map(({ at, who, action, delegation, repository, runId, outcome, detail }) => [
     at.slice(0, 19).replace('T', ' '),
@@ -79,5 +79,5 @@ function auditText(entries: readonly AuditEntry[]): string {
     repository === null ? '' : `${repository}#${runId ?? ''}`,
     detail.replaceAll(/\s+/g, ' ').slice(0, 120),
   ]);
-  return textTable([['at (UTC)', 'who', 'action', 'outcome', 'delegation', 'run', 'detail'], ...rows]);
+  return formatTable([['at (UTC)', 'who', 'action', 'outcome', 'delegation', 'run', 'detail'], ...rows]);
 }

@@ -6,14 +6,14 @@ import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { instanceTls } from '../../shared/instance-tls.ts';
-import { secretNames } from './secret-names.ts';
+import { findSecretNames } from './secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
 const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222', authority: 1500 };
 /** What a secret counts that is not set here, bytes. */
 const UNSET_SECRET = 128;
 /** EC2's limit for user data, kB; Compute Engine's is larger. */
-const MOST_KB = 16;
+const MAX_USER_DATA_KB = 16;
 
 /**
  * What a group's cloud instances boot with, measured: `user data 9.1 of 16 kB`; undefined where its backend is no cloud's.
@@ -42,15 +42,18 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
     expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),
   };
   const natsUrl = backend.nats_url ?? LONGEST.natsUrl;
-  const secrets = [...secretNames(instance.hooks)].map((name) => [name, process.env[name] || 'x'.repeat(UNSET_SECRET)]);
+  const secrets = [...findSecretNames(instance.hooks)].map((name) => [
+    name,
+    process.env[name] || 'x'.repeat(UNSET_SECRET),
+  ]);
   const hooks = instance.hooks && resolveHooks(instance.hooks, Object.fromEntries(secrets));
   const credentials = 'x'.repeat(LONGEST.credentials);
-  const text = render(spec, { natsUrl, natsTls: tlsOf(config), credentials, ...(hooks && { hooks }) });
-  return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MOST_KB} kB`;
+  const text = render(spec, { natsUrl, natsTls: findInstanceTls(config), credentials, ...(hooks && { hooks }) });
+  return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MAX_USER_DATA_KB} kB`;
 }
 
 /** The file may be on the services' machines alone: then one certificate of the usual length. */
-function tlsOf({ nats }: Config): InstanceTls | undefined {
+function findInstanceTls({ nats }: Config): InstanceTls | undefined {
   try {
     return instanceTls(nats.tls);
   } catch {

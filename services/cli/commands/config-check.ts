@@ -4,7 +4,7 @@ import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { checkCloudGroup } from './cloud-check.ts';
-import { secretNames } from './secret-names.ts';
+import { findSecretNames } from './secret-names.ts';
 
 /**
  * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
@@ -14,7 +14,7 @@ import { secretNames } from './secret-names.ts';
 export function checkConfig(file: string): number {
   try {
     const config = loadConfig(file);
-    console.log(`${file} is good: installation ${config.name}, ${config.forge.url} (${credential(config)})`);
+    console.log(`${file} is good: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = toGroupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
@@ -22,7 +22,7 @@ export function checkConfig(file: string): number {
       const more = cloud === undefined ? times : `${times}, ${cloud}`;
       console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
-    const secrets = [...secretNames(config)].filter((name) => !process.env[name]);
+    const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
     if (secrets.length > 0) console.log(`  not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {
@@ -33,7 +33,7 @@ export function checkConfig(file: string): number {
   }
 }
 
-function credential({ forge }: Config): string {
+function getCredentialName({ forge }: Config): string {
   if (forge.token) return 'token';
   return forge.apps && forge.apps.length > 1 ? `${forge.apps.length} Apps` : 'App';
 }

@@ -5,9 +5,9 @@ import { BatonError } from '../../../contracts/errors.ts';
 import { controlReply, type ControlRequest } from '../../../contracts/messages/control.ts';
 import { status, type GroupStatus } from '../../../contracts/messages/status.ts';
 import type { Bus } from '../../../contracts/lib/nats.ts';
-import { ask, withBus } from '../lib/request.ts';
+import { request, withNats } from '../lib/request.ts';
 
-const LOOK_EVERY_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
 const options = z.object({
   config: z.string().optional(),
@@ -15,7 +15,7 @@ const options = z.object({
   wait: z.boolean().default(true),
 });
 
-const SAID: Record<ControlRequest['mode'], string> = {
+const RESULT_TEXTS: Record<ControlRequest['mode'], string> = {
   active: 'goes on',
   paused: 'is paused: no runners are started, those that are there go on',
   draining: 'drains: no runners are started, idle ones go, busy ones finish',
@@ -29,19 +29,23 @@ const SAID: Record<ControlRequest['mode'], string> = {
  */
 export async function controlGroup(group: string, mode: ControlRequest['mode'], given: unknown): Promise<number> {
   const { wait, ...where } = options.parse(given);
-  return await withBus(where, 'admin', async (bus) => {
+  return await withNats(where, 'admin', async (bus) => {
     const body: ControlRequest = { version: 1, group, mode };
-    const reply = await ask(bus, { subject: subjects.control, body, doing: `telling group ${group}` }, controlReply);
+    const reply = await request(
+      bus,
+      { subject: subjects.control, body, doing: `telling group ${group}` },
+      controlReply,
+    );
     if (!reply.ok) throw new BatonError(reply.code === 'GROUP_UNKNOWN' ? reply.code : 'INTERNAL', reply.message);
-    console.log(`${group} ${SAID[mode]}`);
-    return mode === 'draining' && wait ? await untilEmpty(bus, group) : 0;
+    console.log(`${group} ${RESULT_TEXTS[mode]}`);
+    return mode === 'draining' && wait ? await waitUntilDrained(bus, group) : 0;
   });
 }
 
-async function untilEmpty(bus: Bus, group: string): Promise<number> {
+async function waitUntilDrained(bus: Bus, group: string): Promise<number> {
   let shown = '';
   for (;;) {
-    const now = await groupStatus(bus, group);
+    const now = await findGroup(bus, group);
     const line = now === undefined ? 'gone' : `${now.busy} busy, ${now.ready} idle or starting, ${now.waiting} waiting`;
     if (line !== shown) console.log(`  ${line}`);
     shown = line;
@@ -51,14 +55,14 @@ async function untilEmpty(bus: Bus, group: string): Promise<number> {
       console.log(`${group} was resumed meanwhile`);
       return 1;
     }
-    await sleep(LOOK_EVERY_MS);
+    await sleep(POLL_INTERVAL_MS);
   }
   console.log(`${group} is drained; \`baton resume ${group}\` lets it go on`);
   return 0;
 }
 
 /** Of a group that its dispatcher has taken the wish in; undefined where there is none of that name. */
-async function groupStatus(bus: Bus, group: string): Promise<GroupStatus | undefined> {
-  const { groups } = await ask(bus, { subject: subjects.status, doing: 'asking for the status' }, status);
+async function findGroup(bus: Bus, group: string): Promise<GroupStatus | undefined> {
+  const { groups } = await request(bus, { subject: subjects.status, doing: 'asking for the status' }, status);
   return groups.find(({ name }) => name === group);
 }

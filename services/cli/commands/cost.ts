@@ -4,8 +4,8 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import { duration } from '../../../contracts/config/duration.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { COST_KEYS, costReply, type CostReply } from '../../../contracts/messages/usage.ts';
-import { findBus } from '../lib/find-nats.ts';
-import { textTable } from '../lib/text-table.ts';
+import { findNats } from '../lib/find-nats.ts';
+import { formatTable } from '../lib/text-table.ts';
 
 const options = z.object({
   config: z.string().optional(),
@@ -25,7 +25,7 @@ const ANSWER_MS = 60_000;
  */
 export async function showCost(given: unknown): Promise<number> {
   const { config, credentials, since, by, json } = options.parse(given);
-  const { url, tls, credentialsFile } = findBus(config, credentials);
+  const { url, tls, credentialsFile } = findNats(config, credentials);
   const bus = await connectBus({ url, tls, name: 'baton cost', credentialsFile, waitForServer: false });
   let answer: CostReply;
   try {
@@ -39,12 +39,12 @@ export async function showCost(given: unknown): Promise<number> {
     await bus.close();
   }
   if (json) console.log(JSON.stringify(answer, null, 2));
-  else if (answer.ok) console.log(costText(answer, by));
+  else if (answer.ok) console.log(formatCost(answer, by));
   else console.error(`error: ${answer.message} (${answer.code})`);
   return answer.ok ? 0 : 1;
 }
 
-function costText({ lines, total }: Extract<CostReply, { ok: true }>, by: string): string {
+function formatCost({ lines, total }: Extract<CostReply, { ok: true }>, by: string): string {
   if (lines.length === 0) return 'no instance has ended in that time';
   const rows = lines.map(({ key, market, instances, hours, currency, amount }) => [
     key,
@@ -58,7 +58,7 @@ function costText({ lines, total }: Extract<CostReply, { ok: true }>, by: string
     if (currency !== null && amount !== null) sums.set(currency, (sums.get(currency) ?? 0) + amount);
   }
   const sum = [...sums].map(([currency, amount]) => `${amount.toFixed(2)} ${currency}`).join(', ');
-  const table = textTable([[by.toUpperCase(), 'MARKET', 'INSTANCES', 'HOURS', 'COST'], ...rows], 72);
+  const table = formatTable([[by.toUpperCase(), 'MARKET', 'INSTANCES', 'HOURS', 'COST'], ...rows], 72);
   const rest = total > lines.length ? [`… and ${total - lines.length} more lines`] : [];
   return [table, ...rest, ...(sum === '' ? [] : [`together ${sum}`])].join('\n');
 }

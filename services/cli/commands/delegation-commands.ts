@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { showAudit } from './audit.ts';
-import { runService } from './run-service.ts';
+import { runServiceMain } from './run-service.ts';
 import { printToken, printTokenKey } from './proxy-token.ts';
 
 /** `baton audit`, `baton proxy …`. */
@@ -33,7 +33,7 @@ export function addDelegationCommands(program: Command): void {
     .option('--state <folder>', 'where hooks and their state go (default: .baton/proxy)')
     .option('--host <address>', 'where its HTTP server listens (default: 127.0.0.1)')
     .option('--port <n>', 'its port (default: a free one)')
-    .action(() => runService('proxy'));
+    .action(() => runServiceMain('proxy'));
   proxy
     .command('key')
     .description('Make the pair of keys that proxies’ tokens are signed and checked with.')

@@ -3,7 +3,7 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { explainReply, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
-import { ask, withBus } from '../lib/request.ts';
+import { request, withNats } from '../lib/request.ts';
 
 const options = z.object({
   config: z.string().optional(),
@@ -30,12 +30,16 @@ const API = /^https?:\/\/.+\/repos\/([^/]+\/[^/]+)\/actions\/jobs\/(\d+)/;
  */
 export async function explainJob(job: string | undefined, given: unknown): Promise<number> {
   const wanted = options.parse(given);
-  const body = requestOf(job, wanted);
-  const reply = await withBus(wanted, 'observer', (bus) => {
-    return ask(bus, { subject: subjects.explain, body, doing: 'asking about a job', timeoutMs: 30_000 }, explainReply);
+  const body = parseExplainRequest(job, wanted);
+  const reply = await withNats(wanted, 'observer', (bus) => {
+    return request(
+      bus,
+      { subject: subjects.explain, body, doing: 'asking about a job', timeoutMs: 30_000 },
+      explainReply,
+    );
   });
   if (!reply.ok) throw new BatonError('INTERNAL', reply.message);
-  console.log(wanted.json ? JSON.stringify(reply, null, 2) : explanationText(reply, Date.now()));
+  console.log(wanted.json ? JSON.stringify(reply, null, 2) : formatExplanation(reply, Date.now()));
   if (reply.needs === null && reply.jobStatuses.length === 0 && reply.runners.length === 0) return 2;
   const taken = reply.match ? reply.match.group !== null || reply.match.proxies : true;
   return taken || reply.runners.length > 0 ? 0 : 1;
@@ -46,7 +50,7 @@ export async function explainJob(job: string | undefined, given: unknown): Promi
  *
  * @throws BatonError CONFIG_INVALID
  */
-export function requestOf(
+export function parseExplainRequest(
   job: string | undefined,
   wanted: Pick<Options, 'labels' | 'repository' | 'workflow' | 'public'>,
 ): ExplainRequest {
@@ -76,7 +80,7 @@ export function requestOf(
 }
 
 /** The explanation as lines for a person; `now` in milliseconds since the epoch. */
-export function explanationText(explanation: Explanation, now: number): string {
+export function formatExplanation(explanation: Explanation, now: number): string {
   const { needs, source, match, forge, jobStatuses: standings, runners, deadLetter } = explanation;
   const lines: string[] = [];
   if (needs) {
@@ -91,7 +95,7 @@ export function explanationText(explanation: Explanation, now: number): string {
     for (const { group, fits, why } of match.verdicts) lines.push(`  ${fits ? '+' : '-'} ${group} ${why}`);
   }
   if (forge) lines.push(`the forge says: ${forge.action}${forge.runner === null ? '' : ` on ${forge.runner}`}`);
-  for (const standing of standings) lines.push(standingLine(standing, now));
+  for (const standing of standings) lines.push(formatJobStatus(standing, now));
   for (const { name, group, open } of runners) lines.push(`runner ${name} of ${group} ${open ? 'has' : 'had'} it`);
   if (deadLetter) lines.push(`dead letter of ${deadLetter.at}, ${deadLetter.code}: ${deadLetter.reason}`);
   if (lines.length === 0) {
@@ -102,7 +106,7 @@ export function explanationText(explanation: Explanation, now: number): string {
   return lines.join('\n');
 }
 
-function standingLine(standing: Explanation['jobStatuses'][number], now: number): string {
+function formatJobStatus(standing: Explanation['jobStatuses'][number], now: number): string {
   const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = standing;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
   switch (state) {

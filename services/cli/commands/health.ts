@@ -3,7 +3,7 @@ import { connectBus, decode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { healthReply, type HealthReply } from '../../../contracts/messages/health.ts';
-import { findBus } from '../lib/find-nats.ts';
+import { findNats } from '../lib/find-nats.ts';
 
 const options = z.object({
   config: z.string().optional(),
@@ -22,7 +22,7 @@ const ANSWER_MS = 118_000;
  */
 export async function checkHealth(group: string, given: unknown): Promise<number> {
   const { config, credentials, json } = options.parse(given);
-  const { url, tls, credentialsFile } = findBus(config, credentials);
+  const { url, tls, credentialsFile } = findNats(config, credentials);
   const bus = await connectBus({ url, tls, name: 'baton health', credentialsFile, waitForServer: false });
   let answer: HealthReply;
   try {
@@ -35,12 +35,12 @@ export async function checkHealth(group: string, given: unknown): Promise<number
     await bus.close();
   }
   if (json) console.log(JSON.stringify(answer, null, 2));
-  else if (answer.ok) console.log(healthText(answer));
+  else if (answer.ok) console.log(formatHealth(answer));
   else console.error(`error: ${answer.message} (${answer.code})`);
   return answer.ok && answer.report.unanswered.length === 0 ? 0 : 1;
 }
 
-function healthText({ report, workflow }: Extract<HealthReply, { ok: true }>): string {
+function formatHealth({ report, workflow }: Extract<HealthReply, { ok: true }>): string {
   const { demand } = report;
   const list = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];

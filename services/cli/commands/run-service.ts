@@ -3,7 +3,7 @@
  *
  * @param name a folder of services/
  */
-export async function runService(name: string): Promise<void> {
+export async function runServiceMain(name: string): Promise<void> {
   const at = process.argv.indexOf(name, 2);
   process.argv = [...process.argv.slice(0, 2), ...process.argv.slice(at + 1)];
   switch (name) {

@@ -1,5 +1,5 @@
 /** The environment variables that a configuration (or a part of one) takes secrets from. */
-export function secretNames(part: unknown): Set<string> {
+export function findSecretNames(part: unknown): Set<string> {
   const names = new Set<string>();
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;

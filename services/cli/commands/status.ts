@@ -3,8 +3,8 @@ import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
-import { ask, withBus } from '../lib/request.ts';
-import { textTable } from '../lib/text-table.ts';
+import { request, withNats } from '../lib/request.ts';
+import { formatTable } from '../lib/text-table.ts';
 
 const options = z.object({
   config: z.string().optional(),
@@ -20,8 +20,8 @@ const options = z.object({
  */
 export async function showStatus(given: unknown): Promise<number> {
   const { config, credentials, json } = options.parse(given);
-  const answer = await withBus({ config, credentials }, 'observer', (bus) => requestStatus(bus, 5000));
-  console.log(json ? JSON.stringify(answer, null, 2) : statusText(answer));
+  const answer = await withNats({ config, credentials }, 'observer', (bus) => requestStatus(bus, 5000));
+  console.log(json ? JSON.stringify(answer, null, 2) : formatStatus(answer));
   return 0;
 }
 
@@ -31,10 +31,10 @@ export async function showStatus(given: unknown): Promise<number> {
  * @throws BatonError BUS_UNAVAILABLE when none answers within `timeoutMs`
  */
 export async function requestStatus(bus: Bus, timeoutMs: number): Promise<Status> {
-  return await ask(bus, { subject: subjects.status, doing: 'asking for the status', timeoutMs }, status);
+  return await request(bus, { subject: subjects.status, doing: 'asking for the status', timeoutMs }, status);
 }
 
-function statusText(answer: Status): string {
+function formatStatus(answer: Status): string {
   const now = Date.now();
   const since = (iso: string): string => formatDuration(now - Date.parse(iso));
   const groups = answer.groups.map((group) => [
@@ -46,21 +46,21 @@ function statusText(answer: Status): string {
     String(group.busy),
     String(group.ready),
     `${group.min}–${group.max}`,
-    noteOf(group),
+    formatNotes(group),
   ]);
   const runners = answer.runners
     .filter((runner) => runner.closedAt === null)
-    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), since(runner.startedAt)]);
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), since(runner.startedAt)]);
   const parts = [
     `installation ${answer.installation}, ${answer.at}`,
-    textTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
-    runners.length === 0 ? 'no runners' : textTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
+    formatTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
+    runners.length === 0 ? 'no runners' : formatTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
   ];
   const used = answer.runners
     .filter((runner) => runner.resources !== null)
     .slice(0, 10)
-    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', titleOf(runner), runner.resources ?? '']);
-  if (used.length > 0) parts.push(textTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
+    .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), runner.resources ?? '']);
+  if (used.length > 0) parts.push(formatTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
   for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
     if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
     else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {
@@ -75,11 +75,11 @@ function statusText(answer: Status): string {
 }
 
 /** Its id while no more is known of it. */
-function titleOf({ workflow, job, jobId }: RunnerStatus): string {
+function formatJob({ workflow, job, jobId }: RunnerStatus): string {
   return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
-function noteOf({ mode, removed, wantedSlots, backoffUntil }: GroupStatus): string {
+function formatNotes({ mode, removed, wantedSlots, backoffUntil }: GroupStatus): string {
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);

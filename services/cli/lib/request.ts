@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import { connectBus, decode, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { findBus } from './find-nats.ts';
+import { findNats } from './find-nats.ts';
 
 /** Options that all commands share which ask the services something. */
-export interface AskOptions {
+export interface NatsOptions {
   config?: string | undefined;
   credentials?: string | undefined;
 }
@@ -15,12 +15,12 @@ export interface AskOptions {
  * @param role of the credential that `baton start` made: `admin` where something is changed
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED; what `work` throws
  */
-export async function withBus<T>(
-  options: AskOptions,
+export async function withNats<T>(
+  options: NatsOptions,
   role: 'observer' | 'admin',
   work: (bus: Bus) => Promise<T>,
 ): Promise<T> {
-  const { url, tls, credentialsFile } = findBus(options.config, options.credentials, role);
+  const { url, tls, credentialsFile } = findNats(options.config, options.credentials, role);
   const bus = await connectBus({ url, tls, name: 'baton', credentialsFile, waitForServer: false });
   try {
     return await work(bus);
@@ -35,7 +35,7 @@ export async function withBus<T>(
  * @param doing for the error: `asking for the status`
  * @throws BatonError BUS_UNAVAILABLE when nobody answers within `timeoutMs`
  */
-export async function ask<T extends z.ZodType>(
+export async function request<T extends z.ZodType>(
   bus: Bus,
   question: { subject: string; body?: unknown; doing: string; timeoutMs?: number },
   answer: T,

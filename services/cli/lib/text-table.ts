@@ -1,5 +1,5 @@
 /** Rows as columns of equal width, two spaces apart; the first row is the heading. Cells longer than `most` are cut. */
-export function textTable(rows: readonly (readonly string[])[], most = 48): string {
+export function formatTable(rows: readonly (readonly string[])[], most = 48): string {
   const cut = rows.map((row) => row.map((cell) => (cell.length > most ? `${cell.slice(0, most - 1)}…` : cell)));
   const widths = (cut[0] ?? []).map((_cell, column) => Math.max(...cut.map((row) => row[column]?.length ?? 0)));
   return cut

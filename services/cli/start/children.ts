@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { OperatorSetup } from '../../../deploy/nats/operator.ts';
-import type { ServiceName } from '../../../deploy/nats/permissions.ts';
-import { secretNames } from '../commands/secret-names.ts';
+import type { CredentialName } from '../../../deploy/nats/permissions.ts';
+import { findSecretNames } from '../commands/secret-names.ts';
 import { DEMO_ORGANIZATION, DEMO_REPOSITORY, DEMO_SECRETS } from './demo.ts';
 import { SIGNING_KEY_VARIABLE } from './effective-config.ts';
 import type { ServicePlan } from './supervisor.ts';
@@ -27,8 +27,8 @@ export interface ServiceParts {
  * @param label tells copies apart: names its log
  * @param args positional: the backend's name
  */
-export function servicePlan(
-  service: Exclude<ServiceName, 'observer' | 'admin'>,
+export function planService(
+  service: Exclude<CredentialName, 'observer' | 'admin'>,
   label: string,
   port: number,
   args: string[],
@@ -40,7 +40,7 @@ export function servicePlan(
     command: process.execPath,
     args: [join(ROOT, 'services', service, 'main.ts'), ...args, '--config', state.config, '--port', String(port)],
     env: {
-      ...environmentOf(service, config, parts.secrets),
+      ...createEnvironment(service, config, parts.secrets),
       ...(operator === undefined
         ? {}
         : {
@@ -57,7 +57,7 @@ export function servicePlan(
 }
 
 /** The simulator: a program of the test room, so it is started and never imported. */
-export function simulatorPlan(
+export function planSimulator(
   port: number,
   options: { publicUrl: string; webhookUrl: string },
   parts: Omit<ServiceParts, 'config' | 'operator'>,
@@ -82,8 +82,8 @@ export function simulatorPlan(
 }
 
 /** This environment with the secrets that the service uses and without those that only others do. */
-function environmentOf(
-  service: ServiceName,
+function createEnvironment(
+  service: CredentialName,
   config: Config,
   made: Readonly<Record<string, string>>,
 ): NodeJS.ProcessEnv {
@@ -95,9 +95,9 @@ function environmentOf(
     observer: [],
     admin: [],
   };
-  const own = secretNames(users[service]);
+  const own = findSecretNames(users[service]);
   const env: NodeJS.ProcessEnv = { ...process.env, ...made };
-  for (const name of [...secretNames(config), ...Object.keys(made), SIGNING_KEY_VARIABLE]) {
+  for (const name of [...findSecretNames(config), ...Object.keys(made), SIGNING_KEY_VARIABLE]) {
     if (!own.has(name)) delete env[name];
   }
   return env;

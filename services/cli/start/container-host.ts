@@ -1,7 +1,7 @@
 import { messageOf } from '../../../contracts/errors.ts';
 import { startBridge } from './bridge.ts';
-import { bridgeGateway, type Engine } from './engine.ts';
-import { say, type Cleanups } from './steps.ts';
+import { findBridgeGateway, type Engine } from './engine.ts';
+import { print, type Cleanups } from './steps.ts';
 
 /** The name by which containers know this machine. */
 export const CONTAINER_HOST = 'host.docker.internal';
@@ -10,14 +10,14 @@ export const CONTAINER_HOST = 'host.docker.internal';
  * Lets containers reach `ports` of this machine's 127.0.0.1 as `host.docker.internal`. On Linux that name stands for the
  * address of Docker's own bridge, where a forwarder listens then; an engine in a virtual machine passes it on by itself.
  */
-export async function openContainerDoor(engine: Engine, ports: readonly number[], cleanups: Cleanups): Promise<void> {
-  const gateway = await bridgeGateway(engine.docker);
+export async function exposeToContainers(engine: Engine, ports: readonly number[], cleanups: Cleanups): Promise<void> {
+  const gateway = await findBridgeGateway(engine.docker);
   if (gateway === undefined) return;
   try {
     const bridge = await startBridge(gateway, ports);
     await cleanups.add(() => bridge.stop());
   } catch (error) {
     // Not an address of this machine: the engine runs in a virtual machine.
-    if (process.platform === 'linux') say(`  containers may not reach this machine: ${messageOf(error)}`);
+    if (process.platform === 'linux') print(`  containers may not reach this machine: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,6 @@
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
-import { findEngine, hasImage, pullImage, type Engine } from './engine.ts';
+import { findDockerEngine, hasImage, pullImage, type Engine } from './engine.ts';
 
 /** What the demo's runners live in when it is built here from this machine's own files. */
 const OWN_IMAGE = 'baton-instance:dev';
@@ -18,7 +18,7 @@ export type DemoBackend =
  */
 export async function chooseBackend(wanted: 'docker' | 'local' | undefined): Promise<DemoBackend> {
   if (wanted === 'local') return { type: 'local', why: 'as asked for' };
-  const engine = await findEngine();
+  const engine = await findDockerEngine();
   if ('absent' in engine) {
     if (wanted === 'docker') throw new BatonError('BACKEND_UNAVAILABLE', `looking for Docker: ${engine.absent}`);
     return { type: 'local', why: engine.absent };

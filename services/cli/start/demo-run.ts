@@ -6,18 +6,18 @@ import type { RunnerStatus } from '../../../contracts/messages/status.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { requestStatus } from '../commands/status.ts';
 import { DEMO_CONCLUSIONS, DEMO_JOBS, DEMO_WORKFLOW } from './demo.ts';
-import { journeyView } from './job-progress.ts';
-import { instancesLeft } from './removal.ts';
+import { createJobProgress } from './job-progress.ts';
+import { listInstances } from './removal.ts';
 import type { SimulatorClient, SimulatorRun } from './simulator.ts';
 import type { TemporalView } from './temporal-view.ts';
 
-const LOOK_EVERY_MS = 400;
+const POLL_INTERVAL_MS = 400;
 /** The demo's jobs take seconds; on a machine that is very busy, or pulls images, longer. */
-const JOBS_MS = 5 * 60_000;
+const JOBS_TIMEOUT_MS = 5 * 60_000;
 /** After the last job its runner removes itself. */
-const REMOVAL_MS = 60_000;
+const REMOVAL_TIMEOUT_MS = 60_000;
 /** Steps get SIGINT, and a while later SIGKILL. */
-const CANCEL_MS = 8000;
+const CANCEL_TIMEOUT_MS = 8000;
 
 export interface DemoParts {
   simulator: SimulatorClient;
@@ -43,25 +43,25 @@ export interface DemoResult {
  */
 export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined> {
   const { simulator, stop } = parts;
-  const view = journeyView();
+  const view = createJobProgress();
   try {
     let run = await simulator.push(DEMO_WORKFLOW);
-    const jobsBy = Date.now() + JOBS_MS;
+    const jobsBy = Date.now() + JOBS_TIMEOUT_MS;
     let removedBy = Number.POSITIVE_INFINITY;
     while (!stop.aborted) {
-      const [runners, fresh] = await Promise.all([liveRunners(parts.bus), simulator.run(run.id)]);
+      const [runners, fresh] = await Promise.all([findRunners(parts.bus), simulator.run(run.id)]);
       run = fresh;
       view.show(run, runners);
       if (run.status === 'completed') {
-        removedBy = Math.min(removedBy, Date.now() + REMOVAL_MS);
-        const result = await count(run, parts);
+        removedBy = Math.min(removedBy, Date.now() + REMOVAL_TIMEOUT_MS);
+        const result = await countResult(run, parts);
         const clean = result.instances + result.registrations + result.openRunners === 0;
         // The picture that stays is one without a runner on it.
         if ((clean && runners.every((runner) => runner.closedAt !== null)) || Date.now() > removedBy) return result;
       } else if (Date.now() > jobsBy) {
-        throw new BatonError('PROGRAM_FAILED', `the demo’s jobs did not end within ${formatDuration(JOBS_MS)}`);
+        throw new BatonError('PROGRAM_FAILED', `the demo’s jobs did not end within ${formatDuration(JOBS_TIMEOUT_MS)}`);
       }
-      await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
+      await sleep(POLL_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);
     }
     await cancelRun(simulator, run.id);
     return undefined;
@@ -73,22 +73,22 @@ export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined>
 /** Jobs that are cancelled first let their runners go at once; GitHub keeps one whose machine vanished for minutes. */
 async function cancelRun(simulator: SimulatorClient, id: number): Promise<void> {
   await simulator.cancel(id);
-  const deadline = Date.now() + CANCEL_MS;
+  const deadline = Date.now() + CANCEL_TIMEOUT_MS;
   while ((await simulator.run(id)).status !== 'completed' && Date.now() < deadline) await sleep(100);
 }
 
 /** The runners as the orchestrator knows them; none while it doesn't answer. */
-async function liveRunners(bus: Bus): Promise<RunnerStatus[]> {
+async function findRunners(bus: Bus): Promise<RunnerStatus[]> {
   const status = await requestStatus(bus, 2000).catch(() => undefined);
   return status?.runners ?? [];
 }
 
-async function count(run: SimulatorRun, parts: DemoParts): Promise<DemoResult> {
+async function countResult(run: SimulatorRun, parts: DemoParts): Promise<DemoResult> {
   const completed = run.jobs.filter((job) => job.conclusion === DEMO_CONCLUSIONS[job.key]).length;
   const [instances, registrations, open] = await Promise.all([
-    instancesLeft(parts.backends),
+    listInstances(parts.backends),
     parts.simulator.registrations(),
-    parts.temporal.openRunners(),
+    parts.temporal.listOpenRunners(),
   ]);
   return {
     completed,
@@ -100,7 +100,7 @@ async function count(run: SimulatorRun, parts: DemoParts): Promise<DemoResult> {
 }
 
 /** The last line of `baton start --once`. */
-export function resultLine(result: DemoResult): string {
+export function formatDemoResult(result: DemoResult): string {
   const { completed, lost, instances, registrations } = result;
   return `${completed} jobs completed, ${lost} lost, ${instances} instances left, ${registrations} registrations left`;
 }

@@ -11,7 +11,7 @@ export const DEMO_SECRETS = { webhook: 'BATON_DEMO_WEBHOOK_SECRET', token: 'BATO
  * The demo's installation: `demo-` and four characters that differ from folder to folder, so that two demos on one engine
  * never take each other's containers for their own.
  */
-export function demoInstallation(folder: string): string {
+export function toInstallationName(folder: string): string {
   return `demo-${createHash('sha256').update(folder).digest('hex').slice(0, 4)}`;
 }
 
@@ -50,7 +50,7 @@ export const DEMO_CONCLUSIONS: Readonly<Record<string, string>> = {
 export const DEMO_JOBS = 5;
 
 /** What the demo's configuration depends on. */
-export interface DemoChoice {
+export interface DemoSettings {
   installation: string;
   forgeUrl: string;
   backend: { type: 'docker'; socket: string; image: string } | { type: 'local'; root: string };
@@ -59,7 +59,7 @@ export interface DemoChoice {
 }
 
 /** The demo's configuration; addresses of the servers are put in as for any other. */
-export function demoConfig(choice: DemoChoice): object {
+export function createDemoConfig(choice: DemoSettings): object {
   const { backend } = choice;
   return {
     name: choice.installation,

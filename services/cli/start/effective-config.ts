@@ -16,7 +16,7 @@ export interface StartedServers {
 }
 
 /** Which servers a configuration leaves to us. */
-export function wantsServers(document: Document): { temporal: boolean; nats: boolean } {
+export function findServersToStart(document: Document): { temporal: boolean; nats: boolean } {
   return {
     temporal: !document.hasIn(['temporal', 'address']),
     nats: !document.hasIn(['nats', 'url']),
@@ -40,7 +40,7 @@ export function readDocument(file: string): Document {
 }
 
 /** What {@link writeEffective} fills in, where the file itself says nothing. */
-const FILLED = [
+const FILLED_IN = [
   ['temporal', 'address'],
   ['temporal', 'namespace'],
   ['temporal', 'ui_url'],
@@ -58,7 +58,7 @@ const FILLED = [
 export function refreshEffective(source: string, effective: string): { before: Config; after: Config } {
   const next = readDocument(source);
   const before = readDocument(effective);
-  for (const path of FILLED) {
+  for (const path of FILLED_IN) {
     if (!next.hasIn(path) && before.hasIn(path)) next.setIn(path, before.getIn(path));
   }
   const earlier = parseConfig(before.toString(), effective);

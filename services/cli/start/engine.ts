@@ -3,7 +3,7 @@ import Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../../contracts/errors.ts';
 
-const ANSWER_MS = 3000;
+const ENGINE_TIMEOUT_MS = 3000;
 
 const info = z.object({ OSType: z.string(), ServerVersion: z.string() });
 const pool = z.object({ Gateway: z.string().optional(), Subnet: z.string().optional() });
@@ -17,7 +17,7 @@ export interface Engine {
 }
 
 /** The engine of this machine (DOCKER_HOST where it names a socket), or why there is none. */
-export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<Engine | { absent: string }> {
+export async function findDockerEngine(env: NodeJS.ProcessEnv = process.env): Promise<Engine | { absent: string }> {
   const host = env['DOCKER_HOST'];
   if (host && !host.startsWith('unix://')) return { absent: `DOCKER_HOST is ${host}, which is not on this machine` };
   const socket = host ? host.slice('unix://'.length) : '/var/run/docker.sock';
@@ -26,7 +26,7 @@ export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<
   } catch {
     return { absent: `there is no ${socket}` };
   }
-  const docker = new Docker({ socketPath: socket, timeout: ANSWER_MS });
+  const docker = new Docker({ socketPath: socket, timeout: ENGINE_TIMEOUT_MS });
   try {
     const { OSType, ServerVersion } = info.parse(await docker.info());
     if (OSType !== 'linux') return { absent: `the engine at ${socket} runs ${OSType} containers` };
@@ -40,7 +40,7 @@ export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<
  * The address of this machine on Docker's own bridge network, which is what containers' `host.docker.internal` stands for.
  * An engine that wasn't told an address doesn't name it: it takes the first one of the network. Undefined for IPv6 alone.
  */
-export async function bridgeGateway(docker: Docker): Promise<string | undefined> {
+export async function findBridgeGateway(docker: Docker): Promise<string | undefined> {
   const found = network.parse(await docker.getNetwork('bridge').inspect());
   for (const { Gateway: gateway, Subnet: subnet } of found.IPAM.Config ?? []) {
     if (gateway?.includes('.')) return gateway;

@@ -17,10 +17,10 @@ const FOLDER_IN_IMAGE = 'home/runner';
 const OWNER = { uid: 1001, gid: 1001 };
 
 /** The repository of images with the stand-in in them. */
-const STAND_IN_REPOSITORY = 'baton-demo-instance';
+const IMAGE_REPOSITORY = 'baton-demo-instance';
 
 /** Makes `folder` a runner directory: run.sh and what it needs. */
-export async function makeStandIn(folder: string): Promise<void> {
+export async function installFakeRunner(folder: string): Promise<void> {
   await promisify(execFile)(process.execPath, [BUNDLER, folder]);
 }
 
@@ -30,13 +30,13 @@ export async function makeStandIn(folder: string): Promise<void> {
  * @param base an image on the engine with Node on its PATH
  * @returns the image's name
  */
-export async function standInImage(docker: Docker, base: string, folder: string): Promise<string> {
+export async function buildFakeRunnerImage(docker: Docker, base: string, folder: string): Promise<string> {
   const { Id: baseId } = await docker.getImage(base).inspect();
   const files = readdirSync(folder).map((name) => ({ name, content: readFileSync(join(folder, name)) }));
   const hash = createHash('sha256').update(baseId);
   for (const { name, content } of files) hash.update(`${name}\0${content.length}\0`).update(content);
   const tag = hash.digest('hex').slice(0, 12);
-  const image = `${STAND_IN_REPOSITORY}:${tag}`;
+  const image = `${IMAGE_REPOSITORY}:${tag}`;
   if (await hasImage(docker, image)) return image;
   const container = await docker.createContainer({ Image: base, Cmd: ['true'] });
   try {
@@ -47,17 +47,17 @@ export async function standInImage(docker: Docker, base: string, folder: string)
     }
     archive.finalize();
     await container.putArchive(await buffer(archive), { path: '/' });
-    await container.commit({ repo: STAND_IN_REPOSITORY, tag });
+    await container.commit({ repo: IMAGE_REPOSITORY, tag });
   } finally {
     await container.remove({ force: true });
   }
-  await removeOthers(docker, image);
+  await removeOlderImages(docker, image);
   return image;
 }
 
 /** Those of an earlier version of the stand-in or of its base; one that is in use stays. */
-async function removeOthers(docker: Docker, image: string): Promise<void> {
-  for (const { RepoTags: tags } of await docker.listImages({ filters: { reference: [STAND_IN_REPOSITORY] } })) {
+async function removeOlderImages(docker: Docker, image: string): Promise<void> {
+  for (const { RepoTags: tags } of await docker.listImages({ filters: { reference: [IMAGE_REPOSITORY] } })) {
     for (const tag of tags ?? []) {
       if (tag !== image)
         await docker

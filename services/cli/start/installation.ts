@@ -2,28 +2,28 @@ import { connectBus, type Bus } from '../../../contracts/lib/nats.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { Backend } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
-import { freePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePorts } from '../../../deploy/servers/ports.ts';
 import { createBackend } from '../../backend/create-backend.ts';
-import { servicePlan, simulatorPlan, type ServiceParts } from './children.ts';
-import { CONTAINER_HOST, openContainerDoor } from './container-host.ts';
+import { planService, planSimulator, type ServiceParts } from './children.ts';
+import { CONTAINER_HOST, exposeToContainers } from './container-host.ts';
 import { SIGNING_KEY_VARIABLE, writeEffective } from './effective-config.ts';
 import type { StartOptions } from './options.ts';
-import { planDemo, planOwn, type StartPlan } from './plan.ts';
+import { planDemo, planFromConfig, type StartPlan } from './plan.ts';
 import { endRunners, removeInstances } from './removal.ts';
 import { startServers, type Servers } from './servers.ts';
 import { SimulatorClient } from './simulator.ts';
 import type { StateFolder } from './state-folder.ts';
-import { say, step, type Cleanups } from './steps.ts';
+import { print, reportStep, type Cleanups } from './steps.ts';
 import { Supervisor } from './supervisor.ts';
 import { TemporalView } from './temporal-view.ts';
 
-export interface Surroundings {
+export interface StartContext {
   state: StateFolder;
   cleanups: Cleanups;
 }
 
 /** All that `baton start` runs, ready for work. */
-export interface Running {
+export interface Installation {
   bus: Bus;
   temporal: TemporalView;
   backends: readonly Backend[];
@@ -45,23 +45,24 @@ interface Ports {
  *
  * @throws BatonError SERVER_UNAVAILABLE, CONFIG_*, and for the demo BACKEND_UNAVAILABLE, IMAGE_MISSING
  */
-export async function startEverything(options: StartOptions, around: Surroundings): Promise<Running> {
+export async function startInstallation(options: StartOptions, around: StartContext): Promise<Installation> {
   const { state, cleanups } = around;
-  const plan = options.config === undefined ? await planDemo(options.backend, state) : await planOwn(options.config);
-  say(plan.headline);
+  const plan =
+    options.config === undefined ? await planDemo(options.backend, state) : await planFromConfig(options.config);
+  print(plan.headline);
   const servers = await startServers({ ...plan.wants, temporalUiPort: options.portTemporalUi }, around);
   const ports = await choosePorts(options, plan.backends);
   const natsPort = servers.operator && servers.nats ? Number(new URL(servers.nats.url).port) : undefined;
   if (plan.engine) {
     const open = [natsPort, plan.demo ? ports.simulator : undefined];
-    await openContainerDoor(
+    await exposeToContainers(
       plan.engine,
       open.filter((port) => port !== undefined),
       cleanups,
     );
   }
   const simulatorUrl = `http://127.0.0.1:${ports.simulator}`;
-  const config = configure(plan, { simulatorUrl, servers, natsPort, state });
+  const config = writeConfig(plan, { simulatorUrl, servers, natsPort, state });
   const signingKey = servers.operator?.runnerSigningKeySeed;
   const secrets = { ...plan.secrets, ...(signingKey === undefined ? {} : { [SIGNING_KEY_VARIABLE]: signingKey }) };
   const parts: ServiceParts = { config, state, operator: servers.operator, secrets };
@@ -69,19 +70,19 @@ export async function startEverything(options: StartOptions, around: Surrounding
   const backends = await openBackends(config);
   const temporal = await TemporalView.connect(config);
   await cleanups.add(() => temporal.close());
-  const supervisor = new Supervisor(say);
+  const supervisor = new Supervisor(print);
   cleanups.onKill(() => supervisor.killAll());
-  await cleanups.add(() => takeDown(supervisor, temporal, backends));
+  await cleanups.add(() => shutDown(supervisor, temporal, backends));
   // What a run that was killed left behind: nothing of ours runs yet.
-  if (plan.demo) await removeInstances(backends, say);
+  if (plan.demo) await removeInstances(backends, print);
 
   const ingressUrl = `http://127.0.0.1:${ports.ingress[0]}`;
   const webhookUrl = `${ingressUrl}/webhooks/github`;
-  await step('services', async () => {
+  await reportStep('services', async () => {
     const starting = startServices(supervisor, options.copies, ports, parts);
     if (plan.demo) {
       const publicUrl = plan.engine ? `http://${CONTAINER_HOST}:${ports.simulator}` : simulatorUrl;
-      starting.push(supervisor.start(simulatorPlan(ports.simulator, { publicUrl, webhookUrl }, parts)));
+      starting.push(supervisor.start(planSimulator(ports.simulator, { publicUrl, webhookUrl }, parts)));
     }
     await Promise.all(starting);
   });
@@ -102,13 +103,13 @@ export async function startEverything(options: StartOptions, around: Surrounding
 /** All in one go: a port that was found free, and isn't used yet, would be found again. */
 async function choosePorts(options: StartOptions, backends: number): Promise<Ports> {
   const { copies, portIngress } = options;
-  const [simulator = 0, ...rest] = await freePorts(1 + copies * (3 + backends));
+  const [simulator = 0, ...rest] = await findFreePorts(1 + copies * (3 + backends));
   const ingress = rest.splice(0, copies);
   if (portIngress !== undefined) ingress[0] = portIngress;
   return { simulator, ingress, others: rest };
 }
 
-function configure(
+function writeConfig(
   plan: StartPlan,
   found: { simulatorUrl: string; servers: Servers; natsPort: number | undefined; state: StateFolder },
 ): Config {
@@ -137,11 +138,11 @@ function startServices(supervisor: Supervisor, copies: number, ports: Ports, par
     const label = (name: string): string => (copies === 1 ? name : `${name}-${copy + 1}`);
     const ingress = ports.ingress[copy] ?? 0;
     const plans = [
-      servicePlan('ingress', label('ingress'), ingress, [], parts),
-      servicePlan('relay', label('relay'), free.pop() ?? 0, [], parts),
-      servicePlan('orchestrator', label('orchestrator'), free.pop() ?? 0, [], parts),
+      planService('ingress', label('ingress'), ingress, [], parts),
+      planService('relay', label('relay'), free.pop() ?? 0, [], parts),
+      planService('orchestrator', label('orchestrator'), free.pop() ?? 0, [], parts),
       ...Object.keys(parts.config.backends).map((name) =>
-        servicePlan('backend', label(`backend-${name}`), free.pop() ?? 0, [name], parts),
+        planService('backend', label(`backend-${name}`), free.pop() ?? 0, [name], parts),
       ),
     ];
     starting.push(...plans.map((plan) => supervisor.start(plan)));
@@ -150,15 +151,15 @@ function startServices(supervisor: Supervisor, copies: number, ports: Ports, par
 }
 
 /** Runners first, while those still run who can remove them; then the services; then whatever is left. */
-async function takeDown(supervisor: Supervisor, temporal: TemporalView, backends: readonly Backend[]): Promise<void> {
+async function shutDown(supervisor: Supervisor, temporal: TemporalView, backends: readonly Backend[]): Promise<void> {
   try {
     await supervisor.stop('ingress');
     const open = await endRunners({ temporal, backends }, (left) =>
-      say(`  removing ${left} ${left === 1 ? 'runner' : 'runners'}`),
+      print(`  removing ${left} ${left === 1 ? 'runner' : 'runners'}`),
     );
-    if (open.length > 0) say(`  the forge keeps registrations for now: ${open.join(', ')}`);
+    if (open.length > 0) print(`  the forge keeps registrations for now: ${open.join(', ')}`);
   } finally {
     await supervisor.stopAll();
-    await removeInstances(backends, say);
+    await removeInstances(backends, print);
   }
 }

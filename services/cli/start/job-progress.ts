@@ -1,10 +1,10 @@
 import { createLogUpdate } from 'log-update';
 import { formatDuration } from '../../../contracts/format.ts';
 import type { RunnerStatus } from '../../../contracts/messages/status.ts';
-import { textTable } from '../lib/text-table.ts';
+import { formatTable } from '../lib/text-table.ts';
 import type { SimulatorJob, SimulatorRun } from './simulator.ts';
 
-export interface JourneyView {
+export interface JobProgress {
   /** Shows what is known now. */
   show(run: SimulatorRun, runners: readonly RunnerStatus[]): void;
   /** Leaves the last picture standing. */
@@ -12,15 +12,15 @@ export interface JourneyView {
 }
 
 /** Jobs on their way, live: a table that is redrawn on a terminal, elsewhere a line for each change. */
-export function journeyView(out: NodeJS.WriteStream = process.stdout): JourneyView {
-  return out.isTTY ? liveTable(out) : changes(out);
+export function createJobProgress(out: NodeJS.WriteStream = process.stdout): JobProgress {
+  return out.isTTY ? createLiveTable(out) : createChangeLog(out);
 }
 
-function liveTable(out: NodeJS.WriteStream): JourneyView {
+function createLiveTable(out: NodeJS.WriteStream): JobProgress {
   const log = createLogUpdate(out);
   return {
     show(run, runners) {
-      log(journeyTable(run, runners, Date.now()));
+      log(formatJobTable(run, runners, Date.now()));
     },
     done() {
       log.done();
@@ -29,31 +29,31 @@ function liveTable(out: NodeJS.WriteStream): JourneyView {
 }
 
 /** The table: a line a job with its runner, then the runners that have no job of these (yet). */
-export function journeyTable(run: SimulatorRun, runners: readonly RunnerStatus[], now: number): string {
+export function formatJobTable(run: SimulatorRun, runners: readonly RunnerStatus[], now: number): string {
   const known = new Map(runners.map((runner) => [runner.name, runner]));
   const rows = run.jobs.map((job) => {
-    const runner = runnerOf(job);
+    const runner = getRunner(job);
     const phase = runner === null ? '' : (known.get(runner)?.phase ?? '');
-    return [job.name, stateOf(job), runner ?? '', phase, elapsed(job, now), job.conclusion ?? ''];
+    return [job.name, getState(job), runner ?? '', phase, formatElapsed(job, now), job.conclusion ?? ''];
   });
   for (const name of run.pending) rows.push([name, 'needs others', '', '', '', '']);
-  const taken = new Set(run.jobs.map(runnerOf));
+  const taken = new Set(run.jobs.map(getRunner));
   for (const runner of runners) {
     if (taken.has(runner.name) || runner.closedAt !== null) continue;
     rows.push(['', '', runner.name, runner.phase, formatDuration(now - Date.parse(runner.startedAt)), '']);
   }
-  return textTable([['JOB', 'STATE', 'RUNNER', 'PHASE', 'ELAPSED', 'CONCLUSION'], ...rows]);
+  return formatTable([['JOB', 'STATE', 'RUNNER', 'PHASE', 'ELAPSED', 'CONCLUSION'], ...rows]);
 }
 
-const runnerOf = (job: SimulatorJob): string | null => job.runner ?? job.assignedTo;
-const stateOf = (job: SimulatorJob): string => job.status.replaceAll('_', ' ');
+const getRunner = (job: SimulatorJob): string | null => job.runner ?? job.assignedTo;
+const getState = (job: SimulatorJob): string => job.status.replaceAll('_', ' ');
 
-function elapsed(job: SimulatorJob, now: number): string {
+function formatElapsed(job: SimulatorJob, now: number): string {
   const end = job.completedAt === null ? now : Date.parse(job.completedAt);
   return formatDuration(end - Date.parse(job.createdAt));
 }
 
-function changes(out: NodeJS.WriteStream): JourneyView {
+function createChangeLog(out: NodeJS.WriteStream): JobProgress {
   const said = new Map<string, string>();
   const since = Date.now();
   const say = (key: string, text: string): void => {
@@ -64,9 +64,9 @@ function changes(out: NodeJS.WriteStream): JourneyView {
   return {
     show(run, runners) {
       for (const job of run.jobs) {
-        const runner = runnerOf(job);
+        const runner = getRunner(job);
         const where = runner === null ? '' : ` on ${runner}`;
-        say(`job ${job.name}`, `${stateOf(job)}${where}${job.conclusion === null ? '' : `, ${job.conclusion}`}`);
+        say(`job ${job.name}`, `${getState(job)}${where}${job.conclusion === null ? '' : `, ${job.conclusion}`}`);
       }
       for (const runner of runners) say(`runner ${runner.name}`, runner.phase);
     },

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { Document } from 'yaml';
 import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import { chooseBackend } from './demo-backend.ts';
-import { DEMO_SECRETS, demoConfig, demoInstallation } from './demo.ts';
-import { readDocument, wantsServers } from './effective-config.ts';
-import { findEngine, type Engine } from './engine.ts';
-import { makeStandIn, standInImage } from './fake-runner.ts';
+import { DEMO_SECRETS, createDemoConfig, toInstallationName } from './demo.ts';
+import { readDocument, findServersToStart } from './effective-config.ts';
+import { findDockerEngine, type Engine } from './engine.ts';
+import { installFakeRunner, buildFakeRunnerImage } from './fake-runner.ts';
 import type { StateFolder } from './state-folder.ts';
 
 /** What is to be started, before any address is known. */
@@ -27,14 +27,14 @@ export interface StartPlan {
 export async function planDemo(wanted: 'docker' | 'local' | undefined, state: StateFolder): Promise<StartPlan> {
   const chosen = await chooseBackend(wanted);
   const docker = chosen.type === 'docker' ? chosen : undefined;
-  await makeStandIn(state.standIn);
-  const runnerDirectory = docker ? '/home/runner' : state.standIn;
-  const installation = demoInstallation(process.cwd());
+  await installFakeRunner(state.fakeRunner);
+  const runnerDirectory = docker ? '/home/runner' : state.fakeRunner;
+  const installation = toInstallationName(process.cwd());
   const backend = docker
     ? {
         type: docker.type,
         socket: docker.engine.socket,
-        image: await standInImage(docker.engine.docker, docker.image, state.standIn),
+        image: await buildFakeRunnerImage(docker.engine.docker, docker.image, state.fakeRunner),
       }
     : { type: 'local' as const, root: state.instances };
   return {
@@ -47,7 +47,7 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
       [DEMO_SECRETS.webhook]: randomBytes(32).toString('hex'),
       [DEMO_SECRETS.token]: `ghp_${randomBytes(18).toString('hex')}`,
     },
-    document: (forgeUrl) => new Document(demoConfig({ installation, forgeUrl, backend, runnerDirectory })),
+    document: (forgeUrl) => new Document(createDemoConfig({ installation, forgeUrl, backend, runnerDirectory })),
   };
 }
 
@@ -56,19 +56,19 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
  *
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID
  */
-export async function planOwn(file: string): Promise<StartPlan> {
+export async function planFromConfig(file: string): Promise<StartPlan> {
   const document = readDocument(file);
   const config = parseConfig(document.toString(), file);
   const docker = Object.values(config.backends).find((backend) => backend.type === 'docker');
   const engine =
     docker && !docker.socket.startsWith('tcp://')
-      ? await findEngine({ DOCKER_HOST: `unix://${docker.socket}` })
+      ? await findDockerEngine({ DOCKER_HOST: `unix://${docker.socket}` })
       : undefined;
   return {
     headline: `Baton, installation ${config.name}, configured by ${file}`,
     demo: false,
     backends: Object.keys(config.backends).length,
-    wants: wantsServers(document),
+    wants: findServersToStart(document),
     engine: engine && !('absent' in engine) ? engine : undefined,
     secrets: {},
     document: () => document,

@@ -4,15 +4,15 @@ import { messageOf } from '../../../contracts/errors.ts';
 import type { TemporalView } from './temporal-view.ts';
 
 /** How long runners may take to remove themselves once cancelled, milliseconds. */
-const REMOVAL_MS = 60_000;
+const REMOVAL_TIMEOUT_MS = 60_000;
 /**
  * And how long when nothing but registrations is left of them: a forge keeps one whose job was running for minutes. Their
  * workflows go on with the next start.
  */
-const REGISTRATION_MS = 4000;
-const ASK_EVERY_MS = 250;
+const REGISTRATION_TIMEOUT_MS = 4000;
+const POLL_INTERVAL_MS = 250;
 /** How long a backend may take to say or remove what is left, milliseconds. */
-const BACKEND_MS = 30_000;
+const BACKEND_TIMEOUT_MS = 30_000;
 
 /**
  * Ends all runners in the orderly way: no more starts, every open runner cancelled, their own removal awaited.
@@ -24,13 +24,13 @@ export async function endRunners(
   progress: (left: number) => void,
 ): Promise<string[]> {
   // Where there is no dispatcher yet, there is nothing to hold back.
-  await temporal.holdStarts().catch(() => undefined);
+  await temporal.pauseStarts().catch(() => undefined);
   const cancelled = new Set<string>();
   let told = 0;
-  let deadline = Date.now() + REMOVAL_MS;
+  let deadline = Date.now() + REMOVAL_TIMEOUT_MS;
   for (;;) {
     // Visibility lags a little: one that was just started may only show up now.
-    const open = await temporal.openRunners();
+    const open = await temporal.listOpenRunners();
     for (const id of open) {
       if (cancelled.has(id)) continue;
       cancelled.add(id);
@@ -40,16 +40,16 @@ export async function endRunners(
     if (open.length === 0) return [];
     if (open.length !== told) progress(open.length);
     told = open.length;
-    const instances = await instancesLeft(backends).catch(() => open);
-    if (instances.length === 0) deadline = Math.min(deadline, Date.now() + REGISTRATION_MS);
+    const instances = await listInstances(backends).catch(() => open);
+    if (instances.length === 0) deadline = Math.min(deadline, Date.now() + REGISTRATION_TIMEOUT_MS);
     if (Date.now() > deadline) return open;
-    await sleep(ASK_EVERY_MS);
+    await sleep(POLL_INTERVAL_MS);
   }
 }
 
 /** Names of the instances that the backends still have. Throws when a backend gives no answer. */
-export async function instancesLeft(backends: readonly Backend[]): Promise<string[]> {
-  const lists = await Promise.all(backends.map((backend) => backend.list(AbortSignal.timeout(BACKEND_MS))));
+export async function listInstances(backends: readonly Backend[]): Promise<string[]> {
+  const lists = await Promise.all(backends.map((backend) => backend.list(AbortSignal.timeout(BACKEND_TIMEOUT_MS))));
   return lists.flat().map((instance) => instance.runner);
 }
 
@@ -57,7 +57,7 @@ export async function instancesLeft(backends: readonly Backend[]): Promise<strin
 export async function removeInstances(backends: readonly Backend[], report: (line: string) => void): Promise<void> {
   for (const backend of backends) {
     try {
-      const abort = AbortSignal.timeout(BACKEND_MS);
+      const abort = AbortSignal.timeout(BACKEND_TIMEOUT_MS);
       for (const { runner } of await backend.list(abort)) {
         await backend.delete(runner, abort);
         report(`removed instance ${runner}, which was left over`);

@@ -1,9 +1,9 @@
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
 import { acquireServer } from '../../../deploy/servers/acquire.ts';
-import { startNats, type NatsServer } from '../../../deploy/servers/nats.ts';
-import { startTemporal, type TemporalServer } from '../../../deploy/servers/temporal.ts';
+import { startNatsServer, type NatsServer } from '../../../deploy/servers/nats.ts';
+import { startTemporalServer, type TemporalServer } from '../../../deploy/servers/temporal.ts';
 import type { StateFolder } from './state-folder.ts';
-import { step, type Cleanups } from './steps.ts';
+import { reportStep, type Cleanups } from './steps.ts';
 
 export interface Servers {
   /** Undefined where the configuration names one. */
@@ -26,14 +26,14 @@ export async function startServers(
     if (natsProgram === undefined) return { nats: undefined, operator: undefined };
     const ours = natsProgram.kind === 'program';
     const operator = ours ? await createOperatorSetup(state.operator, { storeDir: state.nats }) : undefined;
-    const nats = await step('NATS', () => startNats({ dir: state.nats, operator }));
+    const nats = await reportStep('NATS', () => startNatsServer({ dir: state.nats, operator }));
     await cleanups.add(() => nats.stop());
     return { nats, operator };
   };
   const startOurTemporal = async (): Promise<TemporalServer | undefined> => {
     if (!wanted.temporal) return undefined;
-    const temporal = await step('Temporal', () =>
-      startTemporal({ dir: state.temporal, persist: true, uiPort: wanted.temporalUiPort }),
+    const temporal = await reportStep('Temporal', () =>
+      startTemporalServer({ dir: state.temporal, persist: true, uiPort: wanted.temporalUiPort }),
     );
     await cleanups.add(() => temporal.stop());
     return temporal;

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { isClean, resultLine, runDemo, type DemoResult } from './demo-run.ts';
-import { startEverything, type Running } from './installation.ts';
+import { isClean, formatDemoResult, runDemo, type DemoResult } from './demo-run.ts';
+import { startInstallation, type Installation } from './installation.ts';
 import type { StartOptions } from './options.ts';
-import { clearState, dropState, lockState, rotateLogs, stateFolder } from './state-folder.ts';
-import { Cleanups, say } from './steps.ts';
-import { stopSignal, type StopSignal } from './stop-signal.ts';
+import { clearState, removeState, lockState, rotateLogs, getStateFolder } from './state-folder.ts';
+import { Cleanups, print } from './steps.ts';
+import { listenForStop, type StopSignal } from './stop-signal.ts';
 
 /**
  * `baton start`: everything on this machine. Without a configuration: the demo, whose state is thrown away at the end.
@@ -16,7 +16,7 @@ import { stopSignal, type StopSignal } from './stop-signal.ts';
  */
 export async function start(options: StartOptions): Promise<number> {
   const demo = options.config === undefined;
-  const state = stateFolder(process.cwd());
+  const state = getStateFolder(process.cwd());
   const lock = await lockState(state);
   if (options.config === undefined) {
     clearState(state);
@@ -27,49 +27,53 @@ export async function start(options: StartOptions): Promise<number> {
   }
 
   const cleanups = new Cleanups();
-  const stop = stopSignal(() => {
+  const stop = listenForStop(() => {
     cleanups.kill();
-    say('stopped at once; instances may still be there, the next start in this folder removes them');
+    print('stopped at once; instances may still be there, the next start in this folder removes them');
     process.exit(130);
   });
-  void stop.fired.then(() => say('stopping (Ctrl-C again: at once)'));
+  void stop.fired.then(() => print('stopping (Ctrl-C again: at once)'));
   let problems = 0;
   const report = (error: unknown): void => {
     problems += 1;
-    say(`error: ${messageOf(error)}`);
-    if (error instanceof BatonError) say(`${error.code}: ${error.help}`);
+    print(`error: ${messageOf(error)}`);
+    if (error instanceof BatonError) print(`${error.code}: ${error.help}`);
   };
   let result: DemoResult | undefined;
   try {
-    const running = await Promise.race([startEverything(options, { state, cleanups }), stop.fired]);
-    if (running) result = await use(running, options, stop);
+    const running = await Promise.race([startInstallation(options, { state, cleanups }), stop.fired]);
+    if (running) result = await runInstallation(running, options, stop);
   } catch (error) {
     report(error);
   }
   await cleanups.run(report);
   const good = problems === 0 && (!options.once || (result !== undefined && isClean(result)));
   if (good && demo) clearState(state);
-  else if (!good) say(`logs are in ${state.logs}`);
+  else if (!good) print(`logs are in ${state.logs}`);
   lock.release();
-  if (good && demo) dropState(state);
+  if (good && demo) removeState(state);
   if (options.once && result) {
-    if (result.openRunners > 0) say(`${result.openRunners} runner workflows are still open`);
-    say(resultLine(result));
+    if (result.openRunners > 0) print(`${result.openRunners} runner workflows are still open`);
+    print(formatDemoResult(result));
   }
   return good ? 0 : 1;
 }
 
-async function use(running: Running, options: StartOptions, stop: StopSignal): Promise<DemoResult | undefined> {
+async function runInstallation(
+  running: Installation,
+  options: StartOptions,
+  stop: StopSignal,
+): Promise<DemoResult | undefined> {
   const { demo, addresses } = running;
   let result: DemoResult | undefined;
   if (demo) {
-    say('');
+    print('');
     result = await runDemo({ ...running, simulator: demo, stop: stop.signal });
     if (options.once || result === undefined) return result;
-    say('');
+    print('');
   }
-  for (const [what, address] of Object.entries(addresses)) say(`${what.padEnd(12)} ${address}`);
-  say('\nAll is up until Ctrl-C; `npm run baton status` in another terminal tells what goes on.');
+  for (const [what, address] of Object.entries(addresses)) print(`${what.padEnd(12)} ${address}`);
+  print('\nAll is up until Ctrl-C; `npm run baton status` in another terminal tells what goes on.');
   await stop.fired;
   return result;
 }

@@ -22,11 +22,11 @@ export interface StateFolder {
   /** Instances of the local backend. */
   instances: string;
   /** The demo's runner program. */
-  standIn: string;
+  fakeRunner: string;
   logs: string;
 }
 
-export function stateFolder(folder: string): StateFolder {
+export function getStateFolder(folder: string): StateFolder {
   const root = join(folder, '.baton');
   return {
     root,
@@ -39,7 +39,7 @@ export function stateFolder(folder: string): StateFolder {
     nats: join(root, 'nats'),
     temporal: join(root, 'temporal'),
     instances: join(root, 'instances'),
-    standIn: join(root, 'runner'),
+    fakeRunner: join(root, 'runner'),
     logs: join(root, 'logs'),
   };
 }
@@ -75,7 +75,7 @@ export function clearState(state: StateFolder): void {
     state.nats,
     state.temporal,
     state.instances,
-    state.standIn,
+    state.fakeRunner,
     state.logs,
   ]) {
     rmSync(path, { recursive: true, force: true });
@@ -83,7 +83,7 @@ export function clearState(state: StateFolder): void {
 }
 
 /** Removes the folder itself, unless something that isn't ours to remove is in it. */
-export function dropState(state: StateFolder): void {
+export function removeState(state: StateFolder): void {
   try {
     rmdirSync(state.root);
   } catch {

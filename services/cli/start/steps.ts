@@ -1,15 +1,15 @@
 import { formatDuration } from '../../../contracts/format.ts';
 
 /** Lines that tell a person how far the start is. */
-export function say(text: string): void {
+export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
 /** Does a step and says how long it took. */
-export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
+export async function reportStep<T>(title: string, work: () => Promise<T>): Promise<T> {
   const since = Date.now();
   const result = await work();
-  say(`  ${title} (${formatDuration(Date.now() - since)})`);
+  print(`  ${title} (${formatDuration(Date.now() - since)})`);
   return result;
 }
 

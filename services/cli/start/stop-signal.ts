@@ -1,5 +1,5 @@
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm and by run.mjs. */
-const SAME_MS = 700;
+const SAME_SIGNAL_MS = 700;
 
 export interface StopSignal {
   /** Fires on the first SIGINT, SIGTERM or SIGHUP, and when the program that started us is gone. */
@@ -13,7 +13,7 @@ export interface StopSignal {
  *
  * @param hard called on a second wish: end at once
  */
-export function stopSignal(hard: () => void): StopSignal {
+export function listenForStop(hard: () => void): StopSignal {
   const controller = new AbortController();
   let first = 0;
   const wish = (): void => {
@@ -21,7 +21,7 @@ export function stopSignal(hard: () => void): StopSignal {
     if (!controller.signal.aborted) {
       first = now;
       controller.abort();
-    } else if (now - first > SAME_MS) {
+    } else if (now - first > SAME_SIGNAL_MS) {
       hard();
     }
   };

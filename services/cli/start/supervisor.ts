@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
-import { logTail, startChild, waitUntilReady, type Child, type ChildPlan } from '../../../deploy/servers/child.ts';
+import { readLogTail, startChild, waitUntilReady, type Child, type ChildPlan } from '../../../deploy/servers/child.ts';
 
-const BACKOFF_FIRST_MS = 1000;
-const BACKOFF_MOST_MS = 30_000;
+const MIN_RESTART_DELAY_MS = 1000;
+const MAX_RESTART_DELAY_MS = 30_000;
 /** One that ran this long starts over with the shortest pause. */
 const STEADY_MS = 60_000;
 const TAIL_LINES = 10;
@@ -59,20 +59,20 @@ export class Supervisor {
 
   async #watch(service: { plan: ServicePlan; child: Child }): Promise<void> {
     const { plan } = service;
-    let pause = BACKOFF_FIRST_MS;
+    let pause = MIN_RESTART_DELAY_MS;
     const wanted = (): boolean => !this.#stopping.signal.aborted && this.#services.includes(service);
     for (;;) {
       const since = Date.now();
       const { code, signal } = await service.child.exited;
       if (!wanted()) return;
-      if (Date.now() - since > STEADY_MS) pause = BACKOFF_FIRST_MS;
+      if (Date.now() - since > STEADY_MS) pause = MIN_RESTART_DELAY_MS;
       this.#report(
         `${plan.name} ended unexpectedly with ${signal ?? `exit code ${code}`}; it is started again in ${formatDuration(pause)}. ` +
-          `The end of ${plan.logFile}:\n${logTail(plan.logFile, TAIL_LINES)}`,
+          `The end of ${plan.logFile}:\n${readLogTail(plan.logFile, TAIL_LINES)}`,
       );
       await sleep(pause, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (!wanted()) return;
-      pause = Math.min(pause * 2, BACKOFF_MOST_MS);
+      pause = Math.min(pause * 2, MAX_RESTART_DELAY_MS);
       service.child = startChild(plan);
     }
   }

@@ -9,7 +9,7 @@ import type { Config } from '../../../contracts/config/config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { temporalOptions } from '../../shared/temporal-options.ts';
 
-const OPEN_RUNNERS = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
+const OPEN_RUNNERS_QUERY = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
 
 /** What the launcher asks of Temporal: which runners are open, and to end them. */
 export class TemporalView {
@@ -29,16 +29,16 @@ export class TemporalView {
   }
 
   /** Workflow ids of the runners of this installation's groups that are not removed yet. */
-  async openRunners(): Promise<string[]> {
+  async listOpenRunners(): Promise<string[]> {
     const ids: string[] = [];
-    for await (const { workflowId } of this.#client.workflow.list({ query: OPEN_RUNNERS })) {
+    for await (const { workflowId } of this.#client.workflow.list({ query: OPEN_RUNNERS_QUERY })) {
       if (this.#config.groups.some(({ name }) => workflowId.startsWith(this.#prefix(name)))) ids.push(workflowId);
     }
     return ids;
   }
 
   /** Lets the dispatchers start no more runners until an orchestrator configures them anew; demand is kept. */
-  async holdStarts(): Promise<void> {
+  async pauseStarts(): Promise<void> {
     await Promise.all(
       this.#config.groups.map(async (group) => {
         const settings = { ...toGroupSettings(this.#config, group), max: 0, min: 0 };

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { repositoryKey, type Account } from '../state.ts';
+import { toRepositoryKey, type Account } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { isoTime } from '../shapes/account.ts';
-import { appShape, installationShape } from '../shapes/app.ts';
-import { repositoryShape } from '../shapes/repository.ts';
+import { toIsoSeconds } from '../shapes/account.ts';
+import { toAppShape, toInstallationShape } from '../shapes/app.ts';
+import { toRepositoryShape } from '../shapes/repository.ts';
 import { issueToken, revokeToken } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
-import { bodyOf, numberIn, paginate, type Params, type Request } from './request.ts';
+import { parseBody, parseNumber, paginate, type Params, type Request } from './request.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
 const tokenOrder = z.object({
@@ -17,14 +17,14 @@ const tokenOrder = z.object({
 });
 
 /** The App itself, its installations and their tokens. */
-export function appRoutes(http: FastifyInstance, sim: Simulation, limiter: RateLimiter): void {
+export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: RateLimiter): void {
   const accounts = (): Account[] => [...sim.state.accounts.values()].filter((item) => item.installationId !== null);
   const installation = (account: Account | undefined) => {
     if (!sim.app || !account || account.installationId === null) throw notFound();
-    return installationShape(sim, sim.app, account);
+    return toInstallationShape(sim, sim.app, account);
   };
 
-  http.get<{ Params: Partial<Params> }>('/app', (request) => appShape(sim, requireApp(sim, request)));
+  http.get<{ Params: Partial<Params> }>('/app', (request) => toAppShape(sim, requireApp(sim, request)));
 
   http.get<{ Params: Partial<Params> }>('/app/installations', (request, reply) => {
     requireApp(sim, request);
@@ -39,17 +39,19 @@ export function appRoutes(http: FastifyInstance, sim: Simulation, limiter: RateL
 
   http.get<{ Params: Partial<Params> }>('/app/installations/:id', (request) => {
     requireApp(sim, request);
-    const id = numberIn(request.params.id);
+    const id = parseNumber(request.params.id);
     return installation(accounts().find((account) => account.installationId === id));
   });
 
   http.post<{ Params: Partial<Params> }>('/app/installations/:id/access_tokens', (request, reply) => {
     requireApp(sim, request);
-    const id = numberIn(request.params.id);
+    const id = parseNumber(request.params.id);
     const account = accounts().find((item) => item.installationId === id);
     if (!account) throw notFound();
-    const { token, permissions, expiresAt } = issueToken(sim, account, bodyOf(request, tokenOrder).permissions);
-    return reply.code(201).send({ token, expires_at: isoTime(expiresAt), permissions, repository_selection: 'all' });
+    const { token, permissions, expiresAt } = issueToken(sim, account, parseBody(request, tokenOrder).permissions);
+    return reply
+      .code(201)
+      .send({ token, expires_at: toIsoSeconds(expiresAt), permissions, repository_selection: 'all' });
   });
 
   http.get<{ Params: Partial<Params> }>('/orgs/:org/installation', (request) => {
@@ -60,7 +62,7 @@ export function appRoutes(http: FastifyInstance, sim: Simulation, limiter: RateL
   http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo/installation', (request) => {
     requireApp(sim, request);
     const { owner = '', repo = '' } = request.params;
-    return installation(sim.state.repositories.get(repositoryKey(owner, repo))?.owner);
+    return installation(sim.state.repositories.get(toRepositoryKey(owner, repo))?.owner);
   });
 
   http.get<{ Params: Partial<Params> }>('/installation/repositories', (request, reply) => {
@@ -68,7 +70,7 @@ export function appRoutes(http: FastifyInstance, sim: Simulation, limiter: RateL
     if (actor.kind !== 'installation')
       throw new ApiError(403, 'You must authenticate with an installation access token');
     const mine = [...sim.state.repositories.values()].filter((repository) => repository.owner === actor.account);
-    const repositories = paginate(request, reply, mine).map((repository) => repositoryShape(sim.urls, repository));
+    const repositories = paginate(request, reply, mine).map((repository) => toRepositoryShape(sim.urls, repository));
     return { total_count: mine.length, repository_selection: 'all', repositories };
   });
 

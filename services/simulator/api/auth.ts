@@ -30,7 +30,7 @@ interface IssuedToken {
 
 const issued = new WeakMap<Simulation, Map<string, IssuedToken>>();
 
-function issuedTokens(sim: Simulation): Map<string, IssuedToken> {
+function getIssuedTokens(sim: Simulation): Map<string, IssuedToken> {
   const known = issued.get(sim) ?? new Map<string, IssuedToken>();
   issued.set(sim, known);
   return known;
@@ -47,27 +47,27 @@ export function issueToken(sim: Simulation, account: Account, asked: Permissions
   const token = `ghs_${randomBytes(27).toString('base64url').replaceAll(/[-_]/g, '0')}`;
   const permissions = asked ?? granted;
   const expiresAt = Date.now() + 3_600_000;
-  issuedTokens(sim).set(token, { account, permissions, expiresAt });
+  getIssuedTokens(sim).set(token, { account, permissions, expiresAt });
   return { token, permissions, expiresAt };
 }
 
 /** Ends a token before its hour. */
 export function revokeToken(sim: Simulation, token: string): void {
-  issuedTokens(sim).delete(token);
+  getIssuedTokens(sim).delete(token);
 }
 
 /** Reads the authorization header. @throws ApiError 401 */
 export function authenticate(sim: Simulation, authorization: string | undefined): Actor {
   if (authorization === undefined) throw new ApiError(401, 'Requires authentication');
-  const credential = credentialOf(authorization);
+  const credential = parseCredential(authorization);
   if (credential.split('.').length === 3) return authenticateApp(sim, credential);
   if (sim.tokens.has(credential)) return { kind: 'token', token: credential };
-  const token = issuedTokens(sim).get(credential);
+  const token = getIssuedTokens(sim).get(credential);
   if (!token || token.expiresAt <= Date.now()) throw new ApiError(401, 'Bad credentials');
   return { kind: 'installation', account: token.account, permissions: token.permissions, token: credential };
 }
 
-function credentialOf(authorization: string): string {
+function parseCredential(authorization: string): string {
   const [scheme = '', value = ''] = authorization.split(/\s+/);
   if (scheme.toLowerCase() !== 'basic') return value;
   // With basic authentication the token is the password.
@@ -111,7 +111,7 @@ function authenticateApp(sim: Simulation, jwt: string): Actor {
 }
 
 /** Who may do what: installation tokens as far as their permissions go, personal tokens everything. @throws ApiError 403 */
-export function demand(actor: Actor, permission: string, level: 'read' | 'write'): void {
+export function requirePermission(actor: Actor, permission: string, level: 'read' | 'write'): void {
   if (actor.kind === 'app') throw new ApiError(401, 'Bad credentials');
   if (actor.kind === 'token') return;
   const has = actor.permissions[permission];

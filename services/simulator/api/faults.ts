@@ -21,15 +21,15 @@ export const apiFaultRate = z.strictObject({ rate: z.number().min(0).max(1) });
 export class ApiFaults {
   readonly pending: ApiFault[] = [];
   rate = 0;
-  private readonly random: Random;
+  readonly #random: Random;
 
   constructor(random: Random) {
-    this.random = random;
+    this.#random = random;
   }
 
-  private byChance(): ApiFault | undefined {
-    if (!this.random.chance(this.rate)) return undefined;
-    return apiFault.parse({ fault: this.random.chance(0.5) ? 'status' : 'lost' });
+  #byChance(): ApiFault | undefined {
+    if (!this.#random.chance(this.rate)) return undefined;
+    return apiFault.parse({ fault: this.#random.chance(0.5) ? 'status' : 'lost' });
   }
 
   /** The fault that this call meets, if any; counts it. */
@@ -38,6 +38,6 @@ export class ApiFaults {
       (candidate) => (candidate.method ?? method) === method && path.includes(candidate.path),
     );
     if (fault && --fault.count === 0) this.pending.splice(this.pending.indexOf(fault), 1);
-    return fault ?? this.byChance();
+    return fault ?? this.#byChance();
   }
 }

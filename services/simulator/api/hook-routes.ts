@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { deliveryItem, deliveryShape, hookShape } from '../shapes/hook.ts';
-import type { Delivery, Hook } from '../state.ts';
+import { toDeliveryItem, toDeliveryShape, toHookShape } from '../shapes/hook.ts';
+import type { WebhookDelivery, Hook } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { ping } from '../webhooks/announce.ts';
+import { sendPing } from '../webhooks/announce.ts';
 import { requireApp } from './app-routes.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
-import { bodyOf, numberIn, paginate, pageUrl, scopeOf, type Params, type Request } from './request.ts';
+import { parseBody, parseNumber, paginate, pageUrl, findScope, type Params, type Request } from './request.ts';
 
 const settings = z.object({
   url: z.url(),
@@ -36,90 +36,90 @@ const deliveriesQuery = z.object({
 const THREE_DAYS_MS = 3 * 86_400_000;
 
 /** Webhooks of organisations and repositories, and the deliveries of these and of the App's. */
-export function hookRoutes(http: FastifyInstance, sim: Simulation): void {
+export function addHookRoutes(http: FastifyInstance, sim: Simulation): void {
   for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
     const kind = owner === '/orgs/:org' ? 'organization' : 'repository';
     const target = (request: Request): string => {
-      const { account, repository } = scopeOf(sim, request, 'hooks');
+      const { account, repository } = findScope(sim, request, 'hooks');
       return repository ? `${account.login}/${repository.name}` : account.login;
     };
-    const hooksIn = (request: Request): Hook[] => {
+    const listHooks = (request: Request): Hook[] => {
       const name = target(request);
       return [...sim.state.hooks.values()].filter((hook) => hook.kind === kind && hook.target === name);
     };
-    const hookIn = (request: Request): Hook => {
-      const hooks = hooksIn(request);
-      const id = numberIn(request.params.id);
+    const findHook = (request: Request): Hook => {
+      const hooks = listHooks(request);
+      const id = parseNumber(request.params.id);
       const hook = hooks.find((candidate) => candidate.id === id);
       if (!hook) throw notFound();
       return hook;
     };
 
     http.get<{ Params: Partial<Params> }>(`${owner}/hooks`, (request, reply) =>
-      paginate(request, reply, hooksIn(request)).map((hook) => hookShape(sim, hook)),
+      paginate(request, reply, listHooks(request)).map((hook) => toHookShape(sim, hook)),
     );
 
     http.post<{ Params: Partial<Params> }>(`${owner}/hooks`, (request, reply) => {
       const name = target(request);
-      const { config, events, active } = bodyOf(request, newHook);
+      const { config, events, active } = parseBody(request, newHook);
       if (config.content_type !== 'json')
         throw invalid('Validation Failed: the simulator sends content_type json only.');
       const hook = addHook(sim, { kind, target: name, url: config.url, secret: config.secret ?? null, events, active });
-      ping(sim, hook);
-      return reply.code(201).send(hookShape(sim, hook));
+      sendPing(sim, hook);
+      return reply.code(201).send(toHookShape(sim, hook));
     });
 
-    http.get<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request) => hookShape(sim, hookIn(request)));
+    http.get<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request) => toHookShape(sim, findHook(request)));
 
     http.patch<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request) => {
-      const hook = hookIn(request);
-      const { config, events, active } = bodyOf(request, changedHook);
+      const hook = findHook(request);
+      const { config, events, active } = parseBody(request, changedHook);
       hook.url = config?.url ?? hook.url;
       hook.secret = config?.secret ?? hook.secret;
       hook.events = events ?? hook.events;
       hook.active = active ?? hook.active;
-      return hookShape(sim, hook);
+      return toHookShape(sim, hook);
     });
 
     http.delete<{ Params: Partial<Params> }>(`${owner}/hooks/:id`, (request, reply) => {
-      sim.state.hooks.delete(hookIn(request).id);
+      sim.state.hooks.delete(findHook(request).id);
       return reply.code(204).send();
     });
 
     http.post<{ Params: Partial<Params> }>(`${owner}/hooks/:id/pings`, (request, reply) => {
-      ping(sim, hookIn(request));
+      sendPing(sim, findHook(request));
       return reply.code(204).send();
     });
 
-    deliveryRoutes(http, sim, `${owner}/hooks/:id/deliveries`, (request) => {
-      const hook = hookIn(request);
+    addDeliveryRoutes(http, sim, `${owner}/hooks/:id/deliveries`, (request) => {
+      const hook = findHook(request);
       return (candidate) => candidate === hook;
     });
   }
 
-  deliveryRoutes(http, sim, '/app/hook/deliveries', (request) => {
+  addDeliveryRoutes(http, sim, '/app/hook/deliveries', (request) => {
     requireApp(sim, request);
     return (candidate) => candidate.kind === 'app';
   });
 }
 
-function deliveryRoutes(
+function addDeliveryRoutes(
   http: FastifyInstance,
   sim: Simulation,
   path: string,
   hooksIn: (request: Request) => (hook: Hook) => boolean,
 ): void {
   /** Newest first; older ones than three days are forgotten. */
-  const deliveriesIn = (request: Request): Delivery[] => {
+  const deliveriesIn = (request: Request): WebhookDelivery[] => {
     const isWanted = hooksIn(request);
     const since = Date.now() - THREE_DAYS_MS;
     return [...sim.state.deliveries.values()]
       .filter((delivery) => isWanted(delivery.hook) && delivery.deliveredAt > since)
       .sort((a, b) => b.id - a.id);
   };
-  const deliveryIn = (request: Request): Delivery => {
+  const deliveryIn = (request: Request): WebhookDelivery => {
     const deliveries = deliveriesIn(request);
-    const id = numberIn(request.params.delivery);
+    const id = parseNumber(request.params.delivery);
     const delivery = deliveries.find((candidate) => candidate.id === id);
     if (!delivery) throw notFound();
     return delivery;
@@ -132,14 +132,14 @@ function deliveryRoutes(
     const { cursor, per_page: size, status } = parsed.data;
     const from = cursor === undefined ? Infinity : Number(cursor.slice(3));
     const rest = deliveries.filter(
-      (delivery) => delivery.id <= from && (status === undefined || (status === 'success') === isOk(delivery)),
+      (delivery) => delivery.id <= from && (status === undefined || (status === 'success') === isDelivered(delivery)),
     );
     const next = rest[size];
     if (next) reply.header('link', `<${pageUrl(request, { cursor: `v1_${next.id}` })}>; rel="next"`);
-    return rest.slice(0, size).map(deliveryItem);
+    return rest.slice(0, size).map(toDeliveryItem);
   });
 
-  http.get<{ Params: Partial<Params> }>(`${path}/:delivery`, (request) => deliveryShape(deliveryIn(request)));
+  http.get<{ Params: Partial<Params> }>(`${path}/:delivery`, (request) => toDeliveryShape(deliveryIn(request)));
 
   http.post<{ Params: Partial<Params> }>(`${path}/:delivery/attempts`, (request, reply) => {
     sim.webhooks.redeliver(deliveryIn(request));
@@ -147,7 +147,7 @@ function deliveryRoutes(
   });
 }
 
-const isOk = (delivery: Delivery): boolean => delivery.statusCode >= 200 && delivery.statusCode < 300;
+const isDelivered = (delivery: WebhookDelivery): boolean => delivery.statusCode >= 200 && delivery.statusCode < 300;
 
 /** Makes a webhook; without a ping. */
 export function addHook(

@@ -2,87 +2,87 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { cancelRun } from '../jobs/finish.ts';
 import { rerun } from '../jobs/run.ts';
-import { jobShape } from '../shapes/job.ts';
-import { fullRepository, minimalRepository } from '../shapes/repository.ts';
-import { jobsOf, runShape, runState } from '../shapes/run.ts';
+import { toJobShape } from '../shapes/job.ts';
+import { toFullRepository, toMinimalRepository } from '../shapes/repository.ts';
+import { listJobs, toRunShape, getRunState } from '../shapes/run.ts';
 import type { Job, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { demand } from './auth.ts';
+import { requirePermission } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
-import { numberIn, paginate, repositoryOf, scopeOf, type Params, type Request } from './request.ts';
+import { parseNumber, paginate, findRepository, findScope, type Params, type Request } from './request.ts';
 
 const runsQuery = z.object({ status: z.string().optional(), branch: z.string().optional() });
 const jobsQuery = z.object({ filter: z.enum(['latest', 'all']).catch('latest') });
 
 /** Workflow runs and their jobs, and the repositories that they are in. */
-export function jobRoutes(http: FastifyInstance, sim: Simulation): void {
+export function addJobRoutes(http: FastifyInstance, sim: Simulation): void {
   const actions = '/repos/:owner/:repo/actions';
 
   const repository = (request: Request) => {
-    const found = repositoryOf(sim, request);
-    demand(request.actor, 'actions', request.method === 'GET' ? 'read' : 'write');
+    const found = findRepository(sim, request);
+    requirePermission(request.actor, 'actions', request.method === 'GET' ? 'read' : 'write');
     return found;
   };
-  const runIn = (request: Request): Run => {
+  const findRun = (request: Request): Run => {
     const owner = repository(request);
-    const run = sim.state.runs.get(numberIn(request.params.id));
+    const run = sim.state.runs.get(parseNumber(request.params.id));
     if (run?.repository !== owner) throw notFound();
     return run;
   };
-  const jobIn = (request: Request): Job => {
+  const findJob = (request: Request): Job => {
     const owner = repository(request);
-    const job = sim.state.jobs.get(numberIn(request.params.id));
+    const job = sim.state.jobs.get(parseNumber(request.params.id));
     if (job?.run.repository !== owner) throw notFound();
     return job;
   };
 
   http.get<{ Params: Partial<Params> }>('/orgs/:org/repos', (request, reply) => {
-    const { account } = scopeOf(sim, request, 'runners');
+    const { account } = findScope(sim, request, 'runners');
     const theirs = [...sim.state.repositories.values()].filter(({ owner }) => owner === account);
-    return paginate(request, reply, theirs).map((one) => minimalRepository(sim.urls, one));
+    return paginate(request, reply, theirs).map((one) => toMinimalRepository(sim.urls, one));
   });
 
   http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo', (request) =>
-    fullRepository(sim.urls, repositoryOf(sim, request)),
+    toFullRepository(sim.urls, findRepository(sim, request)),
   );
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs`, (request, reply) => {
     const owner = repository(request);
     const { status, branch } = runsQuery.parse(request.query);
     const runs = [...sim.state.runs.values()].toReversed().filter((run) => {
-      const state = runState(run);
+      const state = getRunState(run);
       const fits = status === undefined || state.status === status || state.conclusion === status;
       return fits && run.repository === owner && (branch === undefined || run.branch === branch);
     });
-    const page = paginate(request, reply, runs).map((run) => runShape(sim, run));
+    const page = paginate(request, reply, runs).map((run) => toRunShape(sim, run));
     return { total_count: runs.length, workflow_runs: page };
   });
 
-  http.get<{ Params: Partial<Params> }>(`${actions}/runs/:id`, (request) => runShape(sim, runIn(request)));
+  http.get<{ Params: Partial<Params> }>(`${actions}/runs/:id`, (request) => toRunShape(sim, findRun(request)));
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs/:id/attempts/:attempt`, (request) => {
-    const run = runIn(request);
-    return runShape(sim, run, attemptIn(request, run));
+    const run = findRun(request);
+    return toRunShape(sim, run, findAttempt(request, run));
   });
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs/:id/jobs`, (request, reply) => {
-    const run = runIn(request);
+    const run = findRun(request);
     const { filter } = jobsQuery.parse(request.query);
-    const jobs = filter === 'all' ? run.jobs : jobsOf(run);
-    const page = paginate(request, reply, jobs).map((job) => jobShape(sim.urls, job));
+    const jobs = filter === 'all' ? run.jobs : listJobs(run);
+    const page = paginate(request, reply, jobs).map((job) => toJobShape(sim.urls, job));
     return { total_count: jobs.length, jobs: page };
   });
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs/:id/attempts/:attempt/jobs`, (request, reply) => {
-    const run = runIn(request);
-    const jobs = jobsOf(run, attemptIn(request, run));
-    const page = paginate(request, reply, jobs).map((job) => jobShape(sim.urls, job));
+    const run = findRun(request);
+    const jobs = listJobs(run, findAttempt(request, run));
+    const page = paginate(request, reply, jobs).map((job) => toJobShape(sim.urls, job));
     return { total_count: jobs.length, jobs: page };
   });
 
   for (const path of ['cancel', 'force-cancel']) {
     http.post<{ Params: Partial<Params> }>(`${actions}/runs/:id/${path}`, (request, reply) => {
-      if (!cancelRun(sim, runIn(request))) {
+      if (!cancelRun(sim, findRun(request))) {
         throw new ApiError(409, 'Cannot cancel a workflow run that is completed.');
       }
       return reply.code(202).send({});
@@ -90,49 +90,49 @@ export function jobRoutes(http: FastifyInstance, sim: Simulation): void {
   }
 
   http.post<{ Params: Partial<Params> }>(`${actions}/runs/:id/rerun`, (request, reply) => {
-    const run = runIn(request);
-    assertOver(run);
+    const run = findRun(request);
+    assertCompleted(run);
     rerun(sim, run, () => true);
     return reply.code(201).send({});
   });
 
   http.post<{ Params: Partial<Params> }>(`${actions}/runs/:id/rerun-failed-jobs`, (request, reply) => {
-    const run = runIn(request);
-    assertOver(run);
-    if (runState(run).conclusion === 'success') {
+    const run = findRun(request);
+    assertCompleted(run);
+    if (getRunState(run).conclusion === 'success') {
       throw new ApiError(403, 'This workflow run cannot be retried: it has no failed jobs.');
     }
     rerun(sim, run, (job) => job.conclusion === 'failure' || job.conclusion === 'cancelled');
     return reply.code(201).send({});
   });
 
-  http.get<{ Params: Partial<Params> }>(`${actions}/jobs/:id`, (request) => jobShape(sim.urls, jobIn(request)));
+  http.get<{ Params: Partial<Params> }>(`${actions}/jobs/:id`, (request) => toJobShape(sim.urls, findJob(request)));
 
   http.post<{ Params: Partial<Params> }>(`${actions}/jobs/:id/rerun`, (request, reply) => {
-    const job = jobIn(request);
-    assertOver(job.run);
+    const job = findJob(request);
+    assertCompleted(job.run);
     rerun(sim, job.run, (other) => other.spec === job.spec);
     return reply.code(201).send({});
   });
 
   http.get<{ Params: Partial<Params> }>(`${actions}/jobs/:id/logs`, (request, reply) => {
-    const job = jobIn(request);
+    const job = findJob(request);
     if (job.status !== 'completed') throw notFound();
     return reply.code(302).header('location', `${request.protocol}://${request.host}/_logs/${job.id}`).send();
   });
 }
 
-function attemptIn(request: Request, run: Run): number {
-  const attempt = numberIn(request.params.attempt);
+function findAttempt(request: Request, run: Run): number {
+  const attempt = parseNumber(request.params.attempt);
   if (attempt < 1 || attempt > run.attempt) throw notFound();
   return attempt;
 }
 
-function assertOver(run: Run): void {
-  if (runState(run).status !== 'completed') throw new ApiError(403, 'The workflow run is already in progress.');
+function assertCompleted(run: Run): void {
+  if (getRunState(run).status !== 'completed') throw new ApiError(403, 'The workflow run is already in progress.');
 }
 
 /** A job's log as GitHub serves it: every line of every step, one after the other. */
-export function jobLog(job: Job): string {
+export function formatJobLog(job: Job): string {
   return job.steps.flatMap((step) => step.log).join('\n');
 }

@@ -1,34 +1,34 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { requestAssignment } from '../jobs/assign.ts';
-import { isReadOnlyLabel, runnerLabels } from '../shapes/runner.ts';
+import { isReadOnlyLabel, toRunnerLabels } from '../shapes/runner.ts';
 import type { Simulation } from '../simulation.ts';
 import { invalid, notFound } from './errors.ts';
-import { bodyOf, type Params, type Request } from './request.ts';
-import { runnerIn } from './runner-routes.ts';
+import { parseBody, type Params, type Request } from './request.ts';
+import { findRunner } from './runner-routes.ts';
 
 const names = z.array(z.string().min(1).max(256)).max(100);
 const added = z.object({ labels: names.min(1) });
 const replaced = z.object({ labels: names });
 
 /** A runner's labels: GitHub's own can't be removed. */
-export function labelRoutes(http: FastifyInstance, sim: Simulation): void {
+export function addLabelRoutes(http: FastifyInstance, sim: Simulation): void {
   const change = (request: Request, labels: (before: string[]) => string[]) => {
-    const runner = runnerIn(sim, request);
+    const runner = findRunner(sim, request);
     runner.labels = [...new Set(labels(runner.labels))];
     requestAssignment(sim);
-    return { total_count: runner.labels.length, labels: runnerLabels(runner) };
+    return { total_count: runner.labels.length, labels: toRunnerLabels(runner) };
   };
 
   for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
     const path = `${owner}/actions/runners/:id/labels`;
     http.get<{ Params: Partial<Params> }>(path, (request) => change(request, (before) => before));
     http.post<{ Params: Partial<Params> }>(path, (request) => {
-      const { labels } = bodyOf(request, added);
+      const { labels } = parseBody(request, added);
       return change(request, (before) => [...before, ...labels]);
     });
     http.put<{ Params: Partial<Params> }>(path, (request) => {
-      const { labels } = bodyOf(request, replaced);
+      const { labels } = parseBody(request, replaced);
       return change(request, (before) => [...before.filter(isReadOnlyLabel), ...labels]);
     });
     http.delete<{ Params: Partial<Params> }>(path, (request) =>
@@ -36,7 +36,7 @@ export function labelRoutes(http: FastifyInstance, sim: Simulation): void {
     );
     http.delete<{ Params: Partial<Params> }>(`${path}/:name`, (request) => {
       const { name = '' } = request.params;
-      if (!runnerIn(sim, request).labels.includes(name)) throw notFound();
+      if (!findRunner(sim, request).labels.includes(name)) throw notFound();
       if (isReadOnlyLabel(name)) throw invalid('Read-only labels cannot be removed.');
       return change(request, (before) => before.filter((label) => label !== name));
     });

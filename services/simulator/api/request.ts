@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { repositoryKey, type Repository, type Scope } from '../state.ts';
+import { toRepositoryKey, type Repository, type RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { demand, type Actor } from './auth.ts';
+import { requirePermission, type Actor } from './auth.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
 import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
@@ -29,7 +29,7 @@ export interface Params {
 export type Request = FastifyRequest<{ Params: Partial<Params> }>;
 
 /** A body that a schema describes. @throws ApiError 422 naming the fields */
-export function bodyOf<T>(request: Request, schema: z.ZodType<T>): T {
+export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(request.body ?? {});
   if (parsed.success) return parsed.data;
   const problems = toWrongFields(parsed.error, 'body').map(({ path, message }) => `${path}: ${message}`);
@@ -63,34 +63,38 @@ export function pageUrl(request: Request, query: Record<string, string>): string
 }
 
 /** A repository that this actor may see. @throws ApiError 404 */
-export function repositoryOf(sim: Simulation, request: Request): Repository {
+export function findRepository(sim: Simulation, request: Request): Repository {
   const { owner = '', repo = '' } = request.params;
-  const repository = sim.state.repositories.get(repositoryKey(owner, repo));
-  if (!repository || !sees(request.actor, repository.owner.login)) throw notFound();
+  const repository = sim.state.repositories.get(toRepositoryKey(owner, repo));
+  if (!repository || !canSee(request.actor, repository.owner.login)) throw notFound();
   return repository;
 }
 
 /** The organisation or repository in the path. @throws ApiError 404, 403 without the permission to do that */
-export function scopeOf(sim: Simulation, request: Request, permission: 'runners' | 'hooks'): Scope {
+export function findScope(sim: Simulation, request: Request, permission: 'runners' | 'hooks'): RunnerScope {
   const level = request.method === 'GET' ? 'read' : 'write';
   if (request.params.org === undefined) {
-    const repository = repositoryOf(sim, request);
-    demand(request.actor, permission === 'runners' ? 'administration' : 'repository_hooks', level);
+    const repository = findRepository(sim, request);
+    requirePermission(request.actor, permission === 'runners' ? 'administration' : 'repository_hooks', level);
     return { account: repository.owner, repository };
   }
   const account = sim.state.accounts.get(request.params.org.toLowerCase());
-  if (!account || !sees(request.actor, account.login)) throw notFound();
-  demand(request.actor, permission === 'runners' ? 'organization_self_hosted_runners' : 'organization_hooks', level);
+  if (!account || !canSee(request.actor, account.login)) throw notFound();
+  requirePermission(
+    request.actor,
+    permission === 'runners' ? 'organization_self_hosted_runners' : 'organization_hooks',
+    level,
+  );
   return { account, repository: null };
 }
 
-function sees(actor: Actor, login: string): boolean {
+function canSee(actor: Actor, login: string): boolean {
   if (actor.kind === 'app') throw new ApiError(401, 'Bad credentials');
   return actor.kind === 'token' || actor.account.login === login;
 }
 
 /** A number in the path. @throws ApiError 404 when it isn't one */
-export function numberIn(text: string | undefined): number {
+export function parseNumber(text: string | undefined): number {
   if (text === undefined || !/^\d+$/.test(text)) throw notFound();
   return Number(text);
 }

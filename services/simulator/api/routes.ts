@@ -2,21 +2,21 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Simulation } from '../simulation.ts';
-import { appRoutes } from './app-routes.ts';
+import { addAppRoutes } from './app-routes.ts';
 import { authenticate } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
 import { ApiFaults } from './faults.ts';
-import { groupRoutes } from './group-routes.ts';
-import { hookRoutes } from './hook-routes.ts';
-import { jobRoutes } from './job-routes.ts';
-import { labelRoutes } from './label-routes.ts';
+import { addGroupRoutes } from './group-routes.ts';
+import { addHookRoutes } from './hook-routes.ts';
+import { addJobRoutes } from './job-routes.ts';
+import { addLabelRoutes } from './label-routes.ts';
 import { RateLimiter } from './rate-limit.ts';
-import { runnerRoutes } from './runner-routes.ts';
+import { addRunnerRoutes } from './runner-routes.ts';
 
 export const API_PREFIX = '/api/v3';
 
 /** What a log may call a token: tells one from another, and can't be used. */
-export function tokenName(token: string): string {
+export function fingerprintToken(token: string): string {
   return createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
 
@@ -28,7 +28,7 @@ export interface Api {
 }
 
 /** GitHub's REST API under /api/v3: authentication, limits, headers and errors for all of it. */
-export async function apiRoutes(root: FastifyInstance, sim: Simulation): Promise<Api> {
+export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Promise<Api> {
   const faults = new ApiFaults(sim.random);
   const endpoints: string[] = [];
   const limiter = new RateLimiter(sim);
@@ -73,7 +73,7 @@ export async function apiRoutes(root: FastifyInstance, sim: Simulation): Promise
           path: request.url.slice(API_PREFIX.length).split('?')[0],
           status: lost.has(request) ? 0 : reply.statusCode,
           actor: actor?.kind ?? null,
-          by: actor?.kind === 'token' ? tokenName(actor.token) : null,
+          by: actor?.kind === 'token' ? fingerprintToken(actor.token) : null,
           ms: Math.round(reply.elapsedTime),
         });
       });
@@ -81,12 +81,12 @@ export async function apiRoutes(root: FastifyInstance, sim: Simulation): Promise
       http.setErrorHandler<FastifyError>((error, _request, reply) => sendError(reply, error));
       http.setNotFoundHandler((_request, reply) => sendError(reply, notFound()));
 
-      appRoutes(http, sim, limiter);
-      runnerRoutes(http, sim);
-      labelRoutes(http, sim);
-      groupRoutes(http, sim);
-      jobRoutes(http, sim);
-      hookRoutes(http, sim);
+      addAppRoutes(http, sim, limiter);
+      addRunnerRoutes(http, sim);
+      addLabelRoutes(http, sim);
+      addGroupRoutes(http, sim);
+      addJobRoutes(http, sim);
+      addHookRoutes(http, sim);
     },
     { prefix: API_PREFIX },
   );

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { registerRunner, removeRunner, runnersOf } from '../jobs/runners.ts';
+import { registerRunner, removeRunner, listRunners } from '../jobs/runners.ts';
 import type { JitConfig } from '../protocol.ts';
-import { runnerShape, seemsBusy } from '../shapes/runner.ts';
-import type { Runner, Scope } from '../state.ts';
+import { toRunnerShape, seemsBusy } from '../shapes/runner.ts';
+import type { Runner, RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
-import { bodyOf, numberIn, paginate, scopeOf, type Params, type Request } from './request.ts';
+import { parseBody, parseNumber, paginate, findScope, type Params, type Request } from './request.ts';
 
 const jitOrder = z.object({
   name: z.string().min(1).max(64),
@@ -22,16 +22,16 @@ const listQuery = z.object({ name: z.string().optional() });
 export const SERVER_URL_HEADER = 'x-simulator-runner-url';
 
 /** Registrations of an organisation's and of a repository's runners. */
-export function runnerRoutes(http: FastifyInstance, sim: Simulation): void {
+export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
   for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
     const path = `${owner}/actions/runners`;
 
     http.post<{ Params: Partial<Params> }>(`${path}/generate-jitconfig`, (request, reply) => {
-      const scope = scopeOf(sim, request, 'runners');
-      const order = bodyOf(request, jitOrder);
+      const scope = findScope(sim, request, 'runners');
+      const order = parseBody(request, jitOrder);
       const group = scope.account.groups.get(order.runner_group_id);
       if (!group || (scope.repository && !group.default)) throw notFound();
-      if (runnersOf(sim, scope).some((runner) => runner.name.toLowerCase() === order.name.toLowerCase())) {
+      if (listRunners(sim, scope).some((runner) => runner.name.toLowerCase() === order.name.toLowerCase())) {
         throw new ApiError(409, `Already exists - A runner with the name ${order.name} already exists.`);
       }
       const labels = [...new Set(order.labels)];
@@ -43,21 +43,21 @@ export function runnerRoutes(http: FastifyInstance, sim: Simulation): void {
         typeof address === 'string' ? address : sim.urls.runner,
       );
       sim.state.jitConfigs.push(encoded);
-      return reply.code(201).send({ runner: runnerShape(sim, runner), encoded_jit_config: encoded });
+      return reply.code(201).send({ runner: toRunnerShape(sim, runner), encoded_jit_config: encoded });
     });
 
     http.get<{ Params: Partial<Params> }>(path, (request, reply) => {
-      const scope = scopeOf(sim, request, 'runners');
+      const scope = findScope(sim, request, 'runners');
       const { name } = listQuery.parse(request.query);
-      const all = runnersOf(sim, scope).filter((runner) => name === undefined || runner.name === name);
-      const page = paginate(request, reply, all).map((runner) => runnerShape(sim, runner));
+      const all = listRunners(sim, scope).filter((runner) => name === undefined || runner.name === name);
+      const page = paginate(request, reply, all).map((runner) => toRunnerShape(sim, runner));
       return { total_count: all.length, runners: page };
     });
 
-    http.get<{ Params: Partial<Params> }>(`${path}/:id`, (request) => runnerShape(sim, runnerIn(sim, request)));
+    http.get<{ Params: Partial<Params> }>(`${path}/:id`, (request) => toRunnerShape(sim, findRunner(sim, request)));
 
     http.delete<{ Params: Partial<Params> }>(`${path}/:id`, (request, reply) => {
-      const runner = runnerIn(sim, request);
+      const runner = findRunner(sim, request);
       if (seemsBusy(sim, runner)) {
         throw invalid(`Runner "${runner.name}" is currently running a job and cannot be deleted.`);
       }
@@ -67,7 +67,7 @@ export function runnerRoutes(http: FastifyInstance, sim: Simulation): void {
 
     for (const kind of ['registration-token', 'remove-token']) {
       http.post<{ Params: Partial<Params> }>(`${path}/${kind}`, (request, reply) => {
-        const scope = scopeOf(sim, request, 'runners');
+        const scope = findScope(sim, request, 'runners');
         // As GitHub's: capitals and digits. One that began with a dash would be taken for an option of config.sh.
         const token = randomBytes(18).toString('base64url').toUpperCase().replaceAll(/[-_]/g, '0');
         const expiresAt = Date.now() + 3_600_000;
@@ -79,9 +79,9 @@ export function runnerRoutes(http: FastifyInstance, sim: Simulation): void {
 }
 
 /** The runner in the path. @throws ApiError 404 */
-export function runnerIn(sim: Simulation, request: Request): Runner {
-  const scope: Scope = scopeOf(sim, request, 'runners');
-  const runner = sim.state.runners.get(numberIn(request.params.id));
+export function findRunner(sim: Simulation, request: Request): Runner {
+  const scope: RunnerScope = findScope(sim, request, 'runners');
+  const runner = sim.state.runners.get(parseNumber(request.params.id));
   if (!runner || runner.scope.account !== scope.account || runner.scope.repository !== scope.repository) {
     throw notFound();
   }

@@ -5,12 +5,12 @@ import { enqueue } from '../jobs/advance.ts';
 import { cancelJob, cancelRun, finishJob, startJob } from '../jobs/finish.ts';
 import { createRun, push, rerun } from '../jobs/run.ts';
 import { limits, timing } from '../settings.ts';
-import { repositoryKey, type Job, type Repository, type Run } from '../state.ts';
+import { toRepositoryKey, type Job, type Repository, type Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { addRepository } from '../world.ts';
-import { ping } from '../webhooks/announce.ts';
+import { sendPing } from '../webhooks/announce.ts';
 import { faultRates, holdRule, oneShot } from '../webhooks/faults.ts';
-import { jobView, runView, stateView } from './state-view.ts';
+import { toJobView, toRunView, toStateView } from './state-view.ts';
 
 const pushOrder = z.strictObject({
   workflow: z.string().min(1),
@@ -46,113 +46,113 @@ const logQuery = z.object({ since: z.coerce.number().int().min(0).default(0), ty
 const limitQuery = z.object({ limit: z.coerce.number().int().positive().default(100) });
 
 /** `/_sim`: what GitHub has no button for. Never asks who calls. */
-export async function controlRoutes(root: FastifyInstance, sim: Simulation, apiFaults: ApiFaults): Promise<void> {
+export async function addControlRoutes(root: FastifyInstance, sim: Simulation, apiFaults: ApiFaults): Promise<void> {
   await root.register(
     async (http) => {
       http.setErrorHandler<Error>((error, _request, reply) =>
-        reply.code(error instanceof Missing ? 404 : 400).send({ error: error.message }),
+        reply.code(error instanceof NotFoundError ? 404 : 400).send({ error: error.message }),
       );
 
-      http.get('/state', (request) => stateView(sim, limitQuery.parse(request.query).limit));
+      http.get('/state', (request) => toStateView(sim, limitQuery.parse(request.query).limit));
       http.get('/log', (request) => {
         const { since, type } = logQuery.parse(request.query);
         return { events: sim.log.since(since).filter((event) => type === undefined || event.type === type) };
       });
 
       http.put('/settings', (request) => applySettings(sim, settingsOrder.parse(request.body)));
-      http.get('/faults', () => faultsView(sim, apiFaults));
+      http.get('/faults', () => toFaultsView(sim, apiFaults));
       http.put('/faults', (request) => {
         Object.assign(sim.webhooks.faults.rates, faultRates.partial().parse(request.body));
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.post('/faults/once', (request) => {
         sim.webhooks.faults.once.push(oneShot.parse(request.body));
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.post('/faults/api', (request) => {
         apiFaults.pending.push(apiFault.parse(request.body));
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.put('/faults/api', (request) => {
         apiFaults.rate = apiFaultRate.parse(request.body).rate;
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.delete('/faults/api', () => {
         apiFaults.pending.length = 0;
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.post('/hold', (request) => {
         sim.webhooks.faults.holds.push(holdRule.parse(request.body ?? {}));
-        return faultsView(sim, apiFaults);
+        return toFaultsView(sim, apiFaults);
       });
       http.post('/release', (request) => ({
         released: sim.webhooks.release(releaseOrder.parse(request.body ?? {}).order),
       }));
       http.post('/ping', () => {
-        for (const hook of sim.state.hooks.values()) ping(sim, hook);
+        for (const hook of sim.state.hooks.values()) sendPing(sim, hook);
         return { sent: sim.state.hooks.size };
       });
 
       http.post<{ Params: { owner: string; repo: string } }>('/repos/:owner/:repo/push', (request, reply) => {
-        const repository = repositoryIn(sim, `${request.params.owner}/${request.params.repo}`, true);
-        return reply.code(201).send(runView(sim, push(sim, repository, pushOrder.parse(request.body))));
+        const repository = findOrAddRepository(sim, `${request.params.owner}/${request.params.repo}`, true);
+        return reply.code(201).send(toRunView(sim, push(sim, repository, pushOrder.parse(request.body))));
       });
-      runRoutes(http, sim);
-      jobRoutes(http, sim);
+      addRunControls(http, sim);
+      addJobControls(http, sim);
     },
     { prefix: '/_sim' },
   );
 }
 
-function runRoutes(http: FastifyInstance, sim: Simulation): void {
-  http.get<{ Params: { id: string } }>('/runs/:id', (request) => runView(sim, runIn(sim, request.params.id)));
+function addRunControls(http: FastifyInstance, sim: Simulation): void {
+  http.get<{ Params: { id: string } }>('/runs/:id', (request) => toRunView(sim, findRun(sim, request.params.id)));
   http.post<{ Params: { id: string } }>('/runs/:id/cancel', (request) => ({
-    cancelled: cancelRun(sim, runIn(sim, request.params.id)),
+    cancelled: cancelRun(sim, findRun(sim, request.params.id)),
   }));
   http.post<{ Params: { id: string } }>('/runs/:id/rerun', (request) => {
-    const run = runIn(sim, request.params.id);
+    const run = findRun(sim, request.params.id);
     rerun(sim, run, () => true);
-    return runView(sim, run);
+    return toRunView(sim, run);
   });
 }
 
-function jobRoutes(http: FastifyInstance, sim: Simulation): void {
-  http.get('/jobs', () => ({ jobs: [...sim.state.jobs.values()].map((job) => jobView(sim, job)) }));
+function addJobControls(http: FastifyInstance, sim: Simulation): void {
+  http.get('/jobs', () => ({ jobs: [...sim.state.jobs.values()].map((job) => toJobView(sim, job)) }));
   http.post('/jobs', (request, reply) =>
-    reply.code(201).send({ jobIds: plainJobs(sim, jobsOrder.parse(request.body)) }),
+    reply.code(201).send({ jobIds: createPlainJobs(sim, jobsOrder.parse(request.body)) }),
   );
-  http.get<{ Params: { id: string } }>('/jobs/:id', (request) => jobView(sim, jobIn(sim, request.params.id), true));
+  http.get<{ Params: { id: string } }>('/jobs/:id', (request) => toJobView(sim, findJob(sim, request.params.id), true));
   http.post<{ Params: { id: string } }>('/jobs/:id/start', (request) => {
-    const job = jobIn(sim, request.params.id);
+    const job = findJob(sim, request.params.id);
     if (job.status !== 'queued' || job.assignedTo) throw new Error(`job ${job.id} is ${job.status}, not waiting`);
-    startJob(sim, job, strangerNamed(startOrder.parse(request.body).runnerName));
-    return jobView(sim, job);
+    startJob(sim, job, createUnregisteredRunner(startOrder.parse(request.body).runnerName));
+    return toJobView(sim, job);
   });
   http.post<{ Params: { id: string } }>('/jobs/:id/complete', (request) => {
-    const job = jobIn(sim, request.params.id);
+    const job = findJob(sim, request.params.id);
     const order = completeOrder.parse(request.body ?? {});
-    if (order.runnerName !== undefined) job.runner = strangerNamed(order.runnerName);
+    if (order.runnerName !== undefined) job.runner = createUnregisteredRunner(order.runnerName);
     finishJob(sim, job, order.conclusion);
-    return jobView(sim, job);
+    return toJobView(sim, job);
   });
   http.post<{ Params: { id: string } }>('/jobs/:id/cancel', (request) => ({
-    cancelled: cancelJob(sim, jobIn(sim, request.params.id)),
+    cancelled: cancelJob(sim, findJob(sim, request.params.id)),
   }));
   http.post<{ Params: { id: string } }>('/jobs/:id/rerun', (request) => {
-    const { run, spec } = jobIn(sim, request.params.id);
+    const { run, spec } = findJob(sim, request.params.id);
     rerun(sim, run, (job) => job.spec === spec);
-    return runView(sim, run);
+    return toRunView(sim, run);
   });
   http.post<{ Params: { id: string } }>('/jobs/:id/approve', (request) => {
-    const job = jobIn(sim, request.params.id);
+    const job = findJob(sim, request.params.id);
     if (job.status !== 'waiting') throw new Error(`job ${job.id} is ${job.status}, not waiting for an approval`);
     enqueue(sim, job);
-    return jobView(sim, job);
+    return toJobView(sim, job);
   });
 }
 
 /** A runner that isn't registered here: drives a job without any. */
-const strangerNamed = (name: string) => ({ id: 9_000_000, name, groupId: 1, groupName: 'Default' });
+const createUnregisteredRunner = (name: string) => ({ id: 9_000_000, name, groupId: 1, groupName: 'Default' });
 
 function applySettings(sim: Simulation, order: z.infer<typeof settingsOrder>): object {
   Object.assign(sim.timing, order.timing);
@@ -163,38 +163,38 @@ function applySettings(sim: Simulation, order: z.infer<typeof settingsOrder>): o
   return { timing: sim.timing, limits: sim.limits, publicUrl: sim.urls.runner };
 }
 
-function faultsView(sim: Simulation, apiFaults: ApiFaults): object {
+function toFaultsView(sim: Simulation, apiFaults: ApiFaults): object {
   const { rates, once, holds } = sim.webhooks.faults;
   return { rates, once, holds, api: apiFaults.pending };
 }
 
-class Missing extends Error {}
+class NotFoundError extends Error {}
 
-function repositoryIn(sim: Simulation, fullName: string, make: boolean): Repository {
+function findOrAddRepository(sim: Simulation, fullName: string, make: boolean): Repository {
   const [owner = '', name = ''] = fullName.split('/');
-  const known = sim.state.repositories.get(repositoryKey(owner, name));
+  const known = sim.state.repositories.get(toRepositoryKey(owner, name));
   if (known) return known;
-  if (!make) throw new Missing(`there is no repository ${fullName}`);
+  if (!make) throw new NotFoundError(`there is no repository ${fullName}`);
   return addRepository(sim, fullName);
 }
 
-function jobIn(sim: Simulation, id: string): Job {
+function findJob(sim: Simulation, id: string): Job {
   const job = sim.state.jobs.get(Number(id));
-  if (!job) throw new Missing(`there is no job ${id}`);
+  if (!job) throw new NotFoundError(`there is no job ${id}`);
   return job;
 }
 
-function runIn(sim: Simulation, id: string): Run {
+function findRun(sim: Simulation, id: string): Run {
   const run = sim.state.runs.get(Number(id));
-  if (!run) throw new Missing(`there is no run ${id}`);
+  if (!run) throw new NotFoundError(`there is no run ${id}`);
   return run;
 }
 
 /** Many one-step jobs, each a run of its own. @returns their ids */
-function plainJobs(sim: Simulation, order: z.infer<typeof jobsOrder>): number[] {
+function createPlainJobs(sim: Simulation, order: z.infer<typeof jobsOrder>): number[] {
   const [first] = sim.state.repositories.values();
-  const repository = order.repository === undefined ? first : repositoryIn(sim, order.repository, true);
-  if (!repository) throw new Missing('there is no repository');
+  const repository = order.repository === undefined ? first : findOrAddRepository(sim, order.repository, true);
+  if (!repository) throw new NotFoundError('there is no repository');
   const step = {
     id: null,
     name: null,

@@ -1,11 +1,11 @@
 import type { Job, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { scopeName } from '../jobs/runners.ts';
-import { jobsOf, runState } from '../shapes/run.ts';
-import { jobPage } from '../webhooks/announce.ts';
+import { formatScope } from '../jobs/runners.ts';
+import { listJobs, getRunState } from '../shapes/run.ts';
+import { getJobPage } from '../webhooks/announce.ts';
 
 /** A job for people and tests: GitHub's facts, its timeline, steps, annotations; log on demand. */
-export function jobView(sim: Simulation, job: Job, withLog = false) {
+export function toJobView(sim: Simulation, job: Job, withLog = false) {
   return {
     id: job.id,
     runId: job.run.id,
@@ -19,10 +19,10 @@ export function jobView(sim: Simulation, job: Job, withLog = false) {
     conclusion: job.conclusion,
     runner: job.runner?.name ?? null,
     assignedTo: job.assignedTo?.name ?? null,
-    url: jobPage(sim, job),
-    createdAt: iso(job.createdAt),
-    startedAt: iso(job.startedAt),
-    completedAt: iso(job.completedAt),
+    url: getJobPage(sim, job),
+    createdAt: toIsoTime(job.createdAt),
+    startedAt: toIsoTime(job.startedAt),
+    completedAt: toIsoTime(job.completedAt),
     timeline: job.timeline,
     annotations: job.annotations,
     summary: job.summary,
@@ -30,22 +30,22 @@ export function jobView(sim: Simulation, job: Job, withLog = false) {
   };
 }
 
-export function runView(sim: Simulation, run: Run) {
+export function toRunView(sim: Simulation, run: Run) {
   return {
     id: run.id,
     number: run.number,
     repository: `${run.repository.owner.login}/${run.repository.name}`,
     workflow: run.workflow,
     attempt: run.attempt,
-    ...runState(run),
+    ...getRunState(run),
     /** Jobs that aren't there yet: their needs aren't met. */
     pending: run.pending.map((spec) => spec.name),
-    jobs: jobsOf(run).map((job) => jobView(sim, job)),
+    jobs: listJobs(run).map((job) => toJobView(sim, job)),
   };
 }
 
 /** Everything at a glance; the newest `limit` runs. */
-export function stateView(sim: Simulation, limit: number) {
+export function toStateView(sim: Simulation, limit: number) {
   const jobs = [...sim.state.jobs.values()];
   const count = (status: Job['status']): number => jobs.filter((job) => job.status === status).length;
   return {
@@ -61,7 +61,7 @@ export function stateView(sim: Simulation, limit: number) {
     runners: [...sim.state.runners.values()].slice(-limit).map((runner) => ({
       id: runner.id,
       name: runner.name,
-      scope: scopeName(runner.scope),
+      scope: formatScope(runner.scope),
       group: runner.group.name,
       labels: runner.labels,
       online: runner.online,
@@ -72,10 +72,10 @@ export function stateView(sim: Simulation, limit: number) {
     runs: [...sim.state.runs.values()]
       .slice(-limit)
       .toReversed()
-      .map((run) => runView(sim, run)),
+      .map((run) => toRunView(sim, run)),
   };
 }
 
-function iso(ms: number | null): string | null {
+function toIsoTime(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }

@@ -1,13 +1,14 @@
-import { condition } from '../expression.ts';
-import type { Conclusion, Job, Run } from '../state.ts';
+import { evaluateCondition } from '../expression.ts';
+import type { Job, Run } from '../state.ts';
+import type { Conclusion } from '../protocol.ts';
 import type { JobSpec } from '../workflow-file.ts';
-import { noteJob, type Simulation } from '../simulation.ts';
-import { jobsOf } from '../shapes/run.ts';
-import { announce } from '../webhooks/announce.ts';
+import { recordJob, type Simulation } from '../simulation.ts';
+import { listJobs } from '../shapes/run.ts';
+import { announceJob } from '../webhooks/announce.ts';
 import { requestAssignment } from './assign.ts';
 
 /** What REST and webhooks say of a job that ended before any runner had it: null or 0, GitHub does both. */
-const NOBODY = { id: 0, name: '', groupId: 0, groupName: '' };
+const NO_RUNNER = { id: 0, name: '', groupId: 0, groupName: '' };
 
 export function createJob(sim: Simulation, run: Run, spec: JobSpec): Job {
   const now = Date.now();
@@ -38,14 +39,14 @@ export function createJob(sim: Simulation, run: Run, spec: JobSpec): Job {
 }
 
 /** Makes a job wait for a runner, and says so. One behind an environment is announced before and after its approval. */
-function begin(sim: Simulation, job: Job): void {
+function beginJob(sim: Simulation, job: Job): void {
   const { environment } = job.spec;
   if (environment === null) return enqueue(sim, job);
-  announce(sim, job, 'queued');
+  announceJob(sim, job, 'queued');
   if (!sim.protectedEnvironments.has(environment)) return enqueue(sim, job);
   job.status = 'waiting';
-  noteJob(sim, job, 'waiting', { detail: `approval of ${environment}` });
-  return announce(sim, job, 'waiting');
+  recordJob(sim, job, 'waiting', { detail: `approval of ${environment}` });
+  return announceJob(sim, job, 'waiting');
 }
 
 /** Puts a job into the queue and announces it. */
@@ -53,8 +54,8 @@ export function enqueue(sim: Simulation, job: Job): void {
   job.status = 'queued';
   job.queuedAt = Date.now();
   sim.state.queue.add(job);
-  noteJob(sim, job, 'queued');
-  announce(sim, job, 'queued');
+  recordJob(sim, job, 'queued');
+  announceJob(sim, job, 'queued');
   requestAssignment(sim);
 }
 
@@ -62,37 +63,37 @@ export function enqueue(sim: Simulation, job: Job): void {
 export function markCompleted(sim: Simulation, job: Job, conclusion: Conclusion, detail?: string): void {
   sim.state.queue.delete(job);
   sim.state.active.delete(job);
-  if (job.startedAt === null && conclusion === 'cancelled' && sim.random.chance(0.5)) job.runner = NOBODY;
+  if (job.startedAt === null && conclusion === 'cancelled' && sim.random.chance(0.5)) job.runner = NO_RUNNER;
   job.status = 'completed';
   job.conclusion = conclusion;
   job.completedAt = Date.now();
-  noteJob(sim, job, 'completed', { runner: job.runner?.name, detail: detail ?? conclusion });
-  announce(sim, job, 'completed');
+  recordJob(sim, job, 'completed', { runner: job.runner?.name, detail: detail ?? conclusion });
+  announceJob(sim, job, 'completed');
 }
 
 /** Begins (or skips) the jobs of a run whose needs are met now. */
 export function advanceRun(sim: Simulation, run: Run): void {
   for (let grew = true; grew;) {
-    const ready = run.pending.filter((spec) => spec.needs.every((need) => isOver(run, need)));
+    const ready = run.pending.filter((spec) => spec.needs.every((need) => isCompleted(run, need)));
     run.pending = run.pending.filter((spec) => !ready.includes(spec));
     for (const spec of ready) {
       const job = createJob(sim, run, spec);
-      if (wanted(run, spec)) begin(sim, job);
+      if (shouldRun(run, spec)) beginJob(sim, job);
       else markCompleted(sim, job, 'skipped');
     }
     grew = ready.length > 0;
   }
 }
 
-function isOver(run: Run, key: string): boolean {
+function isCompleted(run: Run, key: string): boolean {
   if (run.pending.some((spec) => spec.key === key)) return false;
-  return jobsOf(run).every((job) => job.spec.key !== key || job.status === 'completed');
+  return listJobs(run).every((job) => job.spec.key !== key || job.status === 'completed');
 }
 
-function wanted(run: Run, spec: JobSpec): boolean {
-  const results = spec.needs.map((need) => [need, { result: resultOf(run, need) }] as const);
+function shouldRun(run: Run, spec: JobSpec): boolean {
+  const results = spec.needs.map((need) => [need, { result: findResult(run, need) }] as const);
   const ends = results.map(([, { result }]) => result);
-  return condition(spec.if ?? undefined, {
+  return evaluateCondition(spec.if ?? undefined, {
     contexts: {
       needs: Object.fromEntries(results),
       matrix: spec.matrix,
@@ -108,7 +109,7 @@ function wanted(run: Run, spec: JobSpec): boolean {
 }
 
 /** The result of all jobs of one key together, as `needs.<key>.result` has it. */
-function resultOf(run: Run, key: string): Conclusion {
-  const ends = new Set(jobsOf(run).flatMap((job) => (job.spec.key === key ? [job.conclusion] : [])));
+function findResult(run: Run, key: string): Conclusion {
+  const ends = new Set(listJobs(run).flatMap((job) => (job.spec.key === key ? [job.conclusion] : [])));
   return (['failure', 'cancelled', 'success'] as const).find((end) => ends.has(end)) ?? 'skipped';
 }

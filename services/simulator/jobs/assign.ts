@@ -1,5 +1,5 @@
 import type { Job, Runner } from '../state.ts';
-import { noteJob, type Simulation } from '../simulation.ts';
+import { recordJob, type Simulation } from '../simulation.ts';
 
 /** Whether that runner may be given that job: scope, group and labels. Nothing else counts. */
 function accepts(runner: Runner, job: Job): boolean {
@@ -49,7 +49,7 @@ function assign(sim: Simulation): void {
     job.assignedTo = runner;
     job.assignedAt = Date.now();
     runner.job = job;
-    noteJob(sim, job, 'assigned', { runner: runner.name });
+    recordJob(sim, job, 'assigned', { runner: runner.name });
     runner.answerPoll?.(job);
   }
 }
@@ -58,7 +58,7 @@ function assign(sim: Simulation): void {
 export function requeue(sim: Simulation, job: Job, detail: string): void {
   unassign(sim, job);
   sim.state.queue.add(job);
-  noteJob(sim, job, 'requeued', { detail });
+  recordJob(sim, job, 'requeued', { detail });
   requestAssignment(sim);
 }
 

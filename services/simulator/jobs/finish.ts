@@ -1,7 +1,8 @@
-import type { Conclusion, Job, Run, Runner } from '../state.ts';
-import { noteJob, type Simulation } from '../simulation.ts';
-import { jobsOf } from '../shapes/run.ts';
-import { announce } from '../webhooks/announce.ts';
+import type { Job, Run, Runner } from '../state.ts';
+import type { Conclusion } from '../protocol.ts';
+import { recordJob, type Simulation } from '../simulation.ts';
+import { listJobs } from '../shapes/run.ts';
+import { announceJob } from '../webhooks/announce.ts';
 import { advanceRun, markCompleted } from './advance.ts';
 import { unassign } from './assign.ts';
 import { removeRunner } from './runners.ts';
@@ -14,8 +15,8 @@ export function startJob(sim: Simulation, job: Job, who: Runner | NonNullable<Jo
   sim.state.active.add(job);
   job.status = 'in_progress';
   job.startedAt = Date.now();
-  noteJob(sim, job, 'started', { runner: job.runner.name });
-  announce(sim, job, 'in_progress');
+  recordJob(sim, job, 'started', { runner: job.runner.name });
+  announceJob(sim, job, 'in_progress');
 }
 
 /** A job ends: its ephemeral runner's registration goes, its matrix may fail with it, jobs that need it begin. */
@@ -28,7 +29,7 @@ export function finishJob(sim: Simulation, job: Job, conclusion: Conclusion, det
   job.answerCancellation?.();
   if (runner && ran && runner.ephemeral && sim.state.runners.has(runner.id)) removeRunner(sim, runner, 'ephemeral');
   if (conclusion === 'failure' && job.spec.failFast && Object.keys(job.spec.matrix).length > 0) {
-    for (const sibling of jobsOf(job.run)) if (sibling.spec.key === job.spec.key) cancelJob(sim, sibling);
+    for (const sibling of listJobs(job.run)) if (sibling.spec.key === job.spec.key) cancelJob(sim, sibling);
   }
   if (job.attempt === job.run.attempt) advanceRun(sim, job.run);
 }
@@ -36,7 +37,7 @@ export function finishJob(sim: Simulation, job: Job, conclusion: Conclusion, det
 /** The runner of a job is gone. Its registration stays, offline, as on GitHub. */
 export function loseJob(sim: Simulation, job: Job): void {
   const name = job.runner?.name ?? '';
-  noteJob(sim, job, 'lost', { runner: name });
+  recordJob(sim, job, 'lost', { runner: name });
   job.annotations.push({
     level: 'failure',
     message: `The self-hosted runner: ${name} lost communication with the server. Verify the machine is running and has a healthy network connection.`,
@@ -52,7 +53,7 @@ export function cancelJob(sim: Simulation, job: Job): boolean {
     finishJob(sim, job, 'cancelled');
   } else if (job.cancelRequestedAt === null) {
     job.cancelRequestedAt = Date.now();
-    noteJob(sim, job, 'cancelling');
+    recordJob(sim, job, 'cancelling');
     job.answerCancellation?.();
     if (job.assignedTo === null) finishJob(sim, job, 'cancelled');
   }
@@ -61,7 +62,7 @@ export function cancelJob(sim: Simulation, job: Job): boolean {
 
 /** Cancels what is left of a run. @returns false when nothing was */
 export function cancelRun(sim: Simulation, run: Run): boolean {
-  const open = jobsOf(run).filter((job) => job.status !== 'completed');
+  const open = listJobs(run).filter((job) => job.status !== 'completed');
   if (open.length === 0) return false;
   run.cancelled = true;
   for (const job of open) cancelJob(sim, job);

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Job, Repository, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { parseWorkflow, type JobSpec } from '../workflow-file.ts';
-import { jobsOf } from '../shapes/run.ts';
+import { listJobs } from '../shapes/run.ts';
 import { PUSHER } from '../shapes/account.ts';
-import { announce } from '../webhooks/announce.ts';
+import { announceJob } from '../webhooks/announce.ts';
 import { advanceRun, createJob } from './advance.ts';
 
 export interface Push {
@@ -61,7 +61,7 @@ export function createRun(
  * results; as on GitHub, every job of the new attempt has an id of its own.
  */
 export function rerun(sim: Simulation, run: Run, which: (job: Job) => boolean): void {
-  const before = jobsOf(run);
+  const before = listJobs(run);
   const repeated = new Set(before.filter(which).map((job) => job.spec));
   for (let grew = true; grew;) {
     const keys = new Set([...repeated].map((spec) => spec.key));
@@ -87,7 +87,7 @@ export function rerun(sim: Simulation, run: Run, which: (job: Job) => boolean): 
       status: 'completed',
     });
     copy.timeline.push({ at: new Date().toISOString(), what: 'taken over', detail: `from attempt ${old.attempt}` });
-    if (sim.webhooks.faults.rates.resendCompletedOnRerun) announce(sim, copy, 'completed');
+    if (sim.webhooks.faults.rates.resendCompletedOnRerun) announceJob(sim, copy, 'completed');
   }
   advanceRun(sim, run);
 }

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import type { Runner, RunnerGroup, Scope } from '../state.ts';
+import type { Runner, RunnerGroup, RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { requestAssignment, requeue } from './assign.ts';
 
 /** Makes a registration; that its name is free was checked. */
 export function registerRunner(
   sim: Simulation,
-  order: { name: string; scope: Scope; group: RunnerGroup; labels: string[]; ephemeral: boolean },
+  order: { name: string; scope: RunnerScope; group: RunnerGroup; labels: string[]; ephemeral: boolean },
 ): Runner {
   const runner: Runner = {
     ...order,
@@ -53,12 +53,12 @@ export function goOffline(sim: Simulation, runner: Runner): void {
   sim.log.add('runner.offline', { runner: runner.name, runnerId: runner.id });
 }
 
-export function scopeName(scope: Scope): string {
+export function formatScope(scope: RunnerScope): string {
   return scope.repository ? `${scope.account.login}/${scope.repository.name}` : scope.account.login;
 }
 
 /** The registrations of one organisation or repository, oldest first. */
-export function runnersOf(sim: Simulation, scope: Scope): Runner[] {
+export function listRunners(sim: Simulation, scope: RunnerScope): Runner[] {
   return [...sim.state.runners.values()].filter(
     (runner) => runner.scope.account === scope.account && runner.scope.repository === scope.repository,
   );

@@ -52,7 +52,7 @@ exec "\${BATON_NODE:-node}" "$here/runner.mjs" configure "$@"
 `;
 
 /** Writes `run.sh`, `config.sh` and `runner.mjs` to a folder, which then is "the forge's runner directory" of an instance. */
-export async function bundleStandInRunner(outDir: string): Promise<void> {
+export async function bundleFakeRunner(outDir: string): Promise<void> {
   mkdirSync(outDir, { recursive: true });
   await build({
     entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
@@ -77,5 +77,5 @@ export async function bundleStandInRunner(outDir: string): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder] = process.argv.slice(2);
   if (folder === undefined) throw new Error('usage: node services/simulator/runner/bundle.ts FOLDER');
-  await bundleStandInRunner(folder);
+  await bundleFakeRunner(folder);
 }

@@ -16,39 +16,39 @@ const LEVELS = { notice: 'notice', warning: 'warning', error: 'failure' } as con
  * Source: https://docs.github.com/en/actions/writing-workflows/choosing-what-your-workflow-does/workflow-commands-for-github-actions
  */
 export class OutputReader {
-  private stopToken: string | undefined;
-  private readonly effects: CommandEffects;
-  private readonly isHook: boolean;
-  private readonly debug: boolean;
+  #stopToken: string | undefined;
+  readonly #effects: CommandEffects;
+  readonly #isHook: boolean;
+  readonly #debug: boolean;
 
   constructor(effects: CommandEffects, options: { isHook: boolean; debug: boolean }) {
-    this.effects = effects;
-    this.isHook = options.isHook;
-    this.debug = options.debug;
+    this.#effects = effects;
+    this.#isHook = options.isHook;
+    this.#debug = options.debug;
   }
 
   read(line: string): void {
-    if (this.stopToken !== undefined) {
-      if (line.trim() === `::${this.stopToken}::`) this.stopToken = undefined;
-      this.effects.print(line);
+    if (this.#stopToken !== undefined) {
+      if (line.trim() === `::${this.#stopToken}::`) this.#stopToken = undefined;
+      this.#effects.print(line);
       return;
     }
     const match = COMMAND.exec(line.trimStart());
     const name = match?.[1]?.toLowerCase();
-    if (name === undefined || !this.run(name, properties(match?.[2] ?? ''), unescape(match?.[3] ?? ''))) {
-      this.effects.print(line);
+    if (name === undefined || !this.#run(name, parseProperties(match?.[2] ?? ''), unescape(match?.[3] ?? ''))) {
+      this.#effects.print(line);
     }
   }
 
   /** @returns false when there is no such command: the line is just printed */
-  private run(name: string, given: Map<string, string>, value: string): boolean {
+  #run(name: string, given: Map<string, string>, value: string): boolean {
     switch (name) {
       case 'notice':
       case 'warning':
       case 'error': {
-        this.effects.print(`##[${name}]${value}`);
+        this.#effects.print(`##[${name}]${value}`);
         const line = given.get('line');
-        this.effects.annotate({
+        this.#effects.annotate({
           level: LEVELS[name],
           message: value,
           ...(given.has('title') ? { title: given.get('title') } : {}),
@@ -59,27 +59,27 @@ export class OutputReader {
       }
       case 'group':
       case 'endgroup':
-        this.effects.print(`##[${name}]${value}`);
+        this.#effects.print(`##[${name}]${value}`);
         return true;
       case 'debug':
-        if (this.debug) this.effects.print(`##[debug]${value}`);
+        if (this.#debug) this.#effects.print(`##[debug]${value}`);
         return true;
       case 'add-mask':
-        this.effects.mask(value);
+        this.#effects.mask(value);
         return true;
       case 'stop-commands':
-        this.stopToken = value;
+        this.#stopToken = value;
         return true;
       case 'echo':
         return true;
       case 'set-output':
       case 'save-state':
-        if (this.isHook) this.effects.print(`##[error]The command '${name}' is not supported in a job hook.`);
-        else if (name === 'set-output') this.effects.setOutput(given.get('name') ?? '', value);
+        if (this.#isHook) this.#effects.print(`##[error]The command '${name}' is not supported in a job hook.`);
+        else if (name === 'set-output') this.#effects.setOutput(given.get('name') ?? '', value);
         return true;
       case 'set-env':
       case 'add-path':
-        this.effects.print(`##[error]The \`${name}\` command is disabled. Please upgrade to using Environment Files.`);
+        this.#effects.print(`##[error]The \`${name}\` command is disabled. Please upgrade to using Environment Files.`);
         return true;
       default:
         return false;
@@ -87,7 +87,7 @@ export class OutputReader {
   }
 }
 
-function properties(text: string): Map<string, string> {
+function parseProperties(text: string): Map<string, string> {
   const pairs = text.split(',').flatMap((pair) => {
     const equals = pair.indexOf('=');
     const value = unescape(pair.slice(equals + 1))

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import type { JobContext } from './job-context.ts';
+import type { RunningJob } from './job-context.ts';
 import { runScript } from './script.ts';
-import { hookShell } from './shell.ts';
+import { findHookShell } from './shell.ts';
 
-export const HOOKS = {
+export const JOB_HOOKS = {
   started: { variable: 'ACTIONS_RUNNER_HOOK_JOB_STARTED', step: 'Set up runner' },
   completed: { variable: 'ACTIONS_RUNNER_HOOK_JOB_COMPLETED', step: 'Complete runner' },
 } as const;
@@ -13,8 +13,8 @@ export const HOOKS = {
  * Runs one of the administrator's two scripts, where it is set, as a step of its own: synchronous, without a time limit,
  * and any failure of it is the job's. A cancellation doesn't interrupt it; the runner's own shutdown does.
  */
-export async function runHook(job: JobContext, kind: keyof typeof HOOKS, shutdown: AbortSignal): Promise<void> {
-  const { variable, step } = HOOKS[kind];
+export async function runJobHook(job: RunningJob, kind: keyof typeof JOB_HOOKS, shutdown: AbortSignal): Promise<void> {
+  const { variable, step } = JOB_HOOKS[kind];
   const script = process.env[variable];
   if (script === undefined || script === '') return;
   const log = job.newStep(step);
@@ -23,7 +23,7 @@ export async function runHook(job: JobContext, kind: keyof typeof HOOKS, shutdow
     log.print(`##[group]Run '${script}'`);
     if (!isAbsolute(script)) throw new Error(`${variable} is not an absolute path: '${script}'`);
     if (!existsSync(script)) throw new Error(`File doesn't exist: '${script}'`);
-    const shell = hookShell(script, process.env['PATH']);
+    const shell = findHookShell(script, process.env['PATH']);
     log.print(`shell: ${shell.display}`);
     log.print('##[endgroup]');
     await runScript(job, log, { shell, script, env: {}, workingDirectory: null, isHook: true, stop: shutdown });

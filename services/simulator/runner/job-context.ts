@@ -1,13 +1,13 @@
 import type { ExpressionScope } from '../expression.ts';
-import type { JobAnnotation, JobMessage, StepReport } from '../protocol.ts';
-import { StepLog, type Conclusion } from './step-log.ts';
+import type { Conclusion, JobAnnotation, JobMessage, StepReport } from '../protocol.ts';
+import { StepLog } from './step-log.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Why the steps of a job are being ended: a person's cancellation, its time limit, this program's shutdown, or the server gave the job away. */
 export type StopReason = 'cancelled' | 'timeout' | 'shutdown' | 'lost';
 
 /** All that one job knows while it runs. */
-export class JobContext {
+export class RunningJob {
   readonly message: JobMessage;
   readonly workspace: Workspace;
   /** GITHUB_* and RUNNER_* variables. */
@@ -22,11 +22,11 @@ export class JobContext {
     { outcome: Conclusion; conclusion: Conclusion; outputs: Record<string, string> }
   >();
   summary = '';
-  /** Before a stop; {@link JobContext.status} has the last word. */
+  /** Before a stop; {@link RunningJob.status} has the last word. */
   result: 'success' | 'failure' = 'success';
-  private readonly stopping = new AbortController();
-  private readonly send: (report: StepReport) => Promise<void>;
-  private lastNumber = 0;
+  readonly #stopping = new AbortController();
+  readonly #send: (report: StepReport) => Promise<void>;
+  #lastNumber = 0;
 
   constructor(
     message: JobMessage,
@@ -37,18 +37,18 @@ export class JobContext {
     this.message = message;
     this.workspace = workspace;
     this.defaults = defaults;
-    this.send = send;
+    this.#send = send;
   }
 
   get stopReason(): StopReason | undefined {
-    const reason: unknown = this.stopping.signal.reason;
+    const reason: unknown = this.#stopping.signal.reason;
     return reason === 'cancelled' || reason === 'timeout' || reason === 'shutdown' || reason === 'lost'
       ? reason
       : undefined;
   }
 
   get stopSignal(): AbortSignal {
-    return this.stopping.signal;
+    return this.#stopping.signal;
   }
 
   get status(): 'success' | 'failure' | 'cancelled' {
@@ -56,11 +56,11 @@ export class JobContext {
   }
 
   stop(reason: StopReason): void {
-    this.stopping.abort(reason);
+    this.#stopping.abort(reason);
   }
 
   newStep(name: string): StepLog {
-    return new StepLog(++this.lastNumber, name, this.masks, this.send);
+    return new StepLog(++this.#lastNumber, name, this.masks, this.#send);
   }
 
   fail(log: StepLog, message: string): void {

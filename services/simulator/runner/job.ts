@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { interpolate } from '../expression.ts';
+import { replaceExpressions } from '../expression.ts';
 import type { Completion, JobMessage } from '../protocol.ts';
 import { ServerRefusal, type RunnerClient } from './client.ts';
-import { runHook } from './hook.ts';
-import { JobContext } from './job-context.ts';
-import { endMarked } from './processes.ts';
+import { runJobHook } from './hook.ts';
+import { RunningJob } from './job-context.ts';
+import { killMarked } from './processes.ts';
 import { runStep } from './step.ts';
 import { WorkerLog } from './worker-log.ts';
-import { defaultVariables, makeWorkspace } from './workspace.ts';
+import { createDefaultVariables, makeWorkspace } from './workspace.ts';
 
-export interface JobOrder {
+export interface JobParts {
   client: RunnerClient;
   message: JobMessage;
   runnerName: string;
@@ -26,30 +26,30 @@ export interface JobOrder {
  *
  * @returns its conclusion, or `lost` when the server took the job away meanwhile
  */
-export async function runJob(order: JobOrder): Promise<Completion['conclusion'] | 'lost'> {
+export async function runJob(order: JobParts): Promise<Completion['conclusion'] | 'lost'> {
   const { client, message, shutdown } = order;
   const workspace = makeWorkspace(order.root, message);
   const trackingId = `github_${randomUUID()}`;
   const debug = process.env['ACTIONS_STEP_DEBUG'] === 'true';
-  const defaults = defaultVariables(message, workspace, { name: order.runnerName, trackingId, debug });
-  const job = new JobContext(message, workspace, defaults, (report) => client.reportStep(message.jobId, report));
+  const defaults = createDefaultVariables(message, workspace, { name: order.runnerName, trackingId, debug });
+  const job = new RunningJob(message, workspace, defaults, (report) => client.reportStep(message.jobId, report));
   const over = new AbortController();
   const watch = watchForStops(job, order, over.signal);
-  if (await initialise(job, order.runnerName)) {
+  if (await initialiseJob(job, order.runnerName)) {
     const diagnostics = new WorkerLog();
-    await runHook(job, 'started', shutdown);
+    await runJobHook(job, 'started', shutdown);
     diagnostics.state(job.status);
     for (const [index, step] of message.steps.entries()) {
       if (shutdown.aborted || job.stopReason === 'lost') break;
       await runStep(job, step, index, shutdown);
       diagnostics.state(job.status);
     }
-    if (!shutdown.aborted && job.stopReason !== 'lost') await runHook(job, 'completed', shutdown);
+    if (!shutdown.aborted && job.stopReason !== 'lost') await runJobHook(job, 'completed', shutdown);
     diagnostics.end();
   }
   const log = job.newStep('Complete job');
   log.print('Cleaning up orphan processes');
-  const ended = endMarked('RUNNER_TRACKING_ID', trackingId);
+  const ended = killMarked('RUNNER_TRACKING_ID', trackingId);
   if (ended > 0) log.print(`Terminated ${ended} orphan process(es)`);
   await log.end('success');
   over.abort();
@@ -61,14 +61,14 @@ export async function runJob(order: JobOrder): Promise<Completion['conclusion'] 
 }
 
 /** The `Set up job` step. @returns whether the job may go on */
-async function initialise(job: JobContext, runnerName: string): Promise<boolean> {
+async function initialiseJob(job: RunningJob, runnerName: string): Promise<boolean> {
   const log = job.newStep('Set up job');
   log.print(`Current runner version: '${RUNNER_VERSION}'`);
   log.print(`Runner name: '${runnerName}'`);
   log.print(`Machine name: '${hostname()}'`);
   const { message } = job;
   try {
-    for (const [key, value] of Object.entries(message.env)) job.env.set(key, interpolate(value, job.scope()));
+    for (const [key, value] of Object.entries(message.env)) job.env.set(key, replaceExpressions(value, job.scope()));
     const actions = message.steps.flatMap((step) => (step.uses === null ? [] : [step.uses]));
     if (message.initialisation === 'cancel') job.stop('cancelled');
     log.print('Prepare workflow directory');
@@ -96,7 +96,7 @@ async function initialise(job: JobContext, runnerName: string): Promise<boolean>
 export const RUNNER_VERSION = '2.999.0';
 
 /** Ends the job's steps on a cancellation, on its time limit, on the runner's shutdown, or when the server forgot it. */
-async function watchForStops(job: JobContext, order: JobOrder, over: AbortSignal): Promise<void> {
+async function watchForStops(job: RunningJob, order: JobParts, over: AbortSignal): Promise<void> {
   const { message, client, shutdown } = order;
   const limit = setTimeout(
     () => {
@@ -124,13 +124,13 @@ async function watchForStops(job: JobContext, order: JobOrder, over: AbortSignal
   // Cancelled, but still to be heard of: always() steps and the completed hook may take their time.
   while (!over.aborted && job.stopReason !== 'lost') {
     await client.waitForCancellation(message.jobId, over).catch(() => undefined);
-    await pause(1_000, over);
+    await sleepUnless(1_000, over);
   }
   clearTimeout(limit);
   shutdown.removeEventListener('abort', onShutdown);
 }
 
-async function pause(ms: number, over: AbortSignal): Promise<void> {
+async function sleepUnless(ms: number, over: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

@@ -14,10 +14,11 @@ import { removeWorkspace } from './workspace.ts';
  */
 const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
 
-const say = (text: string): void => {
+const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
-const sayAt = (text: string): void => say(`${new Date().toISOString().slice(0, 19).replace('T', ' ')}Z: ${text}`);
+const printWithTime = (text: string): void =>
+  print(`${new Date().toISOString().slice(0, 19).replace('T', ' ')}Z: ${text}`);
 
 function readConfig(): JitConfig {
   const { values } = parseArgs({ options: { jitconfig: { type: 'string' } }, allowPositionals: true, strict: false });
@@ -33,17 +34,17 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
   // In a folder of its own: several runners may be started from one place.
   const root = join(process.cwd(), config.workFolder, `${config.runnerName}-${randomUUID().slice(0, 8)}`);
   const { ephemeral } = await client.openSession(shutdown);
-  say('\n√ Connected to GitHub\n');
-  say(`Current runner version: '${RUNNER_VERSION}'`);
-  sayAt('Listening for Jobs');
+  print('\n√ Connected to GitHub\n');
+  print(`Current runner version: '${RUNNER_VERSION}'`);
+  printWithTime('Listening for Jobs');
   try {
     while (!shutdown.aborted) {
       const jobId = await client.nextJob(shutdown);
       const message = jobId === undefined ? undefined : await client.acquire(jobId, shutdown);
       if (!message) continue;
-      sayAt(`Running job: ${message.name}`);
+      printWithTime(`Running job: ${message.name}`);
       const result = await runJob({ client, message, runnerName: config.runnerName, root, shutdown });
-      sayAt(`Job ${message.name} completed with result: ${RESULT[result]}`);
+      printWithTime(`Job ${message.name} completed with result: ${RESULT[result]}`);
       if (ephemeral) break;
     }
   } finally {
@@ -58,7 +59,7 @@ async function main(): Promise<number> {
       await configure(process.argv.slice(3));
       return 0;
     } catch (error) {
-      say(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
+      print(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
       return 1;
     }
   }
@@ -66,7 +67,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (shutdown.signal.aborted) process.exit(0);
-      say('Exiting...');
+      print('Exiting...');
       shutdown.abort();
     });
   }
@@ -75,7 +76,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     if (shutdown.signal.aborted) return 0;
-    say(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
+    print(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
     // 409: the last session of a runner that was killed may still stand for a while.
     return error instanceof ServerRefusal && error.status === 409 ? 2 : 1;
   }

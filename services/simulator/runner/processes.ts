@@ -27,7 +27,7 @@ export async function runProcess(order: ProcessOrder): Promise<number | null> {
     timers.push(
       setTimeout(
         () => {
-          for (const pid of [...descendants(child.pid ?? 0), child.pid ?? 0]) kill(pid);
+          for (const pid of [...listDescendants(child.pid ?? 0), child.pid ?? 0]) kill(pid);
         },
         Math.ceil((order.graceMs * 4) / 3),
       ),
@@ -57,9 +57,9 @@ export async function runProcess(order: ProcessOrder): Promise<number | null> {
 }
 
 /** Ends every process that has `name=value` in its environment, itself aside. @returns how many; Linux only */
-export function endMarked(name: string, value: string): number {
+export function killMarked(name: string, value: string): number {
   const mark = `${name}=${value}`;
-  const found = processIds().filter((pid) => {
+  const found = listProcessIds().filter((pid) => {
     const environment = pid === process.pid ? undefined : readProc(pid, 'environ');
     return environment?.split('\0').includes(mark) ?? false;
   });
@@ -68,8 +68,8 @@ export function endMarked(name: string, value: string): number {
 }
 
 /** All below a process, by /proc: they stay in the runner's own process group, so that who stops that stops them. */
-function descendants(root: number): number[] {
-  const parents = new Map(processIds().map((pid) => [pid, parentOf(pid)]));
+function listDescendants(root: number): number[] {
+  const parents = new Map(listProcessIds().map((pid) => [pid, readParent(pid)]));
   const found = new Set<number>([root]);
   for (let grew = true; grew;) {
     const before = found.size;
@@ -80,13 +80,13 @@ function descendants(root: number): number[] {
   return [...found];
 }
 
-function parentOf(pid: number): number | undefined {
+function readParent(pid: number): number | undefined {
   // After the command's name, which may hold spaces and parentheses: state, parent, …
   const fields = readProc(pid, 'stat')?.split(') ').at(-1)?.split(' ');
   return fields?.[1] === undefined ? undefined : Number(fields[1]);
 }
 
-function processIds(): number[] {
+function listProcessIds(): number[] {
   try {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
 import { OutputReader } from './commands.ts';
 import { makeEnvironmentFiles, readEnvironmentFiles } from './environment-files.ts';
-import type { JobContext } from './job-context.ts';
+import type { RunningJob } from './job-context.ts';
 import { runProcess } from './processes.ts';
-import { withScript, type ShellCommand } from './shell.ts';
+import { toArguments, type ShellCommand } from './shell.ts';
 import type { StepLog } from './step-log.ts';
 
 export interface ScriptOrder {
@@ -22,7 +22,7 @@ export interface ScriptOrder {
  *
  * @returns its outputs. @throws Error when it fails; its message stands in the log
  */
-export async function runScript(job: JobContext, log: StepLog, order: ScriptOrder): Promise<Record<string, string>> {
+export async function runScript(job: RunningJob, log: StepLog, order: ScriptOrder): Promise<Record<string, string>> {
   const outputs: Record<string, string> = {};
   const files = makeEnvironmentFiles(job.workspace.temp, randomUUID());
   const environment = { ...job.environment(order.env), ...files };
@@ -42,7 +42,7 @@ export async function runScript(job: JobContext, log: StepLog, order: ScriptOrde
   const folder = order.workingDirectory ?? '.';
   const code = await runProcess({
     file: order.shell.file,
-    args: withScript(order.shell, order.script),
+    args: toArguments(order.shell, order.script),
     env: environment,
     cwd: isAbsolute(folder) ? folder : join(job.workspace.githubWorkspace, folder),
     onLine: (line) => reader.read(line),

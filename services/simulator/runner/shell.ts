@@ -11,7 +11,7 @@ export interface ShellCommand {
 }
 
 /** The full path of a program, or undefined when PATH has none. */
-function which(name: string, path: string | undefined): string | undefined {
+function findProgram(name: string, path: string | undefined): string | undefined {
   for (const folder of isAbsolute(name) ? [''] : (path ?? '').split(delimiter)) {
     const file = folder === '' ? name : join(folder, name);
     try {
@@ -38,16 +38,16 @@ const ARGUMENTS = new Map<string, { args: string[]; extension: ShellCommand['ext
  *
  * @throws Error when there is no such shell
  */
-export function stepShell(shell: string | null, path: string | undefined): ShellCommand {
+export function findStepShell(shell: string | null, path: string | undefined): ShellCommand {
   if (shell === null) {
-    const name = which('bash', path) === undefined ? 'sh' : 'bash';
-    return command(name, ['-e', '{0}'], '.sh', path);
+    const name = findProgram('bash', path) === undefined ? 'sh' : 'bash';
+    return createCommand(name, ['-e', '{0}'], '.sh', path);
   }
   const known = ARGUMENTS.get(shell.toLowerCase());
-  if (known) return command(shell.toLowerCase(), known.args, known.extension, path);
+  if (known) return createCommand(shell.toLowerCase(), known.args, known.extension, path);
   const [name = '', ...args] = shell.split(/\s+/);
   if (!args.some((arg) => arg.includes('{0}'))) throw new Error(`Invalid shell option '${shell}'`);
-  return command(name, args, '', path);
+  return createCommand(name, args, '', path);
 }
 
 /**
@@ -55,30 +55,30 @@ export function stepShell(shell: string | null, path: string | undefined): Shell
  *
  * @throws Error when the file is neither or there is no such shell
  */
-export function hookShell(script: string, path: string | undefined): ShellCommand {
-  if (script.endsWith('.sh')) return command(firstOf(['bash', 'sh'], path), ['-e', '{0}'], '.sh', path);
+export function findHookShell(script: string, path: string | undefined): ShellCommand {
+  if (script.endsWith('.sh')) return createCommand(findFirst(['bash', 'sh'], path), ['-e', '{0}'], '.sh', path);
   if (script.endsWith('.ps1')) {
-    return command(firstOf(['pwsh', 'powershell'], path), ['-command', `. '{0}'`], '.ps1', path);
+    return createCommand(findFirst(['pwsh', 'powershell'], path), ['-command', `. '{0}'`], '.ps1', path);
   }
   throw new Error(`'${script}' is not a valid path to a script. Make sure it ends in '.sh' or '.ps1'.`);
 }
 
 /** The command with the script in the place of `{0}`. */
-export function withScript(shell: ShellCommand, script: string): string[] {
+export function toArguments(shell: ShellCommand, script: string): string[] {
   return shell.args.map((arg) => arg.replace('{0}', () => script));
 }
 
-function firstOf([first = '', second = '']: string[], path: string | undefined): string {
-  return which(first, path) === undefined ? second : first;
+function findFirst([first = '', second = '']: string[], path: string | undefined): string {
+  return findProgram(first, path) === undefined ? second : first;
 }
 
-function command(
+function createCommand(
   name: string,
   args: string[],
   extension: ShellCommand['extension'],
   path: string | undefined,
 ): ShellCommand {
-  const file = which(name, path);
+  const file = findProgram(name, path);
   if (file === undefined) throw new Error(`${name}: command not found`);
   const shown = args.map((arg) => (arg.includes(' ') ? `"${arg}"` : arg)).join(' ');
   return { file, args, display: `${file} ${shown}`, extension };

@@ -1,47 +1,45 @@
-import type { StepReport } from '../protocol.ts';
+import type { Conclusion, StepReport } from '../protocol.ts';
 
 /** Lines are sent together, so often. */
-const FLUSH_MS = 200;
-
-export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped';
+const FLUSH_DELAY_MS = 200;
 
 /** One step as the server sees it: its state and its lines, secrets masked. */
 export class StepLog {
-  private lines: string[] = [];
-  private timer: NodeJS.Timeout | undefined;
-  private sending: Promise<void> = Promise.resolve();
-  private readonly state: Omit<StepReport, 'lines'>;
-  private readonly send: (report: StepReport) => Promise<void>;
-  private readonly masks: ReadonlySet<string>;
+  #lines: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> = Promise.resolve();
+  readonly #state: Omit<StepReport, 'lines'>;
+  readonly #send: (report: StepReport) => Promise<void>;
+  readonly #masks: ReadonlySet<string>;
 
   constructor(number: number, name: string, masks: ReadonlySet<string>, send: (report: StepReport) => Promise<void>) {
     const startedAt = new Date().toISOString();
-    this.state = { number, name, status: 'in_progress', conclusion: null, startedAt, completedAt: null };
-    this.masks = masks;
-    this.send = send;
-    this.flush();
+    this.#state = { number, name, status: 'in_progress', conclusion: null, startedAt, completedAt: null };
+    this.#masks = masks;
+    this.#send = send;
+    this.#flush();
   }
 
   print(text: string): void {
     let line = text;
-    for (const mask of this.masks) line = line.replaceAll(mask, '***');
-    this.lines.push(line);
-    this.timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+    for (const mask of this.#masks) line = line.replaceAll(mask, '***');
+    this.#lines.push(line);
+    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_DELAY_MS);
   }
 
   /** The step is over; resolves when the server knows. */
   async end(conclusion: Conclusion): Promise<void> {
-    Object.assign(this.state, { status: 'completed', conclusion, completedAt: new Date().toISOString() });
-    this.flush();
-    await this.sending;
+    Object.assign(this.#state, { status: 'completed', conclusion, completedAt: new Date().toISOString() });
+    this.#flush();
+    await this.#sending;
   }
 
-  private flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    const report = { ...this.state, lines: this.lines };
-    this.lines = [];
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const report = { ...this.#state, lines: this.#lines };
+    this.#lines = [];
     // One after the other; a server that refuses has its own word for this job already.
-    this.sending = this.sending.then(() => this.send(report)).catch(() => undefined);
+    this.#sending = this.#sending.then(() => this.#send(report)).catch(() => undefined);
   }
 }

@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { condition, interpolate } from '../expression.ts';
-import type { StepMessage } from '../protocol.ts';
-import type { JobContext } from './job-context.ts';
+import { evaluateCondition, replaceExpressions } from '../expression.ts';
+import type { Conclusion, StepMessage } from '../protocol.ts';
+import type { RunningJob } from './job-context.ts';
 import { runScript } from './script.ts';
-import { stepShell, type ShellCommand } from './shell.ts';
-import type { Conclusion, StepLog } from './step-log.ts';
+import { findStepShell, type ShellCommand } from './shell.ts';
+import type { StepLog } from './step-log.ts';
 
 /** Runs one step of the workflow file, or skips it by its condition. Never throws: its failure is the job's. */
-export async function runStep(job: JobContext, step: StepMessage, index: number, shutdown: AbortSignal): Promise<void> {
+export async function runStep(job: RunningJob, step: StepMessage, index: number, shutdown: AbortSignal): Promise<void> {
   const log = job.newStep(
-    step.name === null ? defaultName(step) : safely(() => interpolate(step.name ?? '', job.scope())),
+    step.name === null ? defaultName(step) : safely(() => replaceExpressions(step.name ?? '', job.scope())),
   );
   const finish = async (outcome: Conclusion, conclusion: Conclusion, outputs: Record<string, string>) => {
     if (step.id !== null) job.outcomes.set(step.id, { outcome, conclusion, outputs });
     await log.end(conclusion);
   };
   const stop = new AbortController();
-  const stillWanted = (): boolean => condition(step.if ?? undefined, job.scope());
+  const stillWanted = (): boolean => evaluateCondition(step.if ?? undefined, job.scope());
   // A step that runs even when the job is cancelled (`always()`) isn't interrupted by that.
   const onStop = (): void => {
     if (shutdown.aborted || job.stopReason === 'lost' || !stillWanted()) stop.abort();
@@ -57,17 +57,19 @@ export async function runStep(job: JobContext, step: StepMessage, index: number,
 }
 
 async function runShellStep(
-  job: JobContext,
+  job: RunningJob,
   log: StepLog,
   step: StepMessage,
   index: number,
   stop: AbortSignal,
 ): Promise<Record<string, string>> {
   const scope = job.scope();
-  const env = Object.fromEntries(Object.entries(step.env).map(([key, value]) => [key, interpolate(value, scope)]));
-  const text = interpolate(step.run ?? '', scope);
+  const env = Object.fromEntries(
+    Object.entries(step.env).map(([key, value]) => [key, replaceExpressions(value, scope)]),
+  );
+  const text = replaceExpressions(step.run ?? '', scope);
   const environment = job.environment(env);
-  const shell = stepShell(step.shell === null ? null : interpolate(step.shell, scope), environment['PATH']);
+  const shell = findStepShell(step.shell === null ? null : replaceExpressions(step.shell, scope), environment['PATH']);
   const script = join(job.workspace.temp, `${randomUUID()}${shell.extension}`);
   writeFileSync(script, scriptText(text, shell));
   log.print(`##[group]Run ${text.split('\n')[0] ?? ''}`);
@@ -81,7 +83,7 @@ async function runShellStep(
     shell,
     script,
     env: { ...env, GITHUB_ACTION: step.id ?? (index === 0 ? '__run' : `__run_${index + 1}`) },
-    workingDirectory: step.workingDirectory === null ? null : interpolate(step.workingDirectory, scope),
+    workingDirectory: step.workingDirectory === null ? null : replaceExpressions(step.workingDirectory, scope),
     isHook: false,
     stop,
   });

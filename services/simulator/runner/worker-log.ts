@@ -9,27 +9,27 @@ const STATES = { success: '', failure: 'Failed', cancelled: 'Canceled' } as cons
  * Source: actions/runner, StepsRunner.
  */
 export class WorkerLog {
-  private readonly folder = join(process.cwd(), '_diag');
-  private readonly file: string;
-  private readonly fd: number;
+  readonly #folder = join(process.cwd(), '_diag');
+  readonly #file: string;
+  readonly #fd: number;
 
   constructor() {
-    mkdirSync(this.folder, { recursive: true });
+    mkdirSync(this.#folder, { recursive: true });
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-    this.file = join(this.folder, `Worker_${stamp}-${process.pid}-utc.log`);
-    this.fd = openSync(this.file, 'a');
+    this.#file = join(this.#folder, `Worker_${stamp}-${process.pid}-utc.log`);
+    this.#fd = openSync(this.#file, 'a');
   }
 
   state(state: keyof typeof STATES): void {
     const at = `${new Date().toISOString().slice(0, 19).replace('T', ' ')}Z`;
-    writeSync(this.fd, `[${at} INFO StepsRunner] Current state: job state = '${STATES[state]}'\n`);
+    writeSync(this.#fd, `[${at} INFO StepsRunner] Current state: job state = '${STATES[state]}'\n`);
   }
 
   end(): void {
-    closeSync(this.fd);
-    rmSync(this.file, { force: true });
+    closeSync(this.#fd);
+    rmSync(this.#file, { force: true });
     try {
-      rmdirSync(this.folder);
+      rmdirSync(this.#folder);
     } catch {
       // Another runner's log is there.
     }

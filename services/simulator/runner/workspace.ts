@@ -45,7 +45,7 @@ export function removeWorkspace(root: string): void {
  * The default variables of every step and hook; those that belong to one step (GITHUB_ACTION) are not among them.
  * Source: https://docs.github.com/en/actions/writing-workflows/choosing-what-your-workflow-does/store-information-in-variables#default-environment-variables
  */
-export function defaultVariables(
+export function createDefaultVariables(
   message: JobMessage,
   workspace: Workspace,
   runner: { name: string; trackingId: string; debug: boolean },

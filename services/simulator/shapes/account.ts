@@ -5,14 +5,14 @@ import type { Urls } from '../simulation.ts';
 /** GitHub's own description of its objects. */
 export type Schemas = components['schemas'];
 
-export const nodeId = (prefix: string, id: number): string =>
+export const toNodeId = (prefix: string, id: number): string =>
   `${prefix}_${Buffer.from(String(id)).toString('base64url')}`;
 
 /** A time as GitHub writes it: whole seconds, UTC. */
-export const isoTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+export const toIsoSeconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
 /** An account as `owner`, `actor`, `sender`. */
-export function simpleUser(
+export function toSimpleUser(
   urls: Urls,
   { login, id }: { login: string; id: number },
   type: 'Organization' | 'User' | 'Bot' = 'Organization',
@@ -21,7 +21,7 @@ export function simpleUser(
   return {
     login,
     id,
-    node_id: nodeId(type === 'Organization' ? 'O' : 'U', id),
+    node_id: toNodeId(type === 'Organization' ? 'O' : 'U', id),
     avatar_url: `${urls.web}/avatars/u/${id}?v=4`,
     gravatar_id: '',
     url,
@@ -43,12 +43,12 @@ export function simpleUser(
 
 export const PUSHER = { login: 'octocat', id: 583_231 };
 
-export function organization(urls: Urls, account: Account): Schemas['organization-simple-webhooks'] {
+export function toOrganizationShape(urls: Urls, account: Account): Schemas['organization-simple-webhooks'] {
   const url = `${urls.api}/orgs/${account.login}`;
   return {
     login: account.login,
     id: account.id,
-    node_id: nodeId('O', account.id),
+    node_id: toNodeId('O', account.id),
     url,
     repos_url: `${url}/repos`,
     events_url: `${url}/events`,

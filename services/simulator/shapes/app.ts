@@ -1,6 +1,6 @@
 import type { Account } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { simpleUser, type Schemas } from './account.ts';
+import { toSimpleUser, type Schemas } from './account.ts';
 
 const MADE = '2024-01-01T00:00:00Z';
 const APP_SLUG = 'baton';
@@ -16,13 +16,13 @@ export const DEFAULT_PERMISSIONS: Readonly<Record<string, 'read' | 'write'>> = {
   organization_self_hosted_runners: 'write',
 };
 
-export function appShape(sim: Simulation, app: { id: number; permissions: Record<string, string> }): object {
+export function toAppShape(sim: Simulation, app: { id: number; permissions: Record<string, string> }): object {
   return {
     id: app.id,
     slug: APP_SLUG,
     node_id: `A_${app.id}`,
     client_id: `Iv23li${String(app.id).padStart(14, '0')}`,
-    owner: simpleUser(sim.urls, { login: 'octo-apps', id: 1 }),
+    owner: toSimpleUser(sim.urls, { login: 'octo-apps', id: 1 }),
     name: 'Baton',
     description: 'Self-hosted runners',
     external_url: sim.urls.web,
@@ -35,7 +35,7 @@ export function appShape(sim: Simulation, app: { id: number; permissions: Record
   };
 }
 
-export function installationShape(
+export function toInstallationShape(
   sim: Simulation,
   app: { id: number; permissions: Record<string, string> },
   account: Account,
@@ -43,7 +43,7 @@ export function installationShape(
   const id = account.installationId ?? 0;
   return {
     id,
-    account: simpleUser(sim.urls, account),
+    account: toSimpleUser(sim.urls, account),
     repository_selection: 'all',
     access_tokens_url: `${sim.urls.api}/app/installations/${id}/access_tokens`,
     repositories_url: `${sim.urls.api}/installation/repositories`,

@@ -1,9 +1,8 @@
-import type { Delivery, Hook } from '../state.ts';
+import type { WebhookDelivery, Hook } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import type { Schemas } from './account.ts';
-import { isoTime } from './account.ts';
+import { type Schemas, toIsoSeconds } from './account.ts';
 
-export function hookShape(sim: Simulation, hook: Hook): Schemas['hook'] {
+export function toHookShape(sim: Simulation, hook: Hook): Schemas['hook'] {
   const owner = hook.kind === 'organization' ? `orgs/${hook.target}` : `repos/${hook.target}`;
   const url = `${sim.urls.api}/${owner}/hooks/${hook.id}`;
   return {
@@ -18,23 +17,23 @@ export function hookShape(sim: Simulation, hook: Hook): Schemas['hook'] {
       insecure_ssl: '0',
       ...(hook.secret === null ? {} : { secret: '********' }),
     },
-    created_at: isoTime(hook.createdAt),
-    updated_at: isoTime(hook.createdAt),
+    created_at: toIsoSeconds(hook.createdAt),
+    updated_at: toIsoSeconds(hook.createdAt),
     url,
     test_url: `${url}/test`,
     ping_url: `${url}/pings`,
     deliveries_url: `${url}/deliveries`,
-    last_response: lastResponse(sim, hook),
+    last_response: findLastResponse(sim, hook),
   };
 }
 
-function lastResponse(sim: Simulation, hook: Hook): Schemas['hook-response'] {
+function findLastResponse(sim: Simulation, hook: Hook): Schemas['hook-response'] {
   const last = [...sim.state.deliveries.values()].findLast((delivery) => delivery.hook === hook);
   if (!last) return { code: null, status: 'unused', message: null };
   return { code: last.statusCode, status: last.statusCode < 300 ? 'active' : 'failed', message: last.status };
 }
 
-export function deliveryItem(delivery: Delivery): Schemas['hook-delivery-item'] {
+export function toDeliveryItem(delivery: WebhookDelivery): Schemas['hook-delivery-item'] {
   return {
     id: delivery.id,
     guid: delivery.guid,
@@ -51,9 +50,9 @@ export function deliveryItem(delivery: Delivery): Schemas['hook-delivery-item'] 
   };
 }
 
-export function deliveryShape(delivery: Delivery): Schemas['hook-delivery'] {
+export function toDeliveryShape(delivery: WebhookDelivery): Schemas['hook-delivery'] {
   return {
-    ...deliveryItem(delivery),
+    ...toDeliveryItem(delivery),
     id: delivery.id,
     installation_id: delivery.installationId,
     repository_id: delivery.repositoryId,

@@ -1,10 +1,10 @@
 import type { Job, StepRecord } from '../state.ts';
 import type { Urls } from '../simulation.ts';
-import { isoTime, nodeId, type Schemas } from './account.ts';
+import { toIsoSeconds, toNodeId, type Schemas } from './account.ts';
 
-const timeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
+const toTimeOrNull = (ms: number | null): string | null => (ms === null ? null : toIsoSeconds(ms));
 
-export function jobUrls(urls: Urls, job: Job) {
+export function getJobUrls(urls: Urls, job: Job) {
   const fullName = `${job.run.repository.owner.login}/${job.run.repository.name}`;
   return {
     run_url: `${urls.api}/repos/${fullName}/actions/runs/${job.run.id}`,
@@ -14,7 +14,7 @@ export function jobUrls(urls: Urls, job: Job) {
   };
 }
 
-function stepShape(step: StepRecord) {
+function toStepShape(step: StepRecord) {
   return {
     name: step.name,
     status: step.status,
@@ -26,24 +26,24 @@ function stepShape(step: StepRecord) {
 }
 
 /** A job as REST answers and webhooks carry it: runner fields are null until one has begun it. */
-export function jobShape(urls: Urls, job: Job): Schemas['job'] {
+export function toJobShape(urls: Urls, job: Job): Schemas['job'] {
   return {
     id: job.id,
     run_id: job.run.id,
     workflow_name: job.run.workflow,
     head_branch: job.run.branch,
     run_attempt: job.attempt,
-    node_id: nodeId('CR', job.id),
+    node_id: toNodeId('CR', job.id),
     head_sha: job.run.sha,
-    ...jobUrls(urls, job),
+    ...getJobUrls(urls, job),
     status: job.status,
     conclusion: job.conclusion,
-    created_at: isoTime(job.createdAt),
+    created_at: toIsoSeconds(job.createdAt),
     // GitHub sends the time of creation while a job has not started.
-    started_at: isoTime(job.startedAt ?? job.createdAt),
-    completed_at: timeOrNull(job.completedAt),
+    started_at: toIsoSeconds(job.startedAt ?? job.createdAt),
+    completed_at: toTimeOrNull(job.completedAt),
     name: job.spec.name,
-    steps: job.steps.map(stepShape),
+    steps: job.steps.map(toStepShape),
     labels: job.spec.labels,
     runner_id: job.runner?.id ?? null,
     runner_name: job.runner?.name ?? null,

@@ -1,21 +1,21 @@
 import type { Repository } from '../state.ts';
 import type { Urls } from '../simulation.ts';
-import { nodeId, simpleUser, type Schemas } from './account.ts';
+import { toNodeId, toSimpleUser, type Schemas } from './account.ts';
 
 const MADE = '2024-01-01T00:00:00Z';
 
 /** A repository as REST lists it and webhooks carry it. */
-export function repositoryShape(urls: Urls, repository: Repository): Schemas['repository-webhooks'] {
+export function toRepositoryShape(urls: Urls, repository: Repository): Schemas['repository-webhooks'] {
   const fullName = `${repository.owner.login}/${repository.name}`;
   const url = `${urls.api}/repos/${fullName}`;
   const web = `${urls.web}/${fullName}`;
   return {
     id: repository.id,
-    node_id: nodeId('R', repository.id),
+    node_id: toNodeId('R', repository.id),
     name: repository.name,
     full_name: fullName,
     private: repository.private,
-    owner: simpleUser(urls, repository.owner),
+    owner: toSimpleUser(urls, repository.owner),
     html_url: web,
     description: null,
     fork: false,
@@ -93,16 +93,16 @@ export function repositoryShape(urls: Urls, repository: Repository): Schemas['re
 }
 
 /** The same as REST nests it in a run. */
-export function minimalRepository(urls: Urls, repository: Repository): Schemas['minimal-repository'] {
-  const { license: _license, ...rest } = repositoryShape(urls, repository);
+export function toMinimalRepository(urls: Urls, repository: Repository): Schemas['minimal-repository'] {
+  const { license: _license, ...rest } = toRepositoryShape(urls, repository);
   return rest;
 }
 
 /** The same as REST answers it by its name. */
-export function fullRepository(urls: Urls, repository: Repository): Schemas['full-repository'] {
+export function toFullRepository(urls: Urls, repository: Repository): Schemas['full-repository'] {
   return {
-    ...repositoryShape(urls, repository),
-    owner: simpleUser(urls, repository.owner),
+    ...toRepositoryShape(urls, repository),
+    owner: toSimpleUser(urls, repository.owner),
     has_discussions: false,
     created_at: MADE,
     updated_at: MADE,

@@ -1,14 +1,14 @@
 import type { Job, Run } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { isoTime, nodeId, PUSHER, simpleUser, type Schemas } from './account.ts';
-import { minimalRepository } from './repository.ts';
+import { toIsoSeconds, toNodeId, PUSHER, toSimpleUser, type Schemas } from './account.ts';
+import { toMinimalRepository } from './repository.ts';
 
 /** The jobs of one attempt, in the order they were created. */
-export const jobsOf = (run: Run, attempt = run.attempt): Job[] => run.jobs.filter((job) => job.attempt === attempt);
+export const listJobs = (run: Run, attempt = run.attempt): Job[] => run.jobs.filter((job) => job.attempt === attempt);
 
 /** A run's state follows from its jobs'. */
-export function runState(run: Run, attempt = run.attempt): { status: string; conclusion: string | null } {
-  const jobs = jobsOf(run, attempt);
+export function getRunState(run: Run, attempt = run.attempt): { status: string; conclusion: string | null } {
+  const jobs = listJobs(run, attempt);
   if (attempt < run.attempt || (run.pending.length === 0 && jobs.every((job) => job.status === 'completed'))) {
     const ends = new Set(jobs.map((job) => job.conclusion));
     const worst = (['failure', 'cancelled', 'success'] as const).find((end) => ends.has(end)) ?? 'skipped';
@@ -20,36 +20,36 @@ export function runState(run: Run, attempt = run.attempt): { status: string; con
   return { status: jobs.some((job) => job.status === 'waiting') ? 'waiting' : 'queued', conclusion: null };
 }
 
-export function runShape(sim: Simulation, run: Run, attempt = run.attempt): Schemas['workflow-run'] {
+export function toRunShape(sim: Simulation, run: Run, attempt = run.attempt): Schemas['workflow-run'] {
   const fullName = `${run.repository.owner.login}/${run.repository.name}`;
-  const repository = minimalRepository(sim.urls, run.repository);
+  const repository = toMinimalRepository(sim.urls, run.repository);
   const url = `${sim.urls.api}/repos/${fullName}/actions/runs/${run.id}`;
-  const actor = simpleUser(sim.urls, PUSHER, 'User');
+  const actor = toSimpleUser(sim.urls, PUSHER, 'User');
   const person = { name: 'The Octocat', email: 'octocat@example.com' };
   return {
     id: run.id,
     name: run.workflow,
-    node_id: nodeId('WFR', run.id),
+    node_id: toNodeId('WFR', run.id),
     head_branch: run.branch,
     head_sha: run.sha,
     path: run.path,
     display_title: `Push to ${run.branch}`,
     run_number: run.number,
     event: 'push',
-    ...runState(run, attempt),
+    ...getRunState(run, attempt),
     workflow_id: run.workflowId,
     check_suite_id: run.id + 1,
-    check_suite_node_id: nodeId('CS', run.id + 1),
+    check_suite_node_id: toNodeId('CS', run.id + 1),
     url,
     html_url: `${sim.urls.web}/${fullName}/actions/runs/${run.id}`,
     pull_requests: [],
-    created_at: isoTime(run.createdAt),
-    updated_at: isoTime(run.updatedAt),
+    created_at: toIsoSeconds(run.createdAt),
+    updated_at: toIsoSeconds(run.updatedAt),
     actor,
     triggering_actor: actor,
     run_attempt: attempt,
     referenced_workflows: [],
-    run_started_at: isoTime(run.createdAt),
+    run_started_at: toIsoSeconds(run.createdAt),
     jobs_url: `${url}/jobs`,
     logs_url: `${url}/logs`,
     check_suite_url: `${sim.urls.api}/repos/${fullName}/check-suites/${run.id + 1}`,
@@ -62,7 +62,7 @@ export function runShape(sim: Simulation, run: Run, attempt = run.attempt): Sche
       id: run.sha,
       tree_id: run.sha,
       message: `Push to ${run.branch}`,
-      timestamp: isoTime(run.createdAt),
+      timestamp: toIsoSeconds(run.createdAt),
       author: person,
       committer: person,
     },

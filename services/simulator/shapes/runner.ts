@@ -7,7 +7,7 @@ const READ_ONLY = new Set(['self-hosted', 'linux', 'windows', 'macos', 'x64', 'a
 /** The labels that GitHub sets itself can't be removed. */
 export const isReadOnlyLabel = (label: string): boolean => READ_ONLY.has(label.toLowerCase());
 
-export function runnerLabels(runner: Runner): Schemas['runner-label'][] {
+export function toRunnerLabels(runner: Runner): Schemas['runner-label'][] {
   return runner.labels.map((name, index) => ({
     id: runner.id * 100 + index,
     name,
@@ -21,7 +21,7 @@ export function seemsBusy(sim: Simulation, runner: Runner): boolean {
   return startedAt !== null && Date.now() - startedAt >= sim.timing.busyLagMs;
 }
 
-export function runnerShape(sim: Simulation, runner: Runner): Schemas['runner'] {
+export function toRunnerShape(sim: Simulation, runner: Runner): Schemas['runner'] {
   return {
     id: runner.id,
     name: runner.name,
@@ -29,12 +29,12 @@ export function runnerShape(sim: Simulation, runner: Runner): Schemas['runner'] 
     status: runner.online ? 'online' : 'offline',
     busy: seemsBusy(sim, runner),
     ephemeral: runner.ephemeral,
-    labels: runnerLabels(runner),
+    labels: toRunnerLabels(runner),
     runner_group_id: runner.group.id,
   };
 }
 
-export function groupShape(sim: Simulation, login: string, group: RunnerGroup): Schemas['runner-groups-org'] {
+export function toGroupShape(sim: Simulation, login: string, group: RunnerGroup): Schemas['runner-groups-org'] {
   const url = `${sim.urls.api}/orgs/${login}/actions/runner-groups/${group.id}`;
   return {
     id: group.id,

@@ -1,13 +1,12 @@
 import type { Hook, Job, Repository } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { nodeId, organization, PUSHER, simpleUser } from '../shapes/account.ts';
-import { hookShape } from '../shapes/hook.ts';
-import { jobShape, jobUrls } from '../shapes/job.ts';
-import { repositoryShape } from '../shapes/repository.ts';
-import { appShape } from '../shapes/app.ts';
-import { isoTime } from '../shapes/account.ts';
+import { PUSHER, toIsoSeconds, toNodeId, toOrganizationShape, toSimpleUser } from '../shapes/account.ts';
+import { toHookShape } from '../shapes/hook.ts';
+import { toJobShape, getJobUrls } from '../shapes/job.ts';
+import { toRepositoryShape } from '../shapes/repository.ts';
+import { toAppShape } from '../shapes/app.ts';
 
-export type JobAction = 'queued' | 'waiting' | 'in_progress' | 'completed';
+export type WebhookAction = 'queued' | 'waiting' | 'in_progress' | 'completed';
 
 /** Parts that all webhooks of a repository have in common: made once, shared by thousands of kept deliveries. */
 const shared = new WeakMap<Repository, { web: string; repository: object; organization: object; sender: object }>();
@@ -17,39 +16,39 @@ function sharedParts(sim: Simulation, repository: Repository) {
   if (known?.web === sim.urls.web) return known;
   const parts = {
     web: sim.urls.web,
-    repository: repositoryShape(sim.urls, repository),
-    organization: organization(sim.urls, repository.owner),
-    sender: simpleUser(sim.urls, PUSHER, 'User'),
+    repository: toRepositoryShape(sim.urls, repository),
+    organization: toOrganizationShape(sim.urls, repository.owner),
+    sender: toSimpleUser(sim.urls, PUSHER, 'User'),
   };
   shared.set(repository, parts);
   return parts;
 }
 
-function covers(hook: Hook, repository: Repository): boolean {
+function isFor(hook: Hook, repository: Repository): boolean {
   if (hook.kind === 'app') return repository.owner.installationId !== null;
   const name = hook.kind === 'organization' ? repository.owner.login : `${repository.owner.login}/${repository.name}`;
   return hook.target?.toLowerCase() === name.toLowerCase();
 }
 
 /** Sends `workflow_job` to every webhook that is there for it. */
-export function announce(sim: Simulation, job: Job, action: JobAction): void {
+export function announceJob(sim: Simulation, job: Job, action: WebhookAction): void {
   const { repository } = job.run;
   const { web: _web, ...parts } = sharedParts(sim, repository);
-  const workflowJob = jobShape(sim.urls, job);
+  const workflowJob = toJobShape(sim.urls, job);
   const wanted = [...sim.state.hooks.values()].filter(
     (hook) =>
-      hook.active && covers(hook, repository) && hook.events.some((event) => event === '*' || event === 'workflow_job'),
+      hook.active && isFor(hook, repository) && hook.events.some((event) => event === '*' || event === 'workflow_job'),
   );
   for (const hook of wanted) {
     const installationId = hook.kind === 'app' ? repository.owner.installationId : null;
     const payload = {
       action,
       workflow_job: workflowJob,
-      ...(job.spec.environment === null ? {} : { deployment: deployment(sim, job) }),
+      ...(job.spec.environment === null ? {} : { deployment: createDeployment(sim, job) }),
       ...parts,
       ...(installationId === null
         ? {}
-        : { installation: { id: installationId, node_id: nodeId('MDIzOkludGVncmF0aW9u', installationId) } }),
+        : { installation: { id: installationId, node_id: toNodeId('MDIzOkludGVncmF0aW9u', installationId) } }),
     };
     sim.webhooks.send({
       hook,
@@ -64,24 +63,24 @@ export function announce(sim: Simulation, job: Job, action: JobAction): void {
 }
 
 /** The deployment that an `environment:` makes. */
-function deployment(sim: Simulation, job: Job): object {
+function createDeployment(sim: Simulation, job: Job): object {
   const url = `${sim.urls.api}/repos/${job.run.repository.owner.login}/${job.run.repository.name}`;
   return {
     url: `${url}/deployments/${job.id}`,
     id: job.id,
-    node_id: nodeId('DE', job.id),
+    node_id: toNodeId('DE', job.id),
     task: 'deploy',
     original_environment: job.spec.environment,
     environment: job.spec.environment,
     description: null,
-    created_at: isoTime(job.createdAt),
-    updated_at: isoTime(job.createdAt),
+    created_at: toIsoSeconds(job.createdAt),
+    updated_at: toIsoSeconds(job.createdAt),
     statuses_url: `${url}/deployments/${job.id}/statuses`,
     repository_url: url,
     sha: job.run.sha,
     ref: job.run.branch,
     payload: {},
-    creator: simpleUser(sim.urls, PUSHER, 'User'),
+    creator: toSimpleUser(sim.urls, PUSHER, 'User'),
     transient_environment: false,
     production_environment: false,
     performed_via_github_app: null,
@@ -89,7 +88,7 @@ function deployment(sim: Simulation, job: Job): object {
 }
 
 /** Sends `ping`, as GitHub does when a webhook was made or is asked for it. */
-export function ping(sim: Simulation, hook: Hook): void {
+export function sendPing(sim: Simulation, hook: Hook): void {
   const account = [...sim.state.accounts.values()].find((item) => item.login === hook.target?.split('/')[0]);
   const repository = [...sim.state.repositories.values()].find(
     (item) => `${item.owner.login}/${item.name}` === hook.target,
@@ -97,19 +96,19 @@ export function ping(sim: Simulation, hook: Hook): void {
   const described =
     hook.kind === 'app'
       ? {
-          ...hookShape(sim, hook),
+          ...toHookShape(sim, hook),
           type: 'App',
           app_id: sim.app?.id,
-          ...(sim.app ? { app: appShape(sim, sim.app) } : {}),
+          ...(sim.app ? { app: toAppShape(sim, sim.app) } : {}),
         }
-      : hookShape(sim, hook);
+      : toHookShape(sim, hook);
   const payload = {
     zen: 'Keep it logically awesome.',
     hook_id: hook.id,
     hook: described,
-    ...(repository ? { repository: repositoryShape(sim.urls, repository) } : {}),
-    ...(account && hook.kind === 'organization' ? { organization: organization(sim.urls, account) } : {}),
-    ...(hook.kind === 'app' ? {} : { sender: simpleUser(sim.urls, PUSHER, 'User') }),
+    ...(repository ? { repository: toRepositoryShape(sim.urls, repository) } : {}),
+    ...(account && hook.kind === 'organization' ? { organization: toOrganizationShape(sim.urls, account) } : {}),
+    ...(hook.kind === 'app' ? {} : { sender: toSimpleUser(sim.urls, PUSHER, 'User') }),
   };
   sim.webhooks.send({
     hook,
@@ -123,4 +122,4 @@ export function ping(sim: Simulation, hook: Hook): void {
 }
 
 /** The page of a job, for people. */
-export const jobPage = (sim: Simulation, job: Job): string => jobUrls(sim.urls, job).html_url;
+export const getJobPage = (sim: Simulation, job: Job): string => getJobUrls(sim.urls, job).html_url;

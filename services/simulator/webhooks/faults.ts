@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Random } from '../random.ts';
-import type { Delivery } from '../state.ts';
+import type { WebhookDelivery } from '../state.ts';
 
 const rate = z.number().min(0).max(1);
 
@@ -57,37 +57,37 @@ export type HoldRule = z.infer<typeof holdRule>;
 export type Fate = { kind: 'send' | 'lose' | 'duplicate' | 'reorder' | 'hold' } | { kind: 'delay'; ms: number };
 
 /** Decides what happens to each webhook. Pings always arrive. */
-export class Faults {
+export class WebhookFaults {
   rates: FaultRates = { ...NO_FAULTS };
   readonly once: OneShot[] = [];
   readonly holds: HoldRule[] = [];
-  private readonly random: Random;
+  readonly #random: Random;
 
   constructor(random: Random) {
-    this.random = random;
+    this.#random = random;
   }
 
-  decide(delivery: Pick<Delivery, 'event' | 'action' | 'jobId'>): Fate {
+  decide(delivery: Pick<WebhookDelivery, 'event' | 'action' | 'jobId'>): Fate {
     if (delivery.event !== 'workflow_job') return { kind: 'send' };
-    const shot = this.once.find((candidate) => fits(candidate, delivery));
+    const shot = this.once.find((candidate) => matches(candidate, delivery));
     if (shot) {
       if (--shot.count === 0) this.once.splice(this.once.indexOf(shot), 1);
       return shot.fault === 'delay' ? { kind: 'delay', ms: shot.delayMs } : { kind: shot.fault };
     }
-    if (this.holds.some((rule) => fits(rule, delivery))) return { kind: 'hold' };
-    if (this.random.chance(this.rates.loss)) return { kind: 'lose' };
-    if (this.random.chance(this.rates.duplication)) return { kind: 'duplicate' };
-    if (this.random.chance(this.rates.delay)) {
-      return { kind: 'delay', ms: this.random.integer(this.rates.delayMinMs, this.rates.delayMaxMs) };
+    if (this.holds.some((rule) => matches(rule, delivery))) return { kind: 'hold' };
+    if (this.#random.chance(this.rates.loss)) return { kind: 'lose' };
+    if (this.#random.chance(this.rates.duplication)) return { kind: 'duplicate' };
+    if (this.#random.chance(this.rates.delay)) {
+      return { kind: 'delay', ms: this.#random.integer(this.rates.delayMinMs, this.rates.delayMaxMs) };
     }
-    if (this.random.chance(this.rates.reorder)) return { kind: 'reorder' };
+    if (this.#random.chance(this.rates.reorder)) return { kind: 'reorder' };
     return { kind: 'send' };
   }
 }
 
-function fits(
+function matches(
   rule: { action?: string | undefined; jobId?: number | undefined },
-  delivery: Pick<Delivery, 'action' | 'jobId'>,
+  delivery: Pick<WebhookDelivery, 'action' | 'jobId'>,
 ): boolean {
   return (
     (rule.action === undefined || rule.action === delivery.action) &&

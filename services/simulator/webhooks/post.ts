@@ -11,8 +11,8 @@ export interface PostResult {
 
 /** Keeps connections open between webhooks, as GitHub's senders do. */
 export class Poster {
-  private readonly agent = new Agent({ keepAlive: true });
-  private readonly secureAgent = new SecureAgent({ keepAlive: true });
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #secureAgent = new SecureAgent({ keepAlive: true });
 
   /** Sends one webhook; never rejects: a failure is a result as well. Redirects are not followed. */
   async post(url: string, headers: Record<string, string>, body: string, timeoutMs: number): Promise<PostResult> {
@@ -24,7 +24,7 @@ export class Poster {
           {
             method: 'POST',
             headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) },
-            agent: secure ? this.secureAgent : this.agent,
+            agent: secure ? this.#secureAgent : this.#agent,
             signal: AbortSignal.timeout(timeoutMs),
           },
           (message) => {
@@ -53,7 +53,7 @@ export class Poster {
   }
 
   close(): void {
-    this.agent.destroy();
-    this.secureAgent.destroy();
+    this.#agent.destroy();
+    this.#secureAgent.destroy();
   }
 }

@@ -2,8 +2,8 @@ import { createHmac, randomUUID } from 'node:crypto';
 import type { EventLog } from '../event-log.ts';
 import type { Random } from '../random.ts';
 import type { Limits, Timing } from '../settings.ts';
-import type { Delivery } from '../state.ts';
-import { Faults } from './faults.ts';
+import type { WebhookDelivery } from '../state.ts';
+import { WebhookFaults } from './faults.ts';
 import { Poster } from './post.ts';
 
 export interface SenderParts {
@@ -11,14 +11,14 @@ export interface SenderParts {
   random: Random;
   timing: Timing;
   limits: Limits;
-  deliveries: Map<number, Delivery>;
+  deliveries: Map<number, WebhookDelivery>;
   nextDeliveryId: () => number;
   /** Value of `X-GitHub-Enterprise-Host`. */
   host: () => string;
 }
 
 export type NewDelivery = Pick<
-  Delivery,
+  WebhookDelivery,
   'hook' | 'event' | 'action' | 'payload' | 'installationId' | 'repositoryId' | 'jobId'
 >;
 
@@ -27,99 +27,99 @@ export type NewDelivery = Pick<
  * order unless a fault says otherwise. Never retries: what failed stands in the list of deliveries.
  */
 export class WebhookSender {
-  readonly faults: Faults;
-  private readonly parts: SenderParts;
-  private readonly poster = new Poster();
-  private readonly outbox: Delivery[] = [];
-  private readonly held: Delivery[] = [];
-  private readonly late = new Set<NodeJS.Timeout>();
-  private overtaken: Delivery[] = [];
-  private readonly inFlight = new Set<Delivery>();
-  private readonly busyJobs = new Set<number>();
-  private nextSlotAt = 0;
-  private slotTimer: NodeJS.Timeout | null = null;
-  private idleWaiters: (() => void)[] = [];
-  private closed = false;
+  readonly faults: WebhookFaults;
+  readonly #parts: SenderParts;
+  readonly #poster = new Poster();
+  readonly #outbox: WebhookDelivery[] = [];
+  readonly #held: WebhookDelivery[] = [];
+  readonly #late = new Set<NodeJS.Timeout>();
+  #overtaken: WebhookDelivery[] = [];
+  readonly #inFlight = new Set<WebhookDelivery>();
+  readonly #busyJobs = new Set<number>();
+  #nextSlotAt = 0;
+  #slotTimer: NodeJS.Timeout | null = null;
+  #idleWaiters: (() => void)[] = [];
+  #closed = false;
 
   constructor(parts: SenderParts) {
-    this.parts = parts;
-    this.faults = new Faults(parts.random);
+    this.#parts = parts;
+    this.faults = new WebhookFaults(parts.random);
   }
 
   /** Hands a webhook to GitHub's senders; what becomes of it, the faults decide. */
   send(order: NewDelivery): void {
-    const delivery = this.make(order, randomUUID(), false);
+    const delivery = this.#make(order, randomUUID(), false);
     const fate = this.faults.decide(delivery);
-    const fields = summary(delivery);
+    const fields = toLogFields(delivery);
     switch (fate.kind) {
       case 'lose':
-        this.parts.log.add('webhook.lost', fields);
+        this.#parts.log.add('webhook.lost', fields);
         if (this.faults.rates.lossIsRecorded) {
           Object.assign(delivery, { status: 'timed out', statusCode: 504, duration: 10 });
-          this.parts.deliveries.set(delivery.id, delivery);
+          this.#parts.deliveries.set(delivery.id, delivery);
         }
         return;
       case 'hold':
-        this.parts.log.add('webhook.held', fields);
-        this.held.push(delivery);
+        this.#parts.log.add('webhook.held', fields);
+        this.#held.push(delivery);
         return;
       case 'delay':
-        this.sendLater(delivery, fate.ms);
+        this.#sendLater(delivery, fate.ms);
         return;
       case 'reorder':
-        this.overtaken.push(delivery);
+        this.#overtaken.push(delivery);
         // Nothing may follow it: then it goes out all the same.
-        this.sendLater(null, 1_000);
+        this.#sendLater(null, 1_000);
         return;
       case 'duplicate':
-        this.outbox.push(delivery, this.make(order, delivery.guid, false));
+        this.#outbox.push(delivery, this.#make(order, delivery.guid, false));
         break;
       case 'send':
-        this.outbox.push(delivery);
+        this.#outbox.push(delivery);
     }
-    this.outbox.push(...this.overtaken.splice(0));
-    this.pump();
+    this.#outbox.push(...this.#overtaken.splice(0));
+    this.#pump();
   }
 
   /** Sends a delivery again, under the same GUID. Faults don't apply. */
-  redeliver(delivery: Delivery): void {
-    this.outbox.push(this.make(delivery, delivery.guid, true));
-    this.pump();
+  redeliver(delivery: WebhookDelivery): void {
+    this.#outbox.push(this.#make(delivery, delivery.guid, true));
+    this.#pump();
   }
 
   /** Lets go what was held, and holds no more. @returns how many */
   release(order: 'fifo' | 'reverse' | 'shuffled' = 'fifo'): number {
     this.faults.holds.length = 0;
-    const held = this.held.splice(0);
+    const held = this.#held.splice(0);
     const sorted =
-      order === 'reverse' ? held.toReversed() : order === 'shuffled' ? this.parts.random.shuffle(held) : held;
-    this.outbox.push(...sorted);
-    this.pump();
+      order === 'reverse' ? held.toReversed() : order === 'shuffled' ? this.#parts.random.shuffle(held) : held;
+    this.#outbox.push(...sorted);
+    this.#pump();
     return sorted.length;
   }
 
   get counts(): { waiting: number; held: number; inFlight: number } {
-    const waiting = this.outbox.length + this.late.size + this.overtaken.length;
-    return { waiting, held: this.held.length, inFlight: this.inFlight.size };
+    const waiting = this.#outbox.length + this.#late.size + this.#overtaken.length;
+    return { waiting, held: this.#held.length, inFlight: this.#inFlight.size };
   }
 
   /** Resolves when nothing is waiting or on its way (held ones aside). */
   async idle(): Promise<void> {
-    while (!this.closed && this.counts.waiting + this.inFlight.size > 0) {
-      await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+    while (!this.#closed && this.counts.waiting + this.#inFlight.size > 0) {
+      await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     }
   }
 
   close(): void {
-    this.closed = true;
-    this.outbox.length = 0;
-    if (this.slotTimer) clearTimeout(this.slotTimer);
-    for (const timer of this.late) clearTimeout(timer);
-    this.poster.close();
-    this.wakeIdle();
+    this.#closed = true;
+    this.#outbox.length = 0;
+    if (this.#slotTimer) clearTimeout(this.#slotTimer);
+    for (const timer of this.#late) clearTimeout(timer);
+    this.#poster.close();
+    this.#wakeIdle();
   }
 
-  private make(order: NewDelivery, guid: string, redelivery: boolean): Delivery {
+  #make(order: NewDelivery, guid: string, redelivery: boolean): WebhookDelivery {
     return {
       hook: order.hook,
       event: order.event,
@@ -128,7 +128,7 @@ export class WebhookSender {
       installationId: order.installationId,
       repositoryId: order.repositoryId,
       jobId: order.jobId,
-      id: this.parts.nextDeliveryId(),
+      id: this.#parts.nextDeliveryId(),
       guid,
       redelivery,
       deliveredAt: Date.now(),
@@ -141,62 +141,66 @@ export class WebhookSender {
     };
   }
 
-  private sendLater(delivery: Delivery | null, ms: number): void {
+  #sendLater(delivery: WebhookDelivery | null, ms: number): void {
     const timer = setTimeout(() => {
-      this.late.delete(timer);
-      this.outbox.push(...(delivery ? [delivery] : this.overtaken.splice(0)));
-      this.pump();
+      this.#late.delete(timer);
+      this.#outbox.push(...(delivery ? [delivery] : this.#overtaken.splice(0)));
+      this.#pump();
     }, ms);
-    this.late.add(timer);
+    this.#late.add(timer);
   }
 
-  private pump(): void {
-    while (!this.closed && this.inFlight.size < this.parts.limits.webhookConcurrency) {
-      if (this.slotTimer) return;
-      const wait = this.nextSlotAt - Date.now();
-      if (this.parts.limits.webhooksPerSecond > 0 && wait > 0) {
-        this.slotTimer = setTimeout(() => {
-          this.slotTimer = null;
-          this.pump();
+  #pump(): void {
+    while (!this.#closed && this.#inFlight.size < this.#parts.limits.webhookConcurrency) {
+      if (this.#slotTimer) return;
+      const wait = this.#nextSlotAt - Date.now();
+      if (this.#parts.limits.webhooksPerSecond > 0 && wait > 0) {
+        this.#slotTimer = setTimeout(() => {
+          this.#slotTimer = null;
+          this.#pump();
         }, wait);
         return;
       }
-      const index = this.outbox.findIndex((item) => item.jobId === null || !this.busyJobs.has(item.jobId));
-      const [delivery] = index < 0 ? [] : this.outbox.splice(index, 1);
+      const index = this.#outbox.findIndex((item) => item.jobId === null || !this.#busyJobs.has(item.jobId));
+      const [delivery] = index < 0 ? [] : this.#outbox.splice(index, 1);
       if (!delivery) break;
-      if (this.parts.limits.webhooksPerSecond > 0) {
-        this.nextSlotAt = Math.max(Date.now(), this.nextSlotAt) + 1000 / this.parts.limits.webhooksPerSecond;
+      if (this.#parts.limits.webhooksPerSecond > 0) {
+        this.#nextSlotAt = Math.max(Date.now(), this.#nextSlotAt) + 1000 / this.#parts.limits.webhooksPerSecond;
       }
-      this.inFlight.add(delivery);
-      if (delivery.jobId !== null) this.busyJobs.add(delivery.jobId);
-      void this.deliver(delivery);
+      this.#inFlight.add(delivery);
+      if (delivery.jobId !== null) this.#busyJobs.add(delivery.jobId);
+      void this.#deliver(delivery);
     }
-    this.wakeIdle();
+    this.#wakeIdle();
   }
 
-  private async deliver(delivery: Delivery): Promise<void> {
+  async #deliver(delivery: WebhookDelivery): Promise<void> {
     const body = JSON.stringify(delivery.payload);
     delivery.deliveredAt = Date.now();
-    delivery.requestHeaders = this.headers(delivery, body);
-    const result = await this.poster.post(
+    delivery.requestHeaders = this.#headers(delivery, body);
+    const result = await this.#poster.post(
       delivery.hook.url,
       delivery.requestHeaders,
       body,
-      this.parts.timing.webhookTimeoutMs,
+      this.#parts.timing.webhookTimeoutMs,
     );
     delivery.duration = (Date.now() - delivery.deliveredAt) / 1000;
     delivery.status = result.status;
     delivery.statusCode = result.statusCode;
     delivery.responseHeaders = result.headers;
     delivery.responseBody = result.body;
-    this.parts.deliveries.set(delivery.id, delivery);
-    this.inFlight.delete(delivery);
-    if (delivery.jobId !== null) this.busyJobs.delete(delivery.jobId);
-    this.parts.log.add('webhook.sent', { ...summary(delivery), status: delivery.statusCode, reason: delivery.status });
-    this.pump();
+    this.#parts.deliveries.set(delivery.id, delivery);
+    this.#inFlight.delete(delivery);
+    if (delivery.jobId !== null) this.#busyJobs.delete(delivery.jobId);
+    this.#parts.log.add('webhook.sent', {
+      ...toLogFields(delivery),
+      status: delivery.statusCode,
+      reason: delivery.status,
+    });
+    this.#pump();
   }
 
-  private headers(delivery: Delivery, body: string): Record<string, string> {
+  #headers(delivery: WebhookDelivery, body: string): Record<string, string> {
     const { hook } = delivery;
     const sign = (algorithm: string, secret: string): string =>
       createHmac(algorithm, secret).update(body).digest('hex');
@@ -206,7 +210,7 @@ export class WebhookSender {
       'user-agent': 'GitHub-Hookshot/simulator',
       'x-github-event': delivery.event,
       'x-github-delivery': delivery.guid,
-      'x-github-enterprise-host': this.parts.host(),
+      'x-github-enterprise-host': this.#parts.host(),
       'x-github-hook-id': String(hook.id),
       'x-github-hook-installation-target-type': hook.kind === 'app' ? 'integration' : hook.kind,
       'x-github-hook-installation-target-id': String(delivery.repositoryId ?? hook.id),
@@ -219,13 +223,13 @@ export class WebhookSender {
     };
   }
 
-  private wakeIdle(): void {
-    if (!this.closed && this.counts.waiting + this.inFlight.size > 0) return;
-    for (const wake of this.idleWaiters.splice(0)) wake();
+  #wakeIdle(): void {
+    if (!this.#closed && this.counts.waiting + this.#inFlight.size > 0) return;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 }
 
-function summary(delivery: Delivery): Record<string, unknown> {
+function toLogFields(delivery: WebhookDelivery): Record<string, unknown> {
   const { id, guid, event, action, jobId, redelivery, hook } = delivery;
   return { delivery: id, guid, event, action, jobId, redelivery, hook: hook.id };
 }

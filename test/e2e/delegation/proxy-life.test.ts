@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SimControl } from '../../support/simulator-control.ts';
-import { bundleStandInRunner } from '../../../services/simulator/runner/bundle.ts';
+import { bundleFakeRunner } from '../../../services/simulator/runner/bundle.ts';
 import { startSimulator, type Simulator } from '../../../services/simulator/simulator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { testGroup, writeConfig } from '../../support/config.ts';
@@ -42,7 +42,7 @@ let place: ProxyPlace;
 let gate = Promise.resolve();
 
 beforeAll(async () => {
-  await bundleStandInRunner(join(folder.path, 'runner'));
+  await bundleFakeRunner(join(folder.path, 'runner'));
   nats = await startNats();
   const config = writeConfig(folder.path, {
     nats: nats.address,

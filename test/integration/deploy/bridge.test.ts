@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePorts } from '../../../deploy/servers/ports.ts';
 import { startBridge } from '../../../services/cli/start/bridge.ts';
 
 /** Another address of the loopback network: stands for Docker's bridge. */
@@ -10,7 +10,7 @@ describe('startBridge', () => {
   let server: Server;
   let port: number;
   beforeAll(async () => {
-    [port = 0] = await freePorts(1);
+    [port = 0] = await findFreePorts(1);
     server = createServer((socket) => socket.pipe(socket));
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   });
@@ -40,10 +40,10 @@ describe('startBridge', () => {
   });
 
   it('fails as a whole when one address is not to be had', async () => {
-    const [free = 0] = await freePorts(1, ADDRESS);
+    const [free = 0] = await findFreePorts(1, ADDRESS);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(free, ADDRESS, resolve));
-    const [other = 0] = await freePorts(1, ADDRESS);
+    const [other = 0] = await findFreePorts(1, ADDRESS);
     await expect(startBridge(ADDRESS, [other, free])).rejects.toMatchObject({ code: 'EADDRINUSE' });
     const again = await startBridge(ADDRESS, [other]);
     await again.stop();

@@ -8,8 +8,8 @@ import { connectBus, encode, ensureStreams } from '../../../contracts/lib/nats.t
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
-import { SERVICES, type ServiceName } from '../../../deploy/nats/permissions.ts';
-import { startNats, type NatsServer } from '../../../deploy/servers/nats.ts';
+import { CREDENTIAL_NAMES, type CredentialName } from '../../../deploy/nats/permissions.ts';
+import { startNatsServer, type NatsServer } from '../../../deploy/servers/nats.ts';
 
 let dir: string;
 let setup: OperatorSetup;
@@ -19,7 +19,7 @@ const open: NatsConnection[] = [];
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'baton operator '));
   setup = await createOperatorSetup(join(dir, 'nats'));
-  server = await startNats({ dir: join(dir, 'server'), operator: setup });
+  server = await startNatsServer({ dir: join(dir, 'server'), operator: setup });
 });
 
 afterAll(async () => {
@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function as(service: ServiceName): Promise<NatsConnection> {
+async function connectAs(service: CredentialName): Promise<NatsConnection> {
   const bus = await connectBus({
     url: server.url,
     name: service,
@@ -40,7 +40,7 @@ async function as(service: ServiceName): Promise<NatsConnection> {
 }
 
 /** A runner's connection, with a credential as a backend worker signs it. */
-async function asRunner(name: string, permissions = {}, scopedUser = true): Promise<NatsConnection> {
+async function connectAsRunner(name: string, permissions = {}, scopedUser = true): Promise<NatsConnection> {
   const user = createUser();
   const account = setup.accountPublicKey;
   const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
@@ -52,7 +52,7 @@ async function asRunner(name: string, permissions = {}, scopedUser = true): Prom
 }
 
 /** Resolves with the server's word when it refuses what `act` does; 'allowed' when it answers all else first. */
-async function verdict(bus: NatsConnection, act: () => void): Promise<string> {
+async function findVerdict(bus: NatsConnection, act: () => void): Promise<string> {
   const statuses = bus.status();
   const refused = (async () => {
     for await (const status of statuses) {
@@ -62,22 +62,22 @@ async function verdict(bus: NatsConnection, act: () => void): Promise<string> {
   })();
   act();
   // The server answers in order: the pong of this flush comes after any refusal.
-  return Promise.race([refused, bus.flush().then(() => settled(refused))]);
+  return Promise.race([refused, bus.flush().then(() => findLateRefusal(refused))]);
 }
 
 /** Gives a refusal that has come already its turn. */
-async function settled(refused: Promise<string>): Promise<string> {
+async function findLateRefusal(refused: Promise<string>): Promise<string> {
   return Promise.race([refused, new Promise<string>((resolve) => setImmediate(() => resolve('allowed')))]);
 }
 
 const publish = (bus: NatsConnection, subject: string): Promise<string> =>
-  verdict(bus, () => bus.publish(subject, encode({})));
+  findVerdict(bus, () => bus.publish(subject, encode({})));
 const subscribe = (bus: NatsConnection, subject: string): Promise<string> =>
-  verdict(bus, () => void bus.subscribe(subject, { callback: () => undefined }));
+  findVerdict(bus, () => void bus.subscribe(subject, { callback: () => undefined }));
 
 describe('credentials of the services', () => {
   it('are readable by their owner alone', () => {
-    for (const service of SERVICES) expect(statSync(setup.credentials[service]).mode & 0o777).toBe(0o600);
+    for (const service of CREDENTIAL_NAMES) expect(statSync(setup.credentials[service]).mode & 0o777).toBe(0o600);
     expect(statSync(join(dir, 'nats')).mode & 0o777).toBe(0o700);
   });
 
@@ -87,7 +87,7 @@ describe('credentials of the services', () => {
   });
 
   it('let ingress make the streams and publish webhooks with an acknowledgement, and ask for the status', async () => {
-    const ingress = await as('ingress');
+    const ingress = await connectAs('ingress');
     await ensureStreams(ingress);
     await ensureStreams(ingress);
     const ack = await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 1 }), {
@@ -95,7 +95,7 @@ describe('credentials of the services', () => {
     });
     expect(ack.stream).toBe(STREAMS.webhooks.name);
 
-    const orchestrator = await as('orchestrator');
+    const orchestrator = await connectAs('orchestrator');
     const answering = orchestrator.subscribe(subjects.status, {
       queue: 'orchestrator',
       callback: (_error, message) => void message.respond(encode({ ok: true })),
@@ -107,30 +107,30 @@ describe('credentials of the services', () => {
   });
 
   it('let orchestrator publish a job that it found, and people ask for a health check', async () => {
-    expect(await publish(await as('orchestrator'), subjects.webhook('github', 'workflow_job'))).toBe('allowed');
-    expect(await publish(await as('observer'), subjects.health('linux'))).toBe('allowed');
+    expect(await publish(await connectAs('orchestrator'), subjects.webhook('github', 'workflow_job'))).toBe('allowed');
+    expect(await publish(await connectAs('observer'), subjects.health('linux'))).toBe('allowed');
   });
 
   it('let orchestrator write down and read what instances were used for, but not take it back, and people ask for it', async () => {
-    const orchestrator = await as('orchestrator');
+    const orchestrator = await connectAs('orchestrator');
     await ensureStreams(orchestrator);
     const ack = await orchestrator.jetstream().publish(subjects.usage('linux'), encode({ a: 1 }), { msgID: 'u-1' });
     expect(ack.stream).toBe(STREAMS.usage.name);
     const consumer = await orchestrator.jetstream().consumers.get(STREAMS.usage.name);
     expect((await consumer.next({ expires: 5000 }))?.json()).toEqual({ a: 1 });
     expect(await publish(orchestrator, `$JS.API.STREAM.MSG.DELETE.${STREAMS.usage.name}`)).toBe('refused');
-    expect(await publish(await as('backend'), subjects.usage('linux'))).toBe('refused');
-    expect(await publish(await as('observer'), subjects.cost)).toBe('allowed');
+    expect(await publish(await connectAs('backend'), subjects.usage('linux'))).toBe('refused');
+    expect(await publish(await connectAs('observer'), subjects.cost)).toBe('allowed');
   });
 
   it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
-    const relay = await as('relay');
+    const relay = await connectAs('relay');
     await ensureStreams(relay);
     const jetstreamManager = await relay.jetstreamManager();
     for (const { name } of [STREAMS.webhooks, STREAMS.signals]) {
       await jetstreamManager.consumers.add(name, { durable_name: 'relay', ack_policy: AckPolicy.Explicit });
     }
-    const ingress = await as('ingress');
+    const ingress = await connectAs('ingress');
     await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 2 }));
     const consumer = await relay.jetstream().consumers.get(STREAMS.webhooks.name, 'relay');
     const message = await consumer.next({ expires: 5000 });
@@ -147,7 +147,7 @@ describe('credentials of the services', () => {
   });
 
   it('let orchestrator count the dead letters and answer registrations', async () => {
-    const orchestrator = await as('orchestrator');
+    const orchestrator = await connectAs('orchestrator');
     const jetstreamManager = await orchestrator.jetstreamManager();
     expect((await jetstreamManager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
     const answering = orchestrator.subscribe('baton.v1.register.*', {
@@ -155,14 +155,14 @@ describe('credentials of the services', () => {
       callback: (_error, message) => void message.respond(encode({ ok: true, jitConfig: 'x' })),
     });
     await orchestrator.flush();
-    const runner = await asRunner('demo-linux-aaaaaaaa');
+    const runner = await connectAsRunner('demo-linux-aaaaaaaa');
     const answer = await runner.request(subjects.register('demo-linux-aaaaaaaa'), encode({}), { timeout: 5000 });
     expect(answer.json()).toMatchObject({ ok: true });
     answering.unsubscribe();
   });
 
   it('let backend tell of instances', async () => {
-    const backend = await as('backend');
+    const backend = await connectAs('backend');
     const ack = await backend.jetstream().publish(subjects.instanceDied('demo-linux-aaaaaaaa'), encode({}));
     expect(ack.stream).toBe(STREAMS.signals.name);
     expect(await publish(backend, subjects.instanceCreated('demo-linux-aaaaaaaa'))).toBe('allowed');
@@ -184,7 +184,7 @@ describe('credentials of the services', () => {
     ['observer', subjects.webhook('github', 'workflow_job')],
     ['observer', '$JS.API.INFO'],
   ] as const)('keep %s from publishing %s', async (service, subject) => {
-    expect(await publish(await as(service), subject)).toBe('refused');
+    expect(await publish(await connectAs(service), subject)).toBe('refused');
   });
 
   it.each([
@@ -197,7 +197,7 @@ describe('credentials of the services', () => {
     ['backend', '_INBOX_demo-linux-aaaaaaaa.>'],
     ['observer', 'baton.v1.register.*'],
   ] as const)('keep %s from listening to %s', async (service, subject) => {
-    expect(await subscribe(await as(service), subject)).toBe('refused');
+    expect(await subscribe(await connectAs(service), subject)).toBe('refused');
   });
 });
 
@@ -205,7 +205,7 @@ describe('credentials of runners', () => {
   const name = 'demo-linux-bbbbbbbb';
 
   it('publish their own signals with an acknowledgement', async () => {
-    const runner = await asRunner(name);
+    const runner = await connectAsRunner(name);
     const ack = await runner.jetstream().publish(subjects.signal(name, 'online'), encode({}), { msgID: 'one' });
     expect(ack.stream).toBe(STREAMS.signals.name);
   });
@@ -220,15 +220,15 @@ describe('credentials of runners', () => {
     `$JS.API.STREAM.MSG.GET.${STREAMS.signals.name}`,
     '_INBOX_demo-linux-cccccccc.x',
   ])('cannot publish %s', async (subject) => {
-    expect(await publish(await asRunner(name), subject)).toBe('refused');
+    expect(await publish(await connectAsRunner(name), subject)).toBe('refused');
   });
 
   it.each(['baton.v1.>', '_INBOX_demo-linux-cccccccc.>', '_INBOX.>', '>'])('cannot listen to %s', async (subject) => {
-    expect(await subscribe(await asRunner(name), subject)).toBe('refused');
+    expect(await subscribe(await connectAsRunner(name), subject)).toBe('refused');
   });
 
   it('are held to that by the account even when the signer grants more', async () => {
-    const wide = asRunner(name, { pub: { allow: ['>'] }, sub: { allow: ['>'] } }, false);
+    const wide = connectAsRunner(name, { pub: { allow: ['>'] }, sub: { allow: ['>'] } }, false);
     await expect(wide).rejects.toMatchObject({ code: 'BUS_DENIED' });
   });
 });
@@ -240,7 +240,7 @@ describe('set up again in the same folder', () => {
     expect(again.accountPublicKey).toBe(setup.accountPublicKey);
     expect(again.runnerSigningKeySeed).toBe(setup.runnerSigningKeySeed);
     await server.stop();
-    server = await startNats({ dir: join(dir, 'server'), operator: again });
+    server = await startNatsServer({ dir: join(dir, 'server'), operator: again });
     const bus = await connectBus({ url: server.url, name: 'ingress', credentials: before, waitForServer: false });
     open.push(bus);
     const jetstreamManager = await bus.jetstreamManager();

@@ -11,10 +11,10 @@ import { z } from 'zod';
 import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attributes.ts';
 import { connectBus, ensureStreams } from '../../../contracts/lib/nats.ts';
 import { acquireServer } from '../../../deploy/servers/acquire.ts';
-import { serverPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts';
+import { getServerPlan, type ServerPlan } from '../../../deploy/servers/catalog.ts';
 import { downloadServer } from '../../../deploy/servers/download.ts';
-import { startNats } from '../../../deploy/servers/nats.ts';
-import { startTemporal } from '../../../deploy/servers/temporal.ts';
+import { startNatsServer } from '../../../deploy/servers/nats.ts';
+import { startTemporalServer } from '../../../deploy/servers/temporal.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 
 const folder = temporaryFolder('some servers');
@@ -65,7 +65,7 @@ describe('downloadServer', () => {
   afterAll(() => server.close());
 
   const plan = (change: Partial<ServerPlan>): ServerPlan => ({
-    ...serverPlan('nats-server'),
+    ...getServerPlan('nats-server'),
     archiveUrl: `${base}/a.tar.gz`,
     sumsUrl: `${base}/SUMS`,
     sha256: undefined,
@@ -101,10 +101,10 @@ describe('downloadServer', () => {
   });
 });
 
-describe('startTemporal', () => {
+describe('startTemporalServer', () => {
   it('has our search attributes and a Web UI, keeps workflows over a restart, and stops', async () => {
     const options = { dir: join(dir, 'temporal state'), persist: true };
-    const first = await startTemporal(options);
+    const first = await startTemporalServer(options);
     expect((await fetch(first.uiUrl ?? '')).status).toBe(200);
     await withClient(first.address, async (client) => {
       await client.workflow.start('anything', { taskQueue: 'nobody', workflowId: 'kept' });
@@ -112,7 +112,7 @@ describe('startTemporal', () => {
     await first.stop();
     await expect(fetch(first.uiUrl ?? '')).rejects.toThrow('fetch failed');
 
-    const second = await startTemporal({ ...options, ui: false });
+    const second = await startTemporalServer({ ...options, ui: false });
     expect(second.uiUrl).toBeUndefined();
     await withClient(second.address, async (client, connection) => {
       expect((await client.workflow.getHandle('kept').describe()).status.name).toBe('RUNNING');
@@ -134,17 +134,17 @@ async function withClient(address: string, use: (client: Client, connection: Con
   }
 }
 
-describe('startNats', () => {
+describe('startNatsServer', () => {
   it('has JetStream, keeps messages over a restart on the same port, and stops', async () => {
     const options = { dir: join(dir, 'nats state') };
-    const first = await startNats(options);
+    const first = await startNatsServer(options);
     let bus = await connectBus({ url: first.url, name: 'test', waitForServer: false });
     await ensureStreams(bus);
     await bus.jetstream().publish('baton.v1.dead.test', 'kept');
     await bus.close();
     await first.stop();
 
-    const second = await startNats({ ...options, port: Number(new URL(first.url).port) });
+    const second = await startNatsServer({ ...options, port: Number(new URL(first.url).port) });
     expect(second.url).toBe(first.url);
     bus = await connectBus({ url: second.url, name: 'test', waitForServer: false });
     const jetstreamManager = await bus.jetstreamManager();
@@ -154,8 +154,8 @@ describe('startNats', () => {
   });
 
   it('reports the end of its log when it cannot start', async () => {
-    const first = await startNats({ dir: join(dir, 'one') });
-    const taken = startNats({ dir: join(dir, 'two'), port: Number(new URL(first.url).port) });
+    const first = await startNatsServer({ dir: join(dir, 'one') });
+    const taken = startNatsServer({ dir: join(dir, 'two'), port: Number(new URL(first.url).port) });
     await expect(taken).rejects.toMatchObject({
       code: 'SERVER_UNAVAILABLE',
       message: expect.stringContaining('address already in use'),
@@ -165,8 +165,8 @@ describe('startNats', () => {
 
   it('does not outlive a parent that is killed', async () => {
     const module = new URL('../../../deploy/servers/nats.ts', import.meta.url).href;
-    const script = `const { startNats } = await import(${JSON.stringify(module)});
-      const server = await startNats({ dir: ${JSON.stringify(join(dir, 'orphan'))} });
+    const script = `const { startNatsServer } = await import(${JSON.stringify(module)});
+      const server = await startNatsServer({ dir: ${JSON.stringify(join(dir, 'orphan'))} });
       console.log(server.monitorUrl); setInterval(() => {}, 1000);`;
     const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -7,7 +7,7 @@ import type { Instance } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
-import { startNats } from '../../../deploy/servers/nats.ts';
+import { startNatsServer } from '../../../deploy/servers/nats.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
@@ -26,7 +26,7 @@ describeUnless(await whyNoDocker(), 'an agent in a container', () => {
   beforeAll(async () => {
     // Containers reach this machine's NATS by its address on their bridge: it must listen on more than the loopback.
     world = await startWorld(async (folder, operator) => {
-      const server = await startNats({ dir: join(folder, 'nats'), operator, host: '0.0.0.0' });
+      const server = await startNatsServer({ dir: join(folder, 'nats'), operator, host: '0.0.0.0' });
       return { url: `nats://127.0.0.1:${new URL(server.url).port}`, stop: () => server.stop() };
     });
     await buildInstanceImage(docker, IMAGE);

@@ -10,7 +10,7 @@ import { connectBus, type Bus } from '../../../contracts/lib/nats.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { Budgets } from '../../../services/orchestrator/rate-limit/budgets.ts';
 import type { KeyValueBudget } from '../../../services/orchestrator/rate-limit/shared-budget.ts';
-import { tokenName } from '../../../services/simulator/api/routes.ts';
+import { fingerprintToken } from '../../../services/simulator/api/routes.ts';
 import { TestBench } from '../../support/simulator.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 
@@ -106,9 +106,9 @@ describe('the shared rate-limit budget', () => {
       { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
     ]);
     const asks = [() => apps.listRegistrations(ORDER), () => runs.replaceRunnerLabels(ORDER.scope, 'nobody', ['team'])];
-    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(tokenName)));
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(fingerprintToken)));
     one.observe({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
-    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([tokenName('ghp_two')]));
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([fingerprintToken('ghp_two')]));
   });
 
   it('what delegations ask goes by the App of its organisation, and counts against that App’s budget', async () => {
@@ -123,7 +123,7 @@ describe('the shared rate-limit budget', () => {
     await expect(runs.getLatestAttempt('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
     await expect(runs.listAttemptJobs('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
     const calls = bench.log.since(before, 'api.call');
-    expect(calls.map((event) => event['by'])).toEqual(calls.map(() => tokenName('ghp_two')));
+    expect(calls.map((event) => event['by'])).toEqual(calls.map(() => fingerprintToken('ghp_two')));
     expect(calls.length).toBeGreaterThanOrEqual(3);
     expect(other.view().state.points).toBe(300);
     expect(own.view().state.points).toBeLessThan(300);

@@ -28,7 +28,7 @@ async function run(job: Job, hooks: Record<string, string>): Promise<Job> {
 }
 
 const steps = (job: Job) => job.steps.map(({ name, conclusion }) => `${name}: ${conclusion}`);
-const logOf = (job: Job, name: string) => job.steps.find((step) => step.name === name)?.log.join('\n') ?? '';
+const getLog = (job: Job, name: string) => job.steps.find((step) => step.name === name)?.log.join('\n') ?? '';
 
 describe('the job hooks', () => {
   it('are steps of their own, run before and after all others, with path, shell and output shown', async () => {
@@ -46,10 +46,10 @@ describe('the job hooks', () => {
       'Complete runner: success',
       'Complete job: success',
     ]);
-    expect(logOf(job, 'Set up runner')).toContain(`Run '${started}'`);
-    expect(logOf(job, 'Set up runner')).toMatch(/shell: \S*bash -e \{0\}/);
-    expect(logOf(job, 'Set up runner')).toContain('for build of octo-org/demo');
-    expect(logOf(job, 'Complete runner')).toContain('action is unset');
+    expect(getLog(job, 'Set up runner')).toContain(`Run '${started}'`);
+    expect(getLog(job, 'Set up runner')).toMatch(/shell: \S*bash -e \{0\}/);
+    expect(getLog(job, 'Set up runner')).toContain('for build of octo-org/demo');
+    expect(getLog(job, 'Complete runner')).toContain('action is unset');
   });
 
   it('pass environment and path on to all later steps, but neither outputs nor state', async () => {
@@ -59,9 +59,9 @@ describe('the job hooks', () => {
         'echo "::set-output name=a::b"\necho "::save-state name=a::b"\necho "::notice title=Moving::use the new pool"\n',
     );
     const job = await run(bench.job(['run: echo "$COLOUR ${PATH%%:*}"']), { [STARTED]: started });
-    expect(logOf(job, 'Run echo "$COLOUR ${PATH%%:*}"')).toContain('blue /opt/extra');
-    expect(logOf(job, 'Set up runner')).toContain("'set-output' is not supported in a job hook");
-    expect(logOf(job, 'Set up runner')).toContain("'save-state' is not supported in a job hook");
+    expect(getLog(job, 'Run echo "$COLOUR ${PATH%%:*}"')).toContain('blue /opt/extra');
+    expect(getLog(job, 'Set up runner')).toContain("'set-output' is not supported in a job hook");
+    expect(getLog(job, 'Set up runner')).toContain("'save-state' is not supported in a job hook");
     expect(job.annotations).toEqual([{ level: 'notice', message: 'use the new pool', title: 'Moving' }]);
   });
 
@@ -108,7 +108,7 @@ describe('the job hooks', () => {
     const { chmodSync } = await import('node:fs');
     chmodSync(fake, 0o755);
     const job = await run(bench.job(['run: "true"']), { [STARTED]: join(folder, 'started.ps1'), PATH: path });
-    expect(logOf(job, 'Set up runner')).toContain(`pwsh got: -command . '${folder}/started.ps1'`);
+    expect(getLog(job, 'Set up runner')).toContain(`pwsh got: -command . '${folder}/started.ps1'`);
     expect(job.conclusion).toBe('success');
   });
 
@@ -138,7 +138,7 @@ describe('the job hooks', () => {
       const job = bench.job(['run: echo now; exec sleep 60']);
       const runner = await bench.runner(`hooked-${end}`, hooks);
       await bench.log.waitFor('the job to start', (event) => event.type === 'job.started' && event['jobId'] === job.id);
-      await expect.poll(() => logOf(job, 'Run echo now; exec sleep 60')).toContain('\nnow');
+      await expect.poll(() => getLog(job, 'Run echo now; exec sleep 60')).toContain('\nnow');
       if (end === 'cancel') await bench.control('POST', `/jobs/${job.id}/cancel`);
       else runner.child.kill('SIGTERM');
       await bench.completed(job);
@@ -153,11 +153,11 @@ describe('the job hooks', () => {
     const completed = script('completed.sh', `until [ -e '${mark}' ]; do sleep 0.05; done\necho seen\n`);
     const job = bench.job(['run: "true"']);
     const over = run(job, { [COMPLETED]: completed });
-    await expect.poll(() => logOf(job, 'Complete runner')).toContain('shell:');
+    await expect.poll(() => getLog(job, 'Complete runner')).toContain('shell:');
     expect(job.status).toBe('in_progress');
     writeFileSync(mark, '');
     await over;
-    expect(logOf(job, 'Complete runner')).toContain('seen');
+    expect(getLog(job, 'Complete runner')).toContain('seen');
     expect(job.conclusion).toBe('success');
   });
 });

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { finishJob, startJob } from '../../../services/simulator/jobs/finish.ts';
-import { jobsOf, runState } from '../../../services/simulator/shapes/run.ts';
+import { listJobs, getRunState } from '../../../services/simulator/shapes/run.ts';
 import { only, TestBench } from '../../support/simulator.ts';
 
 let bench: TestBench;
@@ -52,7 +52,7 @@ describe('a run', () => {
     expect(deploy?.conclusion).toBe('skipped');
     expect(bench.actions(deploy)).toEqual(['completed']);
     expect(report?.status).toBe('queued');
-    expect(runState(first.run)).toEqual({ status: 'in_progress', conclusion: null });
+    expect(getRunState(first.run)).toEqual({ status: 'in_progress', conclusion: null });
   });
 
   it('fails the rest of a matrix with one of it', async () => {
@@ -70,7 +70,7 @@ describe('a run', () => {
       expect(await bench.control('POST', `/runs/${job.run.id}/cancel`)).toEqual({ cancelled: true });
       await bench.sim.webhooks.idle();
       expect(bench.actions(job)).toEqual(['queued', 'completed']);
-      expect(runState(job.run).conclusion).toBe('cancelled');
+      expect(getRunState(job.run).conclusion).toBe('cancelled');
       seen.add(bench.receiver.received.at(-1)?.body.workflow_job?.['runner_id']);
     }
     expect(seen).toEqual(new Set([0, null]));
@@ -85,7 +85,7 @@ describe('a run', () => {
     finishJob(bench.sim, bad, 'failure');
     expect((await bench.api('POST', `/repos/octo-org/demo/actions/jobs/${bad.id}/rerun`)).status).toBe(201);
     await bench.sim.webhooks.idle();
-    const [copy, again] = jobsOf(good.run, 2);
+    const [copy, again] = listJobs(good.run, 2);
     expect(copy).toMatchObject({ attempt: 2, conclusion: 'success' });
     expect(again).toMatchObject({ attempt: 2, status: 'queued', conclusion: null });
     expect([good.id, bad.id]).not.toContain(again?.id);

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bundleStandInRunner } from '../../../services/simulator/runner/bundle.ts';
+import { bundleFakeRunner } from '../../../services/simulator/runner/bundle.ts';
 import type { Job } from '../../../services/simulator/state.ts';
 import { TestBench } from '../../support/simulator.ts';
 
@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.dispose());
 
-const outputOf = (job: Job): string[] =>
+const getOutput = (job: Job): string[] =>
   job.steps
     .flatMap(({ log }) => log.slice(log.indexOf('##[endgroup]') + 1))
     .filter((line) => !line.startsWith('##[group]'));
@@ -44,7 +44,7 @@ describe('a step', () => {
       ]),
     );
     expect(job.conclusion).toBe('success');
-    expect(outputOf(job)).toEqual(expect.arrayContaining(['1-two lines-put-octo-org/demo', '/somewhere true one']));
+    expect(getOutput(job)).toEqual(expect.arrayContaining(['1-two lines-put-octo-org/demo', '/somewhere true one']));
     expect(job.summary).toBe('# Done\n');
   });
 
@@ -62,8 +62,8 @@ describe('a step', () => {
       { level: 'warning', message: 'careful' },
       { level: 'notice', message: 'again' },
     ]);
-    expect(outputOf(job)).toEqual(expect.arrayContaining(['my ***', '::warning::text']));
-    expect(outputOf(job).join()).not.toContain('hidden');
+    expect(getOutput(job)).toEqual(expect.arrayContaining(['my ***', '::warning::text']));
+    expect(getOutput(job).join()).not.toContain('hidden');
   });
 
   it('runs in the shell it asks for, and fails as that does', async () => {
@@ -76,7 +76,7 @@ describe('a step', () => {
         'run: echo "strict was ${{ steps.strict.outcome }}"',
       ]),
     );
-    expect(outputOf(job)).toEqual(expect.arrayContaining(['python 3', 'strict was failure']));
+    expect(getOutput(job)).toEqual(expect.arrayContaining(['python 3', 'strict was failure']));
     expect(job.conclusion).toBe('success');
     expect(job.steps.map(({ log }) => log.find((line) => line.startsWith('shell:')) ?? '')).toEqual(
       expect.arrayContaining([
@@ -118,8 +118,8 @@ describe('a cancelled job', () => {
       '{run: echo cleaned, if: always()}',
     ]);
     const runner = await bench.runner('stubborn');
-    await expect.poll(() => outputOf(job).join()).toMatch(/child \d+/);
-    const child = Number(/child (\d+)/.exec(outputOf(job).join())?.[1]);
+    await expect.poll(() => getOutput(job).join()).toMatch(/child \d+/);
+    const child = Number(/child (\d+)/.exec(getOutput(job).join())?.[1]);
     expect(isAlive(child)).toBe(true);
     expect((await bench.api('POST', `/repos/octo-org/demo/actions/runs/${job.run.id}/cancel`)).status).toBe(202);
     await bench.completed(job);
@@ -139,7 +139,7 @@ describe('a cancelled job', () => {
 describe('the runner', () => {
   it('ends what a job left behind, and its own folders', async () => {
     const job = await run(bench.job(['run: "sleep 300 >/dev/null 2>&1 & echo child $!"']));
-    const child = Number(/child (\d+)/.exec(outputOf(job).join())?.[1]);
+    const child = Number(/child (\d+)/.exec(getOutput(job).join())?.[1]);
     await expect.poll(() => isAlive(child)).toBe(false);
     expect(existsSync(join(bench.path, '_work'))).toBe(false);
   });
@@ -159,12 +159,12 @@ describe('the runner', () => {
     const { exited } = bench.spawn(process.execPath, [program], { ACTIONS_RUNNER_INPUT_JITCONFIG: jit });
     await bench.completed(job);
     expect(await exited).toBe(0);
-    expect(outputOf(job).join('\n')).not.toContain(jit.slice(0, 40));
+    expect(getOutput(job).join('\n')).not.toContain(jit.slice(0, 40));
   });
 
   it('bundled is a folder with run.sh, which turns every end into 0', async () => {
     const folder = join(bench.path, 'runner');
-    await bundleStandInRunner(folder);
+    await bundleFakeRunner(folder);
     const { jit } = await bench.register('bundled');
     const job = bench.job(['run: exit 3']);
     const env = { BATON_NODE: process.execPath };
@@ -180,7 +180,7 @@ describe('the runner', () => {
 
   it('behind run.sh is told to stop only with RUNNER_MANUALLY_TRAP_SIG', async () => {
     const folder = join(bench.path, 'runner');
-    await bundleStandInRunner(folder);
+    await bundleFakeRunner(folder);
     const { jit } = await bench.register('trapped');
     const env = { BATON_NODE: process.execPath, RUNNER_MANUALLY_TRAP_SIG: '1' };
     const runner = bench.spawn(join(folder, 'run.sh'), ['--jitconfig', jit], env);

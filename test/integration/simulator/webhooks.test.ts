@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { jobPayload } from '../../fixtures/payload.ts';
 import { finishJob, startJob } from '../../../services/simulator/jobs/finish.ts';
-import { seededRandom } from '../../../services/simulator/random.ts';
+import { createRandom } from '../../../services/simulator/random.ts';
 import type { Job } from '../../../services/simulator/state.ts';
 import { listIn, only, SECRET, TestBench } from '../../support/simulator.ts';
-import { Faults, NO_FAULTS } from '../../../services/simulator/webhooks/faults.ts';
+import { WebhookFaults, NO_FAULTS } from '../../../services/simulator/webhooks/faults.ts';
 
 let bench: TestBench;
 beforeEach(async () => {
@@ -17,7 +17,7 @@ afterEach(() => bench.dispose());
 const RUNNER = { id: 7, name: 'somebody', groupId: 1, groupName: 'Default' };
 
 /** From queued to completed, without a runner. */
-async function whole(): Promise<Job> {
+async function runWholeJob(): Promise<Job> {
   const job = bench.job(['run: "true"']);
   startJob(bench.sim, job, RUNNER);
   finishJob(bench.sim, job, 'success');
@@ -28,8 +28,8 @@ async function whole(): Promise<Job> {
 const guids = (): (string | string[] | undefined)[] =>
   bench.receiver.received.map(({ headers }) => headers['x-github-delivery']);
 
-function deal(seed: number): string[] {
-  const faults = new Faults(seededRandom(seed));
+function decideFates(seed: number): string[] {
+  const faults = new WebhookFaults(createRandom(seed));
   faults.rates = { ...NO_FAULTS, loss: 0.2, duplication: 0.2, delay: 0.2, reorder: 0.2 };
   const delivery = { event: 'workflow_job', action: 'queued', jobId: 1 };
   return Array.from({ length: 200 }, () => faults.decide(delivery).kind);
@@ -39,7 +39,7 @@ const listed = z.object({ id: z.number(), guid: z.string(), redelivery: z.boolea
 
 describe('a webhook', () => {
   it('is signed over its raw bytes and carries all that GitHub sends, with null where it has null', async () => {
-    const job = await whole();
+    const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['queued', 'in_progress', 'completed']);
     const webhooks = new Webhooks({ secret: SECRET });
     for (const { headers, raw, body } of bench.receiver.received) {
@@ -74,7 +74,7 @@ describe('a webhook', () => {
 describe('faults on demand', () => {
   it('loses exactly the next queued one, which is then redelivered under its GUID', async () => {
     await bench.control('POST', '/faults/once', { fault: 'lose', action: 'queued' });
-    const job = await whole();
+    const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['in_progress', 'completed']);
     const hook = only([...bench.sim.state.hooks.values()]);
     const path = `/orgs/octo-org/hooks/${hook.id}/deliveries`;
@@ -91,14 +91,14 @@ describe('faults on demand', () => {
 
   it('sends the next one twice with one GUID', async () => {
     await bench.control('POST', '/faults/once', { fault: 'duplicate' });
-    const job = await whole();
+    const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['queued', 'queued', 'in_progress', 'completed']);
     expect(new Set(guids()).size).toBe(3);
   });
 
   it('holds them until they are released, in reverse', async () => {
     await bench.control('POST', '/hold');
-    const job = await whole();
+    const job = await runWholeJob();
     expect(bench.actions(job)).toEqual([]);
     expect(await bench.control('POST', '/release', { order: 'reverse' })).toEqual({ released: 3 });
     await bench.sim.webhooks.idle();
@@ -120,8 +120,8 @@ describe('faults on demand', () => {
   });
 
   it('deals the same faults for the same seed', () => {
-    expect(deal(3)).toEqual(deal(3));
-    expect(deal(3)).not.toEqual(deal(4));
-    expect(new Set(deal(3))).toEqual(new Set(['send', 'lose', 'duplicate', 'delay', 'reorder']));
+    expect(decideFates(3)).toEqual(decideFates(3));
+    expect(decideFates(3)).not.toEqual(decideFates(4));
+    expect(new Set(decideFates(3))).toEqual(new Set(['send', 'lose', 'duplicate', 'delay', 'reorder']));
   });
 });

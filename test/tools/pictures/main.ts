@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startBrowser, takePicture } from './browser.ts';
 import { setScene } from './scene.ts';
-import { finishedRunner, runningRunner, statusPage, workflowList, type Shot } from './shots.ts';
+import { finishedRunnerShot, runningRunnerShot, statusPageShot, workflowListShot, type Shot } from './shots.ts';
 
 /** `npm run pictures`: the pictures of the README, taken of the real thing. */
 
@@ -11,10 +11,10 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const FOLDER = join(ROOT, 'deploy', 'docs', 'pictures');
 
 const SHOTS: Record<string, Shot> = {
-  'runner-running': runningRunner,
-  'runner-finished': finishedRunner,
-  runners: workflowList,
-  status: statusPage,
+  'runner-running': runningRunnerShot,
+  'runner-finished': finishedRunnerShot,
+  runners: workflowListShot,
+  status: statusPageShot,
 };
 
 mkdirSync(FOLDER, { recursive: true });

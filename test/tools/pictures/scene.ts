@@ -67,7 +67,9 @@ export async function setScene(): Promise<Scene> {
   const end = async (): Promise<void> => {
     try {
       writeFileSync(curtain, '');
-      await until(async () => jobsOf(cluster).every(({ status }) => status === 'completed'), { what: 'all jobs end' });
+      await until(async () => listJobs(cluster).every(({ status }) => status === 'completed'), {
+        what: 'all jobs end',
+      });
       // The dispatcher that keeps one warm would start the next.
       await cluster.client.workflow.getHandle(dispatcherWorkflowId('release')).terminate('the pictures are taken');
       for (const id of await cluster.runners('Running')) await cluster.client.workflow.getHandle(id).cancel();
@@ -91,17 +93,17 @@ export async function setScene(): Promise<Scene> {
     // Lists in the UI come from Temporal's visibility, which follows a little later.
     await until(
       async () => {
-        const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countIn(cluster, phase)));
+        const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countInPhase(cluster, phase)));
         return counts.join() === '5,3,1';
       },
       { what: 'everything shows in lists' },
     );
-    const nameOf = (key: string): string => {
-      const name = jobsOf(cluster).find((job) => job.spec.key === key)?.runner?.name;
+    const findRunnerName = (key: string): string => {
+      const name = listJobs(cluster).find((job) => job.spec.key === key)?.runner?.name;
       if (name === undefined) throw new Error(`job ${key} never had a runner`);
       return name;
     };
-    const [running, finished] = [nameOf('build'), nameOf('unit')];
+    const [running, finished] = [findRunnerName('build'), findRunnerName('unit')];
     const handle = cluster.client.workflow.getHandle(runnerWorkflowId('large', running));
     await until(
       async () => {
@@ -117,11 +119,11 @@ export async function setScene(): Promise<Scene> {
   }
 }
 
-async function countIn(cluster: Cluster, phase: string): Promise<number> {
+async function countInPhase(cluster: Cluster, phase: string): Promise<number> {
   const query = `WorkflowType = 'runner' AND BatonPhase = '${phase}'`;
   return (await cluster.client.workflow.count(query)).count;
 }
 
-function jobsOf(cluster: Cluster): Job[] {
+function listJobs(cluster: Cluster): Job[] {
   return [...cluster.sim.sim.state.jobs.values()];
 }

@@ -6,8 +6,8 @@ import type { Scene } from './scene.ts';
 export type Shot = (page: Page, scene: Scene) => Promise<void>;
 
 /** Temporal's UI: what a runner says of itself while its job runs. */
-export const runningRunner: Shot = async (page, scene) => {
-  await page.goto(workflowUrl(scene, runnerWorkflowId('large', scene.running)));
+export const runningRunnerShot: Shot = async (page, scene) => {
+  await page.goto(toWorkflowUrl(scene, runnerWorkflowId('large', scene.running)));
   await page.getByTestId('user-metadata-tab').last().click();
   // Summary, static and current details have a frame each, made from the text in its address. Its height comes once it is loaded.
   const details = page.locator('iframe[title=output][height][src*="Last%20heard"]');
@@ -15,10 +15,10 @@ export const runningRunner: Shot = async (page, scene) => {
 };
 
 /** Temporal's UI: all that happened to a runner, from its creation to its removal. */
-export const finishedRunner: Shot = async (page, scene) => {
+export const finishedRunnerShot: Shot = async (page, scene) => {
   await remember(page, { eventView: 'compact', eventFilterSort: 'ascending', minimizeEventView: false });
   await page.setViewportSize({ width: 1280, height: 744 });
-  await page.goto(workflowUrl(scene, runnerWorkflowId('linux', scene.finished)));
+  await page.goto(toWorkflowUrl(scene, runnerWorkflowId('linux', scene.finished)));
   const events = page.getByTestId('event-summary-row');
   await events.filter({ hasText: `delete instance ${scene.finished}` }).waitFor();
   await page.locator('svg').getByText('remove the registration from the forge').first().waitFor();
@@ -31,13 +31,13 @@ export const finishedRunner: Shot = async (page, scene) => {
 };
 
 /** Temporal's UI: a group's runners with Baton's search attributes. */
-export const workflowList: Shot = async (page, scene) => {
+export const workflowListShot: Shot = async (page, scene) => {
   const columns = ['Status', 'Workflow ID', 'BatonPhase', 'BatonRepository', 'BatonWorkflow', 'BatonJob'];
   const shown = columns.map((label) => ({ label }));
   await remember(page, { 'namespace-workflow-table-columns': { [scene.cluster.temporal.namespace]: shown } });
   await page.setViewportSize({ width: 1280, height: 560 });
   const query = '`BatonGroup`="linux" AND `WorkflowType`="runner"';
-  await page.goto(`${workflowsUrl(scene)}?query=${encodeURIComponent(query)}`);
+  await page.goto(`${toWorkflowsUrl(scene)}?query=${encodeURIComponent(query)}`);
   await page.getByLabel('Collapse saved views').click();
   const rows = page.getByTestId('workflows-summary-configurable-table-row');
   await rows.filter({ hasText: 'busy' }).nth(3).waitFor();
@@ -45,7 +45,7 @@ export const workflowList: Shot = async (page, scene) => {
 };
 
 /** Baton's own page, while jobs run and wait. */
-export const statusPage: Shot = async (page, { cluster }) => {
+export const statusPageShot: Shot = async (page, { cluster }) => {
   await page.goto(`${cluster.ingressUrls[0]}/status`);
   await page.locator('.fresh.live').waitFor();
   await page.locator('#rows .pill.busy').nth(4).waitFor();
@@ -58,10 +58,10 @@ async function remember(page: Page, choices: Record<string, unknown>): Promise<v
   await page.addInitScript(`for (const entry of ${JSON.stringify(entries)}) localStorage.setItem(...entry)`);
 }
 
-function workflowsUrl({ cluster }: Scene): string {
+function toWorkflowsUrl({ cluster }: Scene): string {
   return `${cluster.temporal.uiUrl}/namespaces/${cluster.temporal.namespace}/workflows`;
 }
 
-function workflowUrl(scene: Scene, id: string): string {
-  return `${workflowsUrl(scene)}/${encodeURIComponent(id)}`;
+function toWorkflowUrl(scene: Scene, id: string): string {
+  return `${toWorkflowsUrl(scene)}/${encodeURIComponent(id)}`;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { acquireServer, cacheFolder } from '../../../deploy/servers/acquire.ts';
-import { isAtLeast, serverPlan } from '../../../deploy/servers/catalog.ts';
+import { acquireServer, findCacheFolder } from '../../../deploy/servers/acquire.ts';
+import { isAtLeast, getServerPlan } from '../../../deploy/servers/catalog.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 
 const folder = temporaryFolder('some servers');
@@ -15,12 +15,15 @@ describe('acquireServer', () => {
   });
 
   it('takes what the cache holds, under XDG_CACHE_HOME or HOME', async () => {
-    const plan = serverPlan('temporal');
+    const plan = getServerPlan('temporal');
     const env = { PATH: join(dir, 'nothing'), HOME: join(dir, 'home') };
     const name = `temporal-${plan.version}-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
     folder.write(`home/.cache/baton/servers/${name}`, '', 0o755);
-    expect(await acquireServer('temporal', env)).toMatchObject({ from: 'cache', path: join(cacheFolder(env), name) });
-    expect(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/baton/servers');
+    expect(await acquireServer('temporal', env)).toMatchObject({
+      from: 'cache',
+      path: join(findCacheFolder(env), name),
+    });
+    expect(findCacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/baton/servers');
   });
 });
 
@@ -36,8 +39,8 @@ describe('versions', () => {
 
   it('are read from what the programs print', () => {
     expect(
-      serverPlan('temporal').versionPattern.exec('temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)')?.[1],
+      getServerPlan('temporal').versionPattern.exec('temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)')?.[1],
     ).toBe('1.29.1');
-    expect(serverPlan('nats-server').versionPattern.exec('nats-server: v2.15.2')?.[1]).toBe('2.15.2');
+    expect(getServerPlan('nats-server').versionPattern.exec('nats-server: v2.15.2')?.[1]).toBe('2.15.2');
   });
 });
