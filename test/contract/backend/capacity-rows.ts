@@ -10,7 +10,7 @@ export function capacityRows(world: SuiteWorld): void {
     return { faults, capacity };
   };
 
-  world.row('goes to the next place when one has no capacity, and the next create begins there', async () => {
+  world.row('uses the next placement when one has no capacity, and starts there next time', async () => {
     const { faults, capacity } = parts();
     const backend = capacity.open(world.installation);
     const isFirst = (call: (typeof faults.proxy.calls)[number]): boolean => capacity.isCreateIn(call, 'first');
@@ -27,7 +27,7 @@ export function capacityRows(world: SuiteWorld): void {
     expect(faults.proxy.calls.slice(before).filter(isFirst)).toEqual([]);
   });
 
-  world.row('says that there is no capacity anywhere, and creates one as soon as there is', async () => {
+  world.row('reports that no placement has capacity, and creates the instance as soon as one has', async () => {
     const { faults, capacity } = parts();
     const backend = capacity.open(world.installation);
     faults.proxy.inject({

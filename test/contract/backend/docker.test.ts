@@ -58,8 +58,8 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
 
   backendContract('docker', async () => {
     const proxy = await startFaultProxy(SOCKET);
-    const labelsStay = 'the engine takes no other labels for a container that is made';
-    const oneMachine = 'one machine is all there is: what it can’t give, the engine refuses (docker.test.ts)';
+    const labelsStay = 'the engine cannot change the labels of a container';
+    const oneMachine = 'there is only one machine; the engine refuses what it cannot give (docker.test.ts)';
     return {
       against: 'Docker engine',
       open,
@@ -102,14 +102,15 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         throttled: { status: 429, headers: { 'content-type': 'application/json' }, body: '{"message":"too many"}' },
       },
       absent: {
-        'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags':
-          labelsStay,
-        'tags none that never was, nor another installation’s': labelsStay,
-        'says that its credentials expired, and goes on with new ones': 'the engine’s socket asks for no credentials',
-        'goes to the next place when one has no capacity, and the next create begins there': oneMachine,
-        'says that there is no capacity anywhere, and creates one as soon as there is': oneMachine,
-        'keeps and deletes one that was just made and is not yet listed': 'what the engine made it lists at once',
-        'lists more than 1,000': 'the engine lists all in one answer; 1,000 containers are more than a test may make',
+        'tags an instance with its job, twice and by two processes at once, and changes no other tag': labelsStay,
+        'tags no instance that never existed, and none of another installation': labelsStay,
+        'reports that its credentials expired, and continues with new ones':
+          'the engine’s socket asks for no credentials',
+        'uses the next placement when one has no capacity, and starts there next time': oneMachine,
+        'reports that no placement has capacity, and creates the instance as soon as one has': oneMachine,
+        'finds and deletes a new instance that is not listed yet': 'the engine lists a new container at once',
+        'lists more than 1,000 instances':
+          'the engine lists all in one answer, and 1,000 containers are too many for a test',
       },
     };
   });

@@ -23,44 +23,47 @@ export function faultRows(world: SuiteWorld): void {
     expect(await world.create(backend)).toMatchObject({ id: made.id });
   }
 
-  world.row('creates one while the API throttles', async () => {
+  world.row('creates an instance while the API throttles', async () => {
     const { throttled, proxy, isLook } = parts();
     if (throttled === undefined) throw new Error('the candidate’s API does not throttle');
     proxy.inject({ when: isLook, times: 2, fault: { kind: 'answer', answer: throttled } });
     await expectOneDespite({ fault: { kind: 'answer', answer: throttled }, times: 4 });
   });
 
-  world.row('creates one when the API answers 500 after having done the work', async () => {
+  world.row('creates one instance when the API answers 500 after it did the work', async () => {
     await expectOneDespite({ fault: { kind: 'answer-after', answer: parts().failed }, times: 2 });
   });
 
-  world.row('creates one when the connection breaks after the work was done', async () => {
+  world.row('creates one instance when the connection breaks after the API did the work', async () => {
     await expectOneDespite({ fault: { kind: 'cut-after' }, times: 2 });
   });
 
-  world.row('creates one when no answer comes, and ends at once when cancelled while it waits', async () => {
-    const { proxy, backend, isCreate } = parts();
-    for (const kind of ['hang', 'hang-after'] as const) {
-      const silence = proxy.inject({ when: isCreate, fault: { kind } });
-      world.next();
-      const ending = new AbortController();
-      const creating = world.create(backend, ending.signal);
-      const ended = creating.then(
-        () => 'made',
-        () => 'ended',
-      );
-      await silence.hit;
-      ending.abort(new Error('cancelled'));
-      expect(await ended).toBe('ended');
-      silence.remove();
-      const made = await world.persist(() => world.create(backend));
-      expect(made.state).toBe('running');
-      expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
-      await world.backend.delete(world.spec.runner, never);
-    }
-  });
+  world.row(
+    'creates one instance when the API does not answer, and ends at once when cancelled meanwhile',
+    async () => {
+      const { proxy, backend, isCreate } = parts();
+      for (const kind of ['hang', 'hang-after'] as const) {
+        const silence = proxy.inject({ when: isCreate, fault: { kind } });
+        world.next();
+        const ending = new AbortController();
+        const creating = world.create(backend, ending.signal);
+        const ended = creating.then(
+          () => 'made',
+          () => 'ended',
+        );
+        await silence.hit;
+        ending.abort(new Error('cancelled'));
+        expect(await ended).toBe('ended');
+        silence.remove();
+        const made = await world.persist(() => world.create(backend));
+        expect(made.state).toBe('running');
+        expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
+        await world.backend.delete(world.spec.runner, never);
+      }
+    },
+  );
 
-  world.row('takes no failing list for an empty one: nothing is told as dead, nothing counts as deleted', async () => {
+  world.row('never reads a failed list as an empty one: reports no death, counts nothing as deleted', async () => {
     const { proxy, backend, isLook, failed } = parts();
     world.next();
     const made = await world.create(backend);
@@ -83,7 +86,7 @@ export function faultRows(world: SuiteWorld): void {
     expect(watcher.deaths.map((dead) => dead.runner)).not.toContain(runner);
   });
 
-  world.row('deletes for good while the API throttles and fails', async () => {
+  world.row('deletes an instance while the API throttles and fails', async () => {
     const { proxy, backend, isDelete, failed, throttled } = parts();
     world.next();
     await world.create(backend);
@@ -94,7 +97,7 @@ export function faultRows(world: SuiteWorld): void {
     expect(await backend.describe(world.spec.runner, never)).toBeUndefined();
   });
 
-  world.row('says that its credentials expired, and goes on with new ones', async () => {
+  world.row('reports that its credentials expired, and continues with new ones', async () => {
     const { proxy, backend, expired } = parts();
     if (expired === undefined) throw new Error('the candidate’s API asks for no credentials');
     world.next();

@@ -5,7 +5,7 @@ import { never, type SuiteWorld } from './world.ts';
 
 /** From creation to the end, and who is told of it. */
 export function lifeRows(world: SuiteWorld): void {
-  world.row('creates one instance, describes it, lists it, deletes all of it', async () => {
+  world.row('creates, describes, lists and deletes an instance', async () => {
     world.next();
     expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
     const made = await world.create();
@@ -21,7 +21,7 @@ export function lifeRows(world: SuiteWorld): void {
     expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
-  world.row('creates twice, one after the other, at once, and from two processes: one instance', async () => {
+  world.row('makes one instance of two creates, one after the other, at once, or from two processes', async () => {
     world.next();
     const first = await world.create();
     const other = world.candidate.open(world.installation);
@@ -34,14 +34,17 @@ export function lifeRows(world: SuiteWorld): void {
     expect(await world.backend.list(never)).toHaveLength(2);
   });
 
-  world.row('refuses the same name with other parameters, and leaves the first alone', async () => {
-    const { id } = await world.backend.create(world.next(), BOOTSTRAP, never);
-    world.spec = { ...world.spec, pids: world.spec.pids + 1 };
-    await expect(world.create()).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT', retryable: false });
-    expect(await world.backend.describe(world.spec.runner, never)).toMatchObject({ id, state: 'running' });
-  });
+  world.row(
+    'refuses a create with the same name and other parameters, and leaves the first instance alone',
+    async () => {
+      const { id } = await world.backend.create(world.next(), BOOTSTRAP, never);
+      world.spec = { ...world.spec, pids: world.spec.pids + 1 };
+      await expect(world.create()).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT', retryable: false });
+      expect(await world.backend.describe(world.spec.runner, never)).toMatchObject({ id, state: 'running' });
+    },
+  );
 
-  world.row('answers with an instance that ran and died, and does not start it again', async () => {
+  world.row('returns an instance that has died as dead, and does not start it again', async () => {
     world.next();
     const made = await world.create();
     await world.candidate.kill(made);
@@ -52,7 +55,7 @@ export function lifeRows(world: SuiteWorld): void {
     expect(await world.create()).toMatchObject({ id: made.id, state: 'dead', exitCode });
   });
 
-  world.row('deletes twice, and what never was', async () => {
+  world.row('accepts a second delete, and the delete of an instance that never existed', async () => {
     world.next();
     await world.create();
     await Promise.all([
@@ -64,7 +67,7 @@ export function lifeRows(world: SuiteWorld): void {
     expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
-  world.row('knows only its own installation’s: lists, describes, deletes and tells no other’s', async () => {
+  world.row('lists, describes, deletes and reports no instance of another installation', async () => {
     world.next(world.neighbour);
     const theirs = world.candidate.open(world.neighbour);
     const made = await world.create(theirs);
@@ -79,7 +82,7 @@ export function lifeRows(world: SuiteWorld): void {
     expect(ours.deaths.map(({ runner }) => runner)).not.toContain(world.spec.runner);
   });
 
-  world.row('tells a death at once, whoever made the instance', async () => {
+  world.row('reports a death at once, whichever process created the instance', async () => {
     const watcher = world.watch(world.backend);
     const other = world.watch(world.candidate.open(world.installation));
     world.next();
@@ -93,7 +96,7 @@ export function lifeRows(world: SuiteWorld): void {
     }
   });
 
-  world.row('tells a death that happened while nobody watched', async () => {
+  world.row('reports a death that happened while no process watched', async () => {
     world.next();
     const made = await world.create();
     await world.candidate.kill(made);
@@ -104,7 +107,7 @@ export function lifeRows(world: SuiteWorld): void {
     expect(dead).toMatchObject({ id: made.id, state: 'dead' });
   });
 
-  world.row('does not tell the end of what it deletes itself', async () => {
+  world.row('does not report the end of an instance that it deletes itself', async () => {
     const watcher = world.watch(world.backend);
     world.next();
     await world.create();

@@ -6,7 +6,7 @@ const MANY = 1005;
 
 /** Lists that lag behind, and long ones. */
 export function listRows(world: SuiteWorld): void {
-  world.row('keeps and deletes one that was just made and is not yet listed', async () => {
+  world.row('finds and deletes a new instance that is not listed yet', async () => {
     const { faults } = world.candidate;
     if (faults?.emptyList === undefined) throw new Error('the candidate’s lists do not lag');
     const { proxy, emptyList, isLook, isLagging = isLook } = faults;
@@ -38,7 +38,7 @@ export function listRows(world: SuiteWorld): void {
     expect(await world.candidate.leftovers([world.installation])).toEqual([]);
   });
 
-  world.row('lists more than 1,000', async () => {
+  world.row('lists more than 1,000 instances', async () => {
     if (world.candidate.many === undefined) throw new Error('the candidate can’t make many');
     const remove = await world.candidate.many(world.installation, MANY);
     try {

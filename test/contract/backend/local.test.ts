@@ -43,11 +43,14 @@ async function leftovers(installations: string[]): Promise<string[]> {
 /** Somebody who surely runs no more. */
 const DEAD_MAKER = { pid: 4_000_000, started: 'long ago' };
 
-const NO_TAGS = 'a process has no tags, and its folder is seen by nobody';
-const ONE_MACHINE = 'one machine is all there is';
+const NO_TAGS = 'a process has no tags';
+const ONE_MACHINE = 'there is only one machine';
 
 /** From the first row about an API to the last, and what lags. */
-const NO_API = ROWS.slice(ROWS.indexOf('creates one while the API throttles'), ROWS.indexOf('lists more than 1,000'));
+const NO_API = ROWS.slice(
+  ROWS.indexOf('creates an instance while the API throttles'),
+  ROWS.indexOf('lists more than 1,000 instances'),
+);
 
 async function makeFolder(spec: InstanceSpec): Promise<void> {
   const { installation, group, runner } = spec;
@@ -93,11 +96,11 @@ backendContract('local', () =>
     leftovers,
     many,
     absent: {
-      'tags an instance with what runs on it, twice and by two processes at once, and keeps all other tags': NO_TAGS,
-      'tags none that never was, nor another installation’s': NO_TAGS,
-      ...Object.fromEntries(NO_API.map((row) => [row, 'no API is asked: processes and folders of this machine'])),
-      'goes to the next place when one has no capacity, and the next create begins there': ONE_MACHINE,
-      'says that there is no capacity anywhere, and creates one as soon as there is': ONE_MACHINE,
+      'tags an instance with its job, twice and by two processes at once, and changes no other tag': NO_TAGS,
+      'tags no instance that never existed, and none of another installation': NO_TAGS,
+      ...Object.fromEntries(NO_API.map((row) => [row, 'there is no API, only processes and folders of this machine'])),
+      'uses the next placement when one has no capacity, and starts there next time': ONE_MACHINE,
+      'reports that no placement has capacity, and creates the instance as soon as one has': ONE_MACHINE,
     },
   }),
 );

@@ -8,7 +8,7 @@ import { never, type SuiteWorld } from './world.ts';
 
 /** What is left of a create that was cancelled, or whose process was killed. */
 export function recoveryRows(world: SuiteWorld): void {
-  world.row('finishes what its maker left, wherever it stopped', async () => {
+  world.row('finishes a create that its process left half-way, at every step', async () => {
     for (const [what, make] of world.candidate.halfMade) {
       world.next();
       await make(world.spec);
@@ -24,7 +24,7 @@ export function recoveryRows(world: SuiteWorld): void {
     }
   });
 
-  world.row('deletes what its maker left, wherever it stopped', async () => {
+  world.row('deletes what a create left half-way, at every step', async () => {
     for (const [what, make] of world.candidate.halfMade) {
       world.next();
       await make(world.spec);
@@ -33,7 +33,7 @@ export function recoveryRows(world: SuiteWorld): void {
     }
   });
 
-  world.row('ends a create that is cancelled; the next one finishes it', async () => {
+  world.row('ends a cancelled create; the next create finishes it', async () => {
     for (const ms of [0, 5, 40, 120]) {
       world.next();
       const abort = ms === 0 ? AbortSignal.abort(new Error('cancelled')) : AbortSignal.timeout(ms);
@@ -49,7 +49,7 @@ export function recoveryRows(world: SuiteWorld): void {
     }
   });
 
-  world.row('finishes what a process killed in the middle of a create left', async () => {
+  world.row('finishes a create whose process was killed in the middle', async () => {
     for (const ms of world.candidate.killAfterMs) {
       world.next();
       await createAndDie(world.candidate.config, world.spec, ms);
@@ -61,7 +61,7 @@ export function recoveryRows(world: SuiteWorld): void {
     }
   });
 
-  world.row('adopts instances of a process that is gone: describes, watches, deletes them', async () => {
+  world.row('describes, watches and deletes instances of a process that has ended', async () => {
     world.next();
     await createAndDie(world.candidate.config, world.spec, undefined);
     const made = await world.create();

@@ -58,10 +58,10 @@ function page(all: Outcomes[]): string {
   const lines = ROWS.map((row) => `| ${row} | ${all.map((run) => cell(run, row)).join(' | ')} |`);
   return `# The contract of backends
 
-<!-- Made by \`npm run contract\` from a run of test/contract/backend; each run compares itself with it. -->
+<!-- Made by \`npm run contract\` from a run of test/contract/backend. Each run of the tests compares itself with it. -->
 
-What every backend keeps, row by row, as the last run of the suite found it: ✓ kept, ✗ broken, – nothing for this backend, with
-the reason below. A backend joins by one test file that gives the suite a candidate (test/contract/backend/candidate.ts).
+Each row is a promise that every backend makes. ✓ means that the tests found it true, ✗ that they found it broken, – that it does not
+apply to this backend; the numbers below say why. [CONTRIBUTING](../../../CONTRIBUTING.md#add-a-backend) says how to add a backend.
 
 | Row | ${all.map(({ backend }) => backend).join(' | ')} |
 | --- | ${all.map(() => '---').join(' | ')} |

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
+import { ERRORS } from '../../../contracts/errors.ts';
 import { relayMetrics } from '../../../services/relay/metrics.ts';
 import { PAGES } from '../../tools/docs/write.ts';
 import { findMetrics, readMetrics } from '../../tools/docs/metrics-source.ts';
@@ -56,5 +57,26 @@ gauge('baton_b', 'B');
       { name: 'baton_a_total', type: 'counter', help: 'A', labels: ['group', 'backend', 'market'], service: 'proxy' },
       { name: 'baton_b', type: 'gauge', help: 'B', labels: ['budget'], service: 'proxy' },
     ]);
+  });
+});
+
+describe('the guides', () => {
+  const guides = readdirSync(new URL('../../../deploy/docs/guides', import.meta.url), {
+    recursive: true,
+    encoding: 'utf8',
+  }).filter((file) => file.endsWith('.md'));
+
+  it.each(guides)('%s names no metric that does not exist', (guide) => {
+    const known = new Set(readMetrics().map(({ name }) => name));
+    const named = [...readPage(`guides/${guide}`).matchAll(/\bbaton_[a-z_]+[a-z]\b/g)].map(([name]) => name);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('of troubleshooting names no error code that does not exist', () => {
+    const named = [...readPage('guides/troubleshoot.md').matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(
+      ([, code = '']) => code,
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((code) => !code.startsWith('BATON_') && !(code in ERRORS))).toEqual([]);
   });
 });
