@@ -3,14 +3,14 @@ import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { Manager } from '../action-runners/manager/manager.ts';
-import { platformOf } from '../action-runners/manager/runner-environment.ts';
-import { stopSignal } from '../action-runners/manager/termination-signal.ts';
-import { timeoutSignal } from '../action-runners/manager/timer.ts';
-import { Link } from '../action-runners/reporters/runner-connection.ts';
+import { readPlatform } from '../action-runners/manager/runner-environment.ts';
+import { createTerminationSignal } from '../action-runners/manager/termination-signal.ts';
+import { createTimeoutSignal } from '../action-runners/manager/timer.ts';
+import { RunnerConnection } from '../action-runners/reporters/runner-connection.ts';
 import { natsReporter } from '../action-runners/reporters/nats.ts';
 import { GithubActionsRunner } from '../action-runners/runners/github-actions.ts';
 import { takeBootstrap } from './bootstrap.ts';
-import { tellInterruption } from './interruption.ts';
+import { reportInterruption } from './interruption.ts';
 
 /** How long the agent still tries to tell the end of a runner whose time to live is over, milliseconds. */
 const LAST_WORDS_MS = 60_000;
@@ -35,25 +35,25 @@ export interface AgentOptions {
 export async function runAgent({ bootstrap: file, version, scripts, ...options }: AgentOptions): Promise<number> {
   const input = await takeBootstrap(file);
   const log = options.log.child({ runner: input.runner });
-  const stop = stopSignal(log);
-  const timeoutMs = lifetimeOf(input);
-  const link = new Link(log);
+  const stop = createTerminationSignal(log);
+  const timeoutMs = computeLifetimeMs(input);
+  const link = new RunnerConnection(log);
   const manager = new Manager({
     runner: new GithubActionsRunner({ link, agentVersion: version, scripts }),
     reporter: natsReporter(link, version),
     log,
     stop,
-    reportUntil: timeoutSignal(timeoutMs + LAST_WORDS_MS),
+    reportUntil: createTimeoutSignal(timeoutMs + LAST_WORDS_MS),
   });
   const over = new AbortController();
   const notices = process.env[AGENT_ENV.interruption];
   if (notices !== undefined) {
     const send = (signal: RunnerSignal): Promise<unknown> => link.outbox.send(signal);
-    void tellInterruption({ file: notices, runner: input.runner, send, log }, over.signal);
+    void reportInterruption({ file: notices, runner: input.runner, send, log }, over.signal);
   }
   const { state, started } = await manager.execute({
     name: input.runner,
-    platform: platformOf(process.env),
+    platform: readPlatform(process.env),
     timeoutMs,
     input,
   });
@@ -65,7 +65,7 @@ export async function runAgent({ bootstrap: file, version, scripts, ...options }
  * How long this runner has to live, milliseconds. By the clock of whoever made the bootstrap file where that is told: this
  * instance's own may be wrong, and would end the runner early, or at once.
  */
-function lifetimeOf({ expiresAt, madeAt }: BootstrapFile): number {
+function computeLifetimeMs({ expiresAt, madeAt }: BootstrapFile): number {
   const begun = madeAt === undefined ? Date.now() : new Date(madeAt).getTime();
   return Math.max(0, new Date(expiresAt).getTime() - begun);
 }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { hookLine, type HookReply } from '../lib/hook-line.ts';
-import type { Delivery } from './outbox.ts';
+import type { SignalDelivery } from './outbox.ts';
 import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /** Longer than any real hook's line, bytes. */
@@ -24,7 +24,7 @@ const IDLE_MS = 5000;
 export async function listenForHooks(options: {
   socket: string;
   runner: string;
-  send: (signal: RunnerSignal) => Promise<Delivery>;
+  send: (signal: RunnerSignal) => Promise<SignalDelivery>;
   log: Logger;
 }): Promise<Server> {
   await mkdir(dirname(options.socket), { recursive: true, mode: 0o700 });

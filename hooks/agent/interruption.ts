@@ -23,7 +23,7 @@ export interface InterruptionOptions {
 }
 
 /** Tells once that the cloud takes this machine back. Never rejects; ends when it was told, or when `stop` fires. */
-export async function tellInterruption(
+export async function reportInterruption(
   { file, runner, send, log }: InterruptionOptions,
   stop: AbortSignal,
 ): Promise<void> {

@@ -2,9 +2,9 @@ import { ErrorCode, NatsError } from 'nats';
 import { BatonError } from '../../contracts/errors.ts';
 
 /** The codes of NATS's errors that make a difference here. */
-export const NATS_CODE: Record<'denied' | 'nobodyListens' | 'timeout', string> = {
+export const NATS_CODE: Record<'denied' | 'noResponders' | 'timeout', string> = {
   denied: ErrorCode.PermissionsViolation,
-  nobodyListens: ErrorCode.NoResponders,
+  noResponders: ErrorCode.NoResponders,
   timeout: ErrorCode.Timeout,
 };
 

@@ -16,22 +16,22 @@ const ACK_TIMEOUT_MS = 2000;
 const MAX_ACK_TIMEOUT_MS = 30_000;
 
 /** - `delivered`: JetStream has it · `refused`: it can't ever be delivered, or too many wait · `expired`: time is over */
-export type Delivery = 'delivered' | 'refused' | 'expired';
+export type SignalDelivery = 'delivered' | 'refused' | 'expired';
 
 /**
  * Signals on their way to JetStream, in the order they came: each is tried until it is acknowledged or its time is over. The
  * message id is the signal's id, so that a repeated attempt is one message.
  */
 export class Outbox {
-  private readonly bus: Promise<Bus>;
-  private readonly log: Logger;
-  private waiting = 0;
-  private last: Promise<unknown> = Promise.resolve();
+  readonly #bus: Promise<Bus>;
+  readonly #log: Logger;
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param bus the connection, or one that is still to come */
   constructor(bus: Promise<Bus>, log: Logger) {
-    this.bus = bus;
-    this.log = log;
+    this.#bus = bus;
+    this.#log = log;
     // Told to whoever opens it, and by each signal's fate.
     bus.catch(() => undefined);
   }
@@ -41,22 +41,22 @@ export class Outbox {
    *
    * @param abort ends the attempts
    */
-  send(signal: RunnerSignal, abort?: AbortSignal): Promise<Delivery> {
-    if (this.waiting >= CAPACITY) {
-      this.log.warn({ kind: signal.kind }, 'signal refused: too many are waiting');
+  send(signal: RunnerSignal, abort?: AbortSignal): Promise<SignalDelivery> {
+    if (this.#waiting >= CAPACITY) {
+      this.#log.warn({ kind: signal.kind }, 'signal refused: too many are waiting');
       return Promise.resolve('refused');
     }
-    this.waiting++;
-    const delivery = this.last.then(() => this.deliver(signal, abort ?? new AbortController().signal));
-    this.last = delivery;
+    this.#waiting++;
+    const delivery = this.#last.then(() => this.#deliver(signal, abort ?? new AbortController().signal));
+    this.#last = delivery;
     return delivery.finally(() => {
-      this.waiting--;
+      this.#waiting--;
     });
   }
 
-  private async deliver(signal: RunnerSignal, abort: AbortSignal): Promise<Delivery> {
+  async #deliver(signal: RunnerSignal, abort: AbortSignal): Promise<SignalDelivery> {
     const { runner, kind } = signal;
-    const bus = await Promise.race([this.bus.catch(() => 'refused' as const), fired(abort)]);
+    const bus = await Promise.race([this.#bus.catch(() => 'refused' as const), fired(abort)]);
     if (bus === undefined) return 'expired';
     if (bus === 'refused') return 'refused';
     for (let attempt = 0; ; attempt++) {
@@ -66,11 +66,11 @@ export class Outbox {
           id: signal.id,
           timeoutMs: Math.min(MAX_ACK_TIMEOUT_MS, ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
         });
-        this.log.info({ kind, attempt }, 'signal delivered');
+        this.#log.info({ kind, attempt }, 'signal delivered');
         return 'delivered';
       } catch (error) {
         const code = natsCode(error);
-        this.log.warn({ kind, attempt, code }, `signal: ${messageOf(error)}`);
+        this.#log.warn({ kind, attempt, code }, `signal: ${messageOf(error)}`);
         if (code === NATS_CODE.denied) return 'refused';
         // A server that takes bytes and answers nothing may be a half-open connection, which TCP doesn't tell for minutes.
         if (code === NATS_CODE.timeout && attempt % 2 === 1) await bus.reconnect().catch(() => undefined);

@@ -14,7 +14,7 @@ export interface RegistrationOptions {
   runner: string;
   agentVersion: string;
   /** Give up after this, milliseconds. */
-  boundMs: number;
+  timeoutMs: number;
   abort: AbortSignal;
   log: Logger;
 }
@@ -27,9 +27,9 @@ export interface RegistrationOptions {
  *   over); the signal's reason when `abort` fires
  */
 export async function requestRegistration(bus: Bus, options: RegistrationOptions): Promise<string> {
-  const { runner, agentVersion, boundMs, abort, log } = options;
+  const { runner, agentVersion, timeoutMs, abort, log } = options;
   const request: RegistrationRequest = { version: 1, runner, agentVersion };
-  const deadline = Date.now() + boundMs;
+  const deadline = Date.now() + timeoutMs;
   for (let attempt = 0; ; attempt++) {
     abort.throwIfAborted();
     const problem = await Promise.race([ask(bus, runner, request), fired(abort)]);
@@ -56,7 +56,7 @@ async function ask(bus: Bus, runner: string, request: RegistrationRequest): Prom
   } catch (error) {
     const code = natsCode(error);
     const denied = code === NATS_CODE.denied;
-    const said = code === NATS_CODE.nobodyListens ? 'no registrar is listening' : messageOf(error);
+    const said = code === NATS_CODE.noResponders ? 'no registrar is listening' : messageOf(error);
     return { retryable: !denied, code, message: said, final: 'BUS_DENIED' };
   }
   try {

@@ -16,10 +16,10 @@ const FAILURES = 3;
 const TRIES = { maxAttempts: 3, backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 3000 }) };
 
 /** The orchestrator gave no answer, or said that it can't just now. */
-export class NoAnswer extends Error {}
+export class OrchestratorUnavailable extends Error {}
 
 /** The breaker is open: nothing was asked. */
-export class HeldBack extends Error {}
+export class BreakerOpen extends Error {}
 
 /**
  * A circuit breaker whose state outlives the hook: it is in a file that all hooks of a proxy share. While it is open, hooks fail
@@ -38,17 +38,17 @@ export class SharedBreaker {
   /**
    * Asks, again a few times where there is no answer.
    *
-   * @throws NoAnswer, HeldBack; what `ask` throws besides, which counts as an answer
+   * @throws OrchestratorUnavailable, BreakerOpen; what `ask` throws besides, which counts as an answer
    */
   async execute<T>(ask: () => Promise<T>): Promise<T> {
-    const transient = handleWhen((error) => error instanceof NoAnswer);
+    const transient = handleWhen((error) => error instanceof OrchestratorUnavailable);
     let misses = 0;
     const policy = wrap(this.#policy(readProxyState(this.#file)), retry(transient, TRIES));
     const counted = async (): Promise<T> => {
       try {
         return await ask();
       } catch (error) {
-        if (error instanceof NoAnswer) misses += 1;
+        if (error instanceof OrchestratorUnavailable) misses += 1;
         throw error;
       }
     };
@@ -59,16 +59,16 @@ export class SharedBreaker {
     } catch (error) {
       if (isBrokenCircuitError(error)) {
         await this.#count({ failed: 1, heldBack: 1 });
-        throw new HeldBack('the orchestrator is away');
+        throw new BreakerOpen('the orchestrator is away');
       }
-      await this.#settle(!(error instanceof NoAnswer), { failed: 1, connectionFailures: misses });
+      await this.#settle(!(error instanceof OrchestratorUnavailable), { failed: 1, connectionFailures: misses });
       throw error;
     }
   }
 
   #policy(state: ProxyState) {
     return circuitBreaker(
-      handleWhen((error) => error instanceof NoAnswer),
+      handleWhen((error) => error instanceof OrchestratorUnavailable),
       {
         halfOpenAfter: this.#pauseMs,
         breaker: new ConsecutiveBreaker(FAILURES),
@@ -81,7 +81,7 @@ export class SharedBreaker {
   async #settle(answered: boolean, counts: Partial<Record<CountName, number>>): Promise<void> {
     await changeProxyState(this.#file, async (state) => {
       const policy = this.#policy(answered ? { ...state, breaker: undefined } : state);
-      if (!answered) await policy.execute(() => Promise.reject(new NoAnswer())).catch(() => undefined);
+      if (!answered) await policy.execute(() => Promise.reject(new OrchestratorUnavailable())).catch(() => undefined);
       return { ...added(state, counts), breaker: policy.toJSON(), open: policy.state !== CircuitState.Closed };
     });
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { jobContext, type JobContext } from '../../contracts/messages/delegation.ts';
-import { tellable } from './shareable-variables.ts';
+import { selectShareable } from './shareable-variables.ts';
 
 /**
  * A hook's job out of its environment. Values are only ever put into an object, never into a text: whatever they hold
@@ -9,7 +9,7 @@ import { tellable } from './shareable-variables.ts';
  *
  * @throws ZodError where the environment is not that of a hook
  */
-export function contextOf(env: NodeJS.ProcessEnv): JobContext {
+export function readJobContext(env: NodeJS.ProcessEnv): JobContext {
   const list = (text: string | undefined): string[] =>
     (text ?? '')
       .split(',')
@@ -24,14 +24,14 @@ export function contextOf(env: NodeJS.ProcessEnv): JobContext {
     runnerName: env['RUNNER_NAME'] ?? '',
     labels: list(env[PROXY_ENV.labels]),
     trackingId: (env['RUNNER_TRACKING_ID'] ?? '').slice(0, 100),
-    environment: tellable(env, list(env[PROXY_ENV.leaveOut])),
-    matrix: jsonOf(z.record(z.string().max(256), z.unknown()), env[PROXY_ENV.matrix]),
-    needs: needsOf(env[PROXY_ENV.needs]),
+    environment: selectShareable(env, list(env[PROXY_ENV.leaveOut])),
+    matrix: parseJson(z.record(z.string().max(256), z.unknown()), env[PROXY_ENV.matrix]),
+    needs: parseNeeds(env[PROXY_ENV.needs]),
   });
 }
 
 /** The forge's runner does not tell hooks a job's matrix and needs; a workflow may. What is no such JSON is none. */
-function jsonOf<T extends z.ZodType>(schema: T, text: string | undefined): z.output<T> | null {
+function parseJson<T extends z.ZodType>(schema: T, text: string | undefined): z.output<T> | null {
   if (!text) return null;
   try {
     return schema.safeParse(JSON.parse(text)).data ?? null;
@@ -41,10 +41,10 @@ function jsonOf<T extends z.ZodType>(schema: T, text: string | undefined): z.out
 }
 
 /** `toJSON(needs)` is an object by job; only their names are told: outputs may hold anything. */
-function needsOf(text: string | undefined): string[] | null {
+function parseNeeds(text: string | undefined): string[] | null {
   const names = z.union([
     z.array(z.string()),
     z.record(z.string(), z.unknown()).transform((jobs) => Object.keys(jobs)),
   ]);
-  return jsonOf(names, text);
+  return parseJson(names, text);
 }

@@ -5,9 +5,9 @@ import { messageOf } from '../../contracts/errors.ts';
 import { createDelegationId } from '../../contracts/lib/delegation-id.ts';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
-import { HeldBack, NoAnswer, SharedBreaker } from './breaker.ts';
-import { contextOf } from './job-context.ts';
-import { Orchestrator } from './orchestrator-client.ts';
+import { BreakerOpen, OrchestratorUnavailable, SharedBreaker } from './breaker.ts';
+import { readJobContext } from './job-context.ts';
+import { OrchestratorClient } from './orchestrator-client.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
@@ -28,9 +28,9 @@ const positive = (text: string | undefined, otherwise: number): number => {
 };
 
 async function started(env: NodeJS.ProcessEnv): Promise<number> {
-  const context = contextOf(env);
+  const context = readJobContext(env);
   try {
-    const id = await breakerOf(env).execute(() => orchestratorOf(env).delegate(context));
+    const id = await createBreaker(env).execute(() => createClient(env).delegate(context));
     annotate(
       'notice',
       `This job was handed over to an ephemeral runner (delegation ${id}). This attempt fails, as it has to; the job is run again there in a moment.`,
@@ -38,7 +38,7 @@ async function started(env: NodeJS.ProcessEnv): Promise<number> {
     return HANDED_OVER;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const away = error instanceof NoAnswer || error instanceof HeldBack;
+    const away = error instanceof OrchestratorUnavailable || error instanceof BreakerOpen;
     annotate(
       'error',
       `This job was not handed over: ${why}. ${away ? 'Run it again when the orchestrator is back' : 'Ask whoever runs this proxy'}; nothing of it ran.`,
@@ -49,19 +49,19 @@ async function started(env: NodeJS.ProcessEnv): Promise<number> {
 
 async function completed(env: NodeJS.ProcessEnv): Promise<number> {
   try {
-    await orchestratorOf(env).complete(createDelegationId(contextOf(env)));
+    await createClient(env).complete(createDelegationId(readJobContext(env)));
   } catch {
     // The forge says the same in a moment.
   }
   return 0;
 }
 
-function orchestratorOf(env: NodeJS.ProcessEnv): Orchestrator {
+function createClient(env: NodeJS.ProcessEnv): OrchestratorClient {
   const timeoutMs = positive(env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
-  return new Orchestrator(env[PROXY_ENV.orchestratorUrl] ?? '', env[PROXY_ENV.token] ?? '', timeoutMs);
+  return new OrchestratorClient(env[PROXY_ENV.orchestratorUrl] ?? '', env[PROXY_ENV.token] ?? '', timeoutMs);
 }
 
-function breakerOf(env: NodeJS.ProcessEnv): SharedBreaker {
+function createBreaker(env: NodeJS.ProcessEnv): SharedBreaker {
   const name = (env['RUNNER_NAME'] ?? 'proxy').replaceAll(/[^\w.-]/g, '_');
   const file = env[PROXY_ENV.state] ?? join(tmpdir(), `baton-proxy-${name}.json`);
   return new SharedBreaker(file, positive(env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));

@@ -21,7 +21,7 @@ const MOST_VARIABLES = 1000;
  *
  * @param more patterns of names that stay besides, `*` stands for any text
  */
-export function tellable(env: NodeJS.ProcessEnv, more: readonly string[]): Record<string, string> {
+export function selectShareable(env: NodeJS.ProcessEnv, more: readonly string[]): Record<string, string> {
   const patterns = more.map((pattern) => {
     const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, String.raw`\$&`));
     return new RegExp(`^${parts.join('.*')}$`, 'i');

@@ -1,10 +1,10 @@
 import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const GONE_WITHIN_MS = 10_000;
+const KILL_TIMEOUT_MS = 10_000;
 
 /** Notes which process the forge's runner is, for the proxy that comes after a `kill -9` of this one. */
-export function noteProgram(file: string, pid: number | undefined): void {
+export function recordProgram(file: string, pid: number | undefined): void {
   if (pid === undefined) rmSync(file, { force: true });
   else writeFileSync(file, String(pid));
 }
@@ -15,19 +15,19 @@ export function noteProgram(file: string, pid: number | undefined): void {
  *
  * @returns whether there was one
  */
-export async function endLeftover(file: string, directory: string): Promise<boolean> {
+export async function killLeftover(file: string, directory: string): Promise<boolean> {
   const pid = Number(read(file));
-  if (!Number.isSafeInteger(pid) || pid < 2 || !worksIn(pid, directory)) return false;
+  if (!Number.isSafeInteger(pid) || pid < 2 || !isRunningIn(pid, directory)) return false;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
     return false;
   }
-  for (const until = Date.now() + GONE_WITHIN_MS; worksIn(pid, directory) && Date.now() < until;) await sleep(50);
+  for (const until = Date.now() + KILL_TIMEOUT_MS; isRunningIn(pid, directory) && Date.now() < until;) await sleep(50);
   return true;
 }
 
-function worksIn(pid: number, directory: string): boolean {
+function isRunningIn(pid: number, directory: string): boolean {
   try {
     return readlinkSync(`/proc/${pid}/cwd`) === directory;
   } catch {

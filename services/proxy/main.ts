@@ -4,7 +4,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { createLogger } from '../../contracts/lib/log.ts';
 import { writeHookFolder } from './hook-folder.ts';
-import { proxyMetrics } from './metrics.ts';
+import { registerProxyMetrics } from './metrics.ts';
 import { readProxyOptions } from './options.ts';
 import { ProxyRunner } from './proxy-runner.ts';
 
@@ -29,7 +29,7 @@ try {
   const metrics = new Registry();
   metrics.setDefaultLabels({ service: 'proxy', proxy: options.name });
   collectDefaultMetrics({ register: metrics });
-  proxyMetrics(metrics, proxy, stateFile);
+  registerProxyMetrics(metrics, proxy, stateFile);
   const http = fastify({ forceCloseConnections: true });
   http.get('/healthz', () => ({ status: 'ok' }));
   http.get('/readyz', (_request, reply) => {

@@ -3,7 +3,7 @@ import { readProxyState } from '../../contracts/lib/proxy-state.ts';
 import type { ProxyRunner } from './proxy-runner.ts';
 
 /** A proxy's numbers: its own, and those that its hooks leave in their shared state. Read when somebody asks. */
-export function proxyMetrics(registry: Registry, proxy: ProxyRunner, stateFile: string): void {
+export function registerProxyMetrics(registry: Registry, proxy: ProxyRunner, stateFile: string): void {
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number): void => {
     const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(value()) });

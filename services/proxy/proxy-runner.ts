@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { endLeftover, noteProgram } from './leftover.ts';
+import { killLeftover, recordProgram } from './leftover.ts';
 import type { ProxyOptions, ProxySecrets } from './options.ts';
-import { RunnerProgram, type ProgramExit } from './runner-program.ts';
+import { RunnerProgram, type RunnerProgramExit } from './runner-program.ts';
 import { REGISTRATION_TOKEN } from './options.ts';
 
 /** Between a crash of the forge's runner and its next start; doubled each time, from the first after a long life. */
@@ -65,7 +65,7 @@ export class ProxyRunner {
    */
   async configure(): Promise<void> {
     const { options, log, stateFile } = this.#given;
-    if (await endLeftover(`${stateFile}.pid`, realpathSync(options.directory))) {
+    if (await killLeftover(`${stateFile}.pid`, realpathSync(options.directory))) {
       log.warn({ runner: options.name }, 'ended a runner that an earlier proxy left behind');
     }
     const { directory, url, name, labels, registrationToken: token } = options;
@@ -119,7 +119,7 @@ export class ProxyRunner {
     }
   }
 
-  async #runOnce(stop: AbortSignal): Promise<ProgramExit> {
+  async #runOnce(stop: AbortSignal): Promise<RunnerProgramExit> {
     const { options, log } = this.#given;
     const { name, directory } = options;
     const program = new RunnerProgram(resolve(directory, 'run.sh'), {
@@ -131,7 +131,7 @@ export class ProxyRunner {
     this.#startedAt = performance.now();
     const pidFile = `${this.#given.stateFile}.pid`;
     mkdirSync(dirname(pidFile), { recursive: true });
-    noteProgram(pidFile, program.pid);
+    recordProgram(pidFile, program.pid);
     const end = (): void => {
       if (program.busy) log.info({ runner: name }, 'finishing the job in hand');
       void program.stop(STOP_GRACE_MS);
@@ -141,7 +141,7 @@ export class ProxyRunner {
     const exit = await program.exited;
     stop.removeEventListener('abort', end);
     this.#program = undefined;
-    noteProgram(pidFile, undefined);
+    recordProgram(pidFile, undefined);
     return exit;
   }
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-export interface ProgramExit {
+export interface RunnerProgramExit {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -12,7 +12,7 @@ const JOB_ENDS = /: Job .* completed with result: /;
 
 /** The forge's runner program, running: `run.sh` and all below it. */
 export class RunnerProgram {
-  readonly exited: Promise<ProgramExit>;
+  readonly exited: Promise<RunnerProgramExit>;
   readonly #child: ChildProcess;
   readonly #onIdle: (() => void)[] = [];
   #busy = false;
@@ -47,7 +47,7 @@ export class RunnerProgram {
   }
 
   /** Lets it finish the job in hand, ends it, and after `graceMs` ends whatever is left of it. */
-  async stop(graceMs: number): Promise<ProgramExit> {
+  async stop(graceMs: number): Promise<RunnerProgramExit> {
     if (this.#busy) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#killGroup(), graceMs);

@@ -46,7 +46,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
     await expectNothingLeft(cluster, 120_000);
     await until(async () => {
       expect(gce.project.machinesOf([cluster.installation])).toEqual([]);
-      expect(await ec2.runnersOf(cluster.installation)).toEqual([]);
+      expect(await ec2.findRunners(cluster.installation)).toEqual([]);
     });
     for (const { boots } of [gce, ec2]) expect([...boots].filter(([, count]) => count !== 1)).toEqual([]);
     expect(ec2.faults).toEqual([]);
@@ -72,7 +72,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
       const [id = 0] = await sim.jobs({ labels: [name], run: HELD });
       const runner = await until(async () => {
         const job = await sim.job(id);
-        const tags = Object.entries(await machines.tagsOf(job.runner ?? ''));
+        const tags = Object.entries(await machines.readTags(job.runner ?? ''));
         const tagged = Object.fromEntries(tags.map(([key, value]) => [key.replace(/^baton[.-]/, ''), value]));
         expect(tagged).toMatchObject({ runner: job.runner, phase: 'busy', run: String(job.runId), attempt: '1' });
         return tagged['runner'] ?? '';

@@ -27,7 +27,7 @@ export const JIT_CONFIG = Buffer.from(
 ).toString('base64');
 
 /** A NATS server in operator mode with our streams, a registrar that answers as told, and all signals that came. */
-export interface World {
+export interface AgentWorld {
   nats: TestNats;
   folder: string;
   setup: OperatorSetup;
@@ -38,14 +38,14 @@ export interface World {
   mint(runner: string, expiresAt?: Date): Promise<string>;
   /** Resolves with the first signal of that runner and kind, come or still to come. */
   signal<K extends RunnerSignal['kind']>(runner: string, kind: K): Promise<Extract<RunnerSignal, { kind: K }>>;
-  signalsOf(runner: string): RunnerSignal[];
+  findSignals(runner: string): RunnerSignal[];
   stop(): Promise<void>;
 }
 
 /** @param startServer in place of one on the loopback that can be halted and resumed */
-export async function startWorld(
+export async function startAgentWorld(
   startServer?: (folder: string, operator: OperatorSetup) => Promise<{ url: string; stop(): Promise<void> }>,
-): Promise<World> {
+): Promise<AgentWorld> {
   const { path: folder, remove } = temporaryFolder('agent');
   const setup = await createOperatorSetup(join(folder, 'operator'));
   const given = await startServer?.(folder, setup);
@@ -94,7 +94,7 @@ export async function startWorld(
         waiting.add(look);
         look();
       }),
-    signalsOf: (runner) => come.filter((signal) => signal.runner === runner),
+    findSignals: (runner) => come.filter((signal) => signal.runner === runner),
     stop: async () => {
       await relay.close();
       await registrar.close();
@@ -140,7 +140,7 @@ export interface TestAgent {
 }
 
 /** What a test agent is given besides the defaults. */
-export interface AgentOptions {
+export interface TestAgentOptions {
   natsUrl?: string;
   expiresAt?: Date;
   env?: Record<string, string>;
@@ -166,7 +166,11 @@ export async function installBundle(folder: string): Promise<string> {
  *
  * @param script the forge's runner program, a shell script; the JIT config is its second argument
  */
-export async function startAgent(world: World, script: string, options: AgentOptions = {}): Promise<TestAgent> {
+export async function startAgent(
+  world: AgentWorld,
+  script: string,
+  options: TestAgentOptions = {},
+): Promise<TestAgent> {
   const runner = `m-g-${randomUUID().slice(0, 8)}`;
   const folder = join(world.folder, runner);
   const agent = await installBundle(folder);
@@ -226,9 +230,9 @@ export const JOB_ENV =
 
 /** Whether a process of that pid, as a file tells it, still runs. */
 export function isRunning(pidFile: string): boolean {
-  return identify(Number(read(pidFile)))?.zombie === false;
+  return identify(Number(readText(pidFile)))?.zombie === false;
 }
 
-export function read(path: string): string {
+export function readText(path: string): string {
   return readFileSync(path, 'utf8');
 }

@@ -110,7 +110,7 @@ export function interruptCreates(all: AllBackends, count: number): Record<Backen
     const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });
     ec2.held = true;
     return {
-      caught: untilMade(() => ec2.runnersOf(cluster.installation)),
+      caught: untilMade(() => ec2.findRunners(cluster.installation)),
       repair: () => silence.remove(),
       release: () => void (ec2.held = false),
     };

@@ -40,7 +40,7 @@ export class HookBench {
   readonly bench: TestBench;
   readonly agent: string;
   readonly folder: string;
-  private runs = 0;
+  #runs = 0;
 
   private constructor(bench: TestBench, agent: string) {
     this.bench = bench;
@@ -79,7 +79,7 @@ export class HookBench {
 
   /** Runs one job on one runner, with both hooks. */
   async run({ hooks, steps = ['run: "true"'], env = {}, extension = 'sh', meanwhile }: HookOptions): Promise<HookRun> {
-    const name = `r${++this.runs}`;
+    const name = `r${++this.#runs}`;
     const folder = join(this.folder, name);
     mkdirSync(folder);
     const signals: RunnerSignal[] = [];

@@ -3,7 +3,7 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { RunnerEnvironment } from './runner-environment.ts';
 
 /** What a Manager is to execute. */
-export interface Order {
+export interface ActionRequest {
   name: string;
   platform: Record<string, string>;
   /** Milliseconds; undefined: no limit. */
@@ -18,7 +18,10 @@ export interface Order {
  * @param parse text to a value, not yet trusted
  * @throws BatonError CONFIG_UNREADABLE (no such file), INPUT_INVALID (not what `parse` reads)
  */
-export async function readOrder(settings: RunnerEnvironment, parse: (text: string) => unknown): Promise<Order> {
+export async function readActionRequest(
+  settings: RunnerEnvironment,
+  parse: (text: string) => unknown,
+): Promise<ActionRequest> {
   const { manifest, name, platform, timeoutMs } = settings;
   let text: string;
   try {

@@ -1,10 +1,10 @@
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { STOP_GRACE_MS, type ActionRunner, type CompletionOutput, type ExecutionContext } from './action-runner.ts';
-import type { Order } from './action-request.ts';
+import type { ActionRequest } from './action-request.ts';
 import { Output } from './capped-output.ts';
 import type { ActionState, Report, Reporter } from './report.ts';
-import { fired, timeoutSignal } from './timer.ts';
+import { fired, createTimeoutSignal } from './timer.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** How long an ActionRunner that was told to end may take altogether, milliseconds: its grace, and some to clean up. */
@@ -27,7 +27,7 @@ export interface ManagerOptions<Input> {
 }
 
 /** How an execution ended. */
-export interface Outcome {
+export interface ExecutionResult {
   state: Exclude<ActionState, 'running'>;
   message: string;
   /** Whether the action was started at all. */
@@ -39,27 +39,27 @@ export interface Outcome {
  * its time, ends it at SIGTERM, and reports how it ended.
  */
 export class Manager<Input> {
-  private readonly options: ManagerOptions<Input>;
+  readonly #options: ManagerOptions<Input>;
 
   constructor(options: ManagerOptions<Input>) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Executes the order. Never rejects: what goes wrong is the outcome, and has been reported. */
-  async execute(order: Order): Promise<Outcome> {
+  async execute(order: ActionRequest): Promise<ExecutionResult> {
     // Timers here hold no process open, and an action may hold nothing: the last report must go out all the same.
     const alive = setInterval(() => undefined, 60_000);
     try {
-      return await this.run(order);
+      return await this.#run(order);
     } finally {
       clearInterval(alive);
     }
   }
 
-  private async run(order: Order): Promise<Outcome> {
-    const { runner, reporter, log, stop } = this.options;
-    const timeout = order.timeoutMs === undefined ? new AbortController().signal : timeoutSignal(order.timeoutMs);
-    const output = new Output(this.options.write ?? ((text) => void process.stdout.write(text)));
+  async #run(order: ActionRequest): Promise<ExecutionResult> {
+    const { runner, reporter, log, stop } = this.#options;
+    const timeout = order.timeoutMs === undefined ? new AbortController().signal : createTimeoutSignal(order.timeoutMs);
+    const output = new Output(this.#options.write ?? ((text) => void process.stdout.write(text)));
     const context: ExecutionContext = {
       name: order.name,
       platform: order.platform,
@@ -100,15 +100,15 @@ export class Manager<Input> {
     const { omitted } = output;
     log.info({ state, ...result.exit, ...(omitted > 0 ? { omitted } : {}) }, message);
     report(state, message, result.exit);
-    await Promise.race([reporting, this.untilReportsEnd(reports)]);
+    await Promise.race([reporting, this.#untilReportsEnd(reports)]);
     return { state, message, started };
   }
 
   /** Gives the last report its time; resolves, having told the reporter to give up, when that is over. */
-  private async untilReportsEnd(reports: AbortController): Promise<void> {
-    const { stop, reportUntil } = this.options;
-    const farewell = fired(stop).then(() => fired(timeoutSignal(FAREWELL_MS)));
-    await Promise.race([farewell, fired(reportUntil ?? timeoutSignal(REPORT_BOUND_MS))]);
+  async #untilReportsEnd(reports: AbortController): Promise<void> {
+    const { stop, reportUntil } = this.#options;
+    const farewell = fired(stop).then(() => fired(createTimeoutSignal(FAREWELL_MS)));
+    await Promise.race([farewell, fired(reportUntil ?? createTimeoutSignal(REPORT_BOUND_MS))]);
     reports.abort();
   }
 }
@@ -126,7 +126,7 @@ function parseInput<Input>(runner: ActionRunner<Input>, input: unknown): Input {
 /** Waits for it; once `abort` has fired, only for as long as ending may take. */
 async function bounded<T>(work: Promise<T>, abort: AbortSignal, what: string): Promise<T> {
   const late = fired(abort)
-    .then(() => fired(timeoutSignal(END_BOUND_MS)))
+    .then(() => fired(createTimeoutSignal(END_BOUND_MS)))
     .then(() => {
       throw new BatonError('PROGRAM_FAILED', `${what} within ${END_BOUND_MS / 1000} s of being told to end`);
     });

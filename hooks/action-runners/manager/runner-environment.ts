@@ -40,7 +40,7 @@ export interface RunnerEnvironment {
  *
  * @throws BatonError CONFIG_INVALID, naming every wrong one at once
  */
-export function readEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
+export function readRunnerEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
   const parsed = environment.safeParse(env);
   if (!parsed.success) {
     throw new BatonError('CONFIG_INVALID', `reading the environment: ${describeWrongFields(parsed.error)}`);
@@ -49,7 +49,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
   return {
     manifest: parsed.data.RUNNER_INPUT_MANIFEST_PATH,
     name: parsed.data.RUNNER_CONTEXT_NAME,
-    platform: platformOf(env),
+    platform: readPlatform(env),
     devMode: isDevMode(env),
     timeoutMs: timeout === 0 ? undefined : timeout,
   };
@@ -61,7 +61,7 @@ export function isDevMode(env: NodeJS.ProcessEnv): boolean {
 }
 
 /** All `RUNNER_CONTEXT_PLATFORM_*` variables that are not empty, without that prefix. */
-export function platformOf(env: NodeJS.ProcessEnv): Record<string, string> {
+export function readPlatform(env: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(env).flatMap(([key, value]): [string, string][] =>
     key.startsWith(PLATFORM) && key !== PLATFORM && value ? [[key.slice(PLATFORM.length), value]] : [],
   );

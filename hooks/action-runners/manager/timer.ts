@@ -2,7 +2,7 @@
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Fires after that time, however long it is; counted by a clock that nobody sets. Holds no process open. */
-export function timeoutSignal(ms: number): AbortSignal {
+export function createTimeoutSignal(ms: number): AbortSignal {
   const controller = new AbortController();
   const end = performance.now() + ms;
   const arm = (): void => {

@@ -3,10 +3,10 @@ import { hostname } from 'node:os';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { RunnerSignal } from '../../../contracts/messages/runner-signal.ts';
 import type { Reporter } from '../manager/report.ts';
-import type { Link } from './runner-connection.ts';
+import type { RunnerConnection } from './runner-connection.ts';
 
 /** Baton is the engine: a runner's workflow hears `online` when its action runs, and `exited` when it is over. */
-export function natsReporter(link: Link, agentVersion: string): Reporter {
+export function natsReporter(link: RunnerConnection, agentVersion: string): Reporter {
   return {
     name: 'nats',
     async report({ name }, { state, at, exit, logTail }, abort) {

@@ -4,7 +4,7 @@ import { runnerInbox } from '../../../contracts/messages/subjects.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { Outbox } from '../../agent/outbox.ts';
 
-export interface LinkOptions {
+export interface RunnerConnectionOptions {
   runner: string;
   natsUrl: string;
   /** Content of a credentials file; empty where the server asks for none. */
@@ -17,13 +17,13 @@ export interface LinkOptions {
  * A runner's one connection to NATS, which whoever knows the way opens: `github-actions` from its input, which names
  * server and credential, else the command line from the environment. Signals may be sent before that.
  */
-export class Link {
+export class RunnerConnection {
   readonly outbox: Outbox;
-  private give: (bus: Promise<Bus>) => void = () => undefined;
+  #give: (bus: Promise<Bus>) => void = () => undefined;
 
   constructor(log: Logger) {
     const bus = new Promise<Bus>((resolve) => {
-      this.give = resolve;
+      this.#give = resolve;
     });
     this.outbox = new Outbox(bus, log);
   }
@@ -33,7 +33,7 @@ export class Link {
    *
    * @throws BatonError BUS_DENIED
    */
-  async open(options: LinkOptions): Promise<Bus> {
+  async open(options: RunnerConnectionOptions): Promise<Bus> {
     const bus = connectBus({
       url: options.natsUrl,
       tls: options.natsTls,
@@ -41,7 +41,7 @@ export class Link {
       credentials: options.credentials === '' ? undefined : options.credentials,
       inboxPrefix: runnerInbox(options.runner),
     });
-    this.give(bus);
+    this.#give(bus);
     return await bus;
   }
 }

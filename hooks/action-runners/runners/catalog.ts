@@ -1,10 +1,10 @@
 import type { ActionRunner } from '../manager/action-runner.ts';
-import type { Link } from '../reporters/runner-connection.ts';
+import type { RunnerConnection } from '../reporters/runner-connection.ts';
 
 /** What an ActionRunner may be made with. */
-export interface Parts {
+export interface ActionRunnerDependencies {
   /** The way to NATS, for those that Baton is the engine of. */
-  link: Link;
+  link: RunnerConnection;
   version: string;
   /** A folder with the agent's files, made when it is asked for. */
   agentFolder: () => Promise<string>;
@@ -14,7 +14,9 @@ export interface Parts {
  * The ActionRunners that are built in, by name. Each is loaded when it is wanted: nobody needs a Docker client to run a
  * script.
  */
-export const CATALOG: Readonly<Record<string, (parts: Parts) => Promise<ActionRunner>>> = {
+export const BUILT_IN_ACTION_RUNNERS: Readonly<
+  Record<string, (parts: ActionRunnerDependencies) => Promise<ActionRunner>>
+> = {
   'github-actions': async ({ link, version, agentFolder }) => {
     const { GithubActionsRunner } = await import('./github-actions.ts');
     return new GithubActionsRunner({ link, agentVersion: version, scripts: await agentFolder() });

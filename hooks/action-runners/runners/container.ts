@@ -13,7 +13,7 @@ import {
   type StartOutput,
 } from '../manager/action-runner.ts';
 import { fired } from '../manager/timer.ts';
-import { secretValues } from './secret-values.ts';
+import { collectSecretValues } from './secret-values.ts';
 
 /** Labels of the container: whose it is, and a fingerprint of what was asked for. */
 const LABELS = { action: 'baton.action', input: 'baton.action-input' } as const;
@@ -49,13 +49,13 @@ type ContainerInput = z.infer<typeof input>;
 export class ContainerRunner implements ActionRunner<ContainerInput> {
   readonly name = 'container';
   readonly input = input;
-  private container: Docker.Container | undefined;
-  private logged: Promise<void> = Promise.resolve();
+  #container: Docker.Container | undefined;
+  #logged: Promise<void> = Promise.resolve();
 
   async start(context: ExecutionContext, given: ContainerInput): Promise<StartOutput> {
     const docker = new Docker({ socketPath: given.socket });
-    const container = await this.create(docker, context, given);
-    this.container = container;
+    const container = await this.#create(docker, context, given);
+    this.#container = container;
     try {
       await container.start().catch((error: unknown) => {
         // 304: it runs, or ran, already.
@@ -65,19 +65,19 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
       await container.remove({ force: true }).catch(() => undefined);
       throw failed(`starting container ${context.name}`, error);
     }
-    this.logged = this.follow(docker, container, context, given);
+    this.#logged = this.#follow(docker, container, context, given);
     return { status: { container: container.id } };
   }
 
   async waitForCompletion(context: ExecutionContext): Promise<CompletionOutput> {
-    const { container } = this;
+    const container = this.#container;
     if (container === undefined) throw new BatonError('INTERNAL', 'waiting for a container: it was never started');
     // An engine that has ended it already says 304.
     void fired(context.signal).then(() => container.stop({ t: STOP_GRACE_MS / 1000 }).catch(() => undefined));
     try {
       const answer: unknown = await container.wait();
       const { StatusCode: code } = z.object({ StatusCode: z.int() }).parse(answer);
-      await this.logged;
+      await this.#logged;
       return { succeeded: code === 0, message: `the container ended with code ${code}`, exit: { code, signal: null } };
     } catch (error) {
       throw failed(`waiting for container ${context.name}`, error);
@@ -89,7 +89,7 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
     }
   }
 
-  private async create(docker: Docker, context: ExecutionContext, given: ContainerInput): Promise<Docker.Container> {
+  async #create(docker: Docker, context: ExecutionContext, given: ContainerInput): Promise<Docker.Container> {
     const { name } = context;
     const hash = createHash('sha256').update(JSON.stringify(given)).digest('hex').slice(0, 32);
     const { NAMESPACE: namespace } = context.platform;
@@ -130,13 +130,13 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
   }
 
   /** Passes on what it prints; resolves at its end. */
-  private async follow(
+  async #follow(
     docker: Docker,
     container: Docker.Container,
     context: ExecutionContext,
     given: ContainerInput,
   ): Promise<void> {
-    const lines = new MaskedLines(secretValues(given.secrets, process.env), (text) => context.output(text));
+    const lines = new MaskedLines(collectSecretValues(given.secrets, process.env), (text) => context.output(text));
     const sink = new Writable({
       write(chunk: Buffer, _encoding, done) {
         lines.push(chunk);

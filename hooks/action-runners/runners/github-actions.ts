@@ -8,17 +8,17 @@ import { collectRegistrationSecrets } from '../../agent/registration-secrets.ts'
 import { requestRegistration } from '../../agent/registration.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
 import { fired } from '../manager/timer.ts';
-import type { Link } from '../reporters/runner-connection.ts';
-import { endingOf, startProcess, type RunningProcess } from './program.ts';
+import type { RunnerConnection } from '../reporters/runner-connection.ts';
+import { describeExit, startProgram, type RunningProgram } from './program.ts';
 
 const PLACEHOLDER = '{jitconfig}';
 
 /** Time to get a registration, milliseconds: then the instance gives up, and another can be made. */
-const REGISTRATION_BOUND_MS = 600_000;
+const REGISTRATION_TIMEOUT_MS = 600_000;
 
 export interface GithubActionsOptions {
   /** Opened with what the input says. */
-  link: Link;
+  link: RunnerConnection;
   agentVersion: string;
   /** Where the hook scripts are. */
   scripts: string;
@@ -31,15 +31,15 @@ export interface GithubActionsOptions {
 export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
   readonly name = 'github-actions';
   readonly input = bootstrapFile;
-  private readonly options: GithubActionsOptions;
-  private process: RunningProcess | undefined;
+  readonly #options: GithubActionsOptions;
+  #process: RunningProgram | undefined;
 
   constructor(options: GithubActionsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   async start(context: ExecutionContext, bootstrap: BootstrapFile): Promise<StartOutput> {
-    const { link, agentVersion } = this.options;
+    const { link, agentVersion } = this.#options;
     const { runner, socket } = bootstrap;
     const { log, signal } = context;
     // First, so that it can be told what fails next.
@@ -50,36 +50,36 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     await listenForHooks({ socket, runner, send: (said) => link.outbox.send(said), log }).catch((error: unknown) => {
       throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${messageOf(error)}`);
     });
-    const env = await this.programEnv(bootstrap).catch((error: unknown) => {
+    const env = await this.#programEnv(bootstrap).catch((error: unknown) => {
       throw new BatonError('PROGRAM_FAILED', `writing the hooks’ settings: ${messageOf(error)}`);
     });
     const bus = await Promise.race([opening, fired(signal)]);
     signal.throwIfAborted();
     if (bus === undefined) throw new BatonError('INTERNAL', `connecting ${runner} to NATS: no connection`);
-    const options = { runner, agentVersion, boundMs: REGISTRATION_BOUND_MS, abort: signal, log };
+    const options = { runner, agentVersion, timeoutMs: REGISTRATION_TIMEOUT_MS, abort: signal, log };
     const jitConfig = await requestRegistration(bus, options);
     signal.throwIfAborted();
     const { program } = bootstrap;
-    this.process = await startProcess(context, {
+    this.#process = await startProgram(context, {
       command: programCommand(program, jitConfig),
       title: program.command?.[0] ?? './run.sh',
       directory: await programFolder(program),
       env,
       secrets: [...collectRegistrationSecrets(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
-    return { status: { pid: this.process.pid } };
+    return { status: { pid: this.#process.pid } };
   }
 
   async waitForCompletion(): Promise<CompletionOutput> {
-    if (this.process === undefined)
+    if (this.#process === undefined)
       throw new BatonError('INTERNAL', 'waiting for a runner program: it was never started');
-    const exit = await this.process.exited;
-    return { succeeded: true, message: endingOf('the runner program', exit), exit };
+    const exit = await this.#process.exited;
+    return { succeeded: true, message: describeExit('the runner program', exit), exit };
   }
 
   /** The agent's own environment, less what led to the secrets, plus the way to the hooks. */
-  private async programEnv(bootstrap: BootstrapFile): Promise<NodeJS.ProcessEnv> {
-    const env: NodeJS.ProcessEnv = { ...process.env, ...(await hookEnv(bootstrap, this.options.scripts)) };
+  async #programEnv(bootstrap: BootstrapFile): Promise<NodeJS.ProcessEnv> {
+    const env: NodeJS.ProcessEnv = { ...process.env, ...(await hookEnv(bootstrap, this.#options.scripts)) };
     delete env[AGENT_ENV.bootstrap];
     return env;
   }

@@ -8,7 +8,7 @@ import { STOP_GRACE_MS, type ExecutionContext, type ProgramExit } from '../manag
 const DRAIN_MS = 1000;
 
 /** A program that an ActionRunner started, running. */
-export interface RunningProcess {
+export interface RunningProgram {
   pid: number;
   /** Resolves after its end, when its output has been passed on and nothing is left of its process group. */
   exited: Promise<ProgramExit>;
@@ -20,7 +20,7 @@ export interface RunningProcess {
  *
  * @throws BatonError PROGRAM_FAILED when it can't be started
  */
-export async function startProcess(
+export async function startProgram(
   context: ExecutionContext,
   options: {
     /** The program and its arguments. They are not told in errors: one may be a secret. */
@@ -32,7 +32,7 @@ export async function startProcess(
     /** Texts that are masked in its output. */
     secrets: readonly string[];
   },
-): Promise<RunningProcess> {
+): Promise<RunningProgram> {
   const [file = '', ...args] = options.command;
   const { directory, env } = options;
   // A secret inside another must not leave the rest of it standing.
@@ -82,6 +82,6 @@ export async function startProcess(
 }
 
 /** One clause for a person: how a program ended. */
-export function endingOf(title: string, exit: ProgramExit): string {
+export function describeExit(title: string, exit: ProgramExit): string {
   return exit.signal === null ? `${title} ended with code ${exit.code}` : `${title} ended by ${exit.signal}`;
 }

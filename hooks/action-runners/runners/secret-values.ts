@@ -1,5 +1,5 @@
 /** The values of these environment variables, for masking, longest first; of those with several lines, each line. */
-export function secretValues(names: readonly string[], env: NodeJS.ProcessEnv): string[] {
+export function collectSecretValues(names: readonly string[], env: NodeJS.ProcessEnv): string[] {
   const values = names.flatMap((name) => {
     const value = env[name]?.trim() ?? '';
     return [value, ...value.split('\n').map((line) => line.trim())];

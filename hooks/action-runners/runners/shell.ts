@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
-import { endingOf, startProcess, type RunningProcess } from './program.ts';
-import { secretValues } from './secret-values.ts';
+import { describeExit, startProgram, type RunningProgram } from './program.ts';
+import { collectSecretValues } from './secret-values.ts';
 
 /** How each shell is called, as GitHub's `run` steps do; it ends at the first command that fails. */
 const SHELLS = {
@@ -36,25 +36,25 @@ type ShellInput = z.infer<typeof input>;
 export class ShellRunner implements ActionRunner<ShellInput> {
   readonly name = 'shell';
   readonly input = input;
-  private process: RunningProcess | undefined;
+  #process: RunningProgram | undefined;
 
   async start(context: ExecutionContext, given: ShellInput): Promise<StartOutput> {
     const env: NodeJS.ProcessEnv = { ...process.env, ...given.env, RUNNER_CONTEXT_NAME: context.name };
     // The Manager's way to its engine is none of the script's business.
     delete env[AGENT_ENV.natsCredentials];
-    this.process = await startProcess(context, {
+    this.#process = await startProgram(context, {
       command: SHELLS[given.shell](given.script),
       title: given.shell,
       directory: given.directory ?? process.cwd(),
       env,
-      secrets: secretValues(given.secrets, env),
+      secrets: collectSecretValues(given.secrets, env),
     });
-    return { status: { pid: this.process.pid } };
+    return { status: { pid: this.#process.pid } };
   }
 
   async waitForCompletion(): Promise<CompletionOutput> {
-    if (this.process === undefined) throw new BatonError('INTERNAL', 'waiting for a script: it was never started');
-    const exit = await this.process.exited;
-    return { succeeded: exit.code === 0, message: endingOf('the script', exit), exit };
+    if (this.#process === undefined) throw new BatonError('INTERNAL', 'waiting for a script: it was never started');
+    const exit = await this.#process.exited;
+    return { succeeded: exit.code === 0, message: describeExit('the script', exit), exit };
   }
 }

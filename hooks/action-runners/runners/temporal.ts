@@ -32,8 +32,8 @@ type TemporalInput = z.infer<typeof input>;
 export class TemporalRunner implements ActionRunner<TemporalInput> {
   readonly name = 'temporal';
   readonly input = input;
-  private connection: Connection | undefined;
-  private handle: WorkflowHandle | undefined;
+  #connection: Connection | undefined;
+  #handle: WorkflowHandle | undefined;
 
   async start(context: ExecutionContext, given: TemporalInput): Promise<StartOutput> {
     const apiKey = given.api_key_env === undefined ? undefined : process.env[given.api_key_env];
@@ -43,16 +43,16 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
         `connecting to Temporal at ${given.address}: ${given.api_key_env} is not set`,
       );
     }
-    this.connection = await Connection.connect({
+    this.#connection = await Connection.connect({
       address: given.address,
       ...(given.tls ? { tls: true } : {}),
       ...(apiKey === undefined ? {} : { apiKey }),
     }).catch((error: unknown) => {
       throw new BatonError('SERVER_UNAVAILABLE', `connecting to Temporal at ${given.address}: ${messageOf(error)}`);
     });
-    const client = new Client({ connection: this.connection, namespace: given.namespace });
+    const client = new Client({ connection: this.#connection, namespace: given.namespace });
     try {
-      this.handle = await client.workflow.start(given.workflow, {
+      this.#handle = await client.workflow.start(given.workflow, {
         workflowId: context.name,
         taskQueue: given.task_queue,
         args: given.arguments,
@@ -62,18 +62,18 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
-        await this.connection.close();
+        await this.#connection.close();
         throw new BatonError('PROGRAM_FAILED', `starting workflow ${context.name}: ${messageOf(error)}`, {
           cause: error,
         });
       }
-      this.handle = client.workflow.getHandle(context.name);
+      this.#handle = client.workflow.getHandle(context.name);
     }
     return { status: { workflow: context.name, namespace: given.namespace } };
   }
 
   async waitForCompletion(context: ExecutionContext): Promise<CompletionOutput> {
-    const { handle } = this;
+    const handle = this.#handle;
     if (handle === undefined) throw new BatonError('INTERNAL', 'waiting for a workflow: it was never started');
     void fired(context.signal).then(() =>
       handle.cancel().catch((error: unknown) => context.log.warn({ workflow: context.name, err: error }, 'cancelling')),
@@ -89,7 +89,7 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
       const why = error.cause === undefined ? error.message : messageOf(error.cause);
       return { succeeded: false, message: `workflow ${context.name} failed: ${why}` };
     } finally {
-      await this.connection?.close();
+      await this.#connection?.close();
     }
   }
 }

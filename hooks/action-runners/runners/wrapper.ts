@@ -4,8 +4,8 @@ import { BatonError } from '../../../contracts/errors.ts';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
 import { loadAction } from '../../job-hooks/wrappers/action-file.ts';
-import { runWrapperAction, type AloneEnd } from '../../job-hooks/wrappers/run-standalone.ts';
-import { secretValues } from './secret-values.ts';
+import { runWrapperAction, type StandaloneResult } from '../../job-hooks/wrappers/run-standalone.ts';
+import { collectSecretValues } from './secret-values.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -31,7 +31,7 @@ type WrapperInput = z.infer<typeof input>;
 export class WrapperRunner implements ActionRunner<WrapperInput> {
   readonly name = 'wrapper';
   readonly input = input;
-  private running: Promise<AloneEnd> | undefined;
+  #running: Promise<StandaloneResult> | undefined;
 
   async start(context: ExecutionContext, given: WrapperInput): Promise<StartOutput> {
     const action = await loadAction(given.folder);
@@ -40,8 +40,8 @@ export class WrapperRunner implements ActionRunner<WrapperInput> {
       // The Manager's way to its engine is none of the action's business.
       if (value !== undefined && key !== AGENT_ENV.natsCredentials) env[key] ??= value;
     }
-    const lines = new MaskedLines(secretValues(given.secrets, env), (text) => context.output(text));
-    this.running = runWrapperAction({
+    const lines = new MaskedLines(collectSecretValues(given.secrets, env), (text) => context.output(text));
+    this.#running = runWrapperAction({
       folder: given.folder,
       inputs: given.with,
       env,
@@ -50,13 +50,13 @@ export class WrapperRunner implements ActionRunner<WrapperInput> {
       onOutput: (line) => lines.push(Buffer.from(`${line}\n`)),
     });
     // Told by waitForCompletion.
-    this.running.catch(() => undefined);
+    this.#running.catch(() => undefined);
     return { status: { phases: Object.keys(action.phases) } };
   }
 
   async waitForCompletion(_context: ExecutionContext, given: WrapperInput): Promise<CompletionOutput> {
-    if (this.running === undefined) throw new BatonError('INTERNAL', 'waiting for a wrapper: it was never started');
-    const { succeeded, problems } = await this.running;
+    if (this.#running === undefined) throw new BatonError('INTERNAL', 'waiting for a wrapper: it was never started');
+    const { succeeded, problems } = await this.#running;
     return { succeeded, message: succeeded ? `${given.folder} went well` : problems.join('; ') };
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { findEngine } from '../wrappers/docker-action.ts';
+import { requireDocker } from '../wrappers/docker-action.ts';
 
 /** What is pruned, in this order: each frees what the next one can take. */
 const KINDS = ['container', 'network', 'volume', 'image'] as const;
@@ -12,7 +12,7 @@ const KINDS = ['container', 'network', 'volume', 'image'] as const;
  * @throws BatonError WRAPPER_FAILED where there is no docker CLI or engine; Error where a prune fails
  */
 export async function dockerPrune(env: Record<string, string>): Promise<void> {
-  const docker = await findEngine('docker-prune', env);
+  const docker = await requireDocker('docker-prune', env);
   const filter = env['INPUT_FILTER'] ?? '';
   const all = env['INPUT_ALL'] === 'true';
   for (const kind of KINDS) {

@@ -3,7 +3,7 @@ import { toAnnotation } from '../../lib/workflow-command.ts';
 import { cleanWorkspace } from './clean-workspace.ts';
 import { dockerPrune } from './docker-prune.ts';
 import { record } from './resource-usage/recorder.ts';
-import { startRecorder, tellUsage } from './resource-usage/resource-usage.ts';
+import { startRecorder, reportUsage } from './resource-usage/resource-usage.ts';
 
 /**
  * The wrappers that come with Baton: `built-in.mjs NAME PHASE`, each phase a process of its own, so that one that hangs or
@@ -19,7 +19,7 @@ async function main([name, phase, file]: string[]): Promise<void> {
     case 'resource-usage record':
       return record(file ?? '');
     case 'resource-usage post':
-      return tellUsage(env);
+      return reportUsage(env);
     case 'clean-workspace post':
       return cleanWorkspace(env['GITHUB_WORKSPACE']);
     case 'docker-prune post':

@@ -4,7 +4,7 @@ import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
 import type { RunHook } from '../wrappers/hook.ts';
 import { toAnnotation } from '../../lib/workflow-command.ts';
-import { handOver } from './send-to-agent.ts';
+import { sendToAgent } from './send-to-agent.ts';
 import type { PublishSignal } from './publish.ts';
 
 /**
@@ -23,7 +23,7 @@ const MARGIN_MS = 150;
 const isStrict = process.env[AGENT_ENV.hookPolicy] === 'strict';
 let hasFailed = false;
 
-function boundMs(): number {
+function timeoutMs(): number {
   const given = Number(process.env[AGENT_ENV.hookTimeout] ?? '');
   return given > 0 ? Math.min(given, MAX_BOUND_MS) : 2000;
 }
@@ -58,7 +58,7 @@ async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
   const line: HookLine = { version: 1, kind, job: jobOf(process.env), waitMs };
   const socket = process.env[AGENT_ENV.socket];
   if (socket) {
-    const reply = await handOver(socket, line);
+    const reply = await sendToAgent(socket, line);
     if (reply.state === 'refused') fail(`the agent refused the signal that this job ${kind}: ${reply.message}`);
     if (reply.state === 'queued') console.log(`Baton: NATS does not answer; the agent keeps trying to say ${kind}.`);
     return;
@@ -74,7 +74,7 @@ async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
 
 /** Publishes within the bound, whatever happens. @param spentMs of it, by the start of this process on a busy machine */
 async function signal(kind: HookLine['kind'], spentMs: number): Promise<void> {
-  const bound = boundMs();
+  const bound = timeoutMs();
   const left = Math.max(50, bound - spentMs);
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), left)));

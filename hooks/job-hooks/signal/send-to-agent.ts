@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { HookReply } from '../../lib/hook-line.ts';
 
 /** Writes one line of JSON to the agent's socket; resolves with its answer, rejects where nobody is there. */
-export function handOver(socket: string, line: object): Promise<HookReply> {
+export function sendToAgent(socket: string, line: object): Promise<HookReply> {
   return new Promise((resolve, reject) => {
     let text = '';
     const connection = connect(socket, () => connection.write(`${JSON.stringify(line)}\n`));

@@ -6,8 +6,8 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** The three phases of an action, as ADR 361 names them. */
-export const PHASES = ['pre', 'main', 'post'] as const;
-export type Phase = (typeof PHASES)[number];
+export const ACTION_PHASES = ['pre', 'main', 'post'] as const;
+export type ActionPhase = (typeof ACTION_PHASES)[number];
 
 const text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 const texts = z
@@ -54,7 +54,7 @@ export interface Action {
   using: Using;
   inputs: Map<string, { default: string; required: boolean }>;
   /** Which phases there are, and their files; of docker actions the entrypoints, empty for the image's own. */
-  phases: Partial<Record<Phase, string>>;
+  phases: Partial<Record<ActionPhase, string>>;
   conditions: { pre: string; post: string };
   /** Of docker actions. */
   image: string;
@@ -87,14 +87,14 @@ export async function loadAction(folder: string): Promise<Action> {
   const parsed = schema.safeParse(content);
   if (!parsed.success) return refuse(describeWrongFields(parsed.error, 'the file'));
   const { runs, ...about } = parsed.data;
-  const using = usingOf(runs.using) ?? refuse(`runs.using "${runs.using}" is none of ${USINGS}`);
+  const using = parseUsing(runs.using) ?? refuse(`runs.using "${runs.using}" is none of ${USINGS}`);
   const phases: Action['phases'] =
     using.kind === 'docker'
       ? { pre: runs['pre-entrypoint'], main: runs.entrypoint ?? '', post: runs['post-entrypoint'] }
       : { pre: runs.pre, main: runs.main, post: runs.post };
   if (using.kind === 'docker' && runs.image === undefined) refuse('a docker action needs runs.image');
   if (phases.main === undefined) refuse(withoutMain(phases));
-  for (const phase of PHASES) {
+  for (const phase of ACTION_PHASES) {
     const name = phases[phase];
     if (using.kind === 'docker' || name === undefined) continue;
     if (!(await isFile(join(folder, name)))) refuse(`runs.${phase} names ${name}, which is not there`);
@@ -118,7 +118,7 @@ export async function loadAction(folder: string): Promise<Action> {
 
 const USINGS = 'node12, node16, node20, node24, docker, sh';
 
-function usingOf(text: string): Using | undefined {
+function parseUsing(text: string): Using | undefined {
   const version = Number(/^node(\d+)$/i.exec(text)?.[1] ?? Number.NaN);
   if (NODES.includes(version)) return { kind: 'node', version };
   if (text.toLowerCase() === 'docker') return { kind: 'docker' };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 
 /** What is run for one phase. */
-export interface Command {
+export interface ChildCommand {
   file: string;
   args: string[];
   env: Record<string, string>;
@@ -11,7 +11,7 @@ export interface Command {
   afterKill?: () => Promise<unknown>;
 }
 
-export type ChildEnd =
+export type ChildResult =
   { how: 'exited'; code: number } | { how: 'killed'; signal: string } | { how: 'timeout' } | { how: 'aborted' };
 
 /** Between SIGTERM and SIGKILL, milliseconds. */
@@ -27,9 +27,9 @@ const DRAIN_MS = 500;
  * @throws Error where it can't be started
  */
 export async function runChild(
-  command: Command,
+  command: ChildCommand,
   { timeoutMs, abort, onLine }: { timeoutMs: number; abort: AbortSignal; onLine: (line: string) => void },
-): Promise<ChildEnd> {
+): Promise<ChildResult> {
   const child = spawn(command.file, command.args, {
     cwd: command.cwd,
     env: command.env,

@@ -14,49 +14,49 @@ export interface CommandListener {
  * what comes after it is read as it is meant.
  */
 export class CommandFilter {
-  private stopToken: string | undefined;
-  private isGroupOpen = false;
-  private readonly print: (line: string) => void;
-  private readonly listener: CommandListener;
+  #stopToken: string | undefined;
+  #isGroupOpen = false;
+  readonly #print: (line: string) => void;
+  readonly #listener: CommandListener;
 
   constructor(print: (line: string) => void, listener: CommandListener) {
-    this.print = print;
-    this.listener = listener;
+    this.#print = print;
+    this.#listener = listener;
   }
 
   line(line: string): void {
-    if (this.stopToken !== undefined) {
-      if (line.trim() === `::${this.stopToken}::`) this.stopToken = undefined;
-      this.print(line);
+    if (this.#stopToken !== undefined) {
+      if (line.trim() === `::${this.#stopToken}::`) this.#stopToken = undefined;
+      this.#print(line);
       return;
     }
     const { name = '', properties = '', value = '' } = COMMAND.exec(line)?.groups ?? {};
     const key = unescapeProperty(/(?:^|,)name=([^,]*)/.exec(properties)?.[1] ?? '');
     switch (name.toLowerCase()) {
       case 'save-state':
-        if (key !== '') this.listener.saveState(key, unescapeMessage(value));
+        if (key !== '') this.#listener.saveState(key, unescapeMessage(value));
         return;
       case 'set-output':
-        if (key !== '') this.listener.setOutput(key, unescapeMessage(value));
+        if (key !== '') this.#listener.setOutput(key, unescapeMessage(value));
         return;
       case 'stop-commands':
-        this.stopToken = value.trim();
+        this.#stopToken = value.trim();
         break;
       case 'group':
-        this.isGroupOpen = true;
+        this.#isGroupOpen = true;
         break;
       case 'endgroup':
-        this.isGroupOpen = false;
+        this.#isGroupOpen = false;
         break;
       default:
     }
-    this.print(line);
+    this.#print(line);
   }
 
   end(): void {
-    if (this.stopToken !== undefined) this.print(`::${this.stopToken}::`);
-    if (this.isGroupOpen) this.print('::endgroup::');
-    this.stopToken = undefined;
-    this.isGroupOpen = false;
+    if (this.#stopToken !== undefined) this.#print(`::${this.#stopToken}::`);
+    if (this.#isGroupOpen) this.#print('::endgroup::');
+    this.#stopToken = undefined;
+    this.#isGroupOpen = false;
   }
 }

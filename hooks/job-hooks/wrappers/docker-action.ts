@@ -5,8 +5,8 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import type { Action, Phase } from './action-file.ts';
-import type { Command } from './child.ts';
+import type { Action, ActionPhase } from './action-file.ts';
+import type { ChildCommand } from './child.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { findProgram } from './find-program.ts';
 
@@ -32,9 +32,9 @@ const INSIDE = {
  *
  * @throws BatonError WRAPPER_FAILED where there is no docker CLI, no engine, or the build fails
  */
-export async function dockerCommand(options: {
+export async function buildDockerCommand(options: {
   action: Action;
-  phase: Phase;
+  phase: ActionPhase;
   id: string;
   env: Record<string, string>;
   /** Variables that the group and the action add: passed whatever their names. */
@@ -42,10 +42,10 @@ export async function dockerCommand(options: {
   args: string[];
   files: EnvironmentFiles;
   timeoutMs: number;
-}): Promise<Command> {
+}): Promise<ChildCommand> {
   const { action, phase, id, env, own } = options;
-  const docker = await findEngine(id, env);
-  const image = await imageOf(action, docker, options);
+  const docker = await requireDocker(id, env);
+  const image = await resolveImage(action, docker, options);
   const name = `baton-${id}-${phase}-${randomUUID().slice(0, 8)}`.toLowerCase();
   const workspace = env['GITHUB_WORKSPACE'] ?? action.folder;
   const workflow = env['GITHUB_EVENT_PATH'] === undefined ? undefined : resolve(env['GITHUB_EVENT_PATH'], '..');
@@ -88,7 +88,7 @@ export async function dockerCommand(options: {
 }
 
 /** @throws BatonError WRAPPER_FAILED */
-export async function findEngine(id: string, env: Record<string, string>): Promise<string> {
+export async function requireDocker(id: string, env: Record<string, string>): Promise<string> {
   const docker = findProgram('docker', env['PATH']);
   if (docker === undefined) {
     throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: it needs docker, and there is no docker CLI on PATH`);
@@ -102,7 +102,7 @@ export async function findEngine(id: string, env: Record<string, string>): Promi
   }
 }
 
-async function imageOf(
+async function resolveImage(
   action: Action,
   docker: string,
   { id, env, timeoutMs }: { id: string; env: Record<string, string>; timeoutMs: number },

@@ -6,7 +6,7 @@ const NAMES = ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_OUTPUT', 'GITHUB_STATE', 'GI
 type FileName = (typeof NAMES)[number];
 
 /** What one phase said through its files. */
-export interface Said {
+export interface PhaseOutput {
   env: Map<string, string>;
   path: string[];
   outputs: Map<string, string>;
@@ -44,10 +44,10 @@ export class EnvironmentFiles {
   }
 
   /** Reads and removes them. What one of them holds wrongly does not take the others with it. */
-  async take(): Promise<Said> {
+  async take(): Promise<PhaseOutput> {
     const problems: string[] = [];
     const pairs = async (name: FileName): Promise<Map<string, string>> => {
-      const { values, problem } = parsePairs(await this.read(name));
+      const { values, problem } = parsePairs(await this.#read(name));
       if (problem !== undefined) problems.push(`${name}: ${problem}`);
       return values;
     };
@@ -55,17 +55,17 @@ export class EnvironmentFiles {
     if (env.delete('NODE_OPTIONS')) problems.push('GITHUB_ENV: the forge’s runner does not take NODE_OPTIONS');
     const said = {
       env,
-      path: (await this.read('GITHUB_PATH')).split(/\r?\n/).filter((line) => line.trim() !== ''),
+      path: (await this.#read('GITHUB_PATH')).split(/\r?\n/).filter((line) => line.trim() !== ''),
       outputs: await pairs('GITHUB_OUTPUT'),
       state: await pairs('GITHUB_STATE'),
-      summary: await this.read('GITHUB_STEP_SUMMARY'),
+      summary: await this.#read('GITHUB_STEP_SUMMARY'),
       problems,
     };
     await rm(this.folder, { recursive: true, force: true });
     return said;
   }
 
-  private async read(name: FileName): Promise<string> {
+  async #read(name: FileName): Promise<string> {
     return readFile(join(this.folder, name), 'utf8').catch(() => '');
   }
 }

@@ -6,7 +6,7 @@ import { messageOf, BatonError } from '../../../contracts/errors.ts';
 export type StepsStatus = 'success' | 'failure' | 'cancelled';
 
 /** What expressions in an action file may name. */
-export interface Scope {
+export interface ExpressionScope {
   env: Readonly<Record<string, string | undefined>>;
   inputs: Readonly<Record<string, string>>;
   status: StepsStatus;
@@ -29,7 +29,7 @@ const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets'
  *
  * @throws BatonError WRAPPER_INVALID where it is no expression
  */
-export function isWanted(condition: string, scope: Scope): boolean {
+export function evaluateCondition(condition: string, scope: ExpressionScope): boolean {
   const inner = condition
     .trim()
     .replace(/^\$\{\{(.*)\}\}$/s, '$1')
@@ -37,7 +37,7 @@ export function isWanted(condition: string, scope: Scope): boolean {
   if (inner === '') return scope.status === 'success';
   const asksStatus = /\b(always|success|failure|cancelled)\s*\(/i.test(inner);
   if (!asksStatus && scope.status !== 'success') return false;
-  return truthy(evaluate(inner, scope));
+  return isTruthy(evaluate(inner, scope));
 }
 
 /**
@@ -45,11 +45,11 @@ export function isWanted(condition: string, scope: Scope): boolean {
  *
  * @throws BatonError WRAPPER_INVALID where one is no expression
  */
-export function interpolate(text: string, scope: Scope): string {
+export function evaluateTemplate(text: string, scope: ExpressionScope): string {
   return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => evaluate(inner.trim(), scope).coerceString());
 }
 
-function evaluate(text: string, scope: Scope): data.ExpressionData {
+function evaluate(text: string, scope: ExpressionScope): data.ExpressionData {
   try {
     const { tokens } = new Lexer(text).lex();
     const tree = new Parser(tokens, CONTEXTS, FUNCTIONS).parse();
@@ -69,7 +69,7 @@ function statusFunctions(status: StepsStatus) {
 }
 
 /** Of `github` and `runner` what their variables say; there is no token in a hook, and `steps` and `matrix` are the job's own. */
-function contexts({ env, inputs, status }: Scope): data.Dictionary {
+function contexts({ env, inputs, status }: ExpressionScope): data.Dictionary {
   const github = named(env, 'GITHUB_');
   const all: Record<string, Record<string, string | undefined>> = {
     github: { ...github, token: '', ref_protected: github['ref_protected'] ?? 'false' },
@@ -83,12 +83,12 @@ function contexts({ env, inputs, status }: Scope): data.Dictionary {
     matrix: {},
   };
   const pairs = Object.entries(all).map(([key, values]) => ({ key, value: dictionary(values) }));
-  pairs.find(({ key }) => key === 'github')?.value.add('event', eventOf(env));
+  pairs.find(({ key }) => key === 'github')?.value.add('event', readEvent(env));
   return new data.Dictionary(...pairs);
 }
 
 /** The payload of the event that started the workflow, as the forge's runner leaves it; nothing where it can't be read. */
-function eventOf(env: Scope['env']): data.ExpressionData {
+function readEvent(env: ExpressionScope['env']): data.ExpressionData {
   try {
     return toData(JSON.parse(readFileSync(env['GITHUB_EVENT_PATH'] ?? '', 'utf8')));
   } catch {
@@ -112,7 +112,7 @@ function dictionary(values: Readonly<Record<string, string | undefined>>): data.
 }
 
 /** `GITHUB_RUN_ID` as `run_id`, and so on. */
-function named(env: Scope['env'], prefix: string): Record<string, string | undefined> {
+function named(env: ExpressionScope['env'], prefix: string): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(env)
       .filter(([name]) => name.startsWith(prefix))
@@ -120,7 +120,7 @@ function named(env: Scope['env'], prefix: string): Record<string, string | undef
   );
 }
 
-function truthy(value: data.ExpressionData): boolean {
+function isTruthy(value: data.ExpressionData): boolean {
   switch (value.kind) {
     case data.Kind.Null:
       return false;

@@ -3,18 +3,18 @@ import { escapeMessage, toAnnotation } from '../../lib/workflow-command.ts';
 
 /** What a hook says in its step of the job's log. */
 export class HookLog {
-  private readonly policy: HookPolicy;
-  private readonly isDebug: boolean;
-  private failures = 0;
+  readonly #policy: HookPolicy;
+  readonly #isDebug: boolean;
+  #failures = 0;
 
   constructor(policy: HookPolicy, env: NodeJS.ProcessEnv) {
-    this.policy = policy;
-    this.isDebug = env['RUNNER_DEBUG'] === '1' || env['ACTIONS_STEP_DEBUG'] === 'true';
+    this.#policy = policy;
+    this.#isDebug = env['RUNNER_DEBUG'] === '1' || env['ACTIONS_STEP_DEBUG'] === 'true';
   }
 
   /** Whether the job is to fail. */
   get failed(): boolean {
-    return this.failures > 0 && this.policy === 'strict';
+    return this.#failures > 0 && this.#policy === 'strict';
   }
 
   print(line: string): void {
@@ -22,7 +22,7 @@ export class HookLog {
   }
 
   debug(text: string): void {
-    if (this.isDebug) this.print(`::debug::${escapeMessage(text)}`);
+    if (this.#isDebug) this.print(`::debug::${escapeMessage(text)}`);
   }
 
   notice(text: string): void {
@@ -46,8 +46,8 @@ export class HookLog {
 
   /** By the group's policy an error that fails the job and says what to do, or a warning. */
   fail(problem: string): void {
-    this.failures += 1;
-    if (this.policy === 'lenient') {
+    this.#failures += 1;
+    if (this.#policy === 'lenient') {
       this.warn(problem);
       return;
     }

@@ -25,18 +25,18 @@ const EMPTY: Content = { version: 1, stack: [], states: {}, outputs: {}, failed:
  * loses none of the posts.
  */
 export class HookState {
-  private readonly file: string;
-  private content: Content;
+  readonly #file: string;
+  #content: Content;
 
   private constructor(file: string, content: Content) {
-    this.file = file;
-    this.content = content;
+    this.#file = file;
+    this.#content = content;
   }
 
   /** For a new job: nothing of an earlier one. */
   static async begin(file: string): Promise<HookState> {
     const state = new HookState(file, structuredClone(EMPTY));
-    await state.save();
+    await state.#save();
     return state;
   }
 
@@ -51,24 +51,24 @@ export class HookState {
   }
 
   get failed(): boolean {
-    return this.content.failed;
+    return this.#content.failed;
   }
 
-  stateOf(id: string): Readonly<Record<string, string>> {
-    return this.content.states[id] ?? {};
+  getSavedState(id: string): Readonly<Record<string, string>> {
+    return this.#content.states[id] ?? {};
   }
 
   /** To be called right before a wrapper's pre or main runs; the second time it changes nothing. */
   async push(id: string): Promise<void> {
-    if (this.content.stack.includes(id)) return;
-    this.content.stack.push(id);
-    await this.save();
+    if (this.#content.stack.includes(id)) return;
+    this.#content.stack.push(id);
+    await this.#save();
   }
 
   /** The wrapper whose post is next, taken off: a post is never run twice. */
   async pop(): Promise<string | undefined> {
-    const id = this.content.stack.pop();
-    if (id !== undefined) await this.save();
+    const id = this.#content.stack.pop();
+    if (id !== undefined) await this.#save();
     return id;
   }
 
@@ -77,19 +77,19 @@ export class HookState {
     said: { state: ReadonlyMap<string, string>; outputs: ReadonlyMap<string, string> },
   ): Promise<void> {
     if (said.state.size + said.outputs.size === 0) return;
-    this.content.states[id] = { ...this.content.states[id], ...Object.fromEntries(said.state) };
-    this.content.outputs[id] = { ...this.content.outputs[id], ...Object.fromEntries(said.outputs) };
-    await this.save();
+    this.#content.states[id] = { ...this.#content.states[id], ...Object.fromEntries(said.state) };
+    this.#content.outputs[id] = { ...this.#content.outputs[id], ...Object.fromEntries(said.outputs) };
+    await this.#save();
   }
 
   async markFailed(): Promise<void> {
-    this.content.failed = true;
-    await this.save();
+    this.#content.failed = true;
+    await this.#save();
   }
 
-  private async save(): Promise<void> {
-    const next = `${this.file}.next`;
-    await writeFile(next, JSON.stringify(this.content), { mode: 0o600 });
-    await rename(next, this.file);
+  async #save(): Promise<void> {
+    const next = `${this.#file}.next`;
+    await writeFile(next, JSON.stringify(this.#content), { mode: 0o600 });
+    await rename(next, this.#file);
   }
 }

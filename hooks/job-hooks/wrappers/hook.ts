@@ -3,15 +3,15 @@ import { delimiter, dirname, join } from 'node:path';
 import { resolvedHooks } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
-import type { Phase } from './action-file.ts';
-import { passEnv, passText, type Said } from './environment-files.ts';
-import { isWanted, type StepsStatus } from './expression.ts';
+import type { ActionPhase } from './action-file.ts';
+import { passEnv, passText, type PhaseOutput } from './environment-files.ts';
+import { evaluateCondition, type StepsStatus } from './expression.ts';
 import { HookLog } from './hook-log.ts';
 import { HookState } from './hook-state.ts';
-import { jobStatus } from './job-status.ts';
-import { missingInputs, scopeOf } from './phase-command.ts';
+import { readJobStatus } from './job-status.ts';
+import { findMissingInputs, toExpressionScope } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
-import { adviceOn, fileOf, loadWrapper, type Wrapper } from './wrapper.ts';
+import { findDeprecation, describePhaseFile, loadWrapper, type Wrapper } from './wrapper.ts';
 import { nameWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** What `signal.mjs` calls: `settings` is the path of the group's hook settings. Resolves with whether the job is to fail. */
@@ -42,32 +42,33 @@ async function readSettings(file: string): Promise<ResolvedHooks> {
 }
 
 class Hook {
-  private readonly hooks: ResolvedHooks;
-  private readonly folder: string;
-  private readonly log: HookLog;
-  private readonly never = new AbortController().signal;
+  readonly #hooks: ResolvedHooks;
+  readonly #folder: string;
+  readonly #log: HookLog;
+  readonly #never = new AbortController().signal;
   /** This process's environment and what wrappers added, which the forge's runner applies only after the hook. */
-  private readonly env: Record<string, string>;
+  readonly #env: Record<string, string>;
 
   constructor(hooks: ResolvedHooks, folder: string, log: HookLog) {
-    this.hooks = hooks;
-    this.folder = folder;
-    this.log = log;
+    this.#hooks = hooks;
+    this.#folder = folder;
+    this.#log = log;
     const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    this.env = Object.fromEntries(own);
+    this.#env = Object.fromEntries(own);
   }
 
   get failed(): boolean {
-    return this.log.failed;
+    return this.#log.failed;
   }
 
   /** Every pre in order, then every main. A post is on the stack before its wrapper's first phase runs. */
   async started(): Promise<void> {
-    const { log, hooks } = this;
+    const log = this.#log;
+    const hooks = this.#hooks;
     for (const secret of hooks.secrets) log.mask(secret);
-    await this.applySettings();
-    const state = await HookState.begin(join(this.folder, 'state.json'));
-    const wrappers = await this.load(state);
+    await this.#applySettings();
+    const state = await HookState.begin(join(this.#folder, 'state.json'));
+    const wrappers = await this.#load(state);
     const broken = new Set<string>();
     for (const phase of ['pre', 'main'] as const) {
       for (const wrapper of wrappers) {
@@ -75,7 +76,7 @@ class Hook {
         // A strict hook that failed is a failed job: what still runs is what asks for that.
         const status = log.failed ? 'failure' : 'success';
         const condition = phase === 'pre' ? wrapper.action.conditions.pre : 'success()';
-        if (!(await this.run(wrapper, phase, { state, status, condition }))) broken.add(wrapper.id);
+        if (!(await this.#run(wrapper, phase, { state, status, condition }))) broken.add(wrapper.id);
       }
     }
     if (log.failed) await state.markFailed();
@@ -83,11 +84,12 @@ class Hook {
 
   /** Pops every post, whatever happened. */
   async completed(): Promise<void> {
-    const { log, hooks } = this;
+    const log = this.#log;
+    const hooks = this.#hooks;
     for (const secret of hooks.secrets) log.mask(secret);
-    const { state, problem } = await HookState.resume(join(this.folder, 'state.json'));
+    const { state, problem } = await HookState.resume(join(this.#folder, 'state.json'));
     if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`);
-    const status: StepsStatus = state.failed ? 'failure' : jobStatus();
+    const status: StepsStatus = state.failed ? 'failure' : readJobStatus();
     log.debug(`Baton: the job so far: ${status}`);
     for (let id = await state.pop(); id !== undefined; id = await state.pop()) {
       const settings = hooks.wrappers.find((one) => one.id === id);
@@ -97,7 +99,7 @@ class Hook {
       }
       try {
         const wrapper = await loadWrapper(settings);
-        await this.run(wrapper, 'post', { state, status, condition: wrapper.action.conditions.post });
+        await this.#run(wrapper, 'post', { state, status, condition: wrapper.action.conditions.post });
       } catch (error) {
         log.fail(`wrapper ${id}: ${messageOf(error)}`);
       }
@@ -105,11 +107,12 @@ class Hook {
   }
 
   /** Variables, folders and notices of the group. */
-  private async applySettings(): Promise<void> {
-    const { log, hooks } = this;
+  async #applySettings(): Promise<void> {
+    const log = this.#log;
+    const hooks = this.#hooks;
     for (const notice of hooks.notices) log.notice(notice);
     try {
-      await this.take({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
+      await this.#take({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
     } catch (error) {
       log.fail(`the group’s env and path could not be handed to the job: ${messageOf(error)}`);
     }
@@ -118,15 +121,15 @@ class Hook {
     if (hooks.path.length > 0) log.debug(`Baton: the group adds to PATH: ${hooks.path.join(', ')}`);
   }
 
-  private async load(state: HookState): Promise<Wrapper[]> {
-    const { log } = this;
+  async #load(state: HookState): Promise<Wrapper[]> {
+    const log = this.#log;
     const wrappers: Wrapper[] = [];
-    for (const settings of this.hooks.wrappers) {
+    for (const settings of this.#hooks.wrappers) {
       try {
         const wrapper = await loadWrapper(settings);
-        const advice = adviceOn(wrapper);
+        const advice = findDeprecation(wrapper);
         if (advice !== undefined) log.warn(advice);
-        const missing = missingInputs(wrapper);
+        const missing = findMissingInputs(wrapper);
         if (missing.length > 0) log.warn(`wrapper ${wrapper.id} is not given its required ${missing.join(', ')}`);
         wrappers.push(wrapper);
       } catch (error) {
@@ -138,29 +141,33 @@ class Hook {
   }
 
   /** @returns false where it failed */
-  private async run(
+  async #run(
     wrapper: Wrapper,
-    phase: Phase,
+    phase: ActionPhase,
     { state, status, condition }: { state: HookState; status: StepsStatus; condition: string },
   ): Promise<boolean> {
-    const { log, env } = this;
+    const log = this.#log;
+    const env = this.#env;
     const { id, action } = wrapper;
     try {
-      if (!isWanted(condition, scopeOf({ wrapper, env, status }))) {
+      if (!evaluateCondition(condition, toExpressionScope({ wrapper, env, status }))) {
         log.print(`Wrapper ${id}: its ${phase} is skipped (${condition})`);
         return true;
       }
       if (phase !== 'post' && action.phases.post !== undefined) await state.push(id);
-      log.section(`Wrapper ${id}: ${phase}`, [fileOf(wrapper, phase), `bound: ${wrapper.timeoutMs / 1000} s`]);
-      const order = { wrapper, phase, env, state: state.stateOf(id), status };
+      log.section(`Wrapper ${id}: ${phase}`, [
+        describePhaseFile(wrapper, phase),
+        `bound: ${wrapper.timeoutMs / 1000} s`,
+      ]);
+      const order = { wrapper, phase, env, state: state.getSavedState(id), status };
       const { said, problem } = await runPhase(order, {
-        folder: this.folder,
+        folder: this.#folder,
         print: (line) => log.print(line),
-        abort: this.never,
+        abort: this.#never,
       });
       for (const one of said.problems) log.warn(`wrapper ${id}: ${one}`);
       await state.keep(id, said);
-      await this.take(said);
+      await this.#take(said);
       if (said.outputs.size > 0) log.debug(`Baton: outputs of ${id}: ${[...said.outputs.keys()].join(', ')}`);
       if (problem !== undefined) log.fail(problem);
       return problem === undefined;
@@ -171,9 +178,9 @@ class Hook {
   }
 
   /** Hands on what is for the job, to the forge's runner and to the wrappers that still come. */
-  private async take({ env, path, summary }: Pick<Said, 'env' | 'path' | 'summary'>): Promise<void> {
-    Object.assign(this.env, Object.fromEntries(env));
-    if (path.length > 0) this.env['PATH'] = [...path.toReversed(), this.env['PATH'] ?? ''].join(delimiter);
+  async #take({ env, path, summary }: Pick<PhaseOutput, 'env' | 'path' | 'summary'>): Promise<void> {
+    Object.assign(this.#env, Object.fromEntries(env));
+    if (path.length > 0) this.#env['PATH'] = [...path.toReversed(), this.#env['PATH'] ?? ''].join(delimiter);
     await passEnv(env, process.env['GITHUB_ENV']);
     await passText(path.join('\n'), process.env['GITHUB_PATH']);
     await passText(summary, process.env['GITHUB_STEP_SUMMARY']);

@@ -14,9 +14,9 @@ const STATES: Record<string, StepsStatus> = { Succeeded: 'success', Failed: 'fai
  *
  * Source: actions/runner, StepsRunner: the last line of its loop.
  */
-export function jobStatus(): StepsStatus {
+export function readJobStatus(): StepsStatus {
   const log = workerLog();
-  const states = log === undefined ? [] : [...tailOf(log).matchAll(/Current state: job state = '(\w*)'/g)];
+  const states = log === undefined ? [] : [...readTail(log).matchAll(/Current state: job state = '(\w*)'/g)];
   return STATES[states.at(-1)?.[1] ?? ''] ?? 'success';
 }
 
@@ -34,7 +34,7 @@ function workerLog(): string | undefined {
   return undefined;
 }
 
-function tailOf(file: string): string {
+function readTail(file: string): string {
   return (
     attempt(() => {
       const fd = openSync(file, 'r');

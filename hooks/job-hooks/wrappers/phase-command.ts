@@ -2,18 +2,18 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BatonError } from '../../../contracts/errors.ts';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
-import type { Phase } from './action-file.ts';
-import type { Command } from './child.ts';
-import { dockerCommand } from './docker-action.ts';
+import type { ActionPhase } from './action-file.ts';
+import type { ChildCommand } from './child.ts';
+import { buildDockerCommand } from './docker-action.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
-import { interpolate, type StepsStatus, type Scope } from './expression.ts';
+import { evaluateTemplate, type StepsStatus, type ExpressionScope } from './expression.ts';
 import { findProgram } from './find-program.ts';
 import type { Wrapper } from './wrapper.ts';
 
 /** What one phase is given. */
-export interface PhaseOrder {
+export interface PhaseInput {
   wrapper: Wrapper;
-  phase: Phase;
+  phase: ActionPhase;
   /** The hook's environment with what earlier wrappers added. */
   env: Record<string, string>;
   state: Readonly<Record<string, string>>;
@@ -22,10 +22,14 @@ export interface PhaseOrder {
 }
 
 /** What expressions of a wrapper may name. @throws BatonError WRAPPER_INVALID */
-export function scopeOf({ wrapper, env, status }: Pick<PhaseOrder, 'wrapper' | 'env' | 'status'>): Scope {
+export function toExpressionScope({
+  wrapper,
+  env,
+  status,
+}: Pick<PhaseInput, 'wrapper' | 'env' | 'status'>): ExpressionScope {
   const own = { ...env, ...wrapper.env };
-  const bare: Scope = { env: own, inputs: {}, status };
-  return { ...bare, inputs: inputsOf(wrapper, bare) };
+  const bare: ExpressionScope = { env: own, inputs: {}, status };
+  return { ...bare, inputs: resolveInputs(wrapper, bare) };
 }
 
 /**
@@ -33,15 +37,15 @@ export function scopeOf({ wrapper, env, status }: Pick<PhaseOrder, 'wrapper' | '
  *
  * @throws BatonError WRAPPER_INVALID
  */
-function inputsOf({ action, with: given }: Wrapper, scope: Scope): Record<string, string> {
+function resolveInputs({ action, with: given }: Wrapper, scope: ExpressionScope): Record<string, string> {
   const inputs = new Map<string, string>();
-  for (const [name, input] of action.inputs) inputs.set(name.toLowerCase(), interpolate(input.default, scope));
+  for (const [name, input] of action.inputs) inputs.set(name.toLowerCase(), evaluateTemplate(input.default, scope));
   for (const [name, value] of Object.entries(given)) inputs.set(name.toLowerCase(), value);
   return Object.fromEntries(inputs);
 }
 
 /** Inputs that the action calls required and nobody gave; the forge's runner lets them pass, and so do hooks, with a warning. */
-export function missingInputs({ action, with: given }: Wrapper): string[] {
+export function findMissingInputs({ action, with: given }: Wrapper): string[] {
   const known = new Set(Object.keys(given).map((name) => name.toLowerCase()));
   return [...action.inputs]
     .filter(([name, input]) => input.required && input.default === '' && !known.has(name.toLowerCase()))
@@ -53,13 +57,13 @@ export function missingInputs({ action, with: given }: Wrapper): string[] {
  *
  * @throws BatonError WRAPPER_INVALID, WRAPPER_FAILED
  */
-export async function phaseCommand(order: PhaseOrder): Promise<Command> {
+export async function buildPhaseCommand(order: PhaseInput): Promise<ChildCommand> {
   const { wrapper, phase, files } = order;
   const { action, id } = wrapper;
-  const scope = scopeOf(order);
+  const scope = toExpressionScope(order);
   const own = {
     ...wrapper.env,
-    ...Object.fromEntries(Object.entries(action.env).map(([name, value]) => [name, interpolate(value, scope)])),
+    ...Object.fromEntries(Object.entries(action.env).map(([name, value]) => [name, evaluateTemplate(value, scope)])),
   };
   const env: Record<string, string> = {
     ...order.env,
@@ -72,28 +76,28 @@ export async function phaseCommand(order: PhaseOrder): Promise<Command> {
     BATON_WRAPPER_PHASE: phase,
   };
   if (action.using.kind === 'docker') {
-    const args = action.args.map((text) => interpolate(text, scope));
-    return dockerCommand({ action, phase, id, env, own, args, files, timeoutMs: wrapper.timeoutMs });
+    const args = action.args.map((text) => evaluateTemplate(text, scope));
+    return buildDockerCommand({ action, phase, id, env, own, args, files, timeoutMs: wrapper.timeoutMs });
   }
   const workspace = env['GITHUB_WORKSPACE'] ?? '';
   const cwd = workspace !== '' && existsSync(workspace) ? workspace : action.folder;
   const file = join(action.folder, action.phases[phase] ?? '');
-  if (action.using.kind === 'sh') return { ...shellOf(env, id), args: ['-e', file], env, cwd };
+  if (action.using.kind === 'sh') return { ...findShell(env, id), args: ['-e', file], env, cwd };
   const args = wrapper.builtIn === undefined ? [file] : [file, wrapper.builtIn, phase];
-  return { file: nodeFor(action.using.version, wrapper, env), args, env, cwd };
+  return { file: findNode(action.using.version, wrapper, env), args, env, cwd };
 }
 
 /** `INPUT_` and the name as the forge's runner writes it: upper case, spaces as `_`. */
 const inputVariable = (name: string): string => `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`;
 
-function shellOf(env: Record<string, string>, id: string): { file: string } {
+function findShell(env: Record<string, string>, id: string): { file: string } {
   const file = findProgram('bash', env['PATH']) ?? findProgram('sh', env['PATH']);
   if (file === undefined) throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: there is neither bash nor sh on PATH`);
   return { file };
 }
 
 /** The Node that the forge's runner brings for an action's version, where it does; else the one that runs this. */
-function nodeFor(version: number, { builtIn }: Wrapper, env: Record<string, string>): string {
+function findNode(version: number, { builtIn }: Wrapper, env: Record<string, string>): string {
   const program = env[AGENT_ENV.programDirectory];
   if (builtIn !== undefined || program === undefined) return process.execPath;
   const brought = join(program, 'externals', `node${version}`, 'bin', 'node');

@@ -1,13 +1,13 @@
 import { messageOf } from '../../../contracts/errors.ts';
-import { runChild, type ChildEnd, type Command } from './child.ts';
+import { runChild, type ChildResult, type ChildCommand } from './child.ts';
 import { CommandFilter } from './command-filter.ts';
-import { EnvironmentFiles, type Said } from './environment-files.ts';
-import { phaseCommand, type PhaseOrder } from './phase-command.ts';
+import { EnvironmentFiles, type PhaseOutput } from './environment-files.ts';
+import { buildPhaseCommand, type PhaseInput } from './phase-command.ts';
 
-export interface PhaseEnd {
+export interface PhaseResult {
   /** One clause for a person; undefined where it went well. */
   problem: string | undefined;
-  said: Said;
+  said: PhaseOutput;
 }
 
 /**
@@ -17,17 +17,17 @@ export interface PhaseEnd {
  * @param options.print takes its output, less what was for us
  */
 export async function runPhase(
-  order: Omit<PhaseOrder, 'files'>,
+  order: Omit<PhaseInput, 'files'>,
   options: { folder: string; print: (line: string) => void; abort: AbortSignal },
-): Promise<PhaseEnd> {
+): Promise<PhaseResult> {
   const { wrapper, phase } = order;
   let files: EnvironmentFiles;
-  let command: Command;
+  let command: ChildCommand;
   try {
     files = await EnvironmentFiles.make(options.folder);
-    command = await phaseCommand({ ...order, files });
+    command = await buildPhaseCommand({ ...order, files });
   } catch (error) {
-    return { problem: messageOf(error), said: nothing() };
+    return { problem: messageOf(error), said: createEmptyOutput() };
   }
   const state = new Map<string, string>();
   const outputs = new Map<string, string>();
@@ -42,19 +42,19 @@ export async function runPhase(
       abort: options.abort,
       onLine: (line) => filter.line(line),
     });
-    problem = problemOf(end, wrapper.timeoutMs);
+    problem = describeProblem(end, wrapper.timeoutMs);
   } catch (error) {
     problem = `it could not be started: ${messageOf(error)}`;
   }
   filter.end();
-  const said = await files.take().catch(() => nothing());
+  const said = await files.take().catch(() => createEmptyOutput());
   return {
     problem: problem === undefined ? undefined : `wrapper ${wrapper.id}: its ${phase} ${problem}`,
     said: { ...said, state: new Map([...state, ...said.state]), outputs: new Map([...outputs, ...said.outputs]) },
   };
 }
 
-function problemOf(end: ChildEnd, timeoutMs: number): string | undefined {
+function describeProblem(end: ChildResult, timeoutMs: number): string | undefined {
   switch (end.how) {
     case 'exited':
       return end.code === 0 ? undefined : `ended with code ${end.code}`;
@@ -69,6 +69,6 @@ function problemOf(end: ChildEnd, timeoutMs: number): string | undefined {
   }
 }
 
-function nothing(): Said {
+function createEmptyOutput(): PhaseOutput {
   return { env: new Map(), path: [], outputs: new Map(), state: new Map(), summary: '', problems: [] };
 }

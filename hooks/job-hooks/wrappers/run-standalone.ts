@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { loadAction, PHASES } from './action-file.ts';
-import type { Said } from './environment-files.ts';
-import { isWanted, type StepsStatus } from './expression.ts';
-import { scopeOf } from './phase-command.ts';
+import { loadAction, ACTION_PHASES } from './action-file.ts';
+import type { PhaseOutput } from './environment-files.ts';
+import { evaluateCondition, type StepsStatus } from './expression.ts';
+import { toExpressionScope } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
 import type { Wrapper } from './wrapper.ts';
 
-export interface AloneEnd {
+export interface StandaloneResult {
   succeeded: boolean;
   /** What went wrong, one clause each. */
   problems: string[];
@@ -29,7 +29,7 @@ export async function runWrapperAction(options: {
   timeoutMs: number;
   signal: AbortSignal;
   onOutput: (line: string) => void;
-}): Promise<AloneEnd> {
+}): Promise<StandaloneResult> {
   const action = await loadAction(options.folder);
   const wrapper: Wrapper = {
     id: 'wrapper',
@@ -46,7 +46,7 @@ export async function runWrapperAction(options: {
   let state: Record<string, string> = {};
   let outputs: Record<string, string> = {};
   let hasBegun = false;
-  const take = (said: Said): void => {
+  const take = (said: PhaseOutput): void => {
     state = { ...state, ...Object.fromEntries(said.state) };
     outputs = { ...outputs, ...Object.fromEntries(said.outputs) };
     Object.assign(env, Object.fromEntries(said.env));
@@ -57,11 +57,11 @@ export async function runWrapperAction(options: {
     return problems.length > 0 ? 'failure' : 'success';
   };
   try {
-    for (const phase of PHASES) {
+    for (const phase of ACTION_PHASES) {
       if (action.phases[phase] === undefined || (phase === 'post' && !hasBegun)) continue;
       const order = { wrapper, phase, env, state, status: status() };
       const condition = phase === 'main' ? 'success()' : action.conditions[phase];
-      if (!isWanted(condition, scopeOf(order))) continue;
+      if (!evaluateCondition(condition, toExpressionScope(order))) continue;
       hasBegun = true;
       const abort = phase === 'post' ? new AbortController().signal : options.signal;
       const { said, problem } = await runPhase(order, { folder, print: options.onOutput, abort });

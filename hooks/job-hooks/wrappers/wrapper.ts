@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { BUILT_IN_WRAPPERS, type WrapperSettings } from '../../../contracts/workflows/hook-settings.ts';
-import { loadAction, wantsOldNode, type Action, type Phase } from './action-file.ts';
+import { loadAction, wantsOldNode, type Action, type ActionPhase } from './action-file.ts';
 
 /** The program that holds the wrappers that come with Baton; beside this one in the bundle. */
 const BUILT_IN_PROGRAM = 'built-in.mjs';
@@ -37,7 +37,7 @@ export async function loadWrapper(settings: WrapperSettings<string>): Promise<Wr
 }
 
 /** The file of one phase, for people. */
-export function fileOf({ action, builtIn }: Wrapper, phase: Phase): string {
+export function describePhaseFile({ action, builtIn }: Wrapper, phase: ActionPhase): string {
   const name = action.phases[phase] ?? '';
   if (builtIn !== undefined) return 'built in';
   if (action.using.kind === 'docker') return name === '' ? action.image : `${action.image}, ${name}`;
@@ -45,7 +45,7 @@ export function fileOf({ action, builtIn }: Wrapper, phase: Phase): string {
 }
 
 /** What a person should know of a wrapper although it runs. */
-export function adviceOn({ action, id }: Wrapper): string | undefined {
+export function findDeprecation({ action, id }: Wrapper): string | undefined {
   if (!wantsOldNode(action.using) || action.using.kind !== 'node') return undefined;
   return `wrapper ${id} asks for node${action.using.version}, which has reached its end of life: it runs on Node ${process.versions.node}`;
 }

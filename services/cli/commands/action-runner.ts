@@ -10,19 +10,19 @@ import { createLogger, type Logger } from '../../../contracts/lib/log.ts';
 import type { ActionRunner } from '../../../hooks/action-runners/manager/action-runner.ts';
 import { developmentLog } from '../../../hooks/action-runners/manager/development-log.ts';
 import { Manager } from '../../../hooks/action-runners/manager/manager.ts';
-import { readOrder } from '../../../hooks/action-runners/manager/action-request.ts';
+import { readActionRequest } from '../../../hooks/action-runners/manager/action-request.ts';
 import {
   isDevMode,
-  readEnvironment,
+  readRunnerEnvironment,
   type RunnerEnvironment,
 } from '../../../hooks/action-runners/manager/runner-environment.ts';
 import type { Reporter } from '../../../hooks/action-runners/manager/report.ts';
-import { stopSignal } from '../../../hooks/action-runners/manager/termination-signal.ts';
+import { createTerminationSignal } from '../../../hooks/action-runners/manager/termination-signal.ts';
 import { configMapReporter } from '../../../hooks/action-runners/reporters/kubernetes-configmap.ts';
-import { Link } from '../../../hooks/action-runners/reporters/runner-connection.ts';
+import { RunnerConnection } from '../../../hooks/action-runners/reporters/runner-connection.ts';
 import { natsReporter } from '../../../hooks/action-runners/reporters/nats.ts';
 import { nopReporter } from '../../../hooks/action-runners/reporters/nop.ts';
-import { CATALOG } from '../../../hooks/action-runners/runners/catalog.ts';
+import { BUILT_IN_ACTION_RUNNERS } from '../../../hooks/action-runners/runners/catalog.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { bundleAgent } from '../../backend/agent-bundle.ts';
 
@@ -55,13 +55,13 @@ export async function runActionRunner(name: string, options: { reporter?: string
   // What the action prints goes to standard output; what the Manager says does not come between.
   const destination = devMode ? developmentLog : { write: (line: string) => void process.stderr.write(line) };
   const log = createLogger('action-runner', devMode ? 'debug' : undefined, destination);
-  const stop = stopSignal(log);
+  const stop = createTerminationSignal(log);
   const folders: string[] = [];
   try {
-    const settings = readEnvironment(process.env);
-    const order = await readOrder(settings, (text): unknown => parse(text));
+    const settings = readRunnerEnvironment(process.env);
+    const order = await readActionRequest(settings, (text): unknown => parse(text));
     const named = log.child({ action: settings.name });
-    const link = new Link(named);
+    const link = new RunnerConnection(named);
     const runner = await findRunner(name, link, folders);
     const reporter = chooseReporter(name, options.reporter, settings, link, named);
     const manager = new Manager({ runner, reporter, log: named, stop });
@@ -76,8 +76,8 @@ export async function runActionRunner(name: string, options: { reporter?: string
   }
 }
 
-async function findRunner(name: string, link: Link, folders: string[]): Promise<ActionRunner> {
-  const builtIn = CATALOG[name];
+async function findRunner(name: string, link: RunnerConnection, folders: string[]): Promise<ActionRunner> {
+  const builtIn = BUILT_IN_ACTION_RUNNERS[name];
   if (builtIn !== undefined) {
     const agentFolder = async (): Promise<string> => {
       const folder = mkdtempSync(join(tmpdir(), 'baton-agent-'));
@@ -90,7 +90,7 @@ async function findRunner(name: string, link: Link, folders: string[]): Promise<
     };
     return await builtIn({ link, version: packageFile.version, agentFolder });
   }
-  const known = Object.keys(CATALOG).join(', ');
+  const known = Object.keys(BUILT_IN_ACTION_RUNNERS).join(', ');
   if (!/\.m?[jt]s$/.test(name)) {
     throw new BatonError(
       'CONFIG_INVALID',
@@ -113,7 +113,7 @@ function chooseReporter(
   runner: string,
   asked: string | undefined,
   settings: RunnerEnvironment,
-  link: Link,
+  link: RunnerConnection,
   log: Logger,
 ): Reporter {
   const natsUrl = process.env[AGENT_ENV.natsUrl];
@@ -136,7 +136,7 @@ function chooseReporter(
 }
 
 function getDefaultReporter(runner: string, settings: RunnerEnvironment, natsUrl: string | undefined): ReporterName {
-  if (CATALOG[runner] === undefined) return 'nop';
+  if (BUILT_IN_ACTION_RUNNERS[runner] === undefined) return 'nop';
   if (runner === 'github-actions' || natsUrl) return 'nats';
   return settings.platform['NAMESPACE'] === undefined ? 'nop' : 'kubernetes-configmap';
 }

@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 
 const CLI = fileURLToPath(new URL('../../../services/cli/main.ts', import.meta.url));
 
-export interface Command {
+export interface ActionRunnerProcess {
   child: ChildProcess;
   /** `RUNNER_CONTEXT_NAME`. */
   name: string;
@@ -22,10 +22,10 @@ export interface Command {
  *
  * @param folder for the input manifest
  */
-export function runAction(
+export function startActionRunner(
   runner: string,
   options: { folder: string; input: unknown; name?: string; args?: string[]; env?: Record<string, string> },
-): Command {
+): ActionRunnerProcess {
   const name = options.name ?? `a-${randomUUID().slice(0, 8)}`;
   const manifest = join(options.folder, `${randomUUID()}.yaml`);
   writeFileSync(manifest, stringify(options.input), { mode: 0o600 });
@@ -60,7 +60,7 @@ export function runAction(
 }
 
 /** Holds that it ended with that code; where not, its log tells why. */
-export async function expectExit(command: Command, code: number): Promise<void> {
+export async function expectExit(command: ActionRunnerProcess, code: number): Promise<void> {
   const exit = await command.exited;
   expect({ ...exit, log: exit.code === code ? '' : command.log() }).toEqual({ code, signal: null, log: '' });
 }

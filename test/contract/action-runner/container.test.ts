@@ -8,7 +8,7 @@ import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './action-runner-process.ts';
+import { expectExit, startActionRunner } from './action-runner-process.ts';
 import { actionRunnerContract } from './suite.ts';
 
 const IMAGE = 'baton-test-action';
@@ -72,7 +72,7 @@ describeUnless(absent, 'a container of an action', () => {
   it('has no privileges, gets its secrets, which are masked, and none of the Manager’s environment', async () => {
     const folder = temporaryFolder('container-action');
     const name = `${mine}-limits`;
-    const command = runAction('container', {
+    const command = startActionRunner('container', {
       folder: folder.path,
       name,
       input: {
@@ -104,7 +104,7 @@ describeUnless(absent, 'a container of an action', () => {
     const taken = await docker.createContainer({ name, Image: await image(), Entrypoint: ['sleep', '1000'] });
     try {
       await taken.start();
-      const command = runAction('container', {
+      const command = startActionRunner('container', {
         folder: folder.path,
         name,
         input: { image: await image(), command: ['true'] },

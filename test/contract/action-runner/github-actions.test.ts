@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
-import { isRunning, JIT_CONFIG, startWorld } from '../../support/agent.ts';
+import { isRunning, JIT_CONFIG, startAgentWorld } from '../../support/agent.ts';
 import { actionRunnerContract } from './suite.ts';
 
 actionRunnerContract('github-actions', {
   short: async () => {
-    const world = await startWorld();
+    const world = await startAgentWorld();
     const credentials = new Map<string, string>();
     const names: string[] = [];
     for (let i = 0; i < 8; i++) {

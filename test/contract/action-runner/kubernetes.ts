@@ -52,7 +52,7 @@ export interface FakeKubernetes {
   /** Resolves when a client has turned away from its certificate. */
   refused: Promise<void>;
   /** The values that `status` of that ConfigMap has had. */
-  statusesOf(name: string): unknown[];
+  findStatuses(name: string): unknown[];
   close(): Promise<void>;
 }
 
@@ -156,7 +156,7 @@ export async function startKubernetes(): Promise<FakeKubernetes> {
     faults,
     maps,
     refused,
-    statusesOf: (name) => statuses.get(name) ?? [],
+    findStatuses: (name) => statuses.get(name) ?? [],
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

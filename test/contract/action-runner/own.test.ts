@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './action-runner-process.ts';
+import { expectExit, startActionRunner } from './action-runner-process.ts';
 import { actionRunnerContract } from './suite.ts';
 
 const { path: folder, remove } = temporaryFolder('own-action-runner');
@@ -38,7 +38,7 @@ describe('what baton action-runner says', () => {
 
   it('reports to nobody where the runner is a file', async () => {
     writeFileSync(join(folder, 'there'), 'text');
-    const command = runAction(file, { folder, input: { file: join(folder, 'there') }, env });
+    const command = startActionRunner(file, { folder, input: { file: join(folder, 'there') }, env });
     // A ConfigMap could not be reached from here.
     await expectExit(command, 0);
     expect(command.log()).not.toContain('ConfigMap');
@@ -53,19 +53,19 @@ describe('what baton action-runner says', () => {
       /is no ActionRunner/,
     ],
   ])('explains what is wrong %s', async (_what, runner, message) => {
-    const command = runAction(runner, { folder, input: {} });
+    const command = startActionRunner(runner, { folder, input: {} });
     await expectExit(command, 1);
     expect(command.log()).toMatch(message);
   });
 
   it('names all wrong variables at once, and reads a manifest that is neither YAML nor JSON without quoting it', async () => {
     const bad = { RUNNER_CONTEXT_NAME: 'No Name', RUNNER_TIMEOUT: '10 minutes', RUNNER_LOGGER_DEV_MODE: 'maybe' };
-    const command = runAction('shell', { folder, input: {}, env: bad });
+    const command = startActionRunner('shell', { folder, input: {}, env: bad });
     await expectExit(command, 1);
     for (const name of Object.keys(bad)) expect(command.log()).toContain(name);
     const broken = join(folder, 'broken.yaml');
     writeFileSync(broken, 'password: "hunter2\n  - x: [');
-    const second = runAction('shell', { folder, input: {}, env: { RUNNER_INPUT_MANIFEST_PATH: broken } });
+    const second = startActionRunner('shell', { folder, input: {}, env: { RUNNER_INPUT_MANIFEST_PATH: broken } });
     await expectExit(second, 1);
     expect(second.log()).toContain('neither YAML nor JSON');
     expect(second.log()).not.toContain('hunter2');
@@ -73,7 +73,7 @@ describe('what baton action-runner says', () => {
 
   it('writes for people with RUNNER_LOGGER_DEV_MODE, and takes Go’s durations', async () => {
     const more = { RUNNER_LOGGER_DEV_MODE: 'true', RUNNER_TIMEOUT: '1h2m3.5s' };
-    const command = runAction('shell', { folder, input: { script: 'echo working' }, env: more });
+    const command = startActionRunner('shell', { folder, input: { script: 'echo working' }, env: more });
     await expectExit(command, 0);
     expect(command.output()).toBe('working\n');
     expect(command.log()).toMatch(/^\d\d:\d\d:\d\d DEBUG +started action=\S+ status=\{"pid":\d+\}$/m);

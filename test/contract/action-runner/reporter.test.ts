@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configMapReporter } from '../../../hooks/action-runners/reporters/kubernetes-configmap.ts';
 import type { Report } from '../../../hooks/action-runners/manager/report.ts';
-import { startWorld, type World } from '../../support/agent.ts';
+import { startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { expectExit, runAction } from './action-runner-process.ts';
+import { expectExit, startActionRunner } from './action-runner-process.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
 const folder = temporaryFolder('reporter');
@@ -47,7 +47,7 @@ describe('reporter kubernetes-configmap', () => {
   it('asks again after faults, and when somebody made it meanwhile, and keeps what is in it', async () => {
     kubernetes.faults.push('unavailable', 'throttled', 'reset');
     await report();
-    expect(kubernetes.statusesOf('build-1').at(-1)).toMatchObject({ state: 'running' });
+    expect(kubernetes.findStatuses('build-1').at(-1)).toMatchObject({ state: 'running' });
     expect(kubernetes.requests.slice(0, 3).map((line) => line.split(' ').at(-1))).toEqual(['503', '429', 'reset']);
     kubernetes.maps.clear();
     kubernetes.requests.length = 0;
@@ -89,9 +89,9 @@ describe('reporter kubernetes-configmap', () => {
 });
 
 describe('reporter nats', () => {
-  let world: World;
+  let world: AgentWorld;
   beforeAll(async () => {
-    world = await startWorld();
+    world = await startAgentWorld();
   });
   afterAll(() => world.stop());
 
@@ -101,19 +101,24 @@ describe('reporter nats', () => {
     writeFileSync(credentials, await world.mint(name), { mode: 0o600 });
     const env = { BATON_NATS_URL: world.nats.address, BATON_NATS_CREDENTIALS: credentials };
     const input = { script: 'echo "creds ${BATON_NATS_CREDENTIALS:-none}"; exit 4' };
-    const command = runAction('shell', { folder: folder.path, name, input, env });
+    const command = startActionRunner('shell', { folder: folder.path, name, input, env });
     await expectExit(command, 1);
     expect(await world.signal(name, 'exited')).toMatchObject({ code: 4, signal: null, logTail: 'creds none\n' });
-    expect(world.signalsOf(name).map(({ kind }) => kind)).toEqual(['online', 'exited']);
+    expect(world.findSignals(name).map(({ kind }) => kind)).toEqual(['online', 'exited']);
   });
 
   it('says so when the credential is another runner’s', async () => {
     const credentials = join(folder.path, 'other.creds');
     writeFileSync(credentials, await world.mint('m-g-11111111'), { mode: 0o600 });
     const env = { BATON_NATS_URL: world.nats.address, BATON_NATS_CREDENTIALS: credentials };
-    const command = runAction('shell', { folder: folder.path, name: 'm-g-22222222', input: { script: 'true' }, env });
+    const command = startActionRunner('shell', {
+      folder: folder.path,
+      name: 'm-g-22222222',
+      input: { script: 'true' },
+      env,
+    });
     await expectExit(command, 0);
     expect(command.log()).toContain('telling that m-g-22222222 is online: it was refused');
-    expect(world.signalsOf('m-g-22222222')).toEqual([]);
+    expect(world.findSignals('m-g-22222222')).toEqual([]);
   });
 });

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { until } from '../../support/until.ts';
-import { expectExit, runAction, type Command } from './action-runner-process.ts';
+import { expectExit, startActionRunner, type ActionRunnerProcess } from './action-runner-process.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
 /** What the suite needs of an ActionRunner. */
-export interface Candidate {
+export interface ActionRunnerCandidate {
   /** An action that prints `hello from NAME` and succeeds; `name` is its context name. */
   succeeds(name: string): unknown;
   /** One that ends, but not well, and what its report says. */
@@ -29,10 +29,10 @@ export interface Candidate {
 }
 
 /** One whose actions outlive a Manager that is killed. */
-export interface LastingCandidate extends Candidate {
+export interface LastingActionRunnerCandidate extends ActionRunnerCandidate {
   /** How often the action of that name has been started. */
   starts(name: string): Promise<number>;
-  /** Lets {@link Candidate.lasts} end well. */
+  /** Lets {@link ActionRunnerCandidate.lasts} end well. */
   finish(name: string): Promise<void>;
 }
 
@@ -44,15 +44,15 @@ export interface LastingCandidate extends Candidate {
  */
 export function actionRunnerContract(
   runner: string,
-  prepare: { short: () => Promise<Candidate> } | { lasting: () => Promise<LastingCandidate> },
+  prepare: { short: () => Promise<ActionRunnerCandidate> } | { lasting: () => Promise<LastingActionRunnerCandidate> },
   absent?: string,
 ): void {
   describeUnless(absent, `action runner ${basename(runner)}`, () => {
     const folder = temporaryFolder('action');
     let kubernetes: FakeKubernetes;
-    let candidate: Candidate;
-    let lasting: LastingCandidate | undefined;
-    const running = new Set<Command>();
+    let candidate: ActionRunnerCandidate;
+    let lasting: LastingActionRunnerCandidate | undefined;
+    const running = new Set<ActionRunnerProcess>();
 
     beforeAll(async () => {
       kubernetes = await startKubernetes();
@@ -71,8 +71,8 @@ export function actionRunnerContract(
       return candidate.newName?.() ?? `a-${crypto.randomUUID().slice(0, 8)}`;
     }
 
-    function run(name: string, input: unknown, env: Record<string, string> = {}): Command {
-      const command = runAction(runner, {
+    function run(name: string, input: unknown, env: Record<string, string> = {}): ActionRunnerProcess {
+      const command = startActionRunner(runner, {
         folder: folder.path,
         input,
         name,
@@ -85,7 +85,7 @@ export function actionRunnerContract(
     }
 
     async function untilRunning(name: string): Promise<void> {
-      await until(() => expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'running' }]));
+      await until(() => expect(kubernetes.findStatuses(name)).toMatchObject([{ state: 'running' }]));
     }
 
     async function nothingLeft(name: string): Promise<void> {
@@ -97,7 +97,7 @@ export function actionRunnerContract(
       const command = run(name, candidate.succeeds(name));
       await expectExit(command, 0);
       expect(command.output()).toContain(`hello from ${name}`);
-      expect(kubernetes.statusesOf(name)).toMatchObject([
+      expect(kubernetes.findStatuses(name)).toMatchObject([
         { state: 'running', status: expect.any(Object) },
         { state: 'succeeded', message: expect.any(String), logTail: expect.stringContaining(`hello from ${name}`) },
       ]);
@@ -109,7 +109,7 @@ export function actionRunnerContract(
       const { input, message } = candidate.fails(name);
       const command = run(name, input);
       await expectExit(command, 1);
-      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({
+      expect(kubernetes.findStatuses(name).at(-1)).toMatchObject({
         state: 'failed',
         message: expect.stringMatching(message),
       });
@@ -121,7 +121,9 @@ export function actionRunnerContract(
       const { input, message } = candidate.unstartable(name);
       const command = run(name, input);
       await expectExit(command, 1);
-      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'failed', message: expect.stringMatching(message) }]);
+      expect(kubernetes.findStatuses(name)).toMatchObject([
+        { state: 'failed', message: expect.stringMatching(message) },
+      ]);
       await nothingLeft(name);
     });
 
@@ -130,7 +132,9 @@ export function actionRunnerContract(
       const { input, field } = candidate.wrong(name);
       const command = run(name, input);
       await expectExit(command, 1);
-      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'failed', message: expect.stringContaining(field) }]);
+      expect(kubernetes.findStatuses(name)).toMatchObject([
+        { state: 'failed', message: expect.stringContaining(field) },
+      ]);
       expect(command.log()).toContain('INPUT_INVALID');
       await nothingLeft(name);
     });
@@ -139,7 +143,7 @@ export function actionRunnerContract(
       const name = newName();
       const command = run(name, candidate.lasts(name), { RUNNER_TIMEOUT: '3s' });
       await expectExit(command, 1);
-      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({ state: 'timed-out' });
+      expect(kubernetes.findStatuses(name).at(-1)).toMatchObject({ state: 'timed-out' });
       await nothingLeft(name);
     });
 
@@ -149,9 +153,9 @@ export function actionRunnerContract(
       await untilRunning(name);
       command.child.kill('SIGTERM');
       await expectExit(command, 1);
-      expect(kubernetes.statusesOf(name)).toMatchObject([{ state: 'running' }, { state: 'stopped' }]);
+      expect(kubernetes.findStatuses(name)).toMatchObject([{ state: 'running' }, { state: 'stopped' }]);
       const logTail: unknown = expect.stringContaining(candidate.lastWords ?? '');
-      expect(kubernetes.statusesOf(name).at(-1)).toMatchObject({ logTail });
+      expect(kubernetes.findStatuses(name).at(-1)).toMatchObject({ logTail });
       await nothingLeft(name);
     });
 
@@ -164,7 +168,7 @@ export function actionRunnerContract(
       killed.child.kill('SIGKILL');
       await killed.exited;
       const next = run(name, candidate.lasts(name));
-      await until(() => expect(kubernetes.statusesOf(name)).toHaveLength(2));
+      await until(() => expect(kubernetes.findStatuses(name)).toHaveLength(2));
       await lasting?.finish(name);
       await expectExit(next, 0);
       expect(await lasting?.starts(name)).toBe(1);

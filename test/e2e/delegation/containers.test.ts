@@ -6,7 +6,7 @@ import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
 import { until } from '../../support/until.ts';
-import { Telling } from './delegation-view.ts';
+import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** Delegated jobs in containers of a real engine: what they can reach from inside, and what is told when a container is lost. */
@@ -35,7 +35,7 @@ const HELD = 'echo held; while [ ! -e /tmp/open ]; do sleep 0.1; done';
 describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   const docker = new Docker();
   let world: DelegationWorld;
-  let telling: Telling;
+  let view: DelegationView;
 
   beforeAll(async () => {
     world = await startDelegationWorld({
@@ -52,7 +52,7 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
         proxies: '  - { names: [proxy-i], labels: [imageless], group: imageless }',
       },
     });
-    telling = new Telling(world);
+    view = new DelegationView(world);
   }, 300_000);
   afterAll(async () => {
     await world?.cluster.stop();
@@ -70,16 +70,16 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   }
 
   /** What the steps of a run's second attempt printed by now, line by line; not what they are. */
-  async function printedBy(runId: number): Promise<string[]> {
-    const again = (await world.attemptsOf(runId))[1];
+  async function readOutput(runId: number): Promise<string[]> {
+    const again = (await world.findAttempts(runId))[1];
     const steps = world.cluster.sim.sim.state.jobs.get(again?.id ?? 0)?.steps ?? [];
     const log = steps.find(({ name }) => name.startsWith('Run '))?.log ?? [];
     return log.slice(log.indexOf('##[endgroup]') + 1);
   }
 
   /** The container of a job that prints `held`, by its delegation. */
-  async function containerOf({ id, runId }: { id: string; runId: number }): Promise<string> {
-    await until(async () => expect(await printedBy(runId)).toContain('held'));
+  async function waitForContainer({ id, runId }: { id: string; runId: number }): Promise<string> {
+    await until(async () => expect(await readOutput(runId)).toContain('held'));
     return await until(async () => {
       const { containerId } = await world.get(id, 'proxy-a');
       if (containerId === null) throw new Error('no container yet');
@@ -117,12 +117,12 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     { timeout: 300_000 },
     async () => {
       const neighbour = await delegated([KNOCK, LISTEN, HELD, 'knock "$own" 8080'].join('\n'));
-      const container = await containerOf(neighbour);
+      const container = await waitForContainer(neighbour);
       const { Name: name, NetworkSettings: settings } = await docker.getContainer(container).inspect();
       const [{ IPAddress: address, Gateway: gateway } = { IPAddress: '', Gateway: '' }] = Object.values(
         settings.Networks,
       );
-      expect(await printedBy(neighbour.runId), 'it can be reached at that address').toContain(
+      expect(await readOutput(neighbour.runId), 'it can be reached at that address').toContain(
         `knock ${address} 8080 connect`,
       );
       const nats = new URL(world.cluster.nats.url).port;
@@ -141,8 +141,8 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
           'echo "knocked from $own"',
         ].join('\n'),
       );
-      expect(await telling.result(job.id)).toMatchObject({ conclusion: 'success' });
-      const printed = await printedBy(job.runId);
+      expect(await view.result(job.id)).toMatchObject({ conclusion: 'success' });
+      const printed = await readOutput(job.runId);
       const own = printed.find((line) => line.startsWith('knocked from '))?.slice('knocked from '.length) ?? '';
       expect(own).toMatch(/^10\./);
       expect(own).not.toBe(address);
@@ -164,8 +164,8 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
       expect(printed.filter((line) => line.startsWith('/'))).toEqual([]);
 
       await open(container);
-      expect(await telling.result(neighbour.id)).toMatchObject({ conclusion: 'success' });
-      const answers = (await printedBy(neighbour.runId)).filter((line) => line === `knock ${address} 8080 connect`);
+      expect(await view.result(neighbour.id)).toMatchObject({ conclusion: 'success' });
+      const answers = (await readOutput(neighbour.runId)).filter((line) => line === `knock ${address} 8080 connect`);
       expect(answers, 'it could be reached until the end').toHaveLength(2);
       await expectNothingLeft(world.cluster);
     },
@@ -182,14 +182,14 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
         .catch(() => undefined);
       const { id, runId } = await delegated('echo really ran', 'imageless', 'proxy-i');
       const headline = await until(async () => {
-        const said = await telling.headline(id);
+        const said = await view.headline(id);
         expect(said).toContain(`pulling image ${IMAGE}, which the engine does not have`);
         return said;
       });
       expect(headline).toMatch(/queued: waiting for an ephemeral runner: runner\/imageless\/\S+, attempt \d+: /);
       await docker.getImage('baton-test-runner').tag({ repo: IMAGE });
-      expect(await telling.result(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-      expect(await world.attemptsOf(runId)).toHaveLength(2);
+      expect(await view.result(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+      expect(await world.findAttempts(runId)).toHaveLength(2);
     },
   );
 
@@ -203,15 +203,15 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
         delegation = await delegated('echo really ran');
         const { id } = delegation;
         await until(async () => {
-          expect(await telling.headline(id)).toMatch(
+          expect(await view.headline(id)).toMatch(
             /queued: waiting for an ephemeral runner: runner\/ephemeral\/\S+ failed: its instance died .*exited with code 137/,
           );
         });
       } finally {
         killing.stop();
       }
-      expect(await telling.result(delegation.id)).toMatchObject({ conclusion: 'success' });
-      expect(await world.attemptsOf(delegation.runId)).toHaveLength(2);
+      expect(await view.result(delegation.id)).toMatchObject({ conclusion: 'success' });
+      expect(await world.findAttempts(delegation.runId)).toHaveLength(2);
     },
   );
 
@@ -220,13 +220,13 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     { timeout: 300_000 },
     async () => {
       const job = await delegated(HELD);
-      const container = await containerOf(job);
+      const container = await waitForContainer(job);
       await docker.getContainer(container).kill();
-      expect(await telling.result(job.id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+      expect(await view.result(job.id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
       const said =
         /failed: ran on \S+: failure; of that runner: its instance died \(.*exited with code 137.*\); its job is lost/;
-      expect(await telling.headline(job.id)).toMatch(said);
-      expect(await world.attemptsOf(job.runId)).toHaveLength(2);
+      expect(await view.headline(job.id)).toMatch(said);
+      expect(await world.findAttempts(job.runId)).toHaveLength(2);
       await expectNothingLeft(world.cluster);
     },
   );

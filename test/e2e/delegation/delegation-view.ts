@@ -8,7 +8,7 @@ import { until } from '../../support/until.ts';
 const metadata = z.looseObject({ currentDetails: z.string() });
 
 /** What a person reads of delegations in Temporal's UI, and nothing else. */
-export class Telling {
+export class DelegationView {
   readonly #world: DelegationWorld;
 
   constructor(world: DelegationWorld) {

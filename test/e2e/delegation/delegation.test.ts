@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const LONG = { timeout: 120_000 };
 
-async function resultOf(id: string): Promise<unknown> {
+async function waitForResult(id: string): Promise<unknown> {
   const handle = world.cluster.client.workflow.getHandle(delegationWorkflowId(id));
   // The answer to the proxy is there before the relay has started it.
   await until(() => handle.describe());
@@ -47,17 +47,17 @@ async function baton(...args: string[]): Promise<string> {
 }
 
 /** A label that no ephemeral runner has: its jobs go where the test puts them. */
-const NOBODYS = 'nobodys';
+const UNSERVED_LABEL = 'nobodys';
 
 describe('delegation', () => {
   it('a job that a proxy hands over fails there and then runs once on an ephemeral runner', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'echo really ran' });
     const taken = await world.take(job, 'proxy-a');
     const id = await world.handOver(taken, 'proxy-a');
-    expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+    expect(await waitForResult(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
     shapes.set(id, 'delegation-whole');
 
-    const attempts = await world.attemptsOf(taken.runId);
+    const attempts = await world.findAttempts(taken.runId);
     expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
     expect(attempts[1]?.runner).toMatch(new RegExp(`^${world.cluster.installation}-ephemeral-`));
     await until(async () => {
@@ -78,7 +78,7 @@ describe('delegation', () => {
   it('every step is in the audit stream, once', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
     const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
-    await resultOf(id);
+    await waitForResult(id);
     const printed = await baton(
       'audit',
       '--json',
@@ -122,9 +122,9 @@ describe('delegation', () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });
     const taken = await world.take(job, 'proxy-a');
     const id = await world.handOver(taken, 'proxy-a');
-    expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+    expect(await waitForResult(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
     shapes.set(id, 'delegation-failed');
-    expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
+    expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
   });
 
   it('the same job twice has the same id and is delegated once', LONG, async () => {
@@ -133,25 +133,25 @@ describe('delegation', () => {
     const answers = await Promise.all([1, 2, 3].map(() => world.delegate(taken, 'proxy-b')));
     expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
     await world.sim.complete(job, 'failure');
-    await resultOf(answers[0]?.id ?? '');
-    expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+    await waitForResult(answers[0]?.id ?? '');
+    expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
   });
 
   it('a re-run that lands on a proxy is handed on, not delegated twice', LONG, async () => {
-    const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+    const [job = 0] = await world.sim.jobs({ labels: [UNSERVED_LABEL] });
     const first = await world.take(job, 'proxy-a');
     const id = await world.handOver(first, 'proxy-a');
     const landed = await attempt(first.runId, 1);
     const landing = await world.handOver(await world.take(landed.id, 'proxy-b'), 'proxy-b', 2);
     expect(landing).not.toBe(id);
-    expect(await resultOf(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
+    expect(await waitForResult(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
     const again = await attempt(first.runId, 2);
     const runner = `${world.cluster.installation}-ephemeral-00000000`;
     await world.sim.start(again.id, runner);
     await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
     await world.sim.complete(again.id);
-    expect(await resultOf(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-    expect(await world.attemptsOf(first.runId)).toHaveLength(3);
+    expect(await waitForResult(id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+    expect(await world.findAttempts(first.runId)).toHaveLength(3);
     shapes.set(id, 'delegation-landed').set(landing, 'delegation-handed-on');
   });
 
@@ -159,13 +159,13 @@ describe('delegation', () => {
     'a run that is cancelled ends its delegation: nothing is run again, its runner is no longer asked for',
     LONG,
     async () => {
-      const [job = 0] = await world.sim.jobs({ labels: [NOBODYS] });
+      const [job = 0] = await world.sim.jobs({ labels: [UNSERVED_LABEL] });
       const taken = await world.take(job, 'proxy-a');
       const { id } = await world.delegate(taken, 'proxy-a');
       await world.sim.complete(job, 'cancelled');
-      expect(await resultOf(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
+      expect(await waitForResult(id)).toMatchObject({ status: 'failed', conclusion: 'cancelled' });
       shapes.set(id, 'delegation-cancelled');
-      expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
+      expect(await world.findAttempts(taken.runId)).toHaveLength(1);
       await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
     },
   );
@@ -174,7 +174,7 @@ describe('delegation', () => {
 /** The job of that run's attempt (counted from 0), as soon as there is one. */
 async function attempt(run: number, index: number): Promise<SimJob> {
   return await until(async () => {
-    const found = (await world.attemptsOf(run))[index];
+    const found = (await world.findAttempts(run))[index];
     if (found === undefined) throw new Error(`run ${run} has no attempt ${index + 1} yet`);
     return found;
   });

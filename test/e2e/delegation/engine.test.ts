@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildRunnerImage } from '../../support/containers.ts';
 import { startEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
-import { Telling } from './delegation-view.ts';
+import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** The Docker engine is restarted, with one delegated job in a container and another that waits for one. */
@@ -37,7 +37,7 @@ describe('delegation to a Docker engine', () => {
     { timeout: 400_000 },
     async (context) => {
       context.skip(engine === undefined, absent);
-      const telling = new Telling(world);
+      const view = new DelegationView(world);
       // Where a first try ended in between.
       await engine?.resume();
       const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
@@ -52,20 +52,20 @@ describe('delegation to a Docker engine', () => {
       const waiting = await delegated('echo really ran');
       // Where the lost one still counted as connected, the re-run has gone out already.
       await until(async () => {
-        expect(await telling.headline(waiting.id)).toMatch(
+        expect(await view.headline(waiting.id)).toMatch(
           /queued: (run again; )?waiting for an ephemeral runner: runner\/ephemeral\/\S+, attempt \d+: .*(ENOENT|ECONNREFUSED)/,
         );
       });
       await engine?.resume();
 
-      expect(await telling.result(waiting.id)).toMatchObject({ status: 'completed', conclusion: 'success' });
-      expect((await world.attemptsOf(waiting.runId)).map(({ conclusion }) => conclusion)).toEqual([
+      expect(await view.result(waiting.id)).toMatchObject({ status: 'completed', conclusion: 'success' });
+      expect((await world.findAttempts(waiting.runId)).map(({ conclusion }) => conclusion)).toEqual([
         'failure',
         'success',
       ]);
-      expect(await telling.result(begun.id)).toMatchObject({ status: 'failed' });
-      expect(await telling.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
-      expect(await world.attemptsOf(begun.runId), 'what has begun is not run again').toHaveLength(2);
+      expect(await view.result(begun.id)).toMatchObject({ status: 'failed' });
+      expect(await view.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
+      expect(await world.findAttempts(begun.runId), 'what has begun is not run again').toHaveLength(2);
     },
   );
 });

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killInstances } from '../../support/instances.ts';
 import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling } from './delegation-view.ts';
+import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
 /** What goes wrong with a delegation, and the end that it then has: each can be read off its workflow alone. */
 
 let world: DelegationWorld;
-let telling: Telling;
+let view: DelegationView;
 const proxies: TestProxy[] = [];
 beforeAll(async () => {
   world = await startDelegationWorld({
@@ -24,7 +24,7 @@ beforeAll(async () => {
       proxies: '  - { names: [proxy-x], labels: [hopeless], group: broken }',
     },
   });
-  telling = new Telling(world);
+  view = new DelegationView(world);
 }, 180_000);
 afterAll(async () => {
   await Promise.all(proxies.map((proxy) => proxy.child.stop()));
@@ -41,8 +41,8 @@ describe('delegation with faults', () => {
   it('an answer to the re-run that is lost does not run the job twice', LONG, async () => {
     await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'lost', count: 1 });
     const taken = await takenBy('proxy-a');
-    expect(await telling.result(await world.handOver(taken, 'proxy-a'))).toMatchObject({ conclusion: 'success' });
-    expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+    expect(await view.result(await world.handOver(taken, 'proxy-a'))).toMatchObject({ conclusion: 'success' });
+    expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
   });
 
   it('webhooks that are lost only cost time', LONG, async () => {
@@ -51,10 +51,10 @@ describe('delegation with faults', () => {
       const taken = await takenBy('proxy-a');
       const id = await world.handOver(taken, 'proxy-a');
       await until(async () => {
-        const [, again] = await world.attemptsOf(taken.runId);
+        const [, again] = await world.findAttempts(taken.runId);
         expect(again).toMatchObject({ conclusion: 'success' });
       });
-      expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
+      expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
     } finally {
       await world.sim.faults({ loss: 0 });
     }
@@ -69,11 +69,11 @@ describe('delegation with faults', () => {
     await nats.resume();
     await temporal.resume();
     await until(async () => {
-      const [, again] = await world.attemptsOf(taken.runId);
+      const [, again] = await world.findAttempts(taken.runId);
       expect(again).toMatchObject({ conclusion: 'success' });
     });
     await until(async () => expect(await world.get(id, 'proxy-b')).toMatchObject({ status: 'completed' }));
-    expect(await world.attemptsOf(taken.runId)).toHaveLength(2);
+    expect(await world.findAttempts(taken.runId)).toHaveLength(2);
   });
 
   it(
@@ -84,9 +84,9 @@ describe('delegation with faults', () => {
       const id = await world.handOver(taken, 'proxy-a');
       await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running' }));
       killInstances(world.cluster.dir);
-      expect(await telling.result(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
-      expect(await telling.headline(id)).toMatch(/failed: ran on \S+: failure/);
-      expect(await world.attemptsOf(taken.runId)).toHaveLength(2);
+      expect(await view.result(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
+      expect(await view.headline(id)).toMatch(/failed: ran on \S+: failure/);
+      expect(await world.findAttempts(taken.runId)).toHaveLength(2);
     },
   );
 
@@ -97,23 +97,23 @@ describe('delegation with faults', () => {
       const taken = await takenBy('proxy-a');
       const { id } = await world.delegate(taken, 'proxy-a');
       await until(async () => {
-        expect(await telling.headline(id)).toContain(
+        expect(await view.headline(id)).toContain(
           'queued: its attempt is still on proxy-a: its hook hangs, or the proxy was killed',
         );
       });
       await world.sim.complete(taken.id, 'failure');
-      expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
+      expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
     },
   );
 
   it('runners that never come up: it waits, then fails and says why', LONG, async () => {
     const taken = await takenBy('proxy-x', { labels: ['hopeless'] });
     const id = await world.handOver(taken, 'proxy-x');
-    const failure = await telling.failure(id);
+    const failure = await view.failure(id);
     expect(failure).toMatch(
       /^no ephemeral runner came up within 25s: runner\/broken\/.* failed: .*\(starting \.\/run\.sh in .*ENOENT\)$/,
     );
-    expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
+    expect(await world.findAttempts(taken.runId)).toHaveLength(1);
     await until(async () => expect(await world.cluster.dispatcher('broken')).toMatchObject({ waiting: 0 }));
   });
 
@@ -133,9 +133,9 @@ describe('delegation with faults', () => {
       await first.child.kill();
       const second = await startProxy(world, 'proxy-a');
       proxies.push(second);
-      expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
+      expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
       const { runId } = await world.sim.job(job);
-      expect((await world.attemptsOf(runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+      expect((await world.findAttempts(runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
     },
   );
 
@@ -150,10 +150,10 @@ describe('delegation with faults', () => {
     await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'status', status: 403, count: 1 });
     const taken = await takenBy('proxy-a');
     const id = await world.handOver(taken, 'proxy-a');
-    const failure = await telling.failure(id);
+    const failure = await view.failure(id);
     expect(failure).toMatch(/running job \d+ of acme\/hello again: POST .*rerun answered 403/);
     expect(failure).toContain('the job was not run again');
-    expect(await world.attemptsOf(taken.runId)).toHaveLength(1);
+    expect(await world.findAttempts(taken.runId)).toHaveLength(1);
     await until(async () =>
       expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'failed', detail: failure }),
     );

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProxy, type TestProxy } from './proxy.ts';
-import { Telling } from './delegation-view.ts';
+import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 import { until } from '../../support/until.ts';
 
@@ -45,12 +45,12 @@ describe('delegation while the ingress is down', () => {
     'jobs fail at once and say why, what was handed over is done, and after it all is as before',
     { timeout: 400_000 },
     async () => {
-      const telling = new Telling(world);
+      const view = new DelegationView(world);
       // Of another group, whose proxy is the test's: the real one is to be free for what comes while the ingress is away.
       const [before = 0] = await world.sim.jobs({ labels: ['other'], run: 'echo really ran' });
       const taken = await world.take(before, 'proxy-o');
       const { id } = await world.delegate(taken, 'proxy-o');
-      await until(() => telling.handle(id).describe());
+      await until(() => view.handle(id).describe());
 
       await world.cluster.killService('ingress-1');
       const away = sleep(AWAY_MS);
@@ -72,8 +72,11 @@ describe('delegation while the ingress is down', () => {
         expect(text).toMatch(/Run it again when the orchestrator is back; nothing of it ran\.$/);
       expect(reasons.join('\n'), 'one was held back').toContain('not handed over: the orchestrator is away');
       // No webhook comes: the forge is asked.
-      expect(await telling.result(id)).toMatchObject({ conclusion: 'success' });
-      expect((await world.attemptsOf(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+      expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
+      expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual([
+        'failure',
+        'success',
+      ]);
       await away;
       await world.cluster.restartService('ingress-1');
       // The breaker lets a hook ask again half a minute after it opened.
@@ -85,7 +88,7 @@ describe('delegation while the ingress is down', () => {
         return run;
       });
       await until(async () => {
-        const attempts = await world.attemptsOf(runId);
+        const attempts = await world.findAttempts(runId);
         expect(attempts.map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
       });
       expect(await proxy.metric('baton_proxy_breaker_open')).toBe(0);

@@ -11,7 +11,7 @@ import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { FORGE_TOKEN, startProxy, type ProxyPlace, type TestProxy } from './proxy.ts';
+import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
 import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
 
 /** The proxy program's own life: a real one, with the stand-in for the forge's runner, an ingress and a NATS behind it. */
@@ -37,7 +37,7 @@ let ingress: TestService;
 let forge: Simulator;
 let sim: SimControl;
 let slow: FaultProxy;
-let place: ProxyPlace;
+let place: ProxySurroundings;
 /** What hands jobs over waits for this. */
 let gate = Promise.resolve();
 
@@ -87,7 +87,7 @@ const crash = z.object({
 });
 
 /** What a proxy said of its runner's crashes, oldest first. */
-function crashesOf(proxy: TestProxy): z.infer<typeof crash>[] {
+function findCrashes(proxy: TestProxy): z.infer<typeof crash>[] {
   return proxy
     .log()
     .trimEnd()
@@ -95,7 +95,7 @@ function crashesOf(proxy: TestProxy): z.infer<typeof crash>[] {
     .flatMap((line) => crash.safeParse(JSON.parse(line)).data ?? []);
 }
 
-const startsOf = ({ directory }: TestProxy): number =>
+const countStarts = ({ directory }: TestProxy): number =>
   readFileSync(join(directory, 'starts'), 'utf8').trimEnd().split('\n').length;
 
 async function isReady({ url }: TestProxy): Promise<boolean> {
@@ -114,7 +114,7 @@ describe('the life of a proxy', () => {
     // The runner and all below it, as when the machine runs out of memory.
     const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
     process.kill(-pid, 'SIGKILL');
-    await until(() => expect(crashesOf(proxy).length).toBeGreaterThanOrEqual(3));
+    await until(() => expect(findCrashes(proxy).length).toBeGreaterThanOrEqual(3));
     await until(async () => {
       expect(await isReady(proxy)).toBe(false);
       expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
@@ -124,11 +124,11 @@ describe('the life of a proxy', () => {
       expect(await isReady(proxy)).toBe(true);
       expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
     });
-    const crashes = crashesOf(proxy);
+    const crashes = findCrashes(proxy);
     expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
     expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
     expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
-    expect(startsOf(proxy)).toBe(crashes.length + 1);
+    expect(countStarts(proxy)).toBe(crashes.length + 1);
   });
 
   it.each([
@@ -139,8 +139,8 @@ describe('the life of a proxy', () => {
     const proxy = await startProxy(place, name, { runScript: script, ready: false });
     proxies.push(proxy);
     expect(await proxy.child.exited).toMatchObject({ code });
-    expect(crashesOf(proxy)).toEqual([]);
-    expect(startsOf(proxy)).toBe(1);
+    expect(findCrashes(proxy)).toEqual([]);
+    expect(countStarts(proxy)).toBe(1);
     expect(proxy.log()).toContain('the forge’s runner ended');
   });
 

@@ -11,7 +11,7 @@ const MAIN = fileURLToPath(new URL('../../../services/proxy/main.ts', import.met
 export const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
 
 /** What a proxy needs around it; a {@link DelegationWorld} has it. */
-export interface ProxyPlace {
+export interface ProxySurroundings {
   /** A folder with the stand-in for the forge's runner in `runner`; the proxy's own goes beside that. */
   readonly dir: string;
   /** The simulator. */
@@ -41,7 +41,7 @@ export interface TestProxy {
 }
 
 /** A token with which a runner may be configured for the organisation, as a person would get it from the forge. */
-async function registrationToken(place: ProxyPlace): Promise<string> {
+async function registrationToken(place: ProxySurroundings): Promise<string> {
   const response = await fetch(`${place.forge}/api/v3/orgs/acme/actions/runners/registration-token`, {
     method: 'POST',
     headers: { authorization: `Bearer ${FORGE_TOKEN}` },
@@ -51,7 +51,7 @@ async function registrationToken(place: ProxyPlace): Promise<string> {
 
 /** A real proxy as a process of its own, with the stand-in for the forge's runner, configured and running. */
 export async function startProxy(
-  place: ProxyPlace,
+  place: ProxySurroundings,
   name: string,
   { env = {}, runScript, ready = true }: ProxyStart = {},
 ): Promise<TestProxy> {

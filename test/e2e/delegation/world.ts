@@ -154,7 +154,7 @@ export class DelegationWorld {
   }
 
   /** All jobs of a run's newest attempt that have this name's place: the job and its re-runs, oldest first. */
-  async attemptsOf(run: number): Promise<SimJob[]> {
+  async findAttempts(run: number): Promise<SimJob[]> {
     return (await this.sim.allJobs()).filter(({ runId }) => runId === run);
   }
 }

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
-import { JIT_CONFIG, type World } from '../../support/agent.ts';
+import { JIT_CONFIG, type AgentWorld } from '../../support/agent.ts';
 import { machineImage } from './machine.ts';
-import { sha256, Yard, type Booted, type BootOptions } from './machine-lab.ts';
+import { sha256, MachineLab, type Booted, type BootOptions } from './machine-lab.ts';
 
 describeUnless(await whyNoDocker(), 'a bare machine', () => {
-  let yard: Yard;
-  let world: World;
+  let lab: MachineLab;
+  let world: AgentWorld;
   let image: string;
 
   beforeAll(async () => {
-    [yard, image] = await Promise.all([Yard.open(), machineImage('baton-test-machine')]);
-    world = yard.world;
+    [lab, image] = await Promise.all([MachineLab.open(), machineImage('baton-test-machine')]);
+    world = lab.world;
   });
 
-  afterAll(() => yard?.close());
+  afterAll(() => lab?.close());
 
-  const boot = (options?: BootOptions): Promise<Booted> => yard.boot({ image }, options);
+  const boot = (options?: BootOptions): Promise<Booted> => lab.boot({ image }, options);
 
   it('installs the agent and the runner, works to the end of a job, and powers itself off', async () => {
     const { machine, runner, secrets } = await boot();
@@ -25,7 +25,7 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
     expect(said).toMatch(/installing http.*\n(.*\n)*machine: off by shutdown\n$/);
     const exited = await world.signal(runner, 'exited');
     expect(exited).toMatchObject({ code: 0, logTail: 'user 1002:1003 in /opt/runner, home /home/baton\n2\n' });
-    const kinds = world.signalsOf(runner).map(({ kind }) => kind);
+    const kinds = world.findSignals(runner).map(({ kind }) => kind);
     expect(kinds).toEqual(expect.arrayContaining(['online', 'started', 'completed', 'exited']));
     for (const secret of [JIT_CONFIG, ...secrets]) expect(said).not.toContain(secret);
   });
@@ -57,13 +57,13 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
     const said = await machine.off;
     expect(said).toMatch(message);
     expect(said).toMatch(/powering off\n(.*\n)*machine: off by shutdown\n$/);
-    expect(world.signalsOf(runner)).toEqual([]);
+    expect(world.findSignals(runner)).toEqual([]);
   });
 
   it('powers itself off when the agent can’t be unpacked', async () => {
     const garbage = Buffer.from('this is no archive');
-    yard.served.set('/garbage', garbage);
-    const settings = { BATON_AGENT_URL: `${yard.url}/garbage`, BATON_AGENT_SHA256: sha256(garbage) };
+    lab.served.set('/garbage', garbage);
+    const settings = { BATON_AGENT_URL: `${lab.url}/garbage`, BATON_AGENT_SHA256: sha256(garbage) };
     expect(await (await boot({ settings })).machine.off).toMatch(/unpacking the agent\nbaton: powering off\n/);
   });
 
@@ -75,10 +75,7 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
     const { machine } = await boot({
       spec: { program: { directory: '/nowhere', command } },
       settings: Object.fromEntries(
-        Object.entries(settings).map(([name, value]) => [
-          name,
-          value.replace('SILENT', `${yard.url}/silent/agent.tar`),
-        ]),
+        Object.entries(settings).map(([name, value]) => [name, value.replace('SILENT', `${lab.url}/silent/agent.tar`)]),
       ),
     });
     expect(await machine.off).toMatch(/the time to live is over\n(.*\n)*machine: off by shutdown\n$/);
@@ -94,10 +91,10 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
   });
 
   it('passes on that its cloud takes it back', async () => {
-    yard.served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
+    lab.served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
     const { machine, runner } = await boot({
       spot: true,
-      env: [`BATON_METADATA=${yard.url}`],
+      env: [`BATON_METADATA=${lab.url}`],
       spec: {
         program: {
           directory: '/nowhere',

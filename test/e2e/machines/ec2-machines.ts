@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { messageOf } from '../../../contracts/errors.ts';
 import { startEmulator, type Emulator } from '../../contract/backend/ec2/emulator.ts';
-import { bootMachine, type Machine } from './machine.ts';
+import { bootMachine, type TestMachine } from './machine.ts';
 
 /** Between two looks at what the emulator has been asked for, milliseconds. */
 const LOOK_MS = 300;
@@ -24,9 +24,9 @@ export class Ec2Machines {
   readonly faults: string[] = [];
   /** While it is true new instances run, as far as EC2 says, and have not yet begun to boot. */
   held = false;
-  private readonly machines = new Map<string, Promise<Machine>>();
-  private readonly ending = new AbortController();
-  private looking: Promise<void> = Promise.resolve();
+  readonly #machines = new Map<string, Promise<TestMachine>>();
+  readonly #ending = new AbortController();
+  #looking: Promise<void> = Promise.resolve();
 
   private constructor(emulator: Emulator) {
     this.emulator = emulator;
@@ -39,50 +39,50 @@ export class Ec2Machines {
    */
   static async start(program: string, image: string, labels: Record<string, string>): Promise<Ec2Machines> {
     const all = new Ec2Machines(await startEmulator(program));
-    all.looking = all.look(image, labels);
+    all.#looking = all.#look(image, labels);
     return all;
   }
 
   async stop(): Promise<void> {
-    this.ending.abort();
-    await this.looking;
+    this.#ending.abort();
+    await this.#looking;
     await this.emulator.stop();
   }
 
   /** That installation's instances that are not terminated: their runners' names. */
-  async runnersOf(installation: string): Promise<string[]> {
-    const found = await this.instances();
+  async findRunners(installation: string): Promise<string[]> {
+    const found = await this.#instances();
     return found
       .filter(
-        (instance) => tagOf(instance, 'baton.installation') === installation && instance.State?.Name !== 'terminated',
+        (instance) => findTag(instance, 'baton.installation') === installation && instance.State?.Name !== 'terminated',
       )
-      .map((instance) => tagOf(instance, 'Name'));
+      .map((instance) => findTag(instance, 'Name'));
   }
 
   /** Of that runner's instance. */
-  async tagsOf(runner: string): Promise<Record<string, string>> {
-    const found = (await this.instances()).find((instance) => tagOf(instance, 'Name') === runner);
+  async readTags(runner: string): Promise<Record<string, string>> {
+    const found = (await this.#instances()).find((instance) => findTag(instance, 'Name') === runner);
     return Object.fromEntries((found?.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
   }
 
   /** Runs a script as root on that runner's machine. */
   async inside(runner: string, script: string): Promise<string> {
-    const found = (await this.instances()).find((instance) => tagOf(instance, 'Name') === runner);
-    const machine = await this.machines.get(found?.InstanceId ?? '');
+    const found = (await this.#instances()).find((instance) => findTag(instance, 'Name') === runner);
+    const machine = await this.#machines.get(found?.InstanceId ?? '');
     if (machine === undefined) throw new Error(`${runner} has no machine that is on`);
     return machine.inside(script);
   }
 
-  private async instances(): Promise<Instance[]> {
+  async #instances(): Promise<Instance[]> {
     const { Reservations: reservations = [] } = await this.emulator.behind.send(new DescribeInstancesCommand({}));
     return reservations.flatMap(({ Instances: instances = [] }) => instances);
   }
 
-  private async look(image: string, labels: Record<string, string>): Promise<void> {
-    const { signal } = this.ending;
+  async #look(image: string, labels: Record<string, string>): Promise<void> {
+    const { signal } = this.#ending;
     while (!signal.aborted) {
       try {
-        for (const instance of await this.instances()) this.follow(instance, image, labels);
+        for (const instance of await this.#instances()) this.#follow(instance, image, labels);
       } catch (error) {
         this.faults.push(`looking at instances: ${messageOf(error)}`);
       }
@@ -90,17 +90,17 @@ export class Ec2Machines {
     }
   }
 
-  private follow(instance: Instance, image: string, labels: Record<string, string>): void {
+  #follow(instance: Instance, image: string, labels: Record<string, string>): void {
     const { InstanceId: id = '', State: state } = instance;
-    const machine = this.machines.get(id);
+    const machine = this.#machines.get(id);
     if (state?.Name === 'running' && machine === undefined && !this.held) {
-      const name = tagOf(instance, 'Name');
+      const name = findTag(instance, 'Name');
       this.boots.set(name, (this.boots.get(name) ?? 0) + 1);
-      const booting = this.boot(id, { image, name: `${name}-${id}`, labels });
-      this.machines.set(id, booting);
+      const booting = this.#boot(id, { image, name: `${name}-${id}`, labels });
+      this.#machines.set(id, booting);
       booting.catch((error: unknown) => this.faults.push(`booting ${name}: ${messageOf(error)}`));
     } else if (state?.Name === 'terminated' && machine !== undefined) {
-      this.machines.delete(id);
+      this.#machines.delete(id);
       void machine.then(
         (on) => on.cut(),
         () => undefined,
@@ -108,10 +108,10 @@ export class Ec2Machines {
     }
   }
 
-  private async boot(
+  async #boot(
     id: string,
     order: { image: string; name: string; labels: Record<string, string> },
-  ): Promise<Machine> {
+  ): Promise<TestMachine> {
     const { behind } = this.emulator;
     const command = new DescribeInstanceAttributeCommand({ InstanceId: id, Attribute: 'userData' });
     const { UserData: found } = await behind.send(command);
@@ -122,12 +122,12 @@ export class Ec2Machines {
       .catch(() => undefined)
       .then(() => behind.send(new TerminateInstancesCommand({ InstanceIds: [id] })))
       .catch((error: unknown) => {
-        if (!this.ending.signal.aborted) this.faults.push(`terminating ${order.name}: ${messageOf(error)}`);
+        if (!this.#ending.signal.aborted) this.faults.push(`terminating ${order.name}: ${messageOf(error)}`);
       });
     return machine;
   }
 }
 
-function tagOf({ Tags: tags = [] }: Instance, key: string): string {
+function findTag({ Tags: tags = [] }: Instance, key: string): string {
   return tags.find(({ Key }) => Key === key)?.Value ?? '';
 }

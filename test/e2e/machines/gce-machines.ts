@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { GceProject } from '../../contract/backend/gce-server/project.ts';
 import type { Machine as GceMachine } from '../../contract/backend/gce-server/cloud.ts';
-import { bootMachine, type Machine } from './machine.ts';
+import { bootMachine, type TestMachine } from './machine.ts';
 
 /** Gives a project's instances real machines: a container each, which runs the startup script. */
 export class GceMachines {
   readonly project: GceProject;
   /** How often each runner's instance was switched on. */
   readonly boots = new Map<string, number>();
-  private readonly machines = new Map<GceMachine, Promise<Machine>>();
+  readonly #machines = new Map<GceMachine, Promise<TestMachine>>();
 
   private constructor(project: GceProject) {
     this.project = project;
@@ -21,9 +21,9 @@ export class GceMachines {
   static async start(image: string, labels: Record<string, string>, operationMs = 200): Promise<GceMachines> {
     const project = await GceProject.start({ operationMs });
     const all = new GceMachines(project);
-    project.server.cloud.options.onBoot = (instance) => all.boot(instance, image, labels);
+    project.server.cloud.options.onBoot = (instance) => all.#boot(instance, image, labels);
     project.server.cloud.options.onPowerCut = (instance) => {
-      void all.machines.get(instance)?.then((machine) => machine.cut());
+      void all.#machines.get(instance)?.then((machine) => machine.cut());
     };
     return all;
   }
@@ -33,28 +33,30 @@ export class GceMachines {
   }
 
   /** The labels of that runner's instance. */
-  tagsOf(runner: string): Promise<Record<string, string>> {
-    return Promise.resolve(z.record(z.string(), z.string()).parse(this.instanceOf(runner)?.resource['labels'] ?? {}));
+  readTags(runner: string): Promise<Record<string, string>> {
+    return Promise.resolve(
+      z.record(z.string(), z.string()).parse(this.#findInstance(runner)?.resource['labels'] ?? {}),
+    );
   }
 
   /** Runs a script as root on that runner's machine. */
   async inside(runner: string, script: string): Promise<string> {
-    const instance = this.instanceOf(runner);
-    const machine = instance && (await this.machines.get(instance));
+    const instance = this.#findInstance(runner);
+    const machine = instance && (await this.#machines.get(instance));
     if (machine === undefined) throw new Error(`${runner} has no machine that is on`);
     return machine.inside(script);
   }
 
-  private instanceOf(runner: string): GceMachine | undefined {
+  #findInstance(runner: string): GceMachine | undefined {
     return [...this.project.server.cloud.machines.values()].find(({ name }) => name === runner);
   }
 
-  private boot(instance: GceMachine, image: string, labels: Record<string, string>): void {
+  #boot(instance: GceMachine, image: string, labels: Record<string, string>): void {
     const { zone, name, body } = instance;
     this.boots.set(name, (this.boots.get(name) ?? 0) + 1);
     const userData = body.metadata.items.find(({ key }) => key === 'startup-script')?.value ?? '';
     const booting = bootMachine({ image, name: `${name}-${zone}`, userData, labels });
-    this.machines.set(instance, booting);
+    this.#machines.set(instance, booting);
     const off = async (): Promise<void> => {
       await (
         await booting

@@ -10,8 +10,8 @@ import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';
-import { JOB_ENV, startWorld, type World } from '../../support/agent.ts';
-import { bootMachine, removeMachines, type Machine, type MachineKind } from './machine.ts';
+import { JOB_ENV, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
+import { bootMachine, removeMachines, type TestMachine, type MachineKind } from './machine.ts';
 
 /** What its release's run.sh does: the hooks, and says who it is. */
 const RUN_SH = `#!/bin/sh
@@ -36,27 +36,27 @@ export interface BootOptions {
 }
 
 export interface Booted {
-  machine: Machine;
+  machine: TestMachine;
   runner: string;
   /** Lines of its NATS credential that nobody may read. */
   secrets: string[];
 }
 
 /** Where bare machines are switched on: NATS with a registrar, an ingress that serves the agent, a place of releases. */
-export class Yard {
-  readonly world: World;
+export class MachineLab {
+  readonly world: AgentWorld;
   readonly agent: AgentBundle;
-  /** What machines reach this yard's HTTP server by. */
+  /** What machines reach this lab's HTTP server by. */
   readonly url: string;
   /** What is answered under a path; nothing at all where it is undefined. */
   readonly served: Map<string, Buffer>;
-  private readonly installation: string;
-  private readonly release: string;
-  private readonly server: Server;
-  private readonly door: ContainerAccess;
+  readonly #installation: string;
+  readonly #release: string;
+  readonly #server: Server;
+  readonly #door: ContainerAccess;
 
   private constructor(parts: {
-    world: World;
+    world: AgentWorld;
     agent: AgentBundle;
     url: string;
     served: Map<string, Buffer>;
@@ -68,14 +68,14 @@ export class Yard {
     this.agent = parts.agent;
     this.url = parts.url;
     this.served = parts.served;
-    this.release = parts.release;
-    this.server = parts.server;
-    this.door = parts.door;
-    this.installation = `b${randomUUID().slice(0, 6)}`;
+    this.#release = parts.release;
+    this.#server = parts.server;
+    this.#door = parts.door;
+    this.#installation = `b${randomUUID().slice(0, 6)}`;
   }
 
-  static async open(): Promise<Yard> {
-    const [world, agent, release] = await Promise.all([startWorld(), bundleAgent(), releaseArchive()]);
+  static async open(): Promise<MachineLab> {
+    const [world, agent, release] = await Promise.all([startAgentWorld(), bundleAgent(), releaseArchive()]);
     const served = new Map([
       [`/agent/${agent.hash}.tar`, agent.archive],
       ['/runner.tar.gz', release],
@@ -88,21 +88,21 @@ export class Yard {
     const { port } = z.object({ port: z.number() }).parse(server.address());
     const door = await openContainerAccess([port, Number(new URL(world.nats.address).port)]);
     const url = door.rename(`http://127.0.0.1:${port}`);
-    return new Yard({ world, agent, url, served, release: sha256(release), server, door });
+    return new MachineLab({ world, agent, url, served, release: sha256(release), server, door });
   }
 
   async close(): Promise<void> {
-    await removeMachines(`baton.test=${this.installation}`);
-    await this.door.close();
-    this.server.closeAllConnections();
-    this.server.close();
+    await removeMachines(`baton.test=${this.#installation}`);
+    await this.#door.close();
+    this.#server.closeAllConnections();
+    this.#server.close();
     await this.world.stop();
   }
 
   /** Switches on a machine of that kind, as a backend's user data has it. */
   async boot(kind: MachineKind, options: BootOptions = {}): Promise<Booted> {
-    const runner = createRunnerName(this.installation, 'linux', randomUUID());
-    const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.release };
+    const runner = createRunnerName(this.#installation, 'linux', randomUUID());
+    const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.#release };
     const render = createUserDataRenderer({
       cloud: options.cloud ?? 'gce',
       agentSha256: this.agent.hash,
@@ -116,7 +116,7 @@ export class Yard {
     const expiresAt = new Date(Date.now() + 600_000);
     const credentials = await this.world.mint(runner, expiresAt);
     const spec: InstanceSpec = {
-      installation: this.installation,
+      installation: this.#installation,
       group: 'linux',
       runner,
       pids: 100,
@@ -125,11 +125,11 @@ export class Yard {
       expiresAt: expiresAt.toISOString(),
       ...options.spec,
     };
-    let userData = render(spec, { natsUrl: this.door.rename(this.world.nats.address), credentials });
+    let userData = render(spec, { natsUrl: this.#door.rename(this.world.nats.address), credentials });
     for (const [name, value] of Object.entries(options.settings ?? {})) {
       userData = userData.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}='${value}'`);
     }
-    const labels = { 'baton.test': this.installation };
+    const labels = { 'baton.test': this.#installation };
     const machine = await bootMachine({ ...kind, name: runner, userData, labels, env: options.env ?? [] });
     return { machine, runner, secrets: credentials.split('\n').filter((line) => /^(SU|ey)/.test(line)) };
   }

@@ -16,7 +16,7 @@ const TOOLS = ['tar', 'gzip', 'sha256sum', 'chown', 'curl', 'setpriv', 'sync', '
 const USER_DATA = '/var/lib/cloud/instance/scripts/user-data';
 
 /** A machine of a cloud: a container whose first process plays firmware and power switch. */
-export interface Machine {
+export interface TestMachine {
   /** Resolves when it is off, with all that was written to its console. */
   off: Promise<string>;
   /** Cuts its power; resolves when it is off. */
@@ -63,7 +63,7 @@ export async function machineImage(name: string, files: ImageFile[] = []): Promi
  */
 export async function bootMachine(
   order: MachineKind & { name: string; userData: string; labels: Record<string, string>; env?: string[] },
-): Promise<Machine> {
+): Promise<TestMachine> {
   const container = await docker.createContainer({
     name: order.name,
     Image: order.image,
@@ -90,7 +90,7 @@ export async function bootMachine(
   };
   return {
     off: exit
-      .then(() => consoleOf(container, order.systemd !== undefined))
+      .then(() => readConsole(container, order.systemd !== undefined))
       .then(async (said) => {
         await remove();
         return said;
@@ -130,7 +130,7 @@ function systemdHost({ iptables }: { iptables: boolean }): Docker.HostConfig {
   return host;
 }
 
-async function consoleOf(container: Docker.Container, isTerminal: boolean): Promise<string> {
+async function readConsole(container: Docker.Container, isTerminal: boolean): Promise<string> {
   const log = await container.logs({ stdout: true, stderr: true, follow: false });
   if (isTerminal) return log.toString().replaceAll('\r\n', '\n');
   const through = new PassThrough();

@@ -5,9 +5,9 @@ import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import type { World } from '../../support/agent.ts';
+import type { AgentWorld } from '../../support/agent.ts';
 import { bootMachine, machineImage, removeMachines, type MachineKind } from './machine.ts';
-import { Yard } from './machine-lab.ts';
+import { MachineLab } from './machine-lab.ts';
 
 /** A bare machine whose first process is systemd, and whose packets are the kernel's to refuse: the paths of a real image. */
 
@@ -69,7 +69,7 @@ function image(): Promise<string> {
 }
 
 /** Boots one only to see whether that can be done here at all. Resolves with why not. */
-async function whyNot(): Promise<string | undefined> {
+async function findReasonToSkip(): Promise<string | undefined> {
   const noDocker = await whyNoDocker();
   if (noDocker !== undefined) return noDocker;
   if (!existsSync(SYSTEMD)) return `there is no ${SYSTEMD}`;
@@ -100,20 +100,20 @@ systemctl poweroff
   }
 }
 
-const reason = await whyNot();
+const reason = await findReasonToSkip();
 
 describeUnless(reason, 'a bare machine with systemd', () => {
-  let yard: Yard;
-  let world: World;
+  let lab: MachineLab;
+  let world: AgentWorld;
   let kind: MachineKind & Required<Pick<MachineKind, 'systemd'>>;
 
   beforeAll(async () => {
-    yard = await Yard.open();
-    world = yard.world;
+    lab = await MachineLab.open();
+    world = lab.world;
     kind = { image: await image(), systemd: { iptables: true } };
   });
 
-  afterAll(() => yard?.close());
+  afterAll(() => lab?.close());
 
   /** The runner program is this script. */
   const job = (script: string): { program: InstanceSpec['program'] } => {
@@ -129,7 +129,7 @@ grep -o 'baton-agent.service$' /proc/self/cgroup | uniq
 until [ -e "$BATON_INTERRUPTION" ]; do sleep 0.1; done
 cat "$BATON_INTERRUPTION"; echo
 curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
-    const { machine, runner, secrets } = await yard.boot(
+    const { machine, runner, secrets } = await lab.boot(
       { ...kind, systemd: { iptables: tool === 'iptables' } },
       { cloud: 'ec2', spot: true, spec: job(script) },
     );
@@ -148,12 +148,12 @@ curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
 
   it('powers itself off at the end of its time, whatever the job does against it', async () => {
     const spec = job('trap "" TERM; while :; do sleep 1; done');
-    const { machine } = await yard.boot(kind, { spec, settings: { BATON_TTL: '8' } });
+    const { machine } = await lab.boot(kind, { spec, settings: { BATON_TTL: '8' } });
     expect(await machine.off).toMatch(/baton: the time to live is over\n(.*\n)*.*baton: powering off\n/);
   });
 
   it('powers itself off when its agent is killed', async () => {
-    const { machine, runner } = await yard.boot(kind, { spec: job('sleep 600') });
+    const { machine, runner } = await lab.boot(kind, { spec: job('sleep 600') });
     await world.signal(runner, 'online');
     await machine.inside('systemctl kill --kill-whom=main --signal=KILL baton-agent.service');
     const said = await machine.off;

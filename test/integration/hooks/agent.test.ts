@@ -7,16 +7,16 @@ import {
   isRunning,
   JIT_CONFIG,
   JOB_ENV,
-  read,
+  readText,
   startAgent,
-  startWorld,
-  type World,
+  startAgentWorld,
+  type AgentWorld,
 } from '../../support/agent.ts';
 
-let world: World;
+let world: AgentWorld;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startAgentWorld();
 });
 
 afterAll(() => world.stop());
@@ -44,7 +44,7 @@ describe('the life of an agent', () => {
       expect(exited).toMatchObject({ code: 3, signal: null });
       expect(exited.logTail).toContain('started hook: 0\nworking\ncompleted hook: 0\n');
       expect(exited.logTail).not.toContain('::warning::');
-      expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual([
+      expect(world.findSignals(agent.runner).map(({ kind }) => kind)).toEqual([
         'online',
         'started',
         'completed',
@@ -55,7 +55,7 @@ describe('the life of an agent', () => {
       expect(await world.signal(agent.runner, 'completed')).toMatchObject({ job });
       // No secret on disk or in the job's environment.
       expect(existsSync(join(agent.folder, 'bootstrap.json'))).toBe(false);
-      const env = read(join(agent.folder, 'program', 'env.txt'));
+      const env = readText(join(agent.folder, 'program', 'env.txt'));
       expect(env).not.toMatch(/BATON_BOOTSTRAP|NATS/);
       expect(env).not.toContain(JIT_CONFIG);
     },
@@ -113,7 +113,7 @@ describe('registration', () => {
     expect(await agent.exited).toEqual({ code: 1, signal: null });
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: null });
     expect((await world.signal(agent.runner, 'exited')).logTail).toContain('its phase is removing');
-    expect(world.signalsOf(agent.runner)).toHaveLength(1);
+    expect(world.findSignals(agent.runner)).toHaveLength(1);
     expect(existsSync(join(agent.folder, 'program', 'started'))).toBe(false);
   });
 });

@@ -11,7 +11,7 @@ import { startNatsServer } from '../../../deploy/servers/nats.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
-import { JIT_CONFIG, JOB_ENV, startWorld, type World } from '../../support/agent.ts';
+import { JIT_CONFIG, JOB_ENV, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 
 const SOCKET = '/var/run/docker.sock';
 const IMAGE = 'baton-test-instance';
@@ -20,12 +20,12 @@ const never = new AbortController().signal;
 
 describeUnless(await whyNoDocker(), 'an agent in a container', () => {
   const installation = `c${randomUUID().slice(0, 8)}`;
-  let world: World;
+  let world: AgentWorld;
   let backend: DockerBackend;
 
   beforeAll(async () => {
     // Containers reach this machine's NATS by its address on their bridge: it must listen on more than the loopback.
-    world = await startWorld(async (folder, operator) => {
+    world = await startAgentWorld(async (folder, operator) => {
       const server = await startNatsServer({ dir: join(folder, 'nats'), operator, host: '0.0.0.0' });
       return { url: `nats://127.0.0.1:${new URL(server.url).port}`, stop: () => server.stop() };
     });
@@ -70,7 +70,7 @@ describeUnless(await whyNoDocker(), 'an agent in a container', () => {
       code: 5,
       logTail: 'hook 0\n1001\n/home/runner\nhook 0\n***\n',
     });
-    expect(world.signalsOf(runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
+    expect(world.findSignals(runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
     expect(await death).toMatchObject({ runner, state: 'dead', exitCode: 0 });
     ending.abort();
     const container = docker.getContainer(id);

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
-import { JIT_CONFIG, JOB_ENV, startAgent, startWorld, type World } from '../../support/agent.ts';
+import { JIT_CONFIG, JOB_ENV, startAgent, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 
 /** What goes wrong in an instance, and what the agent and its hooks make of it. */
-let world: World;
+let world: AgentWorld;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startAgentWorld();
 });
 afterAll(() => world.stop());
 beforeEach(() => {
@@ -20,7 +20,7 @@ beforeEach(() => {
 const ALL = ['online', 'started', 'completed', 'exited'];
 
 function kindsOf(runner: string): string[] {
-  return world.signalsOf(runner).map(({ kind }) => kind);
+  return world.findSignals(runner).map(({ kind }) => kind);
 }
 
 /** A tmpfs in a mount namespace of the agent's own: gone with its last process. */

@@ -2,13 +2,13 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { JIT_CONFIG, startAgent, startWorld, type World } from '../../support/agent.ts';
+import { JIT_CONFIG, startAgent, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 
-let world: World;
+let world: AgentWorld;
 const folder = temporaryFolder('interruption');
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startAgentWorld();
 });
 
 afterAll(async () => {
@@ -40,7 +40,7 @@ describe('an agent on a machine that the cloud takes back', () => {
     expect(await world.signal(agent.runner, 'interrupted')).toMatchObject({ action, deadline });
     agent.go();
     expect(await agent.exited).toEqual({ code: 0, signal: null });
-    const kinds = world.signalsOf(agent.runner).map(({ kind }) => kind);
+    const kinds = world.findSignals(agent.runner).map(({ kind }) => kind);
     expect(kinds).toEqual(['online', 'interrupted', 'exited']);
   });
 });

@@ -1,11 +1,11 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JOB_ENV, startAgent, startWorld, type World } from '../../support/agent.ts';
+import { JOB_ENV, startAgent, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 
-let world: World;
+let world: AgentWorld;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startAgentWorld();
 });
 
 afterAll(() => world.stop());
@@ -85,7 +85,12 @@ describe('when NATS is away', () => {
     await world.nats.resume();
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     await world.signal(agent.runner, 'exited');
-    expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual(['online', 'started', 'completed', 'exited']);
+    expect(world.findSignals(agent.runner).map(({ kind }) => kind)).toEqual([
+      'online',
+      'started',
+      'completed',
+      'exited',
+    ]);
   });
 
   it('gets out of a half-open connection, and holds up no hook meanwhile', async () => {
@@ -101,7 +106,7 @@ describe('when NATS is away', () => {
       // What was swallowed is lost: only a new connection helps, and nobody tells the agent that it needs one.
       expect(await agent.exited).toEqual({ code: 0, signal: null });
       await world.signal(agent.runner, 'exited');
-      expect(world.signalsOf(agent.runner).map(({ kind }) => kind)).toEqual([
+      expect(world.findSignals(agent.runner).map(({ kind }) => kind)).toEqual([
         'online',
         'started',
         'completed',
@@ -122,7 +127,7 @@ describe('when NATS is away', () => {
       expect(await agent.exited).toEqual({ code: 0, signal: null });
       expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
       await world.signal(agent.runner, 'exited');
-      const kinds = world.signalsOf(agent.runner).map(({ kind }) => kind);
+      const kinds = world.findSignals(agent.runner).map(({ kind }) => kind);
       expect(kinds).toEqual(['online', 'started', 'completed', 'exited']);
     } finally {
       proxy.close();

@@ -3,13 +3,13 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { installBundle, startWorld, type World } from '../../support/agent.ts';
+import { installBundle, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 
-let world: World;
+let world: AgentWorld;
 let scripts: string;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startAgentWorld();
   scripts = await installBundle(join(world.folder, 'alone'));
 });
 

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AGENT_ENV } from '../../../../contracts/messages/agent-env.ts';
-import { handOver } from '../../signal/send-to-agent.ts';
-import { asMarkdown, asText, headline, parseRecording, resourcesOf } from './summary.ts';
+import { sendToAgent } from '../../signal/send-to-agent.ts';
+import { asMarkdown, asText, toHeadline, parseRecording, toJobResources } from './summary.ts';
 
 /** How long the agent may take to hand the summary on, milliseconds: it keeps trying after that. */
 const WAIT_MS = 1000;
@@ -28,7 +28,7 @@ export function startRecorder(env: NodeJS.ProcessEnv): void {
 }
 
 /** Ends the recorder and tells what it saw: in the log, in the job's summary, and to the runner's workflow. */
-export async function tellUsage(env: NodeJS.ProcessEnv): Promise<void> {
+export async function reportUsage(env: NodeJS.ProcessEnv): Promise<void> {
   const file = env['STATE_samples'];
   if (file === undefined) throw new Error('no recorder was started');
   const recording = parseRecording(readFileSync(file, 'utf8'));
@@ -37,13 +37,15 @@ export async function tellUsage(env: NodeJS.ProcessEnv): Promise<void> {
     console.log('The job was over before the first sample.');
     return;
   }
-  console.log(headline(recording));
+  console.log(toHeadline(recording));
   for (const line of asText(recording)) console.log(line);
   const summary = env['GITHUB_STEP_SUMMARY'];
   if (summary !== undefined) appendFileSync(summary, asMarkdown(recording));
   const socket = env[AGENT_ENV.socket];
   if (!socket) return;
-  const line = { version: 1, kind: 'resources', resources: resourcesOf(recording), waitMs: WAIT_MS };
-  const reply = await handOver(socket, line).catch(() => ({ state: 'refused', message: 'the agent is gone' }) as const);
+  const line = { version: 1, kind: 'resources', resources: toJobResources(recording), waitMs: WAIT_MS };
+  const reply = await sendToAgent(socket, line).catch(
+    () => ({ state: 'refused', message: 'the agent is gone' }) as const,
+  );
   if (reply.state === 'refused') console.log(`::warning::Baton: what the job used was not told: ${reply.message}`);
 }

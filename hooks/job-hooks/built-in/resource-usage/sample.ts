@@ -13,7 +13,7 @@ export interface Counters {
 }
 
 /** What there is to use. */
-export interface Capacity {
+export interface MachineCapacity {
   cores: number;
   memory: number;
 }
@@ -23,7 +23,7 @@ const CGROUP = '/sys/fs/cgroup';
 const inCgroup = existsSync(`${CGROUP}/memory.current`);
 const SECTOR = 512;
 
-export function capacity(): Capacity {
+export function readCapacity(): MachineCapacity {
   const [quota, period] = inCgroup ? text(`${CGROUP}/cpu.max`).split(/\s+/).map(Number) : [];
   const limit = inCgroup ? Number(text(`${CGROUP}/memory.max`)) : Number.NaN;
   const cores = availableParallelism();
@@ -39,7 +39,7 @@ export function readCounters(): Counters {
 }
 
 function cpuSeconds(): number {
-  if (inCgroup) return numberOf(text(`${CGROUP}/cpu.stat`), /^usage_usec (\d+)/m) / 1e6;
+  if (inCgroup) return matchNumber(text(`${CGROUP}/cpu.stat`), /^usage_usec (\d+)/m) / 1e6;
   const line = text('/proc/stat').split('\n', 1)[0] ?? '';
   if (line.startsWith('cpu ')) {
     const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.trim().split(/\s+/).slice(1).map(Number);
@@ -51,9 +51,9 @@ function cpuSeconds(): number {
 function memory(): number {
   if (inCgroup) {
     const current = Number(text(`${CGROUP}/memory.current`));
-    return Math.max(0, current - numberOf(text(`${CGROUP}/memory.stat`), /^inactive_file (\d+)/m));
+    return Math.max(0, current - matchNumber(text(`${CGROUP}/memory.stat`), /^inactive_file (\d+)/m));
   }
-  const available = numberOf(text('/proc/meminfo'), /^MemAvailable:\s+(\d+)/m) * 1024;
+  const available = matchNumber(text('/proc/meminfo'), /^MemAvailable:\s+(\d+)/m) * 1024;
   return totalmem() - (available > 0 ? available : freemem());
 }
 
@@ -113,4 +113,4 @@ function names(folder: string): string[] {
   }
 }
 
-const numberOf = (content: string, pattern: RegExp): number => Number(pattern.exec(content)?.[1] ?? 0);
+const matchNumber = (content: string, pattern: RegExp): number => Number(pattern.exec(content)?.[1] ?? 0);

@@ -66,7 +66,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const mean = (values: readonly number[]): number => (values.length === 0 ? 0 : sum(values) / values.length);
 const peak = (values: readonly number[]): number => values.reduce((most, value) => Math.max(most, value), 0);
 
-export function resourcesOf({ cores, memoryTotal, seconds, columns }: Recording): JobResources {
+export function toJobResources({ cores, memoryTotal, seconds, columns }: Recording): JobResources {
   return {
     seconds,
     cpu: { cores, average: mean(columns.cpu), peak: peak(columns.cpu) },
@@ -77,7 +77,7 @@ export function resourcesOf({ cores, memoryTotal, seconds, columns }: Recording)
 }
 
 /** Values over time in at most {@link WIDTH} bars, each the mean of its share; `most` is the full height. */
-export function sparkline(values: readonly number[], most = peak(values)): string {
+export function toSparkline(values: readonly number[], most = peak(values)): string {
   const count = Math.min(WIDTH, values.length);
   return Array.from({ length: count }, (_, index) => {
     const share = values.slice(
@@ -90,36 +90,36 @@ export function sparkline(values: readonly number[], most = peak(values)): strin
 }
 
 /** The table that people read: name, average or sum, peak, over time. */
-export function usageTable(recording: Recording): string[][] {
+export function toUsageTable(recording: Recording): string[][] {
   const { columns } = recording;
-  const used = resourcesOf(recording);
+  const used = toJobResources(recording);
   const cores = (value: number): string => value.toFixed(2);
   const rate = (values: readonly number[]): string => `${formatBytes(peak(values))}/s`;
   return [
-    ['CPU, cores', cores(used.cpu.average), cores(used.cpu.peak), sparkline(columns.cpu, recording.cores)],
+    ['CPU, cores', cores(used.cpu.average), cores(used.cpu.peak), toSparkline(columns.cpu, recording.cores)],
     [
       'Memory',
       formatBytes(used.memory.average),
       formatBytes(used.memory.peak),
-      sparkline(columns.memory, recording.memoryTotal),
+      toSparkline(columns.memory, recording.memoryTotal),
     ],
-    ['Disk read', formatBytes(used.disk.read), rate(columns.read), sparkline(columns.read)],
-    ['Disk written', formatBytes(used.disk.written), rate(columns.written), sparkline(columns.written)],
-    ['Network received', formatBytes(used.network.received), rate(columns.received), sparkline(columns.received)],
-    ['Network sent', formatBytes(used.network.sent), rate(columns.sent), sparkline(columns.sent)],
+    ['Disk read', formatBytes(used.disk.read), rate(columns.read), toSparkline(columns.read)],
+    ['Disk written', formatBytes(used.disk.written), rate(columns.written), toSparkline(columns.written)],
+    ['Network received', formatBytes(used.network.received), rate(columns.received), toSparkline(columns.received)],
+    ['Network sent', formatBytes(used.network.sent), rate(columns.sent), toSparkline(columns.sent)],
   ];
 }
 
 const HEADINGS = ['', 'Average or sum', 'Peak', 'Over time'];
 
 /** One line above the table. */
-export function headline({ seconds, cores, memoryTotal, ownCores }: Recording): string {
+export function toHeadline({ seconds, cores, memoryTotal, ownCores }: Recording): string {
   const own = `the recorder itself used ${(ownCores * 100).toFixed(2)} % of a core`;
   return `${seconds} samples, one a second; ${Number(cores.toFixed(2))} cores and ${formatBytes(memoryTotal)} of memory; ${own}`;
 }
 
 export function asText(recording: Recording): string[] {
-  const rows = [HEADINGS, ...usageTable(recording)];
+  const rows = [HEADINGS, ...toUsageTable(recording)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row
@@ -130,7 +130,7 @@ export function asText(recording: Recording): string[] {
 }
 
 export function asMarkdown(recording: Recording): string {
-  const rows = usageTable(recording).map((row) => `| ${row.join(' | ')} |`);
+  const rows = toUsageTable(recording).map((row) => `| ${row.join(' | ')} |`);
   return [
     '### What this job used',
     '',
@@ -138,7 +138,7 @@ export function asMarkdown(recording: Recording): string {
     '|:--|--:|--:|:--|',
     ...rows,
     '',
-    `${headline(recording)}.`,
+    `${toHeadline(recording)}.`,
     '',
   ].join('\n');
 }
