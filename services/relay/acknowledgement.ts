@@ -2,35 +2,15 @@ import type { Counter, Histogram } from 'prom-client';
 import { BatonError, messageOf, type ErrorCode } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import { PermanentFailure, RetryLater, RunnerMissing, ShuttingDown } from './message-errors.ts';
 import type { StreamMessage } from './stream-message.ts';
-import { toTemporalReason, classifyTemporalError } from './temporal-errors.ts';
-import { ShuttingDown, RetryLater } from './temporal-gate.ts';
+import { classifyTemporalError, toTemporalReason } from './temporal-errors.ts';
 
-/** What can never be handled: it becomes a dead letter at once. */
-export class PermanentFailure extends Error {
-  readonly code: ErrorCode;
-
-  /** @param reason a sentence for a person */
-  constructor(code: ErrorCode, reason: string) {
-    super(reason);
-    this.name = 'Hopeless';
-    this.code = code;
-  }
-}
-
-/** The runner it is for does not exist. It may yet: it is tried again a few times, then becomes a dead letter. */
-export class RunnerMissing extends Error {
-  constructor(workflow: string) {
-    super(`there is no workflow ${workflow}`);
-    this.name = 'RunnerMissing';
-  }
-}
-
-/** Pauses before the next try for a runner that is missing: a quarter of a minute in all. */
+/** Delays before each retry for a runner that does not exist (yet): about 15 s in all. */
 const RUNNER_MISSING_DELAYS_MS = [500, 1000, 2000, 4000, 8000];
 const RETRY_LATER_DELAY_MS = 10_000;
 const FAULT_DELAY_MS = 5000;
-/** Deliveries of a message on which Baton itself fails, until it becomes a dead letter. */
+/** After this many deliveries, a message on which Baton itself fails becomes a dead letter. */
 const MAX_FAULTS = 20;
 
 export interface AcknowledgementOptions {
@@ -41,8 +21,8 @@ export interface AcknowledgementOptions {
 }
 
 /**
- * Makes a handler of `work`: whatever comes out of it, the message is acknowledged, given back for later, or put with the dead
- * letters, and none keeps another from being handled.
+ * Wraps `work` in a handler that always answers the stream: it acknowledges the message, returns it for a later retry,
+ * or stores it as a dead letter. One message never blocks another.
  *
  * @param work resolves with the result to count
  */
@@ -58,7 +38,7 @@ export function withAcknowledgement(
       message.ack();
       return 'dead';
     } catch (error) {
-      log.warn({ subject: message.subject, reason: messageOf(error) }, 'a dead letter could not be kept; trying again');
+      log.warn({ subject: message.subject, reason: messageOf(error) }, 'cannot store the dead letter; will retry');
       message.retry(FAULT_DELAY_MS);
       return 'retry';
     }
@@ -70,29 +50,29 @@ export function withAcknowledgement(
       return 'interrupted';
     }
     if (error instanceof RetryLater) {
-      log.warn({ subject: message.subject, reason: error.message }, 'put aside for a while');
+      log.warn({ subject: message.subject, reason: error.message }, 'message not delivered; will retry later');
       message.retry(RETRY_LATER_DELAY_MS);
       return 'retry';
     }
     if (error instanceof RunnerMissing) {
-      const pause = RUNNER_MISSING_DELAYS_MS[message.deliveries - 1];
-      if (pause === undefined) return deadLetter(message, 'RUNNER_UNKNOWN', error.message);
-      message.retry(pause);
+      const delay = RUNNER_MISSING_DELAYS_MS[message.deliveries - 1];
+      if (delay === undefined) return deadLetter(message, 'RUNNER_UNKNOWN', error.message);
+      message.retry(delay);
       return 'retry';
     }
     if (error instanceof PermanentFailure || (error instanceof BatonError && !error.retryable))
       return deadLetter(message, error.code, error.message);
     if (classifyTemporalError(error) === 'refused') {
-      return deadLetter(message, 'MESSAGE_INVALID', `Temporal refuses it: ${toTemporalReason(error)}`);
+      return deadLetter(message, 'MESSAGE_INVALID', `Temporal rejected the message: ${toTemporalReason(error)}`);
     }
-    log.error({ err: error, subject: message.subject }, `handling a message failed: ${messageOf(error)}`);
+    log.error({ err: error, subject: message.subject }, 'handling a message failed');
     if (message.deliveries >= MAX_FAULTS) return deadLetter(message, 'INTERNAL', messageOf(error));
     message.retry(FAULT_DELAY_MS);
     return 'retry';
   }
 
   return async (message) => {
-    const stopClock = seconds.startTimer({ stream: message.stream });
+    const stopTimer = seconds.startTimer({ stream: message.stream });
     let result: string;
     try {
       result = await work(message);
@@ -100,7 +80,7 @@ export function withAcknowledgement(
     } catch (error) {
       result = await onError(message, error);
     }
-    stopClock();
+    stopTimer();
     handled.inc({ stream: message.stream, result });
   };
 }

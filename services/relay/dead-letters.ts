@@ -10,7 +10,7 @@ import type { StreamMessage } from './stream-message.ts';
 
 const PUBLISH_TIMEOUT_MS = 10_000;
 
-/** Where messages go that can never be handled: kept as they came, with the reason, for a person to look at. */
+/** Stores messages that can never be handled, unchanged and with the reason, for the operator to inspect. */
 export class DeadLetters {
   readonly #link: NatsLink;
   readonly #log: Logger;
@@ -23,10 +23,10 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the dead-letter stream has it; only then may the original be acknowledged. The same message twice is
-   * one dead letter.
+   * Resolves when the dead-letter stream has stored the message; only then may the caller acknowledge the original. The
+   * same message twice becomes one dead letter.
    *
-   * @param reason a sentence for a person
+   * @param reason one sentence for the operator
    */
   async put(message: StreamMessage, code: ErrorCode, reason: string): Promise<void> {
     const bus = await this.#link.connected(PUBLISH_TIMEOUT_MS);
@@ -41,6 +41,7 @@ export class DeadLetters {
     });
     if (duplicate) return;
     this.#counter.inc({ stream: message.stream, code });
-    this.#log.warn({ code, subject: message.subject, place: message.streamPosition, reason }, 'dead letter');
+    const { subject, streamPosition } = message;
+    this.#log.warn({ code, subject, streamPosition, reason }, 'stored a message as a dead letter');
   }
 }

@@ -2,8 +2,6 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Clien
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../contracts/workflows/job.ts';
-import type { Bus } from '../../contracts/lib/nats.ts';
-import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
 import { findProxiesConfig } from '../../contracts/config/delegation.ts';
 import {
   DELEGATION_EVENTS,
@@ -13,13 +11,14 @@ import {
   type DelegationEvent,
 } from '../../contracts/workflows/delegation.ts';
 import { delegationMessage, createDelegatedJob, type DelegationMessage } from '../../contracts/messages/delegation.ts';
+import { DelegationStoreLink } from '../shared/delegation-store-link.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
-import { PermanentFailure } from './acknowledgement.ts';
+import { PermanentFailure } from './message-errors.ts';
+import { parseMessage } from './parse-message.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { classifyTemporalError } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
-import { parseMessage } from './parse-message.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -30,33 +29,42 @@ export interface DelegationsOptions {
   live: LiveConfig;
 }
 
-/** What proxies hand over becomes a delegation's workflow; what the forge says of its job goes there. */
+/**
+ * Starts a delegation's workflow for each job that a proxy delegates, and signals it what the forge reports about the
+ * job.
+ */
 export class Delegations {
   readonly #options: DelegationsOptions;
-  #opened: { bus: Bus; store: DelegationStore } | undefined;
+  readonly #store: DelegationStoreLink;
 
   constructor(options: DelegationsOptions) {
     this.#options = options;
+    this.#store = new DelegationStoreLink(options.link);
   }
 
   /**
-   * Handles a message of a proxy.
+   * Handles a proxy's message.
    *
    * @returns the result to count
-   * @throws Hopeless MESSAGE_INVALID, DELEGATION_FORBIDDEN; Interrupted, NotNow
+   * @throws PermanentFailure MESSAGE_INVALID, DELEGATION_FORBIDDEN; ShuttingDown, RetryLater
    */
   async handle(message: StreamMessage): Promise<string> {
-    const said = parseMessage(delegationMessage, message);
-    if (said.kind === 'requested') return await this.#start(said);
-    return await this.#tell(said.id, [{ type: 'attempt-ended' }]);
+    const received = parseMessage(delegationMessage, message);
+    if (received.kind === 'requested') return await this.#start(received);
+    return await this.#signal(received.id, [{ type: 'attempt-ended' }]);
   }
 
-  /** The delegation that a forge's job belongs to, told what the forge says of it; undefined where there is none. */
+  /**
+   * Signals the delegation that the job belongs to.
+   *
+   * @returns its id; undefined where the job belongs to none
+   */
   async signalOwningDelegation(job: JobNotice): Promise<string | undefined> {
     if (this.#options.live.current.delegation === undefined) return undefined;
     const { jobId: id, runId, runAttempt: attempt, name } = job;
-    const owner = await (await this.#store()).owner({ id, runId, attempt, name });
-    if (owner !== undefined) await this.#tell(owner, [{ type: 'job', job }]);
+    const { store } = await this.#store.connected(CONNECT_TIMEOUT_MS);
+    const owner = await store.owner({ id, runId, attempt, name });
+    if (owner !== undefined) await this.#signal(owner, [{ type: 'job', job }]);
     return owner;
   }
 
@@ -95,29 +103,23 @@ export class Delegations {
         });
         return 'delivered';
       } catch (error) {
-        // The same job twice, or the message again.
+        // The proxy delegated the same job twice, or the message was delivered again.
         if (error instanceof WorkflowExecutionAlreadyStartedError) return 'closed';
         throw error;
       }
     });
   }
 
-  async #tell(id: string, news: DelegationEvent[]): Promise<string> {
+  async #signal(id: string, events: DelegationEvent[]): Promise<string> {
     const { client, gate } = this.#options;
     try {
-      await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, news));
+      await gate.call(() => client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, events));
       return 'delivered';
     } catch (error) {
-      const trouble = classifyTemporalError(error);
-      // It looks at the forge itself; what it misses costs it a moment.
-      if (trouble === 'closed' || trouble === 'missing') return 'closed';
+      const errorClass = classifyTemporalError(error);
+      // A delegation also polls the forge: it learns of a missed event a little later.
+      if (errorClass === 'closed' || errorClass === 'missing') return 'closed';
       throw error;
     }
-  }
-
-  async #store(): Promise<DelegationStore> {
-    const bus = await this.#options.link.connected(CONNECT_TIMEOUT_MS);
-    if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
-    return this.#opened.store;
   }
 }

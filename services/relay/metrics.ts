@@ -1,20 +1,20 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Puller } from './puller.ts';
 
-/** The relay's metrics. */
-export function relayMetrics(registers: Registry) {
-  const on = { registers: [registers] };
+/** Registers the relay's metrics. */
+export function registerRelayMetrics(registry: Registry) {
+  const on = { registers: [registry] };
   return {
     handled: new Counter({
       ...on,
       name: 'baton_relay_messages_total',
-      help: 'Messages by stream and result (delivered, closed, hosted, not-ours, retry, dead, interrupted).',
+      help: 'Messages by stream and result (delivered, closed, hosted, proxies, not-ours, retry, dead, interrupted).',
       labelNames: ['stream', 'result'] as const,
     }),
     seconds: new Histogram({
       ...on,
       name: 'baton_relay_seconds',
-      help: 'From taking a message until it is settled.',
+      help: 'Time from pulling a message until its acknowledgement, return to the stream, or dead letter.',
       labelNames: ['stream'] as const,
       buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     }),
@@ -27,38 +27,40 @@ export function relayMetrics(registers: Registry) {
     refused: new Counter({
       ...on,
       name: 'baton_relay_refused_total',
-      help: 'What the NATS server refused to a credential, from its log: publishes and subscriptions by what they were for.',
+      help: 'Operations that NATS permissions refused, by operation (publish, subscription) and kind of subject.',
       labelNames: ['operation', 'what'] as const,
     }),
     batchSize: new Histogram({
       ...on,
       name: 'baton_relay_batch_size',
-      help: 'Pieces of news in one signal to an actor.',
+      help: 'Events in one signal to a workflow, by workflow type.',
       labelNames: ['actor'] as const,
       buckets: [1, 2, 5, 10, 20, 50, 100],
     }),
     callSeconds: new Histogram({
       ...on,
       name: 'baton_relay_signal_seconds',
-      help: 'Signals to an actor, until Temporal has them; waiting for a Temporal that is away included.',
+      help: 'Time until Temporal accepted a signal to a workflow, including the wait for an unavailable Temporal.',
       labelNames: ['actor'] as const,
       buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     }),
   };
 }
 
-/** Gauges that are read when somebody asks: what waits in the streams, and what is in hand here. */
-export function watchPullers(registers: Registry, pullers: ReadonlyMap<string, Puller>): void {
+/**
+ * Registers gauges that are computed at each scrape: messages that wait in the streams, and messages in progress here.
+ */
+export function registerPullerMetrics(registry: Registry, pullers: ReadonlyMap<string, Puller>): void {
   const lag = new Gauge({
     name: 'baton_relay_lag_messages',
-    help: 'Messages by stream: waiting for any relay, or unacknowledged by all of them.',
+    help: 'Messages by stream and state (waiting, unacknowledged), of all relays together.',
     labelNames: ['stream', 'state'],
-    registers: [registers],
+    registers: [registry],
     async collect() {
       await Promise.all(
         [...pullers].map(async ([stream, puller]) => {
           const found = await puller.lag().catch(() => undefined);
-          // No answer is no number: an old one would look like a fresh one.
+          // Without an answer there is no value: an old one would look current.
           if (found === undefined) {
             lag.remove({ stream, state: 'waiting' });
             lag.remove({ stream, state: 'unacknowledged' });
@@ -74,7 +76,7 @@ export function watchPullers(registers: Registry, pullers: ReadonlyMap<string, P
     name: 'baton_relay_in_hand_messages',
     help: 'Messages by stream that this relay is handling.',
     labelNames: ['stream'],
-    registers: [registers],
+    registers: [registry],
     collect() {
       for (const [stream, puller] of pullers) inProgress.set({ stream }, puller.inProgress);
     },

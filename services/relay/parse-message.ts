@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import { decode } from '../../contracts/lib/nats.ts';
-import { PermanentFailure } from './acknowledgement.ts';
+import { PermanentFailure } from './message-errors.ts';
 import type { StreamMessage } from './stream-message.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * A message's body in its documented shape.
+ * Parses a message's body.
  *
- * @throws Hopeless MESSAGE_INVALID naming what is wrong; BatonError MESSAGE_INVALID when it isn't JSON
+ * @throws PermanentFailure MESSAGE_INVALID that names the wrong fields; BatonError MESSAGE_INVALID when it is not JSON
  */
 export function parseMessage<T extends z.ZodType>(schema: T, message: StreamMessage): z.output<T> {
   const result = schema.safeParse(decode(message.data));

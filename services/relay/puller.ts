@@ -5,14 +5,16 @@ import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
+import type { TemporalGate } from './temporal-gate.ts';
 
-/** A message that nobody acknowledges comes again after this; whoever works on it says so more often. */
+/** The stream delivers a message again when no relay acknowledged or extended it for this long. */
 const ACK_TIMEOUT_MS = 30_000;
+/** How often the time for a message in progress is extended. */
 const PROGRESS_INTERVAL_MS = 10_000;
-/** A request for messages stands this long; nothing polls meanwhile. */
+/** How long one pull request stays open at the server. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const REATTACH_DELAY_MS = 500;
-/** All relays together. */
+/** Of all relays together. */
 const MAX_UNACKNOWLEDGED = 20_000;
 
 export interface PullerOptions {
@@ -20,24 +22,24 @@ export interface PullerOptions {
   stream: string;
   /** Name of the durable consumer, which all relays share. */
   durable: string;
-  /** Messages in hand at once. */
+  /** Maximum of messages in progress at once. */
   capacity: number;
-  /** Whether more may be taken just now; {@link Puller.resume} when that changes. */
-  mayTake: () => boolean;
-  /** Handles a message; rejects never. */
+  /** Messages are pulled only while it is open. */
+  gate: Pick<TemporalGate, 'isOpen' | 'onOpen'>;
+  /** Handles a message; never rejects. */
   handle: (message: StreamMessage) => Promise<void>;
   log: Logger;
 }
 
 /**
- * Takes messages from a stream as they come, never more than there is room for, and can stop without losing sight of any:
- * what the server sent before it heard of the stop is still handled. (The client library's own consumers drop that; it
- * would come again only after the whole acknowledgement wait.)
+ * Pulls messages from a stream, never more than `capacity`, and can stop without dropping any: it still handles what
+ * the server sent before the unsubscribe reached it. (The client library's own consumers drop such messages; the stream
+ * would deliver them again only after the whole acknowledgement timeout.)
  */
 export class Puller {
   readonly #options: PullerOptions;
   readonly #inProgress = new Set<StreamMessage>();
-  readonly #idle: (() => void)[] = [];
+  readonly #onIdle: (() => void)[] = [];
   #bus: Bus | undefined;
   #inbox = '';
   #subscription: Subscription | undefined;
@@ -51,6 +53,7 @@ export class Puller {
   constructor(options: PullerOptions) {
     this.#options = options;
     options.link.onUp((bus) => void this.#attach(bus));
+    options.gate.onOpen(() => this.#resume());
     this.#timers = [
       setInterval(() => {
         for (const message of this.#inProgress) message.working();
@@ -59,12 +62,12 @@ export class Puller {
     ];
   }
 
-  /** How many messages are being handled. */
+  /** How many messages this relay is handling. */
   get inProgress(): number {
     return this.#inProgress.size;
   }
 
-  /** Messages of the stream that wait for anyone, and those being handled by all relays. */
+  /** How many messages of the stream wait for a relay, and how many all relays together are handling. */
   async lag(): Promise<{ pending: number; unacknowledged: number }> {
     const { link, stream, durable } = this.#options;
     const jetstreamManager = await (await link.connected(1)).jetstreamManager();
@@ -72,13 +75,13 @@ export class Puller {
     return { pending: info.num_pending, unacknowledged: info.num_ack_pending };
   }
 
-  /** Takes more where there is room. */
-  resume(): void {
-    const { capacity, stream, durable, mayTake } = this.#options;
-    if (this.#stopped || !this.#ready || this.#bus === undefined || this.#reattachTimer !== undefined || !mayTake())
-      return;
+  /** Requests more messages where there is room. */
+  #resume(): void {
+    const { capacity, stream, durable, gate } = this.#options;
+    if (this.#stopped || !this.#ready || this.#bus === undefined) return;
+    if (this.#reattachTimer !== undefined || !gate.isOpen) return;
     const room = capacity - this.#inProgress.size - this.#requested;
-    // Not for each single place that comes free, unless nothing is on its way.
+    // Not one request for each message that completes, unless no request is open.
     if (room <= 0 || (this.#requested > 0 && room < capacity / 4)) return;
     if (this.#requested === 0) this.#lastMessageAt = Date.now();
     this.#requested += room;
@@ -90,18 +93,19 @@ export class Puller {
   }
 
   /**
-   * Takes no more; resolves when all in hand are handled, or after `timeoutMs`: what is left then is given back at once.
+   * Stops pulling. Resolves when all messages in progress are handled, or after `timeoutMs`: then it returns the
+   * remaining ones to the stream.
    *
-   * @returns how many were given back
+   * @returns how many messages went back to the stream
    */
   async stop(timeoutMs: number): Promise<number> {
     this.#stopped = true;
     clearTimeout(this.#reattachTimer);
     const deadline = Date.now() + timeoutMs;
-    // Unsubscribes, and still hands over what arrived before the server knew of it.
-    if (this.#options.link.isUp) await within(this.#subscription?.drain(), timeoutMs);
+    // Unsubscribes, and still handles what arrived before the server knew of it.
+    if (this.#options.link.isUp) await waitAtMost(this.#subscription?.drain(), timeoutMs);
     if (this.#inProgress.size > 0) {
-      await within(new Promise<void>((resolve) => this.#idle.push(resolve)), deadline - Date.now());
+      await waitAtMost(new Promise<void>((resolve) => this.#onIdle.push(resolve)), deadline - Date.now());
     }
     for (const timer of this.#timers) clearInterval(timer);
     const left = this.#inProgress.size;
@@ -116,18 +120,18 @@ export class Puller {
     if (this.#stopped) return;
     if (this.#bus !== bus || this.#subscription === undefined) {
       this.#bus = bus;
-      this.#inbox = createInbox(inboxPrefix(bus));
+      this.#inbox = createInbox(getInboxPrefix(bus));
       this.#subscription = bus.subscribe(this.#inbox, {
         callback: (error, message) => {
-          if (error) this.#reattachLater(`its inbox: ${messageOf(error)}`);
-          else this.#take(message);
+          if (error) this.#reattachLater(`subscription to the inbox: ${messageOf(error)}`);
+          else this.#receive(message);
         },
       });
     }
     try {
       await this.#ensureConsumer(bus);
       this.#ready = true;
-      this.resume();
+      this.#resume();
     } catch (error) {
       this.#reattachLater(messageOf(error));
     }
@@ -142,68 +146,68 @@ export class Puller {
       deliver_policy: DeliverPolicy.All,
       ack_wait: nanos(ACK_TIMEOUT_MS),
       max_ack_pending: MAX_UNACKNOWLEDGED,
-      // Without end: a message that reached the server's limit would stay in the stream, unseen. The relay itself gives up,
-      // with a dead letter, and only on an answer that says it is hopeless (handlers.ts).
+      // Unlimited: a message that reached the server's limit would stay in the stream unnoticed. The relay itself
+      // decides when to give up, and then stores a dead letter (acknowledgement.ts).
       max_deliver: -1,
     });
   }
 
-  #take(message: Msg): void {
+  #receive(message: Msg): void {
     this.#lastMessageAt = Date.now();
-    const taken = StreamMessage.from(message);
-    if (taken === undefined) {
+    const pulled = StreamMessage.from(message);
+    if (pulled === undefined) {
       this.#onRequestStatus(message);
       return;
     }
     this.#requested = Math.max(0, this.#requested - 1);
-    this.#inProgress.add(taken);
-    void this.#handle(taken);
+    this.#inProgress.add(pulled);
+    void this.#handle(pulled);
   }
 
   async #handle(message: StreamMessage): Promise<void> {
     await this.#options.handle(message);
     this.#inProgress.delete(message);
-    if (this.#inProgress.size === 0) for (const done of this.#idle.splice(0)) done();
-    this.resume();
+    if (this.#inProgress.size === 0) for (const done of this.#onIdle.splice(0)) done();
+    this.#resume();
   }
 
-  /** A word from the server on a request: how much of it will not be served. */
+  /** The server's status for a pull request: how many of its messages the server will not send. */
   #onRequestStatus(message: Msg): void {
     const left = Number(message.headers?.get('Nats-Pending-Messages') || Number.NaN);
     this.#requested = Number.isNaN(left) ? 0 : Math.max(0, this.#requested - left);
     const code = message.headers?.code ?? 0;
-    // 408 is the end of a request that nothing came for, as it should be.
-    if (code === 408) this.resume();
+    // 408: no message arrived while the request was open, which is normal.
+    if (code === 408) this.#resume();
     else this.#reattachLater(`${code} ${message.headers?.description ?? ''}`);
   }
 
-  /** Something is not as it should be: look after the consumer, and ask again. */
+  /** After an unexpected answer: checks the consumer, then requests messages again. */
   #reattachLater(reason: string): void {
     if (this.#stopped || this.#reattachTimer !== undefined) return;
-    this.#options.log.debug({ stream: this.#options.stream, reason }, 'pulling again soon');
+    this.#options.log.debug({ stream: this.#options.stream, reason }, 'pull failed; will retry');
     this.#reattachTimer = setTimeout(() => {
       this.#reattachTimer = undefined;
       if (this.#bus && this.#options.link.isUp) void this.#attach(this.#bus);
     }, REATTACH_DELAY_MS);
   }
 
-  /** A request always ends with a word; where none came, it was lost. */
+  /** The server ends every request with a status; without one, the request was lost. */
   #checkLostRequest(): void {
     if (this.#requested === 0 || Date.now() - this.#lastMessageAt < REQUEST_TIMEOUT_MS + 5000) return;
     this.#requested = 0;
-    this.resume();
+    this.#resume();
   }
 }
 
 const withPrefix = z.object({ options: z.object({ inboxPrefix: z.string().optional() }) });
 
-/** A credential may allow only one prefix of inboxes; the connection knows it. */
-function inboxPrefix(bus: Bus): string | undefined {
+/** The connection's inbox prefix: its credential may permit no other. */
+function getInboxPrefix(bus: Bus): string | undefined {
   return withPrefix.safeParse(bus).data?.options.inboxPrefix;
 }
 
 /** Resolves with `work`, or after `ms`. */
-async function within(work: Promise<void> | undefined, ms: number): Promise<void> {
+async function waitAtMost(work: Promise<void> | undefined, ms: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, Math.max(0, ms));
   await Promise.race([work, late]);

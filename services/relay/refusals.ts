@@ -10,27 +10,29 @@ export const SERVER_LOG_ENV = 'BATON_NATS_SERVER_LOG';
 
 const POLL_INTERVAL_MS = 2000;
 
-/** Bytes that are read at once; a longer log is read in several goes. */
+/** How much of the log is read at once. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** As nats-server 2.9 to 2.15 write it; the client calls itself what it likes. */
+/** The log line of nats-server 2.9 to 2.15. The text before the violation contains a name that the client chooses. */
 const REFUSAL = /\[ERR\] .*? (Publish|Subscription) Violation - .*?Subject "([^"]{1,300})"/;
 
 const SUBJECT_KINDS = ['signal', 'register', 'instance', 'webhook', 'status', 'dead', 'created'];
 
 /**
- * Counts what the NATS server refuses: a job that uses its runner's credential to speak for another runner leaves no other
- * trace, since the server neither passes such a message on nor tells anybody but its sender and its own log. Reads that log from
- * its present end, follows it through a rotation, and never stops the relay.
+ * Counts and logs the operations that the NATS server refused. A job that uses its runner's credential to publish as
+ * another runner leaves no other trace: the server drops the message and reports it only to the sender and in its own
+ * log. Reads that log from its current end, follows it through a rotation, and never stops the relay.
  */
-export function watchRefusals(
+export function watchNatsRefusals(
   file: string,
   options: { refused: Counter<'operation' | 'what'>; log: Logger; stop: AbortSignal },
 ): void {
-  follow(file, options).catch((error: unknown) => options.log.error({ err: error }, 'watching the NATS server’s log'));
+  follow(file, options).catch((error: unknown) =>
+    options.log.error({ err: error }, 'cannot watch the NATS server log any longer'),
+  );
 }
 
-async function follow(file: string, { refused, log, stop }: Parameters<typeof watchRefusals>[1]): Promise<void> {
+async function follow(file: string, { refused, log, stop }: Parameters<typeof watchNatsRefusals>[1]): Promise<void> {
   let offset: number | undefined;
   let rest = '';
   let isUnreadable = false;
@@ -39,7 +41,7 @@ async function follow(file: string, { refused, log, stop }: Parameters<typeof wa
       const handle = await open(file, 'r');
       try {
         const { size } = await handle.stat();
-        // At first only what is new; a file that shrank is another one.
+        // Starts at the end of the file; a file that shrank is a new one.
         if (offset === undefined) offset = size;
         if (size < offset) [offset, rest] = [0, ''];
         while (offset < size) {
@@ -54,7 +56,7 @@ async function follow(file: string, { refused, log, stop }: Parameters<typeof wa
             refused.inc({ operation: operation.toLowerCase(), what: parseKind(subject) });
             log.warn(
               { subject, operation: operation.toLowerCase() },
-              'the NATS server refused what a credential may not do',
+              'NATS refused an operation that the credential does not permit',
             );
           }
         }
@@ -63,15 +65,14 @@ async function follow(file: string, { refused, log, stop }: Parameters<typeof wa
       }
       isUnreadable = false;
     } catch (error) {
-      if (!isUnreadable)
-        log.warn({ file, reason: messageOf(error) }, 'the NATS server’s log can’t be read; looking again');
+      if (!isUnreadable) log.warn({ file, reason: messageOf(error) }, 'cannot read the NATS server log; will retry');
       isUnreadable = true;
     }
     await sleep(POLL_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);
   }
 }
 
-/** Latin-1: a character a byte, whatever stands there. */
+/** Latin-1: one character per byte, whatever the content. */
 async function read(handle: FileHandle, at: number, length: number): Promise<string> {
   const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, at);
   return buffer.toString('latin1', 0, bytesRead);

@@ -3,13 +3,16 @@ import type { JobResources } from '../../contracts/messages/job-resources.ts';
 
 const MIB = 1024 ** 2;
 
-/** Metrics of what jobs used, as the wrapper `resource-usage` tells it. @returns takes one job's */
-export function resourceMetrics(registers: Registry): (group: string, used: JobResources) => void {
-  const on = { registers: [registers] };
+/** Records the resources that one job of the group used. */
+export type RecordResources = (group: string, used: JobResources) => void;
+
+/** Registers the metrics of what jobs used, which the wrapper `resource-usage` measures. */
+export function registerResourceMetrics(registry: Registry): RecordResources {
+  const on = { registers: [registry] };
   const cores = new Histogram({
     ...on,
     name: 'baton_job_cpu_cores',
-    help: 'Cores that a job used, by group and statistic (average, peak).',
+    help: 'CPU cores that a job used, by group and statistic (average, peak).',
     labelNames: ['group', 'statistic'] as const,
     buckets: [0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64],
   });
@@ -23,7 +26,7 @@ export function resourceMetrics(registers: Registry): (group: string, used: JobR
   const moved = new Counter({
     ...on,
     name: 'baton_job_moved_bytes_total',
-    help: 'Bytes that jobs moved, by group and way (read, written, received, sent).',
+    help: 'Bytes that jobs transferred, by group and way (disk: read, written; network: received, sent).',
     labelNames: ['group', 'way'] as const,
   });
   return (group, used) => {

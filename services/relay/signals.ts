@@ -1,25 +1,32 @@
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { parseRunnerFromSubject, subjects, SIGNAL_KINDS } from '../../contracts/messages/subjects.ts';
 import type { Config } from '../../contracts/config/config.ts';
-import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import { instanceDied, runnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
-import type { WorkflowSignals, EventSource, SignalResult } from './workflow-signals.ts';
-import { PermanentFailure, RunnerMissing } from './acknowledgement.ts';
-import type { StreamMessage } from './stream-message.ts';
+import { PermanentFailure, RunnerMissing } from './message-errors.ts';
 import { parseMessage } from './parse-message.ts';
+import type { RecordResources } from './resource-metrics.ts';
+import type { StreamMessage } from './stream-message.ts';
+import type { EventSource, SignalResult, WorkflowSignals } from './workflow-signals.ts';
+
+export interface SignalTargets {
+  workflowSignals: WorkflowSignals;
+  recordResources: RecordResources;
+}
 
 /**
- * Handles what an instance or a backend's watcher says: tells the runner and, when a job started, its group's dispatcher. The
- * subject, which NATS guards, says who speaks; the body must agree. Never starts a workflow.
+ * Handles a signal from an instance or from a backend's watcher. Signals the runner and, when a job started, the
+ * dispatcher of its group. NATS permissions ensure that the subject names the sender; the body must name the same.
+ * Never starts a workflow.
  *
- * @returns the result to count: `delivered`, or `closed` where the runner is over already
- * @throws Hopeless MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of {@link WorkflowSignals}
+ * @returns the result to count: `delivered`, or `closed` where the runner's workflow has ended
+ * @throws PermanentFailure MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of
+ *   {@link WorkflowSignals}
  */
 export async function handleSignal(
   message: StreamMessage,
   config: Config,
-  { actors, onResources }: { actors: WorkflowSignals; onResources?: (group: string, used: JobResources) => void },
+  { workflowSignals, recordResources }: SignalTargets,
 ): Promise<string> {
   const { subject } = message;
   const runner = parseRunnerFromSubject(subject) ?? '';
@@ -29,41 +36,45 @@ export async function handleSignal(
     const died = parseMessage(instanceDied, message);
     checkSender(subject, runner, died.runner);
     const group = findGroup(config, runner);
-    return toResult(await actors.signalRunner(group, runner, { type: 'died', died }, source), group, runner);
+    return toResult(await workflowSignals.signalRunner(group, runner, { type: 'died', died }, source), group, runner);
   }
 
   const kind = SIGNAL_KINDS.find((kind) => subject === subjects.signal(runner, kind));
-  if (kind === undefined) throw new PermanentFailure('MESSAGE_INVALID', `there is no subject ${subject}`);
+  if (kind === undefined) throw new PermanentFailure('MESSAGE_INVALID', `unknown subject ${subject}`);
   const signal = parseMessage(runnerSignal, message);
   checkSender(subject, runner, signal.runner);
   if (signal.kind !== kind)
-    throw new PermanentFailure('MESSAGE_INVALID', `a signal "${signal.kind}" came on ${subject}`);
+    throw new PermanentFailure(
+      'MESSAGE_INVALID',
+      `the message on ${subject} is a signal of another kind, "${signal.kind}"`,
+    );
   const group = findGroup(config, runner);
-  const [told] = await Promise.all([
-    actors.signalRunner(group, runner, { type: 'signal', signal }, source),
+  const [delivery] = await Promise.all([
+    workflowSignals.signalRunner(group, runner, { type: 'signal', signal }, source),
     signal.kind === 'started'
-      ? actors.signalRunningDispatcher(group, { type: 'busy', runner, job: signal.job }, source)
+      ? workflowSignals.signalRunningDispatcher(group, { type: 'busy', runner, job: signal.job }, source)
       : undefined,
   ]);
-  const result = toResult(told, group, runner);
-  // Only what its workflow was told is counted: a job can't fill the metrics of a runner that is over.
-  if (signal.kind === 'resources') onResources?.(group, signal.resources);
+  const result = toResult(delivery, group, runner);
+  // Not for a runner whose workflow does not exist: a job must not be able to fill the metrics.
+  if (signal.kind === 'resources') recordResources(group, signal.resources);
   return result;
 }
 
-function toResult(told: SignalResult, group: string, runner: string): string {
-  if (told === 'missing') throw new RunnerMissing(runnerWorkflowId(group, runner));
-  return told;
+function toResult(delivery: SignalResult, group: string, runner: string): string {
+  if (delivery === 'missing') throw new RunnerMissing(runnerWorkflowId(group, runner));
+  return delivery;
 }
 
 function checkSender(subject: string, runner: string, claimed: string): void {
   if (claimed !== runner) {
-    throw new PermanentFailure('SIGNAL_FORGED', `the message on ${subject} speaks for another runner, ${claimed}`);
+    throw new PermanentFailure('SIGNAL_FORGED', `the message on ${subject} names another runner, ${claimed}`);
   }
 }
 
 function findGroup(config: Config, runner: string): string {
   const group = parseGroupFromRunnerName(config.name, runner);
-  if (group === undefined) throw new PermanentFailure('RUNNER_UNKNOWN', `${runner} is no runner of ${config.name}`);
+  if (group === undefined)
+    throw new PermanentFailure('RUNNER_UNKNOWN', `${runner} is not a runner of installation ${config.name}`);
   return group;
 }

@@ -2,16 +2,16 @@ import { nanos } from '../../contracts/lib/nats.ts';
 import type { Msg } from 'nats';
 
 /**
- * A message of a JetStream stream, pulled by a durable consumer, with the protocol's acknowledgements. The client library
- * makes these only for its own consumers, which can't be drained without ending the connection ({@link ./puller.ts}).
- * Source: https://docs.nats.io/reference/reference-protocols/nats_api_reference
+ * A message of a JetStream stream that a durable consumer pulled, with the protocol's acknowledgements. The client
+ * library makes such messages only for its own consumers, which can be drained only by closing the connection ({@link
+ * ./puller.ts}). Source: https://docs.nats.io/reference/reference-protocols/nats_api_reference
  */
 export class StreamMessage {
   readonly #message: Msg;
   readonly stream: string;
-  /** Its place in the stream. */
+  /** Its sequence number in the stream. */
   readonly sequence: number;
-  /** How often it was delivered, this time included. */
+  /** How often it was delivered, including this time. */
   readonly deliveries: number;
 
   constructor(message: Msg, stream: string, sequence: number, deliveries: number) {
@@ -21,7 +21,7 @@ export class StreamMessage {
     this.deliveries = deliveries;
   }
 
-  /** Undefined for what is no message of a stream: a status, for instance. */
+  /** Undefined for a message that is not of a stream, such as the status of a pull request. */
   static from(message: Msg): StreamMessage | undefined {
     const tokens = message.reply?.split('.') ?? [];
     if (tokens[0] !== '$JS' || tokens[1] !== 'ACK') return undefined;
@@ -38,7 +38,7 @@ export class StreamMessage {
     return this.#message.data;
   }
 
-  /** Where it stands, the same on redelivery; unlike a message id, no sender chooses it. */
+  /** The same on redelivery and, unlike a message id, not chosen by the sender: `<stream>.<sequence>`. */
   get streamPosition(): string {
     return `${this.stream}.${this.sequence}`;
   }
@@ -47,18 +47,18 @@ export class StreamMessage {
     return this.#message.headers?.get(name) || undefined;
   }
 
-  /** It is handled: the stream drops it. */
+  /** The message is handled: the stream drops it. */
   ack(): void {
     this.#message.respond(ACK);
   }
 
-  /** It is to come again, to whichever relay, after `delayMs`. */
+  /** Returns the message to the stream, which delivers it to any relay after `delayMs`. */
   retry(delayMs: number): void {
-    const words = delayMs > 0 ? `-NAK {"delay": ${nanos(delayMs)}}` : '-NAK';
-    this.#message.respond(text.encode(words));
+    const nak = delayMs > 0 ? `-NAK {"delay": ${nanos(delayMs)}}` : '-NAK';
+    this.#message.respond(text.encode(nak));
   }
 
-  /** It is still being handled: the time until it comes again starts anew. */
+  /** Handling still goes on: restarts the stream's acknowledgement timeout. */
   working(): void {
     this.#message.respond(PROGRESS);
   }

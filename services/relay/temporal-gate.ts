@@ -1,43 +1,29 @@
 import type { Connection } from '@temporalio/client';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { toTemporalReason, classifyTemporalError } from './temporal-errors.ts';
+import { RetryLater, ShuttingDown } from './message-errors.ts';
+import { classifyTemporalError, toTemporalReason } from './temporal-errors.ts';
 
 const FIRST_PROBE_DELAY_MS = 250;
 const MAX_PROBE_DELAY_MS = 5000;
 const PROBE_TIMEOUT_MS = 3000;
 const CALL_TIMEOUT_MS = 10_000;
-/** Calls that failed so often while Temporal itself answered are put aside, to let others pass. */
+/** A call that failed this often, although Temporal answers its probes, is retried later so that others can pass. */
 const MAX_ATTEMPTS = 5;
 
-/** The relay is stopping: the message goes back to the stream. */
-export class ShuttingDown extends Error {
-  constructor() {
-    super('the relay is stopping');
-    this.name = 'Interrupted';
-  }
-}
-
-/** Not now; the message goes back to the stream for a while. */
-export class RetryLater extends Error {
-  constructor(cause: unknown) {
-    super(`Temporal takes it not now: ${toTemporalReason(cause)}`, { cause });
-    this.name = 'NotNow';
-  }
-}
-
 /**
- * All calls to Temporal pass here. When it can't be used, the gate shuts: one probe goes on asking and everybody else waits,
- * instead of burning attempts and deliveries. Opens by itself.
+ * All calls to Temporal pass through this gate. While Temporal is unavailable, the gate is closed: one probe checks
+ * Temporal and all calls wait, instead of using up their attempts and deliveries. The gate opens by itself when
+ * Temporal answers.
  */
 export class TemporalGate {
   readonly #connection: Connection;
   readonly #namespace: string;
   readonly #log: Logger;
-  readonly #waiting = new Set<{ open: () => void; interrupt: () => void }>();
+  readonly #waiting = new Set<{ resume: () => void; interrupt: () => void }>();
   readonly #onOpen: (() => void)[] = [];
   #open = false;
   #probing = false;
-  #pauseMs = FIRST_PROBE_DELAY_MS;
+  #probeDelayMs = FIRST_PROBE_DELAY_MS;
   #ended = false;
 
   constructor(connection: Connection, namespace: string, log: Logger) {
@@ -51,34 +37,35 @@ export class TemporalGate {
     return this.#open;
   }
 
-  /** Calls back each time the gate opens. */
+  /** Calls `listener` each time the gate opens. */
   onOpen(listener: () => void): void {
     this.#onOpen.push(listener);
   }
 
   /**
-   * Makes a call, again and again while Temporal is away. The call must be idempotent.
+   * Makes a call, and repeats it while Temporal is unavailable. The call must be idempotent.
    *
-   * @throws Interrupted after {@link end}; NotNow; what the call threw, where that is about its message or workflow
+   * @throws ShuttingDown after {@link end}; RetryLater; the call's own error where it concerns this message or workflow
+   *   alone
    */
   async call<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       await this.#whenOpen();
       try {
         const result = await this.#connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, work);
-        this.#pauseMs = FIRST_PROBE_DELAY_MS;
+        this.#probeDelayMs = FIRST_PROBE_DELAY_MS;
         return result;
       } catch (error) {
-        const trouble = classifyTemporalError(error);
-        if (trouble === 'full') throw new RetryLater(error);
-        if (trouble !== 'unavailable') throw error;
-        this.#shut(error);
+        const errorClass = classifyTemporalError(error);
+        if (errorClass === 'full') throw new RetryLater(error);
+        if (errorClass !== 'unavailable') throw error;
+        this.#close(error);
         if (attempt >= MAX_ATTEMPTS) throw new RetryLater(error);
       }
     }
   }
 
-  /** Lets nobody wait any longer. */
+  /** Makes every waiting and every later call fail with {@link ShuttingDown}. */
   end(): void {
     this.#ended = true;
     for (const { interrupt } of this.#waiting) interrupt();
@@ -89,12 +76,12 @@ export class TemporalGate {
     if (this.#ended) return Promise.reject(new ShuttingDown());
     if (this.#open) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#waiting.add({ open: resolve, interrupt: () => reject(new ShuttingDown()) });
+      this.#waiting.add({ resume: resolve, interrupt: () => reject(new ShuttingDown()) });
     });
   }
 
-  #shut(error: unknown): void {
-    if (this.#open) this.#log.warn({ reason: toTemporalReason(error) }, 'Temporal can’t be used; waiting for it');
+  #close(error: unknown): void {
+    if (this.#open) this.#log.warn({ reason: toTemporalReason(error) }, 'Temporal is unavailable; waiting for it');
     this.#open = false;
     void this.#probe();
   }
@@ -104,9 +91,9 @@ export class TemporalGate {
     this.#probing = true;
     let logged = false;
     while (!this.#ended) {
-      // Grows with every failure in a row, of a probe or of a call right after a good one.
-      await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
-      this.#pauseMs = Math.min(this.#pauseMs * 2, MAX_PROBE_DELAY_MS);
+      // The delay doubles with every failure in a row: of a probe, or of a call right after a successful probe.
+      await new Promise((resolve) => setTimeout(resolve, this.#probeDelayMs));
+      this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, MAX_PROBE_DELAY_MS);
       try {
         await this.#connection.withDeadline(Date.now() + PROBE_TIMEOUT_MS, () =>
           this.#connection.workflowService.describeNamespace({ namespace: this.#namespace }),
@@ -121,7 +108,7 @@ export class TemporalGate {
     if (this.#ended) return;
     this.#open = true;
     this.#log.info('Temporal answers');
-    for (const { open } of this.#waiting) open();
+    for (const { resume } of this.#waiting) resume();
     this.#waiting.clear();
     for (const listener of this.#onOpen) listener();
   }

@@ -5,32 +5,40 @@ import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.
 import { demandKey } from '../../contracts/workflows/delegation.ts';
 import { matchConfig, toJobNeeds } from '../shared/matching/match.ts';
 import type { Delegations } from './delegations.ts';
-import type { WorkflowSignals, EventSource } from './workflow-signals.ts';
+import { PermanentFailure } from './message-errors.ts';
 import { parseMessage } from './parse-message.ts';
-import { PermanentFailure } from './acknowledgement.ts';
 import type { StreamMessage } from './stream-message.ts';
+import type { EventSource, WorkflowSignals } from './workflow-signals.ts';
+
+/** Whatever a webhook's event is signalled through. */
+export interface WebhookTargets {
+  workflowSignals: WorkflowSignals;
+  delegations: Pick<Delegations, 'signalOwningDelegation'>;
+}
 
 /**
- * Handles a forge's word on a job: tells the dispatcher of the group whose job it is and, where one of our runners has it, that
- * runner and its own group's dispatcher (a forge gives any matching job to any matching runner).
+ * Handles a webhook about a job. Signals the dispatcher of the group that the job belongs to and, where one of our
+ * runners has the job, that runner and the dispatcher of its group: a forge may assign a job to any runner with
+ * matching labels.
  *
- * @returns the result to count: `delivered`, `hosted` (for the forge's own machines), `not-ours`
- * @throws Hopeless MESSAGE_INVALID, NO_GROUP; errors of {@link WorkflowSignals}
+ * @returns the result to count: `delivered`, `proxies` (waits for a proxy), `hosted` (for the forge's own machines),
+ *   `not-ours`
+ * @throws PermanentFailure MESSAGE_INVALID, NO_GROUP; errors of {@link WorkflowSignals}
  */
 export async function handleWebhook(
   message: StreamMessage,
   config: Config,
-  { actors, delegations }: WebhookTargets,
+  { workflowSignals, delegations }: WebhookTargets,
 ): Promise<string> {
   const event = parseMessage(jobEvent, message);
   const { group, hosted, proxies, reason } = matchConfig(toJobNeeds(event), config);
   const job = toJobNotice(event);
   const runner = findJobRunner(event, config.name);
-  const begun = event.action === 'in_progress' || event.action === 'completed';
-  const delegation = begun ? await delegations.signalOwningDelegation(job) : undefined;
+  const hasStarted = event.action === 'in_progress' || event.action === 'completed';
+  const delegation = hasStarted ? await delegations.signalOwningDelegation(job) : undefined;
   if (group === undefined && runner === undefined) {
     if (delegation !== undefined) return 'delivered';
-    // Its runner is a proxy's to be: there is nothing to do until that one hands it over.
+    // A proxy will take the job: there is nothing to do until that proxy delegates it.
     if (proxies) return 'proxies';
     if (hosted) return 'hosted';
     if (event.action === 'queued') throw new PermanentFailure('NO_GROUP', `job ${event.job.id}: ${reason}`);
@@ -41,27 +49,27 @@ export async function handleWebhook(
   if (group !== undefined) groups.add(group.name);
   if (runner !== undefined) groups.add(runner.group);
   if (delegation !== undefined && runner !== undefined) {
-    // Before the runner counts as busy, or the dispatcher would start another for an order that is met.
-    const met: JobNotice = { ...job, key: demandKey(delegation), action: 'completed', runnerName: null };
-    await actors.signalDispatcher(runner.group, { type: 'job', job: met }, { ...source, id: `${source.id}.order` });
+    // Before the runner counts as busy: otherwise the dispatcher would start another runner for demand that is already
+    // met.
+    const demandMet: JobNotice = { ...job, key: demandKey(delegation), action: 'completed', runnerName: null };
+    await workflowSignals.signalDispatcher(
+      runner.group,
+      { type: 'job', job: demandMet },
+      { ...source, id: `${source.id}.order` },
+    );
   }
-  const signalling: Promise<unknown>[] = [...groups].map((group) =>
-    actors.signalDispatcher(group, { type: 'job', job }, source),
+  const signals: Promise<unknown>[] = [...groups].map((group) =>
+    workflowSignals.signalDispatcher(group, { type: 'job', job }, source),
   );
-  // A runner that is unknown here is long gone, or was never ours: the dispatchers know all that matters.
+  // If the runner's workflow does not exist, the runner is long gone or was never ours; the dispatchers are signalled
+  // anyway.
   if (runner !== undefined)
-    signalling.push(actors.signalRunner(runner.group, runner.name, { type: 'job', job }, source));
-  await Promise.all(signalling);
+    signals.push(workflowSignals.signalRunner(runner.group, runner.name, { type: 'job', job }, source));
+  await Promise.all(signals);
   return 'delivered';
 }
 
-/** Those who are told what a webhook says. */
-export interface WebhookTargets {
-  actors: WorkflowSignals;
-  delegations: Pick<Delegations, 'signalOwningDelegation'>;
-}
-
-/** The runner of this installation that the job is or was on. */
+/** The runner of this installation that the job runs or ran on. */
 function findJobRunner(event: JobEvent, installation: string): { name: string; group: string } | undefined {
   if (event.action !== 'in_progress' && event.action !== 'completed') return undefined;
   const name = event.job.runnerName;

@@ -27,7 +27,7 @@ export interface EventSource {
 
 interface DispatcherItem {
   event: DispatcherEvent;
-  /** Events of a forge's webhook may start a dispatcher; events from an instance never do. */
+  /** An event from a webhook may start the dispatcher; an event from an instance never does. */
   mayStart: boolean;
 }
 
@@ -39,7 +39,7 @@ export interface WorkflowSignalsOptions {
   callSeconds: Histogram<'actor'>;
 }
 
-/** Signals dispatchers and runners: in batches, idempotently, waiting while Temporal does not answer. */
+/** Signals dispatchers and runners: in batches, idempotently, and waits while Temporal does not answer. */
 export class WorkflowSignals {
   readonly #options: WorkflowSignalsOptions;
   readonly #dispatchers: SignalBatcher<DispatcherItem, SignalResult>;
@@ -52,10 +52,10 @@ export class WorkflowSignals {
   }
 
   /**
-   * Signals what the forge reported to a group's dispatcher, starting the dispatcher where it does not run. The dispatcher of
-   * a group that is no longer in the configuration is signalled, but never started.
+   * Signals what the forge reported to a group's dispatcher, starting the dispatcher where it does not run. The
+   * dispatcher of a group that is no longer in the configuration is signalled, but never started.
    *
-   * @throws ShuttingDown, RetryLater (temporal-gate.ts); Temporal's error where it will never accept the event
+   * @throws ShuttingDown, RetryLater; Temporal's error where it will never accept the event
    */
   signalDispatcher(group: string, event: DispatcherEvent, source: EventSource): Promise<SignalResult> {
     return this.#dispatchers.add(group, { ...source, value: { event, mayStart: true } });
@@ -78,7 +78,7 @@ export class WorkflowSignals {
     if (settings === undefined || !items.some(({ value }) => value.mayStart)) {
       return this.#signal('dispatcher', id, DISPATCHER_EVENTS, events, items);
     }
-    return this.#measured('dispatcher', items.length, async () => {
+    return this.#measure('dispatcher', items.length, async () => {
       await this.#signalWithStart(settings, events);
       return 'delivered' as const;
     });
@@ -96,7 +96,9 @@ export class WorkflowSignals {
     );
   }
 
-  /** One signal with a request id made of its items' ids: the server accepts a repeated one once. */
+  /**
+   * Sends one signal. Its request id is made of the items' ids, so that the server accepts a repeated signal only once.
+   */
   async #signal(
     actor: 'dispatcher' | 'runner',
     workflowId: string,
@@ -106,7 +108,7 @@ export class WorkflowSignals {
   ): Promise<SignalResult> {
     const { client, gate } = this.#options;
     const payloads = toPayloads(defaultPayloadConverter, events) ?? [];
-    return this.#measured(actor, items.length, async () => {
+    return this.#measure(actor, items.length, async () => {
       try {
         await gate.call(() =>
           client.workflowService.signalWorkflowExecution({
@@ -115,19 +117,19 @@ export class WorkflowSignals {
             workflowExecution: { workflowId },
             signalName,
             input: { payloads },
-            requestId: requestId(items),
+            requestId: toRequestId(items),
           }),
         );
         return 'delivered';
       } catch (error) {
-        const trouble = classifyTemporalError(error);
-        if (trouble === 'closed' || trouble === 'missing') return trouble;
+        const errorClass = classifyTemporalError(error);
+        if (errorClass === 'closed' || errorClass === 'missing') return errorClass;
         throw error;
       }
     });
   }
 
-  async #measured<T>(actor: string, items: number, work: () => Promise<T>): Promise<T> {
+  async #measure<T>(actor: string, items: number, work: () => Promise<T>): Promise<T> {
     const { batchSize, callSeconds } = this.#options;
     batchSize.observe({ actor }, items);
     const stopTimer = callSeconds.startTimer({ actor });
@@ -143,7 +145,7 @@ function isRefused(error: unknown): boolean {
   return classifyTemporalError(error) === 'refused';
 }
 
-function requestId(items: readonly Item<unknown>[]): string {
+function toRequestId(items: readonly Item<unknown>[]): string {
   const hash = createHash('sha256');
   for (const { id } of items) hash.update(id).update('\n');
   return hash.digest('hex').slice(0, 32);

@@ -26,12 +26,12 @@ export function deliveryContext(event: JobEvent): string {
  * What the relay did with a forge's word on a job; and, where that word is the last one, the job as a whole: its wait and its run.
  *
  * @param result what the message came to, e.g. `told`
- * @param place the message's own in its stream
+ * @param streamPosition the position of the message in its stream
  */
 export function relaySpans(
   event: JobEvent,
   times: Times,
-  { result, place }: { result: string; place: string },
+  { result, streamPosition }: { result: string; streamPosition: string },
 ): RecordedSpan[] {
   const { trace, root } = jobTrace(event.forge, event.job.id);
   const common = { trace, kind: 'internal' } as const;
@@ -40,7 +40,7 @@ export function relaySpans(
     {
       ...common,
       ...times,
-      id: spanId(trace, `relay/${place}`),
+      id: spanId(trace, `relay/${streamPosition}`),
       parent: spanId(trace, `delivery/${event.delivery}`),
       name: `relay ${event.action}`,
       kind: 'consumer',

@@ -73,7 +73,7 @@ describe('the relay under load and failures', () => {
     expect(await stopping).toBe(0);
     // Well below the time after which an unacknowledged message comes again by itself.
     await world.untilQueuesEmpty(15_000);
-    const drained = first.log.find((line) => line.msg?.startsWith('drained'));
+    const drained = first.log.find((line) => line.msg?.startsWith('relay drained'));
     expect(drained).toMatchObject({ webhooks: 0, signals: 0 });
     expect(new Set(await countSignalled(events))).toEqual(new Set([1]));
   });

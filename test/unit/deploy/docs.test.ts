@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../../../contracts/errors.ts';
-import { relayMetrics } from '../../../services/relay/metrics.ts';
+import { registerRelayMetrics } from '../../../services/relay/metrics.ts';
 import { PAGES } from '../../tools/docs/write.ts';
 import { findMetrics, readMetrics } from '../../tools/docs/metrics-source.ts';
 
@@ -24,7 +24,7 @@ describe('the page of metrics', () => {
 
   it('says of a metric what the running service says of it', async () => {
     const registry = new Registry();
-    relayMetrics(registry);
+    registerRelayMetrics(registry);
     const registered = (await registry.getMetricsAsJSON()).map(({ name, help, type }) => ({
       name,
       help,

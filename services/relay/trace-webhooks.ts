@@ -6,14 +6,17 @@ import type { StreamMessage } from './stream-message.ts';
 
 type Handle = (message: StreamMessage) => Promise<string>;
 
-/** The same handler, and what it did in the job's trace, where anybody wants traces. */
-export function tracedWebhooks(traces: Traces | undefined, handle: Handle): Handle {
+/** Adds a span for each handled message to the job's trace. Without `traces` the handler is returned unchanged. */
+export function traceWebhooks(traces: Traces | undefined, handle: Handle): Handle {
   if (traces === undefined) return handle;
   return async (message) => {
     const from = Date.now();
     const result = await handle(message);
     const times = { from, until: Date.now() };
-    for (const span of relaySpans(parseMessage(jobEvent, message), times, { result, place: message.streamPosition })) {
+    for (const span of relaySpans(parseMessage(jobEvent, message), times, {
+      result,
+      streamPosition: message.streamPosition,
+    })) {
       traces.record(span);
     }
     return result;
