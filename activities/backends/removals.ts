@@ -1,9 +1,9 @@
-/** The runners whose instances this process is removing; their ends are no deaths, and may be seen a while later. */
+/** The runners whose instances this process removes, or has just removed: their end is not reported as a death. */
 export class Removals {
   readonly #lingerMs: number;
   readonly #latest = new Map<string, symbol>();
 
-  /** @param lingerMs how long after a removal its end may still come by as news, milliseconds */
+  /** @param lingerMs how long after a removal a watch may still see the instance end, milliseconds */
   constructor(lingerMs: number) {
     this.#lingerMs = lingerMs;
   }

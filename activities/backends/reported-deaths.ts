@@ -2,11 +2,11 @@ import type { Instance } from '../../contracts/ports/backend.ts';
 
 export interface DeathListener {
   onDeath: (dead: Instance) => void;
-  /** Whether this process is removing that runner's instance just now: its death is no news. */
+  /** Whether this process removes that runner's instance: its death is then not reported. */
   isRemoving: (runner: string) => boolean;
 }
 
-/** What one watch of an installation's instances has told: each death once, and none that this process brings about itself. */
+/** The deaths that one watch has reported: each once, and none that this process causes itself. */
 export class ReportedDeaths {
   readonly #listener: DeathListener;
   readonly #ids = new Set<string>();
@@ -19,7 +19,7 @@ export class ReportedDeaths {
     return this.#ids.has(id);
   }
 
-  /** Whether its death would be told now: what it died of need not be asked for else. */
+  /** Whether {@link report} would report this death: if not, its cause need not be looked up. */
   isUnreported({ id, runner }: Pick<Instance, 'id' | 'runner'>): boolean {
     return !this.#ids.has(id) && !this.#listener.isRemoving(runner);
   }
@@ -30,7 +30,7 @@ export class ReportedDeaths {
     this.#listener.onDeath(dead);
   }
 
-  /** @param present the ids in a whole list: what has left it does not come back */
+  /** @param present the ids in a complete list: an instance that left the list does not come back */
   forgetAllBut(present: ReadonlySet<string>): void {
     for (const id of this.#ids) if (!present.has(id)) this.#ids.delete(id);
   }

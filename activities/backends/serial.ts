@@ -1,4 +1,4 @@
-/** Runs what concerns one key one after the other, in this process; different keys don't wait for each other. */
+/** Runs the work of one key in sequence, in this process. Different keys don't wait for each other. */
 export class Serial {
   readonly #tails = new Map<string, Promise<unknown>>();
 

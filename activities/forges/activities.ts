@@ -2,7 +2,7 @@ import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-
 import type { Forge } from '../../contracts/ports/forge.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 
-/** A forge's deeds for workflows. Registering is not among them: its answer is a secret (see the registrar). */
+/** A forge's activities. Registering is not one of them: its result is a secret, which must not be in a history. */
 export function createForgeActivities(forge: Forge): Pick<OrchestratorActivities, 'removeRegistration'> {
   return {
     removeRegistration: ({ scope, runner }) => withHeartbeats(() => forge.deregister(scope, runner)),

@@ -2,8 +2,8 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 
 /**
- * What an activity throws, as Temporal knows it: type = the error's code, non-retryable where the error is. A
- * cancellation stays one. Only messages go over (into histories, for people to read): they hold no secrets.
+ * Converts what an activity throws to a Temporal failure: its type is the error's code, and it is non-retryable where the
+ * error is. A cancellation stays a cancellation. Only the message goes into the history, and messages hold no secrets.
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
@@ -17,7 +17,7 @@ export function toFailure(error: unknown): Error {
   return ApplicationFailure.create({ message: messageOf(error), type: 'UNEXPECTED' });
 }
 
-/** The activities with {@link toFailure} around each. */
+/** Wraps each activity so that it throws what {@link toFailure} returns. */
 export function withFailures<T extends object>(activities: T): T {
   const guarded = Object.entries(activities).map(([name, activity]: [string, unknown]) => {
     if (typeof activity !== 'function') return [name, activity];

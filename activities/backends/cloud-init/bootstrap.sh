@@ -1,16 +1,16 @@
-# Brings a bare machine up as a runner's instance: the agent from an ingress, the forge's runner, a user, a service; and powers
-# it off at the end, whatever happened. POSIX sh, run as root by cloud-init (EC2) or the guest agent (Compute Engine), after
-# user-data.ts has put the settings in front of it. Says what it does on standard error, and no secret.
+# Sets a bare machine up as a runner's instance: downloads the agent from an ingress, installs the forge's runner, creates a
+# user and a service, and powers the machine off at the end, whatever happened. POSIX sh, run as root by cloud-init (EC2) or
+# the guest agent (Compute Engine). user-data.ts puts the settings in front of it. Logs to standard error, never a secret.
 set -u
 umask 022
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 home=/opt/baton
-# In memory where it can be: the credential is there until the agent has read it.
+# In memory where possible: the credential lies here until the agent has read it.
 run=/run/baton
 
 say() { echo "baton: $*" >&2; }
 
-# The one way out. Its own file, since the service calls it, too.
+# The only way to end. A file of its own, since the service calls it too.
 mkdir -p "$home" "$run"
 cat >"$home/power-off.sh" <<'POWER_OFF'
 #!/bin/sh
@@ -36,13 +36,13 @@ fail() {
 trap 'power_off $?' EXIT
 trap 'fail "stopped by a signal"' HUP INT TERM
 
-# The dead man's switch, before anything that may hang: one that survives this script, and one that needs nothing else.
-shutdown -P "+$(((BATON_TTL + 59) / 60))" 'the time to live of this runner is over' 2>/dev/null || :
+# Two power-off timers, set before anything that may hang: one survives this script, the other needs no other program.
+shutdown -P "+$(((BATON_TTL + 59) / 60))" 'the time to live of this runner has ended' 2>/dev/null || :
 cat >"$home/dead-man.sh" <<DEAD_MAN
-echo 'baton: the time to live is over' >&2
+echo 'baton: the time to live has ended' >&2
 exec sh $home/power-off.sh
 DEAD_MAN
-# systemd's own timer where there is one: a process that outlives TERM would hold each shutdown up for a minute and a half.
+# A systemd timer where there is systemd: a process that ignores TERM would delay every shutdown by a minute and a half.
 if [ ! -d /run/systemd/system ] ||
   ! systemd-run --quiet --unit=baton-dead-man --on-active="${BATON_TTL}s" --timer-property=AccuracySec=1s \
     --property=StandardOutput=journal+console /bin/sh "$home/dead-man.sh"; then
@@ -56,7 +56,7 @@ fi
 
 say "machine of runner $BATON_RUNNER"
 
-# Whoever reads this machine's disk later finds no credential. A running script's file may go.
+# So that the disk holds no credential later. The file of a running script may be removed.
 rm -f /var/lib/cloud/instance/user-data.txt* /var/lib/cloud/instance/scripts/* 2>/dev/null
 
 sha256() {
@@ -71,17 +71,17 @@ download() {
   fi
 }
 
-# fetch URL SHA256 FILE: until it is there or the time to start is over. Another content than the one named is never used.
+# fetch URL SHA256 FILE: retries until the file is there or the time to start has ended. A file with another hash is never used.
 fetch() {
   wait=1
   until download "$1" "$3"; do
     [ "$(($(date +%s) - begun))" -lt "$BATON_START" ] || fail "no answer from $1 within $BATON_START s"
-    say "no answer from $1; asking again in $wait s"
+    say "no answer from $1; retrying in $wait s"
     sleep "$wait"
     [ "$wait" -ge 15 ] || wait=$((wait * 2))
   done
   found=$(sha256 "$3")
-  [ "$found" = "$2" ] || fail "$1 has the SHA-256 $found, not $2: it is not used"
+  [ "$found" = "$2" ] || fail "$1 has the SHA-256 $found, expected $2"
 }
 begun=$(date +%s)
 
@@ -89,7 +89,7 @@ fetch "$BATON_AGENT_URL" "$BATON_AGENT_SHA256" "$run/agent.tar"
 tar -xf "$run/agent.tar" -C "$home" || fail "unpacking the agent"
 rm -f "$run/agent.tar"
 
-# A user of its own: the numbers decide, the name is only for people.
+# The runner's own user. The ids are configured; the name only helps the reader.
 uid=${BATON_USER%%:*}
 gid=${BATON_USER##*:}
 name='' user_home=''
@@ -104,7 +104,7 @@ fi
 mkdir -p "$user_home"
 [ "$user_home" = / ] || chown "$uid:$gid" "$user_home"
 
-# The forge's runner: baked into the image, or its release.
+# The forge's runner program: part of the image, or downloaded from its release.
 if [ "$BATON_PROGRAM" = command ] || [ -x "$BATON_PROGRAM_DIRECTORY/run.sh" ]; then
   say "the image has the runner program"
 elif [ -n "$BATON_RELEASE_URL" ]; then
@@ -118,8 +118,8 @@ else
   fail "no $BATON_PROGRAM_DIRECTORY/run.sh in the image, and no runner_release is configured"
 fi
 
-# Job code runs as this user: it gets no credential of the machine's own, nor the user data with the agent's. Only HTTP:
-# Compute Engine's name service has the same address.
+# Job code runs as this user. It must not get the machine's credentials, nor the user data, which holds the agent's. Only
+# HTTP ports are blocked: Compute Engine's DNS server has the same address.
 if [ "$BATON_BLOCK_METADATA" = 1 ]; then
   for port in 80 443; do
     iptables -w -I OUTPUT -d 169.254.169.254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null ||
@@ -131,7 +131,7 @@ if [ "$BATON_BLOCK_METADATA" = 1 ]; then
   done
 fi
 
-# What the cloud says of an end that is near, for the agent, which can't ask by itself.
+# Prints the cloud's notice that it will soon take a spot machine back. The agent's user cannot read it.
 interrupted() {
   case $BATON_CLOUD in
   ec2)
@@ -187,13 +187,13 @@ RuntimeMaxSec=$BATON_TTL
 StandardOutput=journal+console
 UNIT
   systemctl daemon-reload && systemctl start --no-block baton-agent.service || fail "starting the agent's service"
-  # From here on the service powers off.
+  # From here on the service powers the machine off.
   trap - EXIT
   exit 0
 fi
 
 cd "$user_home" || fail "going to $user_home"
-# shellcheck disable=SC2046 # Lines of NAME=VALUE without spaces: user-data.ts sees to that.
+# shellcheck disable=SC2046 # Lines of NAME=VALUE without spaces: user-data.ts checks them.
 if command -v setpriv >/dev/null; then
   env -i PATH="$PATH" $(cat "$home/environment") \
     setpriv --reuid "$uid" --regid "$gid" --clear-groups /bin/sh "$home/start.sh" &

@@ -4,29 +4,29 @@ import type { CloudBootstrap } from '../../../contracts/config/cloud.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Bootstrap, InstanceSpec, RenderUserData } from '../../../contracts/ports/backend.ts';
 
-/** EC2's limit for user data, bytes; Compute Engine's is larger. */
+/** EC2's limit for user data. Compute Engine's is larger. */
 const MAX_BYTES = 16_384;
 
-/** The machine powers itself off so much later than the agent ends itself, seconds. */
+/** The agent ends itself at the end of the runner's time to live; the machine powers off this many seconds later. */
 const TTL_MARGIN_S = 120;
-/** How long an ingress, or where the runner's release is, may give no answer, seconds. */
+/** How many seconds the machine retries its downloads: the agent from an ingress, and the runner's release. */
 const START_TIMEOUT_S = 900;
 
 export interface UserDataOptions {
   cloud: 'ec2' | 'gce';
   config: CloudBootstrap;
-  /** SHA-256 of the agent's archive, hex: what an ingress of the same version serves. */
+  /** SHA-256 of the agent's archive, hex. An ingress of the same version serves this archive. */
   agentSha256: string;
-  /** Whether the machine may be taken away: then it looks for the notice. */
+  /** Whether the cloud may take the machine back: then the machine watches for the notice. */
   spot: boolean;
 }
 
 /**
- * What makes the script that a machine of a cloud runs as root when it boots: settings and the bootstrap file, then
- * bootstrap.sh without its comments. It holds the runner's own NATS credential by need; the cloud shows it to whoever may read
- * the instance's metadata.
+ * Makes the renderer of the script that a cloud's machine runs as root when it boots: settings, the bootstrap file, then
+ * bootstrap.sh without its comments. The script has to hold the runner's own NATS credential; the cloud shows it to everyone
+ * who may read the instance's metadata.
  *
- * @returns renders; throws BatonError INSTANCE_INVALID for what can't be told to a shell, or is more than 16 kB
+ * @returns a function that throws BatonError INSTANCE_INVALID for values that are unsafe in a shell, and above 16 kB
  */
 export function createUserDataRenderer({ cloud, config, agentSha256, spot }: UserDataOptions): RenderUserData {
   const script = removeComments(readFileSync(new URL('bootstrap.sh', import.meta.url), 'utf8'));
@@ -51,7 +51,7 @@ export function createUserDataRenderer({ cloud, config, agentSha256, spot }: Use
     const file = JSON.stringify(toBootstrapFile(spec, bootstrap));
     const text = `#!/bin/sh\n${lines.join('\n')}\nbaton_bootstrap() {\n  printf %s ${quote(file)}\n}\n${script}`;
     if (Buffer.byteLength(text) <= MAX_BYTES) return text;
-    const message = `rendering user data of ${spec.runner}: ${Buffer.byteLength(text)} bytes, and at most ${MAX_BYTES} may be`;
+    const message = `rendering user data of ${spec.runner}: ${Buffer.byteLength(text)} bytes, above the limit of ${MAX_BYTES}`;
     throw new BatonError('INSTANCE_INVALID', message);
   };
 }
@@ -68,7 +68,7 @@ function toBootstrapFile(spec: InstanceSpec, bootstrap: Bootstrap): BootstrapFil
   };
 }
 
-/** It stands in lists of NAME=VALUE, where a space would begin another one. */
+/** The path is used in lists of NAME=VALUE, where a space would begin the next entry. */
 function requirePlainPath({ runner, program: { directory } }: InstanceSpec): string {
   if (/^\/[\w./@+-]*$/.test(directory)) return directory;
   const message = `rendering user data of ${runner}: runner.directory "${directory}" is not an absolute path of plain characters`;
@@ -79,7 +79,7 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** The comments are for us; a machine's user data has little room. */
+/** A machine's user data has little room. */
 function removeComments(script: string): string {
   return script
     .split('\n')

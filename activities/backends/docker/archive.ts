@@ -3,7 +3,7 @@ import { pack } from 'tar-stream';
 import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
 import { AGENT_FOLDER, BOOTSTRAP_NAME } from './container-options.ts';
 
-/** The agent's folder as a tar, owned by the instance's user and readable by nobody else. Holds a secret. */
+/** Packs the agent's folder as a tar, owned by the instance's user and readable only by it. Holds a secret. */
 export async function packAgent(
   agent: AgentBundle,
   bootstrap: BootstrapFile,

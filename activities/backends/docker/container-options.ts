@@ -10,22 +10,22 @@ export const AGENT_FOLDER = '/baton';
 export const BOOTSTRAP_NAME = 'bootstrap.json';
 
 /**
- * The user of an instance as numbers. The group is the user's own number where none is given: the engine would take root's
- * for a user that the image doesn't know.
+ * The user and group of an instance as numbers. The default group is the user's number: the engine would choose root's group
+ * for a user that the image doesn't define.
  *
- * @throws BatonError INSTANCE_INVALID for root, and for names, which the image could make mean root
+ * @throws BatonError INSTANCE_INVALID for root, and for names, which an image can map to root
  */
 export function parseUser(spec: InstanceSpec): { uid: number; gid: number } {
   const match = /^(\d+)(?::(\d+))?$/.exec(spec.user);
   const uid = Number(match?.[1] ?? 0);
   if (uid === 0) {
-    const message = `creating ${spec.runner}: user "${spec.user}" is root or not a number; give uid or uid:gid`;
+    const message = `creating ${spec.runner}: user "${spec.user}" is root or not a number; set uid or uid:gid`;
     throw new BatonError('INSTANCE_INVALID', message);
   }
   return { uid, gid: Number(match?.[2] ?? uid) };
 }
 
-/** All that the engine is told about a runner's container. Holds no secret: `docker inspect` shows it to anyone. */
+/** The options of a runner's container. They hold no secret: `docker inspect` shows them to anyone. */
 export function toContainerOptions(
   spec: InstanceSpec,
   { network, hash }: { network: string; hash: string },
@@ -57,15 +57,15 @@ export function toContainerOptions(
       SecurityOpt: ['no-new-privileges'],
       Privileged: false,
       IpcMode: 'private',
-      // Reaps what jobs leave behind, and passes SIGTERM on.
+      // An init process that reaps the processes jobs leave behind, and forwards SIGTERM.
       Init: true,
       RestartPolicy: { Name: 'no' },
       PidsLimit: spec.pids,
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
       ...(spec.cpu === undefined ? {} : { NanoCpus: Math.round(spec.cpu * 1e9) }),
-      // As much swap as memory would be as much again: equal means none.
+      // MemorySwap is memory plus swap: equal values mean no swap.
       ...(spec.memoryBytes === undefined ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
-      // Only storage drivers with quotas can; others refuse, which is better than a limit that isn't one.
+      // Only storage drivers with quotas support a limit; others refuse it, which is better than ignoring it.
       ...(spec.diskBytes === undefined ? {} : { StorageOpt: { size: String(spec.diskBytes) } }),
     },
   };

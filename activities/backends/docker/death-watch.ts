@@ -9,7 +9,7 @@ import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
 import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
 import { hasDied, inspectionToInstance, listingToInstance } from './instance.ts';
 
-/** All containers are looked at this often as well, milliseconds: a stream of events can fall silent without ending. */
+/** How often all containers are listed as well: a stream of events can stop without ending. */
 const SWEEP_INTERVAL_MS = 60_000;
 const RECONNECT_FIRST_MS = 250;
 const RECONNECT_MAX_MS = 10_000;
@@ -26,11 +26,11 @@ export interface DockerDeathWatchOptions extends DeathListener {
   log: Logger;
 }
 
-/** Listens to the engine's events about one installation's containers, and looks at all of them after each (re)connect. */
+/** Listens to the engine's events about one installation's containers, and lists all of them after each (re)connect. */
 export class DockerDeathWatch {
   readonly #options: DockerDeathWatchOptions;
   readonly #reported: ReportedDeaths;
-  /** Those that ran when last heard of: one that is missing later was removed by somebody. */
+  /** The instances that were running when last seen: one that is missing later was removed. */
   #alive = new Map<string, Instance>();
 
   constructor(options: DockerDeathWatchOptions) {
@@ -47,7 +47,7 @@ export class DockerDeathWatch {
         });
       } catch (error) {
         if (abort.aborted) return;
-        this.#options.log.warn({ reason: messageOf(error), failures }, 'the engine’s events ended; listening again');
+        this.#options.log.warn({ reason: messageOf(error), failures }, 'the engine’s event stream ended; reconnecting');
       }
       await backoff(failures, { firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS, abort }).catch(() => undefined);
     }
@@ -65,12 +65,12 @@ export class DockerDeathWatch {
       },
       abortSignal: either,
     });
-    // Ended by hand: the request's own signal does no more once its answer has begun.
+    // Destroyed explicitly: the signal has no effect once the answer has begun.
     const end = (): void => void (stream instanceof Readable && stream.destroy());
     either.addEventListener('abort', end);
     let sweeps: NodeJS.Timeout | undefined;
     try {
-      // Only now that events come in can nothing fall between the sweep and them.
+      // Listed only once the events have begun to arrive, so that no death is missed in between.
       await this.#sweep(abort);
       onConnected();
       sweeps = setInterval(() => {
@@ -101,7 +101,7 @@ export class DockerDeathWatch {
   async #handleEvent(line: string, abort: AbortSignal): Promise<void> {
     const parsed = engineEvent.safeParse(parseJson(line));
     if (!parsed.success) {
-      this.#options.log.warn('an event of the engine does not have its documented shape');
+      this.#options.log.warn('the engine sent an event that does not have its documented shape');
       return;
     }
     const { Action: action, Actor: actor, time } = parsed.data;
@@ -118,10 +118,10 @@ export class DockerDeathWatch {
     else if (action === 'destroy') this.#report(toRemoved(instance));
   }
 
-  /** Asks what it died of, since a `die` event doesn't tell; `fallback` is told when the container is gone already. */
+  /** Looks up the cause of death, which a `die` event doesn't include; reports `fallback` if the container is already gone. */
   async #reportDead(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
     if (!this.#reported.isUnreported(fallback)) return;
-    const info = await callEngineExpecting(`looking at container ${fallback.runner}`, abort, [404], (abortSignal) =>
+    const info = await callEngineExpecting(`inspecting container ${fallback.runner}`, abort, [404], (abortSignal) =>
       this.#options.docker.getContainer(id).inspect({ abortSignal }),
     );
     const instance = info === 404 ? fallback : inspectionToInstance(info);
@@ -134,7 +134,7 @@ export class DockerDeathWatch {
   }
 }
 
-/** Lines of a stream; unlike readline's, an end that came too early or by `destroy` is an error. */
+/** The lines of a stream. Unlike readline, it throws if the stream ends early or is destroyed. */
 async function* readLines(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   let rest = '';
   stream.setEncoding('utf8');

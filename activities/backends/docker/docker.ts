@@ -15,7 +15,7 @@ import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
-/** How long the engine may take to remove a container that is being removed already, milliseconds. */
+/** How long the engine may take to finish a removal that is already in progress. */
 const REMOVAL_TIMEOUT_MS = 60_000;
 
 export interface DockerBackendOptions {
@@ -23,16 +23,16 @@ export interface DockerBackendOptions {
   installation: string;
   /** The engine's socket, or `tcp://host:port`. */
   socket: string;
-  /** IPv4 prefix that runners' networks are carved from. */
+  /** IPv4 prefix: runners' networks are ranges of it. */
   networkPool: string;
   agent: AgentBundle;
   log: Logger;
 }
 
 /**
- * Instances as containers of one Docker engine, each alone in a network of its own, without capabilities, without root, and
- * without the engine's socket. The agent and its bootstrap file are put into the container before it starts, so that
- * neither its image, its environment nor its labels hold a secret.
+ * Instances as containers of one Docker engine, each alone in its own network, without capabilities, without root, and
+ * without the engine's socket. The agent and its bootstrap file are copied into the container before it starts, so that
+ * neither the image, the environment nor the labels hold a secret.
  */
 export class DockerBackend implements Backend {
   readonly type = 'docker';
@@ -43,7 +43,7 @@ export class DockerBackend implements Backend {
 
   constructor(options: DockerBackendOptions) {
     this.#options = options;
-    // The engine's events about one may still be on their way.
+    // The engine's events may arrive after the removal.
     this.#removals = new Removals(5000);
     this.#docker = connectEngine(options.socket);
   }
@@ -51,7 +51,7 @@ export class DockerBackend implements Backend {
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     parseUser(spec);
     if (spec.image === undefined) {
-      throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group names no image`);
+      throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group sets no image`);
     }
     const { image } = spec;
     return this.#serial.run(spec.runner, async () => {
@@ -62,13 +62,13 @@ export class DockerBackend implements Backend {
         const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
         const created = await this.#createContainer(spec, { network, hash }, abort);
         if (created !== undefined) return this.#start(created, spec, bootstrap, abort);
-        // Somebody else made it in between.
+        // Another process created it in between.
         found = await this.#inspect(spec.runner, abort);
       }
       if (found === undefined) {
         throw new BatonError(
           'BACKEND_UNAVAILABLE',
-          `creating ${spec.runner}: the engine holds its name, but no container`,
+          `creating ${spec.runner}: its name is taken, but no container was found`,
         );
       }
       const { Labels: labels } = found.Config;
@@ -132,7 +132,7 @@ export class DockerBackend implements Backend {
     );
   }
 
-  /** The container's id, or undefined when the name is taken. */
+  /** Returns the container's id; undefined when the name is taken. */
   async #createContainer(
     spec: InstanceSpec,
     options: { network: string; hash: string },
@@ -144,7 +144,7 @@ export class DockerBackend implements Backend {
     return created === 409 ? undefined : created.id;
   }
 
-  /** Puts the agent in and starts it: all of it anew, since whoever made the container may have died at any step. */
+  /** Copies the agent in and starts the container. Repeats all steps: an earlier process may have died at any of them. */
   async #start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { runner } = spec;
     const container = this.#docker.getContainer(id);
@@ -158,17 +158,17 @@ export class DockerBackend implements Backend {
       socket: `${AGENT_FOLDER}/agent.sock`,
     };
     const archive = await packAgent(this.#options.agent, content, parseUser(spec));
-    await callEngine(`putting the agent into ${runner}`, abort, (abortSignal) =>
+    await callEngine(`copying the agent into ${runner}`, abort, (abortSignal) =>
       container.putArchive(archive, { path: '/', abortSignal }),
     );
-    // 304: it runs already.
+    // 304: it is already running.
     await callEngineExpecting(`starting container ${runner}`, abort, [304], (abortSignal) =>
       container.start({ abortSignal }),
     );
     return { id, runner, group: spec.group, state: 'running', createdAt: new Date().toISOString() };
   }
 
-  /** By labels, never by name alone: a container of that name may be somebody else's. */
+  /** Finds them by labels, never by name alone: a container of that name may belong to another installation. */
   async #removeContainers(runner: string, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + REMOVAL_TIMEOUT_MS;
     const doing = `removing container ${runner}`;

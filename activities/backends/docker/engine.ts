@@ -3,10 +3,10 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 
-/** How long the engine may take for one request, milliseconds; a busy one takes seconds for a network. */
+/** A busy engine takes seconds to create a network. */
 const REQUEST_TIMEOUT_MS = 120_000;
 
-/** Labels on everything that is made, so that an orphan can be told by them alone. */
+/** Labels on every created resource: they are enough to recognise an orphan. */
 export const DOCKER_LABELS = {
   installation: 'baton.installation',
   group: 'baton.group',
@@ -23,10 +23,10 @@ export function connectEngine(address: string): Docker {
 }
 
 /**
- * One request to the engine, bounded in time.
+ * Makes one request to the engine, with a timeout.
  *
- * @param doing what for, e.g. `creating container x`
- * @throws BatonError BACKEND_UNAVAILABLE when the engine didn't answer or had an error of its own, else INSTANCE_INVALID;
+ * @param doing what is being done: `creating container x`
+ * @throws BatonError BACKEND_UNAVAILABLE when the engine didn't answer or had an internal error, else INSTANCE_INVALID;
  *   the signal's reason when `abort` fired
  */
 export async function callEngine<T>(
@@ -37,7 +37,7 @@ export async function callEngine<T>(
   return callEngineExpecting<T, never>(doing, abort, [], request);
 }
 
-/** {@link callEngine}, where some answers of the engine are no errors: their status is returned in place of a value. */
+/** {@link callEngine} for a request where some error statuses are expected: such a status is returned instead of thrown. */
 export async function callEngineExpecting<T, S extends number>(
   doing: string,
   abort: AbortSignal,
@@ -47,23 +47,23 @@ export async function callEngineExpecting<T, S extends number>(
   abort.throwIfAborted();
   try {
     const bound = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
-    // Not every request of the library can be ended by a signal.
+    // The library cannot abort every request.
     return await Promise.race([request(bound), rejectOnAbort(bound)]);
   } catch (error) {
     abort.throwIfAborted();
-    // A fault of ours is no silence of the engine's.
+    // A bug in this code, not a missing answer.
     if (error instanceof TypeError) throw error;
     const status = getDockerStatus(error);
     const answer = expected.find((candidate) => candidate === status);
     if (answer !== undefined) return answer;
     const unavailable = status === undefined || status >= 500 || status === 429;
-    // An engine that can't limit a disk says so with a 500.
+    // An engine that does not support a disk limit answers 500.
     const code = unavailable && !/storage-opt/i.test(messageOf(error)) ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
     throw new BatonError(code, `${doing}: ${messageOf(error).trim()}`, { cause: error, details: { status } });
   }
 }
 
-/** A filter for all that is this installation's, or one runner's of it. */
+/** A filter for all resources of an installation, or of one of its runners. */
 export function toLabelFilter(installation: string, runner?: string): { label: string[] } {
   const label = [`${DOCKER_LABELS.installation}=${installation}`];
   if (runner !== undefined) label.push(`${DOCKER_LABELS.runner}=${runner}`);

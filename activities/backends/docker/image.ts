@@ -3,16 +3,16 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 import { callEngineExpecting } from './engine.ts';
 
-/** A pull may take this long, milliseconds; a create is retried, and the engine keeps the layers it has. */
+/** After a timeout the create is retried; the engine still has the layers it has pulled. */
 const PULL_TIMEOUT_MS = 480_000;
 
-/** Pulls that are under way, by engine and image: a burst of runners waits for one. */
+/** Pulls in progress, by engine and image: a burst of runners waits for one pull. */
 const underWay = new WeakMap<Docker, Map<string, Promise<void>>>();
 
 /**
- * Sees to it that the engine has the image: pulls it when it hasn't.
+ * Pulls the image if the engine doesn't have it.
  *
- * @throws BatonError IMAGE_MISSING when it is neither there nor to be had
+ * @throws BatonError IMAGE_MISSING when the pull fails
  */
 export async function ensureImage(docker: Docker, image: string, abort: AbortSignal): Promise<void> {
   const found = await callEngineExpecting(`looking for image ${image}`, abort, [404], () =>
@@ -31,12 +31,12 @@ export async function ensureImage(docker: Docker, image: string, abort: AbortSig
 
 async function pull(docker: Docker, image: string): Promise<void> {
   const abortSignal = AbortSignal.timeout(PULL_TIMEOUT_MS);
-  // Without a tag the engine would pull every tag there is.
+  // Without a tag the engine would pull all tags.
   const reference = /[:@][^/]+$/.test(image) ? image : `${image}:latest`;
   try {
     const progress = await docker.pull(reference, { abortSignal });
     await new Promise<void>((resolve, reject) => {
-      abortSignal.addEventListener('abort', () => reject(new Error(`not pulled within ${PULL_TIMEOUT_MS / 1000} s`)));
+      abortSignal.addEventListener('abort', () => reject(new Error(`timed out after ${PULL_TIMEOUT_MS / 1000} s`)));
       docker.modem.followProgress(progress, (error: Error | null) => (error ? reject(error) : resolve()));
     });
   } catch (error) {

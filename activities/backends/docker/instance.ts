@@ -4,7 +4,7 @@ import { DOCKER_LABELS } from './engine.ts';
 
 const NEVER_STARTED = 'it was never started';
 
-/** A container as the engine tells it in detail. */
+/** Converts a container that the engine inspected. */
 export function inspectionToInstance(info: Docker.ContainerInspectInfo): Instance {
   const { State: state, Config: config } = info;
   const common = {
@@ -24,7 +24,7 @@ export function inspectionToInstance(info: Docker.ContainerInspectInfo): Instanc
   };
 }
 
-/** A container as the engine lists it. */
+/** Converts a container from the engine's list. */
 export function listingToInstance(info: Docker.ContainerInfo): Instance {
   const common = {
     id: info.Id,
@@ -44,7 +44,7 @@ export function listingToInstance(info: Docker.ContainerInfo): Instance {
   };
 }
 
-/** A network whose container was never made, or is gone: it still holds a range of addresses. */
+/** Converts a network without a container, which was never created or is gone: the network still holds a range of addresses. */
 export function networkToInstance(network: Docker.NetworkInspectInfo): Instance {
   return {
     id: network.Id,
@@ -53,11 +53,11 @@ export function networkToInstance(network: Docker.NetworkInspectInfo): Instance 
     state: 'dead',
     createdAt: network.Created,
     exitCode: null,
-    reason: 'there is only its network',
+    reason: 'only its network exists',
   };
 }
 
-/** Whether it died after it had run: what was never started may just be in the making. */
+/** Whether it died after it had run: an instance that never started may still be in creation. */
 export function hasDied(instance: Instance): boolean {
   return instance.state === 'dead' && instance.reason !== NEVER_STARTED;
 }

@@ -6,20 +6,20 @@ import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
 
-/** A /28: the engine's gateway, one container, and nothing to be stingy about. */
+/** A /28 has room for the engine's gateway and one container. */
 const PREFIX_BITS = 28;
 const NETWORK_SIZE = 2 ** (32 - PREFIX_BITS);
 
-/** How long a network may keep endpoints of a container that is gone, milliseconds. */
+/** How long a network may still have endpoints of a removed container. */
 const DETACH_TIMEOUT_MS = 10_000;
 
-/** IPv4 range, both ends included. */
+/** An IPv4 range, including both ends. */
 interface Range {
   from: number;
   to: number;
 }
 
-/** `10.213.0.0/16` as numbers; undefined for IPv6 and nonsense. */
+/** Parses `10.213.0.0/16`; undefined for everything else, such as IPv6. */
 export function parseRange(prefix: string): Range | undefined {
   const match = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(prefix);
   if (!match) return undefined;
@@ -35,11 +35,11 @@ function formatAddress(address: number): string {
 }
 
 /**
- * The runner's own network: made, or found again by its labels. Each gets a /28 of the pool, chosen by the hash of its name
- * so that processes that choose at the same time seldom meet; the engine refuses a range that is taken.
+ * Finds the runner's own network by its labels, or creates it. Each network gets a /28 of the pool, chosen by the hash of the
+ * runner's name, so that processes that choose at the same time seldom choose the same; the engine refuses a range in use.
  *
  * @returns the network's id
- * @throws BatonError BACKEND_UNAVAILABLE also when all of the pool is taken: retried until one is free
+ * @throws BatonError BACKEND_UNAVAILABLE also when the whole pool is in use: the caller retries until a range is free
  */
 export async function ensureNetwork(
   docker: Docker,
@@ -50,7 +50,7 @@ export async function ensureNetwork(
   const [found] = await findNetworks(docker, spec.installation, spec.runner, abort);
   if (found) return found.Id;
   const pool = parseRange(options.pool);
-  if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is no IPv4 prefix`);
+  if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is not an IPv4 prefix`);
   const count = Math.floor((pool.to - pool.from + 1) / NETWORK_SIZE);
   const first = createHash('sha256').update(spec.runner).digest().readUInt32BE(0) % count;
   let taken: Range[] | undefined;
@@ -69,22 +69,22 @@ export async function ensureNetwork(
   }
   throw new BatonError(
     'BACKEND_UNAVAILABLE',
-    `making a network for ${spec.runner}: all ${count} of ${options.pool} are taken`,
+    `creating a network for ${spec.runner}: all ${count} ranges of ${options.pool} are in use`,
   );
 }
 
-/** Undefined when the range is taken. */
+/** Returns the network's id; undefined when the range is in use. */
 async function createNetwork(
   docker: Docker,
   { installation, group, runner }: InstanceSpec,
   { subnet, hash }: { subnet: string; hash: string },
   abort: AbortSignal,
 ): Promise<string | undefined> {
-  return callEngine(`making network ${runner} with ${subnet}`, abort, async (abortSignal) => {
+  return callEngine(`creating network ${runner} with ${subnet}`, abort, async (abortSignal) => {
     try {
       const network = await docker.createNetwork({
-        // Two processes may make one at the same time. The engine would take both, and then find one name ambiguous; two
-        // names it can tell apart, and the one that is not used goes when the runner goes.
+        // Two processes may create one at the same time. The engine would accept the same name twice and then call it
+        // ambiguous. With two names both work, and the unused network is removed together with the runner.
         Name: `${runner}-${randomUUID().slice(0, 8)}`,
         Driver: 'bridge',
         EnableIPv6: false,
@@ -113,7 +113,7 @@ async function listTakenRanges(docker: Docker, abort: AbortSignal): Promise<Rang
     .filter((range) => range !== undefined);
 }
 
-/** This installation's networks, of one runner or of all. A runner may have two, of which one is used. */
+/** This installation's networks, of one runner or of all. A runner may have two, of which only one is in use. */
 export async function findNetworks(
   docker: Docker,
   installation: string,
@@ -124,7 +124,7 @@ export async function findNetworks(
   return callEngine('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
 }
 
-/** Removes all networks of that runner; resolves when there is none left. */
+/** Removes all networks of that runner; resolves when none is left. */
 export async function removeNetworks(
   docker: Docker,
   installation: string,
@@ -137,11 +137,11 @@ export async function removeNetworks(
     const networks = await findNetworks(docker, installation, runner, abort);
     if (networks.length === 0) return;
     if (attempt > 0) {
-      if (Date.now() > deadline) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: something is attached to it`);
+      if (Date.now() > deadline) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: it still has endpoints`);
       await sleep(100, undefined, { signal: abort });
     }
     for (const network of networks) {
-      // 403 or 409: the engine has not yet detached the container that was in it.
+      // 403 or 409: the engine has not yet detached the removed container.
       await callEngineExpecting(doing, abort, [404, 403, 409], (abortSignal) =>
         docker.getNetwork(network.Id).remove({ abortSignal }),
       );

@@ -3,10 +3,10 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { getDryScope, toBatonError } from './errors.ts';
 
-/** How long EC2 may take to begin its answer, milliseconds; RunInstances takes seconds. */
+/** How long EC2 may take to begin its answer; RunInstances takes seconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5000;
-/** The library repeats what was throttled, failed or broke off so often; Temporal goes on after that. */
+/** The library retries throttled, failed and interrupted calls up to this number; after that, Temporal retries the activity. */
 const MAX_ATTEMPTS = 4;
 
 export interface Ec2Clients {
@@ -14,7 +14,7 @@ export interface Ec2Clients {
   ssm: SSMClient;
 }
 
-/** Clients of a region. Credentials come from the library's own chain: environment, profile, web identity, instance. */
+/** Clients for one region. The library finds the credentials: environment, profile, web identity, instance. */
 export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'endpoint'>): Ec2Clients {
   const options = {
     region,
@@ -27,7 +27,7 @@ export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'end
     ...(endpoint === undefined ? {} : { endpoint }),
   };
   const ec2 = new EC2Client(options);
-  // EC2 answers "no capacity" with a 500, which the library would repeat: another place is what helps.
+  // EC2 answers "no capacity" with status 500, which the library would retry; only another placement helps.
   ec2.middlewareStack.add(
     (next) => async (request) => {
       try {
@@ -44,17 +44,17 @@ export function connectEc2({ region, endpoint }: Pick<Ec2Config, 'region' | 'end
 }
 
 /**
- * One call, repeated by the library where that can help.
+ * Makes one call, which the library retries where that can help.
  *
- * @param doing what for, e.g. `making instance x`
- * @param refused what a refusal of what we asked means: see {@link toBatonError}
+ * @param doing the purpose, for error messages: `creating instance x`
+ * @param refused how to treat a call that EC2 refused: see {@link toBatonError}
  * @throws BatonError; the signal's reason when `abort` fired
  */
 export async function callEc2<T>(
   doing: string,
   abort: AbortSignal,
   call: (options: { abortSignal: AbortSignal }) => Promise<T>,
-  refused: 'invalid' | 'again' = 'again',
+  refused: 'invalid' | 'retry' = 'retry',
 ): Promise<T> {
   abort.throwIfAborted();
   try {

@@ -4,7 +4,7 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
 import { toPlainInstance, type Ec2Instance, type Ec2Instances } from './instances.ts';
 
-/** An instance that a list left out is asked for by its id; after so many empty answers in a row it is gone. */
+/** An instance missing from a list is looked up by its id; after this many empty answers in a row it counts as gone. */
 const MAX_EMPTY_ANSWERS = 3;
 
 export interface Ec2DeathWatchOptions extends DeathListener {
@@ -13,11 +13,11 @@ export interface Ec2DeathWatchOptions extends DeathListener {
   log: Logger;
 }
 
-/** Looks at all instances of an installation again and again, with one list for all of them. */
+/** Polls all instances of an installation with one list call. */
 export class Ec2DeathWatch {
   readonly #options: Ec2DeathWatchOptions;
   readonly #reported: ReportedDeaths;
-  /** Those that ran when last heard of, and how often they were not found since. */
+  /** The instances that were running when last seen, and how often they were not found since. */
   readonly #alive = new Map<string, { instance: Ec2Instance; missed: number }>();
 
   constructor(options: Ec2DeathWatchOptions) {
@@ -31,8 +31,9 @@ export class Ec2DeathWatch {
       try {
         await this.#sweep(abort);
       } catch (error) {
-        // No answer is no news.
-        if (!abort.aborted) this.#options.log.warn({ reason: messageOf(error) }, 'looking at instances; looking again');
+        // A failed call says nothing about the instances.
+        if (!abort.aborted)
+          this.#options.log.warn({ reason: messageOf(error) }, 'listing instances failed; will retry');
       }
       await sleep(this.#options.pollMs, undefined, { signal: abort }).catch(() => undefined);
     }
@@ -44,14 +45,14 @@ export class Ec2DeathWatch {
     const present = new Set(found.map(({ id }) => id));
     for (const instance of found) {
       if (instance.state === 'running') this.#alive.set(instance.id, { instance, missed: 0 });
-      // One of two that were made by mistake: the runner lives.
+      // Otherwise it is a duplicate, created by mistake: the runner itself is alive.
       else if (!living.has(instance.runner)) this.#report(instance);
     }
     for (const [id, known] of this.#alive) if (!present.has(id)) await this.#search(id, known, abort);
     this.#reported.forgetAllBut(present);
   }
 
-  /** A terminated instance soon loses its tags, by which lists find it; EC2 still knows its id for an hour. */
+  /** A terminated instance soon loses its tags, by which lists find it; EC2 still returns it by id for an hour. */
   async #search(id: string, known: { instance: Ec2Instance; missed: number }, abort: AbortSignal): Promise<void> {
     const found = await this.#options.instances.findById(id, abort);
     if (found === undefined) {

@@ -22,34 +22,33 @@ import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
-/** How long what somebody else made may not show up yet before an empty answer counts, milliseconds. */
+/** An instance that another process has just created may be missing from lists for this long. */
 const LIST_LAG_MS = 10_000;
-/** Between two looks while waiting for that, milliseconds. */
 const LIST_LAG_POLL_MS = 500;
-/** How long an instance that was made here is known where lists don't show it yet, milliseconds. */
+/** How long this process remembers an instance it created that lists don't show yet. */
 const RECENT_MS = 60_000;
-/** A token is spent by every attempt with other parameters: so many are repeats of one create. */
+/** Every attempt with other parameters uses up a token: this bounds the attempts of one create. */
 const MAX_GENERATIONS = 200;
 
 export interface Ec2BackendOptions {
   /** The installation's name. */
   installation: string;
   config: Ec2Config;
-  /** What an instance runs when it boots. */
+  /** Renders the script that an instance runs when it boots. */
   userData: RenderUserData;
   log: Logger;
-  /** How long an empty answer may be too early. Default 10 s. */
+  /** How long after its creation an instance may be missing from lists. Default 10 s. */
   listLagMs?: number;
-  /** Instances a page of a list: 5 to 1,000. Default 1,000. */
+  /** Instances per page of a list: 5 to 1,000. Default 1,000. */
   pageSize?: number;
 }
 
-/** A create that is under way. */
+/** A create in progress. */
 type PendingCreate = Omit<RunOrder, 'placement' | 'token'> & { waitedForList: boolean };
 
 /**
- * Instances as virtual machines of Amazon EC2, told apart by their tags. EC2 has no names that are unique, and its lists lag
- * behind: that a runner gets one instance rests on ClientToken, which EC2 itself keeps.
+ * Instances as virtual machines of Amazon EC2, identified by their tags. EC2 has no unique names, and its lists lag behind.
+ * Only the ClientToken, which EC2 itself stores, ensures that a runner gets one instance.
  */
 export class Ec2Backend implements Backend {
   readonly type = 'ec2';
@@ -61,12 +60,12 @@ export class Ec2Backend implements Backend {
   readonly #serial = new Serial();
   readonly #removals: Removals;
   readonly #recent = new Map<string, { instance: Ec2Instance; until: number }>();
-  /** How many tokens a runner has spent at a place. */
+  /** By a runner's first token at a placement: how many tokens it has used up there. */
   readonly #generations = new Map<string, number>();
 
   constructor(options: Ec2BackendOptions) {
     this.#options = options;
-    // A look that began before may still find one dead.
+    // A poll that began before the removal may still find the instance dead.
     this.#removals = new Removals(2 * options.config.poll);
     this.#clients = connectEc2(options.config);
     this.#instances = new Ec2Instances(this.#clients, options.installation, options.pageSize ?? 1000);
@@ -77,7 +76,7 @@ export class Ec2Backend implements Backend {
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { runner } = spec;
     if (spec.cpu !== undefined || spec.memoryBytes !== undefined) {
-      const message = `creating ${runner}: its group sets cpu or memory, which on ec2 the backend’s types decide`;
+      const message = `creating ${runner}: its group sets cpu or memory; on ec2, the backend’s types decide them`;
       throw new BatonError('INSTANCE_INVALID', message);
     }
     return this.#serial.run(runner, async () => {
@@ -87,19 +86,19 @@ export class Ec2Backend implements Backend {
       const earlier = await this.#find(runner, abort);
       if (earlier !== undefined) return this.#requireSameSpec(earlier, hash);
       const image = await this.#findImage(spec, abort);
-      const making: PendingCreate = { spec, hash, image, userData, waitedForList: false };
+      const pending: PendingCreate = { spec, hash, image, userData, waitedForList: false };
       const begun = Date.now();
-      const places = this.#dry.order(begun);
-      for (const place of places) {
-        // For the same reason as one before it.
-        if (place !== places[0] && this.#dry.isDrySince(place, begun)) continue;
-        const made = await this.#createAt(place, making, abort);
+      const placements = this.#dry.order(begun);
+      for (const placement of placements) {
+        // It lacks capacity for the same reason as one that was just tried.
+        if (placement !== placements[0] && this.#dry.isDrySince(placement, begun)) continue;
+        const made = await this.#createAt(placement, pending, abort);
         if (made === undefined) continue;
         this.#recent.set(runner, { instance: made, until: Date.now() + RECENT_MS });
         return this.#requireSameSpec(await this.#removeDuplicate(made, abort), hash);
       }
-      const message = `creating ${runner}: no capacity for ${places.map(formatPlacement).join(', ')}`;
-      throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { places } });
+      const message = `creating ${runner}: no capacity for ${placements.map(formatPlacement).join(', ')}`;
+      throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { placements } });
     });
   }
 
@@ -110,7 +109,7 @@ export class Ec2Backend implements Backend {
 
   async list(abort: AbortSignal): Promise<Instance[]> {
     const all = await this.#instances.list(abort);
-    // Terminated ones hold nothing any more.
+    // Terminated instances hold no resources.
     return [...all, ...this.#listRecent(all)]
       .filter((found) => found.stateName !== 'terminated' && !isRemoved(found))
       .map(toPlainInstance);
@@ -122,13 +121,13 @@ export class Ec2Backend implements Backend {
         let found = await this.#listForRunner(runner, abort);
         if (found.length === 0) found = await this.#waitForList(() => this.#listForRunner(runner, abort), abort);
         const unmarked = found
-          .filter(({ removed, stateName: word }) => !removed && word !== 'terminated')
+          .filter(({ removed, stateName }) => !removed && stateName !== 'terminated')
           .map(({ id }) => id);
         if (unmarked.length > 0) await this.#markRemoved(unmarked, runner, abort);
         const left = found
-          .filter(({ stateName: word }) => word !== 'terminated' && word !== 'shutting-down')
+          .filter(({ stateName }) => stateName !== 'terminated' && stateName !== 'shutting-down')
           .map(({ id }) => id);
-        // From then on there is no way back: it and its volumes go.
+        // This cannot be undone: the instance and its volumes are deleted.
         if (left.length > 0) await this.#terminate(left, runner, abort);
         this.#recent.delete(runner);
       });
@@ -136,7 +135,7 @@ export class Ec2Backend implements Backend {
   }
 
   async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
-    // Not in line behind what else is under way for that runner: a removal must not wait for this.
+    // Not serialised with the runner's other calls: a removal must not wait for this.
     const found = await this.#find(runner, abort);
     if (found === undefined) return 'absent';
     const command = new CreateTagsCommand({ Resources: [found.id], Tags: toJobTags(tags) });
@@ -154,21 +153,22 @@ export class Ec2Backend implements Backend {
     }).run(abort);
   }
 
-  /** Asks for an instance there; undefined when that place has no capacity. */
-  async #createAt(place: Placement, making: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
+  /** Requests an instance at that placement; undefined when the placement has no capacity. */
+  async #createAt(placement: Placement, pending: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
     const { config, log } = this.#options;
-    const { runner } = making.spec;
-    const doing = `making instance ${runner}, ${formatPlacement(place)}`;
-    const first = toClientToken(making.spec, place, 0);
+    const { runner } = pending.spec;
+    const doing = `creating instance ${runner}, ${formatPlacement(placement)}`;
+    const first = toClientToken(pending.spec, placement, 0);
     for (let generation = this.#generations.get(first) ?? 0; generation < MAX_GENERATIONS; generation++) {
       abort.throwIfAborted();
       this.#generations.set(first, generation);
-      const token = toClientToken(making.spec, place, generation);
+      const token = toClientToken(pending.spec, placement, generation);
       try {
-        const command = new RunInstancesCommand(toRunRequest(config, { ...making, placement: place, token }));
+        const command = new RunInstancesCommand(toRunRequest(config, { ...pending, placement, token }));
         const { Instances: [machine] = [] } = await this.#clients.ec2.send(command, { abortSignal: abort });
-        if (machine === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer names none`);
-        this.#dry.remove(place);
+        if (machine === undefined)
+          throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer names no instance`);
+        this.#dry.remove(placement);
         this.#generations.delete(first);
         return toEc2Instance(machine);
       } catch (error) {
@@ -177,43 +177,43 @@ export class Ec2Backend implements Backend {
         const scope = getDryScope(error);
         if (scope !== undefined) {
           this.#generations.set(first, generation + 1);
-          this.#dry.add(place, scope);
-          log.warn({ runner, place: formatPlacement(place), code }, 'no capacity');
+          this.#dry.add(placement, scope);
+          log.warn({ runner, placement: formatPlacement(placement), code }, 'placement has no capacity');
           return undefined;
         }
         if (code !== 'IdempotentParameterMismatch' && code !== 'IdempotentInstanceTerminated') {
           throw toBatonError(error, doing, 'invalid');
         }
-        // An earlier attempt with another credential in its user data: it made one that shows soon, or failed.
-        const earlier = await this.#findEarlier(making, abort);
+        // An earlier attempt had another credential in its user data. Its instance shows up soon, or the attempt failed.
+        const earlier = await this.#findEarlier(pending, abort);
         if (earlier !== undefined) return earlier;
       }
     }
-    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${MAX_GENERATIONS} tokens are spent`);
+    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: all ${MAX_GENERATIONS} tokens are used up`);
   }
 
-  async #findEarlier(making: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
+  async #findEarlier(pending: PendingCreate, abort: AbortSignal): Promise<Ec2Instance | undefined> {
     const look = async (): Promise<Ec2Instance[]> => {
-      const found = await this.#find(making.spec.runner, abort);
+      const found = await this.#find(pending.spec.runner, abort);
       return found ? [found] : [];
     };
-    const [found] = making.waitedForList ? await look() : await this.#waitForList(look, abort);
-    making.waitedForList = true;
+    const [found] = pending.waitedForList ? await look() : await this.#waitForList(look, abort);
+    pending.waitedForList = true;
     return found;
   }
 
-  /** Looks again until there is something, or until nothing counts as nothing. */
+  /** Repeats the look-up until it finds something, or until an empty answer can be trusted. */
   async #waitForList(look: () => Promise<Ec2Instance[]>, abort: AbortSignal): Promise<Ec2Instance[]> {
-    const bound = this.#options.listLagMs ?? LIST_LAG_MS;
-    const deadline = Date.now() + bound;
+    const listLagMs = this.#options.listLagMs ?? LIST_LAG_MS;
+    const deadline = Date.now() + listLagMs;
     for (let last = false; ; last = Date.now() > deadline) {
       const found = await look();
       if (found.length > 0 || last) return found;
-      await sleep(Math.min(LIST_LAG_POLL_MS, bound), undefined, { signal: abort });
+      await sleep(Math.min(LIST_LAG_POLL_MS, listLagMs), undefined, { signal: abort });
     }
   }
 
-  /** Of two that two processes made in different places, the older stays. */
+  /** Two processes may have created an instance at different placements: terminates this one unless it is the oldest, and returns the oldest. */
   async #removeDuplicate(made: Ec2Instance, abort: AbortSignal): Promise<Ec2Instance> {
     const living = (await this.#instances.listForRunner(made.runner, abort)).filter(({ state }) => state === 'running');
     const oldest = living[0] ?? made;
@@ -226,23 +226,23 @@ export class Ec2Backend implements Backend {
 
   #requireSameSpec(found: Ec2Instance, hash: string): Instance {
     if (found.hash === hash) return toPlainInstance(found);
-    const message = `creating ${found.runner}: ${found.id} is its instance, with other parameters`;
+    const message = `creating ${found.runner}: its instance ${found.id} exists with other parameters`;
     throw new BatonError('INSTANCE_CONFLICT', message, { details: { instance: found.id } });
   }
 
-  /** The runner's instance, dead or alive, unless it was removed. */
+  /** The runner's instance, running or dead, unless Baton removed it. */
   async #find(runner: string, abort: AbortSignal): Promise<Ec2Instance | undefined> {
     const found = (await this.#listForRunner(runner, abort)).filter((one) => !isRemoved(one));
     return found.find(({ state }) => state === 'running') ?? found[0];
   }
 
-  /** All that EC2 lists for a runner, and what was made here and is not yet listed. Oldest first. */
+  /** All instances that EC2 lists for a runner, then those that this process created and EC2 does not list yet. */
   async #listForRunner(runner: string, abort: AbortSignal): Promise<Ec2Instance[]> {
     const found = await this.#instances.listForRunner(runner, abort);
     return [...found, ...this.#listRecent(found).filter((one) => one.runner === runner)];
   }
 
-  /** What was made here a moment ago and no list has shown yet, this one included. */
+  /** The instances that this process has just created and that no list has shown yet, including the given one. */
   #listRecent(listed: Ec2Instance[]): Ec2Instance[] {
     const now = Date.now();
     for (const { runner, id } of listed) if (this.#recent.get(runner)?.instance.id === id) this.#recent.delete(runner);
@@ -255,11 +255,11 @@ export class Ec2Backend implements Backend {
     if (/^ami-[0-9a-f]+$/.test(image)) return this.#images.find({ id: image }, abort);
     throw new BatonError(
       'INSTANCE_INVALID',
-      `creating ${runner}: its group's image "${image}" is no image's id (ami-…)`,
+      `creating ${runner}: its group's image "${image}" is not an image id (ami-…)`,
     );
   }
 
-  /** Says on the instances that their end is ours, before it: other processes watch, too. */
+  /** Tags the instances before Baton terminates them: other processes watch them too. */
   async #markRemoved(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new CreateTagsCommand({ Resources: ids, Tags: [{ Key: TAGS.removed, Value: 'yes' }] });
     await callEc2(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
@@ -271,7 +271,7 @@ export class Ec2Backend implements Backend {
   }
 }
 
-/** Whether we ended it, and it has. */
+/** Whether Baton has terminated it, and it has ended. */
 function isRemoved({ removed, state }: Ec2Instance): boolean {
   return removed && state === 'dead';
 }

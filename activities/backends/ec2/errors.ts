@@ -1,29 +1,29 @@
 import { BatonError, messageOf, type ErrorCode } from '../../../contracts/errors.ts';
 
 /**
- * What EC2's error codes mean to us.
+ * What EC2's error codes mean for Baton.
  * Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
  */
 
-/** No such machine here just now; another type, subnet or market may have one. By what of the place is dry. */
+/** Errors for lack of capacity: another type, subnet or market may have some. Each with the part of the placement that is dry. */
 const CAPACITY = new Map<string, DryScope>([
-  ['InsufficientInstanceCapacity', 'place'],
-  ['InsufficientHostCapacity', 'place'],
-  ['InsufficientReservedInstanceCapacity', 'place'],
-  ['InsufficientCapacity', 'place'],
-  ['UnfulfillableCapacity', 'place'],
-  ['SpotMaxPriceTooLow', 'place'],
-  // That zone doesn't have the type at all.
-  ['Unsupported', 'place'],
+  ['InsufficientInstanceCapacity', 'placement'],
+  ['InsufficientHostCapacity', 'placement'],
+  ['InsufficientReservedInstanceCapacity', 'placement'],
+  ['InsufficientCapacity', 'placement'],
+  ['UnfulfillableCapacity', 'placement'],
+  ['SpotMaxPriceTooLow', 'placement'],
+  // That zone never has this type.
+  ['Unsupported', 'placement'],
   ['InsufficientFreeAddressesInSubnet', 'subnet'],
-  // Limits of the account; a market has its own.
+  // Limits of the account; each market has its own.
   ['MaxSpotInstanceCountExceeded', 'market'],
   ['InstanceLimitExceeded', 'type'],
   ['VcpuLimitExceeded', 'type'],
 ]);
 
-/** How much is dry: one type in one subnet on one market, or all places with that subnet, type (of a market) or market. */
-export type DryScope = 'place' | 'subnet' | 'type' | 'market';
+/** What is dry: one type in one subnet on one market, or all placements with that subnet, type (on that market) or market. */
+export type DryScope = 'placement' | 'subnet' | 'type' | 'market';
 
 const DENIED = new Set([
   'AuthFailure',
@@ -64,14 +64,14 @@ const UNAVAILABLE = new Set([
   'Unavailable',
 ]);
 
-/** The code of an error that EC2 (or its library) gave: `InsufficientInstanceCapacity`; undefined where there is none. */
+/** The code of an error from EC2 or its library: `InsufficientInstanceCapacity`; undefined where there is none. */
 export function getEc2ErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  // Codes of the old kind say whose fault it was: Server.InternalError.
+  // Old codes begin with the side that caused the error: Server.InternalError.
   return error.name.replace(/^(Client|Server)\./, '');
 }
 
-/** What of a place is dry when it answered so; undefined for other errors. */
+/** What of a placement is dry after this error; undefined for other errors. */
 export function getDryScope(error: unknown): DryScope | undefined {
   return CAPACITY.get(getEc2ErrorCode(error) ?? '');
 }
@@ -83,24 +83,25 @@ function getStatus(error: unknown): number | undefined {
 }
 
 /**
- * A failed call as one of ours. A request that EC2 refused for what it says is INSTANCE_INVALID where a machine was
- * asked for, and BACKEND_UNAVAILABLE elsewhere: looking and removing must go on for as long as it takes.
+ * Converts the error of a failed call to a BatonError. A request that EC2 refused for its content is INSTANCE_INVALID where an
+ * instance was to be created (`invalid`), and BACKEND_UNAVAILABLE elsewhere (`retry`): reading and removing must be retried for
+ * as long as it takes.
  *
- * @param doing what for: `making instance x`
+ * @param doing what was being done: `creating instance x`
  */
-export function toBatonError(error: unknown, doing: string, refused: 'invalid' | 'again'): Error {
+export function toBatonError(error: unknown, doing: string, refused: 'invalid' | 'retry'): Error {
   if (error instanceof BatonError) return error;
   const code = getEc2ErrorCode(error);
-  // A fault of ours is no answer of the cloud's.
+  // A bug in this code, not an answer of the cloud.
   if (error instanceof TypeError) return error;
   const status = getStatus(error);
   const text = `${doing}: ${code ?? 'Error'}: ${messageOf(error).trim()}`;
   return new BatonError(toErrorCode(code, status, refused), text, { cause: error, details: { status, code } });
 }
 
-function toErrorCode(code = '', status: number | undefined, refused: 'invalid' | 'again'): ErrorCode {
+function toErrorCode(code = '', status: number | undefined, refused: 'invalid' | 'retry'): ErrorCode {
   if (DENIED.has(code) || status === 401 || status === 403) return 'BACKEND_DENIED';
   const answered = status !== undefined && status >= 400 && status < 500 && status !== 429;
-  if (!answered || UNAVAILABLE.has(code) || refused === 'again') return 'BACKEND_UNAVAILABLE';
+  if (!answered || UNAVAILABLE.has(code) || refused === 'retry') return 'BACKEND_UNAVAILABLE';
   return /^InvalidAMIID\.|^ParameterNotFound$/.test(code) ? 'IMAGE_MISSING' : 'INSTANCE_INVALID';
 }

@@ -4,21 +4,21 @@ import type { Ec2Config } from '../../../contracts/config/ec2.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { callEc2, type Ec2Clients } from './client.ts';
 
-/** What is known of an image is looked up again after this, milliseconds: a new one of a family shows by then. */
+/** How long a found image is used: a newer one of the same filter or parameter is noticed after that. */
 const CACHE_MS = 300_000;
 
-/** What instances boot from. */
+/** The image that instances boot from. */
 export interface Ec2Image {
   id: string;
-  /** `/dev/xvda`: the root volume can only be set by the name that the image gives it. */
+  /** `/dev/xvda`: the root volume can only be configured by the name that the image gives it. */
   rootDevice: string;
-  /** Size of its root volume; a new one may be larger. */
+  /** The size of its root volume; an instance's may be larger. */
   rootGib: number | undefined;
 }
 
 type Source = NonNullable<Ec2Config['image']>;
 
-/** Finds images, and remembers them for some minutes: a burst of runners asks once. */
+/** Finds images, and caches them for some minutes: a burst of runners causes one call. */
 export class Ec2Images {
   readonly #clients: Ec2Clients;
   readonly #cache = new Map<string, { image: Promise<Ec2Image>; until: number }>();
@@ -27,7 +27,7 @@ export class Ec2Images {
     this.#clients = clients;
   }
 
-  /** @throws BatonError IMAGE_MISSING when there is none, or none that is usable */
+  /** @throws BatonError IMAGE_MISSING when there is none, or none that is available */
   async find(source: Source, abort: AbortSignal): Promise<Ec2Image> {
     const key = JSON.stringify(source);
     const known = this.#cache.get(key);
@@ -52,7 +52,7 @@ export class Ec2Images {
     const { Parameter: parameter } = await callEc2(doing, abort, (o) => this.#clients.ssm.send(command, o), 'invalid');
     const value = parameter?.Value ?? '';
     if (/^ami-[0-9a-f]+$/.test(value)) return value;
-    throw new BatonError('IMAGE_MISSING', `${doing}: it holds no image’s id`);
+    throw new BatonError('IMAGE_MISSING', `${doing}: its value is not an image id (ami-…)`);
   }
 
   async #describe(what: DescribeImagesCommandInput, abort: AbortSignal): Promise<Ec2Image> {
@@ -71,7 +71,7 @@ export class Ec2Images {
       const root = newest.BlockDeviceMappings?.find(({ DeviceName: name }) => name === rootDevice);
       return { id: newest.ImageId, rootDevice, rootGib: root?.Ebs?.VolumeSize };
     }
-    throw new BatonError('IMAGE_MISSING', `looking for image ${text}: there is none that is available`);
+    throw new BatonError('IMAGE_MISSING', `looking for image ${text}: no available image matches`);
   }
 }
 

@@ -9,21 +9,21 @@ import { rejectOnAbort } from '../../lib/abort.ts';
 import { callEc2, type Ec2Clients } from './client.ts';
 import { TAGS } from './request.ts';
 
-/** As many values as a filter takes. */
+/** EC2's limit for the values of one filter. */
 const MAX_FILTER_VALUES = 200;
 
-/** An instance, and what only EC2 says of it. */
+/** An instance with EC2's own fields. */
 export interface Ec2Instance extends Instance {
   installation: string;
   hash: string;
   token: string;
-  /** EC2's own word: pending, running, shutting-down, terminated, stopping, stopped. */
+  /** EC2's name of its state: pending, running, shutting-down, terminated, stopping, stopped. */
   stateName: string;
-  /** We ended it, or are about to. */
+  /** Baton has terminated it, or is about to. */
   removed: boolean;
 }
 
-/** Looks for instances; what is looked for at the same time is asked for together. */
+/** Finds instances. Look-ups made at the same time share one call. */
 export class Ec2Instances {
   readonly #clients: Ec2Clients;
   readonly #installation: string;
@@ -37,17 +37,17 @@ export class Ec2Instances {
     this.#pageSize = pageSize;
   }
 
-  /** All of this installation's, all pages; terminated ones for as long as EC2 shows them (about an hour). */
+  /** All instances of this installation, all pages; terminated ones for as long as EC2 lists them (about an hour). */
   list(abort: AbortSignal): Promise<Ec2Instance[]> {
     return this.#describe('listing instances', [toTagFilter(TAGS.installation, [this.#installation])], abort);
   }
 
-  /** All of a runner's: one, unless two processes made it at the same time. Oldest first. */
+  /** All instances of a runner, oldest first: one, unless two processes created it at the same time. */
   async listForRunner(runner: string, abort: AbortSignal): Promise<Ec2Instance[]> {
     abort.throwIfAborted();
     if (this.#batch === undefined || this.#batch.runners.size === MAX_FILTER_VALUES) {
       const runners = new Set<string>();
-      // What is asked for meanwhile comes along. One call serves many, so no single one may end it.
+      // One call serves all who ask within a few milliseconds, so none of them may abort it.
       const answer = Promise.resolve().then(() => this.#describeBatch(runners));
       this.#batch = { runners, answer };
     }
@@ -57,9 +57,9 @@ export class Ec2Instances {
     return found.filter((instance) => instance.runner === runner).toSorted(compareAge);
   }
 
-  /** That instance; undefined when EC2 answers that it knows none (which a very young one may have to hear as well). */
+  /** The instance; undefined when EC2 answers that there is none, which it may also do for a very new one. */
   async findById(id: string, abort: AbortSignal): Promise<Ec2Instance | undefined> {
-    return (await this.#describe(`looking at ${id}`, [{ Name: 'instance-id', Values: [id] }], abort))[0];
+    return (await this.#describe(`looking up ${id}`, [{ Name: 'instance-id', Values: [id] }], abort))[0];
   }
 
   async #describeBatch(runners: Set<string>): Promise<Ec2Instance[]> {
@@ -94,11 +94,11 @@ function compareAge(a: Ec2Instance, b: Ec2Instance): number {
   return a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id);
 }
 
-/** A machine as EC2 describes it. */
+/** Converts EC2's description of a machine. */
 export function toEc2Instance(machine: Machine): Ec2Instance {
   const tag = (key: string): string => machine.Tags?.find(({ Key }) => Key === key)?.Value ?? '';
-  const word = machine.State?.Name ?? 'pending';
-  const alive = word === 'pending' || word === 'running';
+  const stateName = machine.State?.Name ?? 'pending';
+  const alive = stateName === 'pending' || stateName === 'running';
   return {
     id: machine.InstanceId ?? '',
     runner: tag(TAGS.runner),
@@ -107,17 +107,17 @@ export function toEc2Instance(machine: Machine): Ec2Instance {
     createdAt: (machine.LaunchTime ?? new Date()).toISOString(),
     machine: machine.InstanceType,
     market: machine.InstanceLifecycle === 'spot' ? 'spot' : 'on-demand',
-    ...(alive ? {} : { exitCode: null, reason: toReason(machine, word) }),
+    ...(alive ? {} : { exitCode: null, reason: toReason(machine, stateName) }),
     installation: tag(TAGS.installation),
     hash: tag(TAGS.spec),
     token: machine.ClientToken ?? '',
-    stateName: word,
+    stateName,
     removed: tag(TAGS.removed) !== '',
   };
 }
 
-/** Why it is dead, one clause for a person. */
-function toReason({ StateReason: why, StateTransitionReason: text }: Machine, word: string): string {
+/** Why it is dead, as one clause. */
+function toReason({ StateReason: why, StateTransitionReason: text }: Machine, stateName: string): string {
   switch (why?.Code) {
     case 'Server.SpotInstanceTermination':
       return 'Amazon took the spot instance back';
@@ -125,13 +125,13 @@ function toReason({ StateReason: why, StateTransitionReason: text }: Machine, wo
       return 'it powered itself off';
     case 'Client.UserInitiatedShutdown':
     case 'User.Initiated':
-      return 'somebody terminated it';
+      return 'it was terminated from outside Baton';
     default:
-      return `is ${word}${why?.Message || text ? `: ${why?.Message ?? text}` : ''}`.slice(0, 300);
+      return `is ${stateName}${why?.Message || text ? `: ${why?.Message ?? text}` : ''}`.slice(0, 300);
   }
 }
 
-/** An instance without what only EC2 says of it. */
+/** The instance without EC2's own fields. */
 export function toPlainInstance(found: Ec2Instance): Instance {
   const { id, runner, group, state, createdAt, machine, market, exitCode, reason } = found;
   const dead = state === 'dead' ? { exitCode, reason } : {};

@@ -8,49 +8,49 @@ import type { Placement } from './placements.ts';
 
 const GIB = 1024 ** 3;
 
-/** Tags on everything that is made, so that an orphan can be told by them alone. */
+/** Tags on every created resource: they are enough to recognise an orphan. */
 export const TAGS = {
   installation: 'baton.installation',
   group: 'baton.group',
   runner: 'baton.runner',
   /** Hash of the parameters. */
   spec: 'baton.spec',
-  /** Set before we end it: its end is no news then. */
+  /** Set before Baton terminates it: its end is then not reported as a death. */
   removed: 'baton.removed',
 } as const;
 
-/** Characters of a tag's value at most. Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
+/** Characters in a tag's value. Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html */
 const MAX_TAG_LENGTH = 256;
 
 export interface RunOrder {
   spec: InstanceSpec;
   hash: string;
   placement: Placement;
-  /** Undefined where a launch template has one. */
+  /** Undefined where the launch template names one. */
   image: Ec2Image | undefined;
   userData: string;
   token: string;
 }
 
 /**
- * The idempotency token of one way to make one runner's instance. EC2 remembers a token with all parameters of its
- * first request, also of one that failed: what is tried with others needs another `generation`.
+ * The idempotency token for one runner's instance at one placement. EC2 stores a token with all parameters of its first
+ * request, even of one that failed: a request with other parameters needs another `generation`.
  */
-export function toClientToken(spec: InstanceSpec, place: Placement, generation: number): string {
-  const parts = [spec.installation, spec.runner, place.type, place.subnet, place.market, generation];
+export function toClientToken(spec: InstanceSpec, placement: Placement, generation: number): string {
+  const parts = [spec.installation, spec.runner, placement.type, placement.subnet, placement.market, generation];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** All that EC2 is told about a runner's instance. */
+/** The request for a runner's instance. */
 export function toRunRequest(config: Ec2Config, order: RunOrder): RunInstancesCommandInput {
-  const { placement: place, image, token, spec } = order;
+  const { placement, image, token, spec } = order;
   const tags = toTags(config, order);
   return {
     MinCount: 1,
     MaxCount: 1,
     ClientToken: token,
     UserData: Buffer.from(order.userData).toString('base64'),
-    // The machine powers itself off at its end, whatever happens, and that must be the end of it.
+    // The machine powers itself off at its end, whatever happens; that must also terminate it.
     InstanceInitiatedShutdownBehavior: 'terminate',
     MetadataOptions: { HttpTokens: 'required', HttpEndpoint: 'enabled', HttpPutResponseHopLimit: 1 },
     TagSpecifications: [
@@ -58,13 +58,13 @@ export function toRunRequest(config: Ec2Config, order: RunOrder): RunInstancesCo
       { ResourceType: 'volume', Tags: tags },
     ],
     ...(image && { ImageId: image.id, BlockDeviceMappings: [toRootVolume(config, spec, image)] }),
-    ...(place.type && { InstanceType: toInstanceType(place.type) }),
-    ...(place.subnet && { SubnetId: place.subnet }),
+    ...(placement.type && { InstanceType: toInstanceType(placement.type) }),
+    ...(placement.subnet && { SubnetId: placement.subnet }),
     ...(config.security_groups && { SecurityGroupIds: config.security_groups }),
     ...(config.key && { KeyName: config.key }),
     ...(config.profile && { IamInstanceProfile: toProfile(config.profile) }),
     ...(config.launch_template && { LaunchTemplate: toLaunchTemplate(config.launch_template) }),
-    ...(place.market === 'spot' && {
+    ...(placement.market === 'spot' && {
       InstanceMarketOptions: {
         MarketType: 'spot',
         SpotOptions: {
@@ -77,12 +77,12 @@ export function toRunRequest(config: Ec2Config, order: RunOrder): RunInstancesCo
   };
 }
 
-/** What runs on an instance, as its tags: `baton.phase`, `baton.repository`, … */
+/** The job on an instance as tags: `baton.phase`, `baton.repository`, … */
 export function toJobTags(tags: JobTags): Tag[] {
   return Object.entries(tags).map(([name, value]) => ({ Key: `baton.${name}`, Value: toTagValue(value) }));
 }
 
-/** EC2 takes any character but control ones, and not too many. */
+/** EC2 accepts all characters except control characters. */
 function toTagValue(text: string): string {
   return Array.from(text.replaceAll(/\p{C}+/gu, ' ').trim())
     .slice(0, MAX_TAG_LENGTH)
@@ -126,7 +126,7 @@ function toRootVolume({ root }: Ec2Config, spec: InstanceSpec, image: Ec2Image):
 
 type InstanceType = NonNullable<RunInstancesCommandInput['InstanceType']>;
 
-/** The library lists the types of its day; EC2 has newer ones. */
+/** The library's list of types is older than EC2's. */
 function toInstanceType(type: string): InstanceType {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the list is never complete
   return type as InstanceType;

@@ -8,7 +8,7 @@ const text = z
 /** The last part of a resource's URL: its name. */
 const toName = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
 
-/** An instance as Compute Engine tells it: what of it concerns us. */
+/** An instance in Compute Engine's answers: the fields that Baton reads. */
 export const gceInstance = z.object({
   id: z.union([z.string(), z.number()]).transform(String),
   name: z.string().min(1),
@@ -21,7 +21,7 @@ export const gceInstance = z.object({
     .record(z.string(), z.string())
     .nullish()
     .transform((labels) => labels ?? {}),
-  /** Of the labels: who changes them says which ones they have seen. */
+  /** A version of the labels: a change of labels names the version it is based on. */
   labelFingerprint: text,
   scheduling: z
     .object({ provisioningModel: text })
@@ -36,7 +36,7 @@ export const gceOperation = z.object({
   name: z.string().min(1),
   operationType: text,
   status: z.string().min(1),
-  /** The name of what it is about, and its id. */
+  /** The name and the id of the resource that it changes. */
   targetLink: text.transform(toName),
   targetId: z
     .union([z.string(), z.number()])

@@ -7,16 +7,16 @@ import { gceInstance, gceOperation, type GceInstance, type GceOperation } from '
 export type InstanceResource = protos.google.cloud.compute.v1.IInstance;
 export type NetworkResource = protos.google.cloud.compute.v1.INetworkInterface;
 
-/** How long one attempt at a call may take, milliseconds, and how many there are. */
+/** How long one attempt at a call may take, and how often a call is retried. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
 const MAX_RETRIES = 4;
-/** A wait for an operation is held open by the server for up to two minutes. */
+/** The server holds a wait for an operation open for up to two minutes. */
 const WAIT_TIMEOUT_MS = 150_000;
 const PAGE_SIZE = 500;
 
 const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
 
-/** All calls are safe to repeat: reading, deleting by name, labelling what was seen, and creating under a `requestId`. */
+/** All calls are safe to repeat: reading, deleting by name, labelling by fingerprint, and creating under a `requestId`. */
 const RETRY = {
   retryCodes: [CODE.unavailable, CODE.deadline, CODE.internal],
   backoffSettings: {
@@ -26,7 +26,7 @@ const RETRY = {
     initialRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
     rpcTimeoutMultiplier: 1,
     maxRpcTimeoutMillis: ATTEMPT_TIMEOUT_MS,
-    // Either, not both: tries are counted, so that no total bound ends a wait.
+    // The library accepts one of the two limits. A limit on the total time could interrupt a wait.
     totalTimeoutMillis: null,
     maxRetries: MAX_RETRIES,
   },
@@ -37,21 +37,21 @@ interface Clients {
   operations: ZoneOperationsClient;
 }
 
-/** By endpoint: making a pair takes half a second of reading schemas, and its token is good for all who ask there. */
+/** By endpoint: creating clients takes half a second of reading schemas, and all backends of an endpoint can use their token. */
 const shared = new Map<string, Promise<Clients>>();
 
-/** Compute Engine's API, as far as it is needed: each call bounded, ended by a signal, its answer parsed. */
+/** The needed part of Compute Engine's API: each call has a timeout, can be aborted, and has its answer parsed. */
 export class Compute {
   readonly #project: string;
   readonly #endpoint: URL | undefined;
 
-  /** @param endpoint in place of Google's own, e.g. a private one */
+  /** @param endpoint replaces Google's own, e.g. a private one */
   constructor(project: string, endpoint?: string) {
     this.#project = project;
     this.#endpoint = endpoint === undefined ? undefined : new URL(endpoint);
   }
 
-  /** Undefined on the API's positive answer that there is none. */
+  /** Undefined when the API answers that there is none. */
   async get(zone: string, instance: string, abort: AbortSignal): Promise<GceInstance | undefined> {
     const project = this.#project;
     return this.#call(`looking for ${instance} in ${zone}`, abort, async ({ instances }, options) => {
@@ -65,7 +65,7 @@ export class Compute {
     });
   }
 
-  /** All instances, in whatever zone, that the filter fits. */
+  /** All instances that match the filter, in all zones. */
   async list(filter: string, abort: AbortSignal): Promise<GceInstance[]> {
     const project = this.#project;
     return this.#call(`listing instances of ${project}`, abort, async ({ instances }, options) => {
@@ -73,7 +73,7 @@ export class Compute {
       const request = { project, filter, maxResults: PAGE_SIZE, returnPartialSuccess: false };
       for await (const [zone, scope] of instances.aggregatedListAsync(request, { ...options, autoPaginate: false })) {
         const warning = scope.warning?.code ?? '';
-        // An empty page of a zone that could not be asked is no empty zone.
+        // A zone that could not be read has an empty page, which does not mean that the zone is empty.
         if (INCOMPLETE.has(warning)) throw new Error(`${zone} answered ${warning}: ${scope.warning?.message}`);
         found.push(...(scope.instances ?? []).map((instance) => gceInstance.parse(instance)));
       }
@@ -81,7 +81,7 @@ export class Compute {
     });
   }
 
-  /** Begins to create; the answer to a repeated request is the first one's operation. */
+  /** Starts to create; a repeated request returns the operation of the first one. */
   async insert(
     zone: string,
     instanceResource: InstanceResource,
@@ -95,7 +95,7 @@ export class Compute {
     });
   }
 
-  /** Begins to delete; undefined on the positive answer that there is none. */
+  /** Starts to delete; undefined when the API answers that there is none. */
   async delete(zone: string, instance: string, abort: AbortSignal): Promise<GceOperation | undefined> {
     const project = this.#project;
     return this.#call(`deleting ${instance} in ${zone}`, abort, async ({ instances }, options) => {
@@ -109,7 +109,7 @@ export class Compute {
     });
   }
 
-  /** Begins to set all labels; refused (412) where they have changed since they had that fingerprint. */
+  /** Starts to replace all labels; refused (412) if they have changed since the fingerprint was read. */
   async setLabels(
     { zone, name: instance, labelFingerprint }: GceInstance,
     labels: Record<string, string>,
@@ -126,7 +126,7 @@ export class Compute {
     });
   }
 
-  /** Resolves when the operation is done, however it ended. */
+  /** Resolves when the operation is done, successfully or not. */
   async wait(zone: string, { name: operation }: GceOperation, abort: AbortSignal): Promise<GceOperation> {
     const project = this.#project;
     for (;;) {
@@ -146,8 +146,8 @@ export class Compute {
     }
   }
 
-  /** The zone's operations that the filter fits, newest first, at most `most`. */
-  async listOperations(zone: string, filter: string, most: number, abort: AbortSignal): Promise<GceOperation[]> {
+  /** The zone's operations that match the filter, newest first, at most `max`. */
+  async listOperations(zone: string, filter: string, max: number, abort: AbortSignal): Promise<GceOperation[]> {
     const project = this.#project;
     return this.#call(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
       const found: GceOperation[] = [];
@@ -155,12 +155,12 @@ export class Compute {
         project,
         zone,
         filter,
-        maxResults: Math.min(most, PAGE_SIZE),
+        maxResults: Math.min(max, PAGE_SIZE),
         orderBy: 'creationTimestamp desc',
       };
       for await (const operation of operations.listAsync(request, { ...options, autoPaginate: false })) {
         found.push(gceOperation.parse(operation));
-        if (found.length >= most) break;
+        if (found.length >= max) break;
       }
       return found;
     });
@@ -179,7 +179,7 @@ export class Compute {
       const answered = this.#connect().then((clients) =>
         call(clients, { timeout: ATTEMPT_TIMEOUT_MS, retry: RETRY, signal: abort }),
       );
-      // The search for credentials doesn't hear of the signal.
+      // The library's search for credentials ignores the signal.
       return await Promise.race([answered, ended]);
     } catch (error) {
       abort.throwIfAborted();
@@ -202,7 +202,7 @@ export class Compute {
     return clients;
   }
 
-  /** Finds the credentials, too: were that left to the first call, its failure would be nobody's. */
+  /** Also loads the credentials: if that were left to the first call, its failure would be an unhandled rejection. */
   async #open(): Promise<Clients> {
     const endpoint = this.#endpoint;
     const where =
@@ -213,7 +213,7 @@ export class Compute {
             port: Number(endpoint.port) || (endpoint.protocol === 'http:' ? 80 : 443),
             protocol: endpoint.protocol.replace(':', ''),
           };
-    // A token may end before its time; a new one is asked for once.
+    // A token may be revoked before it expires; the library then requests a new one, once.
     const clientOptions = { forceRefreshOnFailure: true };
     const instances = new InstancesClient({ ...where, fallback: true, clientOptions });
     const operations = new ZoneOperationsClient({ ...where, fallback: true, auth: instances.auth });

@@ -8,9 +8,9 @@ import type { GceOperation } from './answers.ts';
 import type { Compute } from './compute.ts';
 import { PREEMPTED, PREEMPTION_REASON, toInstance } from './instance.ts';
 
-/** How far back preemptions are looked for when a watch begins, milliseconds; their instances are in no list any more. */
+/** A new watch looks for preemptions this far back: preempted instances are no longer in any list. */
 const LOOK_BACK_MS = 3_600_000;
-/** Compute Engine's clock and ours may differ by so much. */
+/** Compute Engine's clock and this machine's may differ by this much. */
 const CLOCK_SKEW_MS = 120_000;
 const MAX_OPERATIONS = 500;
 
@@ -21,15 +21,15 @@ export interface GceDeathWatchOptions extends DeathListener {
   spot: boolean;
   pollMs: number;
   filter: string;
-  /** What this process has made since it was last asked: lists may lag behind. */
+  /** Returns the instances that this process created since the last call: lists may lag behind. */
   takeCreated: () => Instance[];
   log: Logger;
 }
 
-/** Looks at one installation's instances again and again: Compute Engine has no events to listen to. */
+/** Polls one installation's instances: Compute Engine sends no events. */
 export class GceDeathWatch {
   readonly #options: GceDeathWatchOptions;
-  /** Those that ran when last heard of, by id. */
+  /** The instances that were running when last seen, by id. */
   readonly #alive = new Map<string, Instance>();
   readonly #reported: ReportedDeaths;
   #preemptionsSince = Date.now() - LOOK_BACK_MS;
@@ -47,9 +47,9 @@ export class GceDeathWatch {
         await this.#sweep(abort);
       } catch (error) {
         if (abort.aborted) return;
-        log.warn({ reason: messageOf(error) }, 'looking at instances failed; looking again');
+        log.warn({ reason: messageOf(error) }, 'listing instances failed; will retry');
       }
-      // Several workers of a name should not all ask at once.
+      // Several workers of one backend should not all poll at the same moment.
       await sleep(pollMs * (0.8 + 0.4 * Math.random()), undefined, { signal: abort }).catch(() => undefined);
     }
   }
@@ -66,11 +66,11 @@ export class GceDeathWatch {
     for (const instance of this.#alive.values())
       if (!present.has(instance.id)) await this.#reportMissing(instance, abort);
     if (spot) await this.#reportPreempted(present, abort);
-    // Those of a preemption that is still looked at would be told once more.
+    // With spot instances nothing is forgotten: an operation that is still in the list would be reported again.
     if (!spot) this.#reported.forgetAllBut(present);
   }
 
-  /** It is in no list: only that the API doesn't know it, when asked for it alone, is its end. */
+  /** A list may leave an instance out. Only the API's answer about this one instance shows that it is gone. */
   async #reportMissing(missing: Instance, abort: AbortSignal): Promise<void> {
     const [zone = ''] = missing.id.split('/');
     const found = await this.#options.compute.get(zone, missing.runner, abort);
@@ -81,7 +81,7 @@ export class GceDeathWatch {
     await this.#report(dead, abort);
   }
 
-  /** Preempted spot instances delete themselves: what nobody saw alive is known from the zone's operations alone. */
+  /** Preempted spot instances delete themselves: only the zone's operations show those that this watch never saw running. */
   async #reportPreempted(present: ReadonlySet<string>, abort: AbortSignal): Promise<void> {
     const { compute, installation, zones } = this.#options;
     const begun = Date.now();

@@ -1,4 +1,4 @@
-/** Remembers for a while which zones had no capacity, so that the next runner doesn't begin with one of them. */
+/** Remembers for a while which zones had no capacity, so that the next create doesn't try one of them first. */
 export class DryZones {
   readonly #until = new Map<string, number>();
   readonly #dryForMs: number;
@@ -11,12 +11,12 @@ export class DryZones {
     this.#until.set(zone, Date.now() + this.#dryForMs);
   }
 
-  /** It had capacity, after all. */
+  /** The zone has capacity again. */
   remove(zone: string): void {
     this.#until.delete(zone);
   }
 
-  /** The same zones in the same order, but the dry ones last: better tried than not made. */
+  /** The same zones in the same order, but the dry ones last: they are tried when all others fail. */
   order(zones: readonly string[]): string[] {
     const now = Date.now();
     const dry = (zone: string): boolean => (this.#until.get(zone) ?? 0) > now;

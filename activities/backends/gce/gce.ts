@@ -22,31 +22,31 @@ import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
-/** A failed operation that is older is an earlier attempt's: Compute Engine repeats it, and we ask under a new id. */
+/** An older failed operation is that of an earlier attempt, which Compute Engine repeats: then a new request id is used. */
 const MAX_FAILURE_AGE_MS = 30_000;
-/** Compute Engine knows a request's id for an hour, and a failing create is repeated every few minutes at most. */
+/** Compute Engine stores a request id for an hour, and a failing create is retried every few minutes at most. */
 const MAX_REQUESTS = 60;
-/** How long an instance that is made here is looked up where a list doesn't show it, milliseconds. */
+/** How long after its creation an instance that is missing from a list is looked up by its name. */
 const RECENT_MS = 300_000;
 
-/** Others' changes of its labels that one change may meet with. */
+/** How many concurrent changes of an instance's labels one change may run into. */
 const MAX_CONFLICTS = 10;
 
-/** Between two looks at one that somebody else deletes, milliseconds. */
+/** The delay before looking again at an instance that is being deleted or changed. */
 const BUSY_DELAY_MS = 500;
 
 export interface GceBackendOptions {
   /** The installation's name. */
   installation: string;
   config: GceConfig;
-  /** What an instance runs when it boots. */
+  /** Renders the script that an instance runs when it boots. */
   userData: RenderUserData;
   log: Logger;
 }
 
 /**
- * Instances as virtual machines of Google Compute Engine, named like their runner, which makes a name unique in each zone.
- * Across zones, every create looks at all of them, requests that are still under way included, before it asks for one.
+ * Instances as virtual machines of Google Compute Engine, named like their runner: names are unique in a zone. To avoid a
+ * second instance in another zone, every create first looks in all zones, including for requests that are still in progress.
  */
 export class GceBackend implements Backend {
   readonly type = 'gce';
@@ -60,7 +60,7 @@ export class GceBackend implements Backend {
 
   constructor(options: GceBackendOptions) {
     this.#options = options;
-    // A look that began before may still find one missing.
+    // A poll that began before the removal may still find the instance missing.
     this.#removals = new Removals(2 * options.config.poll + 5000);
     this.#dry = new DryZones(options.config.dry_for);
   }
@@ -73,12 +73,12 @@ export class GceBackend implements Backend {
       const userData = this.#options.userData(spec, bootstrap);
       const resourceFor = (zone: string): InstanceResource =>
         toInstanceResource(config, spec, { zone, hash, userData, now: Date.now() });
-      // Refuses what can't be made before anybody is asked.
+      // Refuses an invalid spec before the first call.
       resourceFor(config.zones[0] ?? '');
-      const [earlier, ...doubles] = await this.#find(runner, { underWay: config.zones.length > 1 }, abort);
+      const [earlier, ...duplicates] = await this.#find(runner, { includePending: config.zones.length > 1 }, abort);
       if (earlier !== undefined) {
         const instance = requireSameSpec(earlier, spec, hash);
-        await this.#deleteAll(doubles.filter(this.#isOurs), abort);
+        await this.#deleteAll(duplicates.filter(this.#isOurs), abort);
         return this.#remember(instance);
       }
       const zones = this.#dry.order(config.zones);
@@ -89,7 +89,7 @@ export class GceBackend implements Backend {
           return this.#remember(requireSameSpec(found, spec, hash));
         }
         this.#dry.add(zone);
-        this.#options.log.warn({ runner, zone }, 'the zone has no capacity');
+        this.#options.log.warn({ runner, zone }, 'zone has no capacity');
       }
       const message = `creating ${runner}: no capacity for ${config.machine_type} in ${zones.join(', ')}`;
       throw new BatonError('CAPACITY_EXHAUSTED', message, { details: { zones } });
@@ -97,7 +97,7 @@ export class GceBackend implements Backend {
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const [found] = (await this.#find(runner, { underWay: false }, abort)).filter(this.#isOurs);
+    const [found] = (await this.#find(runner, { includePending: false }, abort)).filter(this.#isOurs);
     return found && toInstance(found);
   }
 
@@ -119,7 +119,7 @@ export class GceBackend implements Backend {
     return this.#serial.run(runner, async () => {
       await this.#removals.track(runner, async () => {
         for (;;) {
-          const found = (await this.#find(runner, { underWay: true }, abort)).filter(this.#isOurs);
+          const found = (await this.#find(runner, { includePending: true }, abort)).filter(this.#isOurs);
           if (found.length === 0) break;
           await this.#deleteAll(found, abort);
         }
@@ -131,25 +131,25 @@ export class GceBackend implements Backend {
   async tag(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'> {
     const labels = toJobLabels(tags);
     const compute = await this.#compute();
-    // Not in line behind what else is under way for that runner: a removal must not wait for this.
+    // Not serialised with the runner's other calls: a removal must not wait for this.
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
-      const [found] = (await this.#find(runner, { underWay: false }, abort)).filter(this.#isOurs);
+      const [found] = (await this.#find(runner, { includePending: false }, abort)).filter(this.#isOurs);
       if (found === undefined) return 'absent';
       if (Object.entries(labels).every(([name, value]) => found.labels[name] === value)) return 'tagged';
-      // All labels are set at once: those that others set are kept, and one set meanwhile is seen by the fingerprint.
+      // The call replaces all labels, so it includes those set by others; the fingerprint detects concurrent changes.
       const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(ignoreOutdated);
       if (operation === undefined) continue;
       const failures = formatErrors((await this.#waitForOperation(found.zone, operation, abort)).error);
       if (failures === '') return 'tagged';
       throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner} in ${found.zone}: ${failures}`);
     }
-    throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner}: somebody else changes its labels all the time`);
+    throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner}: another client kept changing its labels`);
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
     const { installation, config, log } = this.#options;
-    const made: Instance[] = [];
-    this.#watches.add(made);
+    const created: Instance[] = [];
+    this.#watches.add(created);
     try {
       await new GceDeathWatch({
         compute: await this.#compute(),
@@ -160,15 +160,15 @@ export class GceBackend implements Backend {
         filter: this.#filter(),
         onDeath,
         isRemoving: this.#removals.has,
-        takeCreated: () => made.splice(0),
+        takeCreated: () => created.splice(0),
         log,
       }).run(abort);
     } finally {
-      this.#watches.delete(made);
+      this.#watches.delete(created);
     }
   }
 
-  /** Asks for the instance in that zone and waits for it; undefined when the zone has none left. */
+  /** Requests the instance in that zone and waits for it; undefined when the zone has no capacity. */
   async #createIn(zone: string, resource: InstanceResource, abort: AbortSignal): Promise<GceInstance | undefined> {
     const compute = await this.#compute();
     const runner = resource.name ?? '';
@@ -183,7 +183,8 @@ export class GceBackend implements Backend {
       if (kind === 'exists') {
         const found = await compute.get(zone, runner, abort);
         if (found !== undefined) return found;
-        // Somebody else's name that was freed just now. Else: an earlier one of ours was made and is gone; make another.
+        // The request was refused, and the other instance of this name has gone. Otherwise an earlier request of this
+        // create succeeded and its instance is gone: request another one.
         if (answer === 'exists') break;
         continue;
       }
@@ -192,7 +193,7 @@ export class GceBackend implements Backend {
       const message = `${doing}: ${formatErrors(errors)}`;
       throw new BatonError(kind === 'invalid' ? 'INSTANCE_INVALID' : 'BACKEND_UNAVAILABLE', message);
     }
-    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: it is there by its name, but can't be found`);
+    throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: its name is taken, but no instance was found`);
   }
 
   async #waitForOperation(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
@@ -207,7 +208,7 @@ export class GceBackend implements Backend {
     const operation = await (await this.#compute()).delete(zone, name, abort).catch(toRefusal);
     if (operation === undefined) return;
     if (operation === 'exists' || operation === 'no-capacity') {
-      // Somebody else deletes it just now: the next look will see.
+      // It is being deleted or changed by another client: the caller looks again.
       await sleep(BUSY_DELAY_MS, undefined, { signal: abort });
       return;
     }
@@ -218,16 +219,20 @@ export class GceBackend implements Backend {
   }
 
   /**
-   * Whatever has that runner's name, in the configured zones first: asked for one by one, since lists lag behind. Where there
-   * is none, in all other zones, too: they may have been configured when it was made.
+   * All instances of that runner’s name. Looks one by one in the configured zones, since lists lag behind. If
+   * there is none, lists all other zones too: they may have been configured when the instance was created.
    *
-   * @param options.underWay whether a create that is still under way is waited for
+   * @param options.includePending whether to wait for a create that is still in progress
    */
-  async #find(runner: string, { underWay }: { underWay: boolean }, abort: AbortSignal): Promise<GceInstance[]> {
+  async #find(
+    runner: string,
+    { includePending }: { includePending: boolean },
+    abort: AbortSignal,
+  ): Promise<GceInstance[]> {
     const compute = await this.#compute();
     const look = async (zone: string): Promise<GceInstance | undefined> => {
       const found = await compute.get(zone, runner, abort);
-      if (found !== undefined || !underWay) return found;
+      if (found !== undefined || !includePending) return found;
       const operations = await compute.listOperations(zone, `targetLink eq ".*/instances/${runner}"`, 20, abort);
       const insert = operations.find(({ operationType, status }) => operationType === 'insert' && status !== 'DONE');
       if (insert === undefined) return undefined;
@@ -252,7 +257,7 @@ export class GceBackend implements Backend {
     return instance;
   }
 
-  /** Google's library is large: only workers of this backend load it, and they do so in a moment of their own. */
+  /** Google's library is large: only workers of this backend load it, and only when they first need it. */
   #compute(): Promise<Compute> {
     const { project, endpoint } = this.#options.config;
     this.#opened ??= import('./compute.ts').then((library) => new library.Compute(project, endpoint));
@@ -260,7 +265,7 @@ export class GceBackend implements Backend {
   }
 }
 
-/** What was found under the runner's name, when it is ours and as asked for. */
+/** Converts the instance found under the runner's name; throws unless it is this installation's and has the same parameters. */
 function requireSameSpec(found: GceInstance, spec: InstanceSpec, hash: string): Instance {
   const { labels } = found;
   if (labels[GCE_LABELS.installation] !== spec.installation || labels[GCE_LABELS.spec] !== hash) {

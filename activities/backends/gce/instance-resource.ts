@@ -3,7 +3,7 @@ import { BatonError } from '../../../contracts/errors.ts';
 import type { InstanceSpec, JobTags } from '../../../contracts/ports/backend.ts';
 import type { InstanceResource, NetworkResource } from './compute.ts';
 
-/** Labels on every instance and its disk, so that an orphan can be told by them alone. */
+/** Labels on every instance and its disk: they are enough to recognise an orphan. */
 export const GCE_LABELS = {
   installation: 'baton-installation',
   group: 'baton-group',
@@ -12,10 +12,10 @@ export const GCE_LABELS = {
   spec: 'baton-spec',
 } as const;
 
-/** What a label's value may hold: characters, and bytes of them. */
+/** The limits of a label's value. */
 const MAX_LABEL = { characters: 63, bytes: 128 };
 
-/** What runs on an instance, as its labels: `baton-phase`, `baton-repository`, … Compute Engine takes few characters. */
+/** The job on an instance as labels: `baton-phase`, `baton-repository`, … Compute Engine accepts few characters. */
 export function toJobLabels(tags: JobTags): Record<string, string> {
   return Object.fromEntries(Object.entries(tags).map(([name, value]) => [`baton-${name}`, toLabelValue(value)]));
 }
@@ -31,21 +31,21 @@ function toLabelValue(text: string): string {
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
-/** The cloud ends an instance so much later than the agent ends itself, seconds. */
+/** The agent ends itself at the end of the runner's time to live; the cloud deletes the instance this many seconds later. */
 const TTL_MARGIN_S = 300;
-/** What Compute Engine takes as an instance's longest life: 30 seconds to 120 days. */
+/** Compute Engine accepts a maximum run duration of 30 seconds to 120 days. */
 const MIN_TTL_S = 30;
 const MAX_TTL_S = 120 * 86_400;
 
-/** Compute Engine's names begin with a letter; the others' needn't. */
+/** Compute Engine's names begin with a letter; other backends allow a digit. */
 const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * An instance as Compute Engine is asked for it.
+ * The request for a runner's instance.
  *
- * @param userData run as root when it boots; holds a secret
- * @param now milliseconds of the epoch: its time to live is told as what is left of it
- * @throws BatonError INSTANCE_INVALID for what can't be made
+ * @param userData the script that the instance runs as root when it boots; holds a secret
+ * @param now milliseconds since the epoch: the request holds the rest of the time to live
+ * @throws BatonError INSTANCE_INVALID for a spec that Compute Engine does not allow
  */
 export function toInstanceResource(
   config: GceConfig,
@@ -54,7 +54,7 @@ export function toInstanceResource(
 ): InstanceResource {
   const { network, shielded, service_account: account } = config;
   if (!NAME.test(spec.runner)) {
-    const message = `creating ${spec.runner}: Compute Engine’s names begin with a letter; rename the installation`;
+    const message = `creating ${spec.runner}: Compute Engine’s names must begin with a letter; rename the installation`;
     throw new BatonError('INSTANCE_INVALID', message);
   }
   const labels = {
@@ -73,7 +73,7 @@ export function toInstanceResource(
     metadata: {
       items: [
         { key: 'startup-script', value: userData },
-        // Whoever may log in to other machines of the project has no business here.
+        // Users who may log in to other machines of the project must not log in here.
         { key: 'block-project-ssh-keys', value: 'TRUE' },
       ],
     },
@@ -102,7 +102,7 @@ export function toInstanceResource(
       enableIntegrityMonitoring: shielded.integrity_monitoring,
     },
     scheduling: {
-      // A runner is good for one boot.
+      // A runner boots once.
       automaticRestart: false,
       onHostMaintenance: config.spot ? 'TERMINATE' : 'MIGRATE',
       provisioningModel: config.spot ? 'SPOT' : 'STANDARD',
@@ -112,15 +112,15 @@ export function toInstanceResource(
   };
 }
 
-/** Custom where the group gives processors and memory: of the same family. */
+/** A custom type of the same family where the group sets cpu and memory. */
 function toMachineType(config: GceConfig, { runner, cpu, memoryBytes }: InstanceSpec): string {
   if (cpu === undefined && memoryBytes === undefined) return config.machine_type;
   if (cpu === undefined || memoryBytes === undefined || !Number.isInteger(cpu) || memoryBytes % (256 * MIB) !== 0) {
-    const message = `creating ${runner}: a machine of one's own size needs both whole cpu and memory in steps of 256 MiB`;
+    const message = `creating ${runner}: a custom machine needs both a whole number of cpu and memory in steps of 256 MiB`;
     throw new BatonError('INSTANCE_INVALID', message);
   }
   const family = config.machine_type.split('-')[0] ?? '';
-  // The first family has none in its custom types' names.
+  // The names of N1's custom types omit the family.
   return [...(family === 'n1' ? [] : [family]), 'custom', cpu, memoryBytes / MIB].join('-');
 }
 

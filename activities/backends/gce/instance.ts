@@ -2,7 +2,7 @@ import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { GceInstance } from './answers.ts';
 import { GCE_LABELS } from './instance-resource.ts';
 
-/** Whose end has begun, be it by its own power-off, by a person or by Compute Engine. */
+/** The states of an instance that ends or has ended: by its own power-off, by a user or by Compute Engine. */
 const ENDED = new Set([
   'STOPPING',
   'PENDING_STOP',
@@ -13,12 +13,12 @@ const ENDED = new Set([
   'DEPROVISIONING',
 ]);
 
-/** The operation that tells why a spot instance is gone. */
+/** The type of the operation that ends a preempted spot instance. */
 export const PREEMPTED = 'compute.instances.preempted';
 
 export const PREEMPTION_REASON = 'Compute Engine took the spot instance back (preempted)';
 
-/** An instance as Compute Engine tells it; its id says where it is, too. */
+/** Converts an instance of Compute Engine; the id includes its zone. */
 export function toInstance(found: GceInstance): Instance {
   const spot = found.scheduling.provisioningModel === 'SPOT';
   const common = {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The `requestId` under which an instance of that runner is asked for in that zone: the same however often it is asked, so
- * that Compute Engine answers a repeated request with what the first one did.
+ * The `requestId` for a runner's instance in a zone. It is always the same, so that Compute Engine answers a repeated request
+ * with the result of the first one.
  *
- * @param attempt counts requests that failed for good: Compute Engine would repeat that failure for an hour
+ * @param attempt the number of failed requests before: Compute Engine would repeat their failure for an hour
  * @returns a UUID (RFC 9562, version 8)
  */
 export function toRequestId(project: string, zone: string, runner: string, attempt: number): string {

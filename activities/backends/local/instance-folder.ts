@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 
-/** What is known of an instance from its making on. */
+/** The facts about an instance that are written when it is created. */
 const recordSchema = z.object({
   version: z.literal(1),
   installation: z.string(),
@@ -20,20 +20,27 @@ const endingSchema = z.object({ code: z.number().int().nullable(), signal: z.str
 export type InstanceRecord = z.infer<typeof recordSchema>;
 export type InstanceEnding = z.infer<typeof endingSchema>;
 
-/** Where a log is cut, and how much of its end is kept then, bytes. */
+/** A larger log is truncated to its last KEPT_LOG_BYTES. */
 const MAX_LOG_BYTES = 8 * 1024 ** 2;
 const KEPT_LOG_BYTES = 1024 ** 2;
 
-/** Leftovers of a process that died while making or removing a folder are removed after this, milliseconds. */
+/** The age at which leftovers of a process that died while it created or removed a folder are removed. */
 const MIN_LEFTOVER_AGE_MS = 600_000;
 
 const REMOVAL_MARK = 'removing';
 const CLAIM = /^claim-(\d+)$/;
 
 /**
- * The folder of one instance: `instance.json` (what it is), `claim-N` (which backend process makes it), `starting.json` (its
- * agent is about to be started), `process.json` (its pid and start time), `exit.json` (how it ended), `removing` (its end is intended), `log`. A folder appears whole and
- * vanishes whole, by a rename, so that a process which dies at any moment leaves nothing half written behind.
+ * The folder of one instance. A folder appears and disappears by a rename, so that a process which dies at any moment leaves
+ * no half-written folder. It contains:
+ *
+ * - `instance.json`: the facts about the instance
+ * - `claim-N`: the backend process that creates it
+ * - `starting.json`: its agent is about to be started
+ * - `process.json`: its pid and start time
+ * - `exit.json`: how it ended
+ * - `removing`: Baton is removing it
+ * - `log`: its output
  */
 export class InstanceFolder {
   readonly path: string;
@@ -44,7 +51,7 @@ export class InstanceFolder {
     this.path = join(parent, runner);
   }
 
-  /** Makes the folder with its record and our claim. False when there is one already. */
+  /** Creates the folder with its record and this process's claim. False when it already exists. */
   async create(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
     const staged = join(this.#parent, `.new-${randomUUID()}`);
     await mkdir(staged, { mode: 0o700 });
@@ -56,7 +63,7 @@ export class InstanceFolder {
     } catch (error) {
       await rm(staged, { recursive: true, force: true });
       if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false;
-      throw toUnavailable(`making ${this.path}`, error);
+      throw toUnavailable(`creating ${this.path}`, error);
     }
   }
 
@@ -73,7 +80,7 @@ export class InstanceFolder {
     return this.#read('exit.json', endingSchema);
   }
 
-  /** False when the folder has been removed in between. */
+  /** False when the folder has been removed meanwhile. */
   async write(
     name: 'starting.json' | 'process.json' | 'exit.json' | 'bootstrap.json',
     content: object,
@@ -90,10 +97,10 @@ export class InstanceFolder {
   }
 
   /**
-   * Makes sure that no other living backend process is making this instance, and that none will begin to.
-   * A claim is a file that appears whole by `link`, which only one process can do for the next number.
+   * Ensures that no other running backend process creates this instance, now or later. A claim is a file created by `link`,
+   * which only one process can do for the next number.
    *
-   * @returns `ours`, or `theirs` while its maker lives
+   * @returns `ours`, or `theirs` while the process that claimed it runs
    */
   async claim(self: ProcessIdentity): Promise<'ours' | 'theirs'> {
     for (;;) {
@@ -117,7 +124,7 @@ export class InstanceFolder {
     }
   }
 
-  /** Leaves word for other backend processes that this instance's end is intended. */
+  /** Marks the instance, so that other backend processes don't report its end as a death. */
   async markRemoval(): Promise<void> {
     await writeFile(join(this.path, REMOVAL_MARK), '').catch(() => undefined);
   }
@@ -126,12 +133,12 @@ export class InstanceFolder {
     return this.#has(REMOVAL_MARK);
   }
 
-  /** Whether an agent was started here and got to work: it takes its bootstrap file away. */
+  /** Whether an agent was started here and began its work: it deletes its bootstrap file. */
   async hasAgentRun(): Promise<boolean> {
     return (await this.#has('starting.json')) && !(await this.#has('bootstrap.json'));
   }
 
-  /** Takes the folder away in one step, then removes what was in it. */
+  /** Renames the folder away in one step, then deletes it. */
   async remove(): Promise<void> {
     const trash = join(this.#parent, `.gone-${randomUUID()}`);
     try {
@@ -143,7 +150,7 @@ export class InstanceFolder {
     await rm(trash, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  /** Cuts the log where it has grown too long; its writers append, so they go on at its new end. */
+  /** Truncates a log that has grown too long; its writers append, so they continue at its new end. */
   async truncateLog(): Promise<void> {
     const file = join(this.path, 'log');
     const size = await stat(file).then(
@@ -185,7 +192,7 @@ export class InstanceFolder {
   }
 }
 
-/** The names of all instances' folders. */
+/** The names of the folders of all instances. */
 export async function listFolders(parent: string): Promise<string[]> {
   try {
     return (await readdir(parent)).filter((name) => !name.startsWith('.'));
@@ -194,7 +201,7 @@ export async function listFolders(parent: string): Promise<string[]> {
   }
 }
 
-/** Removes what processes that died in the middle of making or removing a folder left behind long ago. */
+/** Removes old leftovers of processes that died while they created or removed a folder. */
 export async function removeLeftovers(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith('.new-') && !name.startsWith('.gone-')) continue;

@@ -6,16 +6,16 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { InstanceEnding } from './instance-folder.ts';
 import { identify, isAlive, MARKER, scanMarked, signalGroup, type ProcessIdentity } from './process-identity.ts';
 
-/** From SIGTERM to SIGKILL, milliseconds: more than the agent needs to stop the forge's runner program and say so. */
+/** From SIGTERM to SIGKILL: more than the agent needs to stop the forge's runner program and report its end. */
 const TERM_GRACE_MS = 10_000;
-/** How long the kernel may take to end what was killed, milliseconds. */
+/** How long the kernel may take to end killed processes. */
 const KILL_TIMEOUT_MS = 5000;
 const POLL_INTERVAL_MS = 25;
 
-/** What instances get of this process's environment: enough to find programs, none of its secrets. */
+/** The variables that instances inherit from this process: enough to find programs, and no secret. */
 const PASSED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
-/** A process started by this backend process: its end is told at once. */
+/** A process started by this backend process, which learns of its end at once. */
 export interface StartedProcess {
   identity: ProcessIdentity;
   ended: Promise<InstanceEnding>;
@@ -23,7 +23,7 @@ export interface StartedProcess {
 }
 
 /**
- * Starts a detached process group in an instance's folder, its output appended to `log` there; it outlives this process.
+ * Starts a detached process group in an instance's folder, and appends its output to `log` there. It outlives this process.
  *
  * @throws BatonError INSTANCE_INVALID when the program can't be started
  */
@@ -44,7 +44,7 @@ export async function startInstanceProcess(
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     });
-    // Asked before the event loop can reap it: even a program that has ended already is still in the process table.
+    // Read before the event loop can reap the child: a program that has already ended is then still in the process table.
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     const ended = new Promise<InstanceEnding>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -63,7 +63,7 @@ export async function startInstanceProcess(
   }
 }
 
-/** Ends a process group: SIGTERM, a grace period, SIGKILL; resolves when its leader has ended. */
+/** Ends a process group with SIGTERM and, after a grace period, SIGKILL; resolves when its leader has ended. */
 export async function endProcess(leader: ProcessIdentity, ended?: Promise<unknown>): Promise<void> {
   signalGroup(leader, 'SIGTERM');
   if (await waitForEnd(leader, TERM_GRACE_MS, ended)) return;
@@ -72,10 +72,10 @@ export async function endProcess(leader: ProcessIdentity, ended?: Promise<unknow
 }
 
 /**
- * Kills all that an instance's processes have started and left behind, in whatever process group; they are known by the
- * folder's name in their environment. A process that wiped its environment is not found.
+ * Kills all processes that an instance's processes have left behind, in any process group. They are recognised by the
+ * folder's name in their environment; a process that cleared its environment is not found.
  *
- * @throws BatonError BACKEND_UNAVAILABLE when something can't be killed
+ * @throws BatonError BACKEND_UNAVAILABLE when a process can't be killed
  */
 export async function killStragglers(folder: string): Promise<void> {
   const deadline = Date.now() + KILL_TIMEOUT_MS;
@@ -89,18 +89,18 @@ export async function killStragglers(folder: string): Promise<void> {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It ended in between.
+        // It has ended meanwhile.
       }
     }
     await sleep(POLL_INTERVAL_MS);
   }
 }
 
-/** The first process of an instance whose maker died before it could write down what it had started. */
+/** Finds the first process of an instance whose backend process died before it could record the process it had started. */
 export async function findOrphan(folder: string): Promise<ProcessIdentity | undefined> {
   const pids = (await scanMarked()).get(folder) ?? [];
   const found = pids.map(identify).filter((process) => process !== undefined);
-  // Its descendants carry the mark, too: the first is the one whose parent doesn't.
+  // Its descendants have the marker too: the first process is the one whose parent doesn't.
   const first = found.find((process) => !pids.includes(process.parent));
   return first && { pid: first.pid, started: first.started };
 }

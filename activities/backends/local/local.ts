@@ -27,31 +27,31 @@ import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
-/** How often instances that another process made are looked at, milliseconds; one's own tell their end themselves. */
+/** How often instances of other processes are polled; this process learns at once of the end of its own. */
 const POLL_INTERVAL_MS = 1000;
-/** Looks at logs' sizes every so many polls. */
+/** The sizes of logs are checked at every fifth poll. */
 const LOG_POLLS = 5;
-/** How long another backend process may take to make an instance before a create gives up, milliseconds. */
+/** How long a create waits for another backend process that is creating the instance. */
 const CREATOR_TIMEOUT_MS = 30_000;
 
 export interface LocalBackendOptions {
   /** The installation's name. */
   installation: string;
-  /** Where instances have their folders; shared by all backend processes of this name on this machine. */
+  /** Where instances have their folders; shared by all backend processes of this installation on this machine. */
   root: string;
-  /** Run in place of the agent, without a bootstrap file: a no-op command makes a no-op instance. */
+  /** Run instead of the agent, without a bootstrap file: a no-op command makes a no-op instance. */
   command?: string[] | undefined;
   agent: AgentBundle;
   log: Logger;
 }
 
-const UNWATCHED = { state: 'dead', exitCode: null, reason: 'its process ended while nobody watched' } as const;
+const UNWATCHED = { state: 'dead', exitCode: null, reason: 'its process ended unobserved' } as const;
 
 type InstanceFacts = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
 
 /**
- * Instances as processes on this machine: for development and benchmarks. No isolation, and no limits on what they use.
- * Each is a process group with a folder `<root>/<installation>/<runner>`, and outlives the backend process that made it.
+ * Instances as processes on this machine, for development and benchmarks: without isolation and without limits. Each is a
+ * process group with a folder `<root>/<installation>/<runner>`, and outlives the backend process that created it.
  */
 export class LocalBackend implements Backend {
   readonly type = 'local';
@@ -132,22 +132,24 @@ export class LocalBackend implements Backend {
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
     await mkdir(this.#parent, { recursive: true, mode: 0o700 });
     await removeLeftovers(this.#parent);
-    const told = new Set<string>();
-    const tell = async (runner: string): Promise<void> => {
+    const reported = new Set<string>();
+    const report = async (runner: string): Promise<void> => {
       const instance = await this.describe(runner);
-      // Never started: somebody may just be making it.
+      // Never started: it may still be in creation.
       if (instance?.state !== 'dead' || instance.id === '' || this.#removing.has(runner)) return;
       const folder = new InstanceFolder(this.#parent, runner);
       if (await folder.isBeingRemoved()) return;
-      // Its removal went all the way meanwhile, and took the mark with it.
+      // Its removal has finished meanwhile, so that the mark is gone too.
       if ((await folder.readRecord()) === undefined) return;
-      // Its end and the next poll may both have come here.
-      if (told.has(runner)) return;
-      told.add(runner);
+      // Both its end and the next poll may have called this.
+      if (reported.has(runner)) return;
+      reported.add(runner);
       onDeath(instance);
     };
     const listener = (runner: string): void => {
-      tell(runner).catch((error: unknown) => this.#options.log.warn({ err: error, runner }, 'looking at a death'));
+      report(runner).catch((error: unknown) => {
+        this.#options.log.warn({ err: error, runner }, 'reporting the death of an instance failed');
+      });
     };
     this.#listeners.add(listener);
     abort.addEventListener('abort', () => this.#listeners.delete(listener));
@@ -155,38 +157,41 @@ export class LocalBackend implements Backend {
       try {
         const runners = await listFolders(this.#parent);
         const known = new Set(runners);
-        for (const runner of told) if (!known.has(runner)) told.delete(runner);
-        for (const [runner, { hasEnded: over }] of this.#children)
-          if (over && !known.has(runner)) this.#children.delete(runner);
+        for (const runner of reported) if (!known.has(runner)) reported.delete(runner);
+        for (const [runner, { hasEnded }] of this.#children)
+          if (hasEnded && !known.has(runner)) this.#children.delete(runner);
         for (const runner of runners) {
-          if (told.has(runner)) continue;
-          if (this.#children.get(runner)?.hasEnded !== false) await tell(runner);
+          if (reported.has(runner)) continue;
+          if (this.#children.get(runner)?.hasEnded !== false) await report(runner);
           if (poll % LOG_POLLS === 0) await new InstanceFolder(this.#parent, runner).truncateLog();
         }
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'looking at instances failed; looking again');
+        this.#options.log.warn({ err: error }, 'listing instances failed; will retry');
       }
       await sleep(POLL_INTERVAL_MS, undefined, { signal: abort }).catch(() => undefined);
     }
   }
 
-  /** Another living backend process may be in the middle of making it: let it finish. Without one, the claim is ours then. */
+  /** Waits while another running backend process creates the instance. After that, this process has the claim. */
   async #waitForCreator(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + CREATOR_TIMEOUT_MS;
     while ((await folder.readProcess()) === undefined && (await folder.claim(this.#self)) === 'theirs') {
       if (Date.now() > deadline) {
-        throw new BatonError('BACKEND_UNAVAILABLE', `creating ${folder.path}: another process doesn't finish it`);
+        throw new BatonError(
+          'BACKEND_UNAVAILABLE',
+          `creating ${folder.path}: another process has not finished creating it`,
+        );
       }
       await sleep(100, undefined, { signal: abort });
     }
   }
 
-  /** Takes over what a maker left that died before it could write down what it had started. */
+  /** Whether it was already started; records a process that its creator started but did not live to record. */
   async #isStarted(folder: InstanceFolder): Promise<boolean> {
     if ((await folder.readProcess()) ?? (await folder.readEnding())) return true;
     const orphan = await findOrphan(folder.path);
     if (orphan) return folder.write('process.json', orphan);
-    // It may have done its job and ended by now: there is one agent in an instance's life.
+    // The agent may have run and ended already: an instance starts only one.
     return (await folder.hasAgentRun()) && folder.write('exit.json', { code: null, signal: null });
   }
 
@@ -221,9 +226,9 @@ export class LocalBackend implements Backend {
     this.#children.set(runner, started);
     started.ended
       .then((ending) => this.#recordEnding(folder, runner, ending))
-      .catch((error: unknown) => log.warn({ err: error, runner }, 'writing down an instance’s end'));
+      .catch((error: unknown) => log.warn({ err: error, runner }, 'recording the end of an instance failed'));
     if (await folder.write('process.json', started.identity)) return;
-    // Deleted while it was being made.
+    // The instance was deleted while it was being created.
     await endProcess(started.identity, started.ended);
     throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: its folder was removed meanwhile`);
   }
@@ -247,7 +252,7 @@ export class LocalBackend implements Backend {
     if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };
     const own = this.#children.get(record.runner);
-    // Its parent may be another backend process that is just about to write down how it ended.
+    // Its parent may be another backend process that is about to record how it ended.
     ending ??= own ? await own.ended : await readEndingAgain(folder);
     if (ending === undefined) return { ...alive, ...UNWATCHED };
     if (ending.signal === null) {
@@ -263,7 +268,7 @@ async function readEndingAgain(folder: InstanceFolder): Promise<InstanceEnding |
   return folder.readEnding();
 }
 
-/** A socket in the instance's folder where its path is short enough for one, else in a folder of temporary files. */
+/** The socket's path in the instance's folder if it is short enough, else in the folder for temporary files. */
 function toSocketPath(folder: string): string {
   const path = join(folder, 'agent.sock');
   return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(toFallbackFolder(folder), 'agent.sock');

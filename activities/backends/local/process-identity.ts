@@ -3,16 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
-/** The environment variable that marks all processes of an instance: its folder. Inherited by whatever a job starts. */
+/** The environment variable that marks all processes of an instance; its value is the folder. A job's processes inherit it. */
 export const MARKER = 'BATON_INSTANCE';
 
-/** How long scans wait for others that want one, milliseconds: one pass over all processes serves them all. */
+/** How long a scan waits for other callers: one pass over all processes serves them all. */
 const SCAN_WINDOW_MS = 15;
 
-/** A process, told apart from another that got the same pid later. */
+/** Identifies a process, and distinguishes it from a later one with the same pid. */
 export const processIdentity = z.object({
   pid: z.number().int().positive(),
-  /** When it started: on Linux the boot's id and clock ticks since then; elsewhere what ps calls lstart. */
+  /** When it started: on Linux the boot id and the clock ticks since the boot; elsewhere lstart of ps. */
   started: z.string().min(1),
 });
 
@@ -28,8 +28,8 @@ function bootId(): string {
 }
 
 /**
- * Who has this pid now: undefined when nobody. Reads /proc synchronously: that is memory, not a disk, and a tenth of the
- * cost of going through the thread pool.
+ * Identifies the process that has this pid now; undefined when there is none. Reads /proc synchronously: it is in memory, and
+ * reading it through the thread pool costs ten times as much.
  */
 export function identify(pid: number): (ProcessIdentity & { zombie: boolean; parent: number }) | undefined {
   return LINUX ? identifyByProc(pid) : identifyByPs(pid);
@@ -42,7 +42,7 @@ function identifyByProc(pid: number): ReturnType<typeof identify> {
   } catch {
     return undefined;
   }
-  // The name in brackets may hold anything; behind it, fields are counted from 3 (proc(5)): state, ppid, … starttime 22.
+  // The name in brackets may contain anything. The first field behind it is number 3 (proc(5)): state, ppid, … starttime (22).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const zombie = fields[0] === 'Z' || fields[0] === 'X';
   return { pid, started: `${bootId()}/${fields[19]}`, zombie, parent: Number(fields[1]) };
@@ -60,25 +60,25 @@ function identifyByPs(pid: number): ReturnType<typeof identify> {
   }
 }
 
-/** Whether that very process still runs; one that has ended but was not yet reaped does not. */
+/** Whether this process is still running; a zombie is not. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const now = identify(identity.pid);
   return now !== undefined && !now.zombie && now.started === identity.started;
 }
 
-/** Sends a signal to a process group while its leader is that very process: never to whoever got its pid later. */
+/** Sends a signal to a process group while its leader is this process, never to a later process with the same pid. */
 export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(leader)) return;
   try {
     process.kill(-leader.pid, signal);
   } catch {
-    // It ended in between.
+    // It has ended meanwhile.
   }
 }
 
 let pendingScan: Promise<Map<string, number[]>> | undefined;
 
-/** All living processes that carry a {@link MARKER}, by its value. Calls that come together share one pass. */
+/** All running processes with a {@link MARKER}, by its value. Simultaneous calls share one pass. */
 export function scanMarked(): Promise<Map<string, number[]>> {
   pendingScan ??= sleep(SCAN_WINDOW_MS).then(() => {
     pendingScan = undefined;
@@ -95,7 +95,7 @@ function scanProc(): Map<string, number[]> {
     try {
       environment = readFileSync(`/proc/${name}/environ`, 'utf8');
     } catch {
-      // Another user's, or gone.
+      // It belongs to another user, or has ended.
       continue;
     }
     const at = `\0${environment}`.indexOf(`\0${MARKER}=`);

@@ -57,7 +57,7 @@ async function start(program: string): Promise<Candidate> {
       ],
     ],
     kill: async ({ id }) => void (await behind.send(new TerminateInstancesCommand({ InstanceIds: [id] }))),
-    killed: { exitCode: null, reason: /somebody terminated it/ },
+    killed: { exitCode: null, reason: /it was terminated from outside Baton/ },
     leftovers,
     many,
     tags: {

@@ -149,7 +149,7 @@ curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
   it('powers itself off at the end of its time, whatever the job does against it', async () => {
     const spec = job('trap "" TERM; while :; do sleep 1; done');
     const { machine } = await lab.boot(kind, { spec, settings: { BATON_TTL: '8' } });
-    expect(await machine.off).toMatch(/baton: the time to live is over\n(.*\n)*.*baton: powering off\n/);
+    expect(await machine.off).toMatch(/baton: the time to live has ended\n(.*\n)*.*baton: powering off\n/);
   });
 
   it('powers itself off when its agent is killed', async () => {
