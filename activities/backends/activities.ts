@@ -27,8 +27,8 @@ export interface BackendActivityOptions {
 }
 
 /**
- * The activities of one backend: heartbeats while they work, cancellation as an AbortSignal. They throw BatonErrors; the
- * worker wraps them in `withFailures`.
+ * The activities of one backend: heartbeats while they work, cancellation as an AbortSignal. They throw BatonErrors;
+ * the worker wraps them in `withFailures`.
  */
 export function createBackendActivities(options: BackendActivityOptions): BackendActivities {
   const { backend, natsUrl, natsTls, mint, log } = options;

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 
 /**
- * A fingerprint of an instance's parameters, stored on the instance: a repeated create recognises its own instance by it, and
- * an instance of the same name with other parameters as a conflict. Independent of the order of fields. 32 hex characters.
+ * A fingerprint of an instance's parameters, stored on the instance: a repeated create recognises its own instance by
+ * it, and an instance of the same name with other parameters as a conflict. Independent of the order of fields. 32 hex
+ * characters.
  */
 export function hashSpec(spec: InstanceSpec): string {
   return createHash('sha256')

@@ -2,8 +2,8 @@ import { readSecret } from '../../contracts/lib/read-secret.ts';
 import type { HookSettings, HookValue, ResolvedHooks } from '../../contracts/workflows/hook-settings.ts';
 
 /**
- * Adds to a group's hooks the secrets that they name, read from this process's environment only when needed. The result goes
- * into the instance's bootstrap file and nowhere else.
+ * Adds to a group's hooks the secrets that they name, read from this process's environment only when needed. The result
+ * goes into the instance's bootstrap file and nowhere else.
  *
  * @throws BatonError SECRET_MISSING naming the variable
  */

@@ -8,8 +8,9 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /**
- * How many seconds longer than its runner a credential is valid: the clocks of the NATS server and of the signer may differ by
- * minutes, and a runner must be able to report its end. It only allows the signals of a runner that has ended by then.
+ * How many seconds longer than its runner a credential is valid: the clocks of the NATS server and of the signer may
+ * differ by minutes, and a runner must be able to report its end. It only allows the signals of a runner that has ended
+ * by then.
  */
 export const CLOCK_TOLERANCE_S = 15 * 60;
 
@@ -26,14 +27,15 @@ export interface CredentialOrder {
 export type CredentialMint = (order: CredentialOrder) => Promise<string>;
 
 /**
- * Makes the function that creates runners' NATS credentials: user JWTs named like the runner and signed by the account's
- * *scoped* signing key. The account, not the JWT, defines what such a user may do: publish its own signals and its own
- * registration request, and subscribe to its own inbox. So a leaked signing key cannot make a credential that allows more.
+ * Makes the function that creates runners' NATS credentials: user JWTs named like the runner and signed by the
+ * account's *scoped* signing key. The account, not the JWT, defines what such a user may do: publish its own signals
+ * and its own registration request, and subscribe to its own inbox. So a leaked signing key cannot make a credential
+ * that allows more.
  *
  * @param account the account's public key, A…
  * @param signingKeySeed SA…, a secret
- * @throws BatonError CONFIG_INVALID when a key is of the wrong kind; the mint throws INSTANCE_INVALID for a name that could
- *   match other subjects than its own
+ * @throws BatonError CONFIG_INVALID when a key is of the wrong kind; the mint throws INSTANCE_INVALID for a name that
+ *   could match other subjects than its own
  */
 export function createCredentialMint(account: string, signingKeySeed: string): CredentialMint {
   let signer: KeyPair;
@@ -77,7 +79,8 @@ function cachePublicKey(key: KeyPair): KeyPair {
 function createSigner(seed: string): KeyPair {
   const key = cachePublicKey(fromSeed(new TextEncoder().encode(seed)));
   const privateKey = key.getPrivateKey();
-  // A seed's text is base32 of 2 bytes for the kind, 32 for the seed and 2 for the checksum (checked by fromSeed above).
+  // A seed's text is base32 of 2 bytes for the kind, 32 for the seed and 2 for the checksum (checked by fromSeed
+  // above).
   const raw = decodeBase32(seed).subarray(2, 34);
   const openssl = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, raw]), format: 'der', type: 'pkcs8' });
   return { ...key, getPrivateKey: () => privateKey, sign: (input) => sign(null, input, openssl) };

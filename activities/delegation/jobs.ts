@@ -91,7 +91,9 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
   };
 }
 
-/** The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer. */
+/**
+ * The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer.
+ */
 function findNewest(jobs: readonly RunJob[], job: RunJob): RunJob {
   const same = jobs.filter(({ name }) => name === job.name).sort((a, b) => b.attempt - a.attempt || b.id - a.id);
   return same.find(({ id }) => id === job.id && same[0]?.attempt === job.attempt) ?? same[0] ?? job;

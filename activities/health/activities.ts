@@ -36,7 +36,8 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     listRegistrations: ({ settings: { installation, name, scope }, access }) =>
       withHeartbeats(async () => {
         const all = await forge.listRegistrations({ scope, group: name, access });
-        // Of another installation's runners in the same organisation or repository we know nothing, so they are none of ours.
+        // Of another installation's runners in the same organisation or repository we know nothing, so they are none of
+        // ours.
         const ours = all.filter((runner) => isRunnerOfGroup(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),

@@ -22,8 +22,8 @@ const MAX_JOBS_ASKED = 100;
 const MIN_JOB_AGE_MS = 3000;
 
 /**
- * Asks the forge about jobs that have been waiting for longer than that: was one taken or cancelled, and the webhook that
- * said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
+ * Asks the forge about jobs that have been waiting for longer than that: was one taken or cancelled, and the webhook
+ * that said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
  */
 export async function recheckDemand(
   { client, forge, signalDispatcher, log }: DemandOptions,
@@ -46,8 +46,8 @@ export async function recheckDemand(
 }
 
 /**
- * Publishes jobs that wait on the forge and that the group's dispatcher doesn't hold, as if their webhook had come: which
- * group they go to, the relay decides as always.
+ * Publishes jobs that wait on the forge and that the group's dispatcher doesn't hold, as if their webhook had come:
+ * which group they go to, the relay decides as always.
  */
 export async function findLostJobs(
   { client, forge, publish, log }: DemandOptions,

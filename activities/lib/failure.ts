@@ -2,8 +2,9 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 
 /**
- * Converts what an activity throws to a Temporal failure: its type is the error's code, and it is non-retryable where the
- * error is. A cancellation stays a cancellation. Only the message goes into the history, and messages hold no secrets.
+ * Converts what an activity throws to a Temporal failure: its type is the error's code, and it is non-retryable where
+ * the error is. A cancellation stays a cancellation. Only the message goes into the history, and messages hold no
+ * secrets.
  */
 export function toFailure(error: unknown): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;

@@ -42,8 +42,9 @@ export function createDispatcherSignaller(client: Client): SignalDispatcher {
 }
 
 /**
- * Starts and signals workflows through Temporal's client. One activity for fifty runners adds a few events to a history;
- * child workflows and external signals add three to six for each runner, and at most 2,000 children may be open.
+ * Starts and signals workflows through Temporal's client. One activity for fifty runners adds a few events to a
+ * history; child workflows and external signals add three to six for each runner, and at most 2,000 children may be
+ * open.
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
  * @param signalDispatcher reports the end of a runner; may send several reports in one signal

@@ -1,6 +1,7 @@
-# Sets a bare machine up as a runner's instance: downloads the agent from an ingress, installs the forge's runner, creates a
-# user and a service, and powers the machine off at the end, whatever happened. POSIX sh, run as root by cloud-init (EC2) or
-# the guest agent (Compute Engine). user-data.ts puts the settings in front of it. Logs to standard error, never a secret.
+# Sets a bare machine up as a runner's instance: downloads the agent from an ingress, installs the forge's runner,
+# creates a user and a service, and powers the machine off at the end, whatever happened. POSIX sh, run as root by
+# cloud-init (EC2) or the guest agent (Compute Engine). user-data.ts puts the settings in front of it. Logs to standard
+# error, never a secret.
 set -u
 umask 022
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -71,7 +72,8 @@ download() {
   fi
 }
 
-# fetch URL SHA256 FILE: retries until the file is there or the time to start has ended. A file with another hash is never used.
+# fetch URL SHA256 FILE: retries until the file is there or the time to start has ended. A file with another hash is
+# never used.
 fetch() {
   wait=1
   until download "$1" "$3"; do
@@ -118,8 +120,8 @@ else
   fail "no $BATON_PROGRAM_DIRECTORY/run.sh in the image, and no runner_release is configured"
 fi
 
-# Job code runs as this user. It must not get the machine's credentials, nor the user data, which holds the agent's. Only
-# HTTP ports are blocked: Compute Engine's DNS server has the same address.
+# Job code runs as this user. It must not get the machine's credentials, nor the user data, which holds the agent's.
+# Only HTTP ports are blocked: Compute Engine's DNS server has the same address.
 if [ "$BATON_BLOCK_METADATA" = 1 ]; then
   for port in 80 443; do
     iptables -w -I OUTPUT -d 169.254.169.254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null ||

@@ -22,9 +22,9 @@ export interface UserDataOptions {
 }
 
 /**
- * Makes the renderer of the script that a cloud's machine runs as root when it boots: settings, the bootstrap file, then
- * bootstrap.sh without its comments. The script has to hold the runner's own NATS credential; the cloud shows it to everyone
- * who may read the instance's metadata.
+ * Makes the renderer of the script that a cloud's machine runs as root when it boots: settings, the bootstrap file,
+ * then bootstrap.sh without its comments. The script has to hold the runner's own NATS credential; the cloud shows it
+ * to everyone who may read the instance's metadata.
  *
  * @returns a function that throws BatonError INSTANCE_INVALID for values that are unsafe in a shell, and above 16 kB
  */

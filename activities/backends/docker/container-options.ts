@@ -10,8 +10,8 @@ export const AGENT_FOLDER = '/baton';
 export const BOOTSTRAP_NAME = 'bootstrap.json';
 
 /**
- * The user and group of an instance as numbers. The default group is the user's number: the engine would choose root's group
- * for a user that the image doesn't define.
+ * The user and group of an instance as numbers. The default group is the user's number: the engine would choose root's
+ * group for a user that the image doesn't define.
  *
  * @throws BatonError INSTANCE_INVALID for root, and for names, which an image can map to root
  */

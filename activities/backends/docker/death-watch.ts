@@ -118,7 +118,7 @@ export class DockerDeathWatch {
     else if (action === 'destroy') this.#report(toRemoved(instance));
   }
 
-  /** Looks up the cause of death, which a `die` event doesn't include; reports `fallback` if the container is already gone. */
+  /** Looks up why it died, which a `die` event doesn't include; reports `fallback` if the container is already gone. */
   async #reportDead(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
     if (!this.#reported.isUnreported(fallback)) return;
     const info = await callEngineExpecting(`inspecting container ${fallback.runner}`, abort, [404], (abortSignal) =>

@@ -144,7 +144,9 @@ export class DockerBackend implements Backend {
     return created === 409 ? undefined : created.id;
   }
 
-  /** Copies the agent in and starts the container. Repeats all steps: an earlier process may have died at any of them. */
+  /**
+   * Copies the agent in and starts the container. Repeats all steps: an earlier process may have died at any of them.
+   */
   async #start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { runner } = spec;
     const container = this.#docker.getContainer(id);

@@ -37,7 +37,9 @@ export async function callEngine<T>(
   return callEngineExpecting<T, never>(doing, abort, [], request);
 }
 
-/** {@link callEngine} for a request where some error statuses are expected: such a status is returned instead of thrown. */
+/**
+ * {@link callEngine} for a request where some error statuses are expected: such a status is returned instead of thrown.
+ */
 export async function callEngineExpecting<T, S extends number>(
   doing: string,
   abort: AbortSignal,

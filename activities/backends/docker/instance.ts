@@ -44,7 +44,7 @@ export function listingToInstance(info: Docker.ContainerInfo): Instance {
   };
 }
 
-/** Converts a network without a container, which was never created or is gone: the network still holds a range of addresses. */
+/** Converts a network whose container was never created or is gone: it still occupies a range of addresses. */
 export function networkToInstance(network: Docker.NetworkInspectInfo): Instance {
   return {
     id: network.Id,

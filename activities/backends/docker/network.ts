@@ -35,8 +35,9 @@ function formatAddress(address: number): string {
 }
 
 /**
- * Finds the runner's own network by its labels, or creates it. Each network gets a /28 of the pool, chosen by the hash of the
- * runner's name, so that processes that choose at the same time seldom choose the same; the engine refuses a range in use.
+ * Finds the runner's own network by its labels, or creates it. Each network gets a /28 of the pool, chosen by the hash
+ * of the runner's name, so that processes that choose at the same time seldom choose the same; the engine refuses a
+ * range in use.
  *
  * @returns the network's id
  * @throws BatonError BACKEND_UNAVAILABLE also when the whole pool is in use: the caller retries until a range is free

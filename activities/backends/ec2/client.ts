@@ -6,7 +6,7 @@ import { getDryScope, toBatonError } from './errors.ts';
 /** How long EC2 may take to begin its answer; RunInstances takes seconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5000;
-/** The library retries throttled, failed and interrupted calls up to this number; after that, Temporal retries the activity. */
+/** The library's attempts at a throttled, failed or interrupted call; after that, Temporal retries the activity. */
 const MAX_ATTEMPTS = 4;
 
 export interface Ec2Clients {

@@ -47,8 +47,8 @@ export interface Ec2BackendOptions {
 type PendingCreate = Omit<RunOrder, 'placement' | 'token'> & { waitedForList: boolean };
 
 /**
- * Instances as virtual machines of Amazon EC2, identified by their tags. EC2 has no unique names, and its lists lag behind.
- * Only the ClientToken, which EC2 itself stores, ensures that a runner gets one instance.
+ * Instances as virtual machines of Amazon EC2, identified by their tags. EC2 has no unique names, and its lists lag
+ * behind. Only the ClientToken, which EC2 itself stores, ensures that a runner gets one instance.
  */
 export class Ec2Backend implements Backend {
   readonly type = 'ec2';
@@ -184,7 +184,7 @@ export class Ec2Backend implements Backend {
         if (code !== 'IdempotentParameterMismatch' && code !== 'IdempotentInstanceTerminated') {
           throw toBatonError(error, doing, 'invalid');
         }
-        // An earlier attempt had another credential in its user data. Its instance shows up soon, or the attempt failed.
+        // An earlier attempt had another credential in its user data. Its instance shows up soon, or it failed.
         const earlier = await this.#findEarlier(pending, abort);
         if (earlier !== undefined) return earlier;
       }
@@ -213,7 +213,10 @@ export class Ec2Backend implements Backend {
     }
   }
 
-  /** Two processes may have created an instance at different placements: terminates this one unless it is the oldest, and returns the oldest. */
+  /**
+   * Two processes may have created an instance at different placements: terminates this one unless it is the oldest,
+   * and returns the oldest.
+   */
   async #removeDuplicate(made: Ec2Instance, abort: AbortSignal): Promise<Ec2Instance> {
     const living = (await this.#instances.listForRunner(made.runner, abort)).filter(({ state }) => state === 'running');
     const oldest = living[0] ?? made;

@@ -5,7 +5,7 @@ import { BatonError, messageOf, type ErrorCode } from '../../../contracts/errors
  * Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
  */
 
-/** Errors for lack of capacity: another type, subnet or market may have some. Each with the part of the placement that is dry. */
+/** Errors for lack of capacity, which another type, subnet or market may have; each with what of the placement is dry. */
 const CAPACITY = new Map<string, DryScope>([
   ['InsufficientInstanceCapacity', 'placement'],
   ['InsufficientHostCapacity', 'placement'],
@@ -22,7 +22,7 @@ const CAPACITY = new Map<string, DryScope>([
   ['VcpuLimitExceeded', 'type'],
 ]);
 
-/** What is dry: one type in one subnet on one market, or all placements with that subnet, type (on that market) or market. */
+/** What is dry: one placement, or all placements with its subnet, with its type on its market, or on its market. */
 export type DryScope = 'placement' | 'subnet' | 'type' | 'market';
 
 const DENIED = new Set([
@@ -83,9 +83,9 @@ function getStatus(error: unknown): number | undefined {
 }
 
 /**
- * Converts the error of a failed call to a BatonError. A request that EC2 refused for its content is INSTANCE_INVALID where an
- * instance was to be created (`invalid`), and BACKEND_UNAVAILABLE elsewhere (`retry`): reading and removing must be retried for
- * as long as it takes.
+ * Converts the error of a failed call to a BatonError. A request that EC2 refused for its content is INSTANCE_INVALID
+ * where an instance was to be created (`invalid`), and BACKEND_UNAVAILABLE elsewhere (`retry`): reading and removing
+ * must be retried for as long as it takes.
  *
  * @param doing what was being done: `creating instance x`
  */

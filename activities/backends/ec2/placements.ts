@@ -21,7 +21,9 @@ export function formatPlacement({ type, subnet, market }: Placement): string {
   return [market, type ?? 'as in the launch template', ...(subnet === undefined ? [] : [`in ${subnet}`])].join(' ');
 }
 
-/** Remembers for a while which placements had no capacity. Not persistent: after a restart, a few calls find out again. */
+/**
+ * Remembers for a while which placements had no capacity. Not persistent: after a restart, a few calls find out again.
+ */
 export class DryPlacements {
   readonly #placements: readonly Placement[];
   readonly #dryForMs: number;

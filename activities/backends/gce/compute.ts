@@ -16,7 +16,9 @@ const PAGE_SIZE = 500;
 
 const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
 
-/** All calls are safe to repeat: reading, deleting by name, labelling by fingerprint, and creating under a `requestId`. */
+/**
+ * All calls are safe to repeat: reading, deleting by name, labelling by fingerprint, and creating under a `requestId`.
+ */
 const RETRY = {
   retryCodes: [CODE.unavailable, CODE.deadline, CODE.internal],
   backoffSettings: {
@@ -37,7 +39,10 @@ interface Clients {
   operations: ZoneOperationsClient;
 }
 
-/** By endpoint: creating clients takes half a second of reading schemas, and all backends of an endpoint can use their token. */
+/**
+ * By endpoint: creating clients takes half a second of reading schemas, and all backends of an endpoint can use their
+ * token.
+ */
 const shared = new Map<string, Promise<Clients>>();
 
 /** The needed part of Compute Engine's API: each call has a timeout, can be aborted, and has its answer parsed. */

@@ -81,7 +81,7 @@ export class GceDeathWatch {
     await this.#report(dead, abort);
   }
 
-  /** Preempted spot instances delete themselves: only the zone's operations show those that this watch never saw running. */
+  /** Preempted instances are deleted: only the zone's operations show those that this watch never saw running. */
   async #reportPreempted(present: ReadonlySet<string>, abort: AbortSignal): Promise<void> {
     const { compute, installation, zones } = this.#options;
     const begun = Date.now();

@@ -54,9 +54,9 @@ export function isOutOfCapacity(error: BatonError): boolean {
 }
 
 /**
- * Converts an error of the library to a BatonError: BACKEND_UNAVAILABLE where there was no answer, the API throttles or had an
- * internal error; BACKEND_DENIED for credentials and permissions; INSTANCE_INVALID for an invalid request. The library's error
- * does not become the cause: it contains the request, with the token and the instance's user data.
+ * Converts an error of the library to a BatonError: BACKEND_UNAVAILABLE where there was no answer, the API throttles or
+ * had an internal error; BACKEND_DENIED for credentials and permissions; INSTANCE_INVALID for an invalid request. The
+ * library's error does not become the cause: it contains the request, with the token and the instance's user data.
  *
  * @param doing what was being done: `creating x`
  */

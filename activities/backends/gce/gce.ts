@@ -22,7 +22,9 @@ import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
-/** An older failed operation is that of an earlier attempt, which Compute Engine repeats: then a new request id is used. */
+/**
+ * An older failed operation is that of an earlier attempt, which Compute Engine repeats: then a new request id is used.
+ */
 const MAX_FAILURE_AGE_MS = 30_000;
 /** Compute Engine stores a request id for an hour, and a failing create is retried every few minutes at most. */
 const MAX_REQUESTS = 60;
@@ -45,8 +47,9 @@ export interface GceBackendOptions {
 }
 
 /**
- * Instances as virtual machines of Google Compute Engine, named like their runner: names are unique in a zone. To avoid a
- * second instance in another zone, every create first looks in all zones, including for requests that are still in progress.
+ * Instances as virtual machines of Google Compute Engine, named like their runner: names are unique in a zone. To avoid
+ * a second instance in another zone, every create first looks in all zones, including for requests that are still in
+ * progress.
  */
 export class GceBackend implements Backend {
   readonly type = 'gce';
@@ -265,7 +268,7 @@ export class GceBackend implements Backend {
   }
 }
 
-/** Converts the instance found under the runner's name; throws unless it is this installation's and has the same parameters. */
+/** Converts the found instance; throws unless it belongs to this installation and has the same parameters. */
 function requireSameSpec(found: GceInstance, spec: InstanceSpec, hash: string): Instance {
   const { labels } = found;
   if (labels[GCE_LABELS.installation] !== spec.installation || labels[GCE_LABELS.spec] !== hash) {

@@ -31,7 +31,7 @@ function toLabelValue(text: string): string {
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
-/** The agent ends itself at the end of the runner's time to live; the cloud deletes the instance this many seconds later. */
+/** The agent ends itself at the end of the runner's time to live; the cloud deletes the instance this much later. */
 const TTL_MARGIN_S = 300;
 /** Compute Engine accepts a maximum run duration of 30 seconds to 120 days. */
 const MIN_TTL_S = 30;

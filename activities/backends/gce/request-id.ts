@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The `requestId` for a runner's instance in a zone. It is always the same, so that Compute Engine answers a repeated request
- * with the result of the first one.
+ * The `requestId` for a runner's instance in a zone. It is always the same, so that Compute Engine answers a repeated
+ * request with the result of the first one.
  *
  * @param attempt the number of failed requests before: Compute Engine would repeat their failure for an hour
  * @returns a UUID (RFC 9562, version 8)

@@ -5,8 +5,8 @@ import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts'
 import { hasCode } from './instance-folder.ts';
 
 /**
- * Writes the agent's files into a folder that all instances on this machine share. Its name contains the bundle's hash, so
- * that instances created by an older Baton still have their own.
+ * Writes the agent's files into a folder that all instances on this machine share. Its name contains the bundle's hash,
+ * so that instances created by an older Baton still have their own.
  *
  * @returns the folder's path
  */

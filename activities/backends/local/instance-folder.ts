@@ -31,8 +31,8 @@ const REMOVAL_MARK = 'removing';
 const CLAIM = /^claim-(\d+)$/;
 
 /**
- * The folder of one instance. A folder appears and disappears by a rename, so that a process which dies at any moment leaves
- * no half-written folder. It contains:
+ * The folder of one instance. A folder appears and disappears by a rename, so that a process which dies at any moment
+ * leaves no half-written folder. It contains:
  *
  * - `instance.json`: the facts about the instance
  * - `claim-N`: the backend process that creates it
@@ -97,8 +97,8 @@ export class InstanceFolder {
   }
 
   /**
-   * Ensures that no other running backend process creates this instance, now or later. A claim is a file created by `link`,
-   * which only one process can do for the next number.
+   * Ensures that no other running backend process creates this instance, now or later. A claim is a file created by
+   * `link`, which only one process can do for the next number.
    *
    * @returns `ours`, or `theirs` while the process that claimed it runs
    */

@@ -23,7 +23,8 @@ export interface StartedProcess {
 }
 
 /**
- * Starts a detached process group in an instance's folder, and appends its output to `log` there. It outlives this process.
+ * Starts a detached process group in an instance's folder, and appends its output to `log` there. It outlives this
+ * process.
  *
  * @throws BatonError INSTANCE_INVALID when the program can't be started
  */
@@ -44,7 +45,8 @@ export async function startInstanceProcess(
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     });
-    // Read before the event loop can reap the child: a program that has already ended is then still in the process table.
+    // Read before the event loop can reap the child: a program that has already ended is then still in the process
+    // table.
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     const ended = new Promise<InstanceEnding>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -96,7 +98,9 @@ export async function killStragglers(folder: string): Promise<void> {
   }
 }
 
-/** Finds the first process of an instance whose backend process died before it could record the process it had started. */
+/**
+ * Finds the first process of an instance whose backend process died before it could record the process it had started.
+ */
 export async function findOrphan(folder: string): Promise<ProcessIdentity | undefined> {
   const pids = (await scanMarked()).get(folder) ?? [];
   const found = pids.map(identify).filter((process) => process !== undefined);

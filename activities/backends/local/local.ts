@@ -50,8 +50,8 @@ const UNWATCHED = { state: 'dead', exitCode: null, reason: 'its process ended un
 type InstanceFacts = Omit<Instance, 'state' | 'exitCode' | 'reason'>;
 
 /**
- * Instances as processes on this machine, for development and benchmarks: without isolation and without limits. Each is a
- * process group with a folder `<root>/<installation>/<runner>`, and outlives the backend process that created it.
+ * Instances as processes on this machine, for development and benchmarks: without isolation and without limits. Each is
+ * a process group with a folder `<root>/<installation>/<runner>`, and outlives the backend process that created it.
  */
 export class LocalBackend implements Backend {
   readonly type = 'local';

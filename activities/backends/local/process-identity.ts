@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
-/** The environment variable that marks all processes of an instance; its value is the folder. A job's processes inherit it. */
+/** The environment variable of all processes of an instance, with its folder as value. A job's processes inherit it. */
 export const MARKER = 'BATON_INSTANCE';
 
 /** How long a scan waits for other callers: one pass over all processes serves them all. */
@@ -28,8 +28,8 @@ function bootId(): string {
 }
 
 /**
- * Identifies the process that has this pid now; undefined when there is none. Reads /proc synchronously: it is in memory, and
- * reading it through the thread pool costs ten times as much.
+ * Identifies the process that has this pid now; undefined when there is none. Reads /proc synchronously: it is in
+ * memory, and reading it through the thread pool costs ten times as much.
  */
 export function identify(pid: number): (ProcessIdentity & { zombie: boolean; parent: number }) | undefined {
   return LINUX ? identifyByProc(pid) : identifyByPs(pid);
@@ -42,7 +42,7 @@ function identifyByProc(pid: number): ReturnType<typeof identify> {
   } catch {
     return undefined;
   }
-  // The name in brackets may contain anything. The first field behind it is number 3 (proc(5)): state, ppid, … starttime (22).
+  // The name in brackets may contain anything. Behind it: state (field 3), ppid (4), …, starttime (22), see proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const zombie = fields[0] === 'Z' || fields[0] === 'X';
   return { pid, started: `${bootId()}/${fields[19]}`, zombie, parent: Number(fields[1]) };

@@ -6,7 +6,10 @@ export interface RunsApp extends App {
   runs: RunControl;
 }
 
-/** What delegations ask of the forge, by several Apps: each question out of the budget that has most room for its organisation. */
+/**
+ * What delegations ask of the forge, by several Apps: each question out of the budget that has most room for its
+ * organisation.
+ */
 export class GithubAppsRuns implements RunControl {
   readonly #choice: AppChoice<RunsApp>;
 

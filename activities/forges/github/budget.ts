@@ -1,5 +1,6 @@
 /**
- * A budget of points a minute, as GitHub counts: a read costs 1, a change 5. Pure: what the store keeps and how it changes.
+ * A budget of points a minute, as GitHub counts: a read costs 1, a change 5. Pure: what the store keeps and how it
+ * changes.
  *
  * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  */
@@ -14,12 +15,16 @@ export interface BudgetState {
   primary?: { limit: number; remaining: number; resetAt: number } | undefined;
 }
 
-/** What is more urgent: a machine that waits for its registration or for its job's re-run, a removal, or a look around. */
+/**
+ * What is more urgent: a machine that waits for its registration or for its job's re-run, a removal, or a look around.
+ */
 export type Urgency = 'registration' | 'removal' | 'background';
 
 /** What less urgent calls leave to the others: of the burst, and of the primary limit. */
 const RESERVED: Readonly<Record<Urgency, number>> = { registration: 0, removal: 0.1, background: 0.3 };
-/** So much of a minute's points may go at once after a pause; the rest comes back steadily, so that no minute has more. */
+/**
+ * So much of a minute's points may go at once after a pause; the rest comes back steadily, so that no minute has more.
+ */
 const BURST = 1 / 3;
 
 export interface Plan {

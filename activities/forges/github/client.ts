@@ -21,7 +21,10 @@ export interface GithubClientOptions {
   log: Logger;
 }
 
-/** Calls that change something, under way at once; how many a minute is the budget's. The plugin's own pace is one a second. */
+/**
+ * Calls that change something, under way at once; how many a minute is the budget's. The plugin's own pace is one a
+ * second.
+ */
 const MAX_CONCURRENT_WRITES = 10;
 
 /**
@@ -35,7 +38,9 @@ export function toApiUrl(url: string): string {
   return `${origin}/api/v3`;
 }
 
-/** An Octokit that authenticates as the App's installation or by token, waits out rate limits, and repeats what failed. */
+/**
+ * An Octokit that authenticates as the App's installation or by token, waits out rate limits, and repeats what failed.
+ */
 export function createGithubClient(options: GithubClientOptions): GithubClient {
   const { auth, log } = options;
   const authentication =

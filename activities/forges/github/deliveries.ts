@@ -26,7 +26,8 @@ const deliveryList = z.array(
 const MAX_AGE_MS = 24 * 3_600_000;
 
 /**
- * Has deliveries sent again of which no attempt arrived. Told of jobs twice, Baton takes them once (the GUID stays the same).
+ * Has deliveries sent again of which no attempt arrived. Told of jobs twice, Baton takes them once (the GUID stays the
+ * same).
  *
  * @throws BatonError FORGE_*
  * @see https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook

@@ -44,8 +44,8 @@ export async function findJob(client: GithubClient, repository: string, id: numb
 }
 
 /**
- * Jobs that wait for a runner with no other labels than these. GitHub has no list of them: it is asked for unfinished runs,
- * repository by repository, and for their jobs.
+ * Jobs that wait for a runner with no other labels than these. GitHub has no list of them: it is asked for unfinished
+ * runs, repository by repository, and for their jobs.
  *
  * @throws BatonError FORGE_*
  */

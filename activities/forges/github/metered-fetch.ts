@@ -3,8 +3,8 @@ import { classifyCall, type ObservedLimits, type Urgency } from './budget.ts';
 /** A budget that several processes share. */
 export interface SharedBudget {
   /**
-   * Resolves with 0 when the call may go, having been counted; else, where that would take longer than `patienceMs`, with how
-   * long it would, milliseconds.
+   * Resolves with 0 when the call may go, having been counted; else, where that would take longer than `patienceMs`,
+   * with how long it would, milliseconds.
    */
   take(call: { cost: number; urgency: Urgency }, patienceMs: number): Promise<number>;
   /** What the forge said about limits. */
@@ -15,8 +15,8 @@ export interface SharedBudget {
 export const MAX_WAIT_MS = 60_000;
 
 /**
- * `fetch` that asks the budget first, for each attempt. A call that would have to wait for longer than a minute is answered as the
- * forge would answer it: 429 with `retry-after`.
+ * `fetch` that asks the budget first, for each attempt. A call that would have to wait for longer than a minute is
+ * answered as the forge would answer it: 429 with `retry-after`.
  */
 export function meteredFetch(budget: SharedBudget): typeof fetch {
   return async (input, init) => {

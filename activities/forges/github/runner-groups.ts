@@ -23,8 +23,8 @@ const ID_CACHE_MS = 5 * 60_000;
 const PATH = '/orgs/{org}/actions/runner-groups';
 
 /**
- * An organisation's runner groups by name; one that isn't there is made, with the access it is to have from the first moment
- * on. Ids are kept for five minutes.
+ * An organisation's runner groups by name; one that isn't there is made, with the access it is to have from the first
+ * moment on. Ids are kept for five minutes.
  *
  * @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups
  */
