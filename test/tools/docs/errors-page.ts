@@ -14,7 +14,7 @@ export function errorsPage(): string {
 
 ${generatedFrom('contracts/errors.ts', 'contracts/workflows/phase.ts')}
 
-Every error has a code. You find the code in three places: in HTTP answers and log lines as \`code\`, in Temporal’s UI as the
+Every error has a code. You find the code in HTTP answers and log lines as \`code\`, in Temporal’s UI as the
 failure type, and in dead letters as the header \`Baton-Reason-Code\`. The message says what Baton was doing to what. Baton
 retries a retryable error by itself. [Troubleshoot](../guides/troubleshoot.md) starts from symptoms instead.
 

@@ -17,7 +17,7 @@ import { toJsonSchema, typeText, type JsonSchema } from './json-schema.ts';
 import { code, generatedFrom, markdownTable } from './markdown.ts';
 
 interface Message {
-  /** With capital letters in place of its variable parts. */
+  /** With its variable parts in capitals. */
   subject: string;
   body?: z.ZodType;
   reply?: z.ZodType;
@@ -68,7 +68,7 @@ ${markdownTable(['Stream', 'Subjects', 'Kept', 'Oldest', 'Largest'], streams)}
 
 ## Subjects
 
-Words in capital letters stand for a name. In the tables, \`?\` marks a field that may be left out.
+Words in capitals stand for a name. In the tables, \`?\` marks a field that may be left out.
 
 ${sections.join('\n\n')}
 `;

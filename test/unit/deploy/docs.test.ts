@@ -61,6 +61,14 @@ gauge('baton_b', 'B');
 });
 
 describe('the guides', () => {
+  const root = new URL('../../../', import.meta.url);
+  const sources = ['contracts', 'hooks', 'services', 'deploy', 'test']
+    .flatMap((room) =>
+      readdirSync(new URL(room, root), { recursive: true, encoding: 'utf8' }).map((file) => `${room}/${file}`),
+    )
+    .filter((file) => /\.(ts|mjs|sh|ps1|yml)$/.test(file))
+    .map((file) => readFileSync(new URL(file, root), 'utf8'))
+    .join('\n');
   const guides = readdirSync(new URL('../../../deploy/docs/guides', import.meta.url), {
     recursive: true,
     encoding: 'utf8',
@@ -70,6 +78,14 @@ describe('the guides', () => {
     const known = new Set(readMetrics().map(({ name }) => name));
     const named = [...readPage(`guides/${guide}`).matchAll(/\bbaton_[a-z_]+[a-z]\b/g)].map(([name]) => name);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it.each(guides)('%s names no environment variable that nothing reads', (guide) => {
+    // Names that the reader chooses.
+    const chosen = new Set(['BATON_APP_KEY', 'BATON_TOKEN']);
+    const named = [...readPage(`guides/${guide}`).matchAll(/`(BATON_[A-Z_]*[A-Z])`/g)].map(([, name = '']) => name);
+    const unknown = named.filter((name) => !chosen.has(name) && !sources.includes(name));
+    expect(unknown).toEqual([]);
   });
 
   it('of troubleshooting names no error code that does not exist', () => {
