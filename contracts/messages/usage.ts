@@ -26,12 +26,14 @@ export const COST_KEYS = ['group', 'repository', 'job', 'backend', 'machine'] as
 export type CostKey = (typeof COST_KEYS)[number];
 
 /** Asked on `cost`. */
-export const costQuestion = z.object({
+export const costRequest = z.object({
   version: z.literal(1),
   /** Instances that ended since then. */
   since: z.iso.datetime(),
   by: z.enum(COST_KEYS),
 });
+
+export type CostRequest = z.infer<typeof costRequest>;
 
 /** One line of the answer. Instances on spot and on demand are lines of their own. */
 const costLine = z.object({

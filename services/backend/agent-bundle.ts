@@ -22,10 +22,10 @@ const SCRIPTS = [
   ...['find-node', 'job-started', 'job-completed'].flatMap((name) => [`${name}.sh`, `${name}.ps1`]),
 ];
 
-/** Libraries that are CommonJS ask for Node's own modules by `require`, which an ES module doesn't have. */
+/** CommonJS libraries load Node's own modules with `require`, which an ES module doesn't have. */
 const REQUIRE = `import { createRequire as batonRequire } from 'node:module'; const require = batonRequire(import.meta.url);`;
 
-/** Zod brings its messages in fifty languages along, a third of the bundle; the agent speaks English. */
+/** Zod's messages in fifty languages are a third of the bundle; the agent needs only English. */
 const ENGLISH_ONLY: Plugin = {
   name: 'english-only',
   setup(build) {
@@ -38,15 +38,15 @@ const ENGLISH_ONLY: Plugin = {
 let bundle: Promise<AgentBundle> | undefined;
 
 /**
- * All that runs inside an instance, made from hooks/ with esbuild: single `.mjs` files that need nothing but Node ≥ 20,
- * and the scripts that start them. Made once a process, in well under a second.
+ * All that runs inside an instance, bundled from hooks/ by esbuild: single `.mjs` files that need only Node.js ≥ 20, and the
+ * scripts that start them. Bundled once per process, in well under a second.
  */
 export function bundleAgent(): Promise<AgentBundle> {
-  bundle ??= makeBundle();
+  bundle ??= createBundle();
   return bundle;
 }
 
-async function makeBundle(): Promise<AgentBundle> {
+async function createBundle(): Promise<AgentBundle> {
   const { version } = z.object({ version: z.string() }).parse(JSON.parse(await readFile(PACKAGE, 'utf8')));
   const programs = await Promise.all(
     Object.entries(PROGRAMS).map(([name, entry]) => bundleProgram(name, entry, version)),
@@ -57,11 +57,11 @@ async function makeBundle(): Promise<AgentBundle> {
     }),
   );
   const files = [...programs, ...scripts];
-  const archive = await archiveOf(files);
+  const archive = await packFiles(files);
   return { files, archive, hash: createHash('sha256').update(archive).digest('hex') };
 }
 
-async function archiveOf(files: readonly AgentFile[]): Promise<Buffer> {
+async function packFiles(files: readonly AgentFile[]): Promise<Buffer> {
   const archive = pack();
   const content = buffer(archive);
   for (const { name, content: bytes, executable } of files) {
@@ -81,7 +81,7 @@ async function bundleProgram(name: string, entry: string, version: string): Prom
     format: 'esm',
     target: 'node20',
     minify: true,
-    // What an error says when it happens in somebody's instance should still name our functions.
+    // So that stack traces from instances name our functions.
     keepNames: name === 'agent.mjs',
     legalComments: 'none',
     banner: name === 'signal.mjs' ? {} : { js: REQUIRE },
@@ -90,6 +90,6 @@ async function bundleProgram(name: string, entry: string, version: string): Prom
     logLevel: 'silent',
   });
   const output = result.outputFiles?.[0];
-  if (output === undefined) throw new Error(`bundling ${entry} gave no file`);
+  if (output === undefined) throw new Error(`bundling ${entry}: esbuild returned no file`);
   return { name, content: Buffer.from(output.contents), executable: false };
 }

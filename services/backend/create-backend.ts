@@ -4,7 +4,7 @@ import type { Backend } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { createUserDataRenderer } from '../../activities/backends/cloud-init/user-data.ts';
 
-/** The backend that the configuration describes. Only its own libraries are loaded: a cloud's take a second and 90 MB. */
+/** The backend that the configuration describes. Loads only this backend's libraries: a cloud's take a second and 90 MB. */
 export async function createBackend(
   config: BackendConfig,
   { installation, agent, log }: { installation: string; agent: AgentBundle; log: Logger },
@@ -34,7 +34,7 @@ export async function createBackend(
   }
 }
 
-/** How many activities of that kind a worker does at once: an engine gets slower with more, processes are cheap. */
-export function activitiesAtOnce(config: BackendConfig): number {
+/** How many activities of this backend a worker runs at once: more would slow a Docker engine down; processes are cheap. */
+export function getMaxConcurrentActivities(config: BackendConfig): number {
   return config.type === 'docker' ? 16 : 100;
 }

@@ -10,50 +10,43 @@ import type { InstanceDied } from '../../contracts/messages/runner-signal.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 
 const ACK_TIMEOUT_MS = 5000;
-const RETRY_FIRST_MS = 250;
-const RETRY_MAX_MS = 15_000;
+const FIRST_RETRY_DELAY_MS = 250;
+const MAX_RETRY_DELAY_MS = 15_000;
 
-/** What a death is told as: its id is the same whoever tells it and however often, so that one death is one message. */
-export function toDiedMessage(backend: string, dead: Instance): InstanceDied {
-  const id = createHash('sha256').update(`${backend}\0${dead.runner}\0${dead.id}`).digest('hex').slice(0, 40);
-  return {
-    version: 1,
-    kind: 'died',
-    id: `died-${id}`,
-    runner: dead.runner,
-    at: new Date().toISOString(),
-    exitCode: dead.exitCode ?? null,
-    reason: (dead.reason ?? 'it died').slice(0, 500),
-  };
+export interface DeathPublisherOptions {
+  link: NatsLink;
+  backend: string;
+  log: Logger;
+  stop: AbortSignal;
 }
 
 /**
- * Publishes deaths, each until JetStream has it. What is not yet told when the process ends is told again by the next one's
- * first look at the backend.
+ * Publishes that instances died; retries each until JetStream has it. What is not published when the process ends is published by
+ * the next process, whose watcher begins by listing the backend's instances.
  */
 export class DeathPublisher {
-  private readonly options: { link: NatsLink; backend: string; log: Logger; stop: AbortSignal };
-  private readonly underWay = new Map<string, Promise<void>>();
+  readonly #options: DeathPublisherOptions;
+  readonly #unpublished = new Map<string, Promise<void>>();
 
-  constructor(options: { link: NatsLink; backend: string; log: Logger; stop: AbortSignal }) {
-    this.options = options;
+  constructor(options: DeathPublisherOptions) {
+    this.#options = options;
   }
 
-  /** Returns at once. */
-  tell(dead: Instance): void {
-    const message = toDiedMessage(this.options.backend, dead);
-    if (this.underWay.has(message.id)) return;
-    const telling = this.publish(message, dead.group).finally(() => this.underWay.delete(message.id));
-    this.underWay.set(message.id, telling);
+  /** Publishes in the background. Returns at once. */
+  publish(dead: Instance): void {
+    const message = toDiedMessage(this.#options.backend, dead);
+    if (this.#unpublished.has(message.id)) return;
+    const published = this.#publish(message, dead.group).finally(() => this.#unpublished.delete(message.id));
+    this.#unpublished.set(message.id, published);
   }
 
-  /** Resolves when all have been told, or were given up because of `stop`. */
-  async settled(): Promise<void> {
-    await Promise.all(this.underWay.values());
+  /** Resolves when every death is published, or was given up because `stop` fired. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#unpublished.values());
   }
 
-  private async publish(message: InstanceDied, group: string): Promise<void> {
-    const { link, backend, log, stop } = this.options;
+  async #publish(message: InstanceDied, group: string): Promise<void> {
+    const { link, backend, log, stop } = this.#options;
     const facts = { runner: message.runner, group, backend };
     for (let attempt = 0; ; attempt++) {
       try {
@@ -65,10 +58,25 @@ export class DeathPublisher {
         log.info({ ...facts, exitCode: message.exitCode, reason: message.reason }, 'instance died');
         return;
       } catch (error) {
-        log.warn({ ...facts, attempt, reason: messageOf(error) }, 'telling that an instance died; trying again');
+        log.warn({ ...facts, attempt, reason: messageOf(error) }, 'instance death not published; will retry');
       }
-      await backoff(attempt, { firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS, abort: stop }).catch(() => undefined);
+      const delays = { firstMs: FIRST_RETRY_DELAY_MS, maxMs: MAX_RETRY_DELAY_MS };
+      await backoff(attempt, { ...delays, abort: stop }).catch(() => undefined);
       if (stop.aborted) return;
     }
   }
+}
+
+/** The message's id is made of the instance: whichever process publishes it, and however often, the stream stores it once. */
+function toDiedMessage(backend: string, dead: Instance): InstanceDied {
+  const id = createHash('sha256').update(`${backend}\0${dead.runner}\0${dead.id}`).digest('hex').slice(0, 40);
+  return {
+    version: 1,
+    kind: 'died',
+    id: `died-${id}`,
+    runner: dead.runner,
+    at: new Date().toISOString(),
+    exitCode: dead.exitCode ?? null,
+    reason: (dead.reason ?? 'it died').slice(0, 500),
+  };
 }

@@ -14,15 +14,15 @@ import { installRuntime } from '../shared/worker-log.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal } from '../shared/temporal.ts';
-import { instanceTls } from '../shared/instance-tls.ts';
+import { readInstanceTls } from '../shared/instance-tls.ts';
 import { bundleAgent } from './agent-bundle.ts';
-import { activitiesAtOnce, createBackend } from './create-backend.ts';
+import { getMaxConcurrentActivities, createBackend } from './create-backend.ts';
 import { DeathPublisher } from './death-publisher.ts';
-import { backendMetrics } from './metrics.ts';
+import { createBackendMetrics } from './metrics.ts';
 
 /**
- * A backend worker: `node services/backend/main.ts NAME --config baton.yaml` does the activities of backend NAME and tells
- * when its instances die. Holds that backend's credential and the runners' signing key; start as many of a name as you like.
+ * A backend worker: `node services/backend/main.ts NAME --config baton.yaml` runs the activities of backend NAME and publishes when
+ * its instances die. Holds that backend's credential and the runners' signing key. Start as many per backend as you like.
  */
 await runService('backend', async ({ config, log: serviceLog, metrics, stop, args }) => {
   const [name = ''] = args;
@@ -31,7 +31,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     const known = Object.keys(config.backends).join(', ');
     throw new BatonError(
       'CONFIG_INVALID',
-      `starting backend "${name}": the configuration has ${known}; give one of them`,
+      `starting backend "${name}": no such backend in the configuration; name one of ${known}`,
     );
   }
   const log = serviceLog.child({ backend: name });
@@ -42,15 +42,15 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   link.onUp((up) => (bus = up));
   link.open();
   const connection = await connectTemporal(config.temporal, log, stop);
-  const { observe, died } = backendMetrics(metrics, name);
-  const mint = credentialMint(config, backendConfig);
-  if (mint === undefined) log.info('instances get no NATS credential: none is configured, or none is needed');
+  const { observe, died } = createBackendMetrics(metrics, name);
+  const mint = openCredentialMint(config, backendConfig);
+  if (mint === undefined) log.info('instances get no NATS credential: not configured, or not needed');
   const activities = createBackendActivities({
     backend,
     natsUrl: backendConfig.nats_url ?? config.nats.url,
-    natsTls: instanceTls(config.nats.tls),
+    natsTls: readInstanceTls(config.nats.tls),
     mint,
-    // For whoever watches just now: without NATS there is nobody.
+    // Kept in no stream: without NATS there is no subscriber either.
     onCreated: (created) => link.isUp && bus?.publish(subjects.instanceCreated(created.runner), encode(created)),
     observe,
     log,
@@ -61,17 +61,17 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     namespace: config.temporal.namespace,
     taskQueue: TASK_QUEUE.backend(name),
     activities: withFailures(activities),
-    maxConcurrentActivityTaskExecutions: activitiesAtOnce(backendConfig),
-    // A cancellation comes back with a heartbeat, which the SDK would hold back for most of its timeout.
+    maxConcurrentActivityTaskExecutions: getMaxConcurrentActivities(backendConfig),
+    // An activity learns of its cancellation by a heartbeat; the SDK's default holds heartbeats back for most of their timeout.
     maxHeartbeatThrottleInterval: '2 s',
-    // What is being made or removed is finished; an image that is being pulled is not waited for to its end.
+    // Enough to finish creating or deleting an instance, not to finish pulling an image.
     shutdownGraceTime: '30 s',
     shutdownForceTime: '45 s',
   });
-  const notices = new DeathPublisher({ link, backend: name, log, stop });
+  const deaths = new DeathPublisher({ link, backend: name, log, stop });
   const watching = backend.watch((dead) => {
     died.inc({ backend: name });
-    notices.tell(dead);
+    deaths.publish(dead);
   }, stop);
   const running = worker.run();
 
@@ -81,19 +81,23 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
       stop.addEventListener('abort', () => worker.shutdown());
       if (stop.aborted) worker.shutdown();
       await Promise.all([running, watching]);
-      await notices.settled();
+      await deaths.finish();
       await link.close(5000);
       await connection.close();
     },
   };
 });
 
-/** Undefined where NATS asks for no credential, and for instances that are no more than a command. */
-function credentialMint({ nats }: Config, backend: BackendConfig): CredentialMint | undefined {
+/**
+ * Undefined where NATS asks for no credential, and for instances that run only a command.
+ *
+ * @throws BatonError CONFIG_INVALID, SECRET_MISSING
+ */
+function openCredentialMint({ nats }: Config, backend: BackendConfig): CredentialMint | undefined {
   if (backend.type === 'local' && backend.command !== undefined) return undefined;
   if (nats.runner_signing_key === undefined) return undefined;
   if (nats.account === undefined) {
-    throw new BatonError('CONFIG_INVALID', 'nats.runner_signing_key is set, but nats.account is not');
+    throw new BatonError('CONFIG_INVALID', 'reading nats: runner_signing_key is set, but account is not; set both');
   }
   return createCredentialMint(nats.account, readSecret(nats.runner_signing_key));
 }

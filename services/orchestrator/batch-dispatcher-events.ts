@@ -3,21 +3,21 @@ import type { SignalDispatcher } from '../../activities/signals/signal-activitie
 import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
 import { SignalBatcher } from '../shared/signal-batcher.ts';
 
-/** About how large a runner's end is as JSON. */
-const NEWS_BYTES = 400;
+/** Approximate size of the event "runner gone" as JSON. */
+const EVENT_BYTES = 400;
 
 /**
- * Gathers what this process's runners tell one dispatcher at the same time into one signal: when hundreds end together,
- * a signal each costs the dispatcher a workflow task each. News is idempotent, so a call that is repeated does no harm.
+ * Puts the events that this process's runners send to one dispatcher at the same time into one signal: a signal each costs the
+ * dispatcher a workflow task each when hundreds of runners end together. Events are idempotent, so a repeated call does no harm.
  */
-export function batchDispatcherEvents(tell: SignalDispatcher): SignalDispatcher {
-  const mailbox = new SignalBatcher<DispatcherEvent[], void>(
-    (group, letters) =>
-      tell(
+export function batchDispatcherEvents(signalDispatcher: SignalDispatcher): SignalDispatcher {
+  const batcher = new SignalBatcher<DispatcherEvent[], void>(
+    (group, items) =>
+      signalDispatcher(
         group,
-        letters.flatMap(({ value }) => value),
+        items.flatMap(({ value }) => value),
       ),
     () => false,
   );
-  return (group, news) => mailbox.add(group, { id: randomUUID(), value: news, bytes: NEWS_BYTES * news.length });
+  return (group, events) => batcher.add(group, { id: randomUUID(), value: events, bytes: EVENT_BYTES * events.length });
 }

@@ -9,7 +9,7 @@ import type { DelegationActivities } from '../../contracts/ports/delegation-acti
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import type { RunControl } from '../../contracts/ports/run-control.ts';
 
-/** All activities of delegations, and their numbers. */
+/** All activities of delegations, with their metrics. */
 export function createDelegationActivities(options: {
   bus: Bus;
   client: Client;
@@ -17,27 +17,27 @@ export function createDelegationActivities(options: {
   metrics: Registry;
 }): DelegationActivities {
   const { bus, client, runs, metrics } = options;
-  let opened: Promise<DelegationStore> | undefined;
-  const store = (): Promise<DelegationStore> => (opened ??= DelegationStore.open(bus));
+  let store: Promise<DelegationStore> | undefined;
+  const openStore = (): Promise<DelegationStore> => (store ??= DelegationStore.open(bus));
   return {
-    ...createRecordActivities({ bus, store, observe: delegationMetrics(metrics) }),
-    ...createDelegatedJobActivities(runs, store),
+    ...createRecordActivities({ bus, store: openStore, observe: createDelegationMetrics(metrics) }),
+    ...createDelegatedJobActivities(runs, openStore),
     ...createWorkflowSignalActivities(client),
   };
 }
 
-/** How many were delegated and how they ended, and how long until the job ran. An activity that ran twice counts twice. */
-function delegationMetrics(registry: Registry): (job: DelegatedJob) => void {
+/** Counts ended delegations, and times how long each job waited. An activity that ran twice counts twice. */
+function createDelegationMetrics(registry: Registry): (job: DelegatedJob) => void {
   const registers = [registry];
   const ended = new Counter({
     name: 'baton_delegations_total',
-    help: 'Delegations that ended, by proxy, status and the forge’s conclusion (none: it never ran)',
+    help: 'Delegations that ended, by proxy, status and the forge’s conclusion (none: the job never ran)',
     labelNames: ['proxy', 'status', 'conclusion'],
     registers,
   });
   const seconds = new Histogram({
     name: 'baton_delegation_seconds',
-    help: 'From the hand-over by the proxy until the job ran on an ephemeral runner',
+    help: 'Time from the proxy’s request until the job ran on an ephemeral runner',
     buckets: [1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600, 1800],
     registers,
   });

@@ -12,20 +12,21 @@ import type { RunControl } from '../../contracts/ports/run-control.ts';
 import type { Budgets } from './rate-limit/budgets.ts';
 
 /**
- * The forge of the configuration, and what delegations ask of it, with its credentials read from the environment of this
- * process and a budget for each.
+ * Clients of the configured forge, for runners and for delegations. Reads the forge's credentials from the environment; each App
+ * (or the token) has a rate-limit budget of its own.
  *
  * @throws BatonError SECRET_MISSING
  */
 export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger): { forge: Forge; runs: RunControl } {
   const points = getPointsPerMinute(config);
-  const apps = credentialsOf(config).map(({ key, organization, auth }) => {
+  const apps = readCredentials(config).map(({ key, organization, auth }) => {
     const budget = budgets.make(key, points);
     const client = createGithubClient({ url: config.url, auth, budget, log });
     return { organization, forge: new Github(client), runs: new GithubRuns(client), room: () => budget.room() };
   });
   const [first] = apps;
-  if (first === undefined) throw new BatonError('CONFIG_INVALID', 'forge: give one of app, apps and token');
+  if (first === undefined)
+    throw new BatonError('CONFIG_INVALID', 'reading forge: no credential; set app, apps or token');
   return apps.length === 1 ? first : { forge: new GithubApps(apps), runs: new GithubAppsRuns(apps) };
 }
 
@@ -35,7 +36,7 @@ interface Credential {
   auth: GithubAuth;
 }
 
-function credentialsOf(config: ForgeConfig): Credential[] {
+function readCredentials(config: ForgeConfig): Credential[] {
   if (config.token) return [{ key: 'token', auth: { token: readSecret(config.token) } }];
   const apps = config.app === undefined ? (config.apps ?? []) : [config.app];
   return apps.map(({ id, installation, private_key: key, organization }) => ({

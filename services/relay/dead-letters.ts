@@ -5,7 +5,7 @@ import { subjects } from '../../contracts/messages/subjects.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
-import { deadLetterHeaders, oneLine } from '../shared/dead-letter-headers.ts';
+import { createDeadLetterHeaders, toHeaderValue } from '../shared/dead-letter-headers.ts';
 import type { StreamMessage } from './stream-message.ts';
 
 const PUBLISH_TIMEOUT_MS = 10_000;
@@ -30,10 +30,10 @@ export class DeadLetters {
    */
   async put(message: StreamMessage, code: ErrorCode, reason: string): Promise<void> {
     const bus = await this.#link.connected(PUBLISH_TIMEOUT_MS);
-    const meta = deadLetterHeaders(code, reason, message.subject);
+    const meta = createDeadLetterHeaders(code, reason, message.subject);
     meta.set(HEADERS.deliveries, String(message.deliveries));
     const trace = message.header(HEADERS.traceparent);
-    if (trace !== undefined) meta.set(HEADERS.traceparent, oneLine(trace));
+    if (trace !== undefined) meta.set(HEADERS.traceparent, toHeaderValue(trace));
     const { duplicate } = await publishOnce(bus, subjects.dead(message.stream), message.data, {
       id: message.streamPosition,
       timeoutMs: PUBLISH_TIMEOUT_MS,

@@ -4,7 +4,7 @@ import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
-import { temporalOptions } from '../shared/temporal-options.ts';
+import { toTemporalOptions } from '../shared/temporal-options.ts';
 import { WorkflowSignals } from './workflow-signals.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Delegations } from './delegations.ts';
@@ -30,7 +30,7 @@ const DRAIN_TIMEOUT_MS = 15_000;
 await runService('relay', async ({ config, live, log, metrics, traces, stop }) => {
   const { temporal } = config;
   const connection = Connection.lazy({
-    ...temporalOptions(temporal),
+    ...toTemporalOptions(temporal),
     // The gate waits for Temporal; gRPC itself would wait up to two minutes.
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 2 }))],
     channelArgs: { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2000 },

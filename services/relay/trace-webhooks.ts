@@ -1,5 +1,5 @@
 import { jobEvent } from '../../contracts/messages/job-event.ts';
-import { relaySpans } from '../shared/tracing/job-spans.ts';
+import { toRelaySpans } from '../shared/tracing/job-spans.ts';
 import type { Traces } from '../shared/tracing/span.ts';
 import { parseMessage } from './parse-message.ts';
 import type { StreamMessage } from './stream-message.ts';
@@ -13,7 +13,7 @@ export function traceWebhooks(traces: Traces | undefined, handle: Handle): Handl
     const from = Date.now();
     const result = await handle(message);
     const times = { from, until: Date.now() };
-    for (const span of relaySpans(parseMessage(jobEvent, message), times, {
+    for (const span of toRelaySpans(parseMessage(jobEvent, message), times, {
       result,
       streamPosition: message.streamPosition,
     })) {

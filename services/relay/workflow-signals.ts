@@ -10,7 +10,7 @@ import {
 } from '../../contracts/workflows/dispatcher.ts';
 import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import type { GroupConfig } from '../../contracts/config/group.ts';
-import { dispatcherStart } from '../shared/dispatcher-start.ts';
+import { createDispatcherStart } from '../shared/dispatcher-start.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
 import { SignalBatcher, type Item } from '../shared/signal-batcher.ts';
 import { classifyTemporalError } from './temporal-errors.ts';
@@ -92,7 +92,7 @@ export class WorkflowSignals {
   async #signalWithStart(group: GroupConfig, events: DispatcherEvent[]): Promise<void> {
     const { client, live, gate } = this.#options;
     await gate.call(() =>
-      client.workflow.signalWithStart(DISPATCHER_WORKFLOW, dispatcherStart(live.current, group, events)),
+      client.workflow.signalWithStart(DISPATCHER_WORKFLOW, createDispatcherStart(live.current, group, events)),
     );
   }
 

@@ -1,35 +1,45 @@
 import { hostname } from 'node:os';
-import { encode, type Bus } from '../../contracts/lib/nats.ts';
+import { z } from 'zod';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { ApplyReply } from '../../contracts/messages/apply.ts';
 import type { NatsLink } from './nats-link.ts';
 import type { LiveConfig } from './live-config.ts';
+import { serveRequests, type RequestHandler } from './request-server.ts';
 
-/** Reads the configuration again whenever `baton apply` asks for it, and answers what became of it. */
+/**
+ * Answers `baton apply` in this process: reads the configuration file again and replies with the result. Begins when NATS can be
+ * used first, and ends when `link` is closed.
+ */
 export function answerApplyRequests(service: string, live: LiveConfig, link: NatsLink, log: Logger): void {
-  let open = false;
+  const handler = createApplyHandler(service, live, log);
+  let subscribed = false;
   link.onUp((bus) => {
-    // The client subscribes again by itself after each interruption.
-    if (open) return;
-    open = true;
-    void answer(bus);
+    // After an interruption the NATS client subscribes again by itself.
+    if (subscribed) return;
+    subscribed = true;
+    void serveRequests({ bus, log }, handler);
   });
+}
 
-  async function answer(bus: Bus): Promise<void> {
-    for await (const message of bus.subscribe(subjects.apply)) {
-      const about = { version: 1 as const, service, process: `${hostname()}:${process.pid}`, file: live.file };
-      let reply: ApplyReply;
+/** No queue group: every relay and orchestrator reads its own file and replies. */
+function createApplyHandler(service: string, live: LiveConfig, log: Logger): RequestHandler<unknown> {
+  return {
+    name: 'apply request',
+    subject: subjects.apply,
+    schema: z.unknown(),
+    sequential: true,
+    handle: async (): Promise<ApplyReply> => {
+      const sender = { version: 1 as const, service, process: `${hostname()}:${process.pid}`, file: live.file };
       try {
         const result = await live.reload();
         log.info(result, 'configuration read again');
-        reply = { ...about, result, problem: null };
+        return { ...sender, result, problem: null };
       } catch (error) {
-        log.error({ err: error }, `the configuration stays as it was: ${messageOf(error)}`);
-        reply = { ...about, result: null, problem: messageOf(error) };
+        log.error({ err: error }, `configuration not changed: ${messageOf(error)}`);
+        return { ...sender, result: null, problem: messageOf(error) };
       }
-      if (message.reply) message.respond(encode(reply));
-    }
-  }
+    },
+  };
 }

@@ -11,11 +11,11 @@ import type { Config } from '../../contracts/config/config.ts';
 import type { GroupConfig } from '../../contracts/config/group.ts';
 import { toGroupSettings } from '../../contracts/config/group-settings.ts';
 
-/** Options of `signalWithStart(DISPATCHER_WORKFLOW, …)`: tells a group's dispatcher news, starting it where it doesn't run. */
-export function dispatcherStart(config: Config, group: GroupConfig, news: DispatcherEvent[]) {
+/** Options for `signalWithStart(DISPATCHER_WORKFLOW, …)`: signals a group's dispatcher, and starts it where it doesn't run. */
+export function createDispatcherStart(config: Config, group: GroupConfig, events: DispatcherEvent[]) {
   const input: DispatcherInput = { settings: toGroupSettings(config, group) };
   const args: [DispatcherInput] = [input];
-  const signalArgs: [DispatcherEvent[]] = [news];
+  const signalArgs: [DispatcherEvent[]] = [events];
   return {
     workflowId: dispatcherWorkflowId(group.name),
     taskQueue: TASK_QUEUE.orchestrator,

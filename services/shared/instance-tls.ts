@@ -4,11 +4,11 @@ import type { NatsTls } from '../../contracts/config/tls.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 
 /**
- * How instances trust the NATS server: as services do. A service's own certificate (`cert`, `key`) is not theirs.
+ * How instances check the NATS server's certificate: as services do. They don't get the services' own certificate (`cert`, `key`).
  *
  * @throws BatonError CONFIG_UNREADABLE
  */
-export function instanceTls(tls: NatsTls): InstanceTls | undefined {
+export function readInstanceTls(tls: NatsTls): InstanceTls | undefined {
   if (tls === false) return undefined;
   if (tls === true || tls.ca === undefined) return true;
   try {

@@ -2,16 +2,16 @@ import { loadConfig } from '../../contracts/lib/load-config.ts';
 import type { Config } from '../../contracts/config/config.ts';
 import { hashConfig } from '../../contracts/lib/config-hash.ts';
 
-/** What only a new process can take up: what it was started as, and its connections and credentials. */
+/** Keys that take effect only in a new process: they name it, its connections and its credentials. */
 const FIXED = ['name', 'forge', 'webhook', 'temporal', 'nats'] as const;
 
-/** What became of reading the file again. */
+/** The result of reading the file again. */
 export interface Reload {
   changed: boolean;
-  /** Of what stands in the file: equal hashes, equal configurations. */
+  /** Of the file's content: equal hashes mean equal configurations. */
   hash: string;
   groups: number;
-  /** Keys that changed and stay as they were until this process starts anew. */
+  /** Keys that changed, but take effect only when this process is restarted. */
   needsRestart: string[];
 }
 
@@ -19,7 +19,7 @@ export interface Reload {
 export class LiveConfig {
   readonly file: string;
   #current: Config;
-  /** As the file says, `needsRestart` included. */
+  /** Of the file as it was read last, changed keys that need a restart included. */
   #hash: string;
   #last: Promise<unknown> = Promise.resolve();
   readonly #listeners: ((config: Config) => Promise<void>)[] = [];
@@ -35,14 +35,14 @@ export class LiveConfig {
     return this.#current;
   }
 
-  /** Calls back with each changed configuration; {@link LiveConfig.reload} waits for it. */
+  /** Calls the listener after each reload, with the new configuration; {@link LiveConfig.reload} waits for it. */
   onChange(listener: (config: Config) => Promise<void>): void {
     this.#listeners.push(listener);
   }
 
   /**
-   * Reads the file again, one such at a time. A file that is wrong changes nothing. An unchanged one is told to the
-   * listeners all the same: what they do is idempotent, and may have failed the last time.
+   * Reads the file again; one reload at a time. An invalid file changes nothing. Listeners are called even if the file has not
+   * changed: they are idempotent, and may have failed the last time.
    *
    * @throws BatonError CONFIG_UNREADABLE; ConfigError; what listeners throw
    */

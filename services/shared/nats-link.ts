@@ -4,11 +4,11 @@ import type { NatsConfig } from '../../contracts/config/servers.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
-const RETRY_MS = 1000;
+const RETRY_DELAY_MS = 1000;
 
 /**
- * A service's link to NATS that neither holds up its start nor buffers while there is no server: callers wait for it as long
- * as they can afford to, and no longer.
+ * A service's connection to NATS. The service starts without waiting for the server, and nothing is buffered while the connection
+ * is lost: each caller waits for it as long as the caller can afford.
  */
 export class NatsLink {
   readonly #config: NatsConfig;
@@ -20,33 +20,33 @@ export class NatsLink {
   readonly #waiting = new Set<(bus: Bus) => void>();
   readonly #listeners: ((bus: Bus) => void)[] = [];
 
-  /** @param name who connects: shows in NATS's monitoring */
+  /** @param name of this service, for NATS's monitoring */
   constructor(config: NatsConfig, name: string, log: Logger) {
     this.#config = config;
     this.#name = name;
     this.#log = log;
   }
 
-  /** Begins to connect and to make the streams, again and again until both worked. Returns at once. */
+  /** Connects and creates the streams in the background, and retries until both have succeeded. Returns at once. */
   open(): void {
     void this.#open();
   }
 
-  /** Whether NATS answers just now and the streams are there. */
+  /** Whether NATS is connected and the streams exist. */
   get isUp(): boolean {
     return this.#up;
   }
 
-  /** Calls back each time NATS can be used (again), with streams made. */
+  /** Calls the listener each time NATS is connected (again) and the streams exist; at once where that is so now. */
   onUp(listener: (bus: Bus) => void): void {
     this.#listeners.push(listener);
     if (this.#bus && this.#up) listener(this.#bus);
   }
 
   /**
-   * The connection, as soon as NATS answers.
+   * The connection; waits for it if it is lost.
    *
-   * @throws BatonError BUS_UNAVAILABLE when it doesn't within `timeoutMs`
+   * @throws BatonError BUS_UNAVAILABLE after `timeoutMs`
    */
   async connected(timeoutMs: number): Promise<Bus> {
     if (this.#bus && this.#up) return this.#bus;
@@ -63,7 +63,7 @@ export class NatsLink {
     });
   }
 
-  /** Sends what is still to be sent (acknowledgements) and disconnects, within `timeoutMs`. */
+  /** Sends buffered messages, such as acknowledgements, and disconnects; waits at most `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     if (this.#bus === undefined) return;
@@ -96,11 +96,11 @@ export class NatsLink {
     for await (const { type } of bus.status()) {
       switch (type) {
         case Events.Disconnect:
-          if (!this.#closed) this.#log.warn('NATS is away');
+          if (!this.#closed) this.#log.warn('NATS connection lost');
           this.#up = false;
           break;
         case Events.Reconnect:
-          // A server that comes back may have lost its disk: the streams are looked after again.
+          // A server that was restarted may have lost its disk, and the streams with it.
           void this.#prepare(bus);
           break;
         default:
@@ -113,13 +113,13 @@ export class NatsLink {
       try {
         await ensureStreams(bus);
         this.#up = true;
-        this.#log.info({ server: bus.getServer() }, 'NATS answers');
+        this.#log.info({ server: bus.getServer() }, 'NATS connected');
         for (const done of this.#waiting) done(bus);
         this.#waiting.clear();
         for (const listener of this.#listeners) listener(bus);
         return;
       } catch (error) {
-        this.#log.warn({ reason: messageOf(error) }, 'the streams could not be made yet');
+        this.#log.warn({ reason: messageOf(error) }, 'creating the streams failed; will retry');
         await pause();
       }
     }
@@ -127,5 +127,5 @@ export class NatsLink {
 }
 
 function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  return new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS));
 }

@@ -6,17 +6,17 @@ import proto from '@temporalio/proto';
 const { Payload: PayloadMessage } = proto.temporal.api.common.v1;
 const ENCODING = 'binary/gzip';
 /**
- * Smaller ones stay as people read them in Temporal's UI. Temporal takes no payload of more than 2 MiB: what a dispatcher knows
- * of 10,000 runners and as many waiting jobs, which it hands to itself when its history begins anew, is some 3 MB.
+ * Smaller payloads stay readable in Temporal's UI. Temporal accepts at most 2 MiB per payload; the state of a dispatcher with 10,000
+ * runners and as many waiting jobs, which it passes to itself on continue-as-new, is about 3 MB as JSON.
  */
-const LARGE_BYTES = 128 * 1024;
+const MIN_COMPRESSED_BYTES = 128 * 1024;
 
-/** Packs large payloads; all of Baton's workers and clients have it. */
-export class LargePayloads implements PayloadCodec {
+/** Compresses large payloads. All of Baton's workers and clients use it. */
+export class LargePayloadCodec implements PayloadCodec {
   async encode(payloads: Payload[]): Promise<Payload[]> {
     return await Promise.all(
       payloads.map(async (payload) => {
-        if ((payload.data?.length ?? 0) < LARGE_BYTES) return payload;
+        if ((payload.data?.length ?? 0) < MIN_COMPRESSED_BYTES) return payload;
         const data = await promisify(gzip)(PayloadMessage.encode(payload).finish());
         return { metadata: { [METADATA_ENCODING_KEY]: new TextEncoder().encode(ENCODING) }, data };
       }),
@@ -36,5 +36,5 @@ export class LargePayloads implements PayloadCodec {
   }
 }
 
-/** How values become payloads, for every worker and client. */
-export const dataConverter: DataConverter = { payloadCodecs: [new LargePayloads()] };
+/** Converts values to payloads, in every worker and client. */
+export const dataConverter: DataConverter = { payloadCodecs: [new LargePayloadCodec()] };

@@ -8,19 +8,19 @@ import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
 import type { Traces } from './tracing/span.ts';
 
-/** What every service is handed. */
+/** What every service gets from {@link runService}. */
 export interface ServiceContext {
-  /** As it was at the start. */
+  /** The configuration as it was at the start. */
   config: Config;
-  /** As it is: follows the file on SIGHUP, and on whatever else calls `reload`. */
+  /** The current configuration: read again on SIGHUP and `baton apply`. */
   live: LiveConfig;
   log: Logger;
   metrics: Registry;
-  /** Absent where nobody wants traces. */
+  /** Undefined where tracing is off. */
   traces: Traces | undefined;
-  /** The service's HTTP server: health and metrics stand already; routes may be added until `main` resolves. */
+  /** The service's HTTP server, with routes for health and metrics. Add routes before the start function resolves. */
   http: FastifyInstance;
-  /** Fires on SIGTERM and SIGINT: take no more work, finish what is in hand, then let `run` resolve. */
+  /** Fires on SIGTERM and SIGINT: accept no new work, finish the current work, then let `run` resolve. */
   stop: AbortSignal;
   /** Positional arguments after the service's name, e.g. the backend's name. */
   args: string[];
@@ -28,17 +28,20 @@ export interface ServiceContext {
 
 /** A started service. */
 export interface Service {
-  /** Throws, or resolves false, while the service can't do its work: `/readyz` answers 503. */
+  /** Whether the service can work now; where this is false or throws, `/readyz` answers 503. */
   ready(): Promise<boolean>;
-  /** Resolves when the service has stopped after `stop` fired; rejects when it can't go on. */
+  /** Resolves when the service has stopped, after `stop` fired; rejects when the service cannot continue. */
   run(): Promise<void>;
 }
 
 /**
- * Runs a service as this process: configuration (`--config FILE` or BATON_CONFIG, default baton.yaml), JSON log, HTTP
- * server on `--host` (default 127.0.0.1) and `--port` (default 0: a free one) with `/healthz`, `/readyz`, `/metrics`,
- * graceful stop on SIGTERM/SIGINT (a second one ends the process at once), configuration read again on SIGHUP. Logs `ready` with its `address` when it works.
- * Exits 0 after a graceful stop, 1 after an error.
+ * Runs a service as this process:
+ * - configuration from `--config FILE` or BATON_CONFIG (default baton.yaml), read again on SIGHUP
+ * - JSON log, with the line `ready` and the field `address` when the service has started
+ * - HTTP server on `--host` (default 127.0.0.1) and `--port` (default 0: any free port), with `/healthz`, `/readyz` and `/metrics`
+ * - graceful stop on SIGTERM and SIGINT; a second signal ends the process at once
+ *
+ * Exits with 0 after a graceful stop, with 1 after an error.
  */
 export async function runService(name: string, start: (context: ServiceContext) => Promise<Service>): Promise<void> {
   const log = createLogger(name);
@@ -49,7 +52,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
       if (controller.signal.aborted) process.exit(1);
       log.info({ signal }, 'stopping');
       controller.abort();
-      // Still waiting for a server: nothing is in hand.
+      // Still starting: there is no work to finish.
       if (service === undefined) process.exit(0);
     });
   }
@@ -66,7 +69,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     process.on('SIGHUP', () => {
       live.reload().then(
         (result) => log.info(result, 'configuration read again'),
-        (error: unknown) => log.error({ err: error }, `the configuration stays as it was: ${messageOf(error)}`),
+        (error: unknown) => log.error({ err: error }, `configuration not changed: ${messageOf(error)}`),
       );
     });
     const metrics = new Registry();
@@ -74,7 +77,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     collectDefaultMetrics({ register: metrics });
     const traces = await openTraces(name, live.current.name, log);
     const http = fastify({ bodyLimit: 25 * 1024 ** 2, forceCloseConnections: 'idle' });
-    // A connection whose request was under way when the stop came is idle too late to be closed with the others.
+    // `forceCloseConnections: 'idle'` misses a connection that has a request when the server begins to close.
     http.addHook('onSend', async (_request, reply) => {
       if (controller.signal.aborted) reply.header('connection', 'close');
     });
@@ -98,7 +101,9 @@ export async function runService(name: string, start: (context: ServiceContext) 
     log.info({ address }, 'ready');
     await service.run();
     await http.close();
-    await traces?.close().catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'the last traces'));
+    await traces
+      ?.close()
+      .catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'sending the last traces failed'));
     log.info('stopped');
     process.exit(0);
   } catch (error) {

@@ -6,11 +6,11 @@ import type { TemporalTls } from '../../contracts/config/tls.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 
 /**
- * How to connect to Temporal: the same for workers and for clients.
+ * Connection options for Temporal's workers and clients.
  *
- * @throws BatonError SECRET_MISSING; CONFIG_UNREADABLE naming a certificate's file
+ * @throws BatonError SECRET_MISSING; CONFIG_UNREADABLE for a certificate file
  */
-export function temporalOptions(config: TemporalConfig): {
+export function toTemporalOptions(config: TemporalConfig): {
   address: string;
   tls?: boolean | TLSConfig;
   apiKey?: string;
@@ -25,14 +25,14 @@ export function temporalOptions(config: TemporalConfig): {
 function readTls(tls: Exclude<TemporalTls, boolean>): TLSConfig {
   return {
     ...(tls.server_name === undefined ? {} : { serverNameOverride: tls.server_name }),
-    ...(tls.ca === undefined ? {} : { serverRootCACertificate: read(tls.ca) }),
+    ...(tls.ca === undefined ? {} : { serverRootCACertificate: readCertificate(tls.ca) }),
     ...(tls.cert === undefined || tls.key === undefined
       ? {}
-      : { clientCertPair: { crt: read(tls.cert), key: read(tls.key) } }),
+      : { clientCertPair: { crt: readCertificate(tls.cert), key: readCertificate(tls.key) } }),
   };
 }
 
-function read(file: string): Buffer {
+function readCertificate(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {

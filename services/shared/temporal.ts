@@ -3,30 +3,30 @@ import { NativeConnection } from '@temporalio/worker';
 import type { TemporalConfig } from '../../contracts/config/servers.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { temporalOptions } from './temporal-options.ts';
+import { toTemporalOptions } from './temporal-options.ts';
 import { dataConverter } from './payload-codec.ts';
 
-const PAUSE_MS = 1000;
+const RETRY_DELAY_MS = 1000;
 
 /**
- * A connection to Temporal for workers and clients alike; waits for a server that isn't there yet, until `stop` fires.
+ * Connects to Temporal, for workers and clients alike. Retries until the server answers or `stop` fires.
  *
- * @throws the last error when `stop` fires first; BatonError SECRET_MISSING, CONFIG_UNREADABLE
+ * @throws the last error, once `stop` has fired; BatonError SECRET_MISSING, CONFIG_UNREADABLE
  */
 export async function connectTemporal(
   config: TemporalConfig,
   log: Logger,
   stop: AbortSignal,
 ): Promise<NativeConnection> {
-  const options = temporalOptions(config);
+  const options = toTemporalOptions(config);
   for (;;) {
     try {
       return await NativeConnection.connect(options);
     } catch (error) {
       if (stop.aborted) throw error;
-      log.warn({ address: config.address, reason: messageOf(error) }, 'Temporal does not answer yet');
+      log.warn({ address: config.address, reason: messageOf(error) }, 'Temporal connection failed; will retry');
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, PAUSE_MS);
+        const timer = setTimeout(done, RETRY_DELAY_MS);
         function done(): void {
           clearTimeout(timer);
           stop.removeEventListener('abort', done);
@@ -38,7 +38,7 @@ export async function connectTemporal(
   }
 }
 
-/** A client on that connection, in the installation's namespace. */
+/** A Temporal client on that connection, for the installation's namespace. */
 export function createClient(connection: NativeConnection, config: TemporalConfig): Client {
   return new Client({ connection, namespace: config.namespace, dataConverter });
 }

@@ -9,17 +9,17 @@ const LEVELS: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = 
   ERROR: 'error',
 };
 
-/** The Temporal SDK's own log as part of ours; its info is our debug. */
-export function workerLogger(log: Logger): DefaultLogger {
+/** A logger for the Temporal SDK that writes to our log. The SDK's level info becomes debug. */
+export function createWorkerLogger(log: Logger): DefaultLogger {
   return new DefaultLogger('INFO', ({ level, message, meta }) => {
     log[LEVELS[level]]({ ...meta, component: 'temporal' }, message);
   });
 }
 
-/** The SDK's runtime for this process: its log, the native part's included, in ours; stopping is ours. Once a process. */
+/** Sets up the SDK for this process: it writes to our log, also from its native part, and leaves signals to us. Call it once. */
 export function installRuntime(log: Logger): void {
   Runtime.install({
-    logger: workerLogger(log),
+    logger: createWorkerLogger(log),
     shutdownSignals: [],
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} } },
   });

@@ -197,7 +197,7 @@ describe('a person', () => {
     const [hosted = 0] = await sim.jobs({ labels: ['ubuntu-latest'] });
     const page = `${cluster.sim.address}/acme/hello/actions/runs/1/job/${hosted}`;
     const own = await baton('observer', 'explain', page);
-    expect(own.output).toMatch(/says the forge[^]*for the forge’s own machines/);
+    expect(own.output).toMatch(/says the forge[^]*runs on the forge’s own machines/);
     await sim.cancel(hosted);
     const [after = 0] = await sim
       .untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }))

@@ -5,7 +5,7 @@ import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
-import { instanceTls } from '../../shared/instance-tls.ts';
+import { readInstanceTls } from '../../shared/instance-tls.ts';
 import { findSecretNames } from './secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
@@ -55,7 +55,7 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
 /** The file may be on the services' machines alone: then one certificate of the usual length. */
 function findInstanceTls({ nats }: Config): InstanceTls | undefined {
   try {
-    return instanceTls(nats.tls);
+    return readInstanceTls(nats.tls);
   } catch {
     return { authority: 'x'.repeat(LONGEST.authority) };
   }

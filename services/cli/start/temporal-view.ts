@@ -7,7 +7,7 @@ import {
 import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
-import { temporalOptions } from '../../shared/temporal-options.ts';
+import { toTemporalOptions } from '../../shared/temporal-options.ts';
 
 const OPEN_RUNNERS_QUERY = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
 
@@ -24,7 +24,7 @@ export class TemporalView {
   }
 
   static async connect(config: Config): Promise<TemporalView> {
-    const connection = await Connection.connect({ ...temporalOptions(config.temporal), connectTimeout: 5000 });
+    const connection = await Connection.connect({ ...toTemporalOptions(config.temporal), connectTimeout: 5000 });
     return new TemporalView(connection, config);
   }
 

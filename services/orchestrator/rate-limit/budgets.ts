@@ -5,10 +5,10 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import type { ForgeLimit } from '../../../contracts/messages/status.ts';
 import { KeyValueBudget } from './shared-budget.ts';
 
-/** An hour after its last call a budget is full again, and nothing need be known of it. */
-const KEPT_MS = 2 * 3_600_000;
+/** An hour after its last call a budget is full again: its state is no longer needed. */
+const STATE_TTL_MS = 2 * 3_600_000;
 
-/** The budgets of all Apps (or the token) of this installation, shared with every other orchestrator, with their numbers. */
+/** The rate-limit budgets of the installation's Apps (or token), which all orchestrators share, and their metrics. */
 export class Budgets {
   readonly #bucket: KV;
   readonly #log: Logger;
@@ -28,20 +28,30 @@ export class Budgets {
     this.#gauge(metrics, 'baton_forge_waiting', 'Calls to the forge that wait for its rate limit now', (budget) => {
       return budget.view().waiting;
     });
-    this.#gauge(metrics, 'baton_forge_remaining', 'Requests left in the forge’s primary limit, it says', (budget) => {
-      return budget.view().state.primary?.remaining;
-    });
-    this.#gauge(metrics, 'baton_forge_blocked_seconds', 'For how long the forge wants no call at all', (budget) => {
+    this.#gauge(
+      metrics,
+      'baton_forge_remaining',
+      'Requests left in the forge’s primary limit, as the forge last reported',
+      (budget) => {
+        return budget.view().state.primary?.remaining;
+      },
+    );
+    this.#gauge(metrics, 'baton_forge_blocked_seconds', 'Seconds until the forge accepts calls again', (budget) => {
       return Math.max(0, budget.view().state.blockedUntil - Date.now()) / 1000;
     });
   }
 
+  /** Opens the NATS bucket that holds the budgets. */
   static async open(bus: Bus, metrics: Registry, log: Logger): Promise<Budgets> {
-    const bucket = await bus.jetstream().views.kv(FORGE_BUCKET, { ttl: KEPT_MS, history: 1 });
+    const bucket = await bus.jetstream().views.kv(FORGE_BUCKET, { ttl: STATE_TTL_MS, history: 1 });
     return new Budgets(bucket, metrics, log);
   }
 
-  /** @param key whose, as people and the bucket name it: letters, digits and dashes */
+  /**
+   * Adds a budget.
+   *
+   * @param key names the App or token in the bucket, metrics and status: letters, digits and dashes
+   */
   make(key: string, pointsPerMinute: number): KeyValueBudget {
     const budget = new KeyValueBudget({
       key,
@@ -54,7 +64,7 @@ export class Budgets {
     return budget;
   }
 
-  /** For the status. */
+  /** The budgets as the status shows them. */
   limits(): ForgeLimit[] {
     return this.#budgets.map((budget) => {
       const { key, waiting, state } = budget.view();

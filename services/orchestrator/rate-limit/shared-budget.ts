@@ -24,28 +24,27 @@ const stored = z.object({
   primary: z.object({ limit: z.number(), remaining: z.number(), resetAt: z.number() }).optional(),
 });
 
-/** Another process changed it in between: so often is it tried again before one's own numbers must do. */
-const TRIES = 50;
-/** The longest pause between two tries. */
-const PAUSE_MS = 100;
-/** Waiting calls look again by then: a more urgent one may have come first, or the forge said something else. */
-const LOOK_AGAIN_MS = 1000;
-/** Without points to count, what others heard is looked up that often. */
-const FRESH_MS = 1000;
+/** Attempts to write a state that other processes change at the same time; after that this process counts alone. */
+const MAX_ATTEMPTS = 50;
+const MAX_RETRY_DELAY_MS = 100;
+/** A waiting call checks again after this: a more urgent call may have gone first, or the forge may have reported a new limit. */
+const RECHECK_INTERVAL_MS = 1000;
+/** Without points to count, how old the state read from the bucket may be. */
+const MAX_STATE_AGE_MS = 1000;
 
 export interface SharedBudgetOptions {
-  /** Whose budget: `app-12345`, the key in the bucket. */
+  /** Of the App or token, such as `app-12345`: the key in the bucket. */
   key: string;
   /** The bucket that all orchestrators share. */
   bucket: KV;
-  /** 0: none but what the forge says. */
+  /** 0: only the limits that the forge reports. */
   pointsPerMinute: number;
   /** Called after each wait, with seconds. */
   onWait: (urgency: Urgency, seconds: number) => void;
   log: Logger;
 }
 
-/** What people see of a budget. */
+/** A budget for metrics and the status. */
 export interface BudgetView {
   key: string;
   waiting: number;
@@ -53,17 +52,18 @@ export interface BudgetView {
 }
 
 /**
- * One App's (or token's) budget, in a bucket of NATS that all orchestrators share. Without NATS each counts for itself: the
- * forge's own word still holds.
+ * The rate-limit budget of one App (or token), in a NATS bucket that all orchestrators share. Without NATS each orchestrator
+ * counts for itself, and still obeys the limits that the forge reports to it.
  */
 export class KeyValueBudget implements SharedBudget {
   readonly #options: SharedBudgetOptions;
   readonly #plan: Plan | undefined;
   #state: BudgetState;
-  #looked = 0;
-  #heard: ObservedLimits[] = [];
+  #readAt = 0;
+  /** Not in the bucket yet. */
+  #observed: ObservedLimits[] = [];
   #waiting = 0;
-  /** One change at a time: the bucket takes them one after the other anyway. */
+  /** One change at a time: the bucket accepts only one anyway. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: SharedBudgetOptions) {
@@ -77,10 +77,10 @@ export class KeyValueBudget implements SharedBudget {
     this.#waiting += 1;
     try {
       for (;;) {
-        const wait = await this.#inTurn(() => this.#try(call));
+        const wait = await this.#inTurn(() => this.#trySpend(call));
         if (wait === 0) return 0;
         if (Date.now() - begun + wait > patienceMs) return wait;
-        await sleep(Math.min(wait, LOOK_AGAIN_MS));
+        await sleep(Math.min(wait, RECHECK_INTERVAL_MS));
       }
     } finally {
       this.#waiting -= 1;
@@ -88,14 +88,14 @@ export class KeyValueBudget implements SharedBudget {
     }
   }
 
-  observe(heard: ObservedLimits): void {
+  observe(limits: ObservedLimits): void {
     const before = this.#state.blockedUntil;
-    this.#heard.push(heard);
-    this.#state = observeLimits(this.#state, heard, Date.now());
+    this.#observed.push(limits);
+    this.#state = observeLimits(this.#state, limits, Date.now());
     if (this.#state.blockedUntil === before) return;
     const { key, log } = this.#options;
-    log.warn({ key, until: new Date(this.#state.blockedUntil).toISOString() }, 'the forge asks to wait');
-    // The others must not learn it one by one.
+    log.warn({ key, until: new Date(this.#state.blockedUntil).toISOString() }, 'forge rate limit reached');
+    // So that no other process has to run into the limit first.
     void this.#inTurn(() => this.#change((state) => state));
   }
 
@@ -103,7 +103,7 @@ export class KeyValueBudget implements SharedBudget {
     return { key: this.#options.key, waiting: this.#waiting, state: this.#state };
   }
 
-  /** How much there is left, 0 to 1: to choose among several. */
+  /** The share of the budget that is left, 0 to 1: to choose among several budgets. */
   room(): number {
     const { points, primary, blockedUntil } = this.#state;
     if (blockedUntil > Date.now()) return 0;
@@ -111,9 +111,10 @@ export class KeyValueBudget implements SharedBudget {
     return this.#plan === undefined ? share : Math.min(share, Math.max(0, points) / this.#plan.burst);
   }
 
-  async #try(call: { cost: number; urgency: Urgency }): Promise<number> {
-    // Nothing to count: others' word on a block is enough, a moment old.
-    if (this.#plan === undefined && Date.now() - this.#looked < FRESH_MS) {
+  /** @returns 0 when the call was counted, else how long it has to wait, milliseconds */
+  async #trySpend(call: { cost: number; urgency: Urgency }): Promise<number> {
+    // Nothing to count: a recent state is enough, which says whether the forge blocks calls.
+    if (this.#plan === undefined && Date.now() - this.#readAt < MAX_STATE_AGE_MS) {
       return computeWait(this.#state, undefined, call, Date.now());
     }
     let wait = 0;
@@ -124,39 +125,39 @@ export class KeyValueBudget implements SharedBudget {
     return wait;
   }
 
-  /** Changes what is shared, together with what was heard since. */
+  /** Changes the shared state; adds the limits that the forge has reported to this process since. */
   async #change(change: (state: BudgetState, now: number) => BudgetState): Promise<void> {
     const { bucket, key, log } = this.#options;
-    const heard = this.#heard.splice(0);
+    const observed = this.#observed.splice(0);
     const next = (state: BudgetState): BudgetState => {
       const now = Date.now();
       return change(
-        heard.reduce((sum, one) => observeLimits(sum, one, now), state),
+        observed.reduce((sum, limits) => observeLimits(sum, limits, now), state),
         now,
       );
     };
     try {
-      for (let attempt = 0; attempt < TRIES; attempt++) {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         const entry = await bucket.get(key);
         const known = entry === null ? undefined : stored.safeParse(decode(entry.value)).data;
         const changed = next(known ?? fullBudget(this.#plan, Date.now()));
-        this.#looked = Date.now();
+        this.#readAt = Date.now();
         if (await this.#put(changed, entry?.revision ?? 0)) {
           this.#state = changed;
           return;
         }
-        // At once it would lose again: who was quicker is so in step with it that it always is.
-        await sleep(Math.random() * Math.min(PAUSE_MS, 2 ** attempt));
+        // Without a random pause, two processes would collide again and again.
+        await sleep(Math.random() * Math.min(MAX_RETRY_DELAY_MS, 2 ** attempt));
       }
-      log.warn({ key }, 'others change the shared budget without a pause: counting alone');
+      log.warn({ key }, 'shared rate-limit budget not updated: other orchestrators kept changing it; counting alone');
     } catch (error) {
-      log.debug({ key, reason: messageOf(error) }, 'the shared budget can’t be reached: counting alone');
+      log.debug({ key, reason: messageOf(error) }, 'shared rate-limit budget unreachable: counting alone');
     }
-    this.#looked = Date.now();
+    this.#readAt = Date.now();
     this.#state = next(this.#state);
   }
 
-  /** False where another process was quicker. */
+  /** @returns false when another process changed the state first */
   async #put(state: BudgetState, revision: number): Promise<boolean> {
     const { bucket, key } = this.#options;
     try {
@@ -164,7 +165,7 @@ export class KeyValueBudget implements SharedBudget {
       else await bucket.update(key, encode(state), revision);
       return true;
     } catch (error) {
-      // 10071: the last revision is another one.
+      // Error 10071: the bucket has a newer revision.
       if (messageOf(error).includes('wrong last sequence')) return false;
       throw error;
     }

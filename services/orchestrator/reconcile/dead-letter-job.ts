@@ -6,20 +6,25 @@ import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
-import { deadLetterHeaders } from '../../shared/dead-letter-headers.ts';
+import { createDeadLetterHeaders } from '../../shared/dead-letter-headers.ts';
+import type { LiveConfig } from '../../shared/live-config.ts';
 
 const ACK_TIMEOUT_MS = 5000;
 
-/** Puts a job that nobody serves with the dead letters; resolves when the stream has it. */
-export type LetGo = (job: MovedJob, from: string, reason: string) => Promise<void>;
+/**
+ * Makes a job that no group serves a dead letter. Resolves when the stream has it.
+ *
+ * @param from the removed group
+ * @throws BatonError BUS_UNAVAILABLE
+ */
+export type DeadLetterJob = (job: MovedJob, from: string, reason: string) => Promise<void>;
 
 /**
- * A waiting job of a removed group that no other one serves becomes what it would be if it were queued now: a dead letter
- * NO_GROUP, which people see and `baton explain` finds.
- *
- * @param forge the forge's type: `github`
+ * For waiting jobs of a removed group that no other group serves. Such a job becomes what it would be if it were queued now:
+ * a dead letter NO_GROUP, which `baton status` shows and `baton explain` finds. Call it from an activity.
  */
-export function letterWriter({ bus, forge, metrics }: { bus: Bus; forge: () => string; metrics: Registry }): LetGo {
+export function createDeadLetterJob(options: { bus: Bus; live: LiveConfig; metrics: Registry }): DeadLetterJob {
+  const { bus, live, metrics } = options;
   const counter = new Counter({
     registers: [metrics],
     name: 'baton_orchestrator_dead_letters_total',
@@ -28,23 +33,24 @@ export function letterWriter({ bus, forge, metrics }: { bus: Bus; forge: () => s
   });
   return async (job, from, reason) => {
     const code = 'NO_GROUP';
-    const said = `job ${job.jobId}, of the removed group ${from}: ${reason}`;
-    const meta = deadLetterHeaders(code, said, subjects.webhook(forge(), 'workflow_job'));
-    // The same for each attempt of this activity, and another one if the job waits in that group once more.
+    const forge = live.current.forge.type;
+    const text = `job ${job.jobId}, of the removed group ${from}: ${reason}`;
+    const headers = createDeadLetterHeaders(code, text, subjects.webhook(forge, 'workflow_job'));
+    // The same for each attempt of this activity; another one if the job waits in that group once more.
     const { activityId, workflowExecution } = activityInfo();
-    const id = `let-go-${job.key}-${workflowExecution?.runId}-${activityId}`;
-    const { duplicate } = await publishOnce(
-      bus,
-      subjects.dead(STREAMS.webhooks.name),
-      encode(eventOf(job, forge(), id)),
-      { id, timeoutMs: ACK_TIMEOUT_MS, headers: meta },
-    );
+    const id = `dead-letter-${job.key}-${workflowExecution?.runId}-${activityId}`;
+    const event = encode(toJobEvent(job, forge, id));
+    const { duplicate } = await publishOnce(bus, subjects.dead(STREAMS.webhooks.name), event, {
+      id,
+      timeoutMs: ACK_TIMEOUT_MS,
+      headers,
+    });
     if (!duplicate) counter.inc({ code });
   };
 }
 
-/** What is still known of it, as the forge's webhook would say it. */
-function eventOf({ jobId, runId, runAttempt, ...job }: MovedJob, forge: string, delivery: string): JobEvent {
+/** The job as its `queued` webhook would describe it, as far as it is still known. */
+function toJobEvent({ jobId, runId, runAttempt, ...job }: MovedJob, forge: string, delivery: string): JobEvent {
   const [owner = '', name = ''] = job.repository.split('/');
   return {
     version: 1,

@@ -1,11 +1,6 @@
 import { createHash } from 'node:crypto';
-import {
-  ScheduleAlreadyRunning,
-  ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
-  type Client,
-  type ScheduleOptions,
-} from '@temporalio/client';
+import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, type Client, type ScheduleOptions } from '@temporalio/client';
+import { ignoreMissing } from '../../../activities/lib/missing.ts';
 import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attributes.ts';
 import {
   HEALTH_CHECK_WORKFLOW,
@@ -18,46 +13,46 @@ import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { toHealthInput, getHealthInterval } from '../../../contracts/config/health-settings.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 
-/** A check that takes longer than this is stuck; the next one takes over where it was. */
-const LONGEST_CHECK = '30 min';
+/** A check that takes longer is stuck: Temporal ends it, and the next check continues from the last one that completed. */
+const CHECK_TIMEOUT = '30 min';
 
 /**
- * Makes every group's health check a schedule as the configuration has it, and ends those of groups that are no more.
- * Safe to run from several orchestrators at once, and as often as the configuration is read.
+ * Creates or updates the health schedule of every group, and deletes the schedules of removed groups. Idempotent; safe to run
+ * from several orchestrators at once.
  */
 export async function reconcileHealthSchedules(client: Client, config: Config): Promise<void> {
-  await Promise.all(config.groups.map((group) => keep(client, config, group)));
+  await Promise.all(config.groups.map((group) => reconcileSchedule(client, config, group)));
   const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
   for await (const { scheduleId } of client.schedule.list()) {
     if (!scheduleId.startsWith(HEALTH_SCHEDULE_PREFIX) || wanted.has(scheduleId)) continue;
-    await client.schedule.getHandle(scheduleId).delete().catch(unlessMissing);
+    await ignoreMissing(client.schedule.getHandle(scheduleId).delete());
   }
 }
 
-async function keep(client: Client, config: Config, group: GroupConfig): Promise<void> {
-  const options = scheduleOf(config, group);
+async function reconcileSchedule(client: Client, config: Config, group: GroupConfig): Promise<void> {
+  const options = toSchedule(config, group);
   try {
     await client.schedule.create(options);
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     const { scheduleId, memo: _memo, ...wanted } = options;
-    // The note tells of the last check, and a pause is a person's word: both stay.
+    // `state` holds the note with the result of the last check, and whether an operator paused the schedule: neither may change.
     await client.schedule.getHandle(scheduleId).update(({ state }) => ({ ...wanted, state }));
   }
 }
 
-function scheduleOf(config: Config, group: GroupConfig) {
+function toSchedule(config: Config, group: GroupConfig) {
   const every = getHealthInterval(config, group);
   return {
     scheduleId: healthScheduleId(group.name),
-    spec: { intervals: [{ every, offset: offsetOf(group.name, every) }] },
+    spec: { intervals: [{ every, offset: computeOffset(group.name, every) }] },
     action: {
       type: 'startWorkflow',
       workflowType: HEALTH_CHECK_WORKFLOW,
       workflowId: healthScheduleId(group.name),
       taskQueue: TASK_QUEUE.orchestrator,
       args: [toHealthInput(config, group)],
-      workflowExecutionTimeout: LONGEST_CHECK,
+      workflowExecutionTimeout: CHECK_TIMEOUT,
       staticSummary: `health check of ${group.name}`,
       typedSearchAttributes: [
         { key: SEARCH_ATTRIBUTES.group, value: group.name },
@@ -65,19 +60,15 @@ function scheduleOf(config: Config, group: GroupConfig) {
         { key: SEARCH_ATTRIBUTES.backend, value: group.backend },
       ],
     },
-    // What was missed while everything was down, one check makes good.
+    // After an outage one check is enough, not one for every check that was missed.
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 min' },
     state: { note: `compares forge, backend and workflows every ${formatDuration(every)}; no check yet` },
     memo: { installation: config.name },
   } satisfies ScheduleOptions;
 }
 
-/** Groups are not all checked at the same moment: a forge counts calls by the minute. Whole seconds. */
-function offsetOf(group: string, every: number): number {
+/** Spreads the groups' checks over the interval, since a forge limits calls per minute. Whole seconds, as milliseconds. */
+function computeOffset(group: string, every: number): number {
   const seconds = Math.max(1, Math.floor(every / 1000));
   return (createHash('sha256').update(group).digest().readUInt32BE(0) % seconds) * 1000;
-}
-
-function unlessMissing(error: unknown): void {
-  if (!(error instanceof ScheduleNotFoundError)) throw error;
 }

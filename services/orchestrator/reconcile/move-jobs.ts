@@ -6,48 +6,59 @@ import type { Config } from '../../../contracts/config/config.ts';
 import { servesDelegation } from '../../../contracts/config/delegation.ts';
 import { isDemandKey } from '../../../contracts/workflows/delegation.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { dispatcherStart } from '../../shared/dispatcher-start.ts';
+import type { OrchestratorActivities } from '../../../contracts/ports/orchestrator-activities.ts';
+import { createDispatcherStart } from '../../shared/dispatcher-start.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 import { matchConfig, matchJob, type Match } from '../../shared/matching/match.ts';
-import type { LetGo } from './dead-letter-job.ts';
-
-/** Before a group is given its own jobs back: it, or this process, has not heard yet that it was put back, or removed. */
-const PUT_BACK_MS = 1000;
+import type { DeadLetterJob } from './dead-letter-job.ts';
 
 /**
- * Gives the waiting jobs of a group that was removed (or renamed) to those that serve them now, with the time they have waited.
- * Telling twice does no harm: a job is known by its key. One that nobody serves any more becomes a dead letter.
+ * Before a group gets its own jobs back: the group was removed and added again, and its dispatcher or this process has not read the
+ * newer configuration yet.
  */
-export function jobMover(client: Client, live: LiveConfig, letGo: LetGo, log: Logger) {
-  return async ({ from, jobs }: { from: string; jobs: MovedJob[] }): Promise<void> => {
+const RETURN_DELAY_MS = 1000;
+
+/**
+ * The activity that gives the waiting jobs of a removed (or renamed) group to the groups that serve them now; the time that they
+ * have waited counts on. Moving a job twice does no harm: dispatchers know it by its key. A job that no group serves any more
+ * becomes a dead letter.
+ */
+export function createMoveJobs(options: {
+  client: Client;
+  live: LiveConfig;
+  deadLetterJob: DeadLetterJob;
+  log: Logger;
+}): OrchestratorActivities['moveJobs'] {
+  const { client, live, deadLetterJob, log } = options;
+  return async ({ from, jobs }) => {
     const config = live.current;
-    const byGroup = new Map<string, DispatcherEvent[]>();
+    const eventsByGroup = new Map<string, DispatcherEvent[]>();
     for (const job of jobs) {
-      const { group, hosted, proxies, reason } = serving(job, config);
+      const { group, hosted, proxies, reason } = matchMovedJob(job, config);
       if (group === undefined) {
-        const about = { group: from, job: job.jobId, repository: job.repository, reason };
-        // An order of a delegation's is its workflow's to show; the others are the forge's or a proxy's to take.
+        const facts = { group: from, job: job.jobId, repository: job.repository, reason };
+        // The delegation's workflow shows what becomes of its order; the forge or a proxy takes the other kinds.
         const lost = !hosted && !proxies && !isDemandKey(job.key);
-        log.warn(lost ? { code: 'NO_GROUP', ...about } : about, 'a job is let go');
-        if (lost) await letGo(job, from, reason);
+        log.warn(lost ? { code: 'NO_GROUP', ...facts } : facts, 'waiting job dropped: no group serves it');
+        if (lost) await deadLetterJob(job, from, reason);
         continue;
       }
-      const news = byGroup.get(group.name) ?? [];
-      byGroup.set(group.name, news);
-      news.push({ type: 'job', job: noticeOf(job, from) });
+      const events = eventsByGroup.get(group.name) ?? [];
+      eventsByGroup.set(group.name, events);
+      events.push({ type: 'job', job: toJobNotice(job, from) });
     }
     for (const group of config.groups) {
-      const news = byGroup.get(group.name);
-      if (news === undefined) continue;
-      if (group.name === from) await sleep(PUT_BACK_MS);
-      await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, dispatcherStart(config, group, news));
-      log.info({ from, group: group.name, jobs: news.length }, 'waiting jobs moved');
+      const events = eventsByGroup.get(group.name);
+      if (events === undefined) continue;
+      if (group.name === from) await sleep(RETURN_DELAY_MS);
+      await client.workflow.signalWithStart(DISPATCHER_WORKFLOW, createDispatcherStart(config, group, events));
+      log.info({ from, group: group.name, jobs: events.length }, 'waiting jobs moved');
     }
   };
 }
 
-/** The order of a delegation goes where delegations are served, and nothing else does. */
-function serving(job: MovedJob, config: Config): Match {
+/** A delegation's order goes to a group that serves delegations, and to no other. */
+function matchMovedJob(job: MovedJob, config: Config): Match {
   if (!isDemandKey(job.key)) return matchConfig(job, config);
   return matchJob(
     job,
@@ -55,7 +66,7 @@ function serving(job: MovedJob, config: Config): Match {
   );
 }
 
-function noticeOf({ since, ...job }: MovedJob, from: string): JobNotice {
+function toJobNotice({ since, ...job }: MovedJob, from: string): JobNotice {
   return {
     ...job,
     delivery: `moved-from-${from}`,

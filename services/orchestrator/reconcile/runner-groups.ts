@@ -5,18 +5,17 @@ import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
 /**
- * Brings every group on the forge to what the configuration says, when that has just been read; each health check does it
- * again. A forge that gives no answer holds nothing up.
+ * Makes the runner groups on the forge match the configuration. Errors are only logged: each health check does the same again.
  */
 export async function reconcileRunnerGroups(forge: Forge, config: Config, log: Logger): Promise<void> {
   for (const group of config.groups) {
     const { name, organization, repository } = group;
     try {
-      const order = { scope: { organization, repository }, group: name, access: toGroupAccess(group) };
-      const changed = await forge.reconcileRunnerGroup(order);
-      if (changed.length > 0) log.info({ group: name, changed }, 'the group on the forge was brought in step');
+      const wanted = { scope: { organization, repository }, group: name, access: toGroupAccess(group) };
+      const changed = await forge.reconcileRunnerGroup(wanted);
+      if (changed.length > 0) log.info({ group: name, changed }, 'runner group on the forge updated');
     } catch (error) {
-      log.warn({ group: name, reason: messageOf(error) }, 'the group on the forge could not be looked at yet');
+      log.warn({ group: name, reason: messageOf(error) }, 'runner group on the forge not checked');
     }
   }
 }

@@ -5,7 +5,7 @@ import { SEARCH_ATTRIBUTES } from '../../../contracts/workflows/search-attribute
 const { INDEXED_VALUE_TYPE_INT, INDEXED_VALUE_TYPE_KEYWORD } = proto.temporal.api.enums.v1.IndexedValueType;
 const TYPES = { INT: INDEXED_VALUE_TYPE_INT, KEYWORD: INDEXED_VALUE_TYPE_KEYWORD };
 
-/** Makes the search attributes that are not there yet. Safe to run from several orchestrators at once. */
+/** Creates the search attributes that the namespace lacks. Safe to run from several orchestrators at once. */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
   const { operatorService } = connection;
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace });

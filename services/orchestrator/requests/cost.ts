@@ -1,107 +1,87 @@
 import { DeliverPolicy } from 'nats';
-import { decode, encode, type Bus, type Msg } from '../../../contracts/lib/nats.ts';
+import { decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import {
-  costQuestion,
+  costRequest,
   usageMessage,
   type CostKey,
   type CostLine,
+  type CostRequest,
   type CostReply,
   type UsageMessage,
 } from '../../../contracts/messages/usage.ts';
+import type { RequestHandler } from '../../shared/request-server.ts';
 import { instanceMs } from '../usage/instance-cost.ts';
-import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 const HOUR_MS = 3_600_000;
-/** An answer fits into one message of the bus. */
-const LINES_AT_MOST = 1000;
-const BATCH = 1000;
-const BATCH_WITHIN_MS = 5000;
+/** So that the reply fits into one NATS message. */
+const MAX_LINES = 1000;
+const BATCH_SIZE = 1000;
+const BATCH_TIMEOUT_MS = 5000;
 
-/** Answers "what did it cost?" on the bus, from the stream of all instances that have ended. */
-export class CostDoor {
-  private readonly bus: Bus;
-  private readonly log: Logger;
+/** Sums up what instances cost, from the stream of all instances that have ended. One query at a time: each reads many messages. */
+export function createCostHandler(bus: Bus, log: Logger): RequestHandler<CostRequest> {
+  return {
+    name: 'cost query',
+    subject: subjects.cost,
+    queueGroup: 'cost',
+    schema: costRequest,
+    sequential: true,
+    handle: async ({ since, by }): Promise<CostReply> => {
+      const lines = await sumCosts(readUsage(bus, since, log), by);
+      return { ok: true, lines: lines.slice(0, MAX_LINES), total: lines.length };
+    },
+  };
+}
 
-  constructor({ bus, log }: { bus: Bus; log: Logger }) {
-    this.bus = bus;
-    this.log = log;
+async function sumCosts(uses: AsyncIterable<UsageMessage>, by: CostKey): Promise<CostLine[]> {
+  const lines = new Map<string, CostLine>();
+  for await (const use of uses) {
+    const key = toCostKey(use, by);
+    const market = use.market ?? null;
+    const currency = use.cost?.currency ?? null;
+    const id = JSON.stringify([key, market, currency]);
+    const line = lines.get(id) ?? {
+      key,
+      market,
+      currency,
+      instances: 0,
+      hours: 0,
+      amount: currency === null ? null : 0,
+    };
+    line.instances += 1;
+    line.hours += instanceMs(use) / HOUR_MS;
+    if (line.amount !== null && use.cost !== undefined) line.amount += use.cost.amount;
+    lines.set(id, line);
   }
+  return [...lines.values()].toSorted((a, b) => b.hours - a.hours);
+}
 
-  /** Takes questions, shared with every other orchestrator, until `stop` fires. */
-  async run(stop: AbortSignal): Promise<void> {
-    const subscription = this.bus.subscribe(subjects.cost, { queue: 'cost' });
-    const drain = (): void => void subscription.drain();
-    stop.addEventListener('abort', drain);
-    if (stop.aborted) drain();
-    for await (const message of subscription) await this.answer(message);
-  }
-
-  private async answer(message: Msg): Promise<void> {
-    let reply: CostReply;
-    try {
-      const question = costQuestion.safeParse(decode(message.data));
-      if (!question.success) {
-        throw new BatonError('MESSAGE_INVALID', `a question about cost: ${describeWrongFields(question.error)}`);
-      }
-      const lines = await this.add(question.data.since, question.data.by);
-      reply = { ok: true, lines: lines.slice(0, LINES_AT_MOST), total: lines.length };
-    } catch (error) {
-      const code = error instanceof BatonError ? error.code : 'INTERNAL';
-      this.log.warn({ code, reason: messageOf(error) }, 'costs could not be told');
-      reply = { ok: false, code, message: messageOf(error) };
+/** The usage messages since then; one that can't be read is logged and skipped. @throws BatonError BUS_UNAVAILABLE */
+async function* readUsage(bus: Bus, since: string, log: Logger): AsyncGenerator<UsageMessage> {
+  const consumer = await bus.jetstream().consumers.get(STREAMS.usage.name, {
+    deliver_policy: DeliverPolicy.StartTime,
+    opt_start_time: since,
+  });
+  let left = (await consumer.info()).num_pending;
+  while (left > 0) {
+    const batch = await consumer.fetch({ max_messages: Math.min(BATCH_SIZE, left), expires: BATCH_TIMEOUT_MS });
+    let received = 0;
+    for await (const message of batch) {
+      received += 1;
+      const use = usageMessage.safeParse(decode(message.data));
+      if (use.success) yield use.data;
+      else log.warn({ sequence: message.seq }, 'invalid usage message skipped');
     }
-    message.respond(encode(reply));
-  }
-
-  private async add(since: string, by: CostKey): Promise<CostLine[]> {
-    const sums = new Map<string, CostLine>();
-    for await (const use of this.uses(since)) {
-      const key = keyOf(use, by);
-      const market = use.market ?? null;
-      const currency = use.cost?.currency ?? null;
-      const id = JSON.stringify([key, market, currency]);
-      const line = sums.get(id) ?? {
-        key,
-        market,
-        currency,
-        instances: 0,
-        hours: 0,
-        amount: currency === null ? null : 0,
-      };
-      line.instances += 1;
-      line.hours += instanceMs(use) / HOUR_MS;
-      if (line.amount !== null && use.cost !== undefined) line.amount += use.cost.amount;
-      sums.set(id, line);
-    }
-    return [...sums.values()].toSorted((a, b) => b.hours - a.hours);
-  }
-
-  private async *uses(since: string): AsyncGenerator<UsageMessage> {
-    const consumer = await this.bus.jetstream().consumers.get(STREAMS.usage.name, {
-      deliver_policy: DeliverPolicy.StartTime,
-      opt_start_time: since,
-    });
-    let left = (await consumer.info()).num_pending;
-    while (left > 0) {
-      const batch = await consumer.fetch({ max_messages: Math.min(BATCH, left), expires: BATCH_WITHIN_MS });
-      let taken = 0;
-      for await (const message of batch) {
-        taken += 1;
-        const use = usageMessage.safeParse(decode(message.data));
-        if (use.success) yield use.data;
-        else this.log.warn({ sequence: message.seq }, 'a use does not have its documented shape');
-      }
-      if (taken === 0) throw new BatonError('BUS_UNAVAILABLE', `reading ${STREAMS.usage.name}: nothing came`);
-      left -= taken;
-    }
+    if (received === 0) throw new BatonError('BUS_UNAVAILABLE', `reading ${STREAMS.usage.name}: no message received`);
+    left -= received;
   }
 }
 
-function keyOf(use: UsageMessage, by: CostKey): string {
+function toCostKey(use: UsageMessage, by: CostKey): string {
   const { repository = 'no job', workflow, job } = use;
   switch (by) {
     case 'repository':

@@ -4,54 +4,56 @@ import { HEADERS, STREAMS } from '../../../contracts/messages/streams.ts';
 import { jobEvent, type JobEvent } from '../../../contracts/messages/job-event.ts';
 import type { DeadLetter } from '../../../contracts/messages/status.ts';
 
-/** JetStream's answer for a message that is not there (any more). */
-const NO_MESSAGE = 10_037;
+/** JetStream's error code: no message with this sequence number (any more). */
+const MESSAGE_NOT_FOUND = 10_037;
 
-/** Reads what the relays have put aside. */
+/** Reads the dead-letter stream. */
 export class DeadLetterView {
   readonly #bus: Bus;
-  #newest: { lastSequence: number; letters: DeadLetter[] } | undefined;
+  #newest: { lastSequence: number; deadLetters: DeadLetter[] } | undefined;
 
   constructor(bus: Bus) {
     this.#bus = bus;
   }
 
-  /** How many there are, and the newest of them, newest first. */
-  async look(most: number): Promise<{ count: number; newest: DeadLetter[] }> {
+  /** How many dead letters there are, and the newest `limit` of them, newest first. */
+  async read(limit: number): Promise<{ count: number; newest: DeadLetter[] }> {
     const jetstreamManager = await this.#bus.jetstreamManager();
     const { state } = await jetstreamManager.streams.info(STREAMS.dead.name);
     if (this.#newest?.lastSequence !== state.last_seq) {
-      const letters: DeadLetter[] = [];
-      for await (const message of this.#newestFirst(most)) letters.push(letterOf(message));
-      this.#newest = { lastSequence: state.last_seq, letters };
+      const deadLetters: DeadLetter[] = [];
+      for await (const message of this.#newestFirst(limit)) deadLetters.push(toDeadLetter(message));
+      this.#newest = { lastSequence: state.last_seq, deadLetters };
     }
-    return { count: state.messages, newest: state.messages === 0 ? [] : this.#newest.letters };
+    return { count: state.messages, newest: state.messages === 0 ? [] : this.#newest.deadLetters };
   }
 
-  /** The newest word of a job among the newest `most` letters. */
-  async ofJob(jobId: number, most: number): Promise<{ letter: DeadLetter; event: JobEvent } | undefined> {
-    for await (const message of this.#newestFirst(most)) {
-      const event = jobEvent.safeParse(bodyOf(message));
-      if (event.success && event.data.job.id === jobId) return { letter: letterOf(message), event: event.data };
+  /** The newest dead letter about a job, among the newest `limit` ones. */
+  async findByJob(jobId: number, limit: number): Promise<{ deadLetter: DeadLetter; event: JobEvent } | undefined> {
+    for await (const message of this.#newestFirst(limit)) {
+      const event = jobEvent.safeParse(decodeBody(message));
+      if (event.success && event.data.job.id === jobId) {
+        return { deadLetter: toDeadLetter(message), event: event.data };
+      }
     }
     return undefined;
   }
 
-  async *#newestFirst(most: number): AsyncIterable<StoredMsg> {
+  async *#newestFirst(limit: number): AsyncIterable<StoredMsg> {
     const jetstreamManager = await this.#bus.jetstreamManager();
     const { state } = await jetstreamManager.streams.info(STREAMS.dead.name);
-    const first = Math.max(state.first_seq, state.last_seq - most + 1);
+    const first = Math.max(state.first_seq, state.last_seq - limit + 1);
     for (let seq = state.last_seq; seq >= first && seq > 0; seq--) {
       try {
         yield await jetstreamManager.streams.getMessage(STREAMS.dead.name, { seq });
       } catch (error) {
-        if (!(error instanceof NatsError) || error.api_error?.err_code !== NO_MESSAGE) throw error;
+        if (!(error instanceof NatsError) || error.api_error?.err_code !== MESSAGE_NOT_FOUND) throw error;
       }
     }
   }
 }
 
-function letterOf(message: StoredMsg): DeadLetter {
+function toDeadLetter(message: StoredMsg): DeadLetter {
   return {
     at: message.time.toISOString(),
     code: message.header.get(HEADERS.reasonCode),
@@ -59,8 +61,8 @@ function letterOf(message: StoredMsg): DeadLetter {
   };
 }
 
-/** Dead letters hold what could not be read, too. */
-function bodyOf(message: StoredMsg): unknown {
+/** Undefined where the body isn't JSON: unreadable messages become dead letters too. */
+function decodeBody(message: StoredMsg): unknown {
   try {
     return decode(message.data);
   } catch {

@@ -8,19 +8,21 @@ import {
   type JobStatus,
 } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNeeds } from '../../../contracts/workflows/job.ts';
-import { decode, type Bus } from '../../../contracts/lib/nats.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import type { Bus } from '../../../contracts/lib/nats.ts';
+import { messageOf } from '../../../contracts/errors.ts';
 import type { Forge, ForgeJob } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { explainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
+import { explainRequest, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
+import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 import { matchConfig, toJobNeeds } from '../../shared/matching/match.ts';
+import type { RequestHandler } from '../../shared/request-server.ts';
 import { DeadLetterView } from './dead-letter-view.ts';
 
-const QUERY_MS = 3000;
-/** Dead letters that are looked through for a job. */
-const DEAD_LETTERS = 500;
-const RUNNERS_SHOWN = 5;
+const QUERY_TIMEOUT_MS = 3000;
+/** How many dead letters are searched for a job. */
+const MAX_DEAD_LETTERS = 500;
+const MAX_RUNNERS = 5;
 
 export interface ExplainOptions {
   bus: Bus;
@@ -30,86 +32,92 @@ export interface ExplainOptions {
   log: Logger;
 }
 
-/** Says which group takes a job, or why none does, from all that know something of it. Changes nothing. */
-export function explainDoor(options: ExplainOptions) {
-  const { client, live } = options;
+/** Explains which group takes a job, or why none does. Asks all that may know the job; changes nothing. */
+export function createExplainHandler(options: ExplainOptions): RequestHandler<ExplainRequest> {
   const deadLetters = new DeadLetterView(options.bus);
-
-  return async (data: Uint8Array): Promise<Explanation> => {
-    const request = explainRequest.safeParse(decode(data));
-    if (!request.success) {
-      throw new BatonError('MESSAGE_INVALID', 'reading a request on explain: not of its documented shape');
-    }
-    const { jobId, repository } = request.data;
-    const [standings, runners, dead, told] = await Promise.all([
-      jobId === null ? [] : standingsOf(options, jobId),
-      jobId === null ? [] : runnersOf(client, jobId),
-      jobId === null ? undefined : deadLetters.ofJob(jobId, DEAD_LETTERS),
-      jobId === null || repository === null ? undefined : askForge(options, repository, jobId),
-    ]);
-    const [needs, source] = known([
-      [request.data.needs, 'you'],
-      [standings.find(({ needs }) => needs !== null)?.needs, 'the group'],
-      [told && toJobNeeds(told), 'the forge'],
-      [dead && toJobNeeds(dead.event), 'the dead letters'],
-    ]);
-    const match = needs && matchConfig(needs, live.current);
-    return {
-      ok: true,
-      needs: needs && { ...needs, labels: [...needs.labels] },
-      source,
-      forge: told ? { action: told.action, runner: told.job.runnerName } : null,
-      match: match && {
-        group: match.group?.name ?? null,
-        hosted: match.hosted,
-        proxies: match.proxies,
-        reason: match.reason,
-        verdicts: match.verdicts,
-      },
-      jobStatuses: standings.map(({ needs: _needs, ...standing }) => standing),
-      runners,
-      deadLetter: dead?.letter ?? null,
-    };
+  return {
+    name: 'explain request',
+    subject: subjects.explain,
+    queueGroup: 'orchestrator',
+    schema: explainRequest,
+    handle: (request) => explain(options, deadLetters, request),
   };
 }
 
-type Standing = Explanation['jobStatuses'][number] & { needs: JobNeeds | null };
+async function explain(
+  options: ExplainOptions,
+  deadLetters: DeadLetterView,
+  { jobId, repository, needs: givenNeeds }: ExplainRequest,
+): Promise<Explanation> {
+  const { client, live } = options;
+  const [jobStatuses, runners, dead, forgeJob] = await Promise.all([
+    jobId === null ? [] : findJobStatuses(options, jobId),
+    jobId === null ? [] : findRunners(client, jobId),
+    jobId === null ? undefined : deadLetters.findByJob(jobId, MAX_DEAD_LETTERS),
+    jobId === null || repository === null ? undefined : findForgeJob(options, repository, jobId),
+  ]);
+  const [needs, source] = findFirstKnown([
+    [givenNeeds, 'you'],
+    [jobStatuses.find(({ needs }) => needs !== null)?.needs, 'the group'],
+    [forgeJob && toJobNeeds(forgeJob), 'the forge'],
+    [dead && toJobNeeds(dead.event), 'the dead letters'],
+  ]);
+  const match = needs && matchConfig(needs, live.current);
+  return {
+    ok: true,
+    needs: needs && { ...needs, labels: [...needs.labels] },
+    source,
+    forge: forgeJob ? { action: forgeJob.action, runner: forgeJob.job.runnerName } : null,
+    match: match && {
+      group: match.group?.name ?? null,
+      hosted: match.hosted,
+      proxies: match.proxies,
+      reason: match.reason,
+      verdicts: match.verdicts,
+    },
+    jobStatuses: jobStatuses.map(({ needs: _needs, ...jobStatus }) => jobStatus),
+    runners,
+    deadLetter: dead?.deadLetter ?? null,
+  };
+}
 
-/** What the dispatchers know of it; those that don't answer are left out. */
-async function standingsOf({ client, live, log }: ExplainOptions, jobId: number): Promise<Standing[]> {
+type GroupJobStatus = Explanation['jobStatuses'][number] & { needs: JobNeeds | null };
+
+/** The job's status in each group whose dispatcher knows it; a dispatcher that doesn't answer is left out. */
+async function findJobStatuses({ client, live, log }: ExplainOptions, jobId: number): Promise<GroupJobStatus[]> {
   const found = await Promise.all(
-    live.current.groups.map(async ({ name: group }): Promise<Standing | undefined> => {
+    live.current.groups.map(async ({ name: group }): Promise<GroupJobStatus | undefined> => {
       const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
       try {
-        return await client.withDeadline(Date.now() + QUERY_MS, async () => {
-          const { state, ...standing } = await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId);
+        return await client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, async () => {
+          const { state, ...jobStatus } = await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId);
           if (state === 'unknown') return undefined;
           const snapshot = await handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
           const { mode, busy, ready, settings, wantedSlots, backoffUntil } = snapshot;
-          return { group, mode, state, ...standing, busy, ready, max: settings.max, wantedSlots, backoffUntil };
+          return { group, mode, state, ...jobStatus, busy, ready, max: settings.max, wantedSlots, backoffUntil };
         });
       } catch (error) {
-        log.warn({ group, reason: messageOf(error) }, 'the dispatcher did not say what it knows of a job');
+        log.warn({ group, job: jobId, reason: messageOf(error) }, 'dispatcher query about a job failed');
         return undefined;
       }
     }),
   );
-  return found.filter((standing) => standing !== undefined);
+  return found.filter((jobStatus) => jobStatus !== undefined);
 }
 
-async function runnersOf(client: Client, jobId: number): Promise<Explanation['runners']> {
+async function findRunners(client: Client, jobId: number): Promise<Explanation['runners']> {
   const query = `WorkflowType = '${RUNNER_WORKFLOW}' AND BatonJobId = '${jobId}'`;
   const runners: Explanation['runners'] = [];
   for await (const { workflowId, status } of client.workflow.list({ query })) {
     const [, group = '', name = ''] = workflowId.split('/');
     if (status.name !== 'CONTINUED_AS_NEW') runners.push({ name, group, open: status.name === 'RUNNING' });
-    if (runners.length === RUNNERS_SHOWN) break;
+    if (runners.length === MAX_RUNNERS) break;
   }
   return runners;
 }
 
-/** Undefined where the forge has no such job, or gives no answer: the rest may still say enough. */
-async function askForge(
+/** Undefined where the forge has no such job, or doesn't answer: the other sources may be enough. */
+async function findForgeJob(
   { forge, log }: ExplainOptions,
   repository: string,
   jobId: number,
@@ -117,13 +125,14 @@ async function askForge(
   try {
     return await forge.getJob(repository, jobId);
   } catch (error) {
-    log.warn({ repository, job: jobId, reason: messageOf(error) }, 'the forge did not say what it knows of a job');
+    log.warn({ repository, job: jobId, reason: messageOf(error) }, 'forge query about a job failed');
     return undefined;
   }
 }
 
-/** The first that is known, and who told it. */
-function known(sources: [needs: JobNeeds | null | undefined, source: string][]): [JobNeeds | null, string | null] {
+function findFirstKnown(
+  sources: [needs: JobNeeds | null | undefined, source: string][],
+): [JobNeeds | null, string | null] {
   for (const [needs, source] of sources) if (needs) return [needs, source];
   return [null, null];
 }

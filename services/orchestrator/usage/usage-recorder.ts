@@ -11,33 +11,33 @@ const ACK_TIMEOUT_MS = 5000;
 const HOUR_MS = 3_600_000;
 const LABELS = ['group', 'repository', 'backend', 'machine', 'market'] as const;
 
-/** Writes down what instances were used for and what they cost: once each, in the bus's stream and in the metrics. */
+/** Records what each instance was used for and what it cost, once per runner: in the usage stream and in the metrics. */
 export class UsageRecorder {
-  private readonly bus: Bus;
-  private readonly live: LiveConfig;
-  private readonly hours: Counter<(typeof LABELS)[number]>;
-  private readonly cost: Counter<(typeof LABELS)[number] | 'currency'>;
-  private readonly jobCost: Histogram<'group' | 'repository' | 'currency'>;
+  readonly #bus: Bus;
+  readonly #live: LiveConfig;
+  readonly #hours: Counter<(typeof LABELS)[number]>;
+  readonly #cost: Counter<(typeof LABELS)[number] | 'currency'>;
+  readonly #jobCost: Histogram<'group' | 'repository' | 'currency'>;
 
   constructor({ bus, live, metrics }: { bus: Bus; live: LiveConfig; metrics: Registry }) {
-    this.bus = bus;
-    this.live = live;
+    this.#bus = bus;
+    this.#live = live;
     const registers = [metrics];
-    this.hours = new Counter({
+    this.#hours = new Counter({
       name: 'baton_instance_hours_total',
-      help: 'Hours of instances that have ended',
+      help: 'Hours that ended instances existed',
       labelNames: LABELS,
       registers,
     });
-    this.cost = new Counter({
+    this.#cost = new Counter({
       name: 'baton_instance_cost_total',
-      help: 'What instances that have ended cost, by the prices of the configuration',
+      help: 'Cost of instances that have ended, by the prices of the configuration',
       labelNames: [...LABELS, 'currency'],
       registers,
     });
-    this.jobCost = new Histogram({
+    this.#jobCost = new Histogram({
       name: 'baton_job_cost',
-      help: 'What the instance of one job cost',
+      help: 'Cost of the instance of one job',
       labelNames: ['group', 'repository', 'currency'],
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50],
       registers,
@@ -45,23 +45,23 @@ export class UsageRecorder {
   }
 
   /**
-   * Resolves when the stream has it. The same runner twice is once.
+   * Resolves when the stream has the record. Recording the same runner again changes nothing.
    *
    * @throws BatonError BUS_UNAVAILABLE
    */
   async record(use: InstanceUse): Promise<void> {
-    const cost = computeCost(use, this.live.current.backends[use.backend]?.prices);
+    const cost = computeCost(use, this.#live.current.backends[use.backend]?.prices);
     const message: UsageMessage = { version: 1, ...use, cost };
-    const { duplicate } = await publishOnce(this.bus, subjects.usage(use.group), encode(message), {
+    const { duplicate } = await publishOnce(this.#bus, subjects.usage(use.group), encode(message), {
       id: `usage-${use.runner}`,
       timeoutMs: ACK_TIMEOUT_MS,
     });
     if (duplicate) return;
     const { group, backend, repository = '', machine = '', market = '' } = use;
     const labels = { group, backend, repository, machine, market };
-    this.hours.inc(labels, instanceMs(use) / HOUR_MS);
+    this.#hours.inc(labels, instanceMs(use) / HOUR_MS);
     if (cost === undefined) return;
-    this.cost.inc({ ...labels, currency: cost.currency }, cost.amount);
-    if (repository !== '') this.jobCost.observe({ group, repository, currency: cost.currency }, cost.amount);
+    this.#cost.inc({ ...labels, currency: cost.currency }, cost.amount);
+    if (repository !== '') this.#jobCost.observe({ group, repository, currency: cost.currency }, cost.amount);
   }
 }

@@ -5,7 +5,7 @@
  */
 const HOSTED = /^(ubuntu|windows|macos)-(latest|slim|\d[\d.]*)(-[\w.-]+)?$/i;
 
-/** Whether a job with these labels, which no group serves, asks for one of the forge's own machines. */
+/** Whether a job with these labels asks for one of the forge's own machines. Ask only for a job that no group serves. */
 export function isHosted(labels: readonly string[]): boolean {
   return labels.some((label) => HOSTED.test(label)) && !labels.some((label) => label.toLowerCase() === 'self-hosted');
 }

@@ -5,33 +5,33 @@ import type { GroupConfig } from '../../../contracts/config/group.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { isHosted } from './hosted.ts';
 
-/** One group's word on a job. */
+/** Whether one group serves a job. */
 export interface Verdict {
   group: string;
   fits: boolean;
-  /** One clause for a person: `lacks gpu`. */
+  /** One clause, such as `lacks gpu`. */
   why: string;
 }
 
 /**
- * Which group serves a job, or why none does. `hosted`: none does, and it asks for one of the forge's own machines: it is
- * nobody's fault.
+ * Which group serves a job, or why none does.
  */
 export interface Match {
   group: GroupConfig | undefined;
+  /** No group serves the job, and it asks for one of the forge's own machines: not an error. */
   hosted: boolean;
-  /** None does by itself; a proxy runner does, and hands it over to a group that serves delegations alone. */
+  /** No group serves the job directly. A proxy runner takes it, and delegates it to a group that serves only delegations. */
   proxies: boolean;
-  /** One sentence for a person. */
+  /** One sentence. */
   reason: string;
   /** In the order of the configuration. */
   verdicts: Verdict[];
 }
 
-/** Every runner of ours is one; a job may say so or not. */
-export const IMPLIED = 'self-hosted';
+/** The label that every runner has by itself: a job may name it or not. */
+export const IMPLIED_LABEL = 'self-hosted';
 
-/** What a forge's event says that its job asks for. */
+/** What the job of a forge's event asks for. */
 export function toJobNeeds({ repository, job }: Pick<JobEvent, 'repository' | 'job'>): JobNeeds {
   return {
     repository: repository.fullName,
@@ -42,11 +42,13 @@ export function toJobNeeds({ repository, job }: Pick<JobEvent, 'repository' | 'j
 }
 
 /**
- * The group whose runners the forge would give this job to: one that serves the job's repository and workflow and has all of
- * its labels. Case counts nowhere but in the workflow's name. Of several, the one with the fewest labels, since its runners
- * are the least special; then the first in the configuration.
+ * Finds the group for a job: one that serves the job's repository and workflow and has all of the job's labels. Only the
+ * workflow's name is case-sensitive. Among several groups it is the one with the fewest labels, since its runners are the least
+ * specialised; among equals the first in the configuration.
  *
- * A job without any label asks for a group by name, which no forge tells before a runner has it: the same rule decides.
+ * A job without labels asks for a group by name, and a forge reports that name only once a runner has the job: the same rule applies.
+ *
+ * @param reserved whether a group serves only delegations
  */
 export function matchJob(
   needs: JobNeeds,
@@ -55,7 +57,7 @@ export function matchJob(
 ): Match {
   let best: GroupConfig | undefined;
   const verdicts = groups.map((group): Verdict => {
-    const obstacle = reserved(group) ? 'serves delegations alone' : findObstacle(needs, group);
+    const obstacle = reserved(group) ? 'serves only delegations' : findObstacle(needs, group);
     if (obstacle !== undefined) return { group: group.name, fits: false, why: obstacle };
     if (best === undefined || size(group) < size(best)) best = group;
     const count = size(group);
@@ -68,7 +70,7 @@ export function matchJob(
     return { group: best, hosted: false, proxies: false, reason: `${best.name} is ${choice}`, verdicts };
   }
   if (isHosted(needs.labels)) {
-    const reason = `a job ${asks} is for the forge’s own machines`;
+    const reason = `a job ${asks} runs on the forge’s own machines`;
     return { group: undefined, hosted: true, proxies: false, reason, verdicts };
   }
   const words = verdicts.map(({ group, why }) => `${group} ${why}`).join('; ');
@@ -76,17 +78,17 @@ export function matchJob(
   return { group: undefined, hosted: false, proxies: false, reason, verdicts };
 }
 
-/** {@link matchJob} for a configuration: groups that serve delegations take no job by its labels alone. */
+/** {@link matchJob} for a configuration, in which a group that serves delegations takes no job directly. */
 export function matchConfig(needs: JobNeeds, config: Pick<Config, 'groups' | 'delegation'>): Match {
   const serves = ({ name }: GroupConfig): boolean => servesDelegation(config, name);
   const match = matchJob(needs, config.groups, serves);
   if (match.group !== undefined) return match;
   const { group } = matchJob(needs, config.groups.filter(serves));
   if (group === undefined) return match;
-  return { ...match, proxies: true, reason: `a proxy takes it and hands it over to ${group.name}` };
+  return { ...match, proxies: true, reason: `a proxy takes it and delegates it to ${group.name}` };
 }
 
-/** Why the group does not serve such a job; undefined where it does. */
+/** Why the group does not serve the job; undefined where it does. */
 function findObstacle(needs: JobNeeds, group: GroupConfig): string | undefined {
   const [owner = '', name = ''] = needs.repository.split('/');
   if (!same(group.organization, owner)) return `is for ${group.organization}`;
@@ -101,12 +103,12 @@ function findObstacle(needs: JobNeeds, group: GroupConfig): string | undefined {
     return `takes only jobs of the workflow "${group.workflow}"`;
   }
   const has = new Set(group.labels.map(lower));
-  const lacks = [...new Set(needs.labels.map(lower))].filter((label) => label !== IMPLIED && !has.has(label));
+  const lacks = [...new Set(needs.labels.map(lower))].filter((label) => label !== IMPLIED_LABEL && !has.has(label));
   return lacks.length === 0 ? undefined : `lacks ${lacks.join(', ')}`;
 }
 
 function size(group: GroupConfig): number {
-  return new Set(group.labels.map(lower).filter((label) => label !== IMPLIED)).size;
+  return new Set(group.labels.map(lower).filter((label) => label !== IMPLIED_LABEL)).size;
 }
 
 function same(a: string, b: string): boolean {

@@ -1,6 +1,6 @@
 import { formatJobTitle } from '../../../contracts/format.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
-import { jobTrace, spanId, traceparent, type RecordedSpan } from './span.ts';
+import { toJobTrace, toSpanId, toTraceparent, type RecordedSpan } from './span.ts';
 
 /** Times in milliseconds since the epoch. */
 interface Times {
@@ -8,40 +8,40 @@ interface Times {
   until: number;
 }
 
-/** What ingress did with a delivery. @param cause the sender's own `traceparent` */
-export function deliverySpan(event: JobEvent, times: Times, cause: string | undefined): RecordedSpan {
-  const { trace, root } = jobTrace(event.forge, event.job.id);
-  const id = spanId(trace, `delivery/${event.delivery}`);
-  const attributes = { 'baton.delivery': event.delivery, ...jobAttributes(event) };
+/** The span of ingress handling a webhook delivery. @param cause the sender's own `traceparent` */
+export function toDeliverySpan(event: JobEvent, times: Times, cause: string | undefined): RecordedSpan {
+  const { trace, root } = toJobTrace(event.forge, event.job.id);
+  const id = toSpanId(trace, `delivery/${event.delivery}`);
+  const attributes = { 'baton.delivery': event.delivery, ...toJobAttributes(event) };
   return { trace, id, parent: root, name: `webhook ${event.action}`, kind: 'server', ...times, attributes, cause };
 }
 
-/** The same, for the header of the message that goes on. */
-export function deliveryContext(event: JobEvent): string {
-  const { trace } = jobTrace(event.forge, event.job.id);
-  return traceparent({ trace, id: spanId(trace, `delivery/${event.delivery}`) });
+/** The `traceparent` of that span, for the header of the message that ingress publishes. */
+export function toDeliveryTraceparent(event: JobEvent): string {
+  const { trace } = toJobTrace(event.forge, event.job.id);
+  return toTraceparent({ trace, id: toSpanId(trace, `delivery/${event.delivery}`) });
 }
 
 /**
- * What the relay did with a forge's word on a job; and, where that word is the last one, the job as a whole: its wait and its run.
+ * The span of the relay handling a job event. The `completed` event adds the spans of the whole job, of its wait and of its run.
  *
- * @param result what the message came to, e.g. `told`
- * @param streamPosition the position of the message in its stream
+ * @param result of handling the message, such as `delivered`
+ * @param streamPosition of the message in its stream
  */
-export function relaySpans(
+export function toRelaySpans(
   event: JobEvent,
   times: Times,
   { result, streamPosition }: { result: string; streamPosition: string },
 ): RecordedSpan[] {
-  const { trace, root } = jobTrace(event.forge, event.job.id);
+  const { trace, root } = toJobTrace(event.forge, event.job.id);
   const common = { trace, kind: 'internal' } as const;
-  const attributes = jobAttributes(event);
+  const attributes = toJobAttributes(event);
   const spans: RecordedSpan[] = [
     {
       ...common,
       ...times,
-      id: spanId(trace, `relay/${streamPosition}`),
-      parent: spanId(trace, `delivery/${event.delivery}`),
+      id: toSpanId(trace, `relay/${streamPosition}`),
+      parent: toSpanId(trace, `delivery/${event.delivery}`),
       name: `relay ${event.action}`,
       kind: 'consumer',
       attributes: { ...attributes, 'baton.result': result },
@@ -51,7 +51,7 @@ export function relaySpans(
   const [created, started, completed] = [job.createdAt, job.startedAt, job.completedAt].map((at) =>
     at === null ? Number.NaN : Date.parse(at),
   );
-  if (event.action !== 'completed' || !known(created) || !known(completed)) return spans;
+  if (event.action !== 'completed' || !isKnown(created) || !isKnown(completed)) return spans;
   const title = formatJobTitle(job.workflow, job.name);
   const problem = job.conclusion === 'failure' || job.conclusion === 'timed_out' ? job.conclusion : undefined;
   spans.push({
@@ -64,8 +64,8 @@ export function relaySpans(
     attributes,
     problem,
   });
-  if (!known(started) || job.runnerName === null) return spans;
-  const [wait, run] = [spanId(trace, 'wait'), spanId(trace, 'run')];
+  if (!isKnown(started) || job.runnerName === null) return spans;
+  const [wait, run] = [toSpanId(trace, 'wait'), toSpanId(trace, 'run')];
   spans.push(
     { ...common, id: wait, parent: root, name: 'wait for a runner', from: created, until: started, attributes: {} },
     {
@@ -82,12 +82,12 @@ export function relaySpans(
   return spans;
 }
 
-function known(time: number | undefined): time is number {
+function isKnown(time: number | undefined): time is number {
   return time !== undefined && !Number.isNaN(time);
 }
 
 /** Names: OpenTelemetry's semantic conventions for CI/CD. @see https://opentelemetry.io/docs/specs/semconv/registry/attributes/cicd/ */
-function jobAttributes({ job, repository }: JobEvent): RecordedSpan['attributes'] {
+function toJobAttributes({ job, repository }: JobEvent): RecordedSpan['attributes'] {
   return {
     'cicd.pipeline.name': job.workflow ?? undefined,
     'cicd.pipeline.run.id': String(job.runId),

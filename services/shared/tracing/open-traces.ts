@@ -1,11 +1,11 @@
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Traces } from './span.ts';
 
-/** OpenTelemetry's own: where to. Without one there are no traces. */
+/** OpenTelemetry's environment variables for the address of the collector. Without one of them, tracing is off. */
 const ENDPOINTS = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
 
 /**
- * Traces, where OpenTelemetry's variables say that somebody wants them; else undefined, and nothing of it is loaded.
+ * Opens tracing where OpenTelemetry's environment variables turn it on; else returns undefined, and loads none of its libraries.
  *
  * @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/
  */

@@ -1,15 +1,19 @@
 import type { RunnerReport } from '../../../contracts/workflows/runner.ts';
-import { jobTrace, runnerTrace, spanId, type RecordedSpan } from './span.ts';
+import { toJobTrace, toRunnerTrace, toSpanId, type RecordedSpan, type Traces } from './span.ts';
 
-/** A runner's life and its phases, in its job's trace; in one of its own where no job ran on it. */
-export function runnerSpans({ group, outcome, life }: RunnerReport, forge: string): RecordedSpan[] {
+/** Records a runner's life and its phases: in its job's trace, or in a trace of its own where no job ran on it. */
+export function recordRunnerSpans(traces: Traces, report: RunnerReport, forge: string): void {
+  for (const span of toRunnerSpans(report, forge)) traces.record(span);
+}
+
+function toRunnerSpans({ group, outcome, life }: RunnerReport, forge: string): RecordedSpan[] {
   const { runner, detail, failed } = outcome;
   const { phases, until, jobId } = life;
   const [first] = phases;
   if (first === undefined) return [];
   const { trace, root } =
-    jobId === undefined ? { trace: runnerTrace(runner), root: undefined } : jobTrace(forge, jobId);
-  const id = spanId(trace, `runner/${runner}`);
+    jobId === undefined ? { trace: toRunnerTrace(runner), root: undefined } : toJobTrace(forge, jobId);
+  const id = toSpanId(trace, `runner/${runner}`);
   const attributes = {
     'cicd.worker.name': runner,
     'baton.group': group,
@@ -22,7 +26,7 @@ export function runnerSpans({ group, outcome, life }: RunnerReport, forge: strin
     { ...common, id, parent: root, name: `runner ${runner}`, from: first.at, until, attributes, problem },
     ...phases.map(({ phase, at }, index) => ({
       ...common,
-      id: spanId(trace, `runner/${runner}/${index}`),
+      id: toSpanId(trace, `runner/${runner}/${index}`),
       parent: id,
       name: phase,
       from: at,

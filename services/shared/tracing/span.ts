@@ -1,57 +1,57 @@
 import { createHash } from 'node:crypto';
 
-/** A deed that is over, as it is recorded: all that OpenTelemetry wants to know of it. Times are milliseconds since the epoch. */
+/** A finished step, as OpenTelemetry records it. Times are milliseconds since the epoch. */
 export interface RecordedSpan {
   trace: string;
   id: string;
-  /** Undefined: nothing is above it. */
+  /** Undefined for the root of a trace. */
   parent: string | undefined;
   name: string;
   kind: 'internal' | 'server' | 'consumer';
   from: number;
   until: number;
   attributes: Record<string, string | number | undefined>;
-  /** Why it failed, for a person. */
+  /** Why the step failed. */
   problem?: string | undefined;
-  /** W3C `traceparent` of whoever caused it outside Baton. */
+  /** W3C `traceparent` of the cause outside Baton. */
   cause?: string | undefined;
 }
 
-/** Where spans go. */
+/** Records spans. */
 export interface Traces {
-  /** Never throws, and waits for nothing. */
+  /** Returns at once; never throws. */
   record(span: RecordedSpan): void;
-  /** Sends what is left. */
+  /** Sends the spans that are not sent yet. */
   close(): Promise<void>;
 }
 
 /**
- * A job's trace. Whoever knows the job knows its trace and the ids in it: nothing has to be carried from process to process, and
- * what is recorded twice has the same ids twice.
+ * The ids of a job's trace, made from the job's id: every process knows them without asking, and a span that is recorded twice
+ * has the same id both times.
  */
-export function jobTrace(forge: string, jobId: number): { trace: string; root: string } {
+export function toJobTrace(forge: string, jobId: number): { trace: string; root: string } {
   const trace = digest(`${forge}/job/${jobId}`, 32);
-  return { trace, root: spanId(trace, 'job') };
+  return { trace, root: toSpanId(trace, 'job') };
 }
 
-/** The trace of a runner that never had a job. */
-export function runnerTrace(runner: string): string {
+/** The id of the trace of a runner that never had a job. */
+export function toRunnerTrace(runner: string): string {
   return digest(`runner/${runner}`, 32);
 }
 
-/** @param key what it is, the only one of its kind in the trace */
-export function spanId(trace: string, key: string): string {
+/** The id of a span. @param key unique in the trace */
+export function toSpanId(trace: string, key: string): string {
   return digest(`${trace}/${key}`, 16);
 }
 
-/** W3C trace context. @see https://www.w3.org/TR/trace-context/#traceparent-header */
-export function traceparent({ trace, id }: { trace: string; id: string }): string {
+/** A span as a W3C `traceparent`. @see https://www.w3.org/TR/trace-context/#traceparent-header */
+export function toTraceparent({ trace, id }: { trace: string; id: string }): string {
   return `00-${trace}-${id}-01`;
 }
 
 const TRACEPARENT = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}$/;
 
-/** @returns undefined where it is none */
+/** Reads a W3C `traceparent`; undefined where the text is not one. */
 export function parseTraceparent(text: string | undefined): { trace: string; id: string } | undefined {
   const [, trace, id] = TRACEPARENT.exec(text ?? '') ?? [];
   return trace !== undefined && id !== undefined ? { trace, id } : undefined;

@@ -16,16 +16,16 @@ import { parseTraceparent, type RecordedSpan, type Traces } from './span.ts';
 
 const KINDS = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, consumer: SpanKind.CONSUMER } as const;
 
-/** Sends spans by OTLP over HTTP, to where OpenTelemetry's own variables say. What can't be sent is lost: jobs come first. */
+/** Sends spans by OTLP over HTTP, to the address in OpenTelemetry's environment variables. Spans that can't be sent are lost. */
 export class OtlpTraces implements Traces {
   readonly #provider: TracerProvider;
-  /** The ids of the span that is being recorded. */
-  #next = { trace: '', id: '' };
+  /** The ids of the span that is recorded now. */
+  #current = { trace: '', id: '' };
 
   constructor(service: string, installation: string, log: Logger) {
-    const said = (message: string): void => log.warn({ reason: message }, 'traces');
-    const nothing = (): void => undefined;
-    const logger = { error: said, warn: said, info: nothing, debug: nothing, verbose: nothing };
+    const warn = (message: string): void => log.warn({ reason: message }, 'OpenTelemetry warning');
+    const ignore = (): void => undefined;
+    const logger = { error: warn, warn, info: ignore, debug: ignore, verbose: ignore };
     diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
     this.#provider = new TracerProvider({
       resource: defaultResource().merge(
@@ -35,19 +35,19 @@ export class OtlpTraces implements Traces {
           'baton.installation': installation,
         }),
       ),
-      idGenerator: { generateTraceId: () => this.#next.trace, generateSpanId: () => this.#next.id },
+      idGenerator: { generateTraceId: () => this.#current.trace, generateSpanId: () => this.#current.id },
       spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
     });
   }
 
   record(span: RecordedSpan): void {
-    this.#next = { trace: span.trace, id: span.id };
+    this.#current = { trace: span.trace, id: span.id };
     const cause = parseTraceparent(span.cause);
     const links: Link[] =
       cause === undefined
         ? []
         : [{ context: { traceId: cause.trace, spanId: cause.id, traceFlags: TraceFlags.SAMPLED } }];
-    const above =
+    const parent =
       span.parent === undefined
         ? context.active()
         : trace.setSpanContext(context.active(), {
@@ -58,10 +58,10 @@ export class OtlpTraces implements Traces {
           });
     const tracer = this.#provider.getTracer('baton');
     const options = { kind: KINDS[span.kind], startTime: span.from, attributes: span.attributes, links };
-    const made = tracer.startSpan(span.name, { ...options, root: span.parent === undefined }, above);
-    if (span.problem !== undefined) made.setStatus({ code: SpanStatusCode.ERROR, message: span.problem });
-    // A forge's clock and ours may differ.
-    made.end(Math.max(span.from, span.until));
+    const recorded = tracer.startSpan(span.name, { ...options, root: span.parent === undefined }, parent);
+    if (span.problem !== undefined) recorded.setStatus({ code: SpanStatusCode.ERROR, message: span.problem });
+    // The forge's clock and ours may differ.
+    recorded.end(Math.max(span.from, span.until));
   }
 
   async close(): Promise<void> {

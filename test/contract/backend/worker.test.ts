@@ -186,7 +186,7 @@ describe('backend workers', () => {
     const made = await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) });
     const { instanceId } = instanceCreated.pick({ instanceId: true }).parse(made);
     process.kill(-Number(instanceId), 'SIGKILL');
-    await worker.logged('telling that an instance died; trying again');
+    await worker.logged('instance death not published; will retry');
     await worker.ready(false);
     await nats.resume();
     await worker.logged('instance died');

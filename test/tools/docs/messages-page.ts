@@ -12,7 +12,7 @@ import { instanceCreated, instanceDied, runnerSignal } from '../../../contracts/
 import { status } from '../../../contracts/messages/status.ts';
 import { HEADERS, STREAMS } from '../../../contracts/messages/streams.ts';
 import { SIGNAL_KINDS, subjects } from '../../../contracts/messages/subjects.ts';
-import { costQuestion, costReply, usageMessage } from '../../../contracts/messages/usage.ts';
+import { costRequest, costReply, usageMessage } from '../../../contracts/messages/usage.ts';
 import { toJsonSchema, typeText, type JsonSchema } from './json-schema.ts';
 import { code, generatedFrom, markdownTable } from './markdown.ts';
 
@@ -38,7 +38,7 @@ const MESSAGES: Record<keyof typeof subjects, Message> = {
   control: { subject: subjects.control, body: controlRequest, reply: controlReply },
   explain: { subject: subjects.explain, body: explainRequest, reply: explainReply },
   usage: { subject: subjects.usage('GROUP'), body: usageMessage },
-  cost: { subject: subjects.cost, body: costQuestion, reply: costReply },
+  cost: { subject: subjects.cost, body: costRequest, reply: costReply },
   dead: { subject: subjects.dead('STREAM') },
 };
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { temporalConfig } from '../../../../contracts/config/servers.ts';
-import { temporalOptions } from '../../../../services/shared/temporal-options.ts';
+import { toTemporalOptions } from '../../../../services/shared/temporal-options.ts';
 import { temporaryFolder } from '../../../support/cleanup.ts';
 
 const folder = temporaryFolder('temporal-options');
@@ -15,7 +15,7 @@ describe('TLS to Temporal', () => {
       key: folder.write('key', 'KEY'),
       server_name: 'temporal',
     };
-    expect(temporalOptions(temporalConfig.parse({ tls }))).toEqual({
+    expect(toTemporalOptions(temporalConfig.parse({ tls }))).toEqual({
       address: '127.0.0.1:7233',
       tls: {
         serverNameOverride: 'temporal',
@@ -23,12 +23,12 @@ describe('TLS to Temporal', () => {
         clientCertPair: { crt: Buffer.from('CRT'), key: Buffer.from('KEY') },
       },
     });
-    expect(temporalOptions(temporalConfig.parse({ tls: true }))).toMatchObject({ tls: true });
-    expect(temporalOptions(temporalConfig.parse({}))).toEqual({ address: '127.0.0.1:7233' });
+    expect(toTemporalOptions(temporalConfig.parse({ tls: true }))).toMatchObject({ tls: true });
+    expect(toTemporalOptions(temporalConfig.parse({}))).toEqual({ address: '127.0.0.1:7233' });
   });
 
   it('names a file that can’t be read', () => {
     const config = temporalConfig.parse({ tls: { ca: join(folder.path, 'none') } });
-    expect(() => temporalOptions(config)).toThrow(/certificate for Temporal, .*none/);
+    expect(() => toTemporalOptions(config)).toThrow(/certificate for Temporal, .*none/);
   });
 });

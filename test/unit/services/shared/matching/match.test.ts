@@ -133,7 +133,7 @@ describe('groups that serve delegations', () => {
     expect(matchConfig(needs(['linux']), { groups: [serving], delegation })).toMatchObject({
       group: undefined,
       proxies: true,
-      verdicts: [{ group: 'serving', fits: false, why: 'serves delegations alone' }],
+      verdicts: [{ group: 'serving', fits: false, why: 'serves only delegations' }],
     });
     expect(matchConfig(needs(['linux']), { groups: [serving, linux], delegation }).group?.name).toBe('linux');
     expect(matchConfig(needs(['sparc']), { groups: [serving], delegation }).proxies).toBe(false);
