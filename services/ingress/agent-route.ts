@@ -4,20 +4,20 @@ import { BatonError } from '../../contracts/errors.ts';
 import { toHttpError } from './http-error.ts';
 
 export interface AgentRouteOptions {
-  /** Makes the bundle, or gives the one that was made: asked for at the first request only. */
+  /** Builds the bundle at the first call, and returns the same one afterwards. */
   bundle: () => Promise<AgentBundle>;
 }
 
 /**
- * `GET /agent/<sha256>.tar`: the agent and its hooks for machines that boot. The name is the content: whoever has it may keep it
- * for ever, and a cache in front of several ingresses may, too. It holds no secret. One of another version is a 404
- * (AGENT_UNKNOWN) that nobody may keep, since the next ingress may have it.
+ * `GET /agent/<sha256>.tar`: the agent and its hooks, for machines that boot. The name is the hash of the content, so
+ * clients and caches may keep the file forever. It contains no secret. The answer for another version is a 404
+ * (AGENT_UNKNOWN) that must not be cached, since another ingress may have that version.
  */
 export async function addAgentRoute(scope: FastifyInstance, { bundle }: AgentRouteOptions): Promise<void> {
   scope.get<{ Params: { file: string } }>('/agent/:file', async (request, reply) => {
     const { archive, hash } = await bundle();
     if (request.params.file !== `${hash}.tar`) {
-      const { status, body } = toHttpError(unknownAgent(request.params.file, hash));
+      const { status, body } = toHttpError(toUnknownAgentError(request.params.file, hash));
       return reply.code(status).header('cache-control', 'no-store').send(body);
     }
     const tag = `"${hash}"`;
@@ -31,6 +31,6 @@ export async function addAgentRoute(scope: FastifyInstance, { bundle }: AgentRou
   });
 }
 
-function unknownAgent(file: string, hash: string): BatonError {
-  return new BatonError('AGENT_UNKNOWN', `serving agent ${file.slice(0, 80)}: this ingress has ${hash}.tar`);
+function toUnknownAgentError(file: string, hash: string): BatonError {
+  return new BatonError('AGENT_UNKNOWN', `serving agent ${file.slice(0, 80)}: this ingress has only ${hash}.tar`);
 }

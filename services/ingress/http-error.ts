@@ -15,7 +15,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   BUS_UNAVAILABLE: 503,
 };
 
-/** What Fastify itself refuses, as our errors; the rest of its 4xx are requests that are broken in another way. */
+/** Our codes for errors of Fastify itself. Its other 4xx errors become WEBHOOK_INVALID. */
 const FASTIFY_ERRORS: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'WEBHOOK_MEDIA_TYPE',
   FST_ERR_CTP_BODY_TOO_LARGE: 'WEBHOOK_TOO_LARGE',
@@ -26,15 +26,18 @@ export interface HttpError {
   status: number;
   headers: Record<string, string>;
   body: { code: ErrorCode; message: string; help: string; details?: Readonly<Record<string, unknown>> };
-  /** Whether it is our fault: then the log should have all of it. */
+  /** Whether the error is a fault in Baton: then the log needs the whole error. */
   unexpected: boolean;
 }
 
-/** Every error as `{code, message, help, details?}`. What is no BatonError is told to the log only. */
+/**
+ * Converts any error to `{code, message, help, details?}`. The text of an error that is not a BatonError stays in the
+ * log.
+ */
 export function toHttpError(error: unknown): HttpError {
   const known = error instanceof BatonError ? error : fromFastify(error);
   if (known === undefined) {
-    const body = { code: 'INTERNAL', message: 'handling the request failed', help: ERRORS.INTERNAL.help } as const;
+    const body = { code: 'INTERNAL', message: 'the request failed', help: ERRORS.INTERNAL.help } as const;
     return { status: 500, headers: {}, body, unexpected: true };
   }
   const { code, message, help, details } = known;

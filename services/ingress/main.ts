@@ -10,8 +10,8 @@ import { addStatusRoutes } from './status/routes.ts';
 import { addWebhookRoute } from './webhook-route.ts';
 
 /**
- * The ingress: webhooks in, job events out to JetStream, and the live status page. Knows neither Temporal nor groups, and
- * keeps nothing: start as many as you like.
+ * The ingress receives webhooks and delegated jobs and publishes them to JetStream; it also serves the status page and
+ * the agent. It knows neither Temporal nor groups, and stores nothing: any number of them can run.
  */
 await runService('ingress', async ({ config, log, metrics, traces, http, stop }) => {
   const check = createSignatureCheck(config.webhook.secrets, log);
@@ -25,7 +25,7 @@ await runService('ingress', async ({ config, log, metrics, traces, http, stop })
   if (delegation) await http.register(addJobRoutes, { delegation, link, log, metrics });
   await http.register(addStatusRoutes, { feed, stop });
   await http.register(addAgentRoute, { bundle: bundleAgent });
-  // After the last request was answered: each of them may still need the bus.
+  // After the last response: until then requests still need NATS.
   http.addHook('onClose', () => link.close(5000));
 
   return {

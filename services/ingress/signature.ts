@@ -4,14 +4,17 @@ import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
-/** Whether `signature` (the header `X-Hub-Signature-256`) signs exactly this body with one of the secrets. */
+/**
+ * Resolves whether `signature` (the header `X-Hub-Signature-256`) is valid for exactly this body and one of the
+ * secrets.
+ */
 export type SignatureCheck = (body: string, signature: string) => Promise<boolean>;
 
 /**
- * All given secrets are valid at once, so that they can be rotated without losing a delivery. A secret whose variable is
- * not set is left out with a warning: it is the old or the new one of a rotation.
+ * Accepts each of the given secrets, so that they can be rotated without losing a delivery. Skips a secret whose
+ * variable is not set, with a warning: it is the old or the new secret of a rotation.
  *
- * @throws BatonError SECRET_MISSING when none is set
+ * @throws BatonError SECRET_MISSING when no variable is set
  */
 export function createSignatureCheck(
   refs: readonly SecretRef[],
@@ -31,7 +34,7 @@ export function createSignatureCheck(
     throw new BatonError('SECRET_MISSING', `reading the webhook secrets: none of ${names} is set`);
   }
   return async (body, signature) => {
-    // An empty body can't be signed; the library throws for it.
+    // The library throws for an empty body.
     if (body === '') return false;
     for (const verifier of verifiers) if (await verifier.verify(body, signature)) return true;
     return false;

@@ -7,19 +7,22 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 
-/** GitHub gives up after 10 s; it is better to have told it before that. */
+/** GitHub gives up after 10 s: it should get our answer before that. */
 const ACK_TIMEOUT_MS = 8000;
-/** An answer lost with a connection never comes; asking again is safe, the stream knows the delivery's id. */
+/**
+ * One attempt. A lost acknowledgement never arrives; publishing again is safe, since the stream knows the delivery's
+ * id.
+ */
 const ANSWER_TIMEOUT_MS = 3000;
-/** While JetStream starts, nobody answers: it is asked again after this. */
+/** Delay between attempts: JetStream does not answer while it starts. */
 const RETRY_DELAY_MS = 250;
-/** Deliveries that wait for NATS at once, about 3 kB each. */
+/** Maximum of deliveries that wait for NATS at once, about 3 kB each. */
 const MAX_WAITING = 10_000;
 
-/** JetStream's words for "no room": maximum messages, bytes, storage and memory exceeded. */
+/** JetStream's error codes for a full stream: maximum messages, bytes, storage or memory exceeded. */
 const STREAM_FULL_CODES = new Set([10_077, 10_047, 10_028, 10_023]);
 
-/** Publishes job events; many at once share the connection, none waits for another. */
+/** Publishes job events. Concurrent deliveries share the connection and do not wait for each other. */
 export class WebhookPublisher {
   readonly #link: NatsLink;
   #waiting = 0;
@@ -28,19 +31,21 @@ export class WebhookPublisher {
     this.#link = link;
   }
 
-  /** Deliveries that wait for the stream's acknowledgement just now. */
+  /** How many deliveries wait for the stream's acknowledgement now. */
   get waiting(): number {
     return this.#waiting;
   }
 
   /**
-   * Resolves when the stream has it on disk; `duplicate` where it had it already.
+   * Resolves when the stream has stored the event on disk; `duplicate` where it already had it.
    *
-   * @param traceparent W3C trace context of the sender, carried along
-   * @throws BatonError BUS_UNAVAILABLE with `details.retryAfterS`; WEBHOOK_TOO_LARGE when NATS takes no message that large
+   * @param traceparent W3C trace context of the sender, sent along as a header
+   * @throws BatonError BUS_UNAVAILABLE with `details.retryAfterS`; WEBHOOK_TOO_LARGE when the event exceeds NATS's
+   *   limit
    */
   async publish(event: JobEvent, traceparent: string | undefined): Promise<{ duplicate: boolean }> {
-    if (this.#waiting >= MAX_WAITING) throw unavailable(event, `${this.#waiting} others wait already`, 10);
+    if (this.#waiting >= MAX_WAITING)
+      throw unavailable(event, `${this.#waiting} other deliveries already wait for NATS`, 10);
     this.#waiting += 1;
     try {
       return await this.#publish(event, traceparent, Date.now() + ACK_TIMEOUT_MS);
@@ -62,7 +67,7 @@ export class WebhookPublisher {
     const meta = headers();
     if (traceparent !== undefined) meta.set(HEADERS.traceparent, traceparent);
     for (;;) {
-      // Nothing is handed to a connection that is down: it would be sent long after the forge heard "no".
+      // Never publish on a closed connection: the client would send the message long after the forge got a 503.
       const bus = await this.#connected(event, until);
       try {
         return await publishOnce(bus, subjects.webhook(event.forge, 'workflow_job'), body, {
@@ -73,12 +78,16 @@ export class WebhookPublisher {
       } catch (error) {
         const cause = error instanceof BatonError ? error.cause : undefined;
         if (cause instanceof NatsError && cause.code === 'MAX_PAYLOAD_EXCEEDED') {
-          throw new BatonError('WEBHOOK_TOO_LARGE', `publishing delivery ${event.delivery}: ${body.length} bytes`, {
-            cause,
-          });
+          throw new BatonError(
+            'WEBHOOK_TOO_LARGE',
+            `publishing delivery ${event.delivery}: ${body.length} bytes exceed the limit of NATS`,
+            {
+              cause,
+            },
+          );
         }
         if (cause instanceof NatsError && STREAM_FULL_CODES.has(cause.api_error?.err_code ?? 0)) {
-          throw unavailable(event, 'the stream of webhooks is full', 60, cause);
+          throw unavailable(event, 'the webhook stream is full', 60, cause);
         }
         if (Date.now() + RETRY_DELAY_MS >= until) throw unavailable(event, messageOf(cause), 5, cause);
         await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS));

@@ -25,7 +25,7 @@ export interface WebhookRouteOptions {
   traces: Traces | undefined;
 }
 
-/** What a counted webhook is counted as; of a sender that proved nothing, no label is taken. */
+/** Labels of the webhook counter. They stay empty until the signature is verified. */
 interface WebhookLabels {
   event: string;
   action: string;
@@ -33,8 +33,8 @@ interface WebhookLabels {
 }
 
 /**
- * `POST /webhooks/github`: 202 once JetStream has the job event (or for an event that is none of our business), else
- * 400, 401, 413, 415 or 503 with the error as JSON. The body is read once, kept as it came, verified, then parsed once.
+ * `POST /webhooks/github`: 202 when JetStream has stored the job event, or when the event is ignored; otherwise 400,
+ * 401, 413, 415 or 503 with the error as JSON. Verifies the body's raw bytes before it parses them.
  */
 export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
   const { check, publisher, log, metrics, traces } = options;
@@ -46,18 +46,18 @@ export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRo
   });
   const ackSeconds = new Histogram({
     name: 'baton_webhook_ack_seconds',
-    help: 'From the end of the request head to the answer, for webhooks that went on the bus.',
+    help: 'Time from the request until the stream acknowledged the job event.',
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [metrics],
   });
   const bytes = new Counter({
     name: 'baton_webhook_bytes_total',
-    help: 'Bytes of webhook bodies taken in.',
+    help: 'Bytes of webhook bodies received.',
     registers: [metrics],
   });
   const waiting: Gauge = new Gauge({
     name: 'baton_webhooks_waiting',
-    help: 'Webhooks that wait for the stream just now.',
+    help: 'Webhooks that wait for the acknowledgement of the stream.',
     registers: [metrics],
     collect() {
       waiting.set(publisher.waiting);
@@ -77,9 +77,9 @@ export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRo
     const { status, headers, body, unexpected } = toHttpError(error);
     const { event, action } = counted.get(request) ?? { event: '', action: '' };
     counter.inc({ event, action, result: body.code });
-    const facts = { code: body.code, status, delivery: request.headers['x-github-delivery'] };
-    if (unexpected) log.error({ ...facts, err: error }, body.message);
-    else log.warn(facts, body.message);
+    const fields = { code: body.code, status, delivery: request.headers['x-github-delivery'] };
+    if (unexpected) log.error({ ...fields, err: error }, body.message);
+    else log.warn(fields, body.message);
     return reply.code(status).headers(headers).send(body);
   });
 
@@ -133,11 +133,11 @@ async function verifyBody(body: Buffer, signature: unknown, check: SignatureChec
   if (typeof signature !== 'string') {
     throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: header x-hub-signature-256 is missing');
   }
-  // Text that is no UTF-8 would be verified as something else than what came; JSON is always UTF-8.
+  // Decoding invalid UTF-8 would change the bytes that are verified; JSON is always UTF-8.
   if (!isUtf8(body)) throw new BatonError('WEBHOOK_INVALID', 'reading a webhook: the body is not UTF-8');
   const text = body.toString('utf8');
   if (await check(text, signature)) return text;
-  throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: the signature does not fit the body');
+  throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: the signature does not match the body');
 }
 
 function parseJson(text: string): unknown {

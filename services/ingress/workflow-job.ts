@@ -5,7 +5,7 @@ import { BatonError } from '../../contracts/errors.ts';
 import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * What Baton reads of a `workflow_job` webhook; all else is ignored. Only that which nothing works without is required.
+ * The fields of a `workflow_job` webhook that Baton reads. Only the indispensable ones are required.
  * Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
  */
 const workflowJobWebhook = z.object({
@@ -24,10 +24,10 @@ const workflowJobWebhook = z.object({
 const knownAction = z.enum(JOB_ACTIONS);
 
 /**
- * A `workflow_job` webhook as the event that goes on the bus. An action that the forge didn't have when this was written
- * gives undefined: it is none of our business, and no reason to refuse the delivery.
+ * Converts a `workflow_job` webhook to the job event that Baton publishes.
  *
- * @param received what is known from the request itself
+ * @param received facts about the request itself
+ * @returns undefined for an unknown action: a newer forge may have more, and the delivery is still valid
  * @throws BatonError WEBHOOK_INVALID with `details.fields`: each wrong field's path and what was expected
  */
 export function toJobEvent(

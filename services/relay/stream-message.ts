@@ -3,8 +3,8 @@ import type { Msg } from 'nats';
 
 /**
  * A message of a JetStream stream that a durable consumer pulled, with the protocol's acknowledgements. The client
- * library makes such messages only for its own consumers, which can be drained only by closing the connection ({@link
- * ./puller.ts}). Source: https://docs.nats.io/reference/reference-protocols/nats_api_reference
+ * library makes such messages only for its own consumers, which can be drained only by closing the connection
+ * ({@link ./puller.ts}). Source: https://docs.nats.io/reference/reference-protocols/nats_api_reference
  */
 export class StreamMessage {
   readonly #message: Msg;

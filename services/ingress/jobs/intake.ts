@@ -1,6 +1,6 @@
+import type { DelegationStore } from '../../../contracts/lib/delegation-store.ts';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { publishOnce } from '../../../contracts/lib/publish-once.ts';
-import { DelegationStore } from '../../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { createDelegationId } from '../../../contracts/lib/delegation-id.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
@@ -11,27 +11,32 @@ import {
   type DelegationMessage,
   type JobContext,
 } from '../../../contracts/messages/delegation.ts';
+import { DelegationStoreLink } from '../../shared/delegation-store-link.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 
+const CONNECT_TIMEOUT_MS = 8000;
 const PUBLISH_TIMEOUT_MS = 8000;
+const AUDIT_TIMEOUT_MS = 2000;
 
-/** What a delegation is answered with. */
+/** The answer to a request that delegates a job. */
 export interface Accepted {
   id: string;
   status: DelegatedJob['status'];
 }
 
-/** Takes jobs from proxies: onto the bus first, then to where their state is read. Keeps nothing itself. */
+/**
+ * Accepts jobs from proxies: publishes them to the stream, then adds them to the delegation store. Keeps no state
+ * itself.
+ */
 export class DelegationIntake {
-  readonly #link: NatsLink;
-  #opened: { bus: Bus; store: DelegationStore } | undefined;
+  readonly #store: DelegationStoreLink;
 
   constructor(link: NatsLink) {
-    this.#link = link;
+    this.#store = new DelegationStoreLink(link);
   }
 
   /**
-   * Resolves when the stream has the job. The same job twice is one, and has the same id.
+   * Resolves when the stream has stored the job. The same job twice is one delegation with one id.
    *
    * @throws BatonError BUS_UNAVAILABLE
    */
@@ -39,12 +44,12 @@ export class DelegationIntake {
     const id = createDelegationId(given);
     const { environment, matrix, needs, ...context } = given;
     const at = new Date().toISOString();
-    const { bus, store } = await this.#open();
+    const { bus, store } = await this.#connected();
     const known = await store.get(id);
     const message: DelegationMessage = { version: 1, kind: 'requested', id, at: known?.requestedAt ?? at, context };
     await this.#publish(bus, message, given.runnerName);
     if (known !== undefined) return { id, status: known.status };
-    // The job is on disk: what is told of it may go side by side.
+    // The stream has stored the job: the order of these two does not matter.
     await Promise.all([
       store.putNew(createDelegatedJob(id, context, at), { environment, matrix, needs }),
       this.audit({
@@ -61,34 +66,32 @@ export class DelegationIntake {
     return { id, status: 'queued' };
   }
 
-  /** A proxy's word that its attempt is over. Resolves when the stream has it. */
+  /** Reports that the proxy's own attempt of the job has ended. Resolves when the stream has stored the report. */
   async reportAttemptEnded(id: string, proxy: string): Promise<void> {
-    const { bus } = await this.#open();
+    const { bus } = await this.#connected();
     await this.#publish(bus, { version: 1, kind: 'attempt-over', id, at: new Date().toISOString(), proxy }, proxy);
   }
 
   async store(): Promise<DelegationStore> {
-    return (await this.#open()).store;
+    return (await this.#connected()).store;
   }
 
-  /** Writes a line to the audit stream; one that can't be written is no reason to refuse anybody. */
+  /** Writes an entry to the audit stream. Never rejects: a missing entry is no reason to refuse a request. */
   async audit(entry: Omit<AuditEntry, 'version' | 'at'>): Promise<void> {
     try {
-      const { bus } = await this.#open();
+      const { bus } = await this.#connected();
       const line: AuditEntry = { version: 1, at: new Date().toISOString(), ...entry };
-      await publishOnce(bus, subjects.audit(line.action), encode(line), { id: line.id, timeoutMs: 2000 });
+      await publishOnce(bus, subjects.audit(line.action), encode(line), { id: line.id, timeoutMs: AUDIT_TIMEOUT_MS });
     } catch {
-      // The orchestrator writes the same step again.
+      // The orchestrator writes an entry for the same step too.
     }
   }
 
-  async #open(): Promise<{ bus: Bus; store: DelegationStore }> {
+  async #connected(): Promise<{ bus: Bus; store: DelegationStore }> {
     try {
-      const bus = await this.#link.connected(PUBLISH_TIMEOUT_MS);
-      if (this.#opened?.bus !== bus) this.#opened = { bus, store: await DelegationStore.open(bus) };
-      return this.#opened;
+      return await this.#store.connected(CONNECT_TIMEOUT_MS);
     } catch (error) {
-      throw new BatonError('BUS_UNAVAILABLE', `opening the store of delegations: ${messageOf(error)}`, {
+      throw new BatonError('BUS_UNAVAILABLE', `opening the delegation store: ${messageOf(error)}`, {
         cause: error,
       });
     }

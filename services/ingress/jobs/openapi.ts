@@ -11,29 +11,30 @@ const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): object => {
 const body = (schema: z.ZodType, io: 'input' | 'output') => ({
   content: { 'application/json': { schema: toJsonSchema(schema, io) } },
 });
-const answer = (description: string, schema: z.ZodType) => ({ description, ...body(schema, 'output') });
+const response = (description: string, schema: z.ZodType) => ({ description, ...body(schema, 'output') });
 const parameters = (location: 'path' | 'query', schema: z.ZodObject) =>
   Object.entries(schema.shape).map(([name, shape]) => {
     return { name, in: location, required: location === 'path', schema: toJsonSchema(shape, 'input') };
   });
 
 const COMMON_ERRORS = {
-  401: answer('No bearer token that is signed and not expired.', problem),
-  403: answer('The token is for another proxy, or its proxy is not configured.', problem),
-  429: answer('This proxy asks too often; see `retry-after`.', problem),
-  503: answer('NATS does not answer; nothing was taken.', problem),
+  401: response('The bearer token is missing, expired or not signed by a configured key.', problem),
+  403: response('The token belongs to another proxy, or its proxy is not configured.', problem),
+  429: response('The proxy sends too many requests. Try again after `retry-after`.', problem),
+  503: response('NATS does not answer, and nothing was stored. Try again after `retry-after`.', problem),
 };
-const INVALID = answer('Wrong fields, all of them, under `details.fields`.', problem);
-const UNKNOWN = answer('There is no such delegation.', problem);
+const INVALID = response('The request is invalid: `details.fields` lists every wrong field.', problem);
+const UNKNOWN = response('No delegation has this id.', problem);
 
-/** The OpenAPI 3.1 document of `/api/jobs`, made of the schemas that the routes themselves use. */
+/** Builds the OpenAPI 3.1 document of `/api/jobs` from the schemas that the routes use. */
 export function buildOpenApiDocument(): object {
   return {
     openapi: '3.1.0',
     info: {
       title: 'Baton: delegation',
       version: packageFile.version,
-      description: 'Proxy runners hand their jobs to ephemeral runners. All requests carry a proxy’s bearer token.',
+      description:
+        'Proxy runners delegate their jobs to ephemeral runners. Every request needs the proxy’s bearer token.',
     },
     security: [{ proxy: [] }],
     components: { securitySchemes: { proxy: { type: 'http', scheme: 'bearer' } } },
@@ -41,13 +42,13 @@ export function buildOpenApiDocument(): object {
       '/api/jobs/delegate': {
         post: {
           operationId: 'delegateJob',
-          summary: 'Hands a job over. The same job twice has the same id.',
+          summary: 'Delegates a job. The same job sent again gets the same id.',
           requestBody: { required: true, ...body(jobContext, 'input') },
           responses: {
-            202: answer('Taken: it is on disk.', accepted),
+            202: response('Accepted: the job is stored on disk.', accepted),
             400: INVALID,
-            413: answer('More than 256 KiB.', problem),
-            415: answer('Not application/json.', problem),
+            413: response('The body is larger than 256 KiB.', problem),
+            415: response('The content type is not application/json.', problem),
             ...COMMON_ERRORS,
           },
         },
@@ -55,25 +56,25 @@ export function buildOpenApiDocument(): object {
       '/api/jobs': {
         get: {
           operationId: 'listJobs',
-          summary: 'The jobs that this proxy handed over, newest first.',
+          summary: 'Lists the jobs that this proxy delegated, newest first.',
           parameters: parameters('query', jobsQuery),
-          responses: { 200: answer('The jobs.', jobsAnswer), 400: INVALID, ...COMMON_ERRORS },
+          responses: { 200: response('The jobs.', jobsAnswer), 400: INVALID, ...COMMON_ERRORS },
         },
       },
       '/api/jobs/{id}': {
         get: {
           operationId: 'getJob',
-          summary: 'One job: where it is, and how it ended.',
+          summary: 'Shows one job: its state, its runner and its result.',
           parameters: parameters('path', jobPath),
-          responses: { 200: answer('The job.', jobAnswer), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
+          responses: { 200: response('The job.', jobAnswer), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
         },
       },
       '/api/jobs/{id}/complete': {
         post: {
           operationId: 'completeJob',
-          summary: 'The proxy’s word that its own attempt of the job is over.',
+          summary: 'Reports that the proxy’s own attempt of the job has ended.',
           parameters: parameters('path', jobPath),
-          responses: { 202: answer('Taken.', accepted), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
+          responses: { 202: response('Accepted.', accepted), 400: INVALID, 404: UNKNOWN, ...COMMON_ERRORS },
         },
       },
     },

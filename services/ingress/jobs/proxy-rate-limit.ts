@@ -1,6 +1,6 @@
 import { BatonError } from '../../../contracts/errors.ts';
 
-/** How often each proxy may ask, per ingress: a bucket that fills evenly and holds a minute's worth. */
+/** Limits the requests of each proxy to this ingress: a token bucket that holds the requests of one minute. */
 export class ProxyRateLimit {
   readonly #perMinute: number;
   readonly #now: () => number;
@@ -19,8 +19,8 @@ export class ProxyRateLimit {
     const left = Math.min(this.#perMinute, known.left + ((now - known.at) * this.#perMinute) / 60_000);
     if (left < 1) {
       const retryAfterS = Math.max(1, Math.ceil(((1 - left) * 60) / this.#perMinute));
-      const what = `taking a request of ${proxy}: more than ${this.#perMinute} a minute`;
-      throw new BatonError('DELEGATION_TOO_MANY', what, { details: { retryAfterS } });
+      const message = `accepting a request of ${proxy}: more than ${this.#perMinute} requests a minute`;
+      throw new BatonError('DELEGATION_TOO_MANY', message, { details: { retryAfterS } });
     }
     this.#buckets.set(proxy, { left: left - 1, at: now });
   }

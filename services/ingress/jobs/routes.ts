@@ -12,7 +12,7 @@ import { DelegationIntake } from './intake.ts';
 import { buildOpenApiDocument } from './openapi.ts';
 import { jobPath, jobsQuery, parseRequest } from './shapes.ts';
 
-/** An environment and its job's facts; the hook leaves out what it must to stay below. */
+/** A job and its environment; the proxy's hook leaves out variables to stay below this size. */
 const MAX_BODY_BYTES = 256 * 1024;
 const MAX_JOBS_LISTED = 1000;
 const RETRY_AFTER_S = 5;
@@ -25,23 +25,23 @@ export interface JobRoutesOptions {
 }
 
 /**
- * `/api/jobs`: what proxies hand over and what became of it ({@link buildOpenApiDocument}, at `/api/openapi.json`). Errors are
- * `{code, message, help, details?}`. No token is logged or kept.
+ * `/api/jobs`: proxies delegate jobs and ask for their state. {@link buildOpenApiDocument} describes it, at
+ * `/api/openapi.json`. Errors are `{code, message, help, details?}`. Tokens are neither logged nor stored.
  */
 export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOptions): Promise<void> {
   const { delegation, link, log, metrics } = options;
-  const counter = new DelegationIntake(link);
-  const caller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));
+  const intake = new DelegationIntake(link);
+  const identifyCaller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));
   const registers = [metrics];
   const requests = new Counter({
     name: 'baton_delegation_requests_total',
-    help: 'Requests to /api/jobs by route and result (ok, or the error’s code)',
+    help: 'Requests to /api/jobs by route and result (ok, or the error code).',
     labelNames: ['route', 'result'],
     registers,
   });
   const ackSeconds = new Histogram({
     name: 'baton_delegation_ack_seconds',
-    help: 'From a request to hand a job over to its 202',
+    help: 'Time from a request that delegates a job until its 202.',
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
@@ -58,12 +58,12 @@ export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOpt
   scope.setErrorHandler(async (error, request, reply) => {
     const { status, headers, body, unexpected } = toHttpError(toBatonError(error));
     requests.inc({ route: getRoute(request), result: body.code });
-    const facts = { code: body.code, status, method: request.method, route: getRoute(request) };
-    if (unexpected) log.error({ ...facts, err: error }, body.message);
-    else log.warn(facts, body.message);
+    const fields = { code: body.code, status, method: request.method, route: getRoute(request) };
+    if (unexpected) log.error({ ...fields, err: error }, body.message);
+    else log.warn(fields, body.message);
     if (status === 401 || status === 403) {
-      // Nobody waits for it: it may take a while.
-      void counter.audit({
+      // The response does not wait for the audit entry.
+      void intake.audit({
         id: `refused.${request.id}.${Date.now()}`,
         who: request.ip,
         action: 'refused',
@@ -82,25 +82,30 @@ export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOpt
 
   scope.get('/api/openapi.json', () => document);
 
-  // Who asks is known before a byte of the body is read.
+  // The proxy is identified before the body is read.
   const callers = new WeakMap<FastifyRequest, string>();
-  const identified = { onRequest: async (request: FastifyRequest) => void callers.set(request, caller(request)) };
+  const identified = {
+    onRequest: async (request: FastifyRequest) => void callers.set(request, identifyCaller(request)),
+  };
   const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
 
   scope.post('/api/jobs/delegate', identified, async (request, reply) => {
     const began = performance.now();
-    const context = parseRequest(jobContext, parseJson(request.body), 'reading a job');
-    assertSameProxy(getProxy(request), context.runnerName, 'handing a job over');
-    const answer = await counter.accept(context);
+    const context = parseRequest(jobContext, parseJson(request.body), 'reading the job');
+    assertSameProxy(getProxy(request), context.runnerName, 'delegating a job');
+    const answer = await intake.accept(context);
     ackSeconds.observe((performance.now() - began) / 1000);
     const { repository, runId, jobId, runnerName } = context;
-    log.info({ delegation: answer.id, repository, run: runId, job: jobId, runner: runnerName }, 'job handed over');
+    log.info(
+      { delegation: answer.id, repository, run: runId, job: jobId, runner: runnerName },
+      'proxy delegated a job',
+    );
     return reply.code(202).send(answer);
   });
 
   scope.get('/api/jobs', identified, async (request, reply) => {
     const { status, repository } = parseRequest(jobsQuery, request.query, 'listing jobs');
-    const jobs = (await (await counter.store()).list())
+    const jobs = (await (await intake.store()).list())
       .filter((job) => job.runnerName === getProxy(request))
       .filter((job) => status === undefined || job.status === status)
       .filter((job) => repository === undefined || job.repository.toLowerCase() === repository.toLowerCase())
@@ -110,21 +115,22 @@ export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOpt
 
   scope.get('/api/jobs/:id', identified, async (request, reply) => {
     const job = await findOwnJob(request);
-    const more = await (await counter.store()).extras(job.id);
+    const more = await (await intake.store()).extras(job.id);
     return reply.send({ ...job, ...(more ?? { environment: {}, matrix: null, needs: null }) });
   });
 
   scope.post('/api/jobs/:id/complete', identified, async (request, reply) => {
     const { id, status, runnerName } = await findOwnJob(request);
-    await counter.reportAttemptEnded(id, runnerName);
+    await intake.reportAttemptEnded(id, runnerName);
     return reply.code(202).send({ id, status });
   });
 
   async function findOwnJob(request: FastifyRequest): Promise<DelegatedJob> {
-    const { id } = parseRequest(jobPath, request.params, 'looking for a delegation');
-    const job = await (await counter.store()).get(id);
-    if (job === undefined) throw new BatonError('DELEGATION_UNKNOWN', `looking for delegation ${id}: there is none`);
-    assertSameProxy(getProxy(request), job.runnerName, `looking for delegation ${id}`);
+    const { id } = parseRequest(jobPath, request.params, 'finding a delegation');
+    const job = await (await intake.store()).get(id);
+    if (job === undefined)
+      throw new BatonError('DELEGATION_UNKNOWN', `finding delegation ${id}: no delegation has this id`);
+    assertSameProxy(getProxy(request), job.runnerName, `finding delegation ${id}`);
     return job;
   }
 }
@@ -134,14 +140,14 @@ const FASTIFY_ERRORS = new Map([
   ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'WEBHOOK_MEDIA_TYPE'],
 ] as const);
 
-/** What Fastify itself refuses, as our errors; and when to come again, where NATS is away. */
+/** Converts Fastify's own errors to ours, and adds `retryAfterS` when NATS is unavailable. */
 function toBatonError(error: unknown): unknown {
   if (error instanceof BatonError && error.code === 'BUS_UNAVAILABLE' && !('retryAfterS' in error.details)) {
     return new BatonError(error.code, error.message, { cause: error, details: { retryAfterS: RETRY_AFTER_S } });
   }
   if (!(error instanceof Error) || error instanceof BatonError || !('code' in error)) return error;
   for (const [code, ours] of FASTIFY_ERRORS) {
-    if (error.code === code) return new BatonError(ours, `reading a job: ${messageOf(error)}`);
+    if (error.code === code) return new BatonError(ours, `reading the job: ${messageOf(error)}`);
   }
   return error;
 }
@@ -150,7 +156,7 @@ function parseJson(body: unknown): unknown {
   try {
     return JSON.parse(typeof body === 'string' ? body : '');
   } catch (error) {
-    throw new BatonError('DELEGATION_INVALID', 'reading a job: the body is not JSON', {
+    throw new BatonError('DELEGATION_INVALID', 'reading the job: the body is not JSON', {
       cause: error,
       details: { fields: [{ path: '(body)', message: 'expected JSON' }] },
     });

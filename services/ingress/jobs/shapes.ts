@@ -4,7 +4,7 @@ import { BatonError } from '../../../contracts/errors.ts';
 import { delegatedJob, DELEGATION_STATUSES } from '../../../contracts/messages/delegation.ts';
 import { describeWrongFields, toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
-/** What the API's answers and questions look like; the OpenAPI document is made of these. */
+/** The schemas of the API's requests and responses. The OpenAPI document is built from them. */
 
 export const accepted = z.object({ id: z.string(), status: z.enum(DELEGATION_STATUSES) });
 
@@ -34,9 +34,10 @@ export const problem = z.object({
 });
 
 /**
- * What came from outside, in its documented shape.
+ * Parses a part of a request.
  *
- * @throws BatonError DELEGATION_INVALID with `details.fields`: every wrong field's path and what was expected
+ * @param doing what the request does, for the error's message
+ * @throws BatonError DELEGATION_INVALID with `details.fields`: the path of every wrong field and what was expected
  */
 export function parseRequest<T extends z.ZodType>(schema: T, value: unknown, doing: string): z.output<T> {
   const result = schema.safeParse(value);

@@ -4,21 +4,25 @@ import { messageOf } from '../../../contracts/errors.ts';
 import { status, type Status } from '../../../contracts/messages/status.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 
-/** The orchestrator is asked at most this often, however many look. */
+/** At most one request to the orchestrator in this time, for any number of viewers. */
 const REQUEST_INTERVAL_MS = 1000;
 const ANSWER_TIMEOUT_MS = 3000;
 
-/** What is known of the state of things, and whether it is fresh. */
+/** The latest known status, and whether it is current. */
 export interface StatusView {
-  /** When this was found out, ISO 8601. */
+  /** When the orchestrator was asked, ISO 8601. */
   at: string;
-  /** Why there is no fresh answer: one clause for a person; null where there is one. */
+  /** Why there is no current answer, as one clause for the page; null where there is one. */
   problem: string | null;
-  /** The last answer, which may be old where there is a problem; null where there never was one. */
+  /** The last answer: old where there is a problem, null where there never was one. */
   status: Status | null;
 }
 
-/** Asks the orchestrator over the bus. Throws where there is no answer or one that is not of the documented shape. */
+/**
+ * Asks the orchestrator over NATS.
+ *
+ * @throws Error when it does not answer, or answers with something else than a status
+ */
 export async function fetchStatus(link: NatsLink): Promise<Status> {
   const bus = await link.connected(1).catch(() => {
     throw new Error('NATS does not answer');
@@ -29,7 +33,7 @@ export async function fetchStatus(link: NatsLink): Promise<Status> {
   return status.parse(decode(answer.data));
 }
 
-/** One question a second at most, shared by all who look; none at all while nobody looks. */
+/** Requests the status at most once a second, for all viewers together, and not at all without viewers. */
 export class StatusFeed {
   readonly #ask: () => Promise<Status>;
   readonly #viewers = new Set<(view: StatusView) => void>();
@@ -46,7 +50,7 @@ export class StatusFeed {
     return this.#viewers.size;
   }
 
-  /** The state of things, at most a second old. Never rejects: what is wrong is in `problem`. */
+  /** The status, at most a second old. Never rejects: `problem` says what is wrong. */
   async current(): Promise<StatusView> {
     if (this.#asking) return this.#asking;
     if (this.#latest && performance.now() - this.#askedAt < REQUEST_INTERVAL_MS) return this.#latest;
@@ -60,7 +64,7 @@ export class StatusFeed {
     }
   }
 
-  /** Calls back about once a second, at first as soon as possible. The returned function ends it. */
+  /** Calls `viewer` as soon as possible, then about once a second. @returns a function that stops it */
   watch(viewer: (view: StatusView) => void): () => void {
     this.#viewers.add(viewer);
     if (this.#timer === undefined) this.#tick();
@@ -75,7 +79,7 @@ export class StatusFeed {
 
   #tick(): void {
     this.#timer = setTimeout(() => this.#tick(), REQUEST_INTERVAL_MS);
-    // A slow answer is waited for, not asked for again.
+    // No second request while one waits for its answer.
     if (this.#asking) return;
     void this.#notifyViewers();
   }

@@ -1,22 +1,22 @@
 /* global document, EventSource */
-// The status page's script: shows what `/status/events` tells. All text is put in as text, never as HTML.
+// The script of the status page: renders the events of `/status/events`. Sets all text as text, never as HTML.
 
-const MOST_ROWS = 500;
-const OVER = new Set(['gone', 'failed']);
-const at = (id) => document.getElementById(id);
+const MAX_ROWS = 500;
+const ENDED_PHASES = new Set(['gone', 'failed']);
+const byId = (id) => document.getElementById(id);
 
 let view = null;
 let connected = false;
 
-function element(tag, classes = '', text = '') {
-  const made = document.createElement(tag);
-  if (classes) made.className = classes;
-  if (text) made.textContent = text;
-  return made;
+function createElement(tag, classes = '', text = '') {
+  const created = document.createElement(tag);
+  if (classes) created.className = classes;
+  if (text) created.textContent = text;
+  return created;
 }
 
-/** Changes only what differs, so that a selection or the focus stays. */
-function say(target, text) {
+/** Changes only text that differs, so that the reader's selection and focus stay. */
+function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
@@ -24,8 +24,13 @@ function plural(count, one) {
   return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
+/** `1 runner waits`, `2 runners wait`. */
+function countWaiting(count, one) {
+  return `${plural(count, one)} wait${count === 1 ? 's' : ''}`;
+}
+
 /** At most two units: `3h 12m`. */
-function lasted(ms) {
+function formatDuration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const units = [
     [Math.floor(seconds / 86400), 'd'],
@@ -39,37 +44,37 @@ function lasted(ms) {
   return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
 }
 
-/** The server's clock, as far as it is known: the reader's own may be wrong. */
-let skew = 0;
-const now = () => Date.now() + skew;
-const since = (iso) => now() - Date.parse(iso);
+/** Offset of the server's clock from the reader's, which may be wrong. */
+let clockOffset = 0;
+const now = () => Date.now() + clockOffset;
+const elapsedSince = (iso) => now() - Date.parse(iso);
 
 function workflowLink(status, id) {
   const path = `/namespaces/${encodeURIComponent(status.namespace)}/workflows/${encodeURIComponent(id)}`;
   return `${status.temporalUi.replace(/\/$/, '')}${path}`;
 }
 
-/** Text that leads to a workflow in Temporal's UI, where there is one. */
-function linked(parent, text, status, id) {
+/** Links `text` to the workflow in Temporal's UI, where there is one. */
+function setWorkflowLink(parent, text, status, id) {
   let link = parent.firstElementChild;
   if (!link) {
-    link = element('a', '', text);
+    link = createElement('a', '', text);
     parent.append(link);
   }
-  say(link, text);
+  setText(link, text);
   if (status.temporalUi === null) link.removeAttribute('href');
   else link.href = workflowLink(status, id);
 }
 
-/** One child of `parent` for each item, kept by key from one second to the next, in the items' order. */
-function keep(parent, items, keyOf, make, update) {
+/** Gives `parent` one child for each item, in the items' order. Updates the children that exist, by key. */
+function syncChildren(parent, items, getKey, create, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, index) => {
-    const key = keyOf(item);
+    const key = getKey(item);
     let child = known.get(key);
     known.delete(key);
     if (!child) {
-      child = make(item);
+      child = create(item);
       child.dataset.key = key;
     }
     update(child, item);
@@ -78,186 +83,192 @@ function keep(parent, items, keyOf, make, update) {
   for (const child of known.values()) child.remove();
 }
 
-function makeGroup() {
-  const card = element('article', 'group');
-  const head = element('header');
-  head.append(element('h3'), element('span', 'quiet backend'));
-  const bar = element('div', 'bar');
+function createGroup() {
+  const card = createElement('article', 'group');
+  const head = createElement('header');
+  head.append(createElement('h3'), createElement('span', 'quiet backend'));
+  const bar = createElement('div', 'bar');
   bar.setAttribute('role', 'img');
-  for (const kind of ['busy', 'ready', 'waiting', 'most']) bar.append(element('div', kind));
-  card.append(head, bar, element('p', 'facts'), element('p', 'notes'), element('p', 'labels'));
+  for (const kind of ['busy', 'ready', 'waiting', 'max']) bar.append(createElement('div', kind));
+  card.append(head, bar, createElement('p', 'facts'), createElement('p', 'notes'), createElement('p', 'labels'));
   return card;
 }
 
 function updateGroup(card, group) {
   const { busy, ready, waiting, max, min } = group;
-  linked(card.querySelector('h3'), group.name, view.status, `group/${group.name}`);
-  say(card.querySelector('.backend'), group.backend);
+  setWorkflowLink(card.querySelector('h3'), group.name, view.status, `group/${group.name}`);
+  setText(card.querySelector('.backend'), group.backend);
   const whole = Math.max(max, busy + ready + waiting, 1);
   const bar = card.querySelector('.bar');
   for (const [kind, count] of Object.entries({ busy, ready, waiting })) {
     bar.querySelector(`.${kind}`).style.width = `${(100 * count) / whole}%`;
   }
-  bar.querySelector('.most').style.left = `${(100 * max) / whole}%`;
-  const words = `${busy} busy, ${ready} ready, ${waiting} waiting, of at most ${max}`;
-  bar.setAttribute('aria-label', words);
+  bar.querySelector('.max').style.left = `${(100 * max) / whole}%`;
+  const summary = `${busy} busy, ${ready} ready, ${waiting} waiting, of at most ${max}`;
+  bar.setAttribute('aria-label', summary);
   const facts = [
     [busy, 'busy'],
     [ready, 'ready'],
     [waiting, 'waiting'],
     [max, min > 0 ? `max, min ${min}` : 'max'],
   ];
-  keep(
+  syncChildren(
     card.querySelector('.facts'),
     facts.map(([count, name], index) => ({ count, name, index: String(index) })),
     (fact) => fact.index,
     () => {
-      const fact = element('span');
-      fact.append(element('b'), document.createTextNode(''));
+      const fact = createElement('span');
+      fact.append(createElement('b'), document.createTextNode(''));
       return fact;
     },
     (fact, { count, name }) => {
-      say(fact.firstChild, String(count));
+      setText(fact.firstChild, String(count));
       fact.lastChild.data = ` ${name}`;
     },
   );
   const notes = card.querySelector('.notes');
   const lines = [];
-  if (group.oldestWaitingSince !== null) lines.push(`oldest job waits ${lasted(since(group.oldestWaitingSince))}`);
+  if (group.oldestWaitingSince !== null)
+    lines.push(`oldest job has waited ${formatDuration(elapsedSince(group.oldestWaitingSince))}`);
   if (group.backoffUntil !== null) {
-    lines.push(`starts are held back after failures, ${lasted(-since(group.backoffUntil))} more`);
+    lines.push(`starts are held back after failures for another ${formatDuration(-elapsedSince(group.backoffUntil))}`);
   }
-  if (group.removed) lines.unshift('removed from the configuration, draining');
+  if (group.removed) lines.unshift('removed from the configuration: draining');
   else if (group.mode !== 'active') lines.unshift(group.mode);
-  if (group.wantedSlots > 0) lines.push(`${plural(group.wantedSlots, 'runner')} wait for a place on ${group.backend}`);
+  if (group.wantedSlots > 0) lines.push(`${countWaiting(group.wantedSlots, 'runner')} for a slot on ${group.backend}`);
   notes.classList.toggle('late', group.backoffUntil !== null);
   notes.hidden = lines.length === 0;
-  say(notes, lines.join(' · '));
-  keep(
+  setText(notes, lines.join(' · '));
+  syncChildren(
     card.querySelector('.labels'),
     group.labels,
     (label) => label,
-    (label) => element('span', '', label),
+    (label) => createElement('span', '', label),
     () => {},
   );
 }
 
-function makeRow() {
-  const row = element('tr');
-  const name = element('th');
+function createRow() {
+  const row = createElement('tr');
+  const name = createElement('th');
   name.scope = 'row';
-  const phase = element('td', 'phase');
-  phase.append(element('span', 'pill'));
-  row.append(name, phase, makeJob(), element('td', 'place quiet'), element('td', 'number age'));
+  const phase = createElement('td', 'phase');
+  phase.append(createElement('span', 'pill'));
+  row.append(name, phase, createJob(), createElement('td', 'backend quiet'), createElement('td', 'number age'));
   return row;
 }
 
-function makeJob() {
-  const cell = element('td', 'job');
-  cell.append(element('span', 'repository'), element('a'), element('small', 'quiet used'));
+function createJob() {
+  const cell = createElement('td', 'job');
+  cell.append(createElement('span', 'repository'), createElement('a'), createElement('small', 'quiet used'));
   return cell;
 }
 
-/** Its repository, its name as the forge shows it, and what it used where that is recorded. */
+/** Repository, the job's name as the forge shows it, and the resources it used where they are recorded. */
 function updateJob(cell, { repository, workflow, job, jobId, jobUrl, resources }) {
   const title = [workflow, job].filter(Boolean).join(' / ') || (jobId === null ? '' : `job\u00a0${jobId}`);
-  say(cell.querySelector('.repository'), repository === null ? '–' : title === '' ? repository : `${repository} · `);
+  setText(
+    cell.querySelector('.repository'),
+    repository === null ? '–' : title === '' ? repository : `${repository} · `,
+  );
   const link = cell.querySelector('a');
-  say(link, title);
+  setText(link, title);
   if (jobUrl === null) link.removeAttribute('href');
   else link.href = jobUrl;
   const used = cell.querySelector('.used');
-  say(used, resources ?? '');
+  setText(used, resources ?? '');
   used.hidden = resources === null;
 }
 
 function updateRow(row, runner) {
-  row.className = OVER.has(runner.phase) ? 'over' : '';
-  linked(row.querySelector('th'), runner.name, view.status, `runner/${runner.group}/${runner.name}`);
+  row.className = ENDED_PHASES.has(runner.phase) ? 'ended' : '';
+  setWorkflowLink(row.querySelector('th'), runner.name, view.status, `runner/${runner.group}/${runner.name}`);
   const pill = row.querySelector('.pill');
   pill.className = `pill ${runner.phase}`;
-  say(pill, runner.phase);
+  setText(pill, runner.phase);
   updateJob(row.querySelector('.job'), runner);
-  say(row.querySelector('.place'), runner.backend);
+  setText(row.querySelector('.backend'), runner.backend);
   const end = runner.closedAt === null ? now() : Date.parse(runner.closedAt);
-  say(row.querySelector('.age'), lasted(end - Date.parse(runner.startedAt)));
+  setText(row.querySelector('.age'), formatDuration(end - Date.parse(runner.startedAt)));
 }
 
-function showRunners(status) {
-  const open = status.runners.filter((runner) => runner.closedAt === null && !OVER.has(runner.phase));
-  const over = status.runners.filter((runner) => !open.includes(runner));
+function renderRunners(status) {
+  const open = status.runners.filter((runner) => runner.closedAt === null && !ENDED_PHASES.has(runner.phase));
+  const ended = status.runners.filter((runner) => !open.includes(runner));
   open.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
-  over.sort((a, b) => (b.closedAt ?? '').localeCompare(a.closedAt ?? ''));
-  const rows = [...open, ...over].slice(0, MOST_ROWS);
-  keep(at('rows'), rows, (runner) => runner.name, makeRow, updateRow);
-  at('runners').hidden = rows.length === 0;
-  at('no-runners').hidden = rows.length > 0;
+  ended.sort((a, b) => (b.closedAt ?? '').localeCompare(a.closedAt ?? ''));
+  const rows = [...open, ...ended].slice(0, MAX_ROWS);
+  syncChildren(byId('rows'), rows, (runner) => runner.name, createRow, updateRow);
+  byId('runners').hidden = rows.length === 0;
+  byId('no-runners').hidden = rows.length > 0;
   const hidden = status.runners.length - rows.length;
-  const parts = [`${open.length} at work`];
-  if (over.length > 0) parts.push(`${over.length} ended`);
+  const parts = [`${open.length} active`];
+  if (ended.length > 0) parts.push(`${ended.length} ended`);
   if (hidden > 0) parts.push(`${hidden} more in the JSON`);
-  say(at('runners-count'), status.runners.length > 0 ? parts.join(', ') : '');
+  setText(byId('runners-count'), status.runners.length > 0 ? parts.join(', ') : '');
 }
 
-function problemText() {
-  if (!connected) return 'This page’s server does not answer: what is shown is old. It is asked again and again.';
+function describeProblem() {
+  const outdated = view?.status ? ' The data below is outdated.' : '';
+  if (!connected) return `Cannot reach Baton. Trying again.${outdated}`;
   if (view !== null && view.problem !== null) {
-    const shown = view.status === null ? '' : ' What is shown is its last answer.';
-    const words = `${view.problem.charAt(0).toUpperCase()}${view.problem.slice(1)}.`;
+    const problem = `${view.problem.charAt(0).toUpperCase()}${view.problem.slice(1)}.`;
     const webhooks = view.problem.startsWith('NATS')
-      ? 'Until it does, webhooks are answered with 503.'
-      : 'Webhooks are still taken, and kept until it does.';
-    return `${words}${shown} ${webhooks}`;
+      ? 'Until it does, Baton answers webhooks with 503.'
+      : 'Baton still accepts webhooks and stores them until it does.';
+    return `${problem} ${webhooks}${outdated}`;
   }
   return '';
 }
 
-function forgeText({ name, waiting, remaining, limit, blockedUntil }) {
-  const calls = `${plural(waiting, 'call')} wait${waiting === 1 ? 's' : ''}`;
-  if (blockedUntil !== null) return `the forge wants no calls of ${name} for ${lasted(-since(blockedUntil))}: ${calls}`;
-  const left = limit === null ? '' : `, ${remaining} of ${limit} left this hour`;
-  return `${name}: ${calls} for the forge’s rate limit${left}`;
+function describeForgeLimit({ name, waiting, remaining, limit, blockedUntil }) {
+  const requests = countWaiting(waiting, 'request');
+  if (blockedUntil !== null) {
+    return `${name}: the forge blocks all requests for ${formatDuration(-elapsedSince(blockedUntil))}; ${requests}`;
+  }
+  const left = limit === null ? '' : `; ${remaining} of ${limit} left this hour`;
+  return `${name}: ${requests} for the forge’s rate limit${left}`;
 }
 
-function show() {
-  const problem = problemText();
+function render() {
+  const problem = describeProblem();
   const status = view?.status ?? null;
-  say(at('problem'), problem);
-  at('problem').hidden = problem === '' || (view === null && !connected && now() - began < 2000);
+  setText(byId('problem'), problem);
+  byId('problem').hidden = problem === '' || (view === null && !connected && now() - began < 2000);
   document.querySelector('main').hidden = status === null;
   document.body.classList.toggle('old', problem !== '' && status !== null);
-  at('fresh').className = `fresh ${problem === '' ? 'live' : 'stale'}`;
+  byId('fresh').className = `fresh ${problem === '' ? 'live' : 'stale'}`;
   if (status === null) {
-    say(at('fresh-text'), connected ? 'no answer yet' : 'connecting…');
+    setText(byId('fresh-text'), connected ? 'no answer yet' : 'connecting…');
     return;
   }
-  const age = since(status.at);
-  say(at('fresh-text'), problem === '' && age < 5000 ? 'live' : `as of ${lasted(age)} ago`);
+  const age = elapsedSince(status.at);
+  setText(byId('fresh-text'), problem === '' && age < 5000 ? 'live' : `updated ${formatDuration(age)} ago`);
   const busy = status.groups.reduce((sum, group) => sum + group.busy, 0);
   const waiting = status.groups.reduce((sum, group) => sum + group.waiting, 0);
   document.title = `${busy} busy, ${waiting} waiting · Baton`;
-  say(at('installation'), status.installation);
-  keep(at('groups'), status.groups, (group) => group.name, makeGroup, updateGroup);
-  showRunners(status);
-  const dead = at('dead');
+  setText(byId('installation'), status.installation);
+  syncChildren(byId('groups'), status.groups, (group) => group.name, createGroup, updateGroup);
+  renderRunners(status);
+  const dead = byId('dead');
   dead.classList.toggle('some', status.deadLetters > 0);
   const count = plural(status.deadLetters, 'dead letter');
-  say(dead, status.deadLetters > 0 ? `${count}: jobs or messages that nobody could serve` : count);
-  keep(
-    at('unserved'),
-    status.unserved.map((letter) => ({ ...letter, key: letter.at + letter.reason })),
-    (letter) => letter.key,
-    () => element('li'),
-    (line, letter) => say(line, `${lasted(since(letter.at))} ago, ${letter.code}: ${letter.reason}`),
+  setText(dead, status.deadLetters > 0 ? `${count}: jobs or messages that Baton could not process` : count);
+  syncChildren(
+    byId('unserved'),
+    status.unserved.map((deadLetter) => ({ ...deadLetter, key: deadLetter.at + deadLetter.reason })),
+    (deadLetter) => deadLetter.key,
+    () => createElement('li'),
+    (line, { at, code, reason }) => setText(line, `${formatDuration(elapsedSince(at))} ago, ${code}: ${reason}`),
   );
-  keep(
-    at('forge'),
+  syncChildren(
+    byId('forge'),
     status.forge.filter((limit) => limit.blockedUntil !== null || limit.waiting > 0),
     (limit) => limit.name,
-    () => element('li'),
-    (line, limit) => say(line, forgeText(limit)),
+    () => createElement('li'),
+    (line, limit) => setText(line, describeForgeLimit(limit)),
   );
-  const ui = at('ui');
+  const ui = byId('ui');
   ui.hidden = status.temporalUi === null;
   if (status.temporalUi !== null) ui.href = status.temporalUi;
 }
@@ -266,16 +277,16 @@ const began = Date.now();
 const events = new EventSource('/status/events');
 events.addEventListener('open', () => {
   connected = true;
-  show();
+  render();
 });
 events.addEventListener('error', () => {
   connected = false;
-  show();
+  render();
 });
 events.addEventListener('status', (event) => {
   view = JSON.parse(event.data);
-  skew = Date.parse(view.at) - Date.now();
+  clockOffset = Date.parse(view.at) - Date.now();
   connected = true;
-  show();
+  render();
 });
-setInterval(show, 1000);
+setInterval(render, 1000);

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 
 export interface StatusPage {
   html: string;
-  /** `Content-Security-Policy`: this style, this script, this server's events, and nothing else. */
+  /** `Content-Security-Policy`: permits only this style, this script and this server's events. */
   policy: string;
 }
 
-/** The status page, put together from the three files beside this one so that it needs nothing but itself. */
+/** Builds the status page from the three files beside this one, as one document that loads nothing else. */
 export function buildStatusPage(): StatusPage {
   const [frame, style, script] = ['page.html', 'page.css', 'page.js'].map((name) =>
     readFileSync(new URL(name, import.meta.url), 'utf8'),

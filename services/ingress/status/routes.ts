@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { StatusFeed, StatusView } from './feed.ts';
 import { buildStatusPage } from './page.ts';
 
-/** So many pages may be open on one ingress. */
+/** Maximum of open status pages on one ingress. */
 const MAX_VIEWERS = 500;
-/** Proxies end connections on which nothing happens. */
+/** HTTP proxies close idle connections. */
 const HEARTBEAT_INTERVAL_MS = 15_000;
 
 export interface StatusRoutesOptions {
@@ -13,8 +13,9 @@ export interface StatusRoutesOptions {
 }
 
 /**
- * `GET /status`: the live page, one self-contained document. `GET /status/events`: what it listens to, a Server-Sent Event
- * `status` a second with a {@link StatusView}. `GET /status.json`: the same, once. `/` leads to the page.
+ * `GET /status`: the status page, one self-contained document. `GET /status/events`: Server-Sent Events for the page,
+ * one event `status` per second with a {@link StatusView}. `GET /status.json`: one {@link StatusView}. `/` redirects to
+ * the page.
  */
 export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: StatusRoutesOptions): Promise<void> {
   const page = buildStatusPage();
@@ -40,26 +41,29 @@ export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: St
   });
   scope.get('/status/events', (_request, reply) => {
     if (feed.viewers >= MAX_VIEWERS || stop.aborted) {
-      return reply.code(503).header('retry-after', '10').send({ message: 'too many open pages on this ingress' });
+      return reply
+        .code(503)
+        .header('retry-after', '10')
+        .send({ message: 'too many open status pages on this ingress' });
     }
     reply.hijack();
     const out = reply.raw;
     out.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
-      // Else the connection would stay open after the last event, and hold up a graceful stop.
+      // Otherwise the connection would stay open after the last event and delay a graceful stop.
       connection: 'close',
-      // Tells nginx not to collect what should be seen at once.
+      // nginx must not buffer the events.
       'x-accel-buffering': 'no',
     });
     out.write('retry: 2000\n\n');
-    const leave = feed.watch((view: StatusView) => {
-      // A viewer that reads slowly misses a second, rather than filling our memory.
+    const stopWatching = feed.watch((view: StatusView) => {
+      // A slow viewer misses events instead of filling our memory.
       if (!out.writableNeedDrain) out.write(`event: status\ndata: ${JSON.stringify(view)}\n\n`);
     });
-    const heartbeat = setInterval(() => out.write(': still here\n\n'), HEARTBEAT_INTERVAL_MS);
+    const heartbeat = setInterval(() => out.write(': heartbeat\n\n'), HEARTBEAT_INTERVAL_MS);
     const end = (): void => {
-      leave();
+      stopWatching();
       clearInterval(heartbeat);
       stop.removeEventListener('abort', end);
       out.end();

@@ -44,7 +44,7 @@ describe('the status page', () => {
     expect(await busy.locator('.job a').getAttribute('href')).toMatch(
       /^https:.*\/octo-repo\/actions\/runs\/1\/job\/\d+$/,
     );
-    expect(await page.locator('tr.over .used').first().innerText()).toContain('memory 1.2 GB');
+    expect(await page.locator('tr.ended .used').first().innerText()).toContain('memory 1.2 GB');
     expect(await page.locator('#forge').innerText()).toBe('');
     await page.close();
   });
@@ -64,7 +64,7 @@ describe('the status page', () => {
     };
     await expect
       .poll(() => page.locator('#forge').innerText())
-      .toMatch(/wants no calls of app-1 for \d+m.*: 3 calls wait/);
+      .toMatch(/app-1: the forge blocks all requests for \d+m.*; 3 requests wait/);
     expect(await page.locator('#rows').innerText()).toContain('<img src=x');
     expect(await page.locator('#rows img').count()).toBe(0);
     await page.close();
