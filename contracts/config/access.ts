@@ -16,15 +16,15 @@ const commaSeparated = z
 
 /** Who may use a group: a part of each group's settings. */
 export const accessShape = {
-  organization: z.string().min(1).describe('The organisation (or owner) in which the runners and the group are made.'),
+  organization: z.string().min(1).describe('Organisation or owner of the runners and the group.'),
   repository: repositoryName
     .optional()
-    .describe('Set: runners belong to this repository alone, and its endpoints are used. Without its owner.'),
+    .describe('Repository, without its owner, if the runners are for one repository only.'),
   repositories: z
     .array(repositoryName)
     .min(1)
     .optional()
-    .describe('The organisation’s repositories that may use the group, without the owner. Default: all.'),
+    .describe('Repositories that may use the group, without the owner. Default: all.'),
   allow_public_repositories: z.boolean().default(true).describe('Whether public repositories may use the group.'),
   workflows: z
     .union([commaSeparated, z.array(workflowReference).min(1)], 'expected a list, or text separated by commas')

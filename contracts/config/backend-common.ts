@@ -8,7 +8,7 @@ export const backendCommon = {
     .int()
     .positive()
     .optional()
-    .describe('Instances of all groups at most. Default: what the groups’ own `max` add up to.'),
+    .describe('Most instances of all groups together. Default: the sum of the groups’ `max`.'),
   prices: priceTable.optional().describe('What instances cost: in metrics and in `baton cost`.'),
-  nats_url: z.string().optional().describe('How instances reach NATS, where that differs from how services do.'),
+  nats_url: z.string().optional().describe('Address of NATS for instances, if it differs from `nats.url`.'),
 };

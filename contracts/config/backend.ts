@@ -14,25 +14,25 @@ const networkPool = z
 
 export const dockerBackend = z
   .strictObject({
-    type: z.literal('docker').describe('What makes the instances.'),
+    type: z.literal('docker').describe('Kind of the backend.'),
     ...backendCommon,
     socket: z.string().default('/var/run/docker.sock').describe('The engine’s socket, or tcp://host:port.'),
-    network_pool: networkPool.default('10.213.0.0/16').describe('Each runner’s own network gets a /28 of it.'),
+    network_pool: networkPool
+      .default('10.213.0.0/16')
+      .describe('Range of addresses; each runner’s network gets a /28.'),
   })
   .describe('Containers, each with a network of its own.');
 
 export const localBackend = z
   .strictObject({
-    type: z.literal('local').describe('What makes the instances.'),
+    type: z.literal('local').describe('Kind of the backend.'),
     ...backendCommon,
-    root: z.string().default('.baton/local').describe('Where instances keep their work folders and pid files.'),
+    root: z.string().default('.baton/local').describe('Folder of the instances.'),
     command: z
       .array(z.string())
       .min(1)
       .optional()
-      .describe(
-        'What an instance runs. Default: the agent, on this process’s Node. A no-op command makes a no-op instance.',
-      ),
+      .describe('Program of an instance; a no-op makes a no-op instance. Default: the agent.'),
   })
   .describe('Process groups on this machine: for development, without isolation.');
 

@@ -6,21 +6,21 @@ const httpUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace
 /** What every backend of a cloud needs to bring a bare machine up; spread it into its own schema. */
 export const cloudCommon = {
   ...backendCommon,
-  ingress_url: httpUrl.describe('Where instances fetch the agent: an ingress, as they reach it.'),
+  ingress_url: httpUrl.describe('Address of an ingress for instances; they fetch the agent there.'),
   runner_release: z
     .strictObject({
-      url: httpUrl.describe('A .tar.gz as the forge publishes it.'),
+      url: httpUrl.describe('Address of the `.tar.gz` that the forge publishes.'),
       sha256: z
         .string()
         .regex(/^[0-9a-f]{64}$/, 'expected the archive’s SHA-256, 64 lower-case hex digits')
-        .describe('Of the archive, hex: nothing else is unpacked.'),
+        .describe('SHA-256 of the archive, in hex.'),
     })
     .optional()
-    .describe('Installed where the image has no runner in the group’s `runner.directory`.'),
+    .describe('Runner to install if the image has none in `runner.directory`.'),
   block_metadata: z
     .boolean()
     .default(true)
-    .describe('Keeps jobs from the metadata service, where the instance’s credential and its service account are.'),
+    .describe('Blocks the metadata service for jobs: it has the instance’s credential and service account.'),
 };
 
 /** The settings of a cloud's backend that its machines' bootstrap goes by. */

@@ -13,7 +13,7 @@ export const config = z
   .strictObject({
     name: name(20)
       .default('runner-manager')
-      .describe('The installation. Tags every resource and begins every runner’s name.'),
+      .describe('The installation’s name. It tags every resource, and every runner’s name begins with it.'),
     forge: forgeConfig.describe('The forge, and how Baton signs in there.'),
     webhook: z
       .strictObject({
@@ -21,7 +21,7 @@ export const config = z
           .array(secretRef)
           .min(1)
           .describe(
-            'All are valid at once: rotate by adding the new one, changing the forge, and removing the old one.',
+            'Webhook secrets, all valid at once. To rotate, add the new one, change the forge, remove the old one.',
           ),
         url: webhookUrl.optional(),
       })
@@ -38,8 +38,10 @@ export const config = z
     delegation: delegationConfig.optional().describe('Proxy runners that hand their jobs to ephemeral ones.'),
     time_to_start: duration
       .prefault('10m')
-      .describe('From a runner’s creation until a job starts on it; one kept warm by `min` is exempt while idle.'),
-    time_to_live: duration.prefault('12h').describe('From a runner’s creation, always.'),
+      .describe(
+        'Longest time from a runner’s creation until a job starts. Idle runners that `min` asks for are exempt.',
+      ),
+    time_to_live: duration.prefault('12h').describe('Longest life of a runner. It ends even a running job.'),
     groups: z.array(groupConfig).min(1).describe('Groups of runners: who may use them, how many, and where.'),
   })
   .superRefine((value, context) => {

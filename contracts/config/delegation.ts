@@ -11,8 +11,8 @@ const proxies = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .max(100)
-    .describe('Their own labels, by which jobs come to them; taken off them while they step aside.'),
-  group: z.string().min(1).describe('The group whose ephemeral runners do their jobs; it serves delegations alone.'),
+    .describe('Their own labels, which jobs ask for. Removed while the proxies step aside.'),
+  group: z.string().min(1).describe('Group whose runners do their jobs. It takes no other jobs.'),
 });
 
 /** Proxy runners that hand their jobs to the ephemeral runners of a group. */
@@ -20,16 +20,14 @@ export const delegationConfig = z.strictObject({
   token_keys: z
     .array(z.string().regex(/^[\w-]{43}$/, 'expected a public key as `baton proxy key` prints it'))
     .min(1)
-    .describe('Public keys (`baton proxy key`) of proxies’ tokens, all valid at once: rotate without a gap.'),
+    .describe('Public keys of proxies’ tokens (`baton proxy key`), all valid at once.'),
   requests_per_minute: z
     .number()
     .int()
     .positive()
     .default(600)
-    .describe('Requests that one proxy may make of one ingress.'),
-  wait_for_runner: duration
-    .prefault('30m')
-    .describe('How long a delegation waits for an ephemeral runner until it gives up.'),
+    .describe('Requests a minute that one proxy may send to one ingress.'),
+  wait_for_runner: duration.prefault('30m').describe('How long a delegation waits for an ephemeral runner.'),
   proxies: z.array(proxies).min(1).describe('Proxies, and the groups that do their jobs.'),
 });
 

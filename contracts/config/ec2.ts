@@ -19,21 +19,21 @@ const tagKey = z
 
 const image = z
   .strictObject({
-    id: id('ami').optional().describe('This very image.'),
+    id: id('ami').optional().describe('Exactly this image.'),
     ssm: z
       .string()
       .regex(/^\/?[\w.-]+(\/[\w.-]+)*(:[\w.-]+)?$/, 'expected the name of an SSM parameter, such as /acme/runner-image')
       .optional()
-      .describe('An SSM parameter that holds the image’s id; looked up again every few minutes.'),
+      .describe('SSM parameter with the image’s id; read again every few minutes.'),
     filter: z
       .record(z.string().min(1), z.string().min(1))
       .optional()
-      .describe('The newest image that fits: DescribeImages’ own filters, such as `name: baton-runner-*`.'),
+      .describe('Newest image that matches these filters of DescribeImages, such as `name: baton-runner-*`.'),
     owner: z
       .string()
       .regex(/^(self|amazon|aws-marketplace|\d{12})$/, 'expected self, amazon, aws-marketplace or an account’s number')
       .optional()
-      .describe('Whose images `filter` looks at; without it anybody could offer one.'),
+      .describe('Owner of the images for `filter`; without it, anyone could offer one.'),
   })
   .refine(
     (given) => [given.id, given.ssm, given.filter].filter((one) => one !== undefined).length === 1,
@@ -45,10 +45,10 @@ const root = z.strictObject({
   size: byteSize
     .refine((bytes) => bytes % GIB === 0, 'must be a whole number of GiB')
     .optional()
-    .describe('Of the root volume; a group’s `instance.disk` comes first. Default: the image’s own.'),
+    .describe('Size of the root volume. A group’s `instance.disk` comes first. Default: the image’s.'),
   iops: z.number().int().min(3000).max(80_000).optional().describe('Operations a second. Default: gp3’s own 3,000.'),
   throughput: z.number().int().min(125).max(2000).optional().describe('MiB a second. Default: gp3’s own 125.'),
-  kms_key: z.string().min(1).optional().describe('Encrypts the volume. Default: the account’s own key for EBS.'),
+  kms_key: z.string().min(1).optional().describe('Key that encrypts the volume. Default: the account’s key for EBS.'),
 });
 
 const launchTemplate = z
@@ -59,40 +59,40 @@ const launchTemplate = z
       .string()
       .regex(/^(\d+|\$Latest|\$Default)$/, 'expected a number, $Latest or $Default')
       .default('$Default')
-      .describe('Which version of it.'),
+      .describe('Version of the template.'),
   })
   .refine((given) => (given.id === undefined) !== (given.name === undefined), 'give either id or name');
 
 export const ec2Backend = z
   .strictObject({
-    type: z.literal('ec2').describe('What makes the instances.'),
+    type: z.literal('ec2').describe('Kind of the backend.'),
     ...cloudCommon,
     region: z
       .string()
       .regex(/^[a-z]{2,4}(-[a-z]+)+-\d$/, 'expected a region such as eu-central-1')
-      .describe('Where instances are made.'),
-    image: image.optional().describe('What instances boot from; a group’s `instance.image`, an id, comes first.'),
+      .describe('Where instances are created.'),
+    image: image.optional().describe('Image of the instances. A group’s `instance.image` (an id) comes first.'),
     types: z
       .array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/, 'expected an instance type such as m7i.large'))
       .min(1)
       .max(20)
       .refine(...unique)
       .optional()
-      .describe('Instance types, tried in this order; one without capacity is tried last for `dry_for`.'),
+      .describe('Instance types, in the order to try. One without capacity is last for `dry_for`.'),
     subnets: z
       .array(id('subnet'))
       .min(1)
       .max(20)
       .refine(...unique)
       .optional()
-      .describe('Tried in this order for each type. Default: the template’s, else the region’s default network.'),
+      .describe('Subnets, in the order to try for each type. Default: those of the template or the region.'),
     security_groups: z
       .array(id('sg'))
       .min(1)
       .max(16)
       .optional()
-      .describe('Firewall rules of the instances. Default: the network’s own.'),
-    key: z.string().min(1).optional().describe('Name of the key pair for SSH. Default: nobody can sign in.'),
+      .describe('Security groups of the instances. Default: the network’s own.'),
+    key: z.string().min(1).optional().describe('Key pair for SSH. Default: none.'),
     profile: z
       .string()
       .regex(
@@ -100,27 +100,31 @@ export const ec2Backend = z
         'expected an instance profile’s name or ARN',
       )
       .optional()
-      .describe('Who the machine is. Default: nobody, which is best for what runs strangers’ code.'),
+      .describe('Identity of the machine. Default: none, which is best for untrusted code.'),
     root: root.prefault({}).describe('The root volume: gp3, encrypted, ends with its instance.'),
     market: z
       .enum(['on-demand', 'spot', 'spot-then-on-demand'])
       .default('on-demand')
-      .describe('Spot is cheaper, and taken away at any time, which ends the job.'),
-    max_price: z.number().positive().optional().describe('For spot, US dollars an hour. Default: the on-demand price.'),
+      .describe('How instances are bought. Spot is cheaper, but may be taken back during a job.'),
+    max_price: z
+      .number()
+      .positive()
+      .optional()
+      .describe('Highest price for spot, in US dollars an hour. Default: the on-demand price.'),
     launch_template: launchTemplate
       .optional()
-      .describe('In place of image, types and the rest; what is given here as well comes first.'),
+      .describe('Replaces image, types and the rest; keys that are set here too come first.'),
     tags: z
       .record(tagKey, z.string().max(255))
       .refine((tags) => Object.keys(tags).length <= 40, 'at most 40 tags: Baton adds its own')
       .default({})
-      .describe('On instances and their volumes, besides Baton’s own.'),
+      .describe('More tags for instances and volumes.'),
     dry_for: duration.prefault('5m').describe('How long a type, subnet and market without capacity are tried last.'),
-    poll: duration.prefault('10s').describe('Between two looks at the instances: how late a lost one is known.'),
+    poll: duration.prefault('10s').describe('Time between two lists of instances; a lost one is noticed that late.'),
     endpoint: z
       .url({ protocol: /^https?$/ })
       .optional()
-      .describe('In place of EC2’s and SSM’s own addresses of the region.'),
+      .describe('Address instead of EC2’s and SSM’s own.'),
   })
   .refine((given) => given.launch_template !== undefined || given.image !== undefined, {
     path: ['image'],

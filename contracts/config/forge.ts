@@ -9,33 +9,31 @@ const app = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('The organisation of this installation, where the groups are of several. Default: of all groups.'),
+    .describe('Organisation of this installation, if groups are in several. Default: for all groups.'),
 });
 
 /** The forge, and how Baton signs in there. */
 export const forgeConfig = z
   .strictObject({
-    type: z.literal('github').default('github').describe('The kind of forge; GHES too is `github`.'),
+    type: z.literal('github').default('github').describe('The kind of forge. GHES is `github` too.'),
     url: z
       .url({ protocol: /^https?$/ })
       .default('https://github.com')
       .describe('https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com.'),
-    app: app.optional().describe('A GitHub App (recommended in production).'),
+    app: app.optional().describe('A GitHub App, recommended for production.'),
     apps: z
       .array(app)
       .min(1)
       .optional()
-      .describe('Several GitHub Apps in place of one: they share the load, each with a rate limit of its own.'),
-    token: secretRef
-      .optional()
-      .describe('A personal access token (recommended for development). Used by orchestrator.'),
+      .describe('Several GitHub Apps instead of one. They share the load; each has its own rate limit.'),
+    token: secretRef.optional().describe('A personal access token, for development. Used by orchestrator.'),
     points_per_minute: z
       .number()
       .int()
       .nonnegative()
       .optional()
       .describe(
-        'Calls that each App (or the token) may make: a read costs 1, a change 5; 0 for no limit but what the forge says. Default: 900 on github.com and *.ghe.com, else 0.',
+        'Points per minute of each App or token: a read costs 1, a change 5. 0: no limit of Baton’s own. Default: 900 on github.com and *.ghe.com, else 0.',
       ),
   })
   .superRefine((forge, context) => {

@@ -23,18 +23,18 @@ const labelValue = z
 
 const image = z
   .strictObject({
-    project: projectId.optional().describe('Whose image it is. Default: the instances’ own project.'),
-    family: resourceName.optional().describe('The newest image of this family.'),
-    name: resourceName.optional().describe('This very image.'),
+    project: projectId.optional().describe('Project of the image. Default: that of the instances.'),
+    family: resourceName.optional().describe('Newest image of this family.'),
+    name: resourceName.optional().describe('Exactly this image.'),
   })
   .refine((given) => (given.family === undefined) !== (given.name === undefined), 'give either family or name');
 
 const disk = z.strictObject({
-  type: resourceName.default('pd-balanced').describe('Of the boot disk.'),
+  type: resourceName.default('pd-balanced').describe('Type of the boot disk.'),
   size: byteSize
     .refine((bytes) => bytes % 1024 ** 3 === 0, 'must be a whole number of GiB')
     .prefault('30GiB')
-    .describe('Of the boot disk; a group’s `instance.disk` comes first.'),
+    .describe('Size of the boot disk. A group’s `instance.disk` comes first.'),
 });
 
 const network = z.strictObject({
@@ -45,16 +45,16 @@ const network = z.strictObject({
     .optional()
     .describe('A name in the zone’s region, or projects/P/regions/R/subnetworks/NAME.'),
   external_ip: z.boolean().default(false).describe('Without one, instances need Cloud NAT to reach the forge.'),
-  tags: z.array(resourceName).max(64).default([]).describe('Network tags, which firewall rules go by.'),
+  tags: z.array(resourceName).max(64).default([]).describe('Network tags for firewall rules.'),
 });
 
 const serviceAccount = z.strictObject({
-  email: z.email().describe('Who the machine is.'),
+  email: z.email().describe('Address of the service account.'),
   scopes: z
     .array(z.url())
     .min(1)
     .prefault(['https://www.googleapis.com/auth/cloud-platform'])
-    .describe('What of the account’s rights the machine can use.'),
+    .describe('Rights of the account that the machine may use.'),
 });
 
 const shielded = z.strictObject({
@@ -65,24 +65,24 @@ const shielded = z.strictObject({
 
 export const gceBackend = z
   .strictObject({
-    type: z.literal('gce').describe('What makes the instances.'),
+    type: z.literal('gce').describe('Kind of the backend.'),
     ...cloudCommon,
-    project: projectId.describe('Where instances are made.'),
+    project: projectId.describe('Where instances are created.'),
     zones: z
       .array(zone)
       .min(1)
       .max(20)
       .refine((zones) => new Set(zones).size === zones.length, 'a zone stands twice')
-      .describe('Tried in this order; one without capacity is tried last for `dry_for`.'),
+      .describe('Zones, in the order to try. One without capacity is last for `dry_for`.'),
     machine_type: resourceName.describe(
-      'Such as e2-standard-4. A group’s `cpu` and `memory` make a custom one of its family.',
+      'Machine type, such as `e2-standard-4`. A group’s `cpu` and `memory` make a custom one of its family.',
     ),
-    image: image.describe('What instances boot from; a group’s `instance.image`, a full path, comes first.'),
+    image: image.describe('Image of the instances. A group’s `instance.image` (a full path) comes first.'),
     disk: disk.prefault({}).describe('The boot disk, which ends with its instance.'),
     network: network.prefault({}).describe('The one network interface.'),
     service_account: serviceAccount
       .optional()
-      .describe('Who the machine is. Default: nobody, which is best for what runs strangers’ code.'),
+      .describe('Identity of the machine. Default: none, which is best for untrusted code.'),
     labels: z
       .record(labelKey, labelValue)
       .refine((labels) => Object.keys(labels).length <= 56, 'at most 56 labels: Baton adds its own')
@@ -92,15 +92,15 @@ export const gceBackend = z
         'labels that begin with baton- are Baton’s own',
       )
       .default({})
-      .describe('On instances and their disks, besides Baton’s own.'),
+      .describe('More labels for instances and disks.'),
     shielded: shielded.prefault({}).describe('Shielded VM.'),
-    spot: z.boolean().default(false).describe('Cheaper, and taken away at any time, which ends the job.'),
+    spot: z.boolean().default(false).describe('Cheaper machines that may be taken back during a job.'),
     dry_for: duration.prefault('5m').describe('How long a zone that had no capacity is tried last.'),
-    poll: duration.prefault('10s').describe('Between two looks at the instances: how late a lost one is known.'),
+    poll: duration.prefault('10s').describe('Time between two lists of instances; a lost one is noticed that late.'),
     endpoint: z
       .url({ protocol: /^https?$/ })
       .optional()
-      .describe('In place of https://compute.googleapis.com.'),
+      .describe('Address instead of https://compute.googleapis.com.'),
   })
   .describe('Virtual machines of Google Compute Engine; credentials are found by Google’s own library.');
 

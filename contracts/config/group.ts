@@ -10,16 +10,18 @@ export const name = (max: number) =>
 
 /** What an instance of the group is made of. */
 export const instanceConfig = z.strictObject({
-  image: z.string().min(1).optional().describe('The image that the instance is made of.'),
-  cpu: z.number().positive().optional().describe('Processors; fractions are fine.'),
-  memory: byteSize.optional().describe('Such as 4GiB.'),
-  disk: byteSize.optional().describe('Such as 20GiB.'),
-  pids: z.number().int().positive().default(4096).describe('Processes and threads at most.'),
+  image: z.string().min(1).optional().describe('Image of the instance.'),
+  cpu: z.number().positive().optional().describe('Processors; may be a fraction.'),
+  memory: byteSize.optional().describe('Memory, such as `4GiB`.'),
+  disk: byteSize.optional().describe('Disk, such as `20GiB`.'),
+  pids: z.number().int().positive().default(4096).describe('Most processes and threads.'),
   user: z
     .string()
     .regex(/^[1-9]\d*(:\d+)?$/, 'expected uid or uid:gid, not root')
     .default('1001:1001')
-    .describe('Who runs the agent and the job; never root. Default: the user of GitHub’s own runner image.'),
+    .describe(
+      'User (`uid` or `uid:gid`) of agent and job, never root. The default is the user of GitHub’s runner image.',
+    ),
 });
 
 /** The forge's runner program inside the instance. */
@@ -27,41 +29,41 @@ export const runnerProgram = z.strictObject({
   directory: z
     .string()
     .default('/home/runner')
-    .describe('Where the forge’s runner is installed in the instance: holds run.sh.'),
+    .describe('Folder of the forge’s runner in the instance, with `run.sh`.'),
   command: z
     .array(z.string())
     .min(1)
     .optional()
     .describe(
-      'In place of `./run.sh --jitconfig {jitconfig}`: any program; {jitconfig} is replaced where it stands, else appended.',
+      'Program instead of `./run.sh --jitconfig {jitconfig}`. `{jitconfig}` is replaced, or appended if missing.',
     ),
 });
 
 export const groupConfig = z
   .strictObject({
-    name: name(30).describe('The group’s name, on the forge too.'),
+    name: name(30).describe('Name of the group, also on the forge.'),
     ...accessShape,
     labels: z
       .array(z.string().min(1))
       .min(1)
       .max(100)
-      .describe('A job goes to a group that has all of its labels; self-hosted is implied, case does not count.'),
-    max: z.number().int().positive().default(20).describe('Runners at most.'),
-    min: z.number().int().nonnegative().default(0).describe('Idle runners at least.'),
-    backend: z.string().min(1).describe('A name under `backends`.'),
+      .describe('Labels of the runners. A group takes jobs whose labels it has all; `self-hosted` is implied.'),
+    max: z.number().int().positive().default(20).describe('Most runners at a time.'),
+    min: z.number().int().nonnegative().default(0).describe('Fewest idle runners.'),
+    backend: z.string().min(1).describe('Name of a backend under `backends`.'),
     priority: z
       .number()
       .int()
       .min(1)
       .max(5)
       .default(3)
-      .describe('Among groups of one backend, 1 comes first and 5 last; of equals the job that waits longest.'),
+      .describe('Order among groups of one backend with a `max`: 1 is first, 5 last.'),
     instance: instanceConfig.prefault({}).describe('What an instance is made of.'),
     runner: runnerProgram.prefault({}).describe('The forge’s runner program inside the instance.'),
     ...hookFields,
-    time_to_start: duration.optional().describe('In place of the installation’s.'),
-    time_to_live: duration.optional().describe('In place of the installation’s.'),
-    health_check_interval: healthCheckInterval.optional().describe('In place of the installation’s.'),
+    time_to_start: duration.optional().describe('Replaces the installation’s value.'),
+    time_to_live: duration.optional().describe('Replaces the installation’s value.'),
+    health_check_interval: healthCheckInterval.optional().describe('Replaces the installation’s value.'),
   })
   .superRefine((group, context) => {
     if (group.min > group.max) {

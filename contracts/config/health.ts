@@ -6,6 +6,4 @@ export const healthCheckInterval = duration.refine((ms) => ms >= 1000, 'must be 
 
 export const webhookUrl = z
   .url({ protocol: /^https?$/ })
-  .describe(
-    'The address that the forge sends webhooks to: tells ours where an organisation or repository has several for jobs.',
-  );
+  .describe('Baton’s own webhook address; needed if there are several webhooks for jobs.');

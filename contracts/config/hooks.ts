@@ -36,15 +36,15 @@ const wrapper = z.union(
   [
     uses.transform((text) => ({ uses: text, with: {}, env: {}, id: undefined, timeout: undefined })),
     z.strictObject({
-      uses: uses.describe('A built-in one, or the absolute path of an action’s folder in the instance.'),
+      uses: uses.describe('A built-in wrapper, or the absolute path of an action’s folder in the instance.'),
       id: z
         .string()
         .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'expected letters, digits, `-`, `_` and `.`')
         .optional()
-        .describe('Names it in logs; default: the last part of `uses`.'),
+        .describe('Name in logs. Default: the last part of `uses`.'),
       with: z.record(z.string().min(1), value).default({}).describe('Inputs of the action.'),
-      env: variables.default({}).describe('Variables for the action alone.'),
-      timeout: duration.optional().describe('Of each of its phases; default: the group’s hooks.timeout.'),
+      env: variables.default({}).describe('Variables for this action only.'),
+      timeout: duration.optional().describe('Time limit of each phase. Default: `hooks.timeout`.'),
     }),
   ],
   // Of the two kinds, what is wrong with the one that was meant.
@@ -61,29 +61,27 @@ const wrapper = z.union(
 export const hookFields = {
   env: variables
     .default({})
-    .describe(
-      'Variables for every job of the group. A value `${NAME}` is a secret of the backend worker’s environment.',
-    ),
+    .describe('Variables for every job. A value `${NAME}` is a secret of the backend worker’s environment.'),
   path: z
     .array(z.string().regex(/^([/]|[A-Za-z]:[\\/])/, 'expected an absolute path'))
     .default([])
-    .describe('Folders that are put before PATH in every job.'),
+    .describe('Folders put in front of PATH in every job.'),
   notice: z
     .union([z.string().min(1), z.array(z.string().min(1)).max(10)])
     .transform((given) => (typeof given === 'string' ? [given] : given))
     .default([])
-    .describe('Shown with every job, such as: this pool goes away on 1 May, use linux-v2.'),
+    .describe('Annotation of every job, such as: this pool ends on 1 May, use linux-v2.'),
   hooks: z
     .strictObject({
       policy: z
         .enum(HOOK_POLICIES)
         .default('lenient')
-        .describe('What a failing hook or wrapper does to the job: strict fails it, lenient warns.'),
-      timeout: duration.prefault('1m').describe('Of each phase of each wrapper that names none of its own.'),
+        .describe('If a hook or wrapper fails: `strict` fails the job, `lenient` writes a warning.'),
+      timeout: duration.prefault('1m').describe('Time limit of each phase of a wrapper.'),
       shell: z
         .enum(['sh', 'pwsh'])
         .optional()
-        .describe('Whether the forge’s runner is given .sh or .ps1 scripts; default: .ps1 on Windows, else .sh.'),
+        .describe('Kind of the hook scripts. Default: `pwsh` on Windows, else `sh`.'),
     })
     .prefault({})
     .describe('How the job hooks behave.'),
@@ -101,7 +99,7 @@ export const hookFields = {
       if (twice !== undefined) context.addIssue({ code: 'custom', path: [], message: `id "${twice}" stands twice` });
     })
     .default([])
-    .describe('Actions around every job, in this order; their posts run in the opposite one.'),
+    .describe('Actions around every job, in this order. Their posts run in reverse order.'),
 };
 
 const hookConfig = z.object(hookFields);

@@ -9,8 +9,8 @@ export const priceTable = z.strictObject({
     .string()
     .regex(/^[A-Z]{3}$/, 'expected a currency’s code such as USD')
     .default('USD')
-    .describe('Of all prices of this table.'),
-  minimum: duration.optional().describe('What an instance costs at least, however short it lives; clouds have 1m.'),
+    .describe('Currency of all prices.'),
+  minimum: duration.optional().describe('Shortest time that an instance is charged for; clouds have `1m`.'),
   hourly: z
     .record(
       z.string().min(1),
@@ -23,7 +23,7 @@ export const priceTable = z.strictObject({
       ]),
     )
     .refine((prices) => Object.keys(prices).length > 0, 'give at least one')
-    .describe('An hour of each kind of machine: one price, or { on_demand, spot }. `*`: of all that are not named.'),
+    .describe('Price per hour by kind of machine: a number or `{ on_demand, spot }`. `*` is all others.'),
 });
 
 export type PriceTable = z.infer<typeof priceTable>;

@@ -5,12 +5,12 @@ const files = {
   ca: path
     .optional()
     .describe('PEM file of the authority that signed the server’s certificate. Default: the system’s.'),
-  cert: path.optional().describe('PEM file of this client’s certificate, where the server wants one; with `key`.'),
+  cert: path.optional().describe('PEM file of this client’s certificate, if the server requires one. Needs `key`.'),
   key: path.optional().describe('PEM file of the private key of `cert`.'),
 };
 
 const WHOLE = 'give both cert and key, or neither';
-const DESCRIPTION = 'TLS: true for the system’s authorities, or files.';
+const DESCRIPTION = '`true` trusts the system’s authorities; an object names files.';
 
 /** TLS of the connection to NATS. Paths are relative to the process's working directory. */
 export const natsTls = z
@@ -32,7 +32,7 @@ export const temporalTls = z
       z
         .strictObject({
           ...files,
-          server_name: path.optional().describe('The name in the server’s certificate, where it is not the address’s.'),
+          server_name: path.optional().describe('Name in the server’s certificate, if it is not that of the address.'),
         })
         .refine((tls) => (tls.cert === undefined) === (tls.key === undefined), { message: WHOLE }),
     ],

@@ -10,10 +10,10 @@ export const REMOVAL_REASONS = {
   'instance-died': 'its instance died',
   'create-failed': 'its instance could not be created',
   'time-to-start': 'no job started within the time to start',
-  retired: 'its group needs it no longer',
+  retired: 'no longer needed by its group',
   'time-to-live': 'it reached its time to live',
   cancelled: 'a person or a service cancelled it',
-  vanished: 'its workflow ended without a word: somebody terminated it',
+  vanished: 'its workflow was terminated',
 } as const;
 
 export type RemovalReason = keyof typeof REMOVAL_REASONS;
