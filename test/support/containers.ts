@@ -7,6 +7,7 @@ import { buildInstanceImage } from '../../deploy/images/instance-image.ts';
 import { startBridge } from '../../services/cli/start/bridge.ts';
 import { CONTAINER_HOST } from '../../services/cli/start/container-host.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
+import { removeFromEngine } from './docker.ts';
 
 const IMAGE = 'baton-test-runner';
 /** Where GitHub's own runner image has its program. */
@@ -47,12 +48,7 @@ export async function openContainerAccess(ports: readonly number[]): Promise<Con
   return { rename: (url) => url.replace('127.0.0.1', CONTAINER_HOST), close: () => bridge.stop() };
 }
 
-/** Removes what a failed test left of an installation's containers and networks. */
-export async function removeContainers(installation: string): Promise<void> {
-  const docker = new Docker();
-  const filters = { label: [`baton.installation=${installation}`] };
-  for (const { Id: id } of await docker.listContainers({ all: true, filters })) {
-    await docker.getContainer(id).remove({ force: true });
-  }
-  for (const { Id: id } of await docker.listNetworks({ filters })) await docker.getNetwork(id).remove();
+/** Removes what is left of an installation's containers and networks. */
+export function removeContainers(installation: string): Promise<void> {
+  return removeFromEngine(new Docker(), { label: [`baton.installation=${installation}`] });
 }

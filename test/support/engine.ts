@@ -8,6 +8,7 @@ import Docker from 'dockerode';
 import { findProgram } from '../../hooks/job-hooks/wrappers/find-program.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
+import { removeFromEngine } from './docker.ts';
 
 const run = promisify(execFile);
 
@@ -101,10 +102,7 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
     stop: async () => {
       // A network's bridge outlives the engine that made it.
       if (!child.running) child = await start();
-      for (const { Id: id } of await docker.listContainers({ all: true })) {
-        await docker.getContainer(id).remove({ force: true });
-      }
-      await docker.pruneNetworks();
+      await removeFromEngine(docker, {});
       await child.stop();
       await removeAll();
     },

@@ -38,7 +38,7 @@ export interface FaultRule {
 }
 
 export interface FaultProxy {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or the path of its unix socket. */
   readonly address: string;
   /** All that came by, oldest first. */
   readonly calls: readonly Call[];
@@ -63,8 +63,9 @@ export type Serve = (call: Call, forward: (body?: string) => Promise<Answer>) =>
  * lists as they were.
  *
  * @param target `http://host:port`, or the path of a unix socket
+ * @param socket the path of a unix socket to listen on. Default: a port
  */
-export async function startFaultProxy(target: string, serve?: Serve): Promise<FaultProxy> {
+export async function startFaultProxy(target: string, serve?: Serve, socket?: string): Promise<FaultProxy> {
   const rules: Injected[] = [];
   const calls: Call[] = [];
   const sockets = new Set<Socket>();
@@ -140,12 +141,13 @@ export async function startFaultProxy(target: string, serve?: Serve): Promise<Fa
     });
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => {
+    if (socket === undefined) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(socket, resolve);
+  });
   const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('it listens on no port');
-  const { port } = bound;
   return {
-    address: `http://127.0.0.1:${port}`,
+    address: typeof bound === 'string' ? bound : `http://127.0.0.1:${bound?.port}`,
     calls,
     inject: (rule) => {
       const { promise: hit, resolve: met } = Promise.withResolvers<void>();

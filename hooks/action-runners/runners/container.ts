@@ -15,6 +15,9 @@ import {
 import { fired } from '../manager/timer.ts';
 import { collectSecretValues } from './secret-values.ts';
 
+/** How long the engine may take to finish a removal that is under way. */
+const REMOVAL_TIMEOUT_MS = 60_000;
+
 /** Labels of the container: whose it is, and a fingerprint of what was asked for. */
 const LABELS = { action: 'baton.action', input: 'baton.action-input' } as const;
 
@@ -82,9 +85,8 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
     } catch (error) {
       throw failed(`waiting for container ${context.name}`, error);
     } finally {
-      await container.remove({ force: true, v: true }).catch((error: unknown) => {
-        if (getDockerStatus(error) !== 404)
-          context.log.warn({ container: container.id, err: error }, 'removing the container');
+      await remove(container).catch((error: unknown) => {
+        context.log.warn({ container: container.id, err: error }, 'removing the container');
       });
     }
   }
@@ -154,6 +156,18 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
       context.log.warn({ container: container.id, err: error }, 'following the container’s output');
     }
     lines.end();
+  }
+}
+
+/** Resolves when it is gone, also where the engine was removing it already (409). */
+async function remove(container: Docker.Container): Promise<void> {
+  try {
+    await container.remove({ force: true, v: true }).catch((error: unknown) => {
+      if (getDockerStatus(error) !== 409) throw error;
+      return container.wait({ condition: 'removed', abortSignal: AbortSignal.timeout(REMOVAL_TIMEOUT_MS) });
+    });
+  } catch (error) {
+    if (getDockerStatus(error) !== 404) throw error;
   }
 }
 

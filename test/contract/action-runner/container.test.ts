@@ -6,7 +6,8 @@ import { expect, it } from 'vitest';
 import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
-import { whyNoDocker } from '../../support/docker.ts';
+import { REMOVAL_IN_PROGRESS, removeFromEngine, whyNoDocker } from '../../support/docker.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { expectExit, startActionRunner } from './action-runner-process.ts';
 import { actionRunnerContract } from './suite.ts';
@@ -59,9 +60,7 @@ actionRunnerContract(
           const exec = await docker.getContainer(name).exec({ Cmd: ['touch', '/tmp/go'] });
           await exec.start({});
         },
-        stop: async () => {
-          for (const { Id: id } of await containers(`^/${mine}`)) await docker.getContainer(id).remove({ force: true });
-        },
+        stop: () => removeFromEngine(docker, { name: [`^/${mine}`] }),
       };
     },
   },
@@ -114,6 +113,30 @@ describeUnless(absent, 'a container of an action', () => {
       expect((await taken.inspect()).State.Running).toBe(true);
     } finally {
       await taken.remove({ force: true });
+      folder.remove();
+    }
+  });
+
+  it('takes a removal that is already in progress for its own', async () => {
+    const folder = temporaryFolder('container-removal');
+    const name = `${mine}-removed`;
+    const proxy = await startFaultProxy('/var/run/docker.sock', undefined, join(folder.path, 'docker.sock'));
+    try {
+      const removing = proxy.inject({
+        when: ({ method, path }) => method === 'DELETE' && path.startsWith('/containers/'),
+        fault: { kind: 'answer-after', answer: REMOVAL_IN_PROGRESS },
+      });
+      const command = startActionRunner('container', {
+        folder: folder.path,
+        name,
+        input: { image: await image(), entrypoint: ['true'], socket: proxy.address },
+      });
+      await expectExit(command, 0);
+      await removing.hit;
+      expect(command.log()).not.toContain('removing the container');
+      expect(await containers(`^/${name}$`)).toEqual([]);
+    } finally {
+      await proxy.close();
       folder.remove();
     }
   });

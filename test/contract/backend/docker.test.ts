@@ -11,8 +11,8 @@ import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
-import { whyNoDocker } from '../../support/docker.ts';
-import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { REMOVAL_IN_PROGRESS, whyNoDocker } from '../../support/docker.ts';
+import { startFaultProxy, type Call } from '../../support/fault-proxy.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { startEngineProxy } from './engine-proxy.ts';
 import { backendContract } from './suite.ts';
@@ -258,6 +258,28 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
       }
     });
+  });
+
+  it.each([
+    ['a container is being removed already', /^\/containers\//, REMOVAL_IN_PROGRESS],
+    ['a network still has its container', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 403 }],
+    ['a network is gone already', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 404 }],
+  ])('deletes until nothing is left where the engine says that %s', async (_what, path, answer) => {
+    const installation = `r${randomUUID().slice(0, 8)}`;
+    const proxy = await startFaultProxy(SOCKET);
+    const socket = proxy.address.replace('http:', 'tcp:');
+    const backend = new DockerBackend({ installation, socket, networkPool: POOL, agent, log });
+    const { runner } = await backend.create(specOf(installation, `${installation}-linux-a`), BOOTSTRAP, never);
+    try {
+      const when = (call: Call): boolean => call.method === 'DELETE' && path.test(call.path);
+      const refused = proxy.inject({ when, times: 2, fault: { kind: 'answer', answer } });
+      await backend.delete(runner, never);
+      await refused.hit;
+      expect(await leftovers([installation])).toEqual([]);
+    } finally {
+      await proxy.close();
+      await open(installation).delete(runner, never);
+    }
   });
 
   it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {

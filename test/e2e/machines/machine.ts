@@ -6,9 +6,9 @@ import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import Docker from 'dockerode';
 import { pack } from 'tar-stream';
-import { z } from 'zod';
 import { buildInstanceImage, type ImageFile } from '../../../deploy/images/instance-image.ts';
 import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
+import { removeFromEngine } from '../../support/docker.ts';
 
 const docker = new Docker();
 /** What a Linux of a cloud has, and the instance's image doesn't. */
@@ -150,9 +150,6 @@ async function collect(stream: NodeJS.ReadableStream): Promise<string> {
 }
 
 /** Removes what a failed test left switched on. */
-export async function removeMachines(label: string): Promise<void> {
-  const found = z
-    .array(z.object({ Id: z.string() }))
-    .parse(await docker.listContainers({ all: true, filters: { label: [label] } }));
-  for (const { Id: id } of found) await docker.getContainer(id).remove({ force: true, v: true });
+export function removeMachines(label: string): Promise<void> {
+  return removeFromEngine(docker, { label: [label] });
 }
