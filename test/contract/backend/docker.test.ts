@@ -1,49 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toContainerOptions } from '../../../activities/backends/docker/container-options.ts';
 import { ensureNetwork } from '../../../activities/backends/docker/network.ts';
-import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
 import { hashSpec } from '../../../activities/backends/spec-hash.ts';
 import type { Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { createLogger } from '../../../contracts/lib/log.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
-import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
-import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
-import { REMOVAL_IN_PROGRESS, whyNoDocker } from '../../support/docker.ts';
-import { startFaultProxy, type Call } from '../../support/fault-proxy.ts';
+import { whyNoDocker } from '../../support/docker.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { BOOTSTRAP } from './candidate.ts';
+import { aContainerSpec, docker, findLeftovers, IMAGE, openBackend, POOL, SOCKET } from './docker/engine.ts';
 import { startEngineProxy } from './engine-proxy.ts';
 import { backendContract } from './suite.ts';
-
-const SOCKET = '/var/run/docker.sock';
-const IMAGE = 'baton-test-instance';
-/** Apart from the default pool: a dev cluster may run on this machine. */
-const POOL = '10.214.0.0/16';
-
-const docker = new Docker({ socketPath: SOCKET });
-const agent = await bundleAgent();
-const log = createLogger('test', 'silent');
-const never = new AbortController().signal;
-
-function open(installation: string, networkPool = POOL): DockerBackend {
-  return new DockerBackend({ installation, socket: SOCKET, networkPool, agent, log });
-}
-
-function specOf(installation: string, runner: string, more: Partial<InstanceSpec> = {}): InstanceSpec {
-  return anInstanceSpec(installation, runner, { image: IMAGE, cpu: 0.5, memoryBytes: 256 * 1024 ** 2, ...more });
-}
-
-async function leftovers(installations: string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const installation of installations) {
-    const filters = { label: [`baton.installation=${installation}`] };
-    found.push(...(await docker.listContainers({ all: true, filters })).flatMap(({ Names }) => Names));
-    found.push(...(await docker.listNetworks({ filters })).map(({ Name }) => `network ${Name}`));
-  }
-  return found;
-}
+import { never } from './world.ts';
 
 async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
   const hash = hashSpec(spec);
@@ -62,8 +32,8 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     const oneMachine = 'there is only one machine; the engine refuses what it cannot give (docker.test.ts)';
     return {
       against: 'Docker engine',
-      open,
-      spec: specOf,
+      open: (installation) => openBackend(installation),
+      spec: aContainerSpec,
       config: { type: 'docker', socket: SOCKET, network_pool: POOL },
       killAfterMs: [10, 60, 150, 300, 600],
       halfMade: [
@@ -83,18 +53,11 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       ],
       kill: async ({ id }) => void (await docker.getContainer(id).kill()),
       killed: { exitCode: 137, reason: /137|SIGKILL/ },
-      leftovers,
+      leftovers: findLeftovers,
       stop: () => proxy.close(),
       faults: {
         proxy,
-        open: (installation) =>
-          new DockerBackend({
-            installation,
-            socket: proxy.address.replace('http:', 'tcp:'),
-            networkPool: POOL,
-            agent,
-            log,
-          }),
+        open: (installation) => openBackend(installation, { socket: proxy.address.replace('http:', 'tcp:') }),
         isCreate: ({ method, path }) => method === 'POST' && path.startsWith('/containers/create'),
         isLook: ({ method, path }) => method === 'GET' && /^\/(containers|networks|events)/.test(path),
         isDelete: ({ method, path }) => method === 'DELETE' && path.startsWith('/containers/'),
@@ -117,12 +80,12 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
 
   describe('an instance', () => {
     const installation = `d${randomUUID().slice(0, 8)}`;
-    const backend = open(installation);
+    const backend = openBackend(installation);
     const runner = `${installation}-linux-aaaaaaaa`;
     let instance: Instance;
 
     beforeAll(async () => {
-      instance = await backend.create(specOf(installation, runner), BOOTSTRAP, never);
+      instance = await backend.create(aContainerSpec(installation, runner), BOOTSTRAP, never);
     });
 
     afterAll(async () => {
@@ -164,14 +127,18 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       });
       expect(host).toMatchObject({ CapAdd: null, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], Init: true });
       // For real: more processes than allowed. An agent that is still starting may not survive that, so it is one apart.
-      const { id } = await backend.create(specOf(installation, `${installation}-linux-dddddddd`), BOOTSTRAP, never);
+      const { id } = await backend.create(
+        aContainerSpec(installation, `${installation}-linux-dddddddd`),
+        BOOTSTRAP,
+        never,
+      );
       const spawned = await inside('for i in $(seq 300); do sleep 5 & done 2>/dev/null; jobs | wc -l', id);
       expect(Number(/\d+\s*$/.exec(spawned)?.[0] ?? 0)).toBeLessThan(200);
     });
 
     it('is alone in a network of its own, a /28 of the pool, and can’t reach another runner', async () => {
       const other = `${installation}-linux-bbbbbbbb`;
-      const made = await backend.create(specOf(installation, other), BOOTSTRAP, never);
+      const made = await backend.create(aContainerSpec(installation, other), BOOTSTRAP, never);
       const address = async (id: string): Promise<string> => {
         const { NetworkSettings: settings } = await docker.getContainer(id).inspect();
         const networks = Object.values(settings.Networks);
@@ -213,7 +180,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
 
   describe('what can’t be made', () => {
     const installation = `w${randomUUID().slice(0, 8)}`;
-    const backend = open(installation);
+    const backend = openBackend(installation);
     const runner = `${installation}-linux-aaaaaaaa`;
 
     afterAll(async () => {
@@ -228,7 +195,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       ['more processors than there are', { cpu: 4000 }, 'INSTANCE_INVALID'],
       ['a disk’s size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
     ])('%s is refused', async (_what, more, code) => {
-      await expect(backend.create(specOf(installation, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({
+      await expect(backend.create(aContainerSpec(installation, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({
         code,
       });
       await backend.delete(runner, never);
@@ -237,7 +204,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     it('a name that somebody else’s container has is refused, and theirs is left alone', async () => {
       const theirs = await docker.createContainer({ name: runner, Image: IMAGE, Cmd: ['true'] });
       try {
-        const refused = backend.create(specOf(installation, runner), BOOTSTRAP, never);
+        const refused = backend.create(aContainerSpec(installation, runner), BOOTSTRAP, never);
         await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
         expect(await backend.describe(runner, never)).toBeUndefined();
         await backend.delete(runner, never);
@@ -248,9 +215,9 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     });
 
     it('an engine that does not answer is no answer', async () => {
-      const away = new DockerBackend({ installation, socket: '/nonexistent.sock', networkPool: POOL, agent, log });
+      const away = openBackend(installation, { socket: '/nonexistent.sock' });
       for (const call of [
-        () => away.create(specOf(installation, runner), BOOTSTRAP, never),
+        () => away.create(aContainerSpec(installation, runner), BOOTSTRAP, never),
         () => away.describe(runner, never),
         () => away.list(never),
         () => away.delete(runner, never),
@@ -260,37 +227,15 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     });
   });
 
-  it.each([
-    ['a container is being removed already', /^\/containers\//, REMOVAL_IN_PROGRESS],
-    ['a network still has its container', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 403 }],
-    ['a network is gone already', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 404 }],
-  ])('deletes until nothing is left where the engine says that %s', async (_what, path, answer) => {
-    const installation = `r${randomUUID().slice(0, 8)}`;
-    const proxy = await startFaultProxy(SOCKET);
-    const socket = proxy.address.replace('http:', 'tcp:');
-    const backend = new DockerBackend({ installation, socket, networkPool: POOL, agent, log });
-    const { runner } = await backend.create(specOf(installation, `${installation}-linux-a`), BOOTSTRAP, never);
-    try {
-      const when = (call: Call): boolean => call.method === 'DELETE' && path.test(call.path);
-      const refused = proxy.inject({ when, times: 2, fault: { kind: 'answer', answer } });
-      await backend.delete(runner, never);
-      await refused.hit;
-      expect(await leftovers([installation])).toEqual([]);
-    } finally {
-      await proxy.close();
-      await open(installation).delete(runner, never);
-    }
-  });
-
   it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {
     const installation = `e${randomUUID().slice(0, 8)}`;
     const proxy = await startEngineProxy(SOCKET);
     const ending = new AbortController();
-    const far = new DockerBackend({ installation, socket: proxy.path, networkPool: POOL, agent, log });
-    const near = open(installation);
-    const dies = specOf(installation, `${installation}-linux-aaaaaaaa`);
-    const vanishes = specOf(installation, `${installation}-linux-bbbbbbbb`);
-    const before = specOf(installation, `${installation}-linux-cccccccc`);
+    const far = openBackend(installation, { socket: proxy.path });
+    const near = openBackend(installation);
+    const dies = aContainerSpec(installation, `${installation}-linux-aaaaaaaa`);
+    const vanishes = aContainerSpec(installation, `${installation}-linux-bbbbbbbb`);
+    const before = aContainerSpec(installation, `${installation}-linux-cccccccc`);
     const specs = [dies, vanishes, before];
     const deaths = new Map<string, Instance>();
     const waiting = new Map<string, () => void>();
@@ -318,24 +263,24 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       await proxy.close();
       for (const { runner } of specs) await near.delete(runner, never);
     }
-    expect(await leftovers([installation])).toEqual([]);
+    expect(await findLeftovers([installation])).toEqual([]);
   });
 
   it('passes by ranges that are taken, and says when a pool is used up', async () => {
     const installation = `p${randomUUID().slice(0, 8)}`;
     const block = Math.floor(Math.random() * 16) * 16;
     // Two networks' worth: a /27.
-    const backend = open(installation, `10.215.${block}.0/27`);
+    const backend = openBackend(installation, { networkPool: `10.215.${block}.0/27` });
     const names = ['a', 'b', 'c'].map((letter) => `${installation}-linux-${letter.repeat(8)}`);
     try {
       const [a = '', b = '', c = ''] = names;
-      await backend.create(specOf(installation, a), BOOTSTRAP, never);
-      await backend.create(specOf(installation, b), BOOTSTRAP, never);
-      const third = backend.create(specOf(installation, c), BOOTSTRAP, never);
+      await backend.create(aContainerSpec(installation, a), BOOTSTRAP, never);
+      await backend.create(aContainerSpec(installation, b), BOOTSTRAP, never);
+      const third = backend.create(aContainerSpec(installation, c), BOOTSTRAP, never);
       await expect(third).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
     } finally {
       for (const name of names) await backend.delete(name, never);
     }
-    expect(await leftovers([installation])).toEqual([]);
+    expect(await findLeftovers([installation])).toEqual([]);
   });
 });
