@@ -62,4 +62,13 @@ describe('the links of the docs', () => {
     const named = [...text.matchAll(/\[([^\]]+)\]\[\]/g)].map(([, name = '']) => name);
     expect(named.filter((name) => !defined.has(name))).toEqual([]);
   });
+
+  it.each(pages.map((page) => relative(ROOT, page)))('%s names no file of the repository that is missing', (page) => {
+    const rooms = 'contracts|workflows|activities|hooks|services|deploy|test';
+    const named = [...proseOf(join(ROOT, page)).matchAll(new RegExp(`\`((?:${rooms})/[\\w./-]+)\``, 'g'))]
+      .map(([, path = '']) => path)
+      // A name that the reader chooses.
+      .filter((path) => !path.includes('NAME'));
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
 });
