@@ -4,7 +4,7 @@ import { BatonError } from '../../contracts/errors.ts';
 import type { RunJob, RunControl } from '../../contracts/ports/run-control.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 
-/** How long a re-run's new job may take to show up, milliseconds. */
+/** How long the new job of a re-run may take to appear on the forge. */
 const RERUN_TIMEOUT_MS = 30_000;
 const POLL_INTERVAL_MS = 500;
 
@@ -13,7 +13,7 @@ type JobActivities = Pick<
   'findDelegatedJob' | 'observeDelegatedJob' | 'rerunDelegatedJob' | 'labelProxies'
 >;
 
-/** What a delegation does on the forge. Which job is whose is decided by claims: the first one keeps it. */
+/** A delegation's activities on the forge. A job belongs to the delegation that claimed it first. */
 export function createDelegatedJobActivities(runs: RunControl, store: () => Promise<DelegationStore>): JobActivities {
   const claim = async (id: string, job: RunJob): Promise<{ job: RunJob } | { handedTo: string }> => {
     const owner = await (await store()).claim(job, id);
@@ -25,7 +25,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
       const jobs = await runs.listAttemptJobs(repository, Number(runId), runAttempt);
       const mine = jobs
         .filter((job) => job.runnerName === runnerName)
-        // A hook knows its job's key, which begins its name unless that has one of its own. What runs now comes first.
+        // A hook knows its job's key. A job without a `name` is named by its key. Running jobs come first.
         .sort((a, b) => scoreMatch(b, jobId) - scoreMatch(a, jobId));
       let taken: string | undefined;
       for (const job of mine) {
@@ -48,22 +48,22 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
     rerunDelegatedJob: (order) =>
       withHeartbeats(async () => {
         const { id, repository, proxies } = order;
-        const { over, attempt, jobs } = await runs.getLatestAttempt(repository, order.job.runId);
+        const { isCompleted, attempt, jobs } = await runs.getLatestAttempt(repository, order.job.runId);
         const job = findNewest(jobs, order.job);
         const owned = await claim(id, job);
         if (!('job' in owned)) return owned;
-        // A person, or an attempt of this activity whose answer was lost, ran it again already.
+        // A user, or an earlier attempt of this activity whose result was lost, has already re-run it.
         if (job.status !== 'completed') return { state: 'rerunning', job };
         if (job.conclusion !== 'failure' || job.runnerName === null || !proxies.includes(job.runnerName)) {
           return { state: 'not-needed', job };
         }
-        if (!over) return { state: 'busy', job };
-        const promised = await (await store()).claimAttempt({ ...job, attempt: attempt + 1 }, id);
-        if (promised !== id) return { handedTo: promised };
+        if (!isCompleted) return { state: 'busy', job };
+        const owner = await (await store()).claimAttempt({ ...job, attempt: attempt + 1 }, id);
+        if (owner !== id) return { handedTo: owner };
         try {
           await runs.rerunJob(repository, job.id);
         } catch (error) {
-          // Another delegation of the run was faster: the forge allows one new attempt at a time.
+          // Another delegation of the run was faster: the forge allows one new attempt of a run at a time.
           const now = await runs.getLatestAttempt(repository, job.runId);
           if (now.attempt === attempt) throw error;
           return { state: 'busy', job };
@@ -77,7 +77,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
             return 'job' in result ? { state: 'rerunning', job: again } : result;
           }
           if (Date.now() > deadline) {
-            throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not show up`);
+            throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not appear`);
           }
           await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
         }
@@ -91,9 +91,7 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
   };
 }
 
-/**
- * The same job in the newest attempt: by its name, which is the same in all of them; itself where there is none newer.
- */
+/** Finds the same job in the newest attempt, by its name; returns the job itself where it is the newest. */
 function findNewest(jobs: readonly RunJob[], job: RunJob): RunJob {
   const same = jobs.filter(({ name }) => name === job.name).sort((a, b) => b.attempt - a.attempt || b.id - a.id);
   return same.find(({ id }) => id === job.id && same[0]?.attempt === job.attempt) ?? same[0] ?? job;

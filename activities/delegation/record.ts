@@ -8,11 +8,11 @@ import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 
 const ACK_TIMEOUT_MS = 5000;
 
-/** What others learn of a delegation: its state for the API, its steps for the audit stream. */
+/** Activities that record a delegation: its state for the API, its steps in the audit stream. */
 export function createRecordActivities(options: {
   bus: Bus;
   store: () => Promise<DelegationStore>;
-  /** Given every state that was written, for metrics. */
+  /** Called with every recorded state, for metrics. */
   observe: (job: DelegatedJob) => void;
 }): Pick<DelegationActivities, 'recordDelegation' | 'recordAudit'> {
   const { bus, store, observe } = options;

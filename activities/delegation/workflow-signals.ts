@@ -17,7 +17,7 @@ import {
 import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import { ignoreMissing, isMissing } from '../lib/missing.ts';
 
-/** Delegations that ask within this time share one look at their group. */
+/** How long a group's view is used: many delegations of a group share it. */
 const VIEW_CACHE_MS = 1000;
 
 type WorkflowSignalActivities = Pick<
@@ -25,7 +25,7 @@ type WorkflowSignalActivities = Pick<
   'signalDemand' | 'observeGroup' | 'describeRunner' | 'signalProxies' | 'signalDelegations'
 >;
 
-/** What a delegation says to other actors and learns of them, over Temporal's client. */
+/** A delegation's signals to other workflows, and what it reads of them, through Temporal's client. */
 export function createWorkflowSignalActivities(client: Client): WorkflowSignalActivities {
   const views = new Map<string, { at: number; view: Promise<GroupView> }>();
   return {
@@ -38,9 +38,9 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
     async observeGroup({ group }) {
       const last = views.get(group);
       if (last !== undefined && Date.now() - last.at < VIEW_CACHE_MS) return await last.view;
-      const look = { at: Date.now(), view: loadGroupView(client, group) };
-      views.set(group, look);
-      return await look.view;
+      const view = loadGroupView(client, group);
+      views.set(group, { at: Date.now(), view });
+      return await view;
     },
 
     async describeRunner({ group, runner }) {
@@ -75,7 +75,7 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
   };
 }
 
-/** What the group's runners are up to, from visibility: a little late, which only costs a moment. */
+/** How many of the group's runners are online, or else what stops them. From visibility, which lags a little behind. */
 async function loadGroupView(client: Client, group: string): Promise<GroupView> {
   const runners = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
   const open = `${runners} AND ExecutionStatus = 'Running'`;
@@ -102,5 +102,5 @@ async function getFailureMessage(client: Client, workflowId: string): Promise<st
   } catch (error) {
     if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) return error.cause.message;
   }
-  return 'see its page';
+  return 'see the workflow in Temporal';
 }

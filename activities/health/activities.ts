@@ -18,12 +18,12 @@ export interface HealthActivityOptions {
   client: Client;
   forge: Forge;
   signalDispatcher: SignalDispatcher;
-  /** Puts a job event where ingress puts a webhook's; resolves when the stream has it. */
+  /** Publishes a job event to the stream of webhooks; resolves when the stream has acknowledged it. */
   publish: (event: JobEvent) => Promise<void>;
   log: Logger;
 }
 
-/** What the health check sees and does, but for instances: those are their backend's. */
+/** The health check's activities, except those on instances, which belong to their backend. */
 export function createHealthActivities(options: HealthActivityOptions): HealthActivities {
   const { client, forge, signalDispatcher, log } = options;
   return {
@@ -36,17 +36,16 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     listRegistrations: ({ settings: { installation, name, scope }, access }) =>
       withHeartbeats(async () => {
         const all = await forge.listRegistrations({ scope, group: name, access });
-        // Of another installation's runners in the same organisation or repository we know nothing, so they are none of
-        // ours.
+        // The organisation or repository may also have runners of another installation.
         const ours = all.filter((runner) => isRunnerOfGroup(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),
 
     reconcileRunnerGroup: ({ settings: { name: group, scope }, access }) =>
       withHeartbeats(async () => {
-        const mended = await forge.reconcileRunnerGroup({ scope, group, access });
-        if (mended.length > 0) log.warn({ group, mended }, 'the group on the forge had drifted');
-        return mended;
+        const changes = await forge.reconcileRunnerGroup({ scope, group, access });
+        if (changes.length > 0) log.warn({ group, changes }, 'runner group had drifted and was reset');
+        return changes;
       }),
 
     recheckDemand: (order) => withHeartbeats(() => recheckDemand(options, order)),
@@ -61,7 +60,7 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
           again.push(...done.again);
           notes.push(...done.notes);
         }
-        if (again.length > 0) log.info({ deliveries: again.map(([guid]) => guid) }, 'webhooks are sent again');
+        if (again.length > 0) log.info({ deliveries: again.map(([guid]) => guid) }, 'webhooks redelivered');
         return { redelivered: again.length, failing: again, notes };
       }),
 
@@ -79,7 +78,7 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     signalInstanceMissing: async ({ group, runner }) => {
       const died = { version: 1, id: randomUUID(), runner, kind: 'died', exitCode: null } as const;
       const events: RunnerEvent[] = [
-        { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone, the backend says' } },
+        { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone: the backend has no such instance' } },
       ];
       await ignoreMissing(client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events));
     },

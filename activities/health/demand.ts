@@ -16,14 +16,14 @@ export interface DemandOptions {
   log: Logger;
 }
 
-/** Jobs that one check asks about at most: those that wait longest. */
+/** One check asks the forge about this many jobs: those that have waited longest. */
 const MAX_JOBS_ASKED = 100;
-/** A job that began to wait just now is being told by a webhook. */
+/** A younger job's webhook may still be on its way. */
 const MIN_JOB_AGE_MS = 3000;
 
 /**
- * Asks the forge about jobs that have been waiting for longer than that: was one taken or cancelled, and the webhook
- * that said so lost, its demand is dropped. A job that the forge doesn't show stays: that may be a missing permission.
+ * Asks the forge about jobs that have waited for longer than `olderThanMs`. If a job was started or cancelled and its
+ * webhook was lost, its demand is dropped. A job that the forge doesn't show stays: the permission may be missing.
  */
 export async function recheckDemand(
   { client, forge, signalDispatcher, log }: DemandOptions,
@@ -34,37 +34,40 @@ export async function recheckDemand(
     .filter(({ since }) => Date.now() - since > olderThanMs)
     .sort((a, b) => a.since - b.since)
     .slice(0, MAX_JOBS_ASKED);
-  const news: DispatcherEvent[] = [];
+  const events: DispatcherEvent[] = [];
   for (const { key, jobId, repository } of stuck) {
     const now = await forge.getJob(repository, jobId);
     if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
-    log.info({ group, job: jobId, repository, action: now.action }, 'demand dropped: the forge says it waits no more');
-    news.push({ type: 'job', job: toJobNotice(now, key) });
+    log.info(
+      { group, job: jobId, repository, action: now.action },
+      'demand dropped: the job no longer waits on the forge',
+    );
+    events.push({ type: 'job', job: toJobNotice(now, key) });
   }
-  if (news.length > 0) await signalDispatcher(group, news);
-  return { asked: stuck.length, dropped: news.length };
+  if (events.length > 0) await signalDispatcher(group, events);
+  return { asked: stuck.length, dropped: events.length };
 }
 
 /**
- * Publishes jobs that wait on the forge and that the group's dispatcher doesn't hold, as if their webhook had come:
- * which group they go to, the relay decides as always.
+ * Publishes jobs that wait on the forge and that the group's dispatcher doesn't know, as if their webhook had arrived:
+ * the relay decides which group serves them.
  */
 export async function findLostJobs(
   { client, forge, publish, log }: DemandOptions,
   { settings, cursor }: { settings: GroupSettings; cursor: number },
 ): Promise<{ found: number; cursor: number }> {
   const { name: group, scope, labels } = settings;
-  const looked = await forge.listQueuedJobs({ scope, labels, cursor });
+  const queued = await forge.listQueuedJobs({ scope, labels, cursor });
   const known = new Set((await queryRoster(client, group)).waiting.map(({ key }) => key));
-  const lost = looked.jobs.filter(
+  const lost = queued.jobs.filter(
     ({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS,
   );
   for (const { job, repository } of lost) {
-    log.info({ group, job: job.id, repository: repository.fullName }, 'a waiting job that no webhook told of');
+    log.info({ group, job: job.id, repository: repository.fullName }, 'found a waiting job without a webhook');
     await publish({
       version: 1,
       forge: settings.forge,
-      // The same whoever finds it and however often: one message.
+      // A fixed id: however often the job is found, the stream takes one message.
       delivery: `found-${toJobKey(job)}`,
       action: 'queued',
       receivedAt: new Date().toISOString(),
@@ -74,14 +77,28 @@ export async function findLostJobs(
       installationId: null,
     });
   }
-  return { found: lost.length, cursor: looked.cursor };
+  return { found: lost.length, cursor: queued.cursor };
 }
 
 const toJobKey = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;
 
 function toJobNotice({ action, job, repository }: ForgeJob, key: string): JobNotice {
   const { id: jobId, runId, runAttempt, workflow, name, url, conclusion, runnerName, labels } = job;
-  const told = { key, delivery: `asked-${key}`, action, jobId, runId, runAttempt };
-  const where = { repository: repository.fullName, private: repository.private, labels, workflow, name, url };
-  return { ...told, ...where, conclusion, runnerName, at: new Date().toISOString() };
+  return {
+    key,
+    delivery: `asked-${key}`,
+    action,
+    jobId,
+    runId,
+    runAttempt,
+    repository: repository.fullName,
+    private: repository.private,
+    labels,
+    workflow,
+    name,
+    url,
+    conclusion,
+    runnerName,
+    at: new Date().toISOString(),
+  };
 }

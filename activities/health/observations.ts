@@ -14,7 +14,7 @@ import { isMissing } from '../lib/missing.ts';
 const MAX_CONCURRENT_CALLS = 16;
 const PHASES_WITH_INSTANCE = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
 
-/** The group's running runner workflows on its backend, from visibility: moments old. */
+/** The group's running runner workflows, from visibility, which lags a little behind. */
 export async function listWorkflows(
   client: Client,
   { name, backend }: Pick<GroupSettings, 'name' | 'backend'>,
@@ -25,7 +25,7 @@ export async function listWorkflows(
     found.push({
       runner: workflowId.split('/').at(-1) ?? workflowId,
       since: startTime.getTime(),
-      // A runner that was made before its group moved to another backend has its instance there.
+      // A runner created before its group moved to another backend has its instance on the old one.
       expectsInstance:
         searchAttributes['BatonBackend']?.[0] === backend &&
         PHASES_WITH_INSTANCE.has(searchAttributes['BatonPhase']?.[0]),
@@ -34,7 +34,7 @@ export async function listWorkflows(
   return found;
 }
 
-/** What a group's dispatcher counts; nothing where there is none. */
+/** The slots and waiting jobs of a group's dispatcher; empty where there is no dispatcher. */
 export async function queryRoster(client: Client, group: string): Promise<Roster> {
   try {
     return await client.workflow.getHandle(dispatcherWorkflowId(group)).query<Roster>(DISPATCHER_ROSTER);
@@ -48,7 +48,7 @@ export async function listSlots(client: Client, group: string): Promise<Observed
   return (await queryRoster(client, group)).slots;
 }
 
-/** Which of these have no running workflow, as the server itself says of each. */
+/** Which of these runners have no running workflow, by asking the server about each. */
 export async function confirmOrphaned(client: Client, group: string, runners: readonly string[]): Promise<string[]> {
   const orphaned = await pMap(
     runners,

@@ -18,8 +18,11 @@ export interface RunControl {
   /** All jobs of that attempt. */
   listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]>;
 
-  /** Whether the run is over, its newest attempt, and that attempt's jobs. */
-  getLatestAttempt(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }>;
+  /** Whether the run is completed, its newest attempt, and that attempt's jobs. */
+  getLatestAttempt(
+    repository: string,
+    runId: number,
+  ): Promise<{ isCompleted: boolean; attempt: number; jobs: RunJob[] }>;
 
   /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link getLatestAttempt} first. */
   rerunJob(repository: string, jobId: number): Promise<void>;

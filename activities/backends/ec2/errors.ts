@@ -5,7 +5,9 @@ import { BatonError, messageOf, type ErrorCode } from '../../../contracts/errors
  * Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
  */
 
-/** Errors for lack of capacity, which another type, subnet or market may have; each with what of the placement is dry. */
+/**
+ * Errors for lack of capacity, which another type, subnet or market may have; each with what of the placement is dry.
+ */
 const CAPACITY = new Map<string, DryScope>([
   ['InsufficientInstanceCapacity', 'placement'],
   ['InsufficientHostCapacity', 'placement'],

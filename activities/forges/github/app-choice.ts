@@ -1,11 +1,12 @@
-/** One App (or the token), and how much room there is in its budget, 0 to 1. */
+/** One App (or the token). */
 export interface App {
-  /** Undefined: good for all. */
+  /** Undefined: it serves all organisations. */
   organization?: string | undefined;
+  /** The part of its budget that is left, 0 to 1. */
   room: () => number;
 }
 
-/** Several Apps that share the load: each call goes by the one that has most room among those of its organisation. */
+/** Chooses among several Apps that share the load: the one of the organisation that has the most budget left. */
 export class AppChoice<T extends App> {
   readonly all: readonly T[];
   #turn = 0;
@@ -15,20 +16,20 @@ export class AppChoice<T extends App> {
     this.all = apps;
   }
 
-  /** The one to ask about an organisation; where none is its own or good for all, the first. */
+  /** The App for calls about an organisation; the first App where none serves the organisation. */
   choose(organization: string): T {
     const wanted = organization.toLowerCase();
     const fit = this.all.filter((app) => (app.organization ?? wanted).toLowerCase() === wanted);
     this.#turn += 1;
-    // Of equals each in turn.
+    // Apps with the same budget take turns.
     const turned = fit.map((_app, index) => fit[(index + this.#turn) % fit.length]).filter((app) => app !== undefined);
     const [best] = turned.sort((a, b) => b.room() - a.room());
     const chosen = best ?? this.all[0];
-    if (chosen === undefined) throw new Error('no App at all');
+    if (chosen === undefined) throw new Error('no App is configured');
     return chosen;
   }
 
-  /** The same by `owner/name`. */
+  /** The App for calls about the repository `owner/name`. */
   chooseForRepository(repository: string): T {
     return this.choose(repository.split('/')[0] ?? '');
   }

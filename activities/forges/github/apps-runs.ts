@@ -7,8 +7,7 @@ export interface RunsApp extends App {
 }
 
 /**
- * What delegations ask of the forge, by several Apps: each question out of the budget that has most room for its
- * organisation.
+ * A delegation's calls, with several Apps: each call uses the App of its organisation that has the most budget left.
  */
 export class GithubAppsRuns implements RunControl {
   readonly #choice: AppChoice<RunsApp>;
@@ -22,7 +21,10 @@ export class GithubAppsRuns implements RunControl {
     return this.#choice.chooseForRepository(repository).runs.listAttemptJobs(repository, runId, attempt);
   }
 
-  getLatestAttempt(repository: string, runId: number): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
+  getLatestAttempt(
+    repository: string,
+    runId: number,
+  ): Promise<{ isCompleted: boolean; attempt: number; jobs: RunJob[] }> {
     return this.#choice.chooseForRepository(repository).runs.getLatestAttempt(repository, runId);
   }
 

@@ -17,7 +17,7 @@ export interface ForgeApp extends App {
   forge: Forge;
 }
 
-/** Several Apps that share the load: each call goes by the one that has most room among those of its organisation. */
+/** Several Apps that share the load: each call uses the App of its organisation that has the most budget left. */
 export class GithubApps implements Forge {
   readonly type = 'github';
   readonly #choice: AppChoice<ForgeApp>;
@@ -53,7 +53,7 @@ export class GithubApps implements Forge {
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
     if (order.hook.kind !== 'app') return await this.#choice.choose(order.hook.organization).forge.redeliver(order);
-    // Each App has a webhook of its own.
+    // Each App has its own webhook.
     const all = await Promise.all(this.#choice.all.map(({ forge }) => forge.redeliver(order)));
     return { again: all.flatMap(({ again }) => again), notes: all.flatMap(({ notes }) => notes) };
   }

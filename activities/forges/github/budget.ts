@@ -1,40 +1,35 @@
 /**
- * A budget of points a minute, as GitHub counts: a read costs 1, a change 5. Pure: what the store keeps and how it
- * changes.
+ * A budget of points per minute, as GitHub counts: a read costs 1, a write 5. Pure: the stored state and its changes.
  *
  * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  */
 export interface BudgetState {
-  /** Points there were at `at`; they come back with time. */
+  /** The points left at the time `at`; they refill with time. */
   points: number;
   /** Milliseconds since the epoch. */
   at: number;
-  /** Until then the forge wants no call at all (retry-after, or its primary limit is used up); 0: it doesn't say so. */
+  /** Until then the forge accepts no call (retry-after, or the primary limit is used up); 0: not blocked. */
   blockedUntil: number;
-  /** The forge's own word on its primary limit, an hour's requests. */
+  /** The primary limit as the forge reported it: requests per hour. */
   primary?: { limit: number; remaining: number; resetAt: number } | undefined;
 }
 
-/**
- * What is more urgent: a machine that waits for its registration or for its job's re-run, a removal, or a look around.
- */
+/** From most to least urgent: a machine waits for a registration or for a re-run; a removal; a look at the state. */
 export type Urgency = 'registration' | 'removal' | 'background';
 
-/** What less urgent calls leave to the others: of the burst, and of the primary limit. */
+/** The part of the burst and of the primary limit that a call leaves to more urgent ones. */
 const RESERVED: Readonly<Record<Urgency, number>> = { registration: 0, removal: 0.1, background: 0.3 };
-/**
- * So much of a minute's points may go at once after a pause; the rest comes back steadily, so that no minute has more.
- */
+/** The part of a minute's points that can be used at once after a pause; the rest refills steadily during a minute. */
 const BURST = 1 / 3;
 
 export interface Plan {
-  /** Points that may be used at once, after a pause. */
+  /** Points that can be used at once, after a pause. */
   burst: number;
-  /** Points that come back, a second. */
+  /** Points that refill per second. */
   perSecond: number;
 }
 
-/** @param pointsPerMinute 0 for no limit but what the forge says in its answers */
+/** @param pointsPerMinute 0: only the limits in the forge's answers apply */
 export function toPlan(pointsPerMinute: number): Plan | undefined {
   if (pointsPerMinute === 0) return undefined;
   return { burst: pointsPerMinute * BURST, perSecond: (pointsPerMinute * (1 - BURST)) / 60 };
@@ -44,7 +39,7 @@ export function fullBudget(plan: Plan | undefined, now: number): BudgetState {
   return { points: plan?.burst ?? 0, at: now, blockedUntil: 0 };
 }
 
-/** How long this call has to wait, milliseconds; 0 when it may go. */
+/** How many milliseconds this call has to wait; 0: it may be sent. */
 export function computeWait(
   state: BudgetState,
   plan: Plan | undefined,
@@ -53,25 +48,25 @@ export function computeWait(
 ): number {
   if (state.blockedUntil > now) return state.blockedUntil - now;
   const { primary } = state;
-  const kept = RESERVED[call.urgency];
-  if (primary !== undefined && primary.resetAt > now && primary.remaining <= primary.limit * kept) {
+  const reserved = RESERVED[call.urgency];
+  if (primary !== undefined && primary.resetAt > now && primary.remaining <= primary.limit * reserved) {
     return primary.resetAt - now;
   }
   if (plan === undefined) return 0;
-  // A call must be possible at some time, however small the budget.
-  const needed = Math.min(call.cost + plan.burst * kept, plan.burst);
+  // Every call must be possible at some time, however small the budget.
+  const needed = Math.min(call.cost + plan.burst * reserved, plan.burst);
   const missing = needed - computePoints(state, plan, now);
   return missing <= 0 ? 0 : Math.ceil((missing / plan.perSecond) * 1000);
 }
 
-/** After a call went. */
+/** The state after a call was sent. */
 export function spend(state: BudgetState, plan: Plan | undefined, cost: number, now: number): BudgetState {
   const primary = state.primary && { ...state.primary, remaining: state.primary.remaining - 1 };
   const points = plan === undefined ? 0 : computePoints(state, plan, now) - cost;
   return { ...state, points, at: now, primary };
 }
 
-/** What the forge said in an answer, as far as it tells of limits. */
+/** The limits in an answer of the forge. */
 export interface ObservedLimits {
   status: number;
   limit: number | undefined;
@@ -81,14 +76,14 @@ export interface ObservedLimits {
   retryAfterSeconds: number | undefined;
 }
 
-/** A secondary limit without a word on how long. */
+/** The wait after a secondary limit whose answer has no `retry-after`. */
 const SECONDARY_LIMIT_MS = 60_000;
 
-/** After an answer: the forge's own numbers come before ours. */
+/** The state after an answer: the forge's own numbers take precedence. */
 export function observeLimits(state: BudgetState, heard: ObservedLimits, now: number): BudgetState {
   const { limit, remaining, resetAt } = heard;
   const known = limit !== undefined && remaining !== undefined && resetAt !== undefined;
-  // Answers come in any order: of one window the smallest number is the newest.
+  // Answers arrive in any order: within one window the smallest number is the newest.
   const older = state.primary !== undefined && known && state.primary.resetAt === resetAt;
   const primary = known
     ? { limit, resetAt, remaining: older ? Math.min(remaining, state.primary?.remaining ?? remaining) : remaining }
@@ -100,7 +95,7 @@ function toBlockedUntil({ status, remaining, resetAt, retryAfterSeconds }: Obser
   if (status !== 403 && status !== 429) return 0;
   if (retryAfterSeconds !== undefined) return now + retryAfterSeconds * 1000;
   if (remaining === 0 && resetAt !== undefined) return resetAt;
-  // A plain 403 is a missing permission.
+  // A 403 without these headers is a missing permission.
   return status === 429 ? now + SECONDARY_LIMIT_MS : 0;
 }
 
@@ -112,7 +107,7 @@ function computePoints(state: BudgetState, plan: Plan, now: number): number {
 export function classifyCall(method: string, path: string): { cost: number; urgency: Urgency } {
   const cost = method === 'GET' || method === 'HEAD' ? 1 : 5;
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return { cost, urgency: 'registration' };
-  // Of a delegation: its runner is there already, and its proxies are to step aside, or to come back.
+  // Calls of a delegation: its runner is already running, and waits for the re-run or for its proxies' labels.
   if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return { cost, urgency: 'registration' };
   if (/\/actions\/runners(\/\d+)?$/.test(path)) return { cost, urgency: 'removal' };
   return { cost, urgency: 'background' };

@@ -16,19 +16,16 @@ export interface GithubClientOptions {
   /** https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com. */
   url: string;
   auth: GithubAuth;
-  /** Asked before each call. */
+  /** Each call first takes its points from this budget. */
   budget?: SharedBudget;
   log: Logger;
 }
 
-/**
- * Calls that change something, under way at once; how many a minute is the budget's. The plugin's own pace is one a
- * second.
- */
+/** Replaces the plugin's limit of one write per second; the budget limits the writes per minute. */
 const MAX_CONCURRENT_WRITES = 10;
 
 /**
- * The REST endpoint of a GitHub by its web address.
+ * The REST endpoint of a GitHub instance by its web address.
  * Source: https://docs.github.com/en/rest/overview (github.com, GHES `/api/v3`, `api.SUBDOMAIN.ghe.com`)
  */
 export function toApiUrl(url: string): string {
@@ -39,7 +36,7 @@ export function toApiUrl(url: string): string {
 }
 
 /**
- * An Octokit that authenticates as the App's installation or by token, waits out rate limits, and repeats what failed.
+ * An Octokit that authenticates as the App's installation or by token, waits for rate limits, and retries failed calls.
  */
 export function createGithubClient(options: GithubClientOptions): GithubClient {
   const { auth, log } = options;
@@ -52,7 +49,7 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
       : { auth: auth.token };
   const wait = (kind: string) => (retryAfter: number, request: { method: string; url: string }) => {
     const repeat = retryAfter * 1000 <= MAX_WAIT_MS;
-    log.warn({ kind, retryAfter, method: request.method, url: request.url, repeat }, 'the forge asks to wait');
+    log.warn({ kind, retryAfter, method: request.method, url: request.url, repeat }, 'GitHub asked to wait');
     return repeat;
   };
   return new Client({

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/ports/forge.ts';
+import type { ForgeScope, HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { toGithubError, getGithubStatus } from './errors.ts';
 import { readPages } from './pages.ts';
+import { toScopeName, toScopePath } from './paths.ts';
 
 const hookList = z.array(
   z.object({
@@ -22,12 +23,11 @@ const deliveryList = z.array(
   }),
 );
 
-/** A queued job dies after that: nobody needs to hear of it any more. */
+/** GitHub cancels jobs that wait longer than this: their webhooks need no redelivery. */
 const MAX_AGE_MS = 24 * 3_600_000;
 
 /**
- * Has deliveries sent again of which no attempt arrived. Told of jobs twice, Baton takes them once (the GUID stays the
- * same).
+ * Has GitHub redeliver webhooks of which no attempt arrived. Baton ignores duplicates: an attempt has the same GUID.
  *
  * @throws BatonError FORGE_*
  * @see https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook
@@ -51,12 +51,13 @@ export async function redeliver(client: GithubClient, order: RedeliveryOrder): P
 
 interface FailedDelivery {
   guid: string;
-  /** The newest attempt's. */
+  /** The id of the newest attempt. */
   id: number;
+  /** When the first attempt was made, milliseconds since the epoch. */
   first: number;
 }
 
-/** Newest first; deliveries of one GUID are attempts at the same webhook. */
+/** GitHub lists the newest delivery first. Deliveries with the same GUID are attempts at the same webhook. */
 async function listFailedSince(
   client: GithubClient,
   path: string,
@@ -77,7 +78,7 @@ async function listFailedSince(
   return [...lost.values()].filter(({ guid }) => !arrived.has(guid));
 }
 
-/** False where the forge has forgotten it: then there is nothing to send. */
+/** False where GitHub no longer has the delivery. */
 async function redeliverOne(client: GithubClient, path: string, id: number): Promise<boolean> {
   try {
     await client.request(`POST ${path}/{delivery_id}/attempts`, { delivery_id: id });
@@ -88,35 +89,32 @@ async function redeliverOne(client: GithubClient, path: string, id: number): Pro
   }
 }
 
-/** Where the deliveries of our webhook are; undefined where there is none of ours. */
+/** The API's path of the deliveries of Baton's webhook; no path where there is no such webhook. */
 async function findDeliveriesPath(
   client: GithubClient,
   { hook, url }: RedeliveryOrder,
 ): Promise<{ path?: string; note?: string }> {
-  // An App has one webhook, which is its own.
+  // An App has one webhook.
   if (hook.kind === 'app') return { path: '/app/hook/deliveries' };
-  const owner = hook.kind === 'organization' ? `/orgs/${enc(hook.organization)}` : `/repos/${toOwnerPath(hook)}`;
+  const owner = toScopePath(toScope(hook));
   const hooks: z.infer<typeof hookList> = [];
   for await (const page of readPages(client, `GET ${owner}/hooks`)) hooks.push(...hookList.parse(page));
-  const telling = hooks.filter(
+  const jobHooks = hooks.filter(
     ({ active, events }) => active && events.some((event) => event === '*' || event === 'workflow_job'),
   );
-  const ours = url === undefined ? telling : telling.filter(({ config }) => config.url === url);
+  const ours = url === undefined ? jobHooks : jobHooks.filter(({ config }) => config.url === url);
   const [one, another] = ours;
   if (one === undefined) return {};
   if (another !== undefined) {
-    return { note: `${toOwnerName(hook)} has several webhooks for jobs: set webhook.url, so that ours can be told` };
+    return { note: `${toOwnerName(hook)} has several webhooks for jobs: set webhook.url to identify Baton’s` };
   }
   return { path: `${owner}/hooks/${one.id}/deliveries` };
 }
 
 function toOwnerName(hook: HookOwner): string {
-  if (hook.kind === 'app') return 'the App';
-  return hook.kind === 'organization' ? hook.organization : `${hook.organization}/${hook.repository ?? ''}`;
+  return hook.kind === 'app' ? 'the App' : toScopeName(toScope(hook));
 }
 
-function toOwnerPath(hook: { organization: string; repository?: string | undefined }): string {
-  return `${enc(hook.organization)}/${enc(hook.repository ?? '')}`;
+function toScope({ kind, organization, repository }: Exclude<HookOwner, { kind: 'app' }>): ForgeScope {
+  return kind === 'organization' ? { organization } : { organization, repository };
 }
-
-const enc = encodeURIComponent;

@@ -2,10 +2,10 @@ import { RequestError } from '@octokit/request-error';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 
 /**
- * What GitHub or the way to it threw, as a BatonError that names method, URL, status and GitHub's request id. Only a
- * status that GitHub itself sent is a refusal; everything else is "no answer".
+ * Converts an error of a call to GitHub to a BatonError with the method, URL, status and GitHub's request id. Only a
+ * status that GitHub itself sent is a refusal; everything else counts as "no answer".
  *
- * @param doing what was being done to what, e.g. `registering runner r1 in acme`
+ * @param doing what was being done: `registering runner r1 in acme`
  */
 export function toGithubError(doing: string, error: unknown): BatonError {
   if (error instanceof BatonError) return error;
@@ -21,12 +21,12 @@ export function toGithubError(doing: string, error: unknown): BatonError {
     (status === 403 &&
       (response?.headers['retry-after'] !== undefined || response?.headers['x-ratelimit-remaining'] === '0'));
   if (limited) return new BatonError('FORGE_RATE_LIMITED', text, { cause: error, details });
-  // 401 as well: a key or installation token is at times refused for a moment after it was made or rotated.
-  const passing = status >= 500 || status === 401 || status === 408;
-  return new BatonError(passing ? 'FORGE_UNAVAILABLE' : 'FORGE_REFUSED', text, { cause: error, details });
+  // 401 too: GitHub sometimes refuses a key or installation token for a moment after it was created or rotated.
+  const temporary = status >= 500 || status === 401 || status === 408;
+  return new BatonError(temporary ? 'FORGE_UNAVAILABLE' : 'FORGE_REFUSED', text, { cause: error, details });
 }
 
-/** The status GitHub answered with, or undefined where there was no answer. */
+/** The status of GitHub's answer; undefined where there was no answer. */
 export function getGithubStatus(error: unknown): number | undefined {
   return error instanceof RequestError ? error.status : undefined;
 }

@@ -18,6 +18,7 @@ import { redeliver } from './deliveries.ts';
 import { toGithubError, getRequestMethod, getGithubStatus } from './errors.ts';
 import { findJob, listQueuedJobs } from './jobs.ts';
 import { readPages } from './pages.ts';
+import { toScopeName, toScopePath } from './paths.ts';
 import { RunnerGroups } from './runner-groups.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
@@ -47,10 +48,10 @@ export class Github implements Forge {
     } catch (error) {
       if (getGithubStatus(error) !== 409) throw toGithubError(doing, error);
     }
-    // The name is taken: by an answer that got lost. Names are ours alone (installation, group, random part).
+    // An earlier call took the name and its answer was lost: no other client uses names like this (with a random part).
     const left = await this.deregister(order.scope, order.runner);
     if (left === 'busy') {
-      throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is at work already`);
+      throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is already running a job`);
     }
     try {
       return await this.#generateJitConfig(order);
@@ -60,7 +61,7 @@ export class Github implements Forge {
   }
 
   /**
-   * Asks by name rather than by an id kept from registration: an id that got lost would leave a registration behind.
+   * Finds the runner by name, not by an id stored at registration: a lost id would leave a registration behind.
    *
    * @see https://docs.github.com/en/rest/actions/self-hosted-runners#delete-a-self-hosted-runner-from-an-organization
    */
@@ -78,7 +79,7 @@ export class Github implements Forge {
       return 'removed';
     } catch (error) {
       if (getGithubStatus(error) === 422) return 'busy';
-      // Only "that runner is not there" means absent; a 404 on the list means that we may not look.
+      // Only a 404 on the deletion means that the runner is absent; a 404 on the list is a missing permission.
       if (getGithubStatus(error) === 404 && getRequestMethod(error) === 'DELETE') return 'absent';
       throw toGithubError(doing, error);
     }
@@ -126,19 +127,10 @@ export class Github implements Forge {
       name: order.runner,
       runner_group_id: groupId,
       labels: [...new Set(['self-hosted', ...order.labels])].slice(0, 100),
-      // A lost answer is found by its name; a repetition by the plugin would only meet its own 409.
+      // After a lost answer the runner is found by its name; a retry by the plugin would only get a 409.
       request: { retries: 0 },
     });
     const { runner, encoded_jit_config } = jitAnswer.parse(answer.data);
     return { runnerId: runner.id, jitConfig: encoded_jit_config };
   }
-}
-
-function toScopePath(scope: ForgeScope): string {
-  const organization = encodeURIComponent(scope.organization);
-  return scope.repository ? `/repos/${organization}/${encodeURIComponent(scope.repository)}` : `/orgs/${organization}`;
-}
-
-function toScopeName(scope: ForgeScope): string {
-  return scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization;
 }

@@ -5,6 +5,7 @@ import { toJob, workflowJob } from '../../../contracts/messages/workflow-job.ts'
 import type { GithubClient } from './client.ts';
 import { toGithubError, getGithubStatus } from './errors.ts';
 import { PER_PAGE, readPages } from './pages.ts';
+import { toRepositoryPath } from './paths.ts';
 
 const jobShape = workflowJob.extend({ status: z.string() });
 const jobList = z.object({ jobs: z.array(jobShape) });
@@ -19,21 +20,23 @@ const runList = z.object({
 });
 const repositoryList = z.array(z.object({ name: z.string() }));
 
-/** Of an organisation's repositories: as many of those pushed to last, and as many of the rest, in turn. */
+/**
+ * Of an organisation's repositories, each look reads this many of those pushed to last, and the next page of the rest.
+ */
 const REPOSITORIES_PER_PAGE = 20;
-/** Of one repository's unfinished runs at most; those queued come first. */
+/** The limit of unfinished runs per repository; queued ones come first. */
 const MAX_RUNS = 50;
 
 /**
- * A job as it is now.
+ * The job's current state.
  *
- * @returns undefined on 404: it isn't there, or we may not see it
+ * @returns undefined on 404: it does not exist, or the App may not see it
  * @throws BatonError FORGE_*
  * @see https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
  */
 export async function findJob(client: GithubClient, repository: string, id: number): Promise<ForgeJob | undefined> {
   try {
-    const answer = await client.request(`GET /repos/${toRepositoryPath(repository)}/actions/jobs/{job_id}`, {
+    const answer = await client.request(`GET ${toRepositoryPath(repository)}/actions/jobs/{job_id}`, {
       job_id: id,
     });
     return toForgeJob(jobShape.parse(answer.data), { full_name: repository, private: false });
@@ -44,8 +47,8 @@ export async function findJob(client: GithubClient, repository: string, id: numb
 }
 
 /**
- * Jobs that wait for a runner with no other labels than these. GitHub has no list of them: it is asked for unfinished
- * runs, repository by repository, and for their jobs.
+ * Finds jobs that wait for a runner and need no other labels than these. GitHub has no list of them: this reads the
+ * unfinished runs, repository by repository, and their jobs.
  *
  * @throws BatonError FORGE_*
  */
@@ -59,7 +62,7 @@ export async function listQueuedJobs(
     const jobs: ForgeJob[] = [];
     for (const name of names) {
       for (const run of await listUnfinishedRuns(client, `${scope.organization}/${name}`)) {
-        const path = `GET /repos/${toRepositoryPath(run.repository.full_name)}/actions/runs/{run_id}/jobs`;
+        const path = `GET ${toRepositoryPath(run.repository.full_name)}/actions/runs/{run_id}/jobs`;
         for await (const page of readPages(client, path, { run_id: run.id })) {
           const queued = jobList.parse(page).jobs.filter(({ status }) => status === 'queued');
           const fit = queued.filter((job) => job.labels.every((label) => offered.has(label.toLowerCase())));
@@ -97,11 +100,11 @@ async function listRepositories(
 
 type Run = z.infer<typeof runList>['workflow_runs'][number];
 
-/** Queued ones, and of the newest those that are not finished: they may have further jobs waiting. */
+/** Queued runs, and unfinished ones among the newest: they may have more jobs that wait. */
 async function listUnfinishedRuns(client: GithubClient, repository: string): Promise<Run[]> {
   const runs = new Map<number, Run>();
   for (const parameters of [{ status: 'queued' }, {}]) {
-    const answer = await client.request(`GET /repos/${toRepositoryPath(repository)}/actions/runs`, {
+    const answer = await client.request(`GET ${toRepositoryPath(repository)}/actions/runs`, {
       per_page: PER_PAGE,
       ...parameters,
     });
@@ -121,12 +124,8 @@ function toForgeJob(job: z.infer<typeof jobShape>, repository: { full_name: stri
   };
 }
 
-/** `requested`, `pending` and `waiting` all wait for something else than a runner. */
+/** `requested`, `pending` and `waiting` jobs don't wait for a runner. */
 function toJobAction(status: string): JobAction {
   if (status === 'queued' || status === 'in_progress' || status === 'completed') return status;
   return 'waiting';
-}
-
-function toRepositoryPath(fullName: string): string {
-  return fullName.split('/').map(encodeURIComponent).join('/');
 }

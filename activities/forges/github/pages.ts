@@ -2,12 +2,12 @@ import type { GithubClient } from './client.ts';
 
 export const PER_PAGE = 100;
 
-/** More pages than this are not a list but a flood: 10,000 items. */
+/** Reading stops after this many pages: 10,000 items. */
 const MAX_PAGES = 100;
 
 /**
- * The bodies of all pages of a list, one after the other, by the `link` header, which knows of page numbers and cursors
- * alike.
+ * Reads a list page by page and yields the body of each. It follows the `link` header, which works for page numbers and
+ * for cursors.
  *
  * @param route `GET /…` with its parameters in braces
  * @see https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api

@@ -23,8 +23,8 @@ const ID_CACHE_MS = 5 * 60_000;
 const PATH = '/orgs/{org}/actions/runner-groups';
 
 /**
- * An organisation's runner groups by name; one that isn't there is made, with the access it is to have from the first
- * moment on. Ids are kept for five minutes.
+ * An organisation's runner groups by name. A missing group is created, at once with its configured access. Ids are
+ * cached for five minutes.
  *
  * @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups
  */
@@ -52,22 +52,22 @@ export class RunnerGroups {
   }
 
   /**
-   * Brings the group's name, visibility, repositories and workflows to what they are to be.
+   * Sets the group's name, visibility, repositories and workflows to the configured values.
    *
-   * @returns what was changed, a clause each
+   * @returns the changes, one clause each
    * @throws BatonError FORGE_*
    */
   async reconcile(organization: string, name: string, access: GroupAccess): Promise<string[]> {
     try {
       const found = await this.#find(organization, name, access);
       if (found.inherited) return [];
-      const mended = await this.#reconcileSettings(organization, found, name, access);
+      const changes = await this.#reconcileSettings(organization, found, name, access);
       if (access.repositories !== undefined) {
-        mended.push(...(await this.#reconcileRepositories(organization, found.id, access.repositories)));
+        changes.push(...(await this.#reconcileRepositories(organization, found.id, access.repositories)));
       }
-      return mended;
+      return changes;
     } catch (error) {
-      throw toGithubError(`keeping runner group ${name} of ${organization} in step`, error);
+      throw toGithubError(`reconciling runner group ${name} of ${organization}`, error);
     }
   }
 
@@ -79,7 +79,7 @@ export class RunnerGroups {
     });
     if (drifted.length === 0) return [];
     await this.#client.request(`PATCH ${PATH}/{runner_group_id}`, { org, runner_group_id: found.id, ...wanted });
-    return drifted.map(([key, value]) => `${key} is ${JSON.stringify(value)} again`);
+    return drifted.map(([key, value]) => `reset ${key} to ${JSON.stringify(value)}`);
   }
 
   async #reconcileRepositories(org: string, id: number, names: readonly string[]): Promise<string[]> {
@@ -97,7 +97,7 @@ export class RunnerGroups {
       runner_group_id: id,
       selected_repository_ids: [...wanted],
     });
-    return [`its repositories are ${names.join(', ')} again`];
+    return [`reset repositories to ${names.join(', ')}`];
   }
 
   async #findRepositoryIds(owner: string, names: readonly string[]): Promise<number[]> {
@@ -119,7 +119,7 @@ export class RunnerGroups {
       const order = { org, ...toSettings(name, access), ...selected };
       return group.parse((await this.#client.request(`POST ${PATH}`, order)).data);
     } catch (error) {
-      // Another orchestrator made it in between, or the answer got lost.
+      // Another orchestrator has created it meanwhile, or an earlier answer was lost.
       const late =
         getGithubStatus(error) === 409 || getGithubStatus(error) === 422 ? await this.#list(org, name) : undefined;
       if (late !== undefined) return late;
@@ -147,7 +147,7 @@ function toSettings(name: string, { repositories, allowPublic, workflows }: Grou
   };
 }
 
-/** Lists of GitHub's come in any order. */
+/** GitHub returns lists in any order. */
 function sorted(value: unknown): unknown {
   return Array.isArray(value) ? value.map(String).sort() : value;
 }

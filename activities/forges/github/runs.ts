@@ -3,8 +3,8 @@ import type { ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import type { GithubClient } from './client.ts';
 import { toGithubError } from './errors.ts';
-
-const PER_PAGE = 100;
+import { PER_PAGE } from './pages.ts';
+import { toRepositoryPath, toScopePath } from './paths.ts';
 
 const jobList = z.object({
   jobs: z.array(
@@ -41,21 +41,21 @@ export class GithubRuns implements RunControl {
   async getLatestAttempt(
     repository: string,
     runId: number,
-  ): Promise<{ over: boolean; attempt: number; jobs: RunJob[] }> {
+  ): Promise<{ isCompleted: boolean; attempt: number; jobs: RunJob[] }> {
     const path = `/actions/runs/${runId}`;
-    const run = await this.#call(`looking at run ${runId} of ${repository}`, async () => {
-      const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`);
+    const run = await this.#call(`reading run ${runId} of ${repository}`, async () => {
+      const answer = await this.#client.request(`GET ${toRepositoryPath(repository)}${path}`);
       return runAnswer.parse(answer.data);
     });
     const jobs = await this.#listJobs(repository, `${path}/jobs`);
-    return { over: run.status === 'completed', attempt: run.run_attempt ?? 1, jobs };
+    return { isCompleted: run.status === 'completed', attempt: run.run_attempt ?? 1, jobs };
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run */
   async rerunJob(repository: string, jobId: number): Promise<void> {
     await this.#call(`running job ${jobId} of ${repository} again`, async () => {
-      await this.#client.request(`POST ${repositoryPath(repository)}/actions/jobs/${jobId}/rerun`, {
-        // A lost answer is found by looking; a repetition would start a second attempt or be refused.
+      await this.#client.request(`POST ${toRepositoryPath(repository)}/actions/jobs/${jobId}/rerun`, {
+        // After a lost answer the caller looks for the new attempt; a retry would start another one or be refused.
         request: { retries: 0 },
       });
     });
@@ -63,8 +63,7 @@ export class GithubRuns implements RunControl {
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
   async replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    const owner = encodeURIComponent(scope.organization);
-    const path = scope.repository ? `/repos/${owner}/${encodeURIComponent(scope.repository)}` : `/orgs/${owner}`;
+    const path = toScopePath(scope);
     return await this.#call(`labelling runner ${runner}`, async () => {
       const found = await this.#client.request(`GET ${path}/actions/runners`, { name: runner, per_page: PER_PAGE });
       const match = runnerList.parse(found.data).runners.find(({ name }) => name === runner);
@@ -80,8 +79,8 @@ export class GithubRuns implements RunControl {
   async #listJobs(repository: string, path: string): Promise<RunJob[]> {
     const all: RunJob[] = [];
     for (let page = 1; ; page++) {
-      const jobs = await this.#call(`listing the jobs at ${repository}${path}`, async () => {
-        const answer = await this.#client.request(`GET ${repositoryPath(repository)}${path}`, {
+      const jobs = await this.#call(`listing the jobs of ${repository}${path}`, async () => {
+        const answer = await this.#client.request(`GET ${toRepositoryPath(repository)}${path}`, {
           per_page: PER_PAGE,
           page,
         });
@@ -112,9 +111,4 @@ export class GithubRuns implements RunControl {
       throw toGithubError(doing, error);
     }
   }
-}
-
-function repositoryPath(repository: string): string {
-  const [owner = '', name = ''] = repository.split('/');
-  return `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}`;
 }

@@ -48,6 +48,6 @@ describe('user data', () => {
   it('of more than 16 kB is refused', () => {
     const { status, said } = check('ec2', `    env: { LONG: '${'l'.repeat(12_000)}' }`);
     expect(status).toBe(1);
-    expect(said).toMatch(/at most 16384 may be/);
+    expect(said).toMatch(/above the limit of 16384/);
   });
 });

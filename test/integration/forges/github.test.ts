@@ -70,12 +70,16 @@ describe('a group on the forge', () => {
   });
 
   it.each<[string, (group: RunnerGroup) => void, string]>([
-    ['its name', (group) => (group.name = group.name.toUpperCase()), 'name is "group-'],
-    ['its visibility', (group) => (group.visibility = 'all'), 'visibility is "selected" again'],
-    ['public repositories', (group) => (group.allowsPublicRepositories = true), 'allows_public_repositories is false'],
-    ['its restriction', (group) => (group.restrictedToWorkflows = false), 'restricted_to_workflows is true again'],
-    ['its workflows', (group) => (group.selectedWorkflows = []), 'selected_workflows is ["octo-org/demo'],
-    ['its repositories', (group) => (group.repositoryIds = new Set([1])), 'its repositories are demo, second again'],
+    ['its name', (group) => (group.name = group.name.toUpperCase()), 'reset name to "group-'],
+    ['its visibility', (group) => (group.visibility = 'all'), 'reset visibility to "selected"'],
+    [
+      'public repositories',
+      (group) => (group.allowsPublicRepositories = true),
+      'reset allows_public_repositories to false',
+    ],
+    ['its restriction', (group) => (group.restrictedToWorkflows = false), 'reset restricted_to_workflows to true'],
+    ['its workflows', (group) => (group.selectedWorkflows = []), 'reset selected_workflows to ["octo-org/demo'],
+    ['its repositories', (group) => (group.repositoryIds = new Set([1])), 'reset repositories to demo, second'],
   ])('has a drift mended: %s', async (_what, drift, told) => {
     const access = { repositories: ['demo', 'second'], allowPublic: false, workflows: WORKFLOWS };
     await github.reconcileRunnerGroup(order(access));

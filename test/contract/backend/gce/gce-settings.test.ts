@@ -124,7 +124,7 @@ describe('instances of Compute Engine', () => {
   });
 
   it.each([
-    ['a half size', { cpu: 2 }, {}, /both whole cpu and memory/],
+    ['a half size', { cpu: 2 }, {}, /both a whole number of cpu and memory/],
     ['a machine type that is nowhere', {}, { machine_type: 'z9-huge-1' }, /was not found/],
     ['an image that is nowhere', { image: 'projects/nobody/global/images/none' }, {}, /was not found/],
   ])('%s is refused, and not tried again', async (_what, more, config, message) => {
