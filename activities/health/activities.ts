@@ -78,7 +78,10 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     signalInstanceMissing: async ({ group, runner }) => {
       const died = { version: 1, id: randomUUID(), runner, kind: 'died', exitCode: null } as const;
       const events: RunnerEvent[] = [
-        { type: 'died', died: { ...died, at: new Date().toISOString(), reason: 'is gone: the backend has no such instance' } },
+        {
+          type: 'died',
+          died: { ...died, at: new Date().toISOString(), reason: 'is gone: the backend has no such instance' },
+        },
       ];
       await ignoreMissing(client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events));
     },

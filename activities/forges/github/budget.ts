@@ -80,15 +80,15 @@ export interface ObservedLimits {
 const SECONDARY_LIMIT_MS = 60_000;
 
 /** The state after an answer: the forge's own numbers take precedence. */
-export function observeLimits(state: BudgetState, heard: ObservedLimits, now: number): BudgetState {
-  const { limit, remaining, resetAt } = heard;
+export function observeLimits(state: BudgetState, limits: ObservedLimits, now: number): BudgetState {
+  const { limit, remaining, resetAt } = limits;
   const known = limit !== undefined && remaining !== undefined && resetAt !== undefined;
   // Answers arrive in any order: within one window the smallest number is the newest.
   const older = state.primary !== undefined && known && state.primary.resetAt === resetAt;
   const primary = known
     ? { limit, resetAt, remaining: older ? Math.min(remaining, state.primary?.remaining ?? remaining) : remaining }
     : state.primary;
-  return { ...state, primary, blockedUntil: Math.max(state.blockedUntil, toBlockedUntil(heard, now)) };
+  return { ...state, primary, blockedUntil: Math.max(state.blockedUntil, toBlockedUntil(limits, now)) };
 }
 
 function toBlockedUntil({ status, remaining, resetAt, retryAfterSeconds }: ObservedLimits, now: number): number {

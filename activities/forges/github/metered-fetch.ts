@@ -8,7 +8,7 @@ export interface SharedBudget {
    */
   take(call: { cost: number; urgency: Urgency }, maxWaitMs: number): Promise<number>;
   /** Records the limits in an answer of the forge. */
-  observe(heard: ObservedLimits): void;
+  observe(limits: ObservedLimits): void;
 }
 
 /** The caller must plan a longer wait itself: a workflow's timer is durable, a process's is not. */
