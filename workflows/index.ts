@@ -1,4 +1,4 @@
-/** What the orchestrator's worker runs: one export a workflow type (contracts/workflows/actors.ts, WORKFLOW). */
+/** The workflows of the orchestrator's worker: one export per workflow type. */
 export { delegation } from './delegation/delegation.ts';
 export { proxies } from './delegation/proxies.ts';
 export { dispatcher } from './dispatcher/dispatcher.ts';

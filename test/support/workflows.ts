@@ -49,9 +49,9 @@ export interface ActorsFixture {
   start(settings: GroupSettings): Promise<void>;
   /** Waits until an instance was created for the group; resolves with its runner's name. */
   firstRunner(group: string): Promise<string>;
-  tell(group: string, news: DispatcherEvent[]): Promise<void>;
-  tellRunner(group: string, runner: string, news: RunnerEvent[]): Promise<void>;
-  ask(group: string): Promise<DispatcherSnapshot>;
+  signal(group: string, news: DispatcherEvent[]): Promise<void>;
+  signalRunner(group: string, runner: string, news: RunnerEvent[]): Promise<void>;
+  getStatus(group: string): Promise<DispatcherSnapshot>;
   stop(): Promise<void>;
 }
 
@@ -82,37 +82,37 @@ export async function startActors(): Promise<ActorsFixture> {
     return known;
   };
   const moved: MovedJob[] = [];
-  const outsideOf = (runner: string): Outside => outside(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
-  const deeds = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
+  const findOutside = (runner: string): Outside => outside(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
+  const activities = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
-    ...deeds,
+    ...activities,
     startRunners: async (order) => {
       await outside(order.settings.name).beforeStart?.(order.runners);
-      await deeds.startRunners(order);
+      await activities.startRunners(order);
     },
     moveJobs: ({ jobs }) => {
       moved.push(...jobs);
       return Promise.resolve();
     },
     removeRegistration: ({ runner }) => {
-      const answer = outsideOf(runner).unregister(runner);
-      if (answer !== 'busy') outsideOf(runner).unregistered.push(runner);
+      const answer = findOutside(runner).unregister(runner);
+      if (answer !== 'busy') findOutside(runner).unregistered.push(runner);
       return Promise.resolve(answer);
     },
   };
   const backend: Omit<BackendActivities, 'listInstances'> = {
     createInstance: async ({ runner }) => {
-      await outsideOf(runner).create(runner);
-      outsideOf(runner).created.push(runner);
-      const taggable = outsideOf(runner).tag && { taggable: true as const };
+      await findOutside(runner).create(runner);
+      findOutside(runner).created.push(runner);
+      const taggable = findOutside(runner).tag && { taggable: true as const };
       return { instanceId: `instance of ${runner}`, ...taggable };
     },
     deleteInstance: ({ runner }) => {
-      outsideOf(runner).deleted.push(runner);
+      findOutside(runner).deleted.push(runner);
       return Promise.resolve();
     },
     tagInstance: async ({ runner, tags }) => {
-      await outsideOf(runner).tag?.(tags);
+      await findOutside(runner).tag?.(tags);
       return 'tagged';
     },
     checkInstance: () => Promise.resolve('alive'),
@@ -144,10 +144,11 @@ export async function startActors(): Promise<ActorsFixture> {
         args: [{ settings }],
       });
     },
-    tell: (group, news) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news),
-    tellRunner: (group, runner, news) =>
+    signal: (group, news) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news),
+    signalRunner: (group, runner, news) =>
       client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, news),
-    ask: (group) => client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
+    getStatus: (group) =>
+      client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
     stop: async () => {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);

@@ -71,8 +71,8 @@ export class CapacityAllocator {
     return grants;
   }
 
-  snapshot(backend: string): CapacitySnapshot {
-    // The entry of a group that left is kept, so that a repeated old request does no harm; nobody needs to see it.
+  toSnapshot(backend: string): CapacitySnapshot {
+    // The entry of a removed group is kept, so that a repeated old request has no effect; it is not shown.
     const shown = [...this.#slots].filter(([group, { allowed }]) => allowed > 0 || this.#groups.includes(group));
     const groups = shown.map(([group, { priority, allowed, wanted }]) => {
       const oldest = wanted[0] ?? null;

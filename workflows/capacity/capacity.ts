@@ -17,7 +17,7 @@ import {
   type CapacityEvent,
   type CapacitySnapshot,
 } from '../../contracts/workflows/capacity.ts';
-import { clock, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
+import { formatTime, LAST_LINES, escapeMarkdown, renderWorkflowLink } from '../lib/markdown.ts';
 import { historyIsFull } from '../lib/history.ts';
 import { CapacityAllocator, type CapacityState } from './allocator.ts';
 
@@ -43,7 +43,7 @@ export async function capacity(input: CapacityInput & { carried?: CapacityState 
     for (const event of events) allocator.apply(event);
     changed = true;
   });
-  setHandler(statusQuery, () => allocator.snapshot(backend));
+  setHandler(statusQuery, () => allocator.toSnapshot(backend));
 
   for (;;) {
     await condition(() => changed);
@@ -59,22 +59,22 @@ export async function capacity(input: CapacityInput & { carried?: CapacityState 
     }
     const grants = allocator.allocate(backend);
     if (grants.length > 0) await grantSlots(grants);
-    setCurrentDetails(details(allocator.snapshot(backend)));
+    setCurrentDetails(renderCapacityDetails(allocator.toSnapshot(backend)));
   }
 }
 
-/** The current details in Temporal's UI, markdown. */
-function details({ max, groups, silent }: CapacitySnapshot): string {
+/** The workflow's current details in Temporal's UI, markdown. */
+function renderCapacityDetails({ max, groups, silent }: CapacitySnapshot): string {
   const held = groups.reduce((sum, { allowed }) => sum + allowed, 0);
   const lines = [`### ${held} of ${max} slots held`, ''];
   if (groups.length > 0)
     lines.push('| Group | Priority | Holds | Wants | Oldest waits since |', '|:--|:--|:--|:--|:--|');
   for (const { group, priority, allowed, wanted, oldestSince } of groups) {
-    const since = oldestSince === null ? '' : clock(new Date(oldestSince));
+    const since = oldestSince === null ? '' : formatTime(new Date(oldestSince));
     lines.push(
-      `| ${workflowLink(group, dispatcherWorkflowId(group))} | ${priority} | ${allowed} | ${wanted} | ${since} |`,
+      `| ${renderWorkflowLink(group, dispatcherWorkflowId(group))} | ${priority} | ${allowed} | ${wanted} | ${since} |`,
     );
   }
-  if (silent.length > 0) lines.push('', `Waiting for ${silent.map(plain).join(', ')} to report their runners`);
+  if (silent.length > 0) lines.push('', `Waiting for ${silent.map(escapeMarkdown).join(', ')} to report their runners`);
   return [...lines, ...LAST_LINES].join('\n');
 }

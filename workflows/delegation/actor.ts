@@ -13,11 +13,11 @@ import { type DelegationActivities } from '../../contracts/ports/delegation-acti
 import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
-import { delegationDetails, type Step } from './details.ts';
-import { Progress } from './progress.ts';
+import { renderDelegationDetails, type Step } from './details.ts';
+import { JobProgress } from './progress.ts';
 
-const STEPS_KEPT = 30;
-const LONGEST_DETAIL = 1500;
+const MAX_STEPS = 30;
+const MAX_DETAIL_LENGTH = 1500;
 
 const local = proxyLocalActivities<
   Pick<
@@ -37,13 +37,13 @@ const forge = proxyActivities<
 const finder = proxyActivities<Pick<DelegationActivities, 'findDelegatedJob'>>({
   taskQueue: TASK_QUEUE.orchestrator,
   startToCloseTimeout: '1 min',
-  // The forge's list lags; a job that it never shows can't be run again.
+  // The forge's list lags behind. After this time, the job is lost.
   scheduleToCloseTimeout: '1 hour',
   retry: { initialInterval: '500 ms', maximumInterval: '15 s' },
   summary: 'find the job on the forge',
 });
 
-/** The delegation's job belongs to another delegation already, which does it. */
+/** The job belongs to another delegation already, which runs it. */
 export class HandedOn {
   readonly to: string;
 
@@ -52,14 +52,14 @@ export class HandedOn {
   }
 }
 
-/** A delegation's own deeds: each is an activity, or a change of what people see of it. */
+/** A delegation's state, the events that change it, and its activities. */
 export class DelegationActor {
   readonly input: DelegationInput;
-  readonly progress: Progress;
+  readonly progress: JobProgress;
   job: DelegatedJob;
   /** All proxies stepped aside for this delegation. */
   aside = false;
-  /** Says that the forge is worth a look before its time. */
+  /** The job has probably changed: ask the forge before the timer fires. */
   hint = false;
   readonly #steps: Step[] = [];
   #shown = '';
@@ -67,69 +67,69 @@ export class DelegationActor {
   constructor(input: DelegationInput) {
     this.input = input;
     this.job = input.job;
-    this.progress = new Progress(input.proxies.names);
+    this.progress = new JobProgress(input.proxies.names);
   }
 
-  /** Takes news in. */
-  hear(items: readonly DelegationEvent[]): void {
-    for (const item of items) {
-      switch (item.type) {
+  /** Applies a batch of events. */
+  apply(events: readonly DelegationEvent[]): void {
+    for (const event of events) {
+      switch (event.type) {
         case 'job':
-          if (item.job.action !== 'queued') this.progress.heard(item.job);
+          if (event.job.action !== 'queued') this.progress.applyNotice(event.job);
           break;
         case 'attempt-ended':
           this.hint = true;
           break;
         case 'stepped-aside':
           this.aside = true;
-          if (item.problem) this.#step(item.problem);
+          if (event.problem) this.#addStep(event.problem);
           break;
         default:
-          item satisfies never;
+          event satisfies never;
       }
     }
   }
 
   /** Finds the job on the forge. */
-  async find(): Promise<HandedOn | undefined> {
-    return this.#took(await finder.findDelegatedJob({ job: this.job }));
+  async findJob(): Promise<HandedOn | undefined> {
+    return this.#applyAnswer(await finder.findDelegatedJob({ job: this.job }));
   }
 
-  /** Looks at the job on the forge. */
-  async observe(): Promise<HandedOn | undefined> {
+  /** Asks the forge about the job. */
+  async observeJob(): Promise<HandedOn | undefined> {
     const { job } = this.progress;
     if (job === undefined) return undefined;
     const { id, repository } = this.job;
-    return this.#took(await forge.observeDelegatedJob({ id, repository, job }));
+    return this.#applyAnswer(await forge.observeDelegatedJob({ id, repository, job }));
   }
 
-  /** Has just that job run again. */
-  async rerun(): Promise<HandedOn | 'rerunning' | 'busy' | 'not-needed'> {
+  /** Makes the forge run just that job again. */
+  async rerunJob(): Promise<HandedOn | 'rerunning' | 'busy' | 'not-needed'> {
     const { job } = this.progress;
     if (job === undefined) return 'not-needed';
     const { id, repository } = this.job;
     const result = await forge.rerunDelegatedJob({ id, repository, job, proxies: this.input.proxies.names });
     if ('handedTo' in result) return new HandedOn(result.handedTo);
-    this.progress.saw(result.job);
+    this.progress.applyJob(result.job);
     return result.state;
   }
 
-  /** What the group's runners are up to. */
-  async group(): Promise<GroupView> {
+  /** Whether the group's runners are online. */
+  async observeGroup(): Promise<GroupView> {
     return await local.observeGroup({ group: this.input.proxies.group });
   }
 
-  /** Orders a runner at the group's dispatcher, or takes the order back; the group's `max` holds for it as for all. */
-  async demand(wanted: boolean): Promise<void> {
+  /** Requests a runner from the group's dispatcher, or withdraws the request; the group's `max` applies as usual. */
+  async signalDemand(wanted: boolean): Promise<void> {
     const { id, repository, runId, workflow, url, requestedAt } = this.job;
     const notice: JobNotice = {
       key: demandKey(id),
       delivery: id,
       action: wanted ? 'queued' : 'completed',
-      // None yet: the forge has no job that waits, and who asks it for this one is to find none.
+      // On the forge, no job waits yet, so that there is no id to ask about.
       jobId: 0,
       runId: Number(runId),
-      // Of the attempt that will run on it: what a runner's hook then says counts against this order.
+      // The attempt that will run on it: the dispatcher matches what the runner's hook reports with this request.
       runAttempt: (this.progress.job?.attempt ?? this.job.runAttempt) + 1,
       repository,
       private: true,
@@ -145,24 +145,24 @@ export class DelegationActor {
   }
 
   /** Asks the proxies to step aside for this delegation, or lets them come back. */
-  async proxies(type: ProxiesEvent['type']): Promise<void> {
+  async signalProxies(type: ProxiesEvent['type']): Promise<void> {
     if (type === 'release') this.aside = false;
     await local.signalProxies({ proxies: this.input.proxies, events: [{ type, delegation: this.job.id }] });
   }
 
-  async runner(): Promise<RunnerInstance | null> {
+  async describeRunner(): Promise<RunnerInstance | null> {
     const { runner } = this.job;
     if (runner === null) return null;
     return await local.describeRunner({ group: this.input.proxies.group, runner });
   }
 
-  /** Changes what is told of the job, to people and where the API reads it, and writes down a step. */
+  /** Changes the job's state in the UI and for the API, and adds a step and an audit entry. */
   async record(action: AuditEntry['action'], change: Partial<DelegatedJob>, outcome = 'ok'): Promise<void> {
-    this.tell(change);
+    this.describe(change);
     const { id, repository, runId, detail } = this.job;
     const audit: AuditEntry = {
       version: 1,
-      // A job that landed on a proxy is run again: the same step, another time.
+      // A re-run that a proxy took is run again: the same action, in another attempt.
       id: `${id}.${action}.${this.job.attempt ?? 0}.${outcome}`,
       at: new Date().toISOString(),
       who: `delegation/${id}`,
@@ -171,17 +171,17 @@ export class DelegationActor {
       repository,
       runId,
       outcome,
-      detail: detail.slice(0, LONGEST_DETAIL),
+      detail: detail.slice(0, MAX_DETAIL_LENGTH),
     };
     await local.recordDelegation({ job: this.job, audit });
   }
 
-  /** Changes what people see in Temporal's UI alone. */
-  tell(change: Partial<DelegatedJob>): void {
+  /** Changes what Temporal's UI shows, and nothing else. */
+  describe(change: Partial<DelegatedJob>): void {
     const { job } = this.progress;
     const known = job ? { forgeJobId: job.id, attempt: job.attempt, url: job.url } : {};
     this.job = { ...this.job, ...known, ...change };
-    if (change.detail !== undefined) this.#step(change.detail);
+    if (change.detail !== undefined) this.#addStep(change.detail);
     const shown = `${this.job.status}/${job?.id ?? ''}`;
     if (shown !== this.#shown) {
       this.#shown = shown;
@@ -190,23 +190,23 @@ export class DelegationActor {
         ...(job ? [{ key: SEARCH_ATTRIBUTES.jobId, value: String(job.id) }] : []),
       ]);
     }
-    this.show();
+    this.updateView();
   }
 
-  show(): void {
-    setCurrentDetails(delegationDetails(this.input, this.job, this.#steps));
+  updateView(): void {
+    setCurrentDetails(renderDelegationDetails(this.input, this.job, this.#steps));
   }
 
-  #took(result: { job: NonNullable<Progress['job']> } | { handedTo: string }): HandedOn | undefined {
+  #applyAnswer(result: { job: NonNullable<JobProgress['job']> } | { handedTo: string }): HandedOn | undefined {
     if ('handedTo' in result) return new HandedOn(result.handedTo);
-    this.progress.saw(result.job);
+    this.progress.applyJob(result.job);
     return undefined;
   }
 
-  #step(what: string): void {
+  #addStep(what: string): void {
     if (this.#steps.at(-1)?.what === what) return;
     this.#steps.push({ at: new Date().toISOString(), what });
-    if (this.#steps.length > STEPS_KEPT) this.#steps.shift();
-    this.show();
+    if (this.#steps.length > MAX_STEPS) this.#steps.shift();
+    this.updateView();
   }
 }

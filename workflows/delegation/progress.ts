@@ -2,14 +2,14 @@ import type { JobNotice } from '../../contracts/workflows/job.ts';
 import type { RunJob } from '../../contracts/ports/run-control.ts';
 
 /**
- * Where a delegated job is:
+ * The stage of a delegated job:
  * - `held`: on a proxy, whose hook is about to fail it
- * - `handed-back`: that attempt failed, as it had to; the job waits for its re-run
+ * - `handed-back`: that attempt failed as intended; the job waits for its re-run
  * - `waiting`: the re-run waits for a runner
  * - `running`: on a runner that is no proxy
- * - `over`: it ran there, or it was cancelled
+ * - `finished`: it ran there, or it was cancelled
  */
-export type Place = 'held' | 'handed-back' | 'waiting' | 'running' | 'over';
+export type Stage = 'held' | 'handed-back' | 'waiting' | 'running' | 'finished';
 
 const RANKS = new Map([
   ['queued', 0],
@@ -20,11 +20,11 @@ const RANKS = new Map([
   ['completed', 2],
 ]);
 
-/** What is known of the job on the forge, from webhooks and from looking. Never goes back in time. */
-export class Progress {
+/** What is known of the job on the forge, from webhooks and from queries. An older state never replaces a newer one. */
+export class JobProgress {
   readonly #proxies: ReadonlySet<string>;
   #job: RunJob | undefined;
-  /** Counts what was new. */
+  /** Increases with each new state. */
   version = 0;
 
   constructor(proxies: readonly string[]) {
@@ -35,25 +35,25 @@ export class Progress {
     return this.#job;
   }
 
-  /** The forge's answer. */
-  saw(job: RunJob): void {
-    if (this.#job !== undefined && !newer(job, this.#job)) return;
+  /** Applies the forge's answer to a query. */
+  applyJob(job: RunJob): void {
+    if (this.#job !== undefined && !isNewer(job, this.#job)) return;
     this.#job = job;
     this.version += 1;
   }
 
-  /** The forge's webhook, which tells no labels. */
-  heard(notice: JobNotice): void {
+  /** Applies a webhook, which has no labels. */
+  applyNotice(notice: JobNotice): void {
     const { jobId: id, runId, runAttempt: attempt, name, conclusion, runnerName, url } = notice;
     const status = notice.action === 'waiting' ? 'queued' : notice.action;
-    this.saw({ id, runId, attempt, name, status, conclusion, runnerName, url, labels: this.#job?.labels ?? [] });
+    this.applyJob({ id, runId, attempt, name, status, conclusion, runnerName, url, labels: this.#job?.labels ?? [] });
   }
 
-  place(): Place {
+  getStage(): Stage {
     const job = this.#job;
     if (job === undefined) return 'held';
     const onProxy = job.runnerName !== null && this.#proxies.has(job.runnerName);
-    if (job.status === 'completed') return onProxy && job.conclusion === 'failure' ? 'handed-back' : 'over';
+    if (job.status === 'completed') return onProxy && job.conclusion === 'failure' ? 'handed-back' : 'finished';
     if (job.status !== 'in_progress') return 'waiting';
     return onProxy ? 'held' : 'running';
   }
@@ -65,7 +65,7 @@ export class Progress {
   }
 }
 
-function newer(job: RunJob, known: RunJob): boolean {
+function isNewer(job: RunJob, known: RunJob): boolean {
   if (job.attempt !== known.attempt) return job.attempt > known.attempt;
   return (RANKS.get(job.status) ?? 0) > (RANKS.get(known.status) ?? 0);
 }

@@ -17,18 +17,18 @@ import {
 } from '../../contracts/workflows/delegation.ts';
 import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
-import { rootMessage } from '../lib/failure.ts';
-import { factTable, LAST_LINES, plain, workflowLink } from '../lib/markdown.ts';
+import { findRootMessage } from '../lib/failure.ts';
+import { historyIsFull } from '../lib/history.ts';
+import { renderFactTable, LAST_LINES, escapeMarkdown, renderWorkflowLink } from '../lib/markdown.ts';
 
-const newsSignal = defineSignal<[ProxiesEvent[]]>(PROXIES_EVENTS);
+const eventsSignal = defineSignal<[ProxiesEvent[]]>(PROXIES_EVENTS);
 
-/** What proxies are labelled with while they step aside, so that a person on the forge sees why no job comes to them. */
+/** The label of proxies that stepped aside: it shows on the forge why they get no job. */
 const ASIDE_LABEL = 'stepped-aside';
-/** A delegation that does not ask again within this is over, or was ended by force: nothing keeps proxies away for ever. */
-const HOLD_MS = 10 * 60_000;
-/** A short pause before proxies come back: the next delegation is often near. */
-const LINGER_MS = 500;
-const HISTORY_EVENTS = 2000;
+/** A hold that is not renewed within this time expires: its delegation has ended, or was terminated. */
+const HOLD_TIMEOUT_MS = 10 * 60_000;
+/** A short delay before proxies come back: the next delegation often follows soon. */
+const COME_BACK_DELAY_MS = 500;
 
 const forge = proxyActivities<Pick<DelegationActivities, 'labelProxies'>>({
   taskQueue: TASK_QUEUE.orchestrator,
@@ -46,67 +46,69 @@ interface Carried {
 }
 
 /**
- * Sees to it that a group's proxies take no job while a delegation's re-run waits for its runner: takes their labels off as
- * long as any delegation holds them, then gives them back. Ends when nobody does.
+ * Keeps a group's proxies from taking jobs while a delegation's re-run waits for its runner: it removes their labels as long as
+ * any delegation holds them, then restores the labels and ends.
  */
 export async function proxies(input: { settings: ProxiesSettings; carried?: Carried }): Promise<void> {
   const { settings } = input;
-  /** Delegations that need the proxies away, and until when, milliseconds since the epoch. */
+  /** Delegations that hold the proxies aside, and until when, milliseconds since the epoch. */
   const holds = new Map<string, number>(input.carried?.holds);
-  const untold = new Set<string>();
+  /** Delegations to signal once the proxies have stepped aside. */
+  const unanswered = new Set<string>();
   let { aside } = input.carried ?? { aside: false };
-  let news = false;
-  setHandler(newsSignal, (items) => {
-    for (const { type, delegation } of items) {
+  let changed = false;
+  setHandler(eventsSignal, (events) => {
+    for (const { type, delegation } of events) {
       if (type === 'hold') {
-        holds.set(delegation, Date.now() + HOLD_MS);
-        untold.add(delegation);
+        holds.set(delegation, Date.now() + HOLD_TIMEOUT_MS);
+        unanswered.add(delegation);
       } else {
         holds.delete(delegation);
-        untold.delete(delegation);
+        unanswered.delete(delegation);
       }
     }
-    news = true;
+    changed = true;
   });
 
   for (;;) {
-    news = false;
+    changed = false;
     for (const [delegation, until] of holds) if (until <= Date.now()) holds.delete(delegation);
-    show(settings, aside, [...holds.keys()]);
+    updateView(settings, aside, [...holds.keys()]);
     if (holds.size > 0) {
       const problem = aside ? null : await stepAside(settings);
-      // Where the forge does not allow it: a re-run that lands on a proxy is handed on, and it is tried again next time.
+      // If the forge refuses: a re-run that a proxy takes is handed over again, and the next hold tries again.
       aside = problem === null;
-      const ids = [...untold].filter((id) => holds.has(id));
-      untold.clear();
+      const ids = [...unanswered].filter((id) => holds.has(id));
+      unanswered.clear();
       if (ids.length > 0) await local.signalDelegations({ ids, events: [{ type: 'stepped-aside', problem }] });
     } else if (aside) {
-      if (await condition(() => holds.size > 0, LINGER_MS, { summary: 'before the proxies come back' })) continue;
+      if (await condition(() => holds.size > 0, COME_BACK_DELAY_MS, { summary: 'delay before the proxies come back' }))
+        continue;
       await comeBack(settings);
       aside = false;
       continue;
-    } else if (!news) {
+    } else if (!changed) {
       return;
     }
-    if (workflowInfo().historyLength > HISTORY_EVENTS) {
+    if (historyIsFull()) {
       await continueAsNew<typeof proxies>({ settings, carried: { holds: [...holds], aside } });
     }
-    if (news) continue;
+    if (changed) continue;
     const next = Math.min(...holds.values());
-    await condition(() => news, Math.max(1, next - Date.now()), { summary: 'until a hold is no longer renewed' });
+    await condition(() => changed, Math.max(1, next - Date.now()), { summary: 'removes a hold that is not renewed' });
   }
 }
 
-/** @returns why it could not be done */
+/** @returns why the proxies could not step aside; null where they did */
 async function stepAside(settings: ProxiesSettings): Promise<string | null> {
   const { scope, names } = settings;
   try {
     const { labelled } = await forge.labelProxies({ scope, names, labels: [ASIDE_LABEL] });
-    await local.recordAudit({ audit: entry(settings, 'proxies-aside', 'ok', `aside: ${labelled.join(', ')}`) });
+    await local.recordAudit({ audit: toAuditEntry(settings, 'proxies-aside', 'ok', `aside: ${labelled.join(', ')}`) });
     return null;
   } catch (error) {
-    const problem = `the proxies could not be set aside, and may get the re-run: ${rootMessage(error)}`;
-    await local.recordAudit({ audit: entry(settings, 'proxies-aside', 'failed', problem) });
+    const problem = `the proxies could not step aside, and may take the re-run: ${findRootMessage(error)}`;
+    await local.recordAudit({ audit: toAuditEntry(settings, 'proxies-aside', 'failed', problem) });
     return problem;
   }
 }
@@ -115,14 +117,19 @@ async function comeBack(settings: ProxiesSettings): Promise<void> {
   const { scope, names, labels } = settings;
   try {
     const { labelled } = await forge.labelProxies({ scope, names, labels });
-    await local.recordAudit({ audit: entry(settings, 'proxies-back', 'ok', `back: ${labelled.join(', ')}`) });
+    await local.recordAudit({ audit: toAuditEntry(settings, 'proxies-back', 'ok', `back: ${labelled.join(', ')}`) });
   } catch (error) {
-    await local.recordAudit({ audit: entry(settings, 'proxies-back', 'failed', rootMessage(error)) });
+    await local.recordAudit({ audit: toAuditEntry(settings, 'proxies-back', 'failed', findRootMessage(error)) });
     throw error;
   }
 }
 
-function entry(settings: ProxiesSettings, action: AuditEntry['action'], outcome: string, detail: string): AuditEntry {
+function toAuditEntry(
+  settings: ProxiesSettings,
+  action: AuditEntry['action'],
+  outcome: string,
+  detail: string,
+): AuditEntry {
   const { workflowId, runId, historyLength } = workflowInfo();
   return {
     version: 1,
@@ -138,13 +145,13 @@ function entry(settings: ProxiesSettings, action: AuditEntry['action'], outcome:
   };
 }
 
-function show(settings: ProxiesSettings, aside: boolean, holds: readonly string[]): void {
+function updateView(settings: ProxiesSettings, aside: boolean, holds: readonly string[]): void {
   const rows: [string, string][] = [
-    ['Proxies', settings.names.map(plain).join(', ')],
+    ['Proxies', settings.names.map(escapeMarkdown).join(', ')],
     ['Labels', settings.labels.map((label) => `\`${label}\``).join(' ')],
   ];
-  const links = holds.slice(0, 20).map((id) => workflowLink(id, delegationWorkflowId(id)));
+  const links = holds.slice(0, 20).map((id) => renderWorkflowLink(id, delegationWorkflowId(id)));
   if (links.length > 0) rows.push(['Held by', links.join(', ')]);
   const heading = aside ? 'stepped aside' : holds.length > 0 ? 'stepping aside' : 'taking jobs';
-  setCurrentDetails([`### ${heading}`, '', ...factTable(rows), ...LAST_LINES].join('\n'));
+  setCurrentDetails([`### ${heading}`, '', ...renderFactTable(rows), ...LAST_LINES].join('\n'));
 }

@@ -7,7 +7,7 @@ import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
 import { SlotTracker, type SlotsState } from './slots.ts';
 
-/** 500 starts in one workflow task time out; chunks of 10 and of 50 are as fast as each other. */
+/** Measured: 500 starts in one workflow task time out; chunks of 50 are as fast as chunks of 10. */
 const START_CHUNK = 50;
 /** Jobs and runners named in one activity. */
 const MOVE_CHUNK = 200;
@@ -17,7 +17,7 @@ type DispatcherActivities = Pick<
   'startRunners' | 'retireRunners' | 'moveJobs' | 'requestSlots'
 >;
 
-/** Not local activities: those would hold the workflow task open while the signals of a burst wait in the server. */
+/** Not local activities: these would keep the workflow task open while a burst of signals waits in the server. */
 const proxy = (summary: string): DispatcherActivities =>
   proxyActivities<DispatcherActivities>({
     startToCloseTimeout: '1 min',
@@ -25,8 +25,8 @@ const proxy = (summary: string): DispatcherActivities =>
     summary,
   });
 const { startRunners } = proxy('start runners');
-const { retireRunners } = proxy('ask surplus runners to leave');
-const { moveJobs } = proxy('give waiting jobs to other groups');
+const { retireRunners } = proxy('ask surplus runners to retire');
+const { moveJobs } = proxy('move waiting jobs to other groups');
 const { requestSlots } = proxy('request slots on the backend');
 
 /** What continue-as-new carries over. */
@@ -45,9 +45,9 @@ export class DispatcherActor {
   readonly #slots: SlotTracker;
   #mode: GroupMode;
   #removed: boolean;
-  /** Something changed, so that some runners may no longer be needed. */
+  /** Something changed: some runners may no longer be needed. */
   #review: boolean;
-  /** Counted, but perhaps not started yet. */
+  /** Counted as runners, but perhaps not started yet. */
   #startingRunners: readonly string[] = [];
 
   constructor(settings: GroupSettings, carried?: DispatcherState) {
@@ -93,7 +93,7 @@ export class DispatcherActor {
         demand.markBusy(event.runner, event.job);
         break;
       case 'gone':
-        // A workflow cannot vanish before it was started; and once started, its runner must be counted.
+        // A runner that is still being started has no workflow yet: that does not mean that it vanished.
         if (event.outcome.reason === 'vanished' && this.#startingRunners.includes(event.outcome.runner)) break;
         demand.removeRunner(event.outcome, Date.now());
         break;
@@ -103,9 +103,9 @@ export class DispatcherActor {
   }
 
   /** Whether nothing is left to do for a group that was removed. */
-  get done(): boolean {
-    if (!this.#removed || this.demand.size > 0 || this.demand.toMove(1).length > 0) return false;
-    return this.#slots.backends().every((backend) => this.#slots.released(backend));
+  get isDone(): boolean {
+    if (!this.#removed || this.demand.size > 0 || this.demand.listForMove(1).length > 0) return false;
+    return this.#slots.backends().every((backend) => this.#slots.isReleased(backend));
   }
 
   mayRetire(runner: string): boolean {
@@ -113,26 +113,26 @@ export class DispatcherActor {
   }
 
   /** Everything that is counted, by name, for the health check; without runners whose workflows may not exist yet. */
-  roster(): Roster {
-    const { slots, waiting } = this.demand.roster();
+  toRoster(): Roster {
+    const { slots, waiting } = this.demand.toRoster();
     return { slots: slots.filter(({ runner }) => !this.#startingRunners.includes(runner)), waiting };
   }
 
   /**
    * Starts the missing runners, as far as there are slots.
    *
-   * @param enough whether to leave the rest for later: signals that arrive without a pause bring ever more work
+   * @param enough whether to stop and continue later: while signals keep arriving, there is always more to do
    */
-  async start(enough: () => boolean): Promise<void> {
+  async startRunners(enough: () => boolean): Promise<void> {
     const { demand } = this;
     while (!enough()) {
       const { settings } = this;
-      const count = Math.min(this.#startable(), START_CHUNK);
+      const count = Math.min(this.#countStartable(), START_CHUNK);
       if (count === 0) return;
       const runners = Array.from({ length: count }, () =>
         createRunnerName(settings.installation, settings.name, uuid4()),
       );
-      // Counted before they are started: `max` holds whatever happens meanwhile.
+      // Counted before they are started, so that events that arrive meanwhile start no more than `max`.
       demand.addRunners(runners, Date.now());
       this.#slots.use(settings.backend, count);
       this.#startingRunners = runners;
@@ -141,49 +141,49 @@ export class DispatcherActor {
     }
   }
 
-  /** Asks the runners to leave that the group no longer needs. */
-  async retire(enough: () => boolean): Promise<void> {
+  /** Asks the runners that the group no longer needs to retire. */
+  async retireRunners(enough: () => boolean): Promise<void> {
     while (this.#review && !enough()) {
       this.#review = false;
       if (this.#mode === 'paused' && !this.#removed) return;
-      const runners = this.demand.surplus(this.#limits(), Date.now());
+      const runners = this.demand.takeSurplus(this.#limits(), Date.now());
       for (let from = 0; from < runners.length; from += MOVE_CHUNK) {
         await retireRunners({ group: this.settings.name, runners: runners.slice(from, from + MOVE_CHUNK) });
       }
     }
   }
 
-  /** Tells the capacity workflows of capped backends how many runners exist and how many slots are wanted. */
+  /** Sends capped backends' capacity workflows how many runners exist and how many slots are wanted. */
   async requestSlots(enough: () => boolean): Promise<void> {
     while (!enough()) {
-      const request = this.#dueRequest();
+      const request = this.#takeDueRequest();
       if (request === undefined) return;
       await requestSlots(request);
     }
   }
 
-  /** Gives the waiting jobs of a removed group to the groups that serve them now. */
-  async move(enough: () => boolean): Promise<void> {
+  /** Moves the waiting jobs of a removed group to the groups that serve them now. */
+  async moveJobs(enough: () => boolean): Promise<void> {
     while (this.#removed && !enough()) {
-      const jobs = this.demand.toMove(MOVE_CHUNK);
+      const jobs = this.demand.listForMove(MOVE_CHUNK);
       if (jobs.length === 0) return;
-      // Before they are moved: a group that is added again meanwhile receives them again.
+      // Forgotten before they are moved: a group that is added again meanwhile receives them anew.
       this.demand.forget(jobs);
       await moveJobs({ from: this.settings.name, jobs });
     }
   }
 
-  /** When to act without any signal, milliseconds since the epoch, and why. */
-  nextWakeUp(): { at: number; summary: string } | undefined {
+  /** When to act without a signal (milliseconds since the epoch), and why. */
+  findNextWakeUp(): { at: number; summary: string } | undefined {
     const resume = this.#starting ? this.demand.resumeAt(this.settings, Date.now()) : undefined;
     if (resume !== undefined) return { at: resume, summary: 'starts are paused after failures' };
-    const overdue = this.#slots.overdueAt();
-    return overdue === undefined ? undefined : { at: overdue, summary: 'the slot request is sent again after this' };
+    const overdue = this.#slots.findOverdueAt();
+    return overdue === undefined ? undefined : { at: overdue, summary: 'sends the slot request again' };
   }
 
-  snapshot(): DispatcherSnapshot {
+  toSnapshot(): DispatcherSnapshot {
     const { settings, demand } = this;
-    const { waiting, oldestSince, busy, ready } = demand.counts(Date.now());
+    const { waiting, oldestSince, busy, ready } = demand.countRunners(Date.now());
     const resume = this.#starting ? demand.resumeAt(settings, Date.now()) : undefined;
     return {
       settings,
@@ -194,7 +194,7 @@ export class DispatcherActor {
       busy,
       ready,
       backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
-      wantedSlots: settings.backendMax === null ? 0 : this.#slots.wanted(),
+      wantedSlots: settings.backendMax === null ? 0 : this.#slots.countWanted(),
     };
   }
 
@@ -206,47 +206,48 @@ export class DispatcherActor {
     return this.#removed || this.#mode === 'draining' ? { min: 0, max: 0 } : this.settings;
   }
 
-  #shortage(): number {
-    return this.#starting ? this.demand.shortage(this.settings, Date.now()) : 0;
+  #countShortage(): number {
+    return this.#starting ? this.demand.countShortage(this.settings, Date.now()) : 0;
   }
 
-  #startable(): number {
-    const shortage = this.#shortage();
+  #countStartable(): number {
+    const shortage = this.#countShortage();
     if (shortage === 0 || this.settings.backendMax === null) return shortage;
-    return this.#slots.startable(this.settings.backend, shortage);
+    return this.#slots.countStartable(this.settings.backend, shortage);
   }
 
   #configure(settings: GroupSettings): void {
     const before = this.settings;
     this.settings = settings;
     this.#removed = false;
-    if (runnerFingerprint(before) !== runnerFingerprint(settings)) this.demand.outdate(before.backend);
+    if (runnerFingerprint(before) !== runnerFingerprint(settings)) this.demand.markOutdated(before.backend);
     if (JSON.stringify(before) !== JSON.stringify(settings)) this.#review = true;
     if (settings.backendMax === null) this.#slots.drop(settings.backend);
     this.#slots.requestAgain();
   }
 
   /** The slot request to send now. */
-  #dueRequest(): SlotRequest | undefined {
+  #takeDueRequest(): SlotRequest | undefined {
     const { settings, demand } = this;
     const { name, backend: current, backendMax, priority } = settings;
     const backends = new Set(this.#slots.backends());
     if (backendMax !== null) backends.add(current);
     for (const backend of backends) {
-      if (backend !== current && this.#slots.released(backend)) {
+      if (backend !== current && this.#slots.isReleased(backend)) {
         this.#slots.drop(backend);
         continue;
       }
-      const held = demand.runnersOn(backend, current);
-      const wanted = backend === current ? demand.waitingSince(this.#shortage() - this.#startable()) : [];
-      const request = this.#slots.dueRequest({ backend, group: name, priority, held, wanted }, Date.now());
+      const held = demand.countRunnersOn(backend, current);
+      const wanted =
+        backend === current ? demand.listUnservedSince(this.#countShortage() - this.#countStartable()) : [];
+      const request = this.#slots.takeDueRequest({ backend, group: name, priority, held, wanted }, Date.now());
       if (request !== undefined) return request;
     }
     return undefined;
   }
 }
 
-/** The settings that a runner is made of: where they change, older runners are not what the group promises now. */
+/** The settings that a runner is made of: when they change, existing runners are outdated. */
 function runnerFingerprint({ scope, labels, backend, instance, forge }: GroupSettings): string {
   return JSON.stringify([scope, labels, backend, instance, forge]);
 }

@@ -22,7 +22,7 @@ import {
 } from '../../contracts/workflows/dispatcher.ts';
 import { DispatcherActor, type DispatcherState } from './actor.ts';
 import { historyIsFull } from '../lib/history.ts';
-import { dispatcherDetails } from './details.ts';
+import { renderDispatcherDetails } from './details.ts';
 
 const eventsSignal = defineSignal<[DispatcherEvent[]]>(DISPATCHER_EVENTS);
 const statusQuery = defineQuery<DispatcherSnapshot>(DISPATCHER_STATUS);
@@ -31,9 +31,8 @@ const jobQuery = defineQuery<JobStatus, [number]>(DISPATCHER_JOB_STATUS);
 const mayRetireUpdate = defineUpdate<boolean, [string]>(MAY_RETIRE_RUNNER);
 
 /**
- * A group's actor: it turns demand into runners, never more than `max` and never more than a capped backend has slots for. It
- * ends only when its group was removed from the configuration and nothing of the group is left. All it knows is in its state,
- * which continue-as-new carries over.
+ * Turns a group's demand into runners: never more than `max`, and never more than a capped backend has slots for. It ends only
+ * when its group was removed from the configuration and nothing of the group is left. Continue-as-new carries over all state.
  */
 export async function dispatcher(input: DispatcherInput & { carried?: DispatcherState }): Promise<void> {
   const actor = new DispatcherActor(input.settings, input.carried);
@@ -44,29 +43,29 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
     changed = true;
   });
   setHandler(mayRetireUpdate, (runner) => actor.mayRetire(runner));
-  setHandler(statusQuery, () => actor.snapshot());
-  setHandler(jobQuery, (jobId) => actor.demand.jobStatus(jobId));
-  setHandler(rosterQuery, () => actor.roster());
+  setHandler(statusQuery, () => actor.toSnapshot());
+  setHandler(jobQuery, (jobId) => actor.demand.getJobStatus(jobId));
+  setHandler(rosterQuery, () => actor.toRoster());
 
   for (;;) {
     changed = false;
     // Before any activity: the server refuses to continue as new while signals arrive, and holds them back for one attempt
-    // only. What remains to be done, the next run does.
+    // only. The next run does the remaining work.
     if (historyIsFull()) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof dispatcher>({ settings: actor.settings, carried: actor.toState() });
     }
-    await actor.start(historyIsFull);
-    await actor.retire(historyIsFull);
+    await actor.startRunners(historyIsFull);
+    await actor.retireRunners(historyIsFull);
     await actor.requestSlots(historyIsFull);
-    await actor.move(historyIsFull);
+    await actor.moveJobs(historyIsFull);
     if (historyIsFull()) continue;
-    setCurrentDetails(dispatcherDetails(actor.snapshot()));
-    if (actor.done && !changed) {
+    setCurrentDetails(renderDispatcherDetails(actor.toSnapshot()));
+    if (actor.isDone && !changed) {
       await condition(allHandlersFinished);
       if (!changed) return;
     }
-    const next = actor.nextWakeUp();
+    const next = actor.findNextWakeUp();
     if (next === undefined) await condition(() => changed);
     else await condition(() => changed, Math.max(1, next.at - Date.now()), { summary: next.summary });
   }

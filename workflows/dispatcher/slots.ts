@@ -35,7 +35,7 @@ export class SlotTracker {
   }
 
   /** How many of the wanted starts are allowed now. */
-  startable(backend: string, wanted: number): number {
+  countStartable(backend: string, wanted: number): number {
     const slots = this.#backends.get(backend);
     return slots === undefined ? 0 : Math.max(0, Math.min(wanted, slots.granted - slots.used));
   }
@@ -59,7 +59,7 @@ export class SlotTracker {
     for (const slots of this.#backends.values()) slots.number = 0;
   }
 
-  /** Forgets a backend that is not capped any more. */
+  /** Forgets a backend that is no longer capped. */
   drop(backend: string): void {
     this.#backends.delete(backend);
   }
@@ -70,13 +70,13 @@ export class SlotTracker {
   }
 
   /** Whether the last request said that nothing is held and nothing is wanted. */
-  released(backend: string): boolean {
+  isReleased(backend: string): boolean {
     const slots = this.#backends.get(backend);
     return slots === undefined || (slots.number > 0 && slots.held === 0 && slots.wanted.length === 0);
   }
 
   /** The request to send now, where the last one is out of date; it releases the slots that it does not ask for. */
-  dueRequest(needs: SlotNeeds, now: number): SlotRequest | undefined {
+  takeDueRequest(needs: SlotNeeds, now: number): SlotRequest | undefined {
     const { backend, held } = needs;
     const slots = this.#backends.get(backend) ?? unrequested();
     const wanted = needs.wanted.slice(0, MAX_WANTED);
@@ -97,13 +97,13 @@ export class SlotTracker {
   }
 
   /** When the oldest unanswered request is overdue, milliseconds since the epoch. */
-  overdueAt(): number | undefined {
+  findOverdueAt(): number | undefined {
     const open = [...this.#backends.values()].filter(({ number, answered }) => number > 0 && !answered);
     return open.length === 0 ? undefined : Math.min(...open.map(({ requestedAt }) => requestedAt + GRANT_TIMEOUT_MS));
   }
 
   /** How many runners wait for a slot. */
-  wanted(): number {
+  countWanted(): number {
     let count = 0;
     for (const { wanted, granted } of this.#backends.values()) count += Math.max(0, wanted.length - granted);
     return count;

@@ -6,25 +6,25 @@ export interface WaitingJob {
   jobId: number;
   run: string;
   since: number;
-  /** Deliveries that said `queued`. */
+  /** Ids of the deliveries with the action `queued`. */
   queued: string[];
-  /** Behind an environment's protection: no demand yet. */
+  /** Held by an environment's protection rules: no demand yet. */
   held: boolean;
   needs: JobNeeds;
 }
 
-/** {@link Waiting} as JSON: what many jobs ask for alike stands in it once. */
-export interface WaitingState {
+/** {@link WaitingJobs} as JSON. Needs that many jobs share are stored once. */
+export interface WaitingJobsState {
   needs: JobNeeds[];
   jobs: (Omit<WaitingJob, 'needs'> & { needs: number })[];
 }
 
 /** The jobs that wait, by key. */
-export class Waiting {
+export class WaitingJobs {
   readonly #jobs = new Map<string, WaitingJob>();
   readonly #needs = new Map<string, JobNeeds>();
 
-  constructor(state?: WaitingState) {
+  constructor(state?: WaitingJobsState) {
     for (const job of state?.jobs ?? []) {
       const needs = state?.needs[job.needs];
       if (needs !== undefined) this.#jobs.set(job.key, { ...job, needs: this.#shared(needs) });
@@ -39,19 +39,19 @@ export class Waiting {
     return this.#jobs.get(key);
   }
 
-  all(): IterableIterator<WaitingJob> {
+  values(): IterableIterator<WaitingJob> {
     return this.#jobs.values();
   }
 
-  /** Enters a job that nobody had spoken of; it waits since the forge's word came in, which may be a while ago. */
-  enter(notice: JobNotice, now: number): WaitingJob {
+  /** Adds a new job; it waits since the forge's event arrived, which may be a while ago. */
+  add(notice: JobNotice, now: number): WaitingJob {
     const { key, jobId, repository, private: isPrivate, labels, workflow } = notice;
-    const said = Date.parse(notice.at);
+    const receivedAt = Date.parse(notice.at);
     const job: WaitingJob = {
       key,
       jobId,
-      run: runKey(notice.runId, notice.runAttempt),
-      since: said < now ? said : now,
+      run: toRunKey(notice.runId, notice.runAttempt),
+      since: receivedAt < now ? receivedAt : now,
       queued: [],
       held: false,
       needs: this.#shared({ repository, private: isPrivate, labels, workflow }),
@@ -64,14 +64,14 @@ export class Waiting {
     this.#jobs.delete(key);
   }
 
-  /** Since when each of the jobs that ask for a runner waits, oldest first. */
-  sinces(): number[] {
-    const sinces: number[] = [];
-    for (const job of this.#jobs.values()) if (!job.held) sinces.push(job.since);
-    return sinces.sort((a, b) => a - b);
+  /** Since when each job waits that is not held, oldest first. */
+  listWaitingSince(): number[] {
+    const times: number[] = [];
+    for (const job of this.#jobs.values()) if (!job.held) times.push(job.since);
+    return times.sort((a, b) => a - b);
   }
 
-  oldest(): number | undefined {
+  findOldestSince(): number | undefined {
     let oldest: number | undefined;
     for (const { held, since } of this.#jobs.values()) {
       if (!held && (oldest === undefined || since < oldest)) oldest = since;
@@ -79,11 +79,11 @@ export class Waiting {
     return oldest;
   }
 
-  /** The first so many, for another group. */
-  toMove(most: number): MovedJob[] {
+  /** The first `max` jobs, for another group. */
+  listForMove(max: number): MovedJob[] {
     const moved: MovedJob[] = [];
     for (const { key, jobId, run, since, needs } of this.#jobs.values()) {
-      if (moved.length === most) break;
+      if (moved.length === max) break;
       const [runId, runAttempt] = run.split('/').map(Number);
       moved.push({
         ...needs,
@@ -97,7 +97,7 @@ export class Waiting {
     return moved;
   }
 
-  toState(): WaitingState {
+  toState(): WaitingJobsState {
     const index = new Map<JobNeeds, number>();
     const jobs = [...this.#jobs.values()].map((job) => {
       const at = index.get(job.needs) ?? index.size;
@@ -115,6 +115,6 @@ export class Waiting {
   }
 }
 
-export function runKey(runId: number, attempt: number): string {
+export function toRunKey(runId: number, attempt: number): string {
   return `${runId}/${attempt}`;
 }

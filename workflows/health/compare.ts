@@ -6,39 +6,42 @@ import type {
 } from '../../contracts/workflows/health.ts';
 import type { ObservedSlot } from '../../contracts/workflows/dispatcher.ts';
 
-/** What the three sides say; undefined where one gave no answer, which is never read as "nothing". */
-export interface Sights {
+/** What Temporal, the dispatcher, the backend and the forge list. Undefined: no answer, which never means "nothing". */
+export interface Observations {
   workflows: ObservedWorkflow[] | undefined;
   slots: ObservedSlot[] | undefined;
   instances: ObservedInstance[] | undefined;
   registrations: ObservedRegistration[] | undefined;
 }
 
-/** Runners with an instance, a registration or a slot, but without a workflow as far as visibility goes: to be confirmed. */
-export function maybeOwnerless({ workflows, slots, instances, registrations }: Sights, olderThan: number): string[] {
+/** Runners with an instance, a registration or a slot, but without a workflow in Temporal's visibility: to be confirmed. */
+export function findMaybeOrphaned(
+  { workflows, slots, instances, registrations }: Observations,
+  olderThan: number,
+): string[] {
   if (workflows === undefined) return [];
   const owned = new Set(workflows.map(({ runner }) => runner));
   const candidates = [
     ...(instances ?? []).filter(({ since }) => since < olderThan),
     ...(slots ?? []).filter(({ since }) => since < olderThan),
-    // The forge doesn't say when one was made: the mark's own age must do.
+    // The forge does not report when a registration was created: the age of its mark is used instead.
     ...(registrations ?? []),
   ];
   return [...new Set(candidates.map(({ runner }) => runner))].filter((runner) => !owned.has(runner)).sort();
 }
 
-/** Runners whose workflow should have an instance by now, which the backend doesn't list. */
-export function maybeBodiless({ workflows, instances }: Sights, olderThan: number): string[] {
+/** Runners whose workflow should have an instance by now, but whose instance the backend does not list. */
+export function findMissingInstances({ workflows, instances }: Observations, olderThan: number): string[] {
   if (workflows === undefined || instances === undefined) return [];
   const alive = new Set(instances.map(({ runner }) => runner));
   return workflows
-    .filter(({ runner, since, expectsInstance: embodied }) => embodied && since < olderThan && !alive.has(runner))
+    .filter(({ runner, since, expectsInstance }) => expectsInstance && since < olderThan && !alive.has(runner))
     .map(({ runner }) => runner)
     .sort();
 }
 
-/** What is found now, marked since when it was first. */
-export function remark(
+/** Marks what is found now; what was marked before keeps its first time. */
+export function updateMarks(
   before: readonly Mark[],
   found: { kind: Mark['kind']; runners: readonly string[] }[],
   now: number,
@@ -49,14 +52,14 @@ export function remark(
   );
 }
 
-/** One clause for a person: what of it is there. */
-export function remainsOf(runner: string, { slots, instances, registrations }: Sights): string {
-  const has = (sights: readonly { runner: string }[] | undefined): boolean =>
-    sights?.some((sight) => sight.runner === runner) ?? false;
+/** What exists of a runner, as one clause for people to read. */
+export function describeRemains(runner: string, { slots, instances, registrations }: Observations): string {
+  const has = (observed: readonly { runner: string }[] | undefined): boolean =>
+    observed?.some((one) => one.runner === runner) ?? false;
   const remains = [
     has(instances) ? 'an instance' : '',
     has(registrations) ? 'a registration' : '',
-    has(slots) ? 'a place in the dispatcher' : '',
+    has(slots) ? 'a slot in the dispatcher' : '',
   ].filter(Boolean);
   return remains.join(' and ');
 }

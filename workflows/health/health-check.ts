@@ -3,14 +3,14 @@ import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/workflows/health.ts';
-import { rootMessage } from '../lib/failure.ts';
-import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from './compare.ts';
-import { healthDetails, healthNote } from './details.ts';
+import { findRootMessage } from '../lib/failure.ts';
+import { findMissingInstances, findMaybeOrphaned, describeRemains, updateMarks, type Observations } from './compare.ts';
+import { renderHealthDetails, renderHealthNote } from './details.ts';
 import { Removal } from './removal.ts';
 
-/** The first check of a group looks that far back for failed deliveries: what is older is about jobs that are no more. */
-const FIRST_LOOK_MS = 24 * 3_600_000;
-/** A delivery that is under way while the list is read stands in it later. */
+/** A group's first check considers failed deliveries of this period: older ones are about jobs that no longer exist. */
+const FIRST_CHECK_PERIOD_MS = 24 * 3_600_000;
+/** A delivery that is in progress while the list is read appears in it later. */
 const DELIVERY_OVERLAP_MS = 60_000;
 
 const FORGE_ERRORS = ['FORGE_UNAVAILABLE', 'FORGE_REFUSED', 'FORGE_RATE_LIMITED'];
@@ -18,117 +18,117 @@ const FORGE_ERRORS = ['FORGE_UNAVAILABLE', 'FORGE_REFUSED', 'FORGE_RATE_LIMITED'
 const OPTIONS = {
   startToCloseTimeout: '10 min',
   heartbeatTimeout: '20 s',
-  // What doesn't answer by then is asked by the next check.
+  // After that, the next check asks again.
   scheduleToCloseTimeout: '15 min',
-  // Of a forge that fails, its client has asked again by then.
+  // The forge's client has already retried its own errors.
   retry: { initialInterval: '1 s', maximumInterval: '10 s', maximumAttempts: 3, nonRetryableErrorTypes: FORGE_ERRORS },
 };
 
-const look = proxyActivities<OrchestratorActivities>({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
+const orchestrator = proxyActivities<OrchestratorActivities>({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
 
 /**
- * One check of one group, started by its schedule: compares forge, backend and workflows, marks what has no counterpart and
- * removes what was marked before; asks about jobs that wait too long; has failed webhooks sent again and looks for jobs that
- * none told of. What gives no answer is left as it is.
+ * One check of one group, started by its schedule. It compares forge, backend and workflows, marks what has no counterpart and
+ * removes what was marked before; asks the forge about jobs that wait too long; redelivers failed webhooks, and searches for jobs
+ * without a webhook. Where there is no answer, it changes nothing.
  */
 export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const { settings, access, graceMs, hooks, hookUrl } = input;
   const { name: group } = settings;
-  const begun = Date.now();
-  const before = stateOf(workflowInfo().lastResult, begun);
+  const startedAt = Date.now();
+  const before = toHealthState(workflowInfo().lastResult, startedAt);
   const unanswered: string[] = [];
   const ask = async <T>(what: string, question: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await question();
     } catch (error) {
       if (isCancellation(error)) throw error;
-      unanswered.push(`${what}: ${rootMessage(error)}`);
+      unanswered.push(`${what}: ${findRootMessage(error)}`);
       return undefined;
     }
   };
 
-  // Workflows come last: what they own was made after them, so whatever is listed before is theirs.
-  const { listInstances } = backendOf(settings.backend);
-  const [kept, instances, registrations, slots] = await Promise.all([
-    ask('group on the forge', () => look.reconcileRunnerGroup({ settings, access })),
+  // Workflows are listed last: a workflow starts before its instance and registration exist, so none of these looks orphaned.
+  const { listInstances } = createBackendActivities(settings.backend);
+  const [reconciled, instances, registrations, slots] = await Promise.all([
+    ask('group on the forge', () => orchestrator.reconcileRunnerGroup({ settings, access })),
     ask('instances', () => listInstances({ group })),
-    ask('registrations', () => look.listRegistrations({ settings, access })),
-    ask('dispatcher', () => look.listSlots({ group })),
+    ask('registrations', () => orchestrator.listRegistrations({ settings, access })),
+    ask('dispatcher', () => orchestrator.listSlots({ group })),
   ]);
-  const workflows = await ask('workflows', () => look.listWorkflows({ settings }));
-  const sights: Sights = { workflows, slots, instances, registrations };
-  const olderThan = begun - graceMs;
-  const candidates = maybeOwnerless(sights, olderThan);
-  const ownerless =
+  const workflows = await ask('workflows', () => orchestrator.listWorkflows({ settings }));
+  const observations: Observations = { workflows, slots, instances, registrations };
+  const olderThan = startedAt - graceMs;
+  const candidates = findMaybeOrphaned(observations, olderThan);
+  const orphaned =
     candidates.length === 0
       ? []
-      : await ask('workflows one by one', () => look.confirmOrphaned({ group, runners: candidates }));
+      : await ask('workflows one by one', () => orchestrator.confirmOrphaned({ group, runners: candidates }));
   const found = [
-    { kind: 'orphaned', runners: ownerless ?? [] },
-    { kind: 'missingInstance', runners: maybeBodiless(sights, olderThan) },
+    { kind: 'orphaned', runners: orphaned ?? [] },
+    { kind: 'missingInstance', runners: findMissingInstances(observations, olderThan) },
   ] as const;
-  const complete = ![workflows, slots, instances, registrations, ownerless].includes(undefined);
-  // With a side missing nothing is removed, and no mark is lost.
-  const marks = complete ? remark(before.marks, [...found], begun) : before.marks;
+  const complete = ![workflows, slots, instances, registrations, orphaned].includes(undefined);
+  // If an answer is missing, nothing is removed and all marks are kept.
+  const marks = complete ? updateMarks(before.marks, [...found], startedAt) : before.marks;
   const known = new Set(before.marks.map(({ kind, runner }) => `${kind} ${runner}`));
   const marked = marks.filter(({ kind, runner }) => !known.has(`${kind} ${runner}`));
   const due = complete ? marks.filter(({ since }) => since <= olderThan) : [];
-  const removal = new Removal(settings, sights, ask);
-  const done = await removal.of(due);
+  const removal = new Removal(settings, observations, ask);
+  const done = await removal.removeMarked(due);
 
-  const demand = await ask('waiting jobs', () => look.recheckDemand({ group, olderThanMs: graceMs }));
-  const sent =
+  const demand = await ask('waiting jobs', () => orchestrator.recheckDemand({ group, olderThanMs: graceMs }));
+  const redelivery =
     hooks.length === 0
       ? undefined
       : await ask('deliveries', () =>
-          look.redeliver({ hooks, hookUrl, since: before.deliveriesSince, failing: before.failing }),
+          orchestrator.redeliver({ hooks, hookUrl, since: before.deliveriesSince, failing: before.failing }),
         );
-  unanswered.push(...(sent?.notes ?? []));
-  const lost = await ask('lost jobs', () => look.findLostJobs({ settings, cursor: before.repositoryCursor }));
+  unanswered.push(...(redelivery?.notes ?? []));
+  const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, cursor: before.repositoryCursor }));
 
   const state: HealthState = {
     version: 1,
     marks: marks.filter((mark) => !done.has(mark)),
-    deliveriesSince: sent === undefined ? before.deliveriesSince : begun - DELIVERY_OVERLAP_MS,
-    failing: sent?.failing ?? before.failing,
+    deliveriesSince: redelivery === undefined ? before.deliveriesSince : startedAt - DELIVERY_OVERLAP_MS,
+    failing: redelivery?.failing ?? before.failing,
     repositoryCursor: lost?.cursor ?? before.repositoryCursor,
   };
   const report: HealthReport = {
     at: new Date().toISOString(),
     group,
     runners: workflows?.length ?? 0,
-    marked: marked.map((mark) => describe(mark, sights)),
-    repaired: [...(kept ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.mended],
+    marked: marked.map((mark) => describeMark(mark, observations)),
+    repaired: [...(reconciled ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.repaired],
     unanswered,
     demand: demand ?? { asked: 0, dropped: 0 },
-    redelivered: sent?.redelivered ?? 0,
+    redelivered: redelivery?.redelivered ?? 0,
     found: lost?.found ?? 0,
     state,
   };
-  setCurrentDetails(healthDetails(report));
-  await ask('note', () => look.recordHealthNote({ group, note: healthNote(report) }));
+  setCurrentDetails(renderHealthDetails(report));
+  await ask('note', () => orchestrator.recordHealthNote({ group, note: renderHealthNote(report) }));
   return report;
 }
 
-function backendOf(name: string): Pick<BackendActivities, 'listInstances'> {
+function createBackendActivities(name: string): Pick<BackendActivities, 'listInstances'> {
   return proxyActivities<Pick<BackendActivities, 'listInstances'>>({
     ...OPTIONS,
     taskQueue: TASK_QUEUE.backend(name),
-    // Its worker may be away: that is told, and doesn't hold up the rest for long.
+    // If its worker is not running, the report names it, and the rest of the check goes on.
     scheduleToStartTimeout: '30 s',
   });
 }
 
-function describe({ kind, runner }: Mark, sights: Sights): string {
+function describeMark({ kind, runner }: Mark, observations: Observations): string {
   return kind === 'missingInstance'
     ? `${runner}: its workflow runs, but its instance is gone`
-    : `${runner}: ${remainsOf(runner, sights)}, but no workflow`;
+    : `${runner}: ${describeRemains(runner, observations)}, but no workflow`;
 }
 
-/** What the check before left; the server hands it over. */
-function stateOf(last: unknown, now: number): HealthState {
+/** The state that the last check left; Temporal passes it on as the last result. */
+function toHealthState(last: unknown, now: number): HealthState {
   const isReport = (value: unknown): value is Pick<HealthReport, 'state'> =>
     typeof value === 'object' && value !== null && 'state' in value;
   if (isReport(last) && last.state.version === 1) return last.state;
-  return { version: 1, marks: [], deliveriesSince: now - FIRST_LOOK_MS, failing: [], repositoryCursor: 0 };
+  return { version: 1, marks: [], deliveriesSince: now - FIRST_CHECK_PERIOD_MS, failing: [], repositoryCursor: 0 };
 }

@@ -1,20 +1,20 @@
 import { proxyActivities } from '@temporalio/workflow';
+import pMap from 'p-map';
 import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { Mark } from '../../contracts/workflows/health.ts';
-import { remainsOf, type Sights } from './compare.ts';
+import { describeRemains, type Observations } from './compare.ts';
 
-/** A check's effort for one removal; the next check goes on where this one gave up. */
+/** How long one check tries one removal; the next check tries again. */
 const OPTIONS = {
   startToCloseTimeout: '10 min',
   heartbeatTimeout: '20 s',
   scheduleToStartTimeout: '1 min',
   retry: { initialInterval: '1 s', maximumInterval: '10 s', maximumAttempts: 4 },
 } as const;
-/** Removals under way at once. */
-const AT_ONCE = 8;
+const MAX_CONCURRENT_REMOVALS = 8;
 
 const orchestrator = proxyActivities<
   Pick<OrchestratorActivities, 'removeRegistration' | 'freeSlots' | 'signalInstanceMissing' | 'confirmOrphaned'>
@@ -22,18 +22,18 @@ const orchestrator = proxyActivities<
 
 type Ask = <T>(what: string, question: () => Promise<T>) => Promise<T | undefined>;
 
-/** Removes what has been without its counterpart for long enough: registration first, since the forge knows what runs. */
+/** Removes what has been marked for long enough: the registration first, because the forge knows which jobs run. */
 export class Removal {
-  /** What was done, a line each. */
-  readonly mended: string[] = [];
+  /** What was removed or repaired, one line each. */
+  readonly repaired: string[] = [];
   readonly #settings: GroupSettings;
-  readonly #sights: Sights;
+  readonly #observations: Observations;
   readonly #ask: Ask;
   readonly #backend: Pick<BackendActivities, 'deleteInstance' | 'checkInstance'>;
 
-  constructor(settings: GroupSettings, sights: Sights, ask: Ask) {
+  constructor(settings: GroupSettings, observations: Observations, ask: Ask) {
     this.#settings = settings;
-    this.#sights = sights;
+    this.#observations = observations;
     this.#ask = ask;
     this.#backend = proxyActivities<Pick<BackendActivities, 'deleteInstance' | 'checkInstance'>>({
       ...OPTIONS,
@@ -41,47 +41,44 @@ export class Removal {
     });
   }
 
-  /** @returns the marks that are done with */
-  async of(marks: readonly Mark[]): Promise<Set<Mark>> {
-    const queue = [...marks];
+  /** @returns the marks that are resolved */
+  async removeMarked(marks: readonly Mark[]): Promise<Set<Mark>> {
     const done = new Set<Mark>();
-    const work = async (): Promise<void> => {
-      for (let mark = queue.shift(); mark !== undefined; mark = queue.shift()) {
-        const { kind, runner } = mark;
-        const one = (): Promise<boolean> =>
-          kind === 'missingInstance' ? this.#tellDead(runner) : this.#remove(runner);
-        if (await this.#ask(`removing ${runner}`, one)) done.add(mark);
-      }
+    const resolve = async (mark: Mark): Promise<void> => {
+      const { kind, runner } = mark;
+      const act = (): Promise<boolean> =>
+        kind === 'missingInstance' ? this.#signalMissing(runner) : this.#remove(runner);
+      if (await this.#ask(`removing ${runner}`, act)) done.add(mark);
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, marks.length) }, work));
+    await pMap(marks, resolve, { concurrency: MAX_CONCURRENT_REMOVALS });
     return done;
   }
 
-  /** A runner without a workflow: false while there may be a job on it. */
+  /** Removes a runner without a workflow; false while a job may run on it. */
   async #remove(runner: string): Promise<boolean> {
-    const { instances, slots } = this.#sights;
+    const { instances, slots } = this.#observations;
     const { scope, timeToLiveMs, name: group } = this.#settings;
-    const instance = instances?.find((sight) => sight.runner === runner);
-    const slot = slots?.find((sight) => sight.runner === runner);
+    const instance = instances?.find((one) => one.runner === runner);
+    const slot = slots?.find((one) => one.runner === runner);
     const alive = instance?.state === 'running' && Date.now() - instance.since < timeToLiveMs;
-    // A job began on it, as hook or forge told the dispatcher: its instance ends by itself, with the job.
+    // Its dispatcher knows that a job started on it: its instance ends by itself, with the job.
     if (alive && slot?.busy) return false;
     const registration = await orchestrator.removeRegistration({ scope, runner });
     if (registration === 'busy') return false;
-    // What was given to it just before would show by the next check.
+    // A job that it got just before shows up by the next check.
     if (alive && registration === 'removed') return false;
-    const remains = remainsOf(runner, this.#sights);
+    const remains = describeRemains(runner, this.#observations);
     if (instance !== undefined) await this.#backend.deleteInstance({ runner });
     if (slot !== undefined) await orchestrator.freeSlots({ group, runners: [runner] });
-    this.mended.push(`${runner}: had no workflow; removed ${remains}`);
+    this.repaired.push(`${runner}: had no workflow; removed ${remains}`);
     return true;
   }
 
-  /** A runner without an instance: it then removes itself. */
-  async #tellDead(runner: string): Promise<boolean> {
+  /** Signals a runner that its instance does not exist; the runner then removes itself. */
+  async #signalMissing(runner: string): Promise<boolean> {
     if ((await this.#backend.checkInstance({ runner })) !== 'absent') return false;
     await orchestrator.signalInstanceMissing({ group: this.#settings.name, runner });
-    this.mended.push(`${runner}: its instance is gone; told its workflow`);
+    this.repaired.push(`${runner}: its instance is gone; signalled its workflow`);
     return true;
   }
 }

@@ -1,10 +1,10 @@
 import { workflowInfo } from '@temporalio/workflow';
 
-/** One signal may bring 100 items; this many events, and the history is well below the server's own suggestion. */
-const HISTORY_EVENTS = 2000;
+/** One signal may carry 100 events of ours. At this length, the history is well below the server's own limit. */
+const MAX_HISTORY_EVENTS = 2000;
 
-/** Whether a workflow that runs for ever is to begin its history anew. */
+/** Whether a long-running workflow should continue as new. */
 export function historyIsFull(): boolean {
   const { historyLength, continueAsNewSuggested } = workflowInfo();
-  return continueAsNewSuggested || historyLength > HISTORY_EVENTS;
+  return continueAsNewSuggested || historyLength > MAX_HISTORY_EVENTS;
 }

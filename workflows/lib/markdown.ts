@@ -1,17 +1,17 @@
-/** What the details of all actors share: Temporal's UI shows them as markdown, `temporal workflow metadata` as they are. */
+/** Shared by the details of all workflows: Temporal's UI shows them as markdown, `temporal workflow metadata` as plain text. */
 
-/** Names and what belongs to them, as a table. Both are markdown. The colon, as the UI leaves hardly any room between columns. */
-export function factTable(rows: readonly (readonly [name: string, value: string])[]): string[] {
-  return table(rows.map(([name, value]) => [`**${name}:**`, value]));
+/** Names and values as a table; both are markdown. The colon is there because the UI leaves hardly any room between columns. */
+export function renderFactTable(rows: readonly (readonly [name: string, value: string])[]): string[] {
+  return renderTable(rows.map(([name, value]) => [`**${name}:**`, value]));
 }
 
-/** A table without headings; cells are markdown. */
-export function table(rows: readonly (readonly [string, string])[]): string[] {
+/** A table without headings. Cells are markdown. */
+export function renderTable(rows: readonly (readonly [string, string])[]): string[] {
   return ['| | |', '|:--|:--|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)];
 }
 
-/** Text from outside as one line without markup of its own, at most 300 characters of it. */
-export function plain(text: string): string {
+/** Text from outside as one line, at most 300 characters of it, with its markup escaped. */
+export function escapeMarkdown(text: string): string {
   return text
     .replaceAll(/\s+/g, ' ')
     .slice(0, 300)
@@ -19,14 +19,14 @@ export function plain(text: string): string {
 }
 
 /** `2026-11-21 07:52:48 UTC` */
-export function clock(date: Date): string {
+export function formatTime(date: Date): string {
   return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** A link to a workflow in the UI, relative to where the UI shows details; it fills in the namespace. */
-export function workflowLink(text: string, workflowId: string): string {
-  return `[${plain(text)}](namespaces/{namespace}/workflows/${encodeURIComponent(workflowId)})`;
+/** A link to a workflow in the UI, relative to the page that shows the details; the UI fills in the namespace. */
+export function renderWorkflowLink(text: string, workflowId: string): string {
+  return `[${escapeMarkdown(text)}](namespaces/{namespace}/workflows/${encodeURIComponent(workflowId)})`;
 }
 
-/** The UI makes its frame some 30 pixels too low, and so cuts off the end: an invisible last paragraph is what it cuts. */
+/** The UI's frame is about 30 pixels too low and cuts off the end: so the last paragraph is an invisible one. */
 export const LAST_LINES = ['', '\u00A0'] as const;

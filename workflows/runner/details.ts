@@ -3,10 +3,17 @@ import { type RunnerInput } from '../../contracts/workflows/runner.ts';
 import { formatBytes, formatDuration, formatJobTitle } from '../../contracts/format.ts';
 import type { JobResources } from '../../contracts/messages/job-resources.ts';
 import type { Phase } from '../../contracts/workflows/phase.ts';
-import { clock, factTable, LAST_LINES, plain, table, workflowLink } from '../lib/markdown.ts';
+import {
+  formatTime,
+  renderFactTable,
+  LAST_LINES,
+  escapeMarkdown,
+  renderTable,
+  renderWorkflowLink,
+} from '../lib/markdown.ts';
 import type { Facts } from './facts.ts';
 
-/** In every font, terminals' included. */
+/** These characters exist in every font, in terminals too. */
 const ICONS: Record<Phase, string> = {
   provisioning: '◌',
   starting: '◔',
@@ -18,28 +25,33 @@ const ICONS: Record<Phase, string> = {
   failed: '✗',
 };
 
-/** What the details tell besides the facts. */
+/** What the details show besides the facts. */
 export interface Situation {
   phase: Phase;
-  /** Why it is being or was removed, or what it waits for. */
+  /** Why it is or was removed, or what it waits for. */
   note: string | undefined;
   instanceId: string | undefined;
-  /** Why the instance's tags don't say what runs on it, where they should. */
+  /** Why the instance's tags are out of date. */
   tagsProblem?: string | undefined;
   timeToStartEnds: Date;
   timeToLiveEnds: Date;
 }
 
-/** A runner's current details in Temporal's UI, markdown: what a person wants to know first comes first. */
-export function runnerDetails(input: RunnerInput, facts: Facts, situation: Situation): string {
+/** A runner's current details in Temporal's UI, markdown: the most important first. */
+export function renderRunnerDetails(input: RunnerInput, facts: Facts, situation: Situation): string {
   const { phase, note } = situation;
   const lines = [
-    `### ${ICONS[phase]} ${phase}${note ? `: ${plain(note)}` : ''}`,
+    `### ${ICONS[phase]} ${phase}${note ? `: ${escapeMarkdown(note)}` : ''}`,
     '',
-    ...factTable([...jobRows(facts), ...runnerRows(input, facts, situation)]),
+    ...renderFactTable([...jobRows(facts), ...runnerRows(input, facts, situation)]),
   ];
-  if (facts.heard.length > 0) {
-    lines.push('', '**Last heard** (UTC)', '', ...table(facts.heard.map(({ at, what }) => [stamp(at), plain(what)])));
+  if (facts.log.length > 0) {
+    lines.push(
+      '',
+      '**Last events** (UTC)',
+      '',
+      ...renderTable(facts.log.map(({ at, what }) => [formatLogTime(at), escapeMarkdown(what)])),
+    );
   }
   if (facts.exited && facts.exited.code !== 0 && facts.exited.logTail) {
     lines.push('', '**End of the runner program’s output**', '');
@@ -51,13 +63,13 @@ export function runnerDetails(input: RunnerInput, facts: Facts, situation: Situa
 function jobRows({ job, hookJob, conclusion, resources }: Facts): [string, string][] {
   const known = job ?? hookJob;
   if (known === undefined) return [];
-  const name = plain(formatJobTitle(known.workflow, job?.name ?? hookJob?.jobKey));
+  const name = escapeMarkdown(formatJobTitle(known.workflow, job?.name ?? hookJob?.jobKey));
   const rows: [string, string][] = [
     ['Job', job?.url ? `[${name}](${job.url})` : name],
-    ['Repository', plain(known.repository)],
+    ['Repository', escapeMarkdown(known.repository)],
     ['Run', `${known.runId}, attempt ${known.runAttempt}`],
   ];
-  if (conclusion) rows.push(['Conclusion', plain(conclusion)]);
+  if (conclusion) rows.push(['Conclusion', escapeMarkdown(conclusion)]);
   if (resources) rows.push(...resourceRows(resources));
   return rows;
 }
@@ -74,20 +86,21 @@ function resourceRows({ cpu, memory, disk, network }: JobResources): [string, st
 
 function runnerRows({ settings }: RunnerInput, facts: Facts, situation: Situation): [string, string][] {
   const { phase, instanceId, tagsProblem, timeToStartEnds, timeToLiveEnds } = situation;
-  const over = phase === 'removing' || phase === 'gone' || phase === 'failed';
+  const isEnding = phase === 'removing' || phase === 'gone' || phase === 'failed';
   const rows: [string, string][] = [
-    ['Group', workflowLink(settings.name, dispatcherWorkflowId(settings.name))],
+    ['Group', renderWorkflowLink(settings.name, dispatcherWorkflowId(settings.name))],
     ['Instance', `${settings.backend}${instanceId ? ` \`${instanceId.slice(0, 40)}\`` : ', none yet'}`],
   ];
-  if (tagsProblem) rows.push(['Instance’s tags', `could not be set: ${plain(tagsProblem)}`]);
-  if (!over && !facts.started) {
-    rows.push(['Time to start', `${formatDuration(settings.timeToStartMs)}, until ${clock(timeToStartEnds)}`]);
+  if (tagsProblem) rows.push(['Instance’s tags', `could not be set: ${escapeMarkdown(tagsProblem)}`]);
+  if (!isEnding && !facts.started) {
+    rows.push(['Time to start', `${formatDuration(settings.timeToStartMs)}, until ${formatTime(timeToStartEnds)}`]);
   }
-  if (!over) rows.push(['Time to live', `${formatDuration(settings.timeToLiveMs)}, until ${clock(timeToLiveEnds)}`]);
+  if (!isEnding)
+    rows.push(['Time to live', `${formatDuration(settings.timeToLiveMs)}, until ${formatTime(timeToLiveEnds)}`]);
   return rows;
 }
 
-/** `2026-11-21 07:52:48.340` as code, so that times stand below one another. Job code may have sent any text as a time. */
-function stamp(at: string): string {
+/** `2026-11-21 07:52:48.340` as code, so that times are aligned. The time may be any text, as job code can send signals. */
+function formatLogTime(at: string): string {
   return `\`${at.slice(0, 23).replaceAll(/[^\d:.-]/g, ' ')}\``;
 }

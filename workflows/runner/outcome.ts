@@ -3,19 +3,19 @@ import { REMOVAL_REASONS, type RemovalReason, type RunnerOutcome } from '../../c
 import type { Facts } from './facts.ts';
 
 /**
- * A runner's end as all facts have it by now: news that came during the removal counts.
+ * The outcome of a runner, from all facts known by now, including those that arrived during the removal.
  *
  * @param given why the removal began
- * @param problem why the instance could not be created, where it could not
+ * @param problem why the instance could not be created, if so
  */
-export function outcomeOf(
+export function toOutcome(
   runner: string,
   given: RemovalReason,
   facts: Facts,
   problem: string | undefined,
 ): RunnerOutcome {
   const ended = given === 'instance-died' || given === 'agent-exited';
-  // Of a job that its runner died with, the forge says after a while that it is completed: failed.
+  // When an instance dies during its job, the forge reports that job as completed (failed) some minutes later.
   const missed = given === 'instance-died' && facts.diedAtWork && facts.conclusion !== 'success';
   const completed =
     (facts.forgeCompleted && !missed) ||
@@ -25,17 +25,17 @@ export function outcomeOf(
   const failed =
     ['create-failed', 'instance-died', 'agent-exited'].includes(reason) ||
     (reason === 'time-to-start' && !facts.online) ||
-    // A warm runner that was never needed ends at its time to live as it should.
+    // An idle runner that no job needed ends at its time to live as intended.
     (reason === 'time-to-live' && facts.started);
-  const known = reason === 'create-failed' ? problem : facts.detailOf(reason);
+  const known = reason === 'create-failed' ? problem : facts.describeEnd(reason);
   const lost = failed && facts.started ? '; its job is lost' : '';
-  const taken = failed && facts.interrupted ? '; the cloud had said that it takes the instance back' : '';
-  const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${taken}${lost}`;
+  const reclaimed = failed && facts.interrupted ? '; the cloud had announced that it reclaims the instance' : '';
+  const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${reclaimed}${lost}`;
   return { runner, reason, ranJob: facts.started, failed, detail };
 }
 
-/** What others may ask of a runner: its instance, how its program ended, and why it failed once its removal has begun. */
-export function instanceOf(
+/** A runner's instance, how its program ended, and, once its removal has begun, why it failed. */
+export function toRunnerInstance(
   runner: string,
   facts: Facts,
   instanceId: string | undefined,
@@ -43,7 +43,7 @@ export function instanceOf(
   problem: string | undefined,
 ): RunnerInstance {
   const { exited } = facts;
-  const end = reason && outcomeOf(runner, reason, facts, problem);
+  const end = reason && toOutcome(runner, reason, facts, problem);
   return {
     instanceId: instanceId ?? null,
     exited: exited ? { code: exited.code, logTail: exited.logTail } : null,

@@ -11,7 +11,7 @@ export class PhaseLog {
     this.#phases = carried ?? [{ phase: 'provisioning', at: startedAt }];
   }
 
-  /** The phase that it is in already changes nothing. */
+  /** Does nothing where the runner is in that phase already. */
   enter(phase: Phase, at: number): void {
     if (phase !== this.#phases.at(-1)?.phase) this.#phases.push({ phase, at });
   }

@@ -22,31 +22,30 @@ import {
 } from '../../contracts/workflows/runner.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
+import { historyIsFull } from '../lib/history.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
 
-const newsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
+const eventsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
 const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
 const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 
-/** After a completed hook or webhook: the runner program still has to report to the forge and end. */
-const COMPLETION_GRACE_MS = 60_000;
-/** GitHub's `busy` lags up to 60 s behind the start of a job: so long may a job still show up after "not busy". */
+/** After the completed hook or webhook, the runner program still has to report to the forge and to exit. */
+const COMPLETION_TIMEOUT_MS = 60_000;
+/** GitHub's `busy` lags up to 60 s behind the start of a job: a job may still appear for 60 s after "not busy". */
 const BUSY_LAG_MS = 60_000;
-/** A job can flood its own runner with signals: well before the server's limits the history begins anew. */
-const HISTORY_EVENTS = 2000;
 
 /**
- * One ephemeral runner: one instance, one registration, at most one job. Whatever happens, it ends with everything
- * removed. Cancelling it means: remove it now, busy or not.
+ * One ephemeral runner: one instance, one registration, at most one job. Whatever happens, it removes all of these before it
+ * ends. Cancelling it removes it at once, even while a job runs on it.
  */
 export async function runner(input: RunnerInput & { carried?: RunnerState }): Promise<RunnerOutcome> {
   const actor = new RunnerActor(input, workflowInfo().startTime, input.carried);
-  setHandler(newsSignal, (items) => actor.hear(items));
-  setHandler(instanceQuery, () => actor.instance());
-  setHandler(registerUpdate, () => actor.grant(), { validator: () => actor.assertMayRegister() });
-  actor.show();
+  setHandler(eventsSignal, (events) => actor.apply(events));
+  setHandler(instanceQuery, () => actor.describeInstance());
+  setHandler(registerUpdate, () => actor.grantRegistration(), { validator: () => actor.assertMayRegister() });
+  actor.updateView();
 
-  const end = await live(actor);
+  const end = await runWithTimeToLive(actor);
   if (end === 'history-full') {
     await condition(allHandlersFinished);
     return await continueAsNew<typeof runner>({ ...input, carried: actor.toState() });
@@ -61,81 +60,85 @@ export async function runner(input: RunnerInput & { carried?: RunnerState }): Pr
   return outcome;
 }
 
-/** From creation to the reason for removal. */
-async function live(actor: RunnerActor): Promise<RemovalReason | 'history-full'> {
+/** Runs until there is a reason for removal, or until the history is full; ends early when the time to live is over. */
+async function runWithTimeToLive(actor: RunnerActor): Promise<RemovalReason | 'history-full'> {
   const scope = new CancellationScope();
-  const leading = scope.run(() => lead(actor));
-  const overtaking = scope.run(async (): Promise<RemovalReason | 'history-full'> => {
+  const running = scope.run(() => run(actor));
+  const interrupting = scope.run(async (): Promise<RemovalReason | 'history-full'> => {
     const { timeToLiveMs } = actor.input.settings;
     const summary = `time to live: ${formatDuration(timeToLiveMs)}`;
-    const full = (): boolean => workflowInfo().historyLength > HISTORY_EVENTS && actor.quiet();
-    // The one timer that holds from creation to the end, whatever else happens.
+    // A job can flood its own runner with signals.
+    const full = (): boolean => historyIsFull() && actor.isQuiet();
+    // The one timer that runs from the creation to the end, whatever else happens.
     return (await condition(full, actor.timeToLiveLeft(), { summary })) ? 'history-full' : 'time-to-live';
   });
   try {
-    const end = await Promise.race([leading, overtaking]);
+    const end = await Promise.race([running, interrupting]);
     if (end !== 'time-to-live') return end;
   } catch (error) {
     if (!isCancellation(error)) throw error;
   }
-  // What is under way (making an instance) comes to its own end before anything is removed.
+  // An instance that is being created is waited for before anything is removed.
   const late = scope.consideredCancelled ? 'cancelled' : 'time-to-live';
   await CancellationScope.nonCancellable(async () => {
     scope.cancel();
-    await leading.catch(() => undefined);
-    await overtaking.catch(() => undefined);
+    await running.catch(() => undefined);
+    await interrupting.catch(() => undefined);
   });
   return late;
 }
 
-async function lead(actor: RunnerActor): Promise<RemovalReason> {
+/** The steps of a runner's life, up to the reason for its removal. */
+async function run(actor: RunnerActor): Promise<RemovalReason> {
   const { facts } = actor;
-  if (!(await actor.create())) return 'create-failed';
-  const late = await untilStarted(actor);
+  if (!(await actor.createInstance())) return 'create-failed';
+  const late = await waitUntilStarted(actor);
   if (late !== undefined) return late;
-  await condition(() => facts.hookCompleted || actor.over());
-  if (!actor.ended()) {
-    actor.note('waiting for the runner program to end');
-    await condition(() => actor.ended(), COMPLETION_GRACE_MS, { summary: 'grace: the runner program is to end' });
+  await condition(() => facts.hookCompleted || actor.isFinished());
+  if (!actor.hasEnded()) {
+    actor.setNote('waiting for the runner program to exit');
+    await condition(() => actor.hasEnded(), COMPLETION_TIMEOUT_MS, { summary: 'waits for the runner program to exit' });
   }
   for (;;) {
     if (facts.died) return 'instance-died';
-    // The instance may still live: only the forge's word that nothing runs on it lets it be destroyed.
-    if (facts.forgeCompleted || (await actor.forgeConsents())) return 'agent-exited';
-    actor.note('the forge says that its job still runs: kept');
+    // The instance may still be running: it is deleted only when the forge confirms that no job runs on it.
+    if (facts.forgeCompleted || (await actor.tryUnregister())) return 'agent-exited';
+    actor.setNote('not removed: the forge says that its job is still running');
     await condition(() => facts.died !== undefined || facts.forgeCompleted, BUSY_LAG_MS, {
-      summary: 'the forge says busy: ask again after this',
+      summary: 'the forge says busy: ask again after this time',
     });
   }
 }
 
 /**
- * Until a job started or the runner is over; else the reason for removal, once time-to-start is up or the group needs it no
- * longer. A runner that is idle then stays if the group wants it warm.
+ * Waits until a job started or the runner can run none any more. An idle runner whose time to start is over, or whose group
+ * asked it to retire, stays if the group needs it as an idle runner.
+ *
+ * @returns the reason for removal, where no job started
  */
-async function untilStarted(actor: RunnerActor): Promise<RemovalReason | undefined> {
+async function waitUntilStarted(actor: RunnerActor): Promise<RemovalReason | undefined> {
   const { facts } = actor;
   const { timeToStartMs } = actor.input.settings;
-  const begun = (): boolean => facts.started || actor.over();
+  const isDecided = (): boolean => facts.started || actor.isFinished();
   let wait = actor.timeToStartLeft();
   for (;;) {
     const summary = `time to start: ${formatDuration(timeToStartMs)}`;
-    if (!begun()) await condition(() => begun() || actor.retireAsked, wait, { summary });
-    if (begun()) return undefined;
-    const reason = actor.answerRetirement();
+    if (!isDecided()) await condition(() => isDecided() || actor.retireAsked, wait, { summary });
+    if (isDecided()) return undefined;
+    const reason = actor.takeRetirementReason();
     if (!facts.granted) return reason;
     wait = reason === 'retired' ? actor.timeToStartLeft() : timeToStartMs;
     if ((facts.online || reason === 'retired') && !(await actor.mayRetire())) {
-      actor.note('kept warm for the next job');
+      actor.setNote('idle: waiting for the next job');
       continue;
     }
-    if (!(await actor.forgeConsents())) {
-      actor.note('the forge says that a job runs on it: kept');
+    if (!(await actor.tryUnregister())) {
+      actor.setNote('not removed: the forge says that a job is running on it');
       continue;
     }
-    // Unregistered, it can't be given a job any more; one given just before would show within the lag.
+    // Without a registration it gets no new job; a job that it got just before shows up within the lag.
     const lag = Math.min(BUSY_LAG_MS, timeToStartMs);
-    await condition(begun, lag, { summary: 'no new job possible; one just begun would show by then' });
+    await condition(isDecided, lag, { summary: 'unregistered: a job that just started would show up by then' });
     if (!facts.started) return reason;
   }
 }

@@ -3,45 +3,45 @@ import { type BackendActivities } from '../../contracts/ports/backend-activities
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import type { Phase } from '../../contracts/workflows/phase.ts';
-import { rootMessage } from '../lib/failure.ts';
+import { findRootMessage } from '../lib/failure.ts';
 import type { Facts } from './facts.ts';
 
-/** What the instance's tags say, or what went wrong when they were set. */
+/** Which phase is in the instance's tags, or why writing it failed. */
 export interface TagsState {
-  /** The last phase that was told, whether or not that worked. */
-  told: Phase | undefined;
+  /** The last phase that was written, even if that failed. */
+  written: Phase | undefined;
   problem: string | undefined;
 }
 
 /**
- * Says on the instance when a job starts on its runner and when it ends. Nobody waits for it, and nothing fails with it: it is
- * for people who look at their cloud.
+ * Writes tags on the instance when a job starts on its runner and when it ends, for people who look at their cloud. Nothing
+ * waits for it, and its failure makes nothing else fail.
  */
 export class InstanceTags {
   readonly #runner: string;
   readonly #tagInstance: BackendActivities['tagInstance'];
   readonly #onChange: () => void;
   readonly #scope = new CancellationScope();
-  #told: Phase | undefined;
-  /** The last phase that is told, or will be. */
-  #asked: Phase | undefined;
+  #written: Phase | undefined;
+  /** The last phase that was written or is to be written. */
+  #requested: Phase | undefined;
   #problem: string | undefined;
   #next: JobTags | undefined;
-  #working = false;
+  #writing = false;
   #closed = false;
 
   /** @param onChange called when {@link InstanceTags.problem} has changed */
   constructor(runner: string, backend: string, onChange: () => void, carried?: TagsState) {
     this.#runner = runner;
     this.#onChange = onChange;
-    this.#told = carried?.told;
-    this.#asked = carried?.told;
+    this.#written = carried?.written;
+    this.#requested = carried?.written;
     this.#problem = carried?.problem;
     this.#tagInstance = proxyActivities<Pick<BackendActivities, 'tagInstance'>>({
       taskQueue: TASK_QUEUE.backend(backend),
       startToCloseTimeout: '1 min',
       heartbeatTimeout: '20 s',
-      // What can't be told by then is old.
+      // By then the tags are out of date.
       scheduleToCloseTimeout: '2 min',
       retry: { initialInterval: '1 s', maximumInterval: '15 s', maximumAttempts: 5 },
       summary: `tag instance ${runner}`,
@@ -49,56 +49,56 @@ export class InstanceTags {
   }
 
   toState(): TagsState {
-    return { told: this.#told, problem: this.#problem };
+    return { written: this.#written, problem: this.#problem };
   }
 
-  /** Why the tags don't say what is so. */
+  /** Why the tags are out of date. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Takes up a new phase; at once, or after what is being said just now. */
-  tell(phase: Phase, facts: Facts): void {
+  /** Writes a new phase: at once, or after the write that is running. */
+  request(phase: Phase, facts: Facts): void {
     if (this.#closed || (phase !== 'busy' && phase !== 'completing')) return;
-    const tags = jobTags(phase, facts);
-    if (tags === undefined || phase === this.#asked) return;
-    this.#asked = phase;
+    const tags = toJobTags(phase, facts);
+    if (tags === undefined || phase === this.#requested) return;
+    this.#requested = phase;
     this.#next = tags;
-    if (!this.#working) void this.#scope.run(() => this.#work());
+    if (!this.#writing) void this.#scope.run(() => this.#writeAll());
   }
 
-  /** The instance is to be removed: what is under way is given up. */
+  /** The instance is about to be removed: cancels the running write. */
   close(): void {
     this.#closed = true;
-    if (this.#working) this.#scope.cancel();
+    if (this.#writing) this.#scope.cancel();
   }
 
-  async #work(): Promise<void> {
-    this.#working = true;
+  async #writeAll(): Promise<void> {
+    this.#writing = true;
     for (let tags = this.#next; tags !== undefined && !this.#closed; tags = this.#next) {
       this.#next = undefined;
-      const problem = await this.#say(tags);
+      const problem = await this.#write(tags);
       if (problem === 'cancelled') break;
-      this.#told = tags.phase;
+      this.#written = tags.phase;
       if (problem === this.#problem) continue;
       this.#problem = problem;
       this.#onChange();
     }
-    this.#working = false;
+    this.#writing = false;
   }
 
-  async #say(tags: JobTags): Promise<string | undefined> {
+  async #write(tags: JobTags): Promise<string | undefined> {
     try {
-      // Of an instance that is not there any more, others tell.
+      // An instance that does not exist is reported elsewhere.
       await this.#tagInstance({ runner: this.#runner, tags });
       return undefined;
     } catch (error) {
-      return isCancellation(error) ? 'cancelled' : rootMessage(error);
+      return isCancellation(error) ? 'cancelled' : findRootMessage(error);
     }
   }
 }
 
-function jobTags(phase: Phase, { job, hookJob }: Facts): JobTags | undefined {
+function toJobTags(phase: Phase, { job, hookJob }: Facts): JobTags | undefined {
   const known = job ?? hookJob;
   if (known === undefined) return undefined;
   return {

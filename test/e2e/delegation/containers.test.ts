@@ -224,7 +224,7 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
       await docker.getContainer(container).kill();
       expect(await view.result(job.id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
       const said =
-        /failed: ran on \S+: failure; of that runner: its instance died \(.*exited with code 137.*\); its job is lost/;
+        /failed: ran on \S+: failure; the runner: its instance died \(.*exited with code 137.*\); its job is lost/;
       expect(await view.headline(job.id)).toMatch(said);
       expect(await world.findAttempts(job.runId)).toHaveLength(2);
       await expectNothingLeft(world.cluster);

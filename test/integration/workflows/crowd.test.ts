@@ -34,20 +34,20 @@ describe('a dispatcher with many jobs', () => {
     await actors.start(aGroup(GROUP, { max: 1 }));
     for (let first = 0; first < CROWD; first += 500) {
       const queued = Array.from({ length: 500 }, (_, index) => news('queued', first + index + 1));
-      await actors.tell(GROUP, queued);
+      await actors.signal(GROUP, queued);
     }
     const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(GROUP));
     const { runId } = await handle.describe();
     const noise = news('completed', CROWD + 1);
     // Enough for its history to be full, and then silence: while signals come all the time, it has to begin again and again.
     for (let batch = 0; batch < 45; batch++) {
-      await Promise.all(Array.from({ length: 50 }, () => actors.tell(GROUP, [noise])));
+      await Promise.all(Array.from({ length: 50 }, () => actors.signal(GROUP, [noise])));
     }
     await until(async () => expect((await handle.describe()).runId).not.toBe(runId), { timeoutMs: 150_000 });
     const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
     expect(roster.waiting).toHaveLength(CROWD);
     // What it carries over has the deliveries besides.
     expect(JSON.stringify(roster).length).toBeGreaterThan(1024 ** 2);
-    expect(await actors.ask(GROUP)).toMatchObject({ waiting: CROWD, ready: 1 });
+    expect(await actors.getStatus(GROUP)).toMatchObject({ waiting: CROWD, ready: 1 });
   });
 });

@@ -50,7 +50,7 @@ function job(action: JobNotice['action'], jobId: number, runnerName: string | nu
 /** So many new jobs, queued. */
 async function queue(group: string, count: number): Promise<number[]> {
   const ids = Array.from({ length: count }, () => (jobs += 1));
-  await actors.tell(
+  await actors.signal(
     group,
     ids.map((id) => ({ type: 'job', job: job('queued', id) })),
   );
@@ -74,19 +74,19 @@ async function online(group: string, runner: string): Promise<void> {
   await actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
   const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
   const news: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
-  await actors.tellRunner(group, runner, [news]);
+  await actors.signalRunner(group, runner, [news]);
 }
 
 /** The runner takes that job. */
 async function begin(group: string, runner: string, id: number): Promise<void> {
-  await actors.tell(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
-  await actors.tellRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
+  await actors.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
+  await actors.signalRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
 }
 
 /** The job ends, and so does the runner. */
 async function finish(group: string, runner: string, id: number): Promise<void> {
   const died = { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 0, reason: 'ended' } as const;
-  await actors.tellRunner(group, runner, [
+  await actors.signalRunner(group, runner, [
     { type: 'job', job: job('completed', id, runner) },
     { type: 'died', died },
   ]);
@@ -96,7 +96,7 @@ const result = (group: string, runner: string): Promise<RunnerOutcome> =>
   actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).result();
 
 const configure = (settings: GroupSettings): Promise<void> =>
-  actors.tell(settings.name, [{ type: 'configure', settings }]);
+  actors.signal(settings.name, [{ type: 'configure', settings }]);
 
 describe('a changed configuration', () => {
   it('raises and lowers max without touching a job', async () => {
@@ -114,7 +114,7 @@ describe('a changed configuration', () => {
     await until(() => expect(actors.outside(group).deleted).toEqual([three[2]]));
     expect(await result(group, three[2] ?? '')).toMatchObject({ reason: 'retired', failed: false });
     await finish(group, first, ids[0] ?? 0);
-    await until(async () => expect(await actors.ask(group)).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
+    await until(async () => expect(await actors.getStatus(group)).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
     await until(() => expect(actors.outside(group).created).toHaveLength(4));
   });
 
@@ -154,10 +154,10 @@ describe('a changed configuration', () => {
     const [running = 0, ...waiting] = await queue(group, 3);
     const [runner = ''] = await runners(group, 1);
     await begin(group, runner, running);
-    await actors.tell(group, [{ type: 'removed' }]);
+    await actors.signal(group, [{ type: 'removed' }]);
     await until(() => expect(actors.moved.map(({ jobId }) => jobId)).toEqual(waiting));
     expect(actors.moved[0]).toMatchObject({ repository: 'acme/hello', labels: ['linux'], runId: waiting[0] });
-    expect(await actors.ask(group)).toMatchObject({ removed: true, busy: 1, waiting: 0 });
+    expect(await actors.getStatus(group)).toMatchObject({ removed: true, busy: 1, waiting: 0 });
     expect(living(group)).toEqual([runner]);
     await finish(group, runner, running);
     await actors.client.workflow.getHandle(dispatcherWorkflowId(group)).result();
@@ -169,11 +169,13 @@ describe('a person', () => {
   it('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
     const group = freshName('paused');
     await actors.start(aGroup(group, {}));
-    await actors.tell(group, [{ type: 'control', mode: 'paused' }]);
+    await actors.signal(group, [{ type: 'control', mode: 'paused' }]);
     await queue(group, 2);
-    await until(async () => expect(await actors.ask(group)).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }));
+    await until(async () =>
+      expect(await actors.getStatus(group)).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }),
+    );
     expect(actors.outside(group).created).toEqual([]);
-    await actors.tell(group, [{ type: 'control', mode: 'active' }]);
+    await actors.signal(group, [{ type: 'control', mode: 'active' }]);
     await runners(group, 2);
   });
 
@@ -186,13 +188,15 @@ describe('a person', () => {
     jobs += 1;
     const id = jobs;
     await begin(group, busy, id);
-    await actors.tell(group, [{ type: 'control', mode: 'draining' }]);
+    await actors.signal(group, [{ type: 'control', mode: 'draining' }]);
     await until(() => expect(actors.outside(group).deleted).toContain(idle));
     await configure({ ...settings, max: 5 });
     await finish(group, busy, id);
-    await until(async () => expect(await actors.ask(group)).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }));
+    await until(async () =>
+      expect(await actors.getStatus(group)).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }),
+    );
     expect(living(group)).toEqual([]);
-    await actors.tell(group, [{ type: 'control', mode: 'active' }]);
+    await actors.signal(group, [{ type: 'control', mode: 'active' }]);
     await runners(group, 2);
   });
 });
@@ -229,7 +233,7 @@ describe('a capped backend', () => {
     const mine: Record<string, number[]> = { [first]: [], [second]: [], [urgent]: [] };
     const take = async (group: string): Promise<void> => {
       mine[group]?.push(...(await queue(group, 1)));
-      await until(async () => expect((await actors.ask(group)).waiting).toBeGreaterThan(0));
+      await until(async () => expect((await actors.getStatus(group)).waiting).toBeGreaterThan(0));
     };
     await take(first);
     await take(first);

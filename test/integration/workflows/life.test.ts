@@ -34,7 +34,7 @@ async function oneRunner(group: string, more = {}): Promise<{ runner: string; jo
   await actors.start(aGroup(group, more));
   jobs += 1;
   const jobId = jobs;
-  await actors.tell(group, [{ type: 'job', job: job('queued', jobId) }]);
+  await actors.signal(group, [{ type: 'job', job: job('queued', jobId) }]);
   const runner = await actors.firstRunner(group);
   return { runner, jobId };
 }
@@ -81,16 +81,16 @@ describe('a runner', () => {
     const group = freshName('whole');
     const { runner, jobId } = await oneRunner(group);
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
-    await actors.tell(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    await actors.tellRunner(group, runner, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId)]);
-    await actors.tellRunner(group, runner, [signal(runner, 'exited')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.signal(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.signalRunner(group, runner, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    await actors.signalRunner(group, runner, [signal(runner, 'completed', jobId)]);
+    await actors.signalRunner(group, runner, [signal(runner, 'exited')]);
     expect(await result(group, runner)).toMatchObject({ reason: 'job-completed', ranJob: true, failed: false });
     expect(actors.outside(group).deleted).toEqual([runner]);
     expect(actors.outside(group).unregistered).toEqual([runner]);
-    expect(await actors.ask(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
+    expect(await actors.getStatus(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
     const described = await handle(group, runner).describe();
     expect(described.searchAttributes).toMatchObject({
       BatonPhase: ['gone'],
@@ -105,7 +105,7 @@ describe('a runner', () => {
     await register(group, runner);
     const exited = signal(runner, 'exited');
     const started = signal(runner, 'started', jobId);
-    await actors.tellRunner(group, runner, [
+    await actors.signalRunner(group, runner, [
       { type: 'job', job: job('completed', jobId, runner) },
       exited,
       signal(runner, 'completed', jobId),
@@ -121,8 +121,8 @@ describe('a runner', () => {
     const group = freshName('dies');
     const { runner, jobId } = await oneRunner(group);
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
-    await actors.tellRunner(group, runner, [died(runner)]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.signalRunner(group, runner, [died(runner)]);
     const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'instance-died',
@@ -135,11 +135,13 @@ describe('a runner', () => {
     const group = freshName('lost');
     const { runner, jobId } = await oneRunner(group);
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
     const completed = { ...job('completed', jobId, runner), conclusion: 'failure' };
-    await actors.tellRunner(group, runner, [died(runner), { type: 'job', job: completed }]);
+    await actors.signalRunner(group, runner, [died(runner), { type: 'job', job: completed }]);
     const { message } = await failure(group, runner);
-    expect(message).toMatch(/^its instance died .*; the cloud had said .* takes the instance back; its job is lost$/);
+    expect(message).toMatch(
+      /^its instance died .*; the cloud had announced .* reclaims the instance; its job is lost$/,
+    );
   });
 
   it('whose instance cannot be made fails with the backend’s own words', async () => {
@@ -147,7 +149,7 @@ describe('a runner', () => {
     actors.outside(group).create = () =>
       Promise.reject(ApplicationFailure.nonRetryable('image "none" is not there', 'INSTANCE_INVALID'));
     await actors.start(aGroup(group));
-    await actors.tell(group, [{ type: 'job', job: job('queued', 1) }]);
+    await actors.signal(group, [{ type: 'job', job: job('queued', 1) }]);
     const runner = await until(() => {
       const [deleted] = actors.outside(group).deleted;
       if (deleted === undefined) throw new Error('nothing removed yet');
@@ -158,8 +160,8 @@ describe('a runner', () => {
     expect(message).toContain('image "none" is not there');
     // Never registered: the forge is not even asked.
     expect(actors.outside(group).unregistered).toEqual([]);
-    expect((await actors.ask(group)).backoffUntil).not.toBeNull();
-    await actors.tell(group, [{ type: 'job', job: job('completed', 1) }]);
+    expect((await actors.getStatus(group)).backoffUntil).not.toBeNull();
+    await actors.signal(group, [{ type: 'job', job: job('completed', 1) }]);
   });
 
   it('may register until it is online, and not after', async () => {
@@ -167,7 +169,7 @@ describe('a runner', () => {
     const { runner } = await oneRunner(group);
     await register(group, runner);
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online')]);
     await expect(register(group, runner)).rejects.toThrow(WorkflowUpdateFailedError);
     const { events } = await handle(group, runner).fetchHistory();
     const accepted = events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
@@ -184,7 +186,7 @@ describe('a runner', () => {
     actors.outside(group).unregister = () => (busy ? 'busy' : 'absent');
     const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
     await until(async () => {
       const { raw } = await handle(group, runner).describe();
       expect(raw.pendingActivities ?? []).toEqual([]);
@@ -193,7 +195,7 @@ describe('a runner', () => {
     });
     expect(actors.outside(group).deleted).toEqual([]);
     busy = false;
-    await actors.tellRunner(group, runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
+    await actors.signalRunner(group, runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
     expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
   });
 });
@@ -214,8 +216,8 @@ describe('time', () => {
     const group = freshName('idle');
     const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
-    await actors.tell(group, [{ type: 'job', job: job('completed', jobId) }]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online')]);
+    await actors.signal(group, [{ type: 'job', job: job('completed', jobId) }]);
     expect(await result(group, runner)).toMatchObject({ reason: 'time-to-start', ranJob: false, failed: false });
     expect(actors.outside(group).unregistered).toEqual([runner]);
   });
@@ -224,10 +226,10 @@ describe('time', () => {
     const group = freshName('lag');
     const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online')]);
     await until(() => expect(actors.outside(group).unregistered).toEqual([runner]));
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
-    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.signalRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
     expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
   });
 
@@ -236,21 +238,21 @@ describe('time', () => {
     await actors.start(aGroup(group, { min: 1, timeToStartMs: 500 }));
     const runner = await actors.firstRunner(group);
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online')]);
     await until(async () => {
       const { events } = await handle(group, runner).fetchHistory();
       const fired = events?.filter((event) => event.timerFiredEventAttributes) ?? [];
       expect(fired.length).toBeGreaterThanOrEqual(2);
     });
     expect(actors.outside(group).deleted).toEqual([]);
-    expect((await actors.ask(group)).ready).toBe(1);
+    expect((await actors.getStatus(group)).ready).toBe(1);
   });
 
   it('to live: a job that never ends is ended', async () => {
     const group = freshName('forever');
     const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 2000 });
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'started', jobId)]);
+    await actors.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
     const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'time-to-live',
@@ -265,7 +267,7 @@ describe('a group', () => {
     const group = freshName('crowd');
     await actors.start(aGroup(group, { max: 3 }));
     const ids = Array.from({ length: 9 }, (_, index) => 9000 + index);
-    await actors.tell(
+    await actors.signal(
       group,
       ids.map((id) => ({ type: 'job', job: job('queued', id) })),
     );
@@ -276,19 +278,19 @@ describe('a group', () => {
       });
       expect(actors.outside(group).created.length - actors.outside(group).deleted.length).toBeLessThanOrEqual(3);
       const id = ids[done] ?? 0;
-      await actors.tell(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
-      await actors.tellRunner(group, runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
+      await actors.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
+      await actors.signalRunner(group, runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
     }
-    await until(async () => expect(await actors.ask(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
+    await until(async () => expect(await actors.getStatus(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
   it('keeps all it knows when its history begins anew', { timeout: 300_000 }, async () => {
     const group = freshName('anew');
     const { runner, jobId } = await oneRunner(group, { max: 1 });
-    await actors.tell(group, [{ type: 'job', job: job('queued', 7001) }]);
+    await actors.signal(group, [{ type: 'job', job: job('queued', 7001) }]);
     const noise = job('completed', 7002);
     for (let batch = 0; batch < 50; batch++) {
-      await Promise.all(Array.from({ length: 50 }, () => actors.tell(group, [{ type: 'job', job: noise }])));
+      await Promise.all(Array.from({ length: 50 }, () => actors.signal(group, [{ type: 'job', job: noise }])));
     }
     await until(async () => {
       const { runId } = await actors.client.workflow.getHandle(dispatcherWorkflowId(group)).describe();
@@ -300,22 +302,22 @@ describe('a group', () => {
       expect(ids.length).toBeGreaterThanOrEqual(1);
       expect(ids).not.toContain(runId);
     });
-    expect(await actors.ask(group)).toMatchObject({ waiting: 2, ready: 1 });
-    await actors.tell(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
-    expect(await actors.ask(group)).toMatchObject({ waiting: 1, busy: 1 });
+    expect(await actors.getStatus(group)).toMatchObject({ waiting: 2, ready: 1 });
+    await actors.signal(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
+    expect(await actors.getStatus(group)).toMatchObject({ waiting: 1, busy: 1 });
   });
 
   it('a job that floods its own runner with signals costs nobody anything', { timeout: 300_000 }, async () => {
     const group = freshName('flood');
     const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
     await register(group, runner);
-    await actors.tellRunner(group, runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
+    await actors.signalRunner(group, runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
     for (let batch = 0; batch < 60; batch++) {
       await Promise.all(
-        Array.from({ length: 50 }, () => actors.tellRunner(group, runner, [signal(runner, 'started', jobId)])),
+        Array.from({ length: 50 }, () => actors.signalRunner(group, runner, [signal(runner, 'started', jobId)])),
       );
     }
-    await actors.tellRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
+    await actors.signalRunner(group, runner, [signal(runner, 'completed', jobId), signal(runner, 'exited')]);
     expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
     const { raw, runId } = await handle(group, runner).describe();
     expect(raw.workflowExecutionInfo?.firstRunId).not.toBe(runId);

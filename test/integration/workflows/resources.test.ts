@@ -45,7 +45,7 @@ describe('the resource use of a job', () => {
     });
     const handle = actors.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
     await handle.executeUpdate<void, []>(REGISTER_RUNNER);
-    await actors.tellRunner(GROUP, runner, [
+    await actors.signalRunner(GROUP, runner, [
       { type: 'signal', signal: { ...base(), kind: 'started', job } },
       used(1.5),
       used(2),

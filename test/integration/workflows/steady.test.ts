@@ -45,17 +45,17 @@ describe('a dispatcher under steady load', () => {
         const jobId = last;
         // Every third job stays: there is always one that needs a runner.
         const news = [job(jobId, 'queued'), ...(jobId % 3 === 0 ? [] : [job(jobId, 'completed')])];
-        await actors.tell(
+        await actors.signal(
           group,
           news.map((notice) => ({ type: 'job', job: notice })),
         );
-        if (sent % AHEAD === 0) await actors.ask(group);
+        if (sent % AHEAD === 0) await actors.getStatus(group);
       }
     };
     // And its place is free again at once, so that the dispatcher is never done with starting the next one.
     actors.outside(group).create = async (runner) => {
       const outcome = { runner, reason: 'job-completed', ranJob: true, failed: false, detail: '' } as const;
-      if (!over.signal.aborted) await actors.tell(group, [{ type: 'gone', outcome }]);
+      if (!over.signal.aborted) await actors.signal(group, [{ type: 'gone', outcome }]);
     };
     await actors.start(aGroup(group, { max: 50, timeToStartMs: 3_600_000, timeToLiveMs: 7_200_000 }));
     const senders = Promise.all(Array.from({ length: SENDERS }, send));
@@ -70,7 +70,7 @@ describe('a dispatcher under steady load', () => {
     }
     for (const length of await ended(group)) expect(length).toBeLessThan(EVENTS_MOST);
     const waiting = Math.floor(last / 3);
-    await until(async () => expect(await actors.ask(group)).toMatchObject({ waiting }));
+    await until(async () => expect(await actors.getStatus(group)).toMatchObject({ waiting }));
   }, 400_000);
 
   it('a place whose runner is only being started is not given away, whatever a health check makes of it', async () => {
@@ -83,22 +83,22 @@ describe('a dispatcher under steady load', () => {
     };
     try {
       await actors.start(aGroup(group, { max: 1 }));
-      await actors.tell(group, [{ type: 'job', job: job(1, 'queued') }]);
+      await actors.signal(group, [{ type: 'job', job: job(1, 'queued') }]);
       const runners = await asked.promise;
       const handle = actors.client.workflow.getHandle(dispatcherWorkflowId(group));
       expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots: [], waiting: [{ jobId: 1 }] });
       const vanished = { reason: 'vanished', ranJob: false, failed: false, detail: '' } as const;
-      await actors.tell(
+      await actors.signal(
         group,
         runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
       );
-      expect(await actors.ask(group)).toMatchObject({ ready: 1 });
+      expect(await actors.getStatus(group)).toMatchObject({ ready: 1 });
       go.resolve();
       await until(() => expect(actors.outside(group).created).toEqual(runners));
       const slots = runners.map((runner) => ({ runner, busy: false }));
       await until(async () => expect(await handle.query<Roster>(DISPATCHER_ROSTER)).toMatchObject({ slots }));
       // Once it is started, it may vanish: then another takes its place.
-      await actors.tell(
+      await actors.signal(
         group,
         runners.map((runner) => ({ type: 'gone', outcome: { ...vanished, runner } })),
       );

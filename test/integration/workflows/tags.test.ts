@@ -30,7 +30,7 @@ async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
   jobs += 1;
   const jobId = jobs;
   const notice = aJob('queued', jobId, { runAttempt: 2, workflow: 'CI', name: 'build (24)' });
-  await actors.tell(group, [{ type: 'job', job: notice }]);
+  await actors.signal(group, [{ type: 'job', job: notice }]);
   const runner = await actors.firstRunner(group);
   const base = (): { version: 1; id: string; runner: string; at: string } => {
     return { version: 1, id: randomUUID(), runner, at: new Date().toISOString() };
@@ -43,7 +43,7 @@ async function oneRunner(name: string, tag: (tags: JobTags) => Promise<void>) {
   } satisfies Record<string, RunnerEvent>;
   const handle = actors.client.workflow.getHandle(runnerWorkflowId(group, runner));
   const hear = (...what: (keyof typeof news)[]): Promise<void> =>
-    actors.tellRunner(
+    actors.signalRunner(
       group,
       runner,
       what.map((one) => news[one]),

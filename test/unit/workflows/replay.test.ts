@@ -3,9 +3,9 @@ import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/
 import { describe, expect, it } from 'vitest';
 import { recordedHistories } from '../../support/histories.ts';
 
-describe('the workflows', () => {
-  /** A change of workflow code must keep replaying what earlier versions did: runners live for hours, dispatchers for ever. */
-  it('every recorded history replays', async () => {
+describe('the workflow code', () => {
+  /** Changed workflow code must replay the histories of earlier versions: runners live for hours, dispatchers for ever. */
+  it('replays every recorded history', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const workflowBundle = await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('../../../workflows/index.ts', import.meta.url)),

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ObservedInstance, ObservedWorkflow } from '../../../../contracts/workflows/health.ts';
-import { maybeBodiless, maybeOwnerless, remainsOf, remark, type Sights } from '../../../../workflows/health/compare.ts';
+import {
+  findMissingInstances,
+  findMaybeOrphaned,
+  describeRemains,
+  updateMarks,
+  type Observations,
+} from '../../../../workflows/health/compare.ts';
 
 const OLD = 1000;
 const LONG_AGO = 500;
@@ -10,54 +16,58 @@ const instance = (runner: string, since = LONG_AGO): ObservedInstance => ({ runn
 const workflow = (runner: string, more: Partial<ObservedWorkflow> = {}): ObservedWorkflow => {
   return { runner, since: LONG_AGO, expectsInstance: true, ...more };
 };
-const NOTHING: Sights = { workflows: [], slots: [], instances: [], registrations: [] };
+const NOTHING: Observations = { workflows: [], slots: [], instances: [], registrations: [] };
 
-describe('without a workflow', () => {
-  it.each<[string, Partial<Sights>, string[]]>([
-    ['an instance', { instances: [instance('r')] }, ['r']],
-    ['one that was made just now', { instances: [instance('r', NOW)] }, []],
-    ['a registration', { registrations: [{ runner: 'r', busy: false }] }, ['r']],
-    ['a place in the dispatcher', { slots: [{ runner: 'r', since: LONG_AGO, busy: false }] }, ['r']],
-    ['a place taken just now', { slots: [{ runner: 'r', since: NOW, busy: false }] }, []],
-    ['what has one', { instances: [instance('r')], workflows: [workflow('r')] }, []],
-    ['all of one runner, once', { instances: [instance('r')], registrations: [{ runner: 'r', busy: true }] }, ['r']],
-  ])('%s', (_what, sights, found) => {
-    expect(maybeOwnerless({ ...NOTHING, ...sights }, OLD)).toEqual(found);
+describe('runners that may be orphaned', () => {
+  it.each<[string, Partial<Observations>, string[]]>([
+    ['an old instance without a workflow', { instances: [instance('r')] }, ['r']],
+    ['no instance that was just created', { instances: [instance('r', NOW)] }, []],
+    ['a registration without a workflow', { registrations: [{ runner: 'r', busy: false }] }, ['r']],
+    ['an old slot without a workflow', { slots: [{ runner: 'r', since: LONG_AGO, busy: false }] }, ['r']],
+    ['no slot that was just taken', { slots: [{ runner: 'r', since: NOW, busy: false }] }, []],
+    ['no instance that has a workflow', { instances: [instance('r')], workflows: [workflow('r')] }, []],
+    [
+      'a runner with an instance and a registration, once',
+      { instances: [instance('r')], registrations: [{ runner: 'r', busy: true }] },
+      ['r'],
+    ],
+  ])('include %s', (_what, observations, found) => {
+    expect(findMaybeOrphaned({ ...NOTHING, ...observations }, OLD)).toEqual(found);
   });
 
-  it('nothing is, where Temporal gave no answer', () => {
-    const sights = { ...NOTHING, instances: [instance('r')], workflows: undefined };
-    expect(maybeOwnerless(sights, OLD)).toEqual([]);
-  });
-});
-
-describe('without an instance', () => {
-  it.each<[string, Partial<Sights>, string[]]>([
-    ['a workflow that should have one', { workflows: [workflow('r')] }, ['r']],
-    ['one that makes or removes it', { workflows: [workflow('r', { expectsInstance: false })] }, []],
-    ['one that began just now', { workflows: [workflow('r', { since: NOW })] }, []],
-    ['one that has it', { workflows: [workflow('r')], instances: [instance('r')] }, []],
-    ['none, where the backend gave no answer', { workflows: [workflow('r')], instances: undefined }, []],
-  ])('%s', (_what, sights, found) => {
-    expect(maybeBodiless({ ...NOTHING, ...sights }, OLD)).toEqual(found);
+  it('are none where Temporal gave no answer', () => {
+    const observations = { ...NOTHING, instances: [instance('r')], workflows: undefined };
+    expect(findMaybeOrphaned(observations, OLD)).toEqual([]);
   });
 });
 
-describe('findings of a health check', () => {
-  it('a mark keeps the time of its first finding, and goes with what it marked', () => {
+describe('workflows whose instance is missing', () => {
+  it.each<[string, Partial<Observations>, string[]]>([
+    ['a workflow that should have an instance', { workflows: [workflow('r')] }, ['r']],
+    ['none that creates or removes its instance', { workflows: [workflow('r', { expectsInstance: false })] }, []],
+    ['none that has just started', { workflows: [workflow('r', { since: NOW })] }, []],
+    ['none that has its instance', { workflows: [workflow('r')], instances: [instance('r')] }, []],
+    ['none where the backend gave no answer', { workflows: [workflow('r')], instances: undefined }, []],
+  ])('include %s', (_what, observations, found) => {
+    expect(findMissingInstances({ ...NOTHING, ...observations }, OLD)).toEqual(found);
+  });
+});
+
+describe('the findings of a health check', () => {
+  it('keep the time of the first finding, and drop a mark that no longer applies', () => {
     const before = [
       { kind: 'orphaned', runner: 'old', since: 1 },
       { kind: 'orphaned', runner: 'well', since: 1 },
       { kind: 'missingInstance', runner: 'new', since: 1 },
     ] as const;
-    expect(remark(before, [{ kind: 'orphaned', runners: ['old', 'new'] }], NOW)).toEqual([
+    expect(updateMarks(before, [{ kind: 'orphaned', runners: ['old', 'new'] }], NOW)).toEqual([
       { kind: 'orphaned', runner: 'old', since: 1 },
       { kind: 'orphaned', runner: 'new', since: NOW },
     ]);
   });
 
-  it('what remains is named', () => {
-    const sights = { ...NOTHING, instances: [instance('r')], slots: [{ runner: 'r', since: 0, busy: false }] };
-    expect(remainsOf('r', sights)).toBe('an instance and a place in the dispatcher');
+  it('name what remains of a runner', () => {
+    const observations = { ...NOTHING, instances: [instance('r')], slots: [{ runner: 'r', since: 0, busy: false }] };
+    expect(describeRemains('r', observations)).toBe('an instance and a slot in the dispatcher');
   });
 });

@@ -2,11 +2,16 @@ import type { GroupSettings } from '../../contracts/workflows/group-settings.ts'
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { Facts } from './facts.ts';
 
-/** As what an instance is paid for, and since when. */
-export type Bought = Pick<InstanceUse, 'machine' | 'market' | 'from'>;
+/** What an instance is billed as, and since when. */
+export type Purchase = Pick<InstanceUse, 'machine' | 'market' | 'from'>;
 
 /** What a runner's instance was used for, from its creation until now. */
-export function useOf(settings: GroupSettings, runner: string, bought: Bought, { job, hookJob }: Facts): InstanceUse {
+export function toInstanceUse(
+  settings: GroupSettings,
+  runner: string,
+  bought: Purchase,
+  { job, hookJob }: Facts,
+): InstanceUse {
   return {
     runner,
     group: settings.name,
