@@ -2,7 +2,7 @@ import { bundleAgent } from '../backend/agent-bundle.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { runService } from '../shared/service.ts';
 import { addAgentRoute } from './agent-route.ts';
-import { addJobRoutes } from './jobs/routes.ts';
+import { addDelegationRoutes } from './jobs/routes.ts';
 import { WebhookPublisher } from './webhook-publisher.ts';
 import { createSignatureCheck } from './signature.ts';
 import { fetchStatus, StatusFeed } from './status/feed.ts';
@@ -22,7 +22,7 @@ await runService('ingress', async ({ config, log, metrics, traces, http, stop })
 
   await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, log, metrics, traces });
   const { delegation } = config;
-  if (delegation) await http.register(addJobRoutes, { delegation, link, log, metrics });
+  if (delegation) await http.register(addDelegationRoutes, { delegation, link, log, metrics });
   await http.register(addStatusRoutes, { feed, stop });
   await http.register(addAgentRoute, { bundle: bundleAgent });
   // After the last response: until then requests still need NATS.

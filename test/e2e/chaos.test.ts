@@ -6,13 +6,13 @@ import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /**
- * A forge at its worst: webhooks lost, doubled and out of order, calls that fail or whose answers get lost, a `busy` that is a
- * minute late (the jobs are shorter: it never tells of them in time). Two copies of each service.
+ * A very unreliable forge: it loses, duplicates and reorders webhooks, calls fail or their answers get lost, and its
+ * `busy` flag is a minute late (the jobs are shorter: it never shows them in time). Two copies of each service.
  */
 const JOBS = 60;
 const MAX_RUNNERS = 6;
 const CANCELLED = 4;
-/** Of all chance in it; the order of events is the machine's. */
+/** Seed of all random choices; the order of events still depends on the machine. */
 const SEED = Number(process.env['BATON_SEED'] ?? 20_261_121);
 
 vi.setConfig({ testTimeout: 400_000 });
@@ -27,7 +27,7 @@ beforeAll(async () => {
     simulator: { seed: SEED, timing: { busyLagMs: 60_000, sweepMs: 50 } },
     config: `
 health_check_interval: 3s
-# So long does a runner that is too many stay, and as long again after its registration was removed.
+# A surplus runner stays this long, and as long again after its registration was removed.
 time_to_start: 25s
 backends:
   local: { type: local, root: ROOT/local }
@@ -41,8 +41,8 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-describe('a cluster with a faulty forge', () => {
-  it('with the forge at its worst every job runs once, max holds, no busy runner is removed, nothing is left', async () => {
+describe('a cluster with an unreliable forge', () => {
+  it('runs every job once, never exceeds max, removes no busy runner and leaves nothing behind', async () => {
     console.log(`chaos: BATON_SEED=${SEED}`);
     const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
     cluster.onStop(() => doubles.stop());
@@ -50,10 +50,10 @@ describe('a cluster with a faulty forge', () => {
     await sim.apiFaultRate(0.05);
     const ids: number[] = [];
     for (let wave = 0; wave < 4; wave++) {
-      // Of every second wave's lost webhooks the forge itself knows nothing.
+      // In every second wave the forge does not even record that it lost webhooks.
       await sim.faults({ lossIsRecorded: wave % 2 === 0 });
       ids.push(...(await sim.jobs({ count: JOBS / 4, labels: ['linux'], run: 'sleep 0.3' })));
-      // The last ones wait longest: some of them are cancelled before a runner has them.
+      // The last jobs wait longest: some of them are cancelled before a runner has them.
       for (const id of ids.slice(-CANCELLED / 4)) await sim.cancel(id);
       await cluster.sim.sim.webhooks.idle();
     }
@@ -70,21 +70,23 @@ describe('a cluster with a faulty forge', () => {
     expect(jobs.filter(({ conclusion }) => conclusion !== 'success' && conclusion !== 'cancelled')).toEqual([]);
     expect(cancelled.size).toBeLessThanOrEqual(CANCELLED);
     const starts = Map.groupBy(log.since(0, 'job.started'), (event) => Number(event['jobId']));
-    const unlike = ids.filter((id) => (starts.get(id)?.length ?? 0) !== 1 && !cancelled.has(id));
-    expect(unlike).toEqual([]);
+    const notStartedOnce = ids.filter((id) => (starts.get(id)?.length ?? 0) !== 1 && !cancelled.has(id));
+    expect(notStartedOnce).toEqual([]);
     for (const id of cancelled) expect(starts.get(id)?.length ?? 0).toBeLessThanOrEqual(1);
 
     await expectNothingLeft(cluster, 150_000);
-    // A surplus that was removed, say by a late cancellation, was never at work.
-    const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
-    expect(hit).toEqual([]);
+    // A surplus runner, for instance after a late cancellation, may be removed; it never had a job.
+    const removedWhileBusy = log
+      .since(0, 'runner.removed')
+      .filter((event) => event['wasBusy'] === true && event['by'] === 'api');
+    expect(removedWhileBusy).toEqual([]);
     expect(countMaxConcurrent()).toBeLessThanOrEqual(MAX_RUNNERS);
     expect(doubles.found).toEqual([]);
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 });
 
-/** From the simulator's own log: the most registrations that there ever were. */
+/** The maximum of registrations at the same time, from the simulator's log. */
 function countMaxConcurrent(): number {
   let now = 0;
   let most = 0;

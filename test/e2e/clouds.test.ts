@@ -12,20 +12,20 @@ import { expectNothingLeft } from '../support/leftovers.ts';
 import { watchStarts } from '../support/starts.ts';
 import { until } from '../support/until.ts';
 
-/** Backends of all kinds in one installation. */
+/** One installation with backends of all kinds. */
 
 /** Jobs of each group. */
 const JOBS = 25;
-/** Jobs that are about to get an instance when their backend's worker is killed: as many as a group may have runners. */
+/** Jobs whose instances are being created when the backend's worker is killed: as many as the group's `max`. */
 const KILLED_JOBS = 3;
 
-/** A job that lasts until its machine has that file. */
+/** A job that runs until this file exists on its machine. */
 const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
 
 const moto = await findMoto();
 const absent = 'missing' in moto ? moto.missing : await whyNoDocker();
 
-describeUnless(absent, 'backends of all kinds, side by side', () => {
+describeUnless(absent, 'an installation with backends of all kinds', () => {
   let all: AllBackends;
   let cluster: Cluster;
   let sim: SimControl;
@@ -40,7 +40,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
     await cluster?.stop();
   });
 
-  /** Waits until nothing is left anywhere; holds that no cloud's instance was ever switched on twice. */
+  /** Waits until nothing is left anywhere. Also asserts that no cloud instance booted twice. */
   async function expectAllGone(): Promise<void> {
     const { gce, ec2 } = all;
     await expectNothingLeft(cluster, 120_000);
@@ -52,7 +52,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
     expect(ec2.faults).toEqual([]);
   }
 
-  it('100 jobs: each runs once, on its own group’s backend, and nothing is left', async () => {
+  it('runs each of 100 jobs once, on its group’s backend, and leaves nothing behind', async () => {
     const jobs = await Promise.all(BACKENDS.map((name) => sim.jobs({ count: JOBS, labels: [name], run: 'true' })));
     const done = await sim.untilCompleted(jobs.flat(), 500_000);
     expect(done).toHaveLength(100);
@@ -66,7 +66,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
   }, 700_000);
 
   it.each(['gce', 'ec2'] as const)(
-    'the job that runs is told on its %s instance’s tags',
+    'shows the running job in the tags of its %s instance',
     async (name) => {
       const machines = all[name];
       const [id = 0] = await sim.jobs({ labels: [name], run: HELD });
@@ -84,7 +84,7 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
     400_000,
   );
 
-  it('backend workers of every kind, killed while they create: the instances are adopted, none is doubled', async () => {
+  it('adopts the instances of backend workers that are killed during creation, and creates none twice', async () => {
     await expectAllGone();
     const inside = interruptCreates(all, KILLED_JOBS);
     const doubles = watchForDuplicates(cluster.dir, KILLED_JOBS);
@@ -92,13 +92,13 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
     try {
       const jobs: number[] = [];
       const kill = async (name: BackendName): Promise<void> => {
-        const { caught, repair: mend, release } = inside[name];
+        const { caught, repair, release } = inside[name];
         const service = `backend-${name}-1`;
         const runners = await caught(async () => {
           jobs.push(...(await sim.jobs({ count: KILLED_JOBS, labels: [name], run: 'true' })));
         });
         await cluster.killService(service);
-        mend();
+        repair();
         const { length } = readLog(cluster, service);
         await cluster.restartService(service);
         await until(
@@ -115,8 +115,8 @@ describeUnless(absent, 'backends of all kinds, side by side', () => {
       expect(done.map(({ conclusion }) => conclusion)).toEqual(jobs.map(() => 'success'));
       expect(new Set(done.map(({ runner }) => runner)).size).toBe(jobs.length);
     } finally {
-      for (const { repair: mend, release } of Object.values(inside)) {
-        mend();
+      for (const { repair, release } of Object.values(inside)) {
+        repair();
         release();
       }
       doubles.stop();
@@ -132,7 +132,7 @@ function readLog(cluster: Cluster, service: string): string {
   return readFileSync(cluster.services.get(service)?.logFile ?? '', 'utf8');
 }
 
-/** The runners whose instances a backend's worker says that it has made. */
+/** The runners whose instances the backend's worker has created, from its log. */
 function findCreatedRunners(log: string): string[] {
   return log
     .split('\n')

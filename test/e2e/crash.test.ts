@@ -8,18 +8,18 @@ import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /**
- * kill -9 of one process, or of all of them at once, at twenty random moments of a hundred jobs: each job runs once, to its
- * end, on an instance that is made once, and nothing is left.
+ * kill -9 of one process, or of all at once, at twenty random moments while a hundred jobs run: each job runs once, to
+ * its end, on an instance that is created once, and nothing is left behind.
  */
 const JOBS = 100;
-/** Of them at once. */
+/** The group's `max`. */
 const MAX_RUNNERS = 8;
 const KILLS = 20;
 const EVERYTHING = 'everything';
 const SERVICES: ServiceName[] = ['ingress', 'relay', 'orchestrator', 'backend'];
 const SEED = Number(process.env['BATON_SEED'] ?? Date.now() % 1_000_000);
 
-// A worker that was killed is given up after 20 s, a message that it had in hand after 30 s.
+// Temporal gives up a killed worker after 20 s; NATS delivers its unacknowledged messages again after 30 s.
 vi.setConfig({ testTimeout: 900_000 });
 
 let cluster: Cluster;
@@ -30,9 +30,9 @@ beforeAll(async () => {
     backends: ['local'],
     simulator: { seed: SEED, timing: { sweepMs: 50 } },
     config: `
-# GitHub never repeats a webhook by itself: what came while nobody listened, the health check has sent again.
+# GitHub never repeats a webhook by itself: the health check requests the webhooks that no ingress received.
 health_check_interval: 5s
-# A runner that is too many in the end stays for so long, and as long again after its registration was removed.
+# A surplus runner stays this long, and as long again after its registration was removed.
 time_to_start: 40s
 backends:
   local: { type: local, root: ROOT/local }
@@ -46,8 +46,8 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** Kills and starts again; `dwell` is how long it stays dead, milliseconds. */
-async function crash(victim: string, dwell: number): Promise<void> {
+/** Kills the victim and starts it again after `downMs`. */
+async function crash(victim: string, downMs: number): Promise<void> {
   const all = victim === EVERYTHING;
   const services = SERVICES.flatMap((service) => cluster.copiesOf(service)).filter((name) => all || name === victim);
   const servers = [
@@ -55,13 +55,13 @@ async function crash(victim: string, dwell: number): Promise<void> {
     ...(all || victim === 'temporal' ? [cluster.haltTemporal()] : []),
   ];
   await Promise.all([...servers, ...services.map((name) => cluster.killService(name))]);
-  await sleep(dwell);
+  await sleep(downMs);
   await Promise.all(servers.map(async (server) => (await server).resume()));
   await Promise.all(services.map((name) => cluster.restartService(name)));
 }
 
 describe('a cluster whose processes are killed', () => {
-  it('a hundred jobs outlive kill -9 of any process, and of all at once, at twenty random moments', async () => {
+  it('runs each of 100 jobs once while any process, or all at once, get kill -9 at random moments', async () => {
     console.log(`crash: BATON_SEED=${SEED}`);
     const random = createRandom(SEED);
     const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
@@ -69,7 +69,7 @@ describe('a cluster whose processes are killed', () => {
     const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
     const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);
     const victims = random.shuffle([...processes, ...more, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING]);
-    // So many jobs have started when it happens: the last ones before the last jobs do.
+    // How many jobs have started when each kill happens; the last kills happen before the last jobs start.
     const moments = victims.map(() => random.integer(0, JOBS - MAX_RUNNERS)).sort((a, b) => a - b);
     const { log } = cluster.sim;
     const started = (): number => log.since(0, 'job.started').length;
@@ -86,14 +86,16 @@ describe('a cluster whose processes are killed', () => {
     const starts = log.since(0, 'job.started').map(({ jobId }) => Number(jobId));
     expect(starts.toSorted((a, b) => a - b)).toEqual(ids.toSorted((a, b) => a - b));
     await expectNothingLeft(cluster, 180_000);
-    // Adopted: no instance had a second agent, be it one after the other, and there were never more than allowed.
+    // Instances were adopted: none ever had a second agent, and there were never more than `max`.
     expect(doubles.found).toEqual([]);
-    const hit = log.since(0, 'runner.removed').filter((event) => event['wasBusy'] === true && event['by'] === 'api');
-    expect(hit).toEqual([]);
+    const removedWhileBusy = log
+      .since(0, 'runner.removed')
+      .filter((event) => event['wasBusy'] === true && event['by'] === 'api');
+    expect(removedWhileBusy).toEqual([]);
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });
 
-  it('kill -9 of both orchestrators while the forge is about to answer', async () => {
+  it('runs a job when both orchestrators are killed while the forge answers the registration request', async () => {
     await sim.apiFault({ method: 'POST', path: '/generate-jitconfig', fault: 'slow', delayMs: 30_000 });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect(await sim.pendingApiFaults()).toBe(0));
@@ -105,7 +107,7 @@ describe('a cluster whose processes are killed', () => {
     await expectNothingLeft(cluster, 180_000);
   });
 
-  it('a new version: every copy of every service stops when it is asked to, and is started again', async () => {
+  it('loses no job in an update: every copy of every service stops on SIGTERM and is started again', async () => {
     const ids = await sim.jobs({ count: 20, labels: ['linux'], run: 'sleep 0.5' });
     for (const name of SERVICES.flatMap((service) => cluster.copiesOf(service))) {
       expect(await cluster.stopService(name)).toBe(0);

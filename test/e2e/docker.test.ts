@@ -10,14 +10,14 @@ import { whyNoDocker } from '../support/docker.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
-/** The whole path with containers as instances: what they are, what they may do, and what happens when one is lost. */
+/** The whole path with containers as instances: their isolation, their limits, and what happens when one is lost. */
 
 const MEMORY = 256 * 1024 ** 2;
 const PIDS = 200;
-/** A job that lasts until {@link open}. */
+/** A job that runs until {@link open}. */
 const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
 
-describeUnless(await whyNoDocker(), 'on the docker backend', () => {
+describeUnless(await whyNoDocker(), 'the docker backend, end to end', () => {
   const docker = new Docker();
   let cluster: Cluster;
   let sim: SimControl;
@@ -26,7 +26,7 @@ describeUnless(await whyNoDocker(), 'on the docker backend', () => {
     cluster = await Cluster.start({
       backends: ['docker'],
       containers: true,
-      // Longer than two backend workers take to start: what is lost, the engine says first, as with the real forge.
+      // Longer than two backend workers take to start: the engine reports a lost container before the forge does.
       simulator: { timing: { lostMs: 10_000, sweepMs: 50 } },
       config: `
 backends:
@@ -46,7 +46,7 @@ groups:
     await cluster?.stop();
   });
 
-  // One that failed leaves its jobs held.
+  // A failed test leaves its jobs running.
   afterEach(() => removeContainers(cluster.installation));
 
   /** Jobs that run until {@link open}, and their runners. */
@@ -59,7 +59,7 @@ groups:
     return { jobs, runners };
   }
 
-  /** What the steps of that job printed, line by line; not what they are. */
+  /** The output of the job's step, line by line, without its script. */
   function readOutput(job: number): string[] {
     const steps = cluster.sim.sim.state.jobs.get(job)?.steps ?? [];
     const log = steps.find(({ name }) => name.startsWith('Run '))?.log ?? [];
@@ -83,7 +83,7 @@ groups:
 
   const open = (runner: string): Promise<string> => inside(runner, 'touch /tmp/open');
 
-  /** Waits for the end of a runner that must fail: type = reason. */
+  /** Waits for a runner that must fail. The failure's type is the runner's reason. */
   async function getFailure(runner: string): Promise<ApplicationFailure> {
     try {
       await cluster.client.workflow.getHandle(`runner/linux/${runner}`).result();
@@ -95,8 +95,8 @@ groups:
   }
 
   /**
-   * The way that a lost runner ends: its death is known and what is left of its instance removed at once, its registration
-   * when the forge has missed it; its job is lost, and the group works as before.
+   * Asserts how a lost runner ends: Baton knows at once and removes the rest of its instance; the registration goes
+   * when the forge notices the loss; the job fails, and the group runs the next job.
    */
   async function expectLost(job: number, runner: string, reason: RegExp): Promise<void> {
     const filters = { label: [`baton.runner=${runner}`] };
@@ -120,7 +120,7 @@ groups:
     await expectNothingLeft(cluster);
   }
 
-  it('every job runs in a container and a network of its own, and nothing of them is left', async () => {
+  it('runs every job in its own container and network, and leaves neither behind', async () => {
     const { jobs, runners } = await heldJobs(3);
     const filters = { label: [`baton.installation=${cluster.installation}`] };
     const containers = await docker.listContainers({ all: true, filters });
@@ -128,8 +128,8 @@ groups:
     const networks = containers.flatMap((container) => Object.values(container.NetworkSettings.Networks));
     expect(new Set(networks.map((network) => network.NetworkID)).size).toBe(3);
     expect(networks).toHaveLength(3);
-    const made = await docker.listNetworks({ filters });
-    expect(made.map(({ Id: id }) => id).sort()).toEqual(networks.map((network) => network.NetworkID).sort());
+    const created = await docker.listNetworks({ filters });
+    expect(created.map(({ Id: id }) => id).sort()).toEqual(networks.map((network) => network.NetworkID).sort());
     for (const runner of runners) await open(runner);
     const done = await sim.untilCompleted(jobs);
     expect(done.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
@@ -137,11 +137,11 @@ groups:
     await expectNothingLeft(cluster);
   });
 
-  it('a job is limited, is nobody, and can reach no other runner', async () => {
+  it('limits a job’s memory and processes, drops its privileges and separates it from other runners', async () => {
     const listen = `node -e "require('net').createServer(s => s.end('hello')).listen(8080, () => console.log('listening'))" &`;
-    const { job: host, runner: neighbour } = await heldJob(listen);
+    const { job: host, runner: other } = await heldJob(listen);
     await until(() => expect(readOutput(host)).toContain('listening'));
-    const { NetworkSettings: settings } = await docker.getContainer(neighbour).inspect();
+    const { NetworkSettings: settings } = await docker.getContainer(other).inspect();
     const address = Object.values(settings.Networks)[0]?.IPAddress ?? '';
     const knock = (target: string, port: number): string =>
       `node -e "const s = require('net').connect({ host: '${target}', port: ${port}, timeout: 2000 }); ` +
@@ -176,30 +176,30 @@ groups:
     expect(printed.filter((line) => /docker\.sock|\/dev\/|wrote|read/.test(line))).toEqual([]);
     expect(printed).not.toContain(`${address} connect`);
     expect(printed.some((line) => line === `${address} timeout` || line === `${address} error`)).toBe(true);
-    // Of this machine it reaches what it was let reach, and no more.
+    // Of this machine it reaches only the NATS port, which it needs.
     expect(printed.filter((line) => line.startsWith('host.docker.internal '))).toEqual([
       'host.docker.internal error',
       'host.docker.internal connect',
     ]);
-    expect(await inside(neighbour, 'echo alive')).toBe('alive');
-    await open(neighbour);
+    expect(await inside(other, 'echo alive')).toBe('alive');
+    await open(other);
     await sim.untilCompleted([host]);
     await expectNothingLeft(cluster);
   });
 
-  it('a container that is killed in the middle of its job is known at once', async () => {
+  it('detects a container that is killed during its job at once', async () => {
     const { job, runner } = await heldJob();
     await docker.getContainer(runner).kill();
     await expectLost(job, runner, /exited with code 137/);
   });
 
-  it('a container that is removed by hand is known at once', async () => {
+  it('detects a container that an operator removed at once', async () => {
     const { job, runner } = await heldJob();
     await docker.getContainer(runner).remove({ force: true });
     await expectLost(job, runner, /exited with code 137|its container was removed/);
   });
 
-  it('a container that died while no backend worker ran is found when one is back', async () => {
+  it('detects a container that died while no backend worker was running, when a worker starts', async () => {
     const { job, runner } = await heldJob();
     const workers = cluster.copiesOf('backend');
     expect(workers).toHaveLength(2);
@@ -209,7 +209,7 @@ groups:
     await expectLost(job, runner, /exited with code 137/);
   });
 
-  it('a container and a job outlive the backend workers', async () => {
+  it('finishes a job while all backend workers are stopped', async () => {
     const { job, runner } = await heldJob();
     const workers = cluster.copiesOf('backend');
     for (const name of workers) expect(await cluster.stopService(name)).toBe(0);

@@ -15,7 +15,7 @@ import { recordHistory } from '../support/histories.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killInstanceIn } from '../support/instances.ts';
-import { findLeftovers } from '../support/leftovers.ts';
+import { findClusterLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /** What nobody told of, and what lost its counterpart: the health checks make it good, every two seconds here. */
@@ -135,7 +135,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(next).not.toBe(lost);
     await until(() => expect(registrations('warm')).toEqual([next]));
     await until(async () => {
-      const { folders = [] } = await findLeftovers(cluster);
+      const { folders = [] } = await findClusterLeftovers(cluster);
       expect(folders.filter((name) => name.includes('-warm-'))).toEqual([next]);
     });
     expect(await cluster.dispatcher('warm')).toMatchObject({ ready: 1, busy: 0 });
@@ -154,7 +154,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(await sim.job(job)).toMatchObject({ conclusion: 'success' });
     await until(async () => {
       expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 0, ready: 0 });
-      const { folders = [] } = await findLeftovers(cluster);
+      const { folders = [] } = await findClusterLeftovers(cluster);
       expect(folders.filter((name) => name.includes('-linux-'))).toEqual([]);
     });
     const removed = cluster.sim.log.since(0, 'runner.removed').filter((event) => event['runner'] === runner);

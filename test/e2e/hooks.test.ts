@@ -10,7 +10,7 @@ import { expectNothingLeft } from '../support/leftovers.ts';
 import { SecretFinder } from '../support/secret-finder.ts';
 import { until } from '../support/until.ts';
 
-/** What a group asks of its hooks, from baton.yaml to the job and back to what people see. */
+/** A group's hooks and wrappers: from baton.yaml to the job, and back to the status and the metrics. */
 let cluster: Cluster;
 let sim: SimControl;
 
@@ -46,7 +46,7 @@ afterAll(async () => {
 });
 
 describe('a group with hooks and wrappers', () => {
-  it('a group’s settings and wrappers reach the job, what it used is shown, and its secrets are nowhere else', async () => {
+  it('applies its settings and wrappers, shows the resources used, and stores its secrets nowhere else', async () => {
     await sim.push(`
 name: demo
 on: push

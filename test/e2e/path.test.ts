@@ -7,7 +7,7 @@ import { killAgent } from '../support/instances.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
-/** The whole path with two copies of each service, on real servers, the local backend and the simulator. */
+/** The whole path: two copies of each service, real servers, the local backend and the simulator. */
 let cluster: Cluster;
 let sim: SimControl;
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
     config: `
 backends:
   local: { type: local, root: ROOT/local }
-  # Instances in which nothing ever comes up.
+  # Instances that never start an agent.
   deaf: { type: local, root: ROOT/local, command: [sleep, '1000'] }
 groups:
   - { name: linux, organization: acme, labels: [linux, x64], backend: local, max: 4, runner: { directory: ROOT/runner } }
@@ -34,7 +34,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** Names of the runners that the group's workflows were made for, ended ones included. */
+/** The names of the group's runners, including those that have ended. */
 async function listRunners(group: string): Promise<string[]> {
   const names: string[] = [];
   const query = `WorkflowType = 'runner' AND BatonGroup = '${group}'`;
@@ -44,7 +44,7 @@ async function listRunners(group: string): Promise<string[]> {
   return names;
 }
 
-/** The failure of the group's first runner: type = reason. */
+/** The failure of the group's first runner. Its type is the runner's reason. */
 async function getFirstFailure(group: string): Promise<ApplicationFailure> {
   const name = await until(async () => {
     const [first] = (await listRunners(group)).toReversed();
@@ -54,7 +54,7 @@ async function getFirstFailure(group: string): Promise<ApplicationFailure> {
   return await getFailure(group, name);
 }
 
-/** The failure of that runner: type = reason. */
+/** The runner's failure. Its type is the runner's reason. */
 async function getFailure(group: string, name: string): Promise<ApplicationFailure> {
   try {
     await cluster.client.workflow.getHandle(`runner/${group}/${name}`).result();
@@ -65,7 +65,7 @@ async function getFailure(group: string, name: string): Promise<ApplicationFailu
   throw new Error(`${name} did not fail`);
 }
 
-/** From the simulator's own log: how often each job was started. */
+/** How often each job was started, from the simulator's log. */
 async function startsByJob(): Promise<Map<number, number>> {
   const starts = new Map<number, number>();
   for (const event of await sim.log('job.started')) {
@@ -92,8 +92,8 @@ jobs:
     steps: [{ run: 'echo done' }]
 `;
 
-describe('the path', () => {
-  it('carries every job of a workflow to its end, once, and leaves nothing', async () => {
+describe('jobs from webhook to removal', () => {
+  it('run once each, to their end, and leave nothing behind', async () => {
     await sim.push(DEMO);
     const jobs = await until(async () => {
       const all = await sim.allJobs();
@@ -120,7 +120,7 @@ describe('the path', () => {
     });
   });
 
-  it('holds with webhooks doubled and out of order', async () => {
+  it('run once each when webhooks are duplicated and out of order', async () => {
     await sim.faults({ duplication: 0.5, reorder: 0.5 });
     const ids = await sim.jobs({ count: 12, labels: ['linux'], run: 'true' });
     const jobs = await sim.untilCompleted(ids);
@@ -132,7 +132,7 @@ describe('the path', () => {
     expect(await cluster.dispatcher('linux')).toMatchObject({ waiting: 0, busy: 0, ready: 0 });
   });
 
-  it('holds when all of a burst arrives backwards', async () => {
+  it('run when all webhooks of a burst arrive in reverse order', async () => {
     await sim.hold();
     const ids = await sim.jobs({ count: 6, labels: ['linux'], run: 'true' });
     await sim.release('reverse');
@@ -140,14 +140,14 @@ describe('the path', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('serves a repository’s own runners', async () => {
+  it('run on runners that are registered at the repository', async () => {
     const ids = await sim.jobs({ labels: ['owned'], run: 'true' });
     const [job] = await sim.untilCompleted(ids);
     expect(job?.runner).toContain('-owned-');
     await expectNothingLeft(cluster);
   });
 
-  it('never has more than max at a time, and the rest waits its turn', async () => {
+  it('run on at most max runners at a time; the others wait', async () => {
     const ids = await sim.jobs({ count: 10, labels: ['linux'], run: 'sleep 0.2' });
     await sim.untilCompleted(ids);
     let now = 0;
@@ -163,8 +163,8 @@ describe('the path', () => {
   });
 });
 
-describe('what goes otherwise', () => {
-  it('a job cancelled before pickup asks for nothing any more', async () => {
+describe('the unusual end of a job or runner', () => {
+  it('a job that is cancelled before it starts no longer counts as waiting, and starts no runner', async () => {
     const blockers = await sim.jobs({ count: 4, labels: ['linux'], run: 'sleep 2' });
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
     const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
@@ -178,10 +178,10 @@ describe('what goes otherwise', () => {
     expect(await sim.job(waiting)).toMatchObject({ conclusion: 'cancelled' });
   });
 
-  it('a job taken by another runner leaves ours idle, which is unregistered first and then removed', async () => {
+  it('a runner whose job another runner took ends at its time to start: unregistered first, then removed', async () => {
     await sim.hold({ action: 'in_progress' });
     const [job = 0] = await sim.jobs({ labels: ['hasty'], run: 'true' });
-    await sim.start(job, 'somebody-else');
+    await sim.start(job, 'another-runner');
     const [runner = ''] = await until(async () => {
       const names = await listRunners('hasty');
       expect(names).toHaveLength(1);
@@ -195,7 +195,7 @@ describe('what goes otherwise', () => {
     expect(await listRunners('hasty')).toHaveLength(1);
   });
 
-  it('a runner that never comes up ends at its time to start, and its group slows down', async () => {
+  it('a runner whose agent never starts ends at its time to start, and its group backs off', async () => {
     const [job = 0] = await sim.jobs({ labels: ['dead'] });
     const { type, message } = await getFirstFailure('dead');
     expect(type).toBe('time-to-start');
@@ -205,7 +205,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('a job that never ends ends at its runner’s time to live', async () => {
+  it('a job that never ends fails at its runner’s time to live', async () => {
     const [job = 0] = await sim.jobs({ labels: ['short'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { type, message } = await getFirstFailure('short');
@@ -215,7 +215,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('an agent that is killed with -9 costs its job, and its instance is removed for that reason', async () => {
+  it('a killed agent fails its job, and its instance is removed with that reason', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { runner } = await sim.job(job);
@@ -224,14 +224,14 @@ describe('what goes otherwise', () => {
     expect(type).toBe('instance-died');
     expect(message).toMatch(/killed by SIGKILL.*its job is lost/);
     expect((await sim.untilCompleted([job]))[0]).toMatchObject({ conclusion: 'failure' });
-    // Nor is anything left of the program that the agent had started.
+    // The program that the agent had started is gone too.
     await expectNothingLeft(cluster);
     const [next = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     expect((await sim.untilCompleted([next]))[0]).toMatchObject({ conclusion: 'success' });
     await expectNothingLeft(cluster);
   });
 
-  it('a re-run gets a runner of its own', async () => {
+  it('a re-run job gets a new runner', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     await sim.untilCompleted([job]);
     const before = (await sim.allJobs()).length;
@@ -244,7 +244,7 @@ describe('what goes otherwise', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('a person who cancels a runner in Temporal’s UI gets it removed, job or not', async () => {
+  it('a runner that is cancelled in Temporal’s UI is removed, even during a job', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 1000' });
     await until(async () => expect((await sim.job(job)).status).toBe('in_progress'));
     const { runner } = await sim.job(job);

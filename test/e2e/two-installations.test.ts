@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { findLeftovers } from '../support/leftovers.ts';
+import { findClusterLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /**
- * Two installations on one machine and one repository, whose runners' names begin alike: `a` has a group `b-c`, `a-b` a group
- * `c`. Each checks the health of its own every two seconds, and takes nothing of the other's for an orphan.
+ * Two installations on one machine and one repository whose runner names have the same prefix: `a` has a group `b-c`,
+ * `a-b` a group `c`. Each checks its own health every two seconds, and must not take the other's runners for orphans.
  */
 const FIRST = `nb-${randomBytes(3).toString('hex')}`;
 const SECOND = `${FIRST}-x`;
@@ -37,7 +37,7 @@ afterAll(async () => {
   await first?.stop();
 });
 
-/** The idle runner that an installation keeps warm. */
+/** Waits for the idle runner of an installation (`min: 1`) other than `not`. */
 async function untilIdleRunner(cluster: Cluster, group: string, not = ''): Promise<string> {
   return await until(async () => {
     const names = (await cluster.runners('Running')).map((id) => id.split('/')[2] ?? '');
@@ -57,26 +57,32 @@ describe('two installations on one forge', () => {
   it.each([
     ['the first', () => [first, 'x-linux', second, 'linux'] as const],
     ['the second', () => [second, 'linux', first, 'x-linux'] as const],
-  ])('what %s installation lost it removes, and nothing of the other’s', async (_which, pick) => {
-    const [mine, myGroup, theirs, theirGroup] = pick();
-    const lost = await untilIdleRunner(mine, myGroup);
-    const kept = await untilIdleRunner(theirs, theirGroup);
-    await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('a person did it');
-    await untilIdleRunner(mine, myGroup, lost);
-    await until(async () => {
-      const { folders = [], registrations = [] } = await findLeftovers(mine);
-      expect([...folders, ...registrations]).not.toContain(lost);
-    });
-    // And a few checks more: nothing is marked, nothing removed.
-    const [checks, theirChecks] = [await countHealthChecks(mine, myGroup), await countHealthChecks(theirs, theirGroup)];
-    await until(async () => {
-      expect(await countHealthChecks(mine, myGroup)).toBeGreaterThan(checks + 2);
-      expect(await countHealthChecks(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
-    });
-    expect(await untilIdleRunner(theirs, theirGroup)).toBe(kept);
-  });
+  ])(
+    '%s installation removes what is left of its own lost runner, and nothing of the other installation',
+    async (_which, pick) => {
+      const [mine, myGroup, theirs, theirGroup] = pick();
+      const lost = await untilIdleRunner(mine, myGroup);
+      const kept = await untilIdleRunner(theirs, theirGroup);
+      await mine.client.workflow.getHandle(runnerWorkflowId(myGroup, lost)).terminate('by the test');
+      await untilIdleRunner(mine, myGroup, lost);
+      await until(async () => {
+        const { folders = [], registrations = [] } = await findClusterLeftovers(mine);
+        expect([...folders, ...registrations]).not.toContain(lost);
+      });
+      // A few more health checks: nothing of the other installation is removed.
+      const [checks, theirChecks] = [
+        await countHealthChecks(mine, myGroup),
+        await countHealthChecks(theirs, theirGroup),
+      ];
+      await until(async () => {
+        expect(await countHealthChecks(mine, myGroup)).toBeGreaterThan(checks + 2);
+        expect(await countHealthChecks(theirs, theirGroup)).toBeGreaterThan(theirChecks + 2);
+      });
+      expect(await untilIdleRunner(theirs, theirGroup)).toBe(kept);
+    },
+  );
 
-  it('each serves its own jobs, though both are told of all', async () => {
+  it('each run only their own jobs, although both get all webhooks', async () => {
     const one = await sim.jobs({ labels: ['one'], run: 'true' });
     const two = await sim.jobs({ labels: ['two'], run: 'true' });
     const jobs = await sim.untilCompleted([...one, ...two]);

@@ -11,20 +11,20 @@ import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { Cluster } from './cluster.ts';
 
-/** One group each, named like its backend. */
+/** Each has one group of the same name. */
 export const BACKENDS = ['docker', 'local', 'gce', 'ec2'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
 const ENGINE = '/var/run/docker.sock';
-/** Of each group. */
+/** `max` of each group. */
 const MAX = 3;
 
-/** An installation with a backend of each kind. The clouds' machines are containers that boot as bare machines do. */
+/** An installation with a backend of each kind. The clouds' machines are containers that boot like bare machines. */
 export class AllBackends {
   readonly cluster: Cluster;
   readonly gce: GceMachines;
   readonly ec2: Ec2Machines;
-  /** Between the docker backend and the engine. */
+  /** The proxy between the docker backend and the engine. */
   readonly engine: FaultProxy;
 
   private constructor(parts: Pick<AllBackends, 'cluster' | 'gce' | 'ec2' | 'engine'>) {
@@ -34,7 +34,7 @@ export class AllBackends {
     this.engine = parts.engine;
   }
 
-  /** @param moto the emulator's server, installed */
+  /** @param moto the program of the EC2 emulator */
   static async start(moto: string): Promise<AllBackends> {
     const undo: (() => Promise<unknown>)[] = [];
     const undoAll = async (): Promise<void> => {
@@ -43,7 +43,7 @@ export class AllBackends {
     try {
       const label = `clouds-e2e-${process.pid}`;
       const labels = { 'baton.test': label };
-      const image = await imageWithRunner();
+      const image = await buildImageWithRunner();
       undo.push(() => removeMachines(`baton.test=${label}`));
       const gce = await GceMachines.start(image, labels);
       undo.push(() => gce.stop());
@@ -85,7 +85,7 @@ export class AllBackends {
         config: stringify({ backends, groups }),
       });
       cluster.onStop(undoAll);
-      // Processes of this machine and containers both know it by its address alone.
+      // Only the address works for processes of this machine and for containers alike.
       const gateway = await findBridgeGateway(new Docker());
       const urls = cluster.sim.sim.urls;
       urls.runner = urls.runner.replace('host.docker.internal', gateway ?? '');
@@ -97,8 +97,8 @@ export class AllBackends {
   }
 }
 
-/** A bare image, and GitHub's runner's stand-in baked into it. */
-async function imageWithRunner(): Promise<string> {
+/** Builds a bare machine image with the fake runner in it. */
+async function buildImageWithRunner(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-runner-'));
   try {
     await bundleFakeRunner(folder);

@@ -5,7 +5,7 @@ export interface Balancer {
   stop(): Promise<void>;
 }
 
-/** One address before several copies of a service: each connection goes to the next one that takes it. */
+/** A load balancer before several copies of a service: each connection goes to the next copy that accepts it. */
 export async function startBalancer(targets: readonly string[]): Promise<Balancer> {
   const open = new Set<Socket>();
   let turn = 0;

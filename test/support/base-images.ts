@@ -9,18 +9,18 @@ import { z } from 'zod';
 import { buildInstanceImage, CONTENT_LABEL } from '../../deploy/images/instance-image.ts';
 import { acquireServer, type ServerName } from '../../deploy/servers/acquire.ts';
 
-/** Public images of the development cluster: NODE, TEMPORAL, NATS. */
+/** The public images of the development cluster. */
 export const NODE_IMAGE = 'node:24-bookworm-slim';
 export const TEMPORAL_IMAGE = 'temporalio/temporal:1.5.1';
 export const NATS_IMAGE = 'nats:2.15.2-alpine';
 
-/** Its root file system is this machine's: Node, a shell, the usual tools. */
+/** Its root file system is a copy of this machine's: Node, a shell, the usual tools. */
 const ROOT_IMAGE = 'baton-test-root:latest';
 
-/** The public images all know a user of this number. */
+/** The public images all have a user with this id. */
 const USERS = 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n';
 
-/** On what is made here: one that an earlier version of this file made is made anew. */
+/** Label of the images that are built here: those of an earlier version of this file are built again. */
 const LAYER_LABEL = 'baton.test-layer';
 const LAYER_VERSION = '2';
 
@@ -32,20 +32,20 @@ interface Layer {
 }
 
 /**
- * Makes sure that the public images are on the engine: pulled, or, where no registry answers, made here under the public names
- * from this machine's own files and the acquired servers.
+ * Makes sure that the engine has the public images. Pulls them or, where no registry answers, builds them under the
+ * public names from this machine's files and the acquired servers.
  *
- * @returns the images that were made here, for {@link removeImages}
+ * @returns the images that were built here, for {@link removeImages}
  */
 export async function ensureBaseImages(docker: Docker): Promise<string[]> {
   const built: string[] = [];
   const layers = new Map<string, () => Promise<Layer>>([
-    [NODE_IMAGE, () => Promise.resolve(nodeLayer())],
-    [TEMPORAL_IMAGE, () => serverLayer('temporal', ['USER 1000:1000', 'ENTRYPOINT ["temporal"]', 'CMD []'])],
-    [NATS_IMAGE, () => serverLayer('nats-server', ['USER 0:0', 'ENTRYPOINT []', 'CMD ["nats-server"]'])],
+    [NODE_IMAGE, () => Promise.resolve(buildNodeLayer())],
+    [TEMPORAL_IMAGE, () => buildServerLayer('temporal', ['USER 1000:1000', 'ENTRYPOINT ["temporal"]', 'CMD []'])],
+    [NATS_IMAGE, () => buildServerLayer('nats-server', ['USER 0:0', 'ENTRYPOINT []', 'CMD ["nats-server"]'])],
   ]);
   for (const [image, layer] of layers) {
-    if ((await exists(docker, image)) || (await pulled(docker, image))) continue;
+    if ((await exists(docker, image)) || (await tryPull(docker, image))) continue;
     if (built.length === 0) {
       await buildInstanceImage(docker, ROOT_IMAGE);
       built.push(ROOT_IMAGE);
@@ -57,7 +57,7 @@ export async function ensureBaseImages(docker: Docker): Promise<string[]> {
 }
 
 export async function removeImages(docker: Docker, images: readonly string[]): Promise<void> {
-  // One that is in use elsewhere stays.
+  // An image that is in use stays.
   for (const image of images.toReversed())
     await docker
       .getImage(image)
@@ -65,7 +65,7 @@ export async function removeImages(docker: Docker, images: readonly string[]): P
       .catch(() => undefined);
 }
 
-/** Whether the engine has it: a public one, or one that was made here just so. */
+/** Whether the engine has the public image, or one that this version of the file built. */
 async function exists(docker: Docker, image: string): Promise<boolean> {
   try {
     const labels = (await docker.getImage(image).inspect()).Config.Labels ?? {};
@@ -75,7 +75,7 @@ async function exists(docker: Docker, image: string): Promise<boolean> {
   }
 }
 
-async function pulled(docker: Docker, image: string): Promise<boolean> {
+async function tryPull(docker: Docker, image: string): Promise<boolean> {
   try {
     const stream = await docker.pull(image);
     await new Promise<void>((resolve, reject) => {
@@ -87,8 +87,8 @@ async function pulled(docker: Docker, image: string): Promise<boolean> {
   }
 }
 
-/** npm, its registry, and this machine's certificate authorities, which that registry may need. */
-function nodeLayer(): Layer {
+/** Node, npm with its registry, and this machine's certificate authorities, which the registry may need. */
+function buildNodeLayer(): Layer {
   const npm = dirname(dirname(realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim())));
   const files: Layer['files'] = new Map();
   const target = 'usr/local/lib/node_modules/npm';
@@ -97,12 +97,12 @@ function nodeLayer(): Layer {
     const file = join(entry.parentPath, entry.name);
     files.set(`${target}${file.slice(npm.length)}`, { file });
   }
-  // Where the public image has it.
+  // The same path as in the public image.
   files.set('usr/local/bin/node', { file: process.execPath });
   files.set('usr/local/bin/npm', { content: `#!/bin/sh\nexec node /${target}/bin/npm-cli.js "$@"\n` });
   files.set('etc/passwd', { content: USERS });
   files.set('etc/group', { content: 'root:x:0:\nnode:x:1000:\n' });
-  // The rest of the C library, which native modules ask for and Node itself doesn't.
+  // The rest of the C library: native modules need it, Node itself does not.
   const { sharedObjects } = z.object({ sharedObjects: z.array(z.string()) }).parse(process.report.getReport());
   const libc = dirname(sharedObjects.find((file) => file.endsWith('/libc.so.6')) ?? '/lib/libc.so.6');
   for (const name of ['librt.so.1', 'libpthread.so.0', 'libdl.so.2', 'libm.so.6', 'libutil.so.1']) {
@@ -119,9 +119,10 @@ function nodeLayer(): Layer {
   return { files, changes };
 }
 
-async function serverLayer(name: ServerName, changes: string[]): Promise<Layer> {
+async function buildServerLayer(name: ServerName, changes: string[]): Promise<Layer> {
   const found = await acquireServer(name);
-  if (found.kind !== 'program') throw new Error(`${name} runs elsewhere; its program is needed here`);
+  if (found.kind !== 'program')
+    throw new Error(`${name} is only available as a remote server; this test needs its program`);
   const wget = `#!/bin/sh\nfor url; do :; done\nexec node -e 'fetch(process.argv[1]).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "$url"\n`;
   return {
     files: new Map([

@@ -14,17 +14,17 @@ const IMAGE = 'baton-test-runner';
 const RUNNER_FOLDER = '/home/runner';
 
 /**
- * An image with the stand-in for the forge's runner program, made of this machine's own files and of those in `folder`; made
- * anew only when something of it changed.
+ * Builds an image with the fake runner program from this machine's files and those in `folder`, unless an image of the
+ * same content exists.
  *
- * @param docker the engine. Default: this machine's
- * @returns its name
+ * @param docker the engine, by default this machine's
+ * @returns the image's name
  */
 export async function buildRunnerImage(folder: string, docker = new Docker()): Promise<string> {
   const files = readdirSync(folder).map((name) => {
     return { path: `${RUNNER_FOLDER}/${name}`, content: readFileSync(join(folder, name)), mode: 0o755 };
   });
-  // Test files run side by side, and two imports under one name would leave one of them nameless.
+  // Test files run in parallel, and of two imports under one name one would lose its name.
   const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
   try {
     await buildInstanceImage(docker, IMAGE, { files });
@@ -35,12 +35,12 @@ export async function buildRunnerImage(folder: string, docker = new Docker()): P
 }
 
 export interface ContainerAccess {
-  /** An address of this machine's loopback as containers know it. */
+  /** Replaces this machine's loopback address in a URL by the host name that containers use. */
   rename(url: string): string;
   close(): Promise<void>;
 }
 
-/** Lets containers reach these ports of this machine's loopback, and no other. */
+/** Lets containers reach these ports of this machine's loopback interface, and no others. */
 export async function openContainerAccess(ports: readonly number[]): Promise<ContainerAccess> {
   const gateway = await findBridgeGateway(new Docker());
   if (gateway === undefined) throw new Error('the engine has no bridge network of its own');

@@ -7,29 +7,29 @@ import { isAction } from '../contract/backend/ec2/answers.ts';
 import type { AllBackends, BackendName } from './all-backends.ts';
 import { until } from './until.ts';
 
-/** Where each backend is kept in the middle of a create, so that its worker can be killed just there. */
+/** Stops each backend in the middle of creating instances, so that a test can kill its worker just then. */
 
-/** How long a worker that is held goes on between two looks at it, milliseconds. */
+/** How long the worker runs between two checks, while it is stepped through. */
 const STEP_MS = 2;
-/** How often jobs are ordered for a worker that is stepped through, and how long it is then looked at, milliseconds. */
+/** How often jobs are queued for a worker that is stepped through, and for how long it is then checked. */
 const MAX_ORDERS = 8;
 const ORDER_TIMEOUT_MS = 10_000;
 
 export interface CreateInterruption {
   /**
-   * Orders jobs by `order` and resolves, with their runners, when instances are being made whose creates have not been
-   * answered.
+   * Queues jobs by calling `order`. Resolves with their runners when the instances are being created and the create
+   * calls have not been answered.
    */
   caught: (order: () => Promise<void>) => Promise<string[]>;
-  /** For those that come after the kill: nothing is in their way. */
+  /** Ends the interruption, for the create calls after the kill. */
   repair: () => void;
-  /** Lets instances go on that had to wait until somebody took them over. */
+  /** Lets instances continue that had to wait until a new worker adopted them. */
   release: () => void;
 }
 
 const nothing = (): void => undefined;
 
-/** @param count of instances that are being made */
+/** @param count how many instances are being created */
 export function interruptCreates(all: AllBackends, count: number): Record<BackendName, CreateInterruption> {
   const { cluster, engine, gce, ec2 } = all;
   const untilMade =
@@ -43,7 +43,7 @@ export function interruptCreates(all: AllBackends, count: number): Record<Backen
       });
     };
 
-  /** The engine makes containers and never says so: they don't run, and nothing is in them. */
+  /** The engine creates containers and never answers: they are empty and do not run. */
   function docker(): CreateInterruption {
     const silence = engine.inject({
       when: ({ method, path }) => method === 'POST' && /\/containers\/create\b/.test(path),
@@ -57,7 +57,7 @@ export function interruptCreates(all: AllBackends, count: number): Record<Backen
     return { caught: untilMade(look), repair: () => silence.remove(), release: nothing };
   }
 
-  /** Steps through the worker until a folder is there and the process in it is not yet known; it stays stopped. */
+  /** Steps through the worker until an instance has a folder but no recorded process; the worker stays stopped. */
   function local(): CreateInterruption {
     const folder = join(cluster.dir, 'local', cluster.installation);
     const group = -(cluster.services.get('backend-local-1')?.pid ?? Number.NaN);
@@ -79,19 +79,19 @@ export function interruptCreates(all: AllBackends, count: number): Record<Backen
         await ordered;
         if (found.length > 0) return found;
       }
-      throw new Error('no instance was ever seen half made');
+      throw new Error('no instance was ever found in the middle of its creation');
     };
     const release = (): void => {
       try {
         process.kill(group, 'SIGCONT');
       } catch {
-        // It was killed, as it should be.
+        // It was killed, as intended.
       }
     };
     return { caught, repair: nothing, release };
   }
 
-  /** Operations that do not end: each create waits for its own. */
+  /** Operations that do not end: each create call waits for its operation. */
   function slowGce(): CreateInterruption {
     const { cloud } = gce.project.server;
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
@@ -104,7 +104,7 @@ export function interruptCreates(all: AllBackends, count: number): Record<Backen
     return { caught: untilMade(look), repair: repair, release: nothing };
   }
 
-  /** EC2 makes instances and never says so; they boot when somebody has found them. */
+  /** EC2 creates instances and never answers; they boot when a new worker has adopted them. */
   function silentEc2(): CreateInterruption {
     const { proxy } = ec2.emulator;
     const silence = proxy.inject({ when: (call) => isAction(call, 'RunInstances'), fault: { kind: 'hang-after' } });

@@ -12,32 +12,32 @@ import { removeFromEngine } from './docker.ts';
 
 const run = promisify(execFile);
 
-/** Of a bridge that no container is put on. */
+/** Of a bridge that no container uses. */
 const BRIDGE_ADDRESS = '10.219.255.1/30';
 
-/** A Docker engine of the test's own, beside this machine's, which can be ended and started again. */
+/** A Docker engine that belongs to the test, beside this machine's; the test can stop and start it. */
 export interface TestEngine {
   readonly socket: string;
   readonly docker: Docker;
-  /** Ends it as `systemctl stop docker` does: containers get SIGTERM, and KILL after a while. What it has on disk stays. */
+  /** Stops it like `systemctl stop docker`: containers get SIGTERM and later SIGKILL. Its data on disk stays. */
   halt(): Promise<void>;
-  /** Starts it again after {@link halt}; where it runs, nothing. */
+  /** Starts it again after {@link halt}; does nothing while it runs. */
   resume(): Promise<void>;
-  /** Removes all its containers, networks and files, and ends it. */
+  /** Removes all its containers, networks and files, and stops it. */
   stop(): Promise<void>;
 }
 
-/** Where dockerd is; undefined where there is none, or where it could not run because this is not root on Linux. */
+/** The path of dockerd; undefined where there is none, or where it cannot run because this is not root on Linux. */
 function findDockerd(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
   return findProgram('dockerd', `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/usr/local/bin`);
 }
 
 /**
- * Starts one with a socket, files, bridges and a containerd of its own, that leaves this machine's packet filter alone: its
- * containers reach this machine, and nothing beyond it.
+ * Starts an engine with its own socket, files, bridge and containerd namespaces. It does not change this machine's
+ * packet filter: its containers reach this machine and nothing beyond.
  *
- * @returns why there can be none, where there can't
+ * @returns `absent` with the reason where no engine can be started
  */
 export async function startEngine(): Promise<TestEngine | { absent: string }> {
   const program = findDockerd();
@@ -45,15 +45,15 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
   const gateway = await findBridgeGateway(new Docker()).catch(() => undefined);
   if (gateway === undefined)
     return { absent: 'needs a Docker engine with a bridge, at which containers reach this machine' };
-  // Short: the path of a socket may have 107 characters.
+  // Short: a socket's path may have at most 107 characters.
   const dir = mkdtempSync(join(tmpdir(), 'bt-engine-'));
   const socket = join(dir, 'docker.sock');
   const docker = new Docker({ socketPath: socket });
   const name = dir.split('-').at(-1) ?? '';
-  // Else it would be this machine's.
+  // An empty file, so that dockerd does not read this machine's.
   const config = join(dir, 'daemon.json');
   writeFileSync(config, '{}');
-  // With `--bridge=none` dockerd would remove docker0, which is this machine's own engine's.
+  // With `--bridge=none` dockerd would remove docker0, which belongs to this machine's engine.
   const bridge = `bt${randomBytes(4).toString('hex')}`;
   const removeAll = async (): Promise<void> => {
     await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
@@ -88,7 +88,7 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
     child = await start();
   } catch (error) {
     await removeAll();
-    return { absent: `a second dockerd does not run here: ${error instanceof Error ? error.message : ''}` };
+    return { absent: `cannot start a second dockerd: ${error instanceof Error ? error.message : ''}` };
   }
   return {
     socket,
@@ -100,7 +100,7 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
       if (!child.running) child = await start();
     },
     stop: async () => {
-      // A network's bridge outlives the engine that made it.
+      // A network's bridge outlives its engine: only a running engine removes it.
       if (!child.running) child = await start();
       await removeFromEngine(docker, {});
       await child.stop();
@@ -109,7 +109,7 @@ export async function startEngine(): Promise<TestEngine | { absent: string }> {
   };
 }
 
-/** With what an engine may have left mounted in it. */
+/** Removes the folder, after unmounting what an engine may have left mounted in it. */
 async function removeFolder(dir: string): Promise<void> {
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')

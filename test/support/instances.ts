@@ -4,12 +4,12 @@ import { identify } from '../../activities/backends/local/process-identity.ts';
 
 interface InstanceProcess {
   pid: number;
-  /** Its instance's folder. */
+  /** The folder of its instance. */
   folder: string;
   isAgent: boolean;
 }
 
-/** The processes of the local backend's instances whose folders are somewhere in `dir`. */
+/** The processes of the local backend's instances whose folders are anywhere below `dir`. */
 function findProcesses(dir: string): InstanceProcess[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
@@ -21,38 +21,41 @@ function findProcesses(dir: string): InstanceProcess[] {
       const [, program = ''] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
       return [{ pid: Number(name), folder, isAgent: program.endsWith('/agent.mjs') }];
     } catch {
-      // Another user's, or ended meanwhile.
+      // The process belongs to another user, or has ended.
       return [];
     }
   });
 }
 
-/** `kill -9` of all that runs in that instance's folder; resolves when it is gone. */
+/** Kills (SIGKILL) all processes of the instance in this folder. Resolves when they are gone. */
 export async function killInstanceIn(folder: string): Promise<void> {
   killInstances(dirname(folder), (process) => process.folder === folder);
   const left = (): boolean => findProcesses(dirname(folder)).some((process) => process.folder === folder);
   while (left()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** `kill -9` of the agent in that runner's instance, and of nothing else. */
+/** Kills (SIGKILL) only the agent in the runner's instance. */
 export function killAgent(dir: string, runner: string): void {
   const agents = findProcesses(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
-  if (agents.length === 0) throw new Error(`${runner} has no agent`);
+  if (agents.length === 0) throw new Error(`no agent of runner ${runner} is running`);
   for (const { pid } of agents) process.kill(pid, 'SIGKILL');
 }
 
-/** Ends what a failed test left running. */
+/** Kills instances' processes, for example those that a failed test left running. */
 export function killInstances(dir: string, which: (process: InstanceProcess) => boolean = () => true): void {
   for (const { pid } of findProcesses(dir).filter(which)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended meanwhile.
+      // The process has already ended.
     }
   }
 }
 
-/** Looks all the time whether an instance ever has two agents, be it one after the other, or there are more than allowed. */
+/**
+ * Checks continuously whether an instance ever had two agents, even one after the other, or more than `most` instances
+ * ran.
+ */
 export function watchForDuplicates(dir: string, most: number): { found: string[]; stop: () => void } {
   const found: string[] = [];
   const seen = new Map<string, Set<number>>();
@@ -63,7 +66,7 @@ export function watchForDuplicates(dir: string, most: number): { found: string[]
     );
     for (const [folder, processes] of agents) {
       const pids = processes.map(({ pid }) => pid);
-      // An agent that is just starting a program is two processes of its name for a moment.
+      // While an agent starts a program, there are two processes of its name for a moment.
       const own = pids.filter((pid) => {
         const parent = identify(pid)?.parent;
         return parent !== undefined && !pids.includes(parent);

@@ -6,8 +6,8 @@ import { isDockerAvailable } from './docker.ts';
 import type { Cluster } from './cluster.ts';
 import { until } from './until.ts';
 
-/** Everything that belongs to the cluster's runners and should be gone by now. */
-export async function findLeftovers(cluster: Cluster): Promise<Record<string, string[]>> {
+/** Everything that still exists of the cluster's runners. */
+export async function findClusterLeftovers(cluster: Cluster): Promise<Record<string, string[]>> {
   return {
     workflows: await cluster.runners('Running'),
     registrations: [...cluster.sim.sim.state.runners.values()].map(({ name }) => name),
@@ -18,13 +18,13 @@ export async function findLeftovers(cluster: Cluster): Promise<Record<string, st
 }
 
 /**
- * Waits for the removals that are under way, then holds that nothing at all is left. A runner that the forge calls busy is
- * asked about after 2, 6, 14, 30 and 62 s: the time-out lets it miss one of these.
+ * Waits for the removals that are under way, then holds that nothing at all is left. A runner that the forge calls busy
+ * is asked about after 2, 6, 14, 30 and 62 s: the time-out lets it miss one of these.
  */
 export async function expectNothingLeft(cluster: Cluster, timeoutMs = 100_000): Promise<void> {
   await until(
     async () => {
-      const left = Object.entries(await findLeftovers(cluster)).filter(([, things]) => things.length > 0);
+      const left = Object.entries(await findClusterLeftovers(cluster)).filter(([, things]) => things.length > 0);
       expect(Object.fromEntries(left)).toEqual({});
     },
     { timeoutMs, what: 'nothing of the cluster is left' },
@@ -33,14 +33,14 @@ export async function expectNothingLeft(cluster: Cluster, timeoutMs = 100_000): 
 
 function listInstanceFolders(folder: string): string[] {
   try {
-    // The agent's own programs (.agent-…) stay: instances share them.
+    // The agent's programs (.agent-…) stay: instances share them.
     return readdirSync(folder).filter((name) => !name.startsWith('.'));
   } catch {
     return [];
   }
 }
 
-/** Processes of instances: those that carry the installation's runner names or its folders, less our own services. */
+/** Processes of instances: those whose environment names the installation's folder, except Baton's services. */
 function findInstanceProcesses(cluster: Cluster): string[] {
   const found: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -49,7 +49,7 @@ function findInstanceProcesses(cluster: Cluster): string[] {
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
       if (environment.includes(join(cluster.dir, 'local')) && !command.includes('/services/')) found.push(command);
     } catch {
-      // Ended meanwhile.
+      // The process has ended.
     }
   }
   return found;

@@ -3,7 +3,7 @@ import type { RunnerStatus, Status } from '../../contracts/messages/status.ts';
 
 const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
 
-/** A status as an orchestrator answers it, with something of everything. */
+/** A status as the orchestrator answers it, with every kind of content. */
 export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
   const runner = (suffix: string, group: string, phase: Phase, age: number, job?: string): RunnerStatus => ({
     name: `runner-manager-${group}-${suffix}`,

@@ -14,7 +14,7 @@ export type SimJob = z.infer<typeof job>;
 
 const event = z.looseObject({ seq: z.number(), type: z.string() });
 
-/** The simulator's buttons, over HTTP as a person would press them. */
+/** Controls the simulator over its HTTP API. */
 export class SimControl {
   readonly #url: string;
 
@@ -27,7 +27,7 @@ export class SimControl {
     return z.object({ id: z.number() }).parse(run).id;
   }
 
-  /** Plain one-step jobs; resolves with their ids. */
+  /** Queues jobs of one step. Resolves with their ids. */
   async jobs(order: { count?: number; labels: string[]; run?: string }): Promise<number[]> {
     return z.object({ jobIds: z.array(z.number()) }).parse(await this.#call('POST', '/jobs', order)).jobIds;
   }
@@ -60,27 +60,27 @@ export class SimControl {
     await this.#call('PUT', '/faults', rates);
   }
 
-  /** What happens to the next webhook that fits. */
+  /** Sets a fault of the next webhook that matches. */
   async faultOnce(fault: { fault: 'lose' | 'duplicate' | 'delay'; action?: string; jobId?: number }): Promise<void> {
     await this.#call('POST', '/faults/once', fault);
   }
 
-  /** What goes wrong with the next REST calls that fit. */
+  /** Sets a fault of the next REST calls that match. */
   async apiFault(fault: Record<string, number | string>): Promise<void> {
     await this.#call('POST', '/faults/api', fault);
   }
 
-  /** From now on so many REST calls fail, 0 to 1: half of them after what they ask for was done. */
+  /** Lets this share of the REST calls fail, 0 to 1; half of them after the simulator has executed them. */
   async apiFaultRate(rate: number): Promise<void> {
     await this.#call('PUT', '/faults/api', { rate });
   }
 
-  /** Takes back all that {@link apiFault} ordered. */
+  /** Removes all faults that {@link apiFault} set. */
   async clearApiFaults(): Promise<void> {
     await this.#call('DELETE', '/faults/api');
   }
 
-  /** How many faults of {@link apiFault} are yet to be met. */
+  /** How many faults of {@link apiFault} have not occurred yet. */
   async pendingApiFaults(): Promise<number> {
     return z.object({ api: z.array(z.unknown()) }).parse(await this.#call('GET', '/faults')).api.length;
   }
@@ -102,7 +102,7 @@ export class SimControl {
     return z.object({ events: z.array(event) }).parse(answer).events;
   }
 
-  /** Waits until all these jobs (all there are, where none are named) are completed; resolves with them. */
+  /** Waits until these jobs, by default all, are completed. Resolves with them. */
   async untilCompleted(ids?: readonly number[], timeoutMs = 90_000): Promise<SimJob[]> {
     return await until(
       async () => {

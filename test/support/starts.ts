@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 const start = z.object({ Actor: z.object({ Attributes: z.object({ name: z.string() }) }) });
 
-/** Counts how often each container of an installation is started from now on, by the engine's own events. */
+/** Counts, from now on, how often the engine starts each container of an installation. */
 export async function watchStarts(installation: string): Promise<{ counts: Map<string, number>; stop: () => void }> {
   const counts = new Map<string, number>();
   const label = [`baton.installation=${installation}`];

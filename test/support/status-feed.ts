@@ -9,12 +9,12 @@ import { startService, type TestService } from './service.ts';
 export interface StatusFixture {
   ingress: TestService;
   bus: Bus;
-  /** Answers as an orchestrator does, until the returned function is called. */
+  /** Answers status requests like an orchestrator, until the returned function is called. */
   respond(answer: () => Status): () => void;
   stop(): Promise<void>;
 }
 
-/** An ingress with NATS behind it, and nobody yet who knows the status. */
+/** Starts an ingress and NATS, without an orchestrator that answers status requests. */
 export async function startStatusFixture(name: string): Promise<StatusFixture> {
   const folder = temporaryFolder(name);
   const nats = await startNats();

@@ -20,11 +20,11 @@ export interface SendOptions {
   event?: string;
   delivery?: string;
   secret?: string;
-  /** Set or, with null, left out. */
+  /** Headers to set or, with null, to leave out. */
   headers?: Record<string, string | null>;
 }
 
-/** Sends a webhook as a forge does: signed, with its headers. */
+/** Sends a webhook like a forge: signed and with the usual headers. */
 export async function sendWebhook(
   address: string,
   body: string | Buffer,

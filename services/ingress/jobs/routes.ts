@@ -17,7 +17,7 @@ const MAX_BODY_BYTES = 256 * 1024;
 const MAX_JOBS_LISTED = 1000;
 const RETRY_AFTER_S = 5;
 
-export interface JobRoutesOptions {
+export interface DelegationRoutesOptions {
   delegation: DelegationConfig;
   link: NatsLink;
   log: Logger;
@@ -28,7 +28,7 @@ export interface JobRoutesOptions {
  * `/api/jobs`: proxies delegate jobs and ask for their state. {@link buildOpenApiDocument} describes it, at
  * `/api/openapi.json`. Errors are `{code, message, help, details?}`. Tokens are neither logged nor stored.
  */
-export async function addJobRoutes(scope: FastifyInstance, options: JobRoutesOptions): Promise<void> {
+export async function addDelegationRoutes(scope: FastifyInstance, options: DelegationRoutesOptions): Promise<void> {
   const { delegation, link, log, metrics } = options;
   const intake = new DelegationIntake(link);
   const identifyCaller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));

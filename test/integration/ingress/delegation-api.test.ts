@@ -11,7 +11,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 
-/** `/api/jobs` over HTTP, with a real NATS behind it. */
+/** `/api/jobs` over HTTP, with a real NATS server. */
 
 const PER_MINUTE = 40;
 const folder = temporaryFolder('api');
@@ -90,7 +90,7 @@ async function published(): Promise<unknown[]> {
 }
 
 describe('the delegation API', () => {
-  it('a job that is handed over has an id of its own, the same every time, and can be asked for', async () => {
+  it('gives a delegated job an id, the same for every repetition, and returns the job by its id', async () => {
     const first = await delegate(context());
     expect(first).toMatchObject({ status: 202, answer: { status: 'queued' } });
     const { id } = first.answer;
@@ -100,15 +100,15 @@ describe('the delegation API', () => {
 
     const { status, answer } = await call('GET', `/api/jobs/${String(id)}`, token('proxy-a'));
     expect(status).toBe(200);
-    const { trackingId: _ours, ...told } = context();
-    expect(answer).toMatchObject({ ...told, id, status: 'queued', containerId: null });
+    const { trackingId: _, ...sent } = context();
+    expect(answer).toMatchObject({ ...sent, id, status: 'queued', containerId: null });
 
     const mine = await published();
     expect(mine.filter((message) => z.object({ id: z.string() }).parse(message).id === id)).toHaveLength(1);
-    expect(JSON.stringify(mine), 'nobody behind the ingress gets the environment').not.toContain('GREETING');
+    expect(JSON.stringify(mine), 'the published message does not contain the environment').not.toContain('GREETING');
   });
 
-  it('jobs can be listed by status and repository; a proxy sees its own alone', async () => {
+  it('lists a proxy’s own jobs, by status and repository', async () => {
     await delegate(context({ repository: 'acme/other', runnerName: 'proxy-b' }), token('proxy-b'));
     const list = async (query: string, proxy: string): Promise<unknown[]> => {
       const { answer } = await call('GET', `/api/jobs${query}`, token(proxy));
@@ -121,7 +121,7 @@ describe('the delegation API', () => {
     expect(await call('GET', '/api/jobs?status=lost', token('proxy-b'))).toMatchObject({ status: 400 });
   });
 
-  it('a proxy says that its attempt is over', async () => {
+  it('publishes that a proxy’s attempt has ended, and refuses it from another proxy', async () => {
     const { id } = (await delegate(context({ trackingId: 'over' }))).answer;
     const path = `/api/jobs/${String(id)}/complete`;
     expect(await call('POST', path, token('proxy-a'))).toMatchObject({ status: 202, answer: { id } });
@@ -129,7 +129,7 @@ describe('the delegation API', () => {
     expect(await call('POST', path, token('proxy-b'))).toMatchObject({ status: 403 });
   });
 
-  it('401: no token, a forged one, one that has expired', async () => {
+  it('answers 401 when the token is missing, forged, expired or signed by another key', async () => {
     const [head, , signature] = token('proxy-a').split('.');
     const forged = Buffer.from(JSON.stringify({ proxy: 'proxy-a', issued: 0, expires: 9e9 })).toString('base64url');
     for (const bearer of [
@@ -143,7 +143,7 @@ describe('the delegation API', () => {
     expect(await call('POST', '/api/jobs/delegate', undefined, context())).toMatchObject({ status: 401 });
   });
 
-  it('403: another runner’s name, another’s job, a proxy that is not configured', async () => {
+  it('answers 403 to a proxy that names another proxy, asks for its job, or is not configured', async () => {
     const forbidden = { status: 403, answer: { code: 'DELEGATION_FORBIDDEN' } };
     expect(await delegate(context({ runnerName: 'proxy-b' }))).toMatchObject(forbidden);
     const { id } = (await delegate(context())).answer;
@@ -151,7 +151,7 @@ describe('the delegation API', () => {
     expect(await delegate(context({ runnerName: 'stranger' }), token('stranger'))).toMatchObject(forbidden);
   });
 
-  it('400 names every wrong field', async () => {
+  it('answers 400 and names every wrong field', async () => {
     const { status, answer } = await delegate(
       context({ runId: 'x', runAttempt: 0, repository: 'hello', labels: [1], secrets: { A: 'b' } }),
     );
@@ -160,17 +160,17 @@ describe('the delegation API', () => {
       .object({ fields: z.array(z.object({ path: z.string(), message: z.string() })) })
       .parse(answer['details']);
     expect(fields.map(({ path }) => path).sort()).toEqual(['labels.0', 'repository', 'runAttempt', 'runId', 'secrets']);
-    expect(JSON.stringify(answer), 'wrong values are not told back').not.toContain('"b"');
+    expect(JSON.stringify(answer), 'the answer does not repeat wrong values').not.toContain('"b"');
     expect(await delegate('{')).toMatchObject({ status: 400 });
   });
 
-  it('404: no such delegation, no such id', async () => {
+  it('answers 404 for an unknown delegation and 400 for an invalid id', async () => {
     const unknown = await call('GET', `/api/jobs/d-${'0'.repeat(24)}`, token('proxy-a'));
     expect(unknown).toMatchObject({ status: 404, answer: { code: 'DELEGATION_UNKNOWN' } });
     expect(await call('GET', '/api/jobs/nonsense', token('proxy-a'))).toMatchObject({ status: 400 });
   });
 
-  it('413: a body that is too large is refused before it has come', async () => {
+  it('answers 413 to a body that is too large before it has arrived', async () => {
     const { hostname, port } = new URL(ingress.address);
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const headers = {
@@ -189,7 +189,7 @@ describe('the delegation API', () => {
     expect(status).toBe(413);
   });
 
-  it('429: a proxy that asks too often is told when to come again; others are not held up', async () => {
+  it('answers 429 with retry-after to a proxy that sends too many requests, and serves the others', async () => {
     const bearer = token('busy');
     const answers = await Promise.all(Array.from({ length: PER_MINUTE + 10 }, () => call('GET', '/api/jobs', bearer)));
     const refused = answers.filter(({ status }) => status === 429);
@@ -199,7 +199,7 @@ describe('the delegation API', () => {
     expect(await call('GET', '/api/jobs', token('proxy-b'))).toMatchObject({ status: 200 });
   });
 
-  it('the OpenAPI document describes every route and is open to all', async () => {
+  it('serves an OpenAPI document of all routes without a token', async () => {
     const { status, answer } = await call('GET', '/api/openapi.json', undefined);
     expect(status).toBe(200);
     expect(Object.keys(Object(answer['paths']))).toEqual([
@@ -211,20 +211,20 @@ describe('the delegation API', () => {
     expect(JSON.stringify(answer)).toContain('"runAttempt"');
   });
 
-  it('503 while NATS is away; then the same request is taken', async () => {
+  it('answers 503 with retry-after while NATS is down, and accepts the same request afterwards', async () => {
     await nats.halt();
     try {
-      const { status, headers } = await delegate(context({ trackingId: 'away' }));
+      const { status, headers } = await delegate(context({ trackingId: 'nats-down' }));
       expect(status).toBe(503);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     } finally {
       await nats.resume();
     }
     await ingress.ready();
-    expect(await delegate(context({ trackingId: 'away' }))).toMatchObject({ status: 202 });
+    expect(await delegate(context({ trackingId: 'nats-down' }))).toMatchObject({ status: 202 });
   });
 
-  it('no token is logged or kept', async () => {
+  it('neither logs nor stores tokens', async () => {
     const bearer = token('proxy-b');
     await call('GET', '/api/jobs', bearer);
     await delegate(context(), bearer);

@@ -5,7 +5,7 @@ import { findBrowser, startBrowser } from '../../tools/pictures/browser.ts';
 import { sampleStatus } from '../../support/sample-status.ts';
 import { startStatusFixture, type StatusFixture } from '../../support/status-feed.ts';
 
-/** The status page as a person sees it, in a real browser. */
+/** The status page in a real browser. */
 const found = findBrowser() !== undefined;
 let fixture: StatusFixture;
 let browser: Browser;
@@ -23,21 +23,21 @@ afterAll(async () => {
   await fixture?.stop();
 });
 
-/** Chromium gives up all requests whenever a network comes or goes, and those of other tests' containers do. */
+/** Retries, because Chromium aborts all requests when a network appears or disappears, as those of containers do. */
 async function openPage(): Promise<Page> {
   const page = await browser.newPage();
-  const go = (): Promise<boolean> => page.goto(`${fixture.ingress.address}/status`).then(() => true, isOtherNetwork);
+  const go = (): Promise<boolean> => page.goto(`${fixture.ingress.address}/status`).then(() => true, isNetworkChange);
   await expect.poll(go).toBe(true);
   return page;
 }
 
-function isOtherNetwork(error: unknown): boolean {
+function isNetworkChange(error: unknown): boolean {
   if (error instanceof Error && error.message.includes('ERR_NETWORK_CHANGED')) return false;
   throw error;
 }
 
 describe('the status page', () => {
-  it('names each job, leads to it, and says what it used', async () => {
+  it('shows each job’s name, a link to it, and the resources that it used', async () => {
     const page = await openPage();
     const busy = page.locator('tr', { hasText: 'busy' }).first();
     await expect.poll(() => busy.locator('.job').innerText()).toMatch(/^octo-org\/octo-repo · CI \/ test \(\w+\)$/);
@@ -49,7 +49,7 @@ describe('the status page', () => {
     await page.close();
   });
 
-  it('says at once when the forge wants no calls, and a job’s name is text', async () => {
+  it('shows when the forge blocks requests, and never renders a job’s name as HTML', async () => {
     const page = await openPage();
     await page.locator('#rows tr').first().waitFor();
     const sample = sampleStatus({});

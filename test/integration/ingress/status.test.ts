@@ -41,14 +41,14 @@ async function* events(signal: AbortSignal): AsyncGenerator<{ problem: string | 
   }
 }
 
-describe('the status feed', () => {
-  it('says so while the orchestrator does not answer', async () => {
+describe('the status page’s routes', () => {
+  it('answer /status.json with 503 and the problem while the orchestrator does not answer', async () => {
     const response = await fetch(`${ingress.address}/status.json`);
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({ problem: 'the orchestrator does not answer', status: null });
   });
 
-  it('tells every viewer what changes, asking once a second for all of them', async () => {
+  it('send every change to all viewers, with at most one request a second to the orchestrator', async () => {
     let waiting = 1;
     respond(() => sampleStatus({ waiting }));
     const enough = new AbortController();
@@ -75,7 +75,7 @@ describe('the status feed', () => {
     expect(await response.json()).toMatchObject({ problem: null, status: { installation: 'runner-manager' } });
   });
 
-  it('keeps the last answer when there is no new one', async () => {
+  it('send the last status with the problem when the orchestrator stops answering', async () => {
     const enough = new AbortController();
     silence?.();
     await bus.flush();
@@ -88,7 +88,7 @@ describe('the status feed', () => {
     enough.abort();
   });
 
-  it('is one page that needs nothing but itself', async () => {
+  it('serve the page as one document that loads nothing else', async () => {
     const root = await fetch(`${ingress.address}/`, { redirect: 'manual' });
     expect([root.status, root.headers.get('location')]).toEqual([302, '/status']);
     const response = await fetch(`${ingress.address}/status`);
@@ -98,10 +98,10 @@ describe('the status feed', () => {
     expect(html).not.toMatch(/<script[^>]+src=|<link[^>]+stylesheet|@import|url\(/);
   });
 
-  it('ends its open pages when it is told to stop', async () => {
+  it('close the event streams of open pages on SIGTERM', async () => {
     const enough = new AbortController();
     let stopped: Promise<number | null> | undefined;
-    // The page's connection ends because the server ends it, not we.
+    // The loop ends when the server closes the connection.
     for await (const view of events(enough.signal)) {
       expect(view).toHaveProperty('status');
       stopped ??= ingress.stop();

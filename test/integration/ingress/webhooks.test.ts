@@ -53,8 +53,8 @@ async function next(): Promise<{ event: JobEvent; message: JsMsg }> {
   return { event: jobEvent.parse(decode(message.data)), message };
 }
 
-describe('a job’s webhook', () => {
-  it('is on the stream, normalised, when it is answered with 202', async () => {
+describe('the webhook of a job', () => {
+  it('is on the stream as a job event when the answer is 202', async () => {
     const delivery = randomUUID();
     const sent = await sendWebhook(ingress.address, payloadText('workflow_job.in_progress'), { delivery });
     expect(sent.status).toBe(202);
@@ -92,7 +92,7 @@ describe('a job’s webhook', () => {
   });
 
   it.each(['queued', 'waiting', 'completed', 'completed.cancelled', 'completed.skipped'])(
-    'is taken as GitHub sends it: %s',
+    'is accepted as GitHub sends it: %s',
     async (name) => {
       expect((await sendWebhook(ingress.address, payloadText(`workflow_job.${name}`))).status).toBe(202);
       const { event } = await next();
@@ -102,7 +102,7 @@ describe('a job’s webhook', () => {
     },
   );
 
-  it('is on the stream once, however often it is delivered', async () => {
+  it('is on the stream once when GitHub delivers it twice', async () => {
     const delivery = randomUUID();
     const body = payloadText('workflow_job.queued');
     expect((await sendWebhook(ingress.address, body, { delivery })).body.duplicate).toBe(false);
@@ -113,7 +113,7 @@ describe('a job’s webhook', () => {
     expect([(await next()).event.delivery, (await next()).event.delivery]).toEqual([delivery, other]);
   });
 
-  it('hands its trace context on', async () => {
+  it('passes on its trace context, unless it is malformed', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     await sendWebhook(ingress.address, payloadText('workflow_job.queued'), { headers: { traceparent } });
     expect((await next()).message.headers?.get('traceparent')).toBe(traceparent);
@@ -121,14 +121,14 @@ describe('a job’s webhook', () => {
     expect((await next()).message.headers?.get('traceparent')).toBe('');
   });
 
-  it('with an action that is new to us is acknowledged and goes nowhere', async () => {
+  it('is acknowledged and ignored when its action is unknown', async () => {
     const sent = await sendWebhook(ingress.address, JSON.stringify({ ...jobPayload('queued'), action: 'reassigned' }));
     expect(sent).toMatchObject({ status: 202, body: { result: 'ignored' } });
   });
 });
 
-describe('other events', () => {
-  it('are answered with 202 and counted', async () => {
+describe('webhooks of other events', () => {
+  it('are answered with 202, ignored and counted', async () => {
     const ping = await sendWebhook(ingress.address, payloadText('ping'), { event: 'ping' });
     expect(ping).toMatchObject({ status: 202, body: { event: 'ping', result: 'pong' } });
     const star = await sendWebhook(ingress.address, payloadText('star.created'), { event: 'star' });
@@ -139,8 +139,8 @@ describe('other events', () => {
   });
 });
 
-describe('what is refused', () => {
-  it('takes each of the secrets, and no other', async () => {
+describe('the check of a webhook', () => {
+  it('accepts a signature of each configured secret, and answers 401 to any other or none', async () => {
     const body = payloadText('ping');
     for (const secret of ['first secret', 'second secret']) {
       expect((await sendWebhook(ingress.address, body, { event: 'ping', secret })).status).toBe(202);
@@ -158,7 +158,7 @@ describe('what is refused', () => {
     );
   });
 
-  it('signs the bytes, not what they mean', async () => {
+  it('verifies the raw bytes: the same JSON with other spaces is refused', async () => {
     const signed = await sendWebhook(ingress.address, '{"zen": "a"}', { event: 'ping' });
     expect(signed.status).toBe(202);
     const { Webhooks } = await import('@octokit/webhooks');
@@ -170,20 +170,20 @@ describe('what is refused', () => {
     expect(spaced.status).toBe(401);
   });
 
-  it.each(['x-github-event', 'x-github-delivery'])('400 without %s', async (name) => {
+  it.each(['x-github-event', 'x-github-delivery'])('answers 400 to a webhook without the header %s', async (name) => {
     const sent = await sendWebhook(ingress.address, payloadText('ping'), { event: 'ping', headers: { [name]: null } });
     expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
     expect(sent.body.message).toContain(name);
   });
 
-  it('400 for what is no JSON', async () => {
+  it('answers 400 to a body that is not JSON', async () => {
     const sent = await sendWebhook(ingress.address, '{"action": "que');
     expect(sent).toMatchObject({ status: 400, body: { code: 'WEBHOOK_INVALID' } });
     const empty = await sendWebhook(ingress.address, '', { headers: { 'x-hub-signature-256': 'sha256=00' } });
     expect(empty.status).toBe(401);
   });
 
-  it('400 for a job of another shape, naming every wrong field', async () => {
+  it('answers 400 to a malformed job and names every wrong field', async () => {
     const broken = jobPayload('queued', { id: 'x', labels: null, run_id: undefined });
     const sent = await sendWebhook(
       ingress.address,
@@ -201,7 +201,7 @@ describe('what is refused', () => {
     expect((await sendWebhook(ingress.address, 'null')).status).toBe(400);
   });
 
-  it('413 above 25 MB, as soon as the size is known', async () => {
+  it('answers 413 to more than 25 MB as soon as the size is known', async () => {
     const sending = request(`${ingress.address}/webhooks/github`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': 25 * 1024 ** 2 + 1 },
@@ -215,7 +215,7 @@ describe('what is refused', () => {
     expect(fits.status).toBe(400);
   });
 
-  it('415 for another content type, saying which is right', async () => {
+  it('answers 415 to another content type and names the right one', async () => {
     for (const type of ['application/x-www-form-urlencoded', 'text/plain']) {
       const sent = await sendWebhook(ingress.address, 'payload=%7B%7D', { headers: { 'content-type': type } });
       expect(sent).toMatchObject({ status: 415, body: { code: 'WEBHOOK_MEDIA_TYPE' } });
@@ -224,8 +224,8 @@ describe('what is refused', () => {
   });
 });
 
-describe('a NATS server that is away', () => {
-  it('makes 503 with Retry-After, and all is well when it is back', async () => {
+describe('the ingress while NATS cannot store webhooks', () => {
+  it('answers 503 with Retry-After while NATS is down, and accepts the redelivery afterwards', async () => {
     const delivery = randomUUID();
     const body = payloadText('workflow_job.queued');
     await nats.halt();
@@ -238,12 +238,12 @@ describe('a NATS server that is away', () => {
     await nats.resume();
     await ingress.ready();
     const again = await sendWebhook(ingress.address, body, { delivery });
-    // What was refused was not kept anywhere, to turn up later.
+    // The refused webhook was not buffered and published later.
     expect(again).toMatchObject({ status: 202, body: { duplicate: false } });
     expect((await next()).event.delivery).toBe(delivery);
   });
 
-  it('is waited for as long as the forge waits', async () => {
+  it('accepts a webhook when NATS comes back before the forge gives up', async () => {
     await nats.halt();
     await ingress.ready(false);
     const sending = sendWebhook(ingress.address, payloadText('workflow_job.queued'));
@@ -252,7 +252,7 @@ describe('a NATS server that is away', () => {
     await next();
   });
 
-  it('makes 503 when the stream is full', async () => {
+  it('answers 503 when the stream is full', async () => {
     const jetstreamManager = await bus.jetstreamManager();
     const { config } = await jetstreamManager.streams.info(STREAMS.webhooks.name);
     await jetstreamManager.streams.update(STREAMS.webhooks.name, { ...config, max_bytes: 10 });
@@ -265,12 +265,14 @@ describe('a NATS server that is away', () => {
   });
 });
 
-describe('the ingress', () => {
-  it('finishes what it has in hand when told to stop, and soon', async () => {
+describe('the ingress on SIGTERM', () => {
+  it('answers the requests in progress, then stops', async () => {
     await nats.halt();
     await ingress.ready(false);
     const sending = sendWebhook(ingress.address, payloadText('workflow_job.queued'));
-    await until(async () => (await ingress.metric('baton_webhooks_waiting')) === 1, { what: 'it is in hand' });
+    await until(async () => (await ingress.metric('baton_webhooks_waiting')) === 1, {
+      what: 'the webhook waits for NATS',
+    });
     const began = Date.now();
     const stopped = ingress.stop();
     await ingress.logged('stopping');

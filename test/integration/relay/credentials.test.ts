@@ -43,19 +43,19 @@ afterAll(async () => {
   folder.remove();
 }, 60_000);
 
-describe('services with credentials of their own', () => {
-  it('ingress and relay need no more than their own credentials allow', async () => {
+describe('ingress and relay with their own NATS credentials', () => {
+  it('handle webhooks with only their own permissions', async () => {
     const job = jobPayload('queued');
     expect((await sendWebhook(ingress.address, JSON.stringify(job))).status).toBe(202);
-    const nobody = jobPayload('queued', { labels: ['sparc'] });
-    expect((await sendWebhook(ingress.address, JSON.stringify(nobody))).status).toBe(202);
+    const unserved = jobPayload('queued', { labels: ['sparc'] });
+    expect((await sendWebhook(ingress.address, JSON.stringify(unserved))).status).toBe(202);
     await world.untilQueuesEmpty();
     expect((await world.dispatcherSignals('linux')).flat()).toMatchObject([{ type: 'job', job: { jobId: 289782451 } }]);
     expect(await relay.metric('baton_relay_dead_letters_total', { code: 'NO_GROUP' })).toBe(1);
     expect(await relay.metric('baton_relay_lag_messages')).toBe(0);
   });
 
-  it('what a runner says with its own credential reaches its workflow', async () => {
+  it('deliver a signal that a runner publishes with its own credential to its workflow', async () => {
     const runner = `runner-manager-linux-${randomUUID().slice(0, 8)}`;
     await world.startRunner('linux', runner);
     const user = createUser();
@@ -78,7 +78,7 @@ describe('services with credentials of their own', () => {
     expect((await world.runnerSignals('linux', runner)).flat()).toEqual([{ type: 'signal', signal }]);
   });
 
-  it('a job that speaks for another runner is refused by the server or by the relay, and counted either way', async () => {
+  it('refuse and count signals that a job publishes as another runner', async () => {
     const [job, victim] = [
       `runner-manager-linux-${randomUUID().slice(0, 8)}`,
       `runner-manager-linux-${randomUUID().slice(0, 8)}`,
@@ -91,7 +91,7 @@ describe('services with credentials of their own', () => {
       name: victim,
       credentials: await mint({ runner: job, expiresAt }),
     });
-    const lie = {
+    const forged = {
       version: 1,
       id: randomUUID(),
       runner: victim,
@@ -101,12 +101,12 @@ describe('services with credentials of their own', () => {
       signal: null,
       logTail: '',
     };
-    // On the other runner's subject: the server's business.
-    bus.publish(subjects.signal(victim, 'exited'), encode(lie));
-    bus.publish(subjects.instanceDied(victim), encode(lie));
-    bus.publish(subjects.register(victim), encode(lie));
-    // On its own subject, with the other's name: the relay's.
-    await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(lie), { msgID: lie.id });
+    // On the other runner's subject: the NATS server refuses these.
+    bus.publish(subjects.signal(victim, 'exited'), encode(forged));
+    bus.publish(subjects.instanceDied(victim), encode(forged));
+    bus.publish(subjects.register(victim), encode(forged));
+    // On its own subject with the other runner's name: the relay refuses this.
+    await bus.jetstream().publish(subjects.signal(job, 'exited'), encode(forged), { msgID: forged.id });
     await bus.close();
     await world.untilQueuesEmpty();
     for (const what of ['signal', 'instance', 'register']) {
@@ -117,7 +117,7 @@ describe('services with credentials of their own', () => {
     expect(await world.runnerSignals('linux', victim)).toEqual([]);
   });
 
-  it('a NATS server that restarts keeps them going', async () => {
+  it('work again after the NATS server restarted', async () => {
     await world.nats.halt();
     await Promise.all([ingress.ready(false), relay.ready(false)]);
     await world.nats.resume();
@@ -126,7 +126,7 @@ describe('services with credentials of their own', () => {
     await expect.poll(async () => (await world.dispatcherSignals('linux')).flat().length, { timeout: 10_000 }).toBe(2);
   });
 
-  it('both stop when told to', async () => {
+  it('stop with exit code 0 on SIGTERM', async () => {
     expect(await Promise.all([ingress.stop(), relay.stop()])).toEqual([0, 0]);
   });
 });

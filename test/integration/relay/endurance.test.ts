@@ -31,7 +31,7 @@ async function publishMany(count: number): Promise<JobEvent[]> {
   return events;
 }
 
-/** How often each of these jobs was told to the dispatcher. */
+/** How often the dispatcher was signalled about each of these jobs. */
 async function countSignalled(events: readonly JobEvent[]): Promise<number[]> {
   const counts = new Map<string, number>();
   for (const item of (await world.dispatcherSignals('linux')).flat()) {
@@ -45,7 +45,7 @@ const countDelivered = (relay: TestService): Promise<number> =>
   relay.metric('baton_relay_messages_total', { stream: 'BATON_WEBHOOKS', result: 'delivered' });
 
 describe('the relay under load and failures', () => {
-  it('many webhooks of a group go in few signals, each once', async () => {
+  it('delivers many webhooks of a group once each, in batches of up to 100 per signal', async () => {
     const events = await publishMany(1000);
     const before = (await world.dispatcherSignals('linux')).length;
     await startRelay();
@@ -56,7 +56,7 @@ describe('the relay under load and failures', () => {
     expect(new Set(await countSignalled(events))).toEqual(new Set([1]));
   });
 
-  it('two relays share the work, and either one’s SIGTERM loses nothing and holds nothing up', async () => {
+  it('shares the work with a second relay; stopping one of them with SIGTERM loses and delays nothing', async () => {
     const [first, second] = [await startRelay(), await startRelay()];
     await Promise.all([first.ready(), second.ready()]);
     const events: JobEvent[] = [];
@@ -65,40 +65,42 @@ describe('the relay under load and failures', () => {
       events.push(...(await publishMany(40)));
       if (round === 8) {
         await until(async () => (await countDelivered(first)) > 0 && (await countDelivered(second)) > 0, {
-          what: 'both have had some',
+          what: 'both relays have handled messages',
         });
         stopping = first.stop();
       }
     }
     expect(await stopping).toBe(0);
-    // Well below the time after which an unacknowledged message comes again by itself.
+    // Well below the acknowledgement timeout, after which the stream would deliver the messages again.
     await world.untilQueuesEmpty(15_000);
     const drained = first.log.find((line) => line.msg?.startsWith('relay drained'));
     expect(drained).toMatchObject({ webhooks: 0, signals: 0 });
     expect(new Set(await countSignalled(events))).toEqual(new Set([1]));
   });
 
-  it('a relay that is killed loses nothing', async () => {
-    const doomed = await startRelay();
-    await doomed.ready();
+  it('loses nothing when a relay is killed with messages in progress', async () => {
+    const killed = await startRelay();
+    await killed.ready();
     await world.temporal.halt();
     const events = await publishMany(50);
-    await until(async () => (await doomed.metric('baton_relay_in_hand_messages')) > 0, { what: 'they are in hand' });
-    await doomed.kill();
+    await until(async () => (await killed.metric('baton_relay_in_hand_messages')) > 0, {
+      what: 'messages are in progress',
+    });
+    await killed.kill();
     await world.temporal.resume();
     await startRelay();
     await world.untilQueuesEmpty();
     expect(Math.min(...(await countSignalled(events)))).toBe(1);
   });
 
-  it('a Temporal that goes and comes back loses nothing and burns no tries', async () => {
+  it('loses nothing and uses up no retries while Temporal is down', async () => {
     const relay = await startRelay();
     await relay.ready();
     const before = await publishMany(200);
     await world.temporal.halt();
     const during = await publishMany(200);
     await relay.ready(false);
-    // Those in hand wait; nobody is told "no", and nothing becomes a dead letter.
+    // Messages in progress wait; none is returned to the stream and none becomes a dead letter.
     expect((await fetch(`${relay.address}/healthz`)).status).toBe(200);
     await world.temporal.resume();
     await relay.ready();
@@ -109,12 +111,14 @@ describe('the relay under load and failures', () => {
     expect(await relay.metric('baton_relay_messages_total', { result: 'retry' })).toBe(0);
   });
 
-  it('a relay that is stopped while Temporal is away gives back what it has, at once', async () => {
+  it('returns its messages to the stream at once when it is stopped while Temporal is down', async () => {
     const relay = await startRelay();
     await relay.ready();
     await world.temporal.halt();
     const events = await publishMany(20);
-    await until(async () => (await relay.metric('baton_relay_in_hand_messages')) > 0, { what: 'they are in hand' });
+    await until(async () => (await relay.metric('baton_relay_in_hand_messages')) > 0, {
+      what: 'messages are in progress',
+    });
     await relay.ready(false);
     const began = Date.now();
     expect(await relay.stop()).toBe(0);
@@ -125,7 +129,7 @@ describe('the relay under load and failures', () => {
     expect(Math.min(...(await countSignalled(events)))).toBe(1);
   });
 
-  it('a NATS server that goes and comes back loses nothing', async () => {
+  it('loses nothing when the NATS server restarts', async () => {
     const relay = await startRelay();
     await relay.ready();
     const before = await publishMany(100);

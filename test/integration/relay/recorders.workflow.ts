@@ -6,13 +6,13 @@ import { RUNNER_EVENTS } from '../../../contracts/workflows/runner.ts';
 export const recorded = defineQuery<unknown[][]>('recorded');
 export const end = defineSignal('end');
 
-/** Replaces the dispatcher: records the signals that it receives, and never ends by itself. */
-export async function dispatcher(): Promise<void> {
+/** Replaces the dispatcher: records the signals that it receives until the signal `end`. */
+async function recordDispatcher(): Promise<void> {
   await record(DISPATCHER_EVENTS);
 }
 
 /** Replaces a runner. */
-export async function runner(): Promise<void> {
+async function recordRunner(): Promise<void> {
   await record(RUNNER_EVENTS);
 }
 
@@ -24,3 +24,5 @@ async function record(signal: string): Promise<void> {
   setHandler(end, () => void (ended = true));
   await condition(() => ended);
 }
+
+export { recordDispatcher as dispatcher, recordRunner as runner };

@@ -7,7 +7,7 @@ import { aJobEvent, startRelayWorld, type RecordedEvent, type RelayWorld } from 
 
 let world: RelayWorld;
 let relay: TestService;
-let deadBefore: number;
+let deadLettersBefore: number;
 
 beforeAll(async () => {
   world = await startRelayWorld();
@@ -16,7 +16,7 @@ beforeAll(async () => {
 }, 60_000);
 
 beforeEach(async () => {
-  deadBefore = (await world.deadLetters()).length;
+  deadLettersBefore = (await world.deadLetters()).length;
 });
 
 afterAll(async () => {
@@ -33,19 +33,19 @@ async function findJobEvents(job: number, group = 'linux'): Promise<RecordedEven
   return all.filter((item) => JSON.stringify(item).includes(`"jobId":${job},`));
 }
 
-/** Reason codes and sentences of the dead letters since the test began. */
+/** The dead letters since the test began: reason code, reason, original subject and body. */
 async function newDeadLetters(): Promise<{ code: string; reason: string; subject: string; body: string }[]> {
   const all = await world.deadLetters();
-  return all.slice(deadBefore).map((letter) => ({
-    code: letter.header.get(HEADERS.reasonCode),
-    reason: letter.header.get(HEADERS.reason),
-    subject: letter.header.get(HEADERS.originalSubject),
-    body: letter.string(),
+  return all.slice(deadLettersBefore).map((message) => ({
+    code: message.header.get(HEADERS.reasonCode),
+    reason: message.header.get(HEADERS.reason),
+    subject: message.header.get(HEADERS.originalSubject),
+    body: message.string(),
   }));
 }
 
-describe('webhooks', () => {
-  it('start the dispatcher of the job’s group and tell it', async () => {
+describe('the relay, for webhooks', () => {
+  it('starts the dispatcher of the job’s group and signals the job to it', async () => {
     const event = aJobEvent('queued', { labels: ['Linux', 'GPU'] });
     await world.publishJob(event);
     await world.untilQueuesEmpty();
@@ -77,7 +77,7 @@ describe('webhooks', () => {
     expect(await description.staticSummary()).toBe('dispatcher of gpu');
   });
 
-  it('of a runner of ours reach that runner, and its own group where the job is another’s', async () => {
+  it('signals a job’s runner and both groups when the runner belongs to another group', async () => {
     const runner = newRunnerName('gpu');
     await world.startRunner('gpu', runner);
     const event = aJobEvent('in_progress', { runner });
@@ -90,12 +90,12 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('of a runner that is over, or was never there, are done with', async () => {
-    const over = newRunnerName('linux');
-    await world.startRunner('linux', over);
-    await world.endRunner('linux', over);
+  it('acknowledges a job’s webhook when the runner’s workflow has ended or never existed', async () => {
+    const ended = newRunnerName('linux');
+    await world.startRunner('linux', ended);
+    await world.endRunner('linux', ended);
     const events = [
-      aJobEvent('completed', { runner: over }),
+      aJobEvent('completed', { runner: ended }),
       aJobEvent('completed', { runner: newRunnerName('linux') }),
     ];
     for (const event of events) await world.publishJob(event);
@@ -104,7 +104,7 @@ describe('webhooks', () => {
     expect(await newDeadLetters()).toEqual([]);
   });
 
-  it('that no group serves: a queued job is a dead letter with its reason, the rest is done with', async () => {
+  it('stores a queued job that no group serves as a dead letter, and acknowledges its other events', async () => {
     const queued = aJobEvent('queued', { labels: ['sparc'] });
     await world.publishJob(queued);
     await world.publishJob(aJobEvent('completed', { labels: ['sparc'] }));
@@ -117,14 +117,14 @@ describe('webhooks', () => {
     ]);
     expect(dead[0]?.reason).toContain('linux lacks sparc');
     expect(JSON.parse(dead[0]?.body ?? '')).toEqual(queued);
-    const letters = await world.bus
+    const stream = await world.bus
       .jetstreamManager()
       .then((jetstreamManager) => jetstreamManager.streams.info(STREAMS.dead.name));
-    expect(letters.config.subjects).toEqual(['baton.v1.dead.>']);
+    expect(stream.config.subjects).toEqual(['baton.v1.dead.>']);
     expect(await relay.metric('baton_relay_dead_letters_total', { code: 'NO_GROUP' })).toBe(2);
   });
 
-  it('that are poison do not hold up those behind', async () => {
+  it('stores malformed messages as dead letters without blocking those behind them', async () => {
     const subject = subjects.webhook('github', 'workflow_job');
     await world.publish(subject, new TextEncoder().encode('{"half'));
     await world.publish(subject, { ...aJobEvent('queued'), job: null });
@@ -140,8 +140,8 @@ describe('webhooks', () => {
   });
 });
 
-describe('signals', () => {
-  it('reach their runner; a started job also the dispatcher', async () => {
+describe('the relay, for signals', () => {
+  it('signals the runner, and for a started job also the dispatcher', async () => {
     const runner = newRunnerName('linux');
     await world.startRunner('linux', runner);
     await world.publishJob(aJobEvent('queued'));
@@ -151,14 +151,14 @@ describe('signals', () => {
     await world.publish(subjects.signal(runner, 'started'), started);
     await world.publish(subjects.instanceDied(runner), died);
     await world.untilQueuesEmpty();
-    const told = (await world.runnerSignals('linux', runner)).flat();
-    expect(told).toContainEqual({ type: 'signal', signal: started });
-    expect(told).toContainEqual({ type: 'died', died });
+    const received = (await world.runnerSignals('linux', runner)).flat();
+    expect(received).toContainEqual({ type: 'signal', signal: started });
+    expect(received).toContainEqual({ type: 'died', died });
     const busy = (await world.dispatcherSignals('linux')).flat().filter((item) => item['runner'] === runner);
     expect(busy).toEqual([{ type: 'busy', runner, job: hookJob }]);
   });
 
-  it('for a runner that is over are done with', async () => {
+  it('acknowledges a signal of a runner whose workflow has ended', async () => {
     const runner = newRunnerName('linux');
     await world.startRunner('linux', runner);
     await world.endRunner('linux', runner);
@@ -172,7 +172,7 @@ describe('signals', () => {
     expect(await relay.metric('baton_relay_messages_total', { result: 'closed' })).toBeGreaterThan(0);
   });
 
-  it('for a runner that comes into being a moment later arrive', async () => {
+  it('delivers a signal to a runner whose workflow starts a moment later', async () => {
     const runner = newRunnerName('linux');
     const online = { ...signalBase(runner), kind: 'online', agentVersion: '1', host: 'h' };
     const retries = await relay.metric('baton_relay_messages_total', { result: 'retry' });
@@ -185,7 +185,7 @@ describe('signals', () => {
     expect((await world.runnerSignals('linux', runner)).flat()).toEqual([{ type: 'signal', signal: online }]);
   });
 
-  it('for a runner that never was become dead letters after a while, and start nothing', async () => {
+  it('stores a signal of an unknown runner as a dead letter after retries, and starts no workflow', async () => {
     const runner = newRunnerName('never');
     const signal = { ...signalBase(runner), kind: 'started', job: hookJob };
     const began = Date.now();
@@ -197,13 +197,17 @@ describe('signals', () => {
     expect(await world.runnerSignals('never', runner)).toEqual([]);
   });
 
-  it('that speak for another runner, or lie about their kind, are dead letters', async () => {
-    const [victim, liar] = [newRunnerName('linux'), newRunnerName('linux')];
+  it('stores signals that name another runner, another kind or an unknown runner as dead letters', async () => {
+    const [victim, forger] = [newRunnerName('linux'), newRunnerName('linux')];
     await world.startRunner('linux', victim);
-    await world.startRunner('linux', liar);
-    await world.publish(subjects.signal(liar, 'completed'), { ...signalBase(victim), kind: 'completed', job: hookJob });
-    await world.publish(subjects.signal(liar, 'completed'), { ...signalBase(liar), kind: 'started', job: hookJob });
-    await world.publish(`baton.v1.signal.${liar}.nonsense`, { ...signalBase(liar), kind: 'started', job: hookJob });
+    await world.startRunner('linux', forger);
+    await world.publish(subjects.signal(forger, 'completed'), {
+      ...signalBase(victim),
+      kind: 'completed',
+      job: hookJob,
+    });
+    await world.publish(subjects.signal(forger, 'completed'), { ...signalBase(forger), kind: 'started', job: hookJob });
+    await world.publish(`baton.v1.signal.${forger}.nonsense`, { ...signalBase(forger), kind: 'started', job: hookJob });
     await world.publish(subjects.signal('a-stranger', 'started'), {
       ...signalBase('a-stranger'),
       kind: 'started',
@@ -218,12 +222,12 @@ describe('signals', () => {
       'SIGNAL_FORGED',
     ]);
     expect(await world.runnerSignals('linux', victim)).toEqual([]);
-    expect(await world.runnerSignals('linux', liar)).toEqual([]);
+    expect(await world.runnerSignals('linux', forger)).toEqual([]);
   });
 });
 
-describe('the relay', () => {
-  it('counts, and shows what waits', async () => {
+describe('the relay’s metrics', () => {
+  it('count the messages, and show how many wait and how many are in progress', async () => {
     expect(await relay.metric('baton_relay_lag_messages')).toBe(0);
     expect(await relay.metric('baton_relay_in_hand_messages')).toBe(0);
     expect(await relay.metric('baton_relay_messages_total', { result: 'delivered' })).toBeGreaterThan(0);

@@ -22,24 +22,24 @@ const recordedSignals = z.array(z.array(z.looseObject({ type: z.string() })));
 
 export type RecordedEvent = z.infer<typeof recordedSignals>[number][number];
 
-/** Real NATS and Temporal servers, and a worker on which recording actors stand where ours do. */
+/** Real NATS and Temporal servers, and a worker whose dispatcher and runner workflows only record their signals. */
 export interface RelayWorld {
   nats: TestNats;
   temporal: TestTemporal;
   bus: Bus;
   client: Client;
-  /** Path of the relays' configuration. */
+  /** Path of the relays' configuration file. */
   config: string;
-  /** Publishes a job event of that delivery. */
+  /** Publishes a job event with its delivery as message id. */
   publishJob(event: JobEvent): Promise<void>;
   publish(subject: string, body: unknown, id?: string): Promise<void>;
-  /** What a group's dispatcher was told, one array a signal; empty where there is none. */
+  /** The events that a group's dispatcher received, one array per signal; empty where there is no dispatcher. */
   dispatcherSignals(group: string): Promise<RecordedEvent[][]>;
   runnerSignals(group: string, runner: string): Promise<RecordedEvent[][]>;
   startRunner(group: string, runner: string): Promise<void>;
   endRunner(group: string, runner: string): Promise<void>;
   deadLetters(): Promise<StoredMsg[]>;
-  /** Resolves when no message of either work queue is left. */
+  /** Resolves when the streams of webhooks and of signals are empty. */
   untilQueuesEmpty(timeoutMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -134,7 +134,7 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
           );
           return infos.every(({ state }) => state.messages === 0);
         },
-        { what: 'both work queues are empty', timeoutMs: timeoutMs },
+        { what: 'the streams of webhooks and signals are empty', timeoutMs: timeoutMs },
       );
     },
     stop: async () => {
@@ -152,7 +152,7 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
 
 let job = 1000;
 
-/** A job event as ingress publishes it, of a new job unless told otherwise. */
+/** A job event as ingress publishes it, by default of a new job. */
 export function aJobEvent(
   action: JobEvent['action'],
   more: { id?: number; labels?: string[]; runner?: string; owner?: string; delivery?: string } = {},
