@@ -31,7 +31,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     const known = Object.keys(config.backends).join(', ');
     throw new BatonError(
       'CONFIG_INVALID',
-      `starting backend "${name}": no such backend in the configuration; name one of ${known}`,
+      `starting backend "${name}": the configuration has no such backend; it has ${known}`,
     );
   }
   const log = serviceLog.child({ backend: name });

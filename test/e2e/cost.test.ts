@@ -19,7 +19,7 @@ beforeAll(async () => {
     backends: ['priced', 'free'],
     config: `
 backends:
-  # Far more than its hours: what an instance costs at least.
+  # The minimum price of an instance is far more than its hours cost.
   priced: { type: local, root: ROOT/local, prices: { currency: EUR, minimum: 1h, hourly: { '*': { on_demand: 1.5, spot: 0.5 } } } }
   free: { type: local, root: ROOT/local }
 groups:
@@ -63,44 +63,48 @@ async function costs(by: string): Promise<CostLine[]> {
 }
 
 describe('the cost of instances', () => {
-  it('baton cost tells what instances cost by group, repository and job, once each', { timeout: 300_000 }, async () => {
-    expect(await baton()).toContain('no instance has ended');
-    await sim.push(WORKFLOW);
-    await until(async () => {
-      const jobs = await sim.allJobs();
-      expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
-    });
-    await expectNothingLeft(cluster);
-    // A runner ends after its dispatcher was told: its use may still be on its way.
-    const groups = await until(async () => {
-      const lines = await costs('group');
-      expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
-      return lines;
-    });
-    const linux = groups.find(({ key }) => key === 'linux');
-    expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
-    expect(linux?.hours).toBeGreaterThan(0);
-    expect(groups.find(({ key }) => key === 'gratis')).toMatchObject({ instances: 1, currency: null, amount: null });
-    const repositories = await costs('repository');
-    expect(repositories.map(({ key, amount }) => `${key} ${amount}`).toSorted()).toEqual([
-      'acme/hello 3',
-      'acme/hello null',
-    ]);
-    const jobs = await costs('job');
-    expect(jobs.map(({ key }) => key).toSorted()).toEqual([
-      'acme/hello / demo / build (a)',
-      'acme/hello / demo / build (b)',
-      'acme/hello / demo / lint',
-    ]);
-    const text = await baton('--by', 'backend');
-    expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
-    expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
-    expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);
-    expect(text).toMatch(/together 3\.00 EUR/);
-  });
+  it(
+    'is shown by `baton cost` per group, repository and job, and each instance counts once',
+    { timeout: 300_000 },
+    async () => {
+      expect(await baton()).toContain('no instance has ended');
+      await sim.push(WORKFLOW);
+      await until(async () => {
+        const jobs = await sim.allJobs();
+        expect(jobs.map(({ conclusion }) => conclusion)).toEqual(['success', 'success', 'success']);
+      });
+      await expectNothingLeft(cluster);
+      // A runner signals its dispatcher before it records its use: the record may come later.
+      const groups = await until(async () => {
+        const lines = await costs('group');
+        expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
+        return lines;
+      });
+      const linux = groups.find(({ key }) => key === 'linux');
+      expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
+      expect(linux?.hours).toBeGreaterThan(0);
+      expect(groups.find(({ key }) => key === 'gratis')).toMatchObject({ instances: 1, currency: null, amount: null });
+      const repositories = await costs('repository');
+      expect(repositories.map(({ key, amount }) => `${key} ${amount}`).toSorted()).toEqual([
+        'acme/hello 3',
+        'acme/hello null',
+      ]);
+      const jobs = await costs('job');
+      expect(jobs.map(({ key }) => key).toSorted()).toEqual([
+        'acme/hello / demo / build (a)',
+        'acme/hello / demo / build (b)',
+        'acme/hello / demo / lint',
+      ]);
+      const text = await baton('--by', 'backend');
+      expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
+      expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
+      expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);
+      expect(text).toMatch(/together 3\.00 EUR/);
+    },
+  );
 
-  it('the metrics say the same', async () => {
-    const text = await (await fetch(`${cluster.urlOf('orchestrator-1')}/metrics`)).text();
+  it('is the same in the metrics', async () => {
+    const text = await (await fetch(`${cluster.getUrl('orchestrator-1')}/metrics`)).text();
     const cost = /^baton_instance_cost_total\{(.*)\} (.*)$/m.exec(text);
     expect(cost?.[1]).toContain('group="linux"');
     expect(cost?.[1]).toContain('repository="acme/hello"');

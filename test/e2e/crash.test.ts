@@ -49,7 +49,7 @@ afterAll(async () => {
 /** Kills the victim and starts it again after `downMs`. */
 async function crash(victim: string, downMs: number): Promise<void> {
   const all = victim === EVERYTHING;
-  const services = SERVICES.flatMap((service) => cluster.copiesOf(service)).filter((name) => all || name === victim);
+  const services = SERVICES.flatMap((service) => cluster.listCopies(service)).filter((name) => all || name === victim);
   const servers = [
     ...(all || victim === 'nats' ? [cluster.haltNats()] : []),
     ...(all || victim === 'temporal' ? [cluster.haltTemporal()] : []),
@@ -66,7 +66,7 @@ describe('a cluster whose processes are killed', () => {
     const random = createRandom(SEED);
     const doubles = watchForDuplicates(cluster.dir, MAX_RUNNERS);
     cluster.onStop(() => doubles.stop());
-    const processes = [...SERVICES.flatMap((service) => cluster.copiesOf(service)), 'nats', 'temporal'];
+    const processes = [...SERVICES.flatMap((service) => cluster.listCopies(service)), 'nats', 'temporal'];
     const more = Array.from({ length: KILLS - processes.length - 4 }, () => random.pick(processes) ?? EVERYTHING);
     const victims = random.shuffle([...processes, ...more, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING]);
     // How many jobs have started when each kill happens; the last kills happen before the last jobs start.
@@ -99,7 +99,7 @@ describe('a cluster whose processes are killed', () => {
     await sim.apiFault({ method: 'POST', path: '/generate-jitconfig', fault: 'slow', delayMs: 30_000 });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect(await sim.pendingApiFaults()).toBe(0));
-    const names = cluster.copiesOf('orchestrator');
+    const names = cluster.listCopies('orchestrator');
     await Promise.all(names.map((name) => cluster.killService(name)));
     await Promise.all(names.map((name) => cluster.restartService(name)));
     const [job] = await sim.untilCompleted(ids, 180_000);
@@ -109,7 +109,7 @@ describe('a cluster whose processes are killed', () => {
 
   it('loses no job in an update: every copy of every service stops on SIGTERM and is started again', async () => {
     const ids = await sim.jobs({ count: 20, labels: ['linux'], run: 'sleep 0.5' });
-    for (const name of SERVICES.flatMap((service) => cluster.copiesOf(service))) {
+    for (const name of SERVICES.flatMap((service) => cluster.listCopies(service))) {
       expect(await cluster.stopService(name)).toBe(0);
       await cluster.restartService(name);
     }

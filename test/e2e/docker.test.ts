@@ -201,7 +201,7 @@ groups:
 
   it('detects a container that died while no backend worker was running, when a worker starts', async () => {
     const { job, runner } = await heldJob();
-    const workers = cluster.copiesOf('backend');
+    const workers = cluster.listCopies('backend');
     expect(workers).toHaveLength(2);
     await Promise.all(workers.map((name) => cluster.killService(name)));
     await docker.getContainer(runner).kill();
@@ -211,7 +211,7 @@ groups:
 
   it('finishes a job while all backend workers are stopped', async () => {
     const { job, runner } = await heldJob();
-    const workers = cluster.copiesOf('backend');
+    const workers = cluster.listCopies('backend');
     for (const name of workers) expect(await cluster.stopService(name)).toBe(0);
     await open(runner);
     const [done] = await sim.untilCompleted([job]);

@@ -10,7 +10,7 @@ import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
-/** Groups that change while jobs run, and what people tell and ask them: two copies of each service, the real command line. */
+/** Groups that change while jobs run, and the commands for groups: two copies of each service, the real command line. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 // Each `baton …` is a process of its own, which takes seconds on a loaded machine.
@@ -40,7 +40,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** `baton …`, as a person with that credential runs it. */
+/** Runs `baton …` with that credential. */
 async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ code: number; output: string }> {
   const env = { PATH: process.env['PATH'], BATON_NATS_CREDENTIALS: cluster.operator.credentials[role] };
   const run = promisify(execFile)(process.execPath, [CLI, ...args, '--config', cluster.configFile], {
@@ -56,16 +56,16 @@ async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ c
   );
 }
 
-/** A job's script that goes on until {@link letGo}. */
-const HELD = (): string => `while [ ! -e ${join(cluster.dir, 'go')} ]; do sleep 0.1; done`;
-const letGo = (): void => writeFileSync(join(cluster.dir, 'go'), '');
+/** A job's script that runs until {@link releaseJobs}. */
+const createHeldScript = (): string => `while [ ! -e ${join(cluster.dir, 'go')} ]; do sleep 0.1; done`;
+const releaseJobs = (): void => writeFileSync(join(cluster.dir, 'go'), '');
 
 function edit(change: (text: string) => string): void {
   writeFileSync(cluster.configFile, change(readFileSync(cluster.configFile, 'utf8')));
 }
 
-/** The service itself; what started it is a guard. */
-function pidOf(name: string): number {
+/** The process of the service itself: the cluster starts it through a guard process. */
+function findPid(name: string): number {
   const guard = cluster.services.get(name)?.pid ?? 0;
   const children = readFileSync(`/proc/${guard}/task/${guard}/children`, 'utf8').trim().split(' ').map(Number);
   const service = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/services/'));
@@ -74,8 +74,8 @@ function pidOf(name: string): number {
 }
 
 describe('a changed configuration', () => {
-  it('renames a group: its job runs on, its waiting jobs move, nothing runs twice', async () => {
-    const ids = await sim.jobs({ count: 4, labels: ['move'], run: HELD() });
+  it('renames a group: its running job continues, its waiting jobs move, no job runs twice', async () => {
+    const ids = await sim.jobs({ count: 4, labels: ['move'], run: createHeldScript() });
     await until(async () => expect(await cluster.dispatcher('old')).toMatchObject({ busy: 1, waiting: 3 }));
     edit((text) =>
       text.replace(
@@ -91,7 +91,7 @@ describe('a changed configuration', () => {
     await until(async () => expect(await cluster.dispatcher('new')).toMatchObject({ busy: 2, waiting: 1 }));
     expect(await cluster.dispatcher('old')).toMatchObject({ removed: true, busy: 1, waiting: 0 });
     expect((await baton('observer', 'status')).output).toMatch(/old .*removed, draining/);
-    letGo();
+    releaseJobs();
     const jobs = await sim.untilCompleted(ids);
     expect(jobs.map(({ conclusion }) => conclusion)).toEqual(ids.map(() => 'success'));
     const groups = jobs.map(({ runner }) => (runner?.includes('-old-') ? 'old' : 'new')).toSorted();
@@ -100,16 +100,16 @@ describe('a changed configuration', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('on SIGHUP brings a new group', async () => {
+  it('adds a group after SIGHUP', async () => {
     edit(
       (text) =>
         `${text.trimEnd()}\n  - { name: fresh, organization: acme, labels: [fresh], backend: local, runner: { directory: ${join(cluster.dir, 'runner')} } }\n`,
     );
     for (const service of ['relay', 'orchestrator'] as const) {
-      for (const name of cluster.copiesOf(service)) process.kill(pidOf(name), 'SIGHUP');
+      for (const name of cluster.listCopies(service)) process.kill(findPid(name), 'SIGHUP');
     }
     await until(async () => expect(await cluster.dispatcher('fresh')).toMatchObject({ waiting: 0 }));
-    const logs = [...cluster.copiesOf('relay'), ...cluster.copiesOf('orchestrator')].map((name) =>
+    const logs = [...cluster.listCopies('relay'), ...cluster.listCopies('orchestrator')].map((name) =>
       join(cluster.dir, 'logs', `${name}.log`),
     );
     await until(() => {
@@ -119,7 +119,7 @@ describe('a changed configuration', () => {
     expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining('-fresh-') });
   });
 
-  it('that is wrong changes nothing, and says where', async () => {
+  it('changes nothing when the file is invalid, and names the line', async () => {
     const good = readFileSync(cluster.configFile, 'utf8');
     edit((text) => text.replace('max: 4', 'max: many'));
     try {
@@ -132,7 +132,7 @@ describe('a changed configuration', () => {
     expect((await cluster.dispatcher('linux')).settings.max).toBe(4);
   });
 
-  it('and what groups do are not for everybody to say', async () => {
+  it('and the mode of a group cannot be set with the observer’s credential', async () => {
     const { code, output } = await baton('observer', 'pause', 'linux');
     expect(code).toBe(1);
     expect(output).toContain('BUS_');
@@ -140,8 +140,8 @@ describe('a changed configuration', () => {
   });
 });
 
-describe('a person', () => {
-  it('pauses and resumes a group', async () => {
+describe('the commands for groups', () => {
+  it('pause and resume a group', async () => {
     expect(await baton('admin', 'pause', 'linux')).toMatchObject({
       code: 0,
       output: expect.stringContaining('paused'),
@@ -160,7 +160,7 @@ describe('a person', () => {
     await expectNothingLeft(cluster);
   });
 
-  it('drains a group: waits for the busy runner, tells its progress', async () => {
+  it('drain a group: the command waits for the busy runner and shows progress', async () => {
     const go = join(cluster.dir, 'drained');
     const [id = 0] = await sim.jobs({ labels: ['linux'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 1 }));
@@ -173,10 +173,10 @@ describe('a person', () => {
     expect(code).toBe(0);
     expect(await sim.job(id)).toMatchObject({ conclusion: 'success' });
     expect((await baton('admin', 'resume', 'linux')).code).toBe(0);
-    expect((await baton('admin', 'drain', 'nobody')).output).toContain('GROUP_UNKNOWN');
+    expect((await baton('admin', 'drain', 'no-such-group')).output).toContain('GROUP_UNKNOWN');
   });
 
-  it('has a job explained: who takes it, or why nobody does', async () => {
+  it('explain a job: which group takes it, or why none does', async () => {
     const might = await baton('observer', 'explain', '--repository', 'acme/hello', '--labels', 'linux, gpu');
     expect(might.output).toContain('- linux lacks gpu');
     expect(might.code).toBe(1);
@@ -193,7 +193,7 @@ describe('a person', () => {
     expect(status.output).toMatch(/1 dead letters[^]*NO_GROUP: job \d+: no group serves/);
     await sim.cancel(lost);
 
-    // The forge's own machines are nobody's fault: no dead letter.
+    // A job for the forge's own machines is no error: no dead letter.
     const [hosted = 0] = await sim.jobs({ labels: ['ubuntu-latest'] });
     const page = `${cluster.sim.address}/acme/hello/actions/runs/1/job/${hosted}`;
     const own = await baton('observer', 'explain', page);
@@ -212,8 +212,8 @@ describe('a person', () => {
     expect((await baton('observer', 'explain', 'x')).output).toContain('neither the id of a job nor its address');
   });
 
-  it('sees a waiting job of a removed group that nobody else serves, as others that nobody serves', async () => {
-    // Of its own for each try.
+  it('show a waiting job of a removed group that no other group serves as a dead letter', async () => {
+    // A name of its own, should the test run twice in one cluster.
     const name = `leaving${Date.now()}`;
     const go = join(cluster.dir, name);
     const before = readFileSync(cluster.configFile, 'utf8');
@@ -253,7 +253,7 @@ describe('a person', () => {
 });
 
 describe('a capped backend', () => {
-  it('a capped backend never holds more runners than its cap, and everybody is served', async () => {
+  it('never holds more runners than its cap, and all its groups get runners', async () => {
     const from = (await sim.log()).length;
     const first = await sim.jobs({ count: 5, labels: ['first'], run: 'sleep 0.2' });
     const second = await sim.jobs({ count: 3, labels: ['second'], run: 'sleep 0.2' });

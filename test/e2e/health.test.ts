@@ -18,7 +18,7 @@ import { killInstanceIn } from '../support/instances.ts';
 import { findClusterLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
-/** What nobody told of, and what lost its counterpart: the health checks make it good, every two seconds here. */
+/** Health checks, every two seconds here, repair what lost messages and lost counterparts leave behind. */
 const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 let cluster: Cluster;
@@ -33,7 +33,7 @@ beforeAll(async () => {
 health_check_interval: 2s
 backends:
   local: { type: local, root: ROOT/local }
-  # Instances in which nothing ever comes up.
+  # Instances that never start an agent.
   deaf: { type: local, root: ROOT/local, command: [sleep, '1000'] }
 groups:
   - { name: linux, organization: acme, labels: [linux], backend: local, max: 4, runner: { directory: ROOT/runner } }
@@ -49,42 +49,42 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** Histories of a check that found nothing and of one that repaired something, for the replay test. */
+/** Records the histories of a check that found nothing and of one that repaired something, for the replay test. */
 async function record(): Promise<void> {
-  const told = new Set<string>();
+  const recorded = new Set<string>();
   const query = `WorkflowType = 'healthCheck' AND ExecutionStatus = 'Completed'`;
   for await (const execution of cluster.client.workflow.list({ query })) {
     const result: unknown = await cluster.client.workflow.getHandle(execution.workflowId, execution.runId).result();
     const { repaired } = z.object({ repaired: z.array(z.string()) }).parse(result);
-    const name = `healthCheck-${repaired.length === 0 ? 'quiet' : 'mends'}`;
-    if (told.has(name)) continue;
-    told.add(name);
+    const name = `healthCheck-${repaired.length === 0 ? 'quiet' : 'repairs'}`;
+    if (recorded.has(name)) continue;
+    recorded.add(name);
     await recordHistory(cluster.client, execution, name);
   }
 }
-const stateOf = () => cluster.sim.sim.state;
+const getState = () => cluster.sim.sim.state;
 
 /** The names of a group's registrations. */
-function registrations(group: string): string[] {
-  const names = [...stateOf().runners.values()].map(({ name }) => name);
+function listRegistrations(group: string): string[] {
+  const names = [...getState().runners.values()].map(({ name }) => name);
   return names.filter((name) => name.startsWith(`${cluster.installation}-${group}-`));
 }
 
 /** The name of the group's one runner, once it is registered and connected. */
-async function onlineRunner(group: string, other?: string): Promise<string> {
+async function findOnlineRunner(group: string, other?: string): Promise<string> {
   return await until(() => {
-    const online = [...stateOf().runners.values()].filter((runner) => runner.online);
+    const online = [...getState().runners.values()].filter((runner) => runner.online);
     const found = online.find(({ name }) => name !== other && name.startsWith(`${cluster.installation}-${group}-`));
     if (found === undefined) throw new Error(`no runner of ${group} is online`);
     return found.name;
   });
 }
 
-const terminate = (group: string, runner: string): Promise<unknown> =>
-  cluster.client.workflow.getHandle(runnerWorkflowId(group, runner)).terminate('a person did it');
+const terminateRunner = (group: string, runner: string): Promise<unknown> =>
+  cluster.client.workflow.getHandle(runnerWorkflowId(group, runner)).terminate('terminated by the test');
 
-/** `baton health GROUP --json`, as a person runs it. */
-async function batonHealth(group: string): Promise<{ code: number; output: string }> {
+/** Runs `baton health GROUP --json`. */
+async function runHealth(group: string): Promise<{ code: number; output: string }> {
   const env = { PATH: process.env['PATH'], BATON_NATS_CREDENTIALS: cluster.operator.credentials.observer };
   const args = [CLI, 'health', group, '--json', '--config', cluster.configFile];
   const run = promisify(execFile)(process.execPath, args, { env, cwd: cluster.dir });
@@ -94,8 +94,8 @@ async function batonHealth(group: string): Promise<{ code: number; output: strin
   );
 }
 
-describe('a job gets its runner though', () => {
-  it('its webhook did not arrive, as the forge knows', async () => {
+describe('a job whose webhook was lost', () => {
+  it('gets its runner when the forge recorded the failed delivery', async () => {
     await sim.faultOnce({ fault: 'lose', action: 'queued' });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
     await sim.untilCompleted(ids);
@@ -103,7 +103,7 @@ describe('a job gets its runner though', () => {
     expect(again.map((event) => event['jobId'])).toContain(ids[0]);
   });
 
-  it.each(['linux', 'owned'])('nobody knows of a webhook for it (%s)', async (label) => {
+  it.each(['linux', 'owned'])('gets its runner when the forge recorded no delivery (group %s)', async (label) => {
     await sim.faults({ lossIsRecorded: false });
     await sim.faultOnce({ fault: 'lose', action: 'queued' });
     const ids = await sim.jobs({ labels: [label], run: 'true' });
@@ -113,8 +113,8 @@ describe('a job gets its runner though', () => {
   });
 });
 
-describe('a job cancelled unseen', () => {
-  it('a waiting job of which nobody said that it was cancelled is waited for no longer', async () => {
+describe('a waiting job whose cancellation webhook was lost', () => {
+  it('no longer counts as demand', async () => {
     const [first = 0, second = 0] = await sim.jobs({ count: 2, labels: ['dead'] });
     await until(async () => expect(await cluster.dispatcher('dead')).toMatchObject({ waiting: 2, ready: 1 }));
     await sim.faults({ lossIsRecorded: false });
@@ -127,13 +127,13 @@ describe('a job cancelled unseen', () => {
   });
 });
 
-describe('what is left of a runner whose workflow somebody terminated', () => {
-  it('goes, when it is idle, and another takes its place', async () => {
-    const lost = await onlineRunner('warm');
-    await terminate('warm', lost);
-    const next = await onlineRunner('warm', lost);
+describe('a runner whose workflow was terminated', () => {
+  it('is removed and replaced when it is idle', async () => {
+    const lost = await findOnlineRunner('warm');
+    await terminateRunner('warm', lost);
+    const next = await findOnlineRunner('warm', lost);
     expect(next).not.toBe(lost);
-    await until(() => expect(registrations('warm')).toEqual([next]));
+    await until(() => expect(listRegistrations('warm')).toEqual([next]));
     await until(async () => {
       const { folders = [] } = await findClusterLeftovers(cluster);
       expect(folders.filter((name) => name.includes('-warm-'))).toEqual([next]);
@@ -141,7 +141,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
     expect(await cluster.dispatcher('warm')).toMatchObject({ ready: 1, busy: 0 });
   });
 
-  it('stays, while a job runs on it', async () => {
+  it('stays until its job has ended', async () => {
     const [job = 0] = await sim.jobs({ labels: ['linux'], run: 'sleep 9' });
     const runner = await until(async () => {
       const { status, runner } = await sim.job(job);
@@ -149,7 +149,7 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
       return runner ?? '';
     });
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(1));
-    await terminate('linux', runner);
+    await terminateRunner('linux', runner);
     await sim.untilCompleted([job]);
     expect(await sim.job(job)).toMatchObject({ conclusion: 'success' });
     await until(async () => {
@@ -163,30 +163,30 @@ describe('what is left of a runner whose workflow somebody terminated', () => {
 });
 
 describe('the health check', () => {
-  it('a group that somebody changed on the forge is as configured again', async () => {
-    const group = [...(stateOf().accounts.get('acme')?.groups.values() ?? [])].find(({ name }) => name === 'linux');
+  it('restores a runner group that was changed on the forge', async () => {
+    const group = [...(getState().accounts.get('acme')?.groups.values() ?? [])].find(({ name }) => name === 'linux');
     if (group === undefined) throw new Error('there is no group linux');
     Object.assign(group, { allowsPublicRepositories: false, restrictedToWorkflows: true });
     await until(() => expect(group).toMatchObject({ allowsPublicRepositories: true, restrictedToWorkflows: false }));
   });
 
-  it('a runner whose instance is gone, unseen, ends', async () => {
-    const before = await onlineRunner('warm');
+  it('ends a runner whose instance disappeared while no backend worker ran', async () => {
+    const before = await findOnlineRunner('warm');
     await cluster.stopService('backend-local-1');
     const folder = join(cluster.dir, 'local', cluster.installation, before);
     await killInstanceIn(folder);
     rmSync(folder, { recursive: true });
     await cluster.restartService('backend-local-1');
-    await onlineRunner('warm', before);
+    await findOnlineRunner('warm', before);
     const closed = await cluster.client.workflow.getHandle(runnerWorkflowId('warm', before)).describe();
     expect(closed.status.name).toBe('FAILED');
   });
 });
 
-describe('of registrations', () => {
-  /** One that nobody made an instance for. */
-  function register(name: string): void {
-    const account = stateOf().accounts.get('acme');
+describe('a registration without a workflow', () => {
+  /** Adds a registration that has no instance. */
+  function addRegistration(name: string): void {
+    const account = getState().accounts.get('acme');
     const group = [...(account?.groups.values() ?? [])].find((candidate) => candidate.name === 'linux');
     if (account === undefined || group === undefined) throw new Error('there is no group linux');
     registerRunner(cluster.sim.sim, {
@@ -198,42 +198,48 @@ describe('of registrations', () => {
     });
   }
 
-  it('ours without a workflow are removed, another installation’s in the same group are not', async () => {
+  it('is removed if it is ours, and stays if it belongs to another installation in the same group', async () => {
     const foreign = createRunnerName('other', 'linux', randomUUID());
-    register(foreign);
-    register(createRunnerName(cluster.installation, 'linux', randomUUID()));
-    await until(() => expect(registrations('linux')).toEqual([]));
-    expect([...stateOf().runners.values()].map(({ name }) => name)).toContain(foreign);
+    addRegistration(foreign);
+    addRegistration(createRunnerName(cluster.installation, 'linux', randomUUID()));
+    await until(() => expect(listRegistrations('linux')).toEqual([]));
+    expect([...getState().runners.values()].map(({ name }) => name)).toContain(foreign);
     const removed = cluster.sim.log.since(0, 'runner.removed').map((event) => event['runner']);
     expect(removed).not.toContain(foreign);
   });
 
-  it('none is removed on an error, and `baton health` says what gave no answer', { timeout: 240_000 }, async () => {
-    await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
-    const name = createRunnerName(cluster.installation, 'linux', randomUUID());
-    register(name);
-    const failing = await batonHealth('linux');
-    expect(failing.code).toBe(1);
-    expect(healthReply.parse(JSON.parse(failing.output))).toMatchObject({
-      ok: true,
-      report: {
-        group: 'linux',
-        unanswered: expect.arrayContaining([expect.stringContaining('registrations: ')]),
-        repaired: [],
-      },
-    });
-    expect(registrations('linux')).toEqual([name]);
-    await sim.clearApiFaults();
-    await until(() => expect(registrations('linux')).toEqual([]));
-    const { code, output } = await batonHealth('linux');
-    expect(code).toBe(0);
-    expect(healthReply.parse(JSON.parse(output))).toMatchObject({ ok: true, report: { unanswered: [] } });
-    const schedule = await cluster.client.schedule.getHandle(healthScheduleId('linux')).describe();
-    expect(schedule.state.note).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+Z: /);
-  });
+  it(
+    'stays while the forge answers with errors, and `baton health` names what gave no answer',
+    { timeout: 240_000 },
+    async () => {
+      await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
+      const name = createRunnerName(cluster.installation, 'linux', randomUUID());
+      addRegistration(name);
+      const failing = await runHealth('linux');
+      expect(failing.code).toBe(1);
+      expect(healthReply.parse(JSON.parse(failing.output))).toMatchObject({
+        ok: true,
+        report: {
+          group: 'linux',
+          unanswered: expect.arrayContaining([expect.stringContaining('registrations: ')]),
+          repaired: [],
+        },
+      });
+      expect(listRegistrations('linux')).toEqual([name]);
+      await sim.clearApiFaults();
+      await until(() => expect(listRegistrations('linux')).toEqual([]));
+      const { code, output } = await runHealth('linux');
+      expect(code).toBe(0);
+      expect(healthReply.parse(JSON.parse(output))).toMatchObject({ ok: true, report: { unanswered: [] } });
+      const schedule = await cluster.client.schedule.getHandle(healthScheduleId('linux')).describe();
+      expect(schedule.state.note).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+Z: /);
+    },
+  );
+});
 
-  it('a group that is not there can’t be checked', async () => {
-    const { code, output } = await batonHealth('nobody');
+describe('baton health', () => {
+  it('fails with GROUP_UNKNOWN for a group that does not exist', async () => {
+    const { code, output } = await runHealth('no-such-group');
     expect(code).toBe(1);
     expect(healthReply.parse(JSON.parse(output))).toMatchObject({ ok: false, code: 'GROUP_UNKNOWN' });
   });

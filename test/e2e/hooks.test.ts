@@ -5,7 +5,7 @@ import { connectBus } from '../../contracts/lib/nats.ts';
 import { requestStatus } from '../../services/cli/commands/status.ts';
 import { Cluster, HOOK_SECRET } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { onDisk, workflows } from '../support/evidence.ts';
+import { collectFiles, collectWorkflows } from '../support/evidence.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { SecretFinder } from '../support/secret-finder.ts';
 import { until } from '../support/until.ts';
@@ -91,14 +91,14 @@ jobs:
       await bus.close();
     }
 
-    const metrics = await (await fetch(`${cluster.urlOf('relay-1')}/metrics`)).text();
+    const metrics = await (await fetch(`${cluster.getUrl('relay-1')}/metrics`)).text();
     expect(metrics).toMatch(/^baton_job_cpu_cores_count\{.*group="wrapped",statistic="average".*\} 1$/m);
     expect(metrics).toMatch(/^baton_job_moved_bytes_total\{.*group="wrapped",way="written".*\} \d+$/m);
 
     const finder = new SecretFinder({ hook: HOOK_SECRET });
-    for (const { where, content } of [...(await workflows(cluster)), ...onDisk(cluster)]) {
-      expect(finder.in(content).map((what) => `${what} in ${where}`)).toEqual([]);
+    for (const { where, content } of [...(await collectWorkflows(cluster)), ...collectFiles(cluster)]) {
+      expect(finder.findIn(content).map((what) => `${what} in ${where}`)).toEqual([]);
     }
-    expect(finder.in(log ?? '')).toEqual([]);
+    expect(finder.findIn(log ?? '')).toEqual([]);
   });
 });

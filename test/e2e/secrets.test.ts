@@ -7,26 +7,35 @@ import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { whyNoDocker } from '../support/docker.ts';
-import { atTheForge, keepContainers, keepLocalLogs, onDisk, pages, workflows } from '../support/evidence.ts';
-import type { Exhibit, Keeper } from '../support/evidence.ts';
+import {
+  collectFiles,
+  collectForgeData,
+  collectMetrics,
+  collectWorkflows,
+  type Evidence,
+  type EvidenceCollector,
+  startContainerCollector,
+  startLocalCollector,
+} from '../support/evidence.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { SecretFinder } from '../support/secret-finder.ts';
-import { spyOn, type Overheard } from '../support/spy.ts';
+import { recordMessages, type RecordedMessage } from '../support/spy.ts';
 import { until } from '../support/until.ts';
 
 /**
- * No token, key or JIT config is in any workflow history, JetStream message, log or `docker inspect`: a run with jobs that look
- * around, a runner program that tells all it knows, and forge and instances that fail, and then everything is searched.
+ * No token, key or JIT config is in any workflow history, JetStream message, log or `docker inspect`. The test runs jobs that print
+ * all they can read and a runner program that prints its JIT config, makes the forge and instances fail, and then searches
+ * everything that was written.
  */
 
 const FOUND_ALL = 'found all there is';
 
-/** What a job can see of its own instance, printed. Arguments of processes are left out: run.sh takes its JIT config there. */
-const NOSY = String.raw`
+/** A job that prints all it can read in its instance. Not the arguments of processes: run.sh gets its JIT config there. */
+const PRINT_EVERYTHING = String.raw`
 set +e
 env
 for file in /proc/[0-9]*/environ; do
-  # On this machine itself: its own instance's processes. In a container there are no others.
+  # On this machine only the processes of its own instance. A container has no others.
   if [ -z "$BATON_INSTANCE" ] || grep -qzFx "BATON_INSTANCE=$BATON_INSTANCE" "$file"; then tr '\0' '\n' < "$file"; fi
 done 2>/dev/null
 look() { find "$@" -type f -size -64k ! -name '*.mjs' -print -exec cat {} + 2>/dev/null; }
@@ -36,8 +45,8 @@ echo '${FOUND_ALL}'
 while [ ! -e "${'${BATON_INSTANCE:-/tmp}'}/open" ]; do sleep 0.1; done
 `.replace('${FOUND_ALL}', FOUND_ALL);
 
-/** A runner program that prints its JIT config, as it is and decoded, before it does its work. */
-const BLABBER = `
+/** A runner program that prints its JIT config, plain and decoded, before it runs. */
+const PRINT_JIT_CONFIG = `
     - /bin/sh
     - -c
     - |
@@ -48,24 +57,24 @@ const BLABBER = `
     - sh
     - '{jitconfig}'`;
 
-interface Place {
+interface Scenario {
   backend: string;
-  /** Of each group. */
+  /** Settings of each group. */
   group: string;
   containers: boolean;
-  keep: (cluster: Cluster) => Keeper;
-  /** Lets the jobs of these runners go on. */
-  open: (cluster: Cluster, runners: readonly string[]) => Promise<void>;
+  startCollector: (cluster: Cluster) => EvidenceCollector;
+  /** Lets the jobs of these runners continue. */
+  release: (cluster: Cluster, runners: readonly string[]) => Promise<void>;
   /** Ends an instance as a failing machine would. */
   kill: (cluster: Cluster, runner: string) => Promise<void>;
 }
 
-const local: Place = {
+const local: Scenario = {
   backend: '{ type: local, root: ROOT/local }',
   group: 'runner: { directory: ROOT/runner }',
   containers: false,
-  keep: keepLocalLogs,
-  open: (cluster, runners) => {
+  startCollector: startLocalCollector,
+  release: (cluster, runners) => {
     for (const runner of runners) writeFileSync(join(cluster.dir, 'local', cluster.installation, runner, 'open'), '');
     return Promise.resolve();
   },
@@ -77,12 +86,12 @@ const local: Place = {
   },
 };
 
-const docker: Place = {
+const docker: Scenario = {
   backend: '{ type: docker, network_pool: 10.215.0.0/16, nats_url: NATS_URL }',
   group: 'instance: { image: IMAGE, memory: 256MiB, pids: 200 }',
   containers: true,
-  keep: keepContainers,
-  open: async (_cluster, runners) => {
+  startCollector: startContainerCollector,
+  release: async (_cluster, runners) => {
     for (const runner of runners) {
       const exec = await new Docker().getContainer(runner).exec({ Cmd: ['touch', '/tmp/open'] });
       await exec.start({ Detach: true });
@@ -94,52 +103,52 @@ const docker: Place = {
 };
 
 describe('on the local backend', () => {
-  suite(local);
+  testScenario(local);
 });
 
 describeUnless(await whyNoDocker(), 'on the docker backend', () => {
-  suite(docker);
+  testScenario(docker);
 });
 
-function suite(place: Place): void {
+function testScenario(scenario: Scenario): void {
   let cluster: Cluster;
   let sim: SimControl;
-  let keeper: Keeper;
-  let overheard: Overheard[];
-  const exhibits: Exhibit[] = [];
+  let collector: EvidenceCollector;
+  let messages: RecordedMessage[];
+  const evidence: Evidence[] = [];
   let jobs: number[] = [];
 
   beforeAll(async () => {
     cluster = await Cluster.start({
       backends: ['here'],
-      containers: place.containers,
+      containers: scenario.containers,
       logLevel: 'trace',
       simulator: { timing: { lostMs: 2000, sweepMs: 50 } },
       config: `
 backends:
-  here: ${place.backend}
+  here: ${scenario.backend}
 groups:
-- { name: nosy, organization: acme, labels: [nosy], backend: here, max: 4, ${place.group} }
-- name: blab
+- { name: printer, organization: acme, labels: [printer], backend: here, max: 4, ${scenario.group} }
+- name: leaky
   organization: acme
-  labels: [blab]
+  labels: [leaky]
   backend: here
-  ${place.containers ? place.group : ''}
+  ${scenario.containers ? scenario.group : ''}
   runner:
-    directory: ${place.containers ? '/home/runner' : 'ROOT/runner'}
-    command: ${BLABBER}
+    directory: ${scenario.containers ? '/home/runner' : 'ROOT/runner'}
+    command: ${PRINT_JIT_CONFIG}
 `,
     });
     sim = new SimControl(cluster.sim.address);
-    overheard = await spyOn(cluster);
-    keeper = place.keep(cluster);
+    messages = await recordMessages(cluster);
+    collector = scenario.startCollector(cluster);
   });
   afterAll(async () => {
-    keeper?.stop();
+    collector?.stop();
     await cluster?.stop();
   });
 
-  it('a run in which much goes wrong', async () => {
+  it('runs jobs while the forge and an instance fail', async () => {
     const [url = ''] = cluster.ingressUrls;
     for (const signature of ['sha256=00', `sha256=${'0'.repeat(64)}`]) {
       const headers = {
@@ -153,12 +162,12 @@ groups:
     await sim.apiFault({ method: 'POST', path: 'generate-jitconfig', fault: 'status', status: 500 });
     await sim.apiFault({ method: 'POST', path: 'generate-jitconfig', fault: 'lost' });
     await sim.apiFault({ method: 'POST', path: 'generate-jitconfig', fault: 'status', status: 403 });
-    jobs = await sim.jobs({ count: 3, labels: ['nosy'], run: NOSY });
-    const [killed = 0] = await sim.jobs({ labels: ['nosy'], run: 'sleep 1000' });
-    const blabs = await sim.jobs({ count: 2, labels: ['blab'], run: 'exit 1' });
+    jobs = await sim.jobs({ count: 3, labels: ['printer'], run: PRINT_EVERYTHING });
+    const [killed = 0] = await sim.jobs({ labels: ['printer'], run: 'sleep 1000' });
+    const leakyJobs = await sim.jobs({ count: 2, labels: ['leaky'], run: 'exit 1' });
     const runners = await until(async () => {
       const held = await Promise.all(jobs.map((id) => sim.job(id)));
-      for (const { id } of held) expect(logOf(id)).toContain(FOUND_ALL);
+      for (const { id } of held) expect(readJobLog(id)).toContain(FOUND_ALL);
       return held.map(({ runner }) => runner ?? '');
     });
     const lost = await until(async () => {
@@ -166,27 +175,27 @@ groups:
       expect(job.status).toBe('in_progress');
       return job.runner ?? '';
     });
-    await sim.untilCompleted(blabs);
+    await sim.untilCompleted(leakyJobs);
 
-    exhibits.push(...(await workflows(cluster)), ...onDisk(cluster), ...(await keeper.exhibits()));
-    await place.kill(cluster, lost);
-    await place.open(cluster, runners);
+    evidence.push(...(await collectWorkflows(cluster)), ...collectFiles(cluster), ...(await collector.collect()));
+    await scenario.kill(cluster, lost);
+    await scenario.release(cluster, runners);
     await sim.untilCompleted([...jobs, killed]);
     await expectNothingLeft(cluster);
-    exhibits.push(...(await workflows(cluster)), ...onDisk(cluster), ...(await keeper.exhibits()));
-    exhibits.push(...(await pages(cluster)), ...atTheForge(cluster));
+    evidence.push(...(await collectWorkflows(cluster)), ...collectFiles(cluster), ...(await collector.collect()));
+    evidence.push(...(await collectMetrics(cluster)), ...collectForgeData(cluster));
   });
 
-  it('was looked at where it matters', () => {
+  it('leaves evidence of every runner in each kind of log and store', () => {
     const all = (kind: string): string =>
-      exhibits
+      evidence
         .filter(({ where }) => where.includes(kind))
         .map(({ content }) => Buffer.from(content).toString('latin1'))
         .join('\n');
     const names = cluster.sim.log.since(0, 'runner.online').map(({ runner }) => String(runner));
     expect(names.length).toBeGreaterThanOrEqual(6);
     const kinds = ['history of runner/', 'temporal.db', 'logs/orchestrator', 'logs/backend', "agent's log"];
-    if (place.containers) kinds.push('inspect of');
+    if (scenario.containers) kinds.push('inspect of');
     for (const kind of kinds) {
       const kept = all(kind);
       const missing = names.filter((name) => !kept.includes(name));
@@ -194,45 +203,45 @@ groups:
     }
     expect(all('jetstream')).toContain('baton.v1.');
     expect(all('log of job')).toContain('BATON_SIGNAL_SOCKET=');
-    // The blabbers' output got into the agent's log and from there into a signal: masked.
+    // What the runner program printed reached the agent's log and a signal, masked.
     for (const kind of ["agent's log", 'history of runner/']) expect(all(kind)).toContain('my config is ***');
-    const subjects = new Set(overheard.map(({ subject }) => subject.split('.').slice(0, 3).join('.')));
+    const subjects = new Set(messages.map(({ subject }) => subject.split('.').slice(0, 3).join('.')));
     for (const kind of ['webhook', 'signal', 'instance', 'register']) expect(subjects).toContain(`baton.v1.${kind}`);
   });
 
-  it('shows every JIT config to the one who asked for it', () => {
+  it('sends each JIT config to the agent that asked for it', () => {
     const configs = cluster.sim.sim.state.jitConfigs;
-    const answers = overheard.filter(({ subject }) => subject.startsWith('_INBOX_')).map(({ data }) => text(data));
-    // One answer was lost on its way from the forge; its config never came any further.
+    const answers = messages.filter(({ subject }) => subject.startsWith('_INBOX_')).map(({ data }) => text(data));
+    // One answer was lost on its way from the forge: its JIT config reached no service.
     const seen = configs.filter((config) => answers.some((answer) => answer.includes(config)));
     expect(seen.length).toBe(configs.length - 1);
     const finder = new SecretFinder(Object.fromEntries(seen.map((config, index) => [`config ${index}`, config])));
-    expect(finder.in(answers.join('\n'))).toHaveLength(seen.length);
+    expect(finder.findIn(answers.join('\n'))).toHaveLength(seen.length);
   });
 
-  it('shows no secret anywhere else', () => {
-    const finder = new SecretFinder(secretsOf(cluster));
-    const said = overheard
+  it('shows no secret in anything else that was written or sent', () => {
+    const finder = new SecretFinder(listSecrets(cluster));
+    const sent = messages
       .filter(({ subject, data }) => !(subject.startsWith('_INBOX_') && text(data).includes('"jitConfig"')))
       .map(({ subject, headers, data }) => ({
         where: `message on ${subject}`,
         content: `${subject} ${headers} ${text(data)}`,
       }));
-    const leaks = [...exhibits, ...said].flatMap(({ where, content }) =>
-      finder.in(content).map((name) => `${name} in ${where}`),
+    const leaks = [...evidence, ...sent].flatMap(({ where, content }) =>
+      finder.findIn(content).map((name) => `${name} in ${where}`),
     );
     expect(leaks).toEqual([]);
   });
 
-  function logOf(job: number): string {
+  function readJobLog(job: number): string {
     return (cluster.sim.sim.state.jobs.get(job)?.steps ?? []).flatMap(({ log }) => log.slice(1)).join('\n');
   }
 }
 
 const text = (data: Uint8Array): string => Buffer.from(data).toString('latin1');
 
-/** All that must not show: the services' own secrets, keys of the operator's, and all that the forge handed out. */
-function secretsOf(cluster: Cluster): Record<string, string> {
+/** All secrets: those of the services, the operator's keys, and what the forge issued. */
+function listSecrets(cluster: Cluster): Record<string, string> {
   const [webhook = '', token = '', signingKey = ''] = cluster.secrets;
   const secrets: Record<string, string> = { 'the webhook secret': webhook, 'the forge’s token': token };
   secrets['the signing key'] = signingKey;

@@ -28,13 +28,13 @@ afterAll(async () => {
 });
 
 describe('TLS to NATS', () => {
-  it('a job runs where NATS has a certificate of nobody but the configuration’s authority, in the instance too', async () => {
+  it('runs a job when NATS’s certificate is signed only by the configured authority, also in the instance', async () => {
     const [job] = await sim.untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }), 120_000);
     expect(job).toMatchObject({ conclusion: 'success' });
     await expectNothingLeft(cluster);
   });
 
-  it('who doesn’t know the authority, or calls the server by another name, is not connected', async () => {
+  it('refuses a server whose authority is unknown or whose name differs from the certificate', async () => {
     const common = { name: 'test', credentialsFile: cluster.operator.credentials.observer, waitForServer: false };
     const { url } = cluster.nats;
     const tls = { ca: join(cluster.dir, 'nats', 'tls.crt') };

@@ -4,7 +4,7 @@ import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 
-/** A job's way, from its webhook to the removal of its runner, as OpenTelemetry is told. */
+/** The trace of a job, from its webhook to the removal of its runner, as an OpenTelemetry collector receives it. */
 let receiver: OtlpReceiver;
 let cluster: Cluster;
 
@@ -36,29 +36,29 @@ jobs:
     steps: [{ run: 'echo building; exit 1' }]
 `;
 
-/** Phases that a runner may pass over: what it hears while it is told of another comes together. */
-const PASSED_OVER = new Set(['starting', 'idle', 'completing'].map((phase) => `${phase} (orchestrator)`));
+/** Phases that a runner may skip: the events that begin and end them may arrive in one signal. */
+const SKIPPABLE = new Set(['starting', 'idle', 'completing'].map((phase) => `${phase} (orchestrator)`));
 
-/** As a person sees it: what is below what, with what a name differs in from run to run left out. */
-function tree(spans: ReceivedSpan[], parent: string, depth = 0): string[] {
+/** The spans as an indented tree, without the parts of names that differ from run to run. */
+function toTree(spans: ReceivedSpan[], parent: string, depth = 0): string[] {
   const below = spans.filter((span) => (span.parentSpanId || '') === parent);
   const sorted = below.toSorted((a, b) => Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)));
   return sorted.flatMap((span) => [
     `${'  '.repeat(depth)}${span.name.replace(/^(runner|run on) \S+$/, '$1 NAME')} (${span.service})`,
-    ...tree(spans, span.spanId, depth + 1),
+    ...toTree(spans, span.spanId, depth + 1),
   ]);
 }
 
 describe('traces', () => {
-  it('one trace a job, from the webhook to the removal of its runner', { timeout: 180_000 }, async () => {
+  it('show a job as one trace, from its webhook to the removal of its runner', { timeout: 180_000 }, async () => {
     const sim = new SimControl(cluster.sim.address);
     await sim.push(WORKFLOW);
     await expect.poll(async () => (await sim.allJobs()).map(({ conclusion }) => conclusion)).toEqual(['failure']);
     await expectNothingLeft(cluster);
     await expect
       .poll(() => {
-        const lines = tree(receiver.spans(), '').map((line) => line.trim());
-        return new Set(lines.filter((line) => !PASSED_OVER.has(line)));
+        const lines = toTree(receiver.spans(), '').map((line) => line.trim());
+        return new Set(lines.filter((line) => !SKIPPABLE.has(line)));
       })
       .toEqual(
         new Set([
@@ -82,12 +82,12 @@ describe('traces', () => {
     const phases = spans.filter(({ parentSpanId }) => parentSpanId === runner?.spanId);
     expect(phases[0]?.startTimeUnixNano).toBe(runner?.startTimeUnixNano);
     expect(phases.at(-1)?.endTimeUnixNano).toBe(runner?.endTimeUnixNano);
-    // Each begins when the one before it ends.
+    // Each phase begins when the one before it ends.
     const ends = phases.slice(0, -1).map(({ endTimeUnixNano }) => endTimeUnixNano);
     expect(phases.slice(1).map(({ startTimeUnixNano }) => startTimeUnixNano)).toEqual(ends);
-    expect(tree(spans, '')).toContain('demo / build (relay)');
-    expect(tree(spans, '')).toContain('  runner NAME (orchestrator)');
-    expect(tree(spans, '')).toContain('    busy (orchestrator)');
-    expect(tree(spans, '')).toContain('    relay queued (relay)');
+    expect(toTree(spans, '')).toContain('demo / build (relay)');
+    expect(toTree(spans, '')).toContain('  runner NAME (orchestrator)');
+    expect(toTree(spans, '')).toContain('    busy (orchestrator)');
+    expect(toTree(spans, '')).toContain('    relay queued (relay)');
   });
 });

@@ -29,7 +29,7 @@ beforeAll(async () => {
   const options = { copies: 1, backends: ['local'], simulator: { timing: { sweepMs: 50 } } };
   first = await Cluster.start({ ...options, installation: FIRST, config: config('ROOT/local', 'x-linux', 'one') });
   const shared = config(`${first.dir}/local`, 'linux', 'two');
-  second = await Cluster.start({ ...options, installation: SECOND, neighbour: first, config: shared });
+  second = await Cluster.start({ ...options, installation: SECOND, forgeOwner: first, config: shared });
   sim = new SimControl(first.sim.address);
 });
 afterAll(async () => {

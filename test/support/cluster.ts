@@ -22,19 +22,19 @@ import type { SimulatorOptions } from '../../services/simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
 import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
-import { withTls } from './tls.ts';
+import { writeTlsConfig } from './tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
 const APP = { id: 5, installation: 1 };
 const APP_CONFIG = `app: { id: ${APP.id}, installation: ${APP.installation}, private_key: '\${E2E_APP_KEY}' }`;
 const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
-/** What a group's `env` and wrappers may name as `${E2E_HOOK_SECRET}`. */
+/** The value of `${E2E_HOOK_SECRET}` in a group's `env` and wrappers. */
 export const HOOK_SECRET = 'hook-secret-of-the-group-0123456789';
 
 export type ServiceName = 'ingress' | 'relay' | 'orchestrator' | 'backend';
 
-/** One running copy of a service; `relay-1`, `backend-local-2` are the names of such. */
+/** One running copy of a service, named like `relay-1` or `backend-local-2`. */
 interface Copy {
   service: ServiceName;
   copy: number;
@@ -44,9 +44,9 @@ interface Copy {
 
 export interface ClusterOptions {
   /**
-   * `backends:` and `groups:` of baton.yaml, and what else it shall say. `ROOT` stands for the cluster's folder; the
-   * stand-in for the forge's runner program is in `ROOT/runner`. With {@link ClusterOptions.containers}, `IMAGE` is an image
-   * with the stand-in in it, and `NATS_URL` and `INGRESS_URL` how its containers reach NATS and an ingress.
+   * `backends:`, `groups:` and other keys of baton.yaml. `ROOT` stands for the cluster's folder; the fake runner program is in
+   * `ROOT/runner`. With {@link ClusterOptions.containers}, `IMAGE` is an image with the fake runner, and `NATS_URL` and
+   * `INGRESS_URL` are the addresses of NATS and an ingress for its containers.
    */
   config: string;
   /** Copies of each service. Default 2. */
@@ -54,26 +54,26 @@ export interface ClusterOptions {
   /** Names of the backends that get workers. */
   backends: string[];
   simulator?: Partial<SimulatorOptions>;
-  /** Sign in to the forge as an App, whose webhook it then is. Default: with a token; the organisation has the webhook. */
+  /** Sign in to the forge as an App, which then has the webhook. Default: with a token; the organisation has the webhook. */
   app?: boolean;
-  /** Another cluster whose forge this one's installation uses, too. */
-  neighbour?: Cluster;
-  /** Whether instances are containers: they then reach NATS and the simulator, which listen on this machine's loopback. */
+  /** Another cluster: this one's installation uses the same forge. */
+  forgeOwner?: Cluster;
+  /** Whether instances are containers, which then can reach NATS and the simulator on this machine's loopback interface. */
   containers?: boolean;
-  /** What backend workers find in their environment besides, such as a cloud's credential. */
+  /** More environment variables of backend workers, such as a cloud's credential. */
   backendEnv?: Record<string, string>;
-  /** What every service finds in its environment besides. */
+  /** More environment variables of every service. */
   env?: Record<string, string>;
   installation?: string;
-  /** Of the services' logs. Default info. */
+  /** The services' log level. Default info. */
   logLevel?: 'info' | 'debug' | 'trace';
-  /** NATS speaks TLS alone, as `localhost`, with a certificate that no system trusts. Default false. */
+  /** NATS accepts only TLS, as `localhost`, with a certificate that no system trusts. Default false. */
   tls?: boolean;
-  /** Temporal's Web UI too. Default false. */
+  /** Whether Temporal has its Web UI. Default false. */
   ui?: boolean;
 }
 
-/** Everything at once, for real: servers, services as processes, and the simulator in place of github.com. */
+/** A whole installation: servers, services as processes, and the simulator as github.com. */
 export class Cluster {
   readonly dir: string;
   readonly installation: string;
@@ -118,6 +118,7 @@ export class Cluster {
     this.secrets.push(parts.operator.runnerSigningKeySeed);
   }
 
+  /** Starts everything; resolves when all services are ready. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), 'baton-e2e-'));
     const copies = options.copies ?? 2;
@@ -126,23 +127,23 @@ export class Cluster {
     const [nats, temporal] = await Promise.all([
       startNatsServer({
         dir: join(dir, 'nats'),
-        operator: options.tls ? withTls(operator, join(dir, 'nats')) : operator,
+        operator: options.tls ? writeTlsConfig(operator, join(dir, 'nats')) : operator,
       }),
       startTemporalServer({ dir, ui: options.ui ?? false, persist: true }),
     ]);
-    // Only now: the servers would take some of them.
+    // After the servers have started: they could take these ports.
     const ports = await findFreePorts(copies);
     const ingressUrls = ports.map((port) => `http://127.0.0.1:${port}`);
     const balancer = await startBalancer(ingressUrls);
-    // A single one is asked directly: what the bench measures is its answer, not the balancer's.
+    // A single ingress gets webhooks directly: the bench measures its answers, not the balancer's.
     const hookUrl = `${copies === 1 ? ingressUrls[0] : balancer.url}/webhooks/github`;
-    const { neighbour } = options;
+    const { forgeOwner } = options;
     const appKeys = options.app ? makeAppKeys() : undefined;
-    if (neighbour) {
-      addHook(neighbour.sim.sim, { kind: 'organization', target: 'acme', url: hookUrl, secret: WEBHOOK_SECRET });
+    if (forgeOwner) {
+      addHook(forgeOwner.sim.sim, { kind: 'organization', target: 'acme', url: hookUrl, secret: WEBHOOK_SECRET });
     }
     const sim =
-      neighbour?.sim ??
+      forgeOwner?.sim ??
       (await startSimulator({
         repositories: ['acme/hello'],
         tokens: [FORGE_TOKEN],
@@ -154,7 +155,7 @@ export class Cluster {
     if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
     const cluster = new Cluster({ dir, installation, sim, nats, temporal, connection, operator, balancer });
     cluster.ingressUrls.push(...ingressUrls);
-    cluster.#sharesForge = neighbour !== undefined;
+    cluster.#sharesForge = forgeOwner !== undefined;
     cluster.#hookUrl = hookUrl;
     cluster.#appKey = appKeys?.privateKey;
     cluster.#logLevel = options.logLevel ?? 'info';
@@ -163,16 +164,16 @@ export class Cluster {
     try {
       await bundleFakeRunner(join(dir, 'runner'));
       if (options.containers) {
-        const door = await openContainerAccess(
+        const access = await openContainerAccess(
           [sim.address, nats.url, balancer.url].map((url) => Number(new URL(url).port)),
         );
-        cluster.onStop(() => door.close());
+        cluster.onStop(() => access.close());
         cluster.onStop(() => removeContainers(installation));
-        sim.sim.urls.runner = door.rename(sim.address);
+        sim.sim.urls.runner = access.rename(sim.address);
         cluster.#writeConfig(options, {
           IMAGE: await buildRunnerImage(join(dir, 'runner')),
-          NATS_URL: door.rename(nats.url),
-          INGRESS_URL: door.rename(balancer.url),
+          NATS_URL: access.rename(nats.url),
+          INGRESS_URL: access.rename(balancer.url),
         });
       } else {
         cluster.#writeConfig(options, {});
@@ -195,7 +196,7 @@ export class Cluster {
     return join(this.dir, 'baton.yaml');
   }
 
-  /** Environment of a service: what everybody needs, and the secrets of that one alone. */
+  /** The environment of a service: what all services need, and the secrets of this one only. */
   environment(service: ServiceName): NodeJS.ProcessEnv {
     const secrets = {
       ingress: { E2E_WEBHOOK_SECRET: WEBHOOK_SECRET },
@@ -240,17 +241,17 @@ export class Cluster {
     await waitUntilReady(child, async () => (await fetch(`http://127.0.0.1:${free}/readyz`)).ok);
   }
 
-  /** Where a copy of a service answers for its health and metrics. */
-  urlOf(name: string): string {
+  /** The URL of a copy's health and metrics. */
+  getUrl(name: string): string {
     return `http://127.0.0.1:${this.#copies.get(name)?.port}`;
   }
 
   /** The names of all copies of a service. */
-  copiesOf(service: ServiceName): string[] {
+  listCopies(service: ServiceName): string[] {
     return [...this.#copies].flatMap(([name, copy]) => (copy.service === service ? [name] : []));
   }
 
-  /** `kill -9`: the copy is gone when this resolves. */
+  /** `kill -9`; resolves when the process has ended. */
   async killService(name: string): Promise<void> {
     await this.services.get(name)?.kill();
   }
@@ -260,14 +261,14 @@ export class Cluster {
     return (await this.services.get(name)?.stop())?.code;
   }
 
-  /** Starts a copy again that was killed or stopped, on the port it had; resolves when it is ready. */
+  /** Starts a copy that was killed or stopped again, on the same port; resolves when it is ready. */
   async restartService(name: string): Promise<void> {
-    const was = this.#copies.get(name);
-    if (was === undefined) throw new Error(`there was no ${name}`);
-    await this.startService(was.service, was.copy, was);
+    const copy = this.#copies.get(name);
+    if (copy === undefined) throw new Error(`${name} was never started`);
+    await this.startService(copy.service, copy.copy, copy);
   }
 
-  /** `kill -9` of the NATS server; `resume` starts it again with the disk and the port it had. */
+  /** `kill -9` of the NATS server; `resume` starts it again with the same files and port. */
   async haltNats(): Promise<{ resume: () => Promise<void> }> {
     const port = Number(new URL(this.nats.url).port);
     await this.nats.child?.kill();
@@ -278,7 +279,7 @@ export class Cluster {
     };
   }
 
-  /** `kill -9` of the Temporal server; `resume` starts it again with the disk and the port it had. */
+  /** `kill -9` of the Temporal server; `resume` starts it again with the same files and port. */
   async haltTemporal(): Promise<{ resume: () => Promise<void> }> {
     const port = Number(this.temporal.address.split(':').at(-1));
     await this.temporal.child?.kill();
@@ -289,18 +290,19 @@ export class Cluster {
     };
   }
 
-  /** What must be undone at the end, last first. */
+  /** Adds a cleanup that {@link stop} runs; the last added runs first. */
   onStop(cleanup: () => Promise<void> | void): void {
     this.#cleanups.push(cleanup);
   }
 
+  /** Queries a group's dispatcher. */
   async dispatcher(group: string): Promise<DispatcherSnapshot> {
     return await this.client.workflow
       .getHandle(dispatcherWorkflowId(group))
       .query<DispatcherSnapshot>(DISPATCHER_STATUS);
   }
 
-  /** Ids of the runner workflows in that state of execution. */
+  /** Ids of the runner workflows with that execution status. */
   async runners(status: 'Running' | 'Completed' | 'Failed' | 'Canceled'): Promise<string[]> {
     const ids: string[] = [];
     const query = `WorkflowType = 'runner' AND ExecutionStatus = '${status}'`;
@@ -308,7 +310,7 @@ export class Cluster {
     return ids;
   }
 
-  /** Takes everything down: services first, so that what they lose is seen in their logs. */
+  /** Stops everything: services before servers. */
   async stop(): Promise<void> {
     await Promise.all([...this.services.values()].map((child) => child.stop()));
     for (const cleanup of this.#cleanups.toReversed()) await cleanup();
@@ -344,7 +346,7 @@ ${config}
   }
 }
 
-/** An App's key as GitHub gives it to its owner, PEM. */
+/** An App's key pair, PEM, as GitHub creates it. */
 function makeAppKeys(): { publicKey: string; privateKey: string } {
   return generateKeyPairSync('rsa', {
     modulusLength: 2048,

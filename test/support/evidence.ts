@@ -4,27 +4,27 @@ import { temporal } from '@temporalio/proto';
 import Docker from 'dockerode';
 import type { Cluster } from './cluster.ts';
 
-/** Something that was written or said during a run, and where. */
-export interface Exhibit {
+/** Something that was written or sent during a run, and where. */
+export interface Evidence {
   where: string;
   content: string | Uint8Array;
 }
 
-/** Keeps what instances write, which is gone together with them. */
-export interface Keeper {
-  /** All that was kept of the instances of these runners, or of all; those that still run included. */
-  exhibits(): Promise<Exhibit[]>;
+/** Collects what instances write, before it is deleted together with them. */
+export interface EvidenceCollector {
+  /** All that was collected so far, also of instances that still run. */
+  collect(): Promise<Evidence[]>;
   stop(): void;
 }
 
-/** Every workflow's history, description, and (where it runs) what people see of it in Temporal's UI. */
-export async function workflows({ client }: Cluster): Promise<Exhibit[]> {
+/** Every workflow's history and description, and the current details of open ones, as Temporal's UI shows them. */
+export async function collectWorkflows({ client }: Cluster): Promise<Evidence[]> {
   const { History } = temporal.api.history.v1;
   const { DescribeWorkflowExecutionResponse: Description } = temporal.api.workflowservice.v1;
-  const found: Exhibit[] = [];
+  const found: Evidence[] = [];
   for await (const { workflowId, runId, status } of client.workflow.list()) {
     const handle = client.workflow.getHandle(workflowId, runId);
-    // As protobuf: payloads and texts stand in it as they are, nothing is left out.
+    // As protobuf: it holds payloads and texts unchanged, and leaves nothing out.
     found.push({ where: `history of ${workflowId}`, content: History.encode(await handle.fetchHistory()).finish() });
     const { raw } = await handle.describe();
     found.push({ where: `description of ${workflowId}`, content: Description.encode(raw).finish() });
@@ -35,43 +35,43 @@ export async function workflows({ client }: Cluster): Promise<Exhibit[]> {
   return found;
 }
 
-/** The files of a folder and of all below it. */
-export function filesUnder(folder: string): Exhibit[] {
+/** The files in a folder and its subfolders. */
+export function readFiles(folder: string): Evidence[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
     const path = join(folder, name);
     try {
       return statSync(path).isFile() ? [{ where: path, content: readFileSync(path) }] : [];
     } catch {
-      // Removed meanwhile, or a socket.
+      // Deleted meanwhile, or a socket.
       return [];
     }
   });
 }
 
-/** Temporal's database as it is on disk, JetStream's store, and the logs of all services and servers. */
-export function onDisk(cluster: Cluster): Exhibit[] {
+/** Temporal's database file, JetStream's store, and the logs of all services and servers. */
+export function collectFiles(cluster: Cluster): Evidence[] {
   const database = readdirSync(cluster.dir).filter((name) => name.startsWith('temporal.db'));
   const plain = [...database, 'temporal.log', 'nats/nats.log', 'baton.yaml'].map((name) => join(cluster.dir, name));
   return [
     ...plain.map((path) => ({ where: path, content: readFileSync(path) })),
-    ...filesUnder(join(cluster.dir, 'nats', 'jetstream')),
-    ...filesUnder(join(cluster.dir, 'logs')),
+    ...readFiles(join(cluster.dir, 'nats', 'jetstream')),
+    ...readFiles(join(cluster.dir, 'logs')),
   ];
 }
 
-/** What the services tell of themselves over HTTP. */
-export async function pages(cluster: Cluster): Promise<Exhibit[]> {
-  const names = (['ingress', 'relay', 'orchestrator', 'backend'] as const).flatMap((name) => cluster.copiesOf(name));
+/** The metrics of all services. */
+export async function collectMetrics(cluster: Cluster): Promise<Evidence[]> {
+  const names = (['ingress', 'relay', 'orchestrator', 'backend'] as const).flatMap((name) => cluster.listCopies(name));
   return Promise.all(
     names.map(async (name) => {
-      const url = `${cluster.urlOf(name)}/metrics`;
+      const url = `${cluster.getUrl(name)}/metrics`;
       return { where: `${name} ${url}`, content: await (await fetch(url)).text() };
     }),
   );
 }
 
-/** Everything that the simulator was told: logs of steps, webhooks with their answers, its own log. */
-export function atTheForge({ sim }: Cluster): Exhibit[] {
+/** Everything that the simulator received: logs of steps, webhooks with their answers, its own log. */
+export function collectForgeData({ sim }: Cluster): Evidence[] {
   const { state } = sim.sim;
   return [
     ...[...state.jobs.values()].map((job) => {
@@ -79,37 +79,37 @@ export function atTheForge({ sim }: Cluster): Exhibit[] {
       return { where: `log of job ${job.id}`, content: `${log}\n${job.summary}\n${JSON.stringify(job.annotations)}` };
     }),
     ...[...state.deliveries.values()].map((delivery) => {
-      const { hook: _secret, ...told } = delivery;
-      return { where: `webhook ${delivery.guid}`, content: JSON.stringify(told) };
+      const { hook: _secret, ...shown } = delivery;
+      return { where: `webhook ${delivery.guid}`, content: JSON.stringify(shown) };
     }),
     { where: 'log of the simulator', content: JSON.stringify(sim.log.since()) },
   ];
 }
 
-/** Keeps the logs of the local backend's agents: an open file outlives its removal. */
-export function keepLocalLogs(cluster: Cluster): Keeper {
+/** Collects the logs of the local backend's agents: an open file can be read after it was deleted. */
+export function startLocalCollector(cluster: Cluster): EvidenceCollector {
   const parent = join(cluster.dir, 'local', cluster.installation);
   const logs = new Map<string, number>();
-  const look = (): void => {
-    for (const runner of list(parent)) {
+  const openNewLogs = (): void => {
+    for (const runner of listFolder(parent)) {
       if (runner.startsWith('.') || logs.has(runner)) continue;
       try {
         logs.set(runner, openSync(join(parent, runner, 'log'), 'r'));
       } catch {
-        // It has not been started yet.
+        // The agent has not started yet.
       }
     }
   };
-  const timer = setInterval(look, 10);
+  const timer = setInterval(openNewLogs, 10);
   return {
-    exhibits: () =>
+    collect: () =>
       Promise.resolve([
         ...[...logs].map(([runner, file]) => {
           const content = Buffer.alloc(fstatSync(file).size);
           readSync(file, content, 0, content.length, 0);
           return { where: `agent's log of ${runner}`, content };
         }),
-        ...filesUnder(parent),
+        ...readFiles(parent),
       ]),
     stop: () => {
       clearInterval(timer);
@@ -118,13 +118,13 @@ export function keepLocalLogs(cluster: Cluster): Keeper {
   };
 }
 
-/** Keeps what containers print, and what `docker inspect` shows of them and of their networks. */
-export function keepContainers(cluster: Cluster): Keeper {
+/** Collects what containers print, and what `docker inspect` shows of them and of their networks. */
+export function startContainerCollector(cluster: Cluster): EvidenceCollector {
   const docker = new Docker();
   const filters = { label: [`baton.installation=${cluster.installation}`] };
   const printed = new Map<string, Buffer[]>();
-  const inspected: Exhibit[] = [];
-  const look = async (id: string): Promise<void> => {
+  const inspected: Evidence[] = [];
+  const collect = async (id: string): Promise<void> => {
     const container = docker.getContainer(id);
     const chunks: Buffer[] = [];
     printed.set(id, chunks);
@@ -134,16 +134,16 @@ export function keepContainers(cluster: Cluster): Keeper {
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', () => undefined);
   };
-  const lookAtAll = async (): Promise<void> => {
+  const collectNew = async (): Promise<void> => {
     for (const { Id: id, State: state } of await docker.listContainers({ all: true, filters })) {
-      // The log of one that has not started ends before it begins.
-      if (!printed.has(id) && state !== 'created') await look(id).catch(() => undefined);
+      // Following the log of a container that has not started ends at once.
+      if (!printed.has(id) && state !== 'created') await collect(id).catch(() => undefined);
     }
   };
-  const timer = setInterval(() => void lookAtAll(), 100);
+  const timer = setInterval(() => void collectNew(), 100);
   return {
-    exhibits: async () => {
-      const now: Exhibit[] = [];
+    collect: async () => {
+      const now: Evidence[] = [];
       for (const { Id: id } of await docker.listContainers({ all: true, filters })) {
         const content = JSON.stringify(await docker.getContainer(id).inspect());
         now.push({ where: `inspect of ${id}`, content });
@@ -159,7 +159,7 @@ export function keepContainers(cluster: Cluster): Keeper {
   };
 }
 
-function list(folder: string): string[] {
+function listFolder(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {

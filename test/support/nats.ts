@@ -7,15 +7,15 @@ export interface TestNats {
   readonly address: string;
   /** Path of its log. */
   readonly log: string;
-  /** Ends the server as a crash would, keeping what it has on disk. */
+  /** Kills the server; its files stay. */
   halt(): Promise<void>;
   /** Starts it again after {@link halt}, on the same port. */
   resume(): Promise<void>;
-  /** Ends it and removes all it wrote. */
+  /** Ends the server and deletes its files. */
   stop(): Promise<void>;
 }
 
-/** A NATS server of the test's own, with JetStream, on a free port. It ends with the test's process, however that ends. */
+/** Starts a NATS server with JetStream for one test file, on a free port. It ends with the test's process, however that ends. */
 export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Promise<TestNats> {
   const folder = temporaryFolder('nats');
   let server: NatsServer = await startNatsServer({ ...options, dir: folder.path });

@@ -28,7 +28,7 @@ const request = z.object({
 
 export type ReceivedSpan = z.infer<typeof span> & { service: string };
 
-/** Takes spans as an OpenTelemetry collector does (OTLP over HTTP, in JSON), and keeps each once by its ids. */
+/** Receives spans as an OpenTelemetry collector does (OTLP over HTTP, in JSON), and stores each span once, by its ids. */
 export class OtlpReceiver {
   readonly #spans = new Map<string, ReceivedSpan>();
   readonly #problems: string[] = [];
@@ -36,7 +36,7 @@ export class OtlpReceiver {
 
   private constructor() {
     this.#server = createServer((message, response) => {
-      const take = async (): Promise<void> => {
+      const receive = async (): Promise<void> => {
         const body = await json(message);
         response.setHeader('content-type', 'application/json').end('{}');
         const parsed = request.safeParse(body);
@@ -48,7 +48,7 @@ export class OtlpReceiver {
           }
         }
       };
-      void take();
+      void receive();
     });
   }
 
@@ -60,11 +60,11 @@ export class OtlpReceiver {
 
   get address(): string {
     const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the receiver does not listen');
+    if (address === null || typeof address === 'string') throw new Error('the OTLP receiver does not listen');
     return `http://127.0.0.1:${address.port}`;
   }
 
-  /** @throws Error where something came that is no OTLP */
+  /** The spans so far. @throws Error where a request was not valid OTLP */
   spans(): ReceivedSpan[] {
     if (this.#problems.length > 0) throw new Error(this.#problems.join('\n'));
     return [...this.#spans.values()];

@@ -11,15 +11,15 @@ const logLine = z.looseObject({ msg: z.string().optional(), level: z.string(), a
 type LogLine = z.infer<typeof logLine>;
 
 export interface TestService {
-  /** Where its HTTP server listens. */
+  /** The URL of its HTTP server. */
   readonly address: string;
   /** Its log so far. */
   readonly log: readonly LogLine[];
-  /** Resolves as soon as a line of its log has this message. */
+  /** Resolves when a log line has this message. */
   logged(message: string): Promise<LogLine>;
-  /** Resolves when `/readyz` says 200 (or, with false, 503). */
+  /** Resolves when `/readyz` answers 200; with false, when it answers something else. */
   ready(wanted?: boolean): Promise<void>;
-  /** The value of one line of `/metrics`, e.g. `baton_webhooks_total{event="ping"}`: all given labels must fit; sums. */
+  /** A metric's value, such as of `baton_webhooks_total{event="ping"}`: the sum of all its lines that have the labels. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
   /** SIGTERM; resolves with its exit code. */
   stop(): Promise<number | null>;
@@ -36,8 +36,8 @@ export interface TestServiceOptions {
 }
 
 /**
- * Starts a service of ours as a process of its own, as in production; resolves when it listens. It ends with the test's
- * process, however that ends.
+ * Starts one of Baton's services as a process, as in production. Resolves when it is ready. It ends with the test's process, however
+ * that ends.
  */
 export async function startService(name: string, options: TestServiceOptions): Promise<TestService> {
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
@@ -49,7 +49,7 @@ export async function startService(name: string, options: TestServiceOptions): P
     args: [main, ...(options.args ?? []), '--config', options.config, '--port', String(options.port ?? 0)],
     env: { ...process.env, ...options.env },
     logFile,
-    // Longer than any service takes to drain.
+    // Longer than any service takes to stop gracefully.
     graceSeconds: 40,
   });
 

@@ -5,17 +5,17 @@ export interface TestTemporal {
   /** `host:port`, the same after {@link resume}. */
   readonly address: string;
   readonly namespace: string;
-  /** Ends the server as a crash would, keeping what it has on disk. */
+  /** Kills the server; its files stay. */
   halt(): Promise<void>;
   /** Starts it again after {@link halt}, on the same port. */
   resume(): Promise<void>;
-  /** Ends it and removes all it wrote. */
+  /** Ends the server and deletes its files. */
   stop(): Promise<void>;
 }
 
 /**
- * A Temporal dev server of the test's own, without its Web UI, with our search attributes, on disk (so that it can be halted and
- * resumed). It ends with the test's process, however that ends.
+ * Starts a Temporal dev server for one test file: without its Web UI, with our search attributes, and on disk, so that it can be
+ * halted and resumed. It ends with the test's process, however that ends.
  */
 export async function startTemporal(): Promise<TestTemporal> {
   const folder = temporaryFolder('temporal');

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { OperatorSetup } from '../../deploy/nats/operator.ts';
 import { makeCertificate } from '../contract/action-runner/certificate.ts';
 
-/** The operator's server with TLS: `tls.crt` in that folder is its certificate for `localhost`, and its own authority. */
-export function withTls(operator: OperatorSetup, folder: string): { serverConfigFile: string } {
+/** Writes a server configuration with TLS. `tls.crt` in the folder is a self-signed certificate for `localhost`. */
+export function writeTlsConfig(operator: OperatorSetup, folder: string): { serverConfigFile: string } {
   makeCertificate(folder, 'DNS:localhost');
   const tls = `tls { cert_file: "${join(folder, 'tls.crt')}", key_file: "${join(folder, 'tls.key')}" }`;
   const serverConfigFile = join(folder, 'server-tls.conf');

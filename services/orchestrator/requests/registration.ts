@@ -17,7 +17,7 @@ import { parseGroupFromRunnerName } from '../../../contracts/workflows/runner-na
 import type { LiveConfig } from '../../shared/live-config.ts';
 import type { RequestHandler } from '../../shared/request-server.ts';
 
-export interface RegistrationOptions {
+export interface RegistrationHandlerOptions {
   client: Client;
   forge: Forge;
   live: LiveConfig;
@@ -29,7 +29,7 @@ export interface RegistrationOptions {
  * Registers a runner with the forge when its agent asks for it. The runner's workflow decides whether it may register; then the
  * forge is called, and its answer goes to the agent alone: never into a history, a stream, a log or a file.
  */
-export function createRegistrationHandler(options: RegistrationOptions): RequestHandler<RegistrationRequest> {
+export function createRegistrationHandler(options: RegistrationHandlerOptions): RequestHandler<RegistrationRequest> {
   const { live, log } = options;
   const findRunner = (subject: string): { runner: string; group: string | undefined } => {
     const runner = parseRunnerFromSubject(subject) ?? '';
@@ -89,7 +89,7 @@ function createMetrics(registry: Registry): (group: string | undefined, error: u
 
 /** @throws BatonError RUNNER_UNKNOWN, REGISTRATION_REFUSED, BUS_UNAVAILABLE; FORGE_* */
 async function register(
-  { live, client, forge }: RegistrationOptions,
+  { live, client, forge }: RegistrationHandlerOptions,
   runner: string,
   groupName: string | undefined,
 ): Promise<string> {

@@ -222,6 +222,8 @@ describe('backend workers', () => {
 
   it('says which backends there are when it is given another name', async () => {
     const wrong = startService('backend', { config, args: ['elsewhere'] });
-    await expect(wrong).rejects.toThrow(/starting backend \\"elsewhere\\": the configuration has here/);
+    await expect(wrong).rejects.toThrow(
+      /starting backend \\"elsewhere\\": the configuration has no such backend; it has here/,
+    );
   });
 });

@@ -95,8 +95,8 @@ describe('several proxies', () => {
       expect(handedOver.reduce((sum, count) => sum + count, 0)).toBe(outcomes.length);
       const [first] = proxies;
       await expectDocumentedMetrics({
-        ingress: world.cluster.urlOf('ingress-1'),
-        orchestrator: world.cluster.urlOf('orchestrator-1'),
+        ingress: world.cluster.getUrl('ingress-1'),
+        orchestrator: world.cluster.getUrl('orchestrator-1'),
         proxy: first?.url ?? '',
       });
     },

@@ -14,7 +14,7 @@ import { fingerprintToken } from '../../../services/simulator/api/routes.ts';
 import { TestBench } from '../../support/simulator.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 
-/** Several processes' budgets in one bucket of a real NATS, and the simulator's own limits. */
+/** The budgets of several orchestrators in one bucket of a real NATS, and the simulator's own limits. */
 const log = createLogger('test', 'silent');
 const buses: Bus[] = [];
 let nats: TestNats;
@@ -30,71 +30,71 @@ afterAll(async () => {
   await nats?.stop();
 });
 
-/** As one orchestrator has them. */
-async function orchestrator(): Promise<Budgets> {
+/** The budgets of one more orchestrator. */
+async function openBudgets(): Promise<Budgets> {
   const bus = await connectBus({ url: nats.address, name: 'test' });
   buses.push(bus);
   return await Budgets.open(bus, new Registry(), log);
 }
 
-function client(token: string, budget: KeyValueBudget): GithubClient {
+function createClient(token: string, budget: KeyValueBudget): GithubClient {
   return createGithubClient({ url: bench.simulator.address, auth: { token }, budget, log });
 }
 
-const github = (token: string, budget: KeyValueBudget): Github => new Github(client(token, budget));
+const createGithub = (token: string, budget: KeyValueBudget): Github => new Github(createClient(token, budget));
 
 const call = { cost: 5, urgency: 'registration' } as const;
 const ORDER = { scope: { organization: 'octo-org', repository: 'demo' }, group: 'g', access: { allowPublic: true } };
 
 describe('the shared rate-limit budget', () => {
-  it('two orchestrators together spend what one may', async () => {
-    const all = await Promise.all([orchestrator(), orchestrator()]);
-    // 300 points at once are 60 calls; another comes back every half second. A try that failed has spent its own key's.
+  it('is spent once, although two orchestrators spend it together', async () => {
+    const all = await Promise.all([openBudgets(), openBudgets()]);
+    // 300 points at once are 60 calls; points for another call come back every half second. The key is new: its budget is full.
     const key = `shared-${randomUUID()}`;
     const budgets = all.map((one) => one.make(key, 900));
-    const begun = Date.now();
-    // So many that one who always comes second would give up several times, and count alone.
+    const startedAt = Date.now();
+    // So many that an orchestrator that always comes second would give up several times, and count alone.
     const waits = await Promise.all(
       Array.from({ length: 400 }, (_, index) => budgets[index % 2]?.take(call, 0) ?? Promise.resolve(0)),
     );
-    const gone = waits.filter((wait) => wait === 0).length;
-    const cameBack = Math.ceil((Date.now() - begun) / 500);
-    expect(gone).toBeGreaterThanOrEqual(60);
-    expect(gone).toBeLessThanOrEqual(60 + cameBack);
+    const sent = waits.filter((wait) => wait === 0).length;
+    const refilled = Math.ceil((Date.now() - startedAt) / 500);
+    expect(sent).toBeGreaterThanOrEqual(60);
+    expect(sent).toBeLessThanOrEqual(60 + refilled);
   });
 
-  it('what one is told by the forge, the other heeds; both show it', async () => {
-    const [one, two] = await Promise.all([orchestrator(), orchestrator()]);
-    const budgets = [one.make('told', 0), two.make('told', 0)] as const;
+  it('carries a limit that the forge reports to one orchestrator over to the other', async () => {
+    const [one, two] = await Promise.all([openBudgets(), openBudgets()]);
+    const budgets = [one.make('limited', 0), two.make('limited', 0)] as const;
     const before = { ...bench.sim.limits };
     Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
-    await expect(github('ghp_one', budgets[0]).listRegistrations(ORDER)).resolves.toEqual([]);
-    const refused = github('ghp_one', budgets[0]).listRegistrations(ORDER);
+    await expect(createGithub('ghp_one', budgets[0]).listRegistrations(ORDER)).resolves.toEqual([]);
+    const refused = createGithub('ghp_one', budgets[0]).listRegistrations(ORDER);
     await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED' });
     Object.assign(bench.sim.limits, before);
     await expect.poll(() => budgets[1].take({ cost: 1, urgency: 'background' }, 0)).toBeGreaterThan(200_000);
     const calls = bench.log.since(0, 'api.call').length;
-    await expect(github('ghp_one', budgets[1]).listRegistrations(ORDER)).rejects.toMatchObject({
+    await expect(createGithub('ghp_one', budgets[1]).listRegistrations(ORDER)).rejects.toMatchObject({
       code: 'FORGE_RATE_LIMITED',
     });
     expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
     for (const view of [...one.limits(), ...two.limits()]) expect(view.blockedUntil).not.toBeNull();
   });
 
-  it('without NATS each counts for itself', async () => {
-    const budgets = await orchestrator();
+  it('is counted by each orchestrator for itself without NATS', async () => {
+    const budgets = await openBudgets();
     const budget = budgets.make('alone', 900);
     expect(await budget.take(call, 0)).toBe(0);
     await buses.at(-1)?.close();
     expect(await budget.take(call, 0)).toBe(0);
   });
 
-  it('several Apps share the load, and one that may not any more is left out', async () => {
-    const budgets = await orchestrator();
+  it('spreads calls over several Apps, and leaves out an App that has reached its limit', async () => {
+    const budgets = await openBudgets();
     const [one, two] = [budgets.make('app-1', 0), budgets.make('app-2', 0)];
     const apps = new GithubApps([
-      { forge: github('ghp_one', one), room: () => one.room() },
-      { forge: github('ghp_two', two), room: () => two.room() },
+      { forge: createGithub('ghp_one', one), room: () => one.room() },
+      { forge: createGithub('ghp_two', two), room: () => two.room() },
     ]);
     const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
       const before = bench.log.since().length;
@@ -102,21 +102,24 @@ describe('the shared rate-limit budget', () => {
       return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
     };
     const runs = new GithubAppsRuns([
-      { runs: new GithubRuns(client('ghp_one', one)), room: () => one.room() },
-      { runs: new GithubRuns(client('ghp_two', two)), room: () => two.room() },
+      { runs: new GithubRuns(createClient('ghp_one', one)), room: () => one.room() },
+      { runs: new GithubRuns(createClient('ghp_two', two)), room: () => two.room() },
     ]);
-    const asks = [() => apps.listRegistrations(ORDER), () => runs.replaceRunnerLabels(ORDER.scope, 'nobody', ['team'])];
+    const asks = [
+      () => apps.listRegistrations(ORDER),
+      () => runs.replaceRunnerLabels(ORDER.scope, 'no-such-runner', ['team']),
+    ];
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(fingerprintToken)));
     one.observe({ status: 403, limit: 10, remaining: 0, resetAt: Date.now() + 600_000, retryAfterSeconds: undefined });
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([fingerprintToken('ghp_two')]));
   });
 
-  it('what delegations ask goes by the App of its organisation, and counts against that App’s budget', async () => {
-    const budgets = await orchestrator();
+  it('counts the calls of delegations against the App of their organisation', async () => {
+    const budgets = await openBudgets();
     const [other, own] = [budgets.make('other-org', 900), budgets.make('own-org', 900)];
     const runs = new GithubAppsRuns([
-      { organization: 'other', runs: new GithubRuns(client('ghp_one', other)), room: () => other.room() },
-      { organization: 'Octo-Org', runs: new GithubRuns(client('ghp_two', own)), room: () => own.room() },
+      { organization: 'other', runs: new GithubRuns(createClient('ghp_one', other)), room: () => other.room() },
+      { organization: 'Octo-Org', runs: new GithubRuns(createClient('ghp_two', own)), room: () => own.room() },
     ]);
     const before = bench.log.since().length;
     await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });

@@ -12,16 +12,16 @@ describe('the finder', () => {
     ['in hex', Buffer.from('ghp_a_token_of_someone').toString('hex')],
     ['in bytes that are no text', Buffer.concat([Buffer.from([0xff, 0, 0xfe]), Buffer.from('ghp_a_token_of_someone')])],
   ])('finds a secret %s', (_how, content) => {
-    expect(finder.in(content)).toEqual(['token']);
+    expect(finder.findIn(content)).toEqual(['token']);
   });
 
   it('finds a long one whose end is missing, and any NATS seed', () => {
-    expect(finder.in('abcdefghijk'.repeat(150))).toEqual(['config']);
-    expect(finder.in(`seed SU${'A2'.repeat(28)}`)).toEqual(['a NATS seed at 5']);
-    expect(finder.in('-----BEGIN USER NKEY SEED------')).toEqual(['a NATS seed at 0']);
+    expect(finder.findIn('abcdefghijk'.repeat(150))).toEqual(['config']);
+    expect(finder.findIn(`seed SU${'A2'.repeat(28)}`)).toEqual(['a NATS seed at 5']);
+    expect(finder.findIn('-----BEGIN USER NKEY SEED------')).toEqual(['a NATS seed at 0']);
   });
 
   it('finds nothing where there is nothing', () => {
-    expect(finder.in('ghp_a_token_of_some one, SUABC')).toEqual([]);
+    expect(finder.findIn('ghp_a_token_of_some one, SUABC')).toEqual([]);
   });
 });

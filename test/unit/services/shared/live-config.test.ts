@@ -7,21 +7,21 @@ import { aConfigFile } from '../../../support/a-config-file.ts';
 const folder = temporaryFolder('live-config');
 afterAll(() => folder.remove());
 
-describe('a running service’s configuration', () => {
-  it('follows its file when it is told to, and tells who wants to know', async () => {
+describe('the configuration of a running service', () => {
+  it('is read again on reload, and passed to listeners even if nothing changed', async () => {
     const live = new LiveConfig(folder.write('baton.yaml', aConfigFile()));
-    const heard: number[] = [];
-    live.onChange((config) => Promise.resolve(void heard.push(config.groups[0]?.max ?? 0)));
+    const received: number[] = [];
+    live.onChange((config) => Promise.resolve(void received.push(config.groups[0]?.max ?? 0)));
     folder.write('baton.yaml', aConfigFile({ group: '    max: 7' }));
     expect(live.current.groups[0]?.max).toBe(20);
     expect(await live.reload()).toMatchObject({ changed: true, groups: 1, needsRestart: [] });
     expect(live.current.groups[0]?.max).toBe(7);
-    // Told again although nothing changed: the last time it may have failed.
+    // Listeners are called although nothing changed: they may have failed the last time.
     expect(await live.reload()).toMatchObject({ changed: false });
-    expect(heard).toEqual([7, 7]);
+    expect(received).toEqual([7, 7]);
   });
 
-  it('stays as it was when the file is wrong', async () => {
+  it('does not change when the file is invalid', async () => {
     const live = new LiveConfig(folder.write('baton.yaml', aConfigFile()));
     folder.write('baton.yaml', aConfigFile({ group: '    max: many' }));
     await expect(live.reload()).rejects.toThrow(ConfigError);
@@ -30,7 +30,7 @@ describe('a running service’s configuration', () => {
     expect(await live.reload()).toMatchObject({ changed: true });
   });
 
-  it('keeps what only a new process can take up, and says so', async () => {
+  it('keeps the old values of keys that need a restart, and names these keys', async () => {
     const live = new LiveConfig(folder.write('baton.yaml', aConfigFile()));
     folder.write('baton.yaml', aConfigFile({ top: 'name: other\ntemporal: { address: "t:1" }', group: '    max: 3' }));
     expect(await live.reload()).toMatchObject({ needsRestart: ['name', 'temporal'] });

@@ -1,62 +1,62 @@
 import { describe, expect, it } from 'vitest';
 import { SignalBatcher, type Item } from '../../../../services/shared/signal-batcher.ts';
 
-const letter = (id: number, bytes = 10): Item<number> => ({ id: String(id), value: id, bytes });
+const createItem = (id: number, bytes = 10): Item<number> => ({ id: String(id), value: id, bytes });
 
-/** A mailbox whose calls end when the test says so. */
-function held() {
-  const calls: { address: string; values: number[]; finish: () => void }[] = [];
-  const mailbox = new SignalBatcher<number, string>(
-    (address, letters) =>
+/** A batcher whose calls end when the test ends them. */
+function createHeldBatcher() {
+  const calls: { workflow: string; values: number[]; finish: () => void }[] = [];
+  const batcher = new SignalBatcher<number, string>(
+    (workflow, items) =>
       new Promise((resolve) => {
-        calls.push({ address, values: letters.map(({ value }) => value), finish: () => resolve('delivered') });
+        calls.push({ workflow, values: items.map(({ value }) => value), finish: () => resolve('delivered') });
       }),
     () => false,
   );
-  return { calls, mailbox };
+  return { calls, batcher };
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const called = (calls: readonly unknown[], count: number) => expect.poll(() => calls.length).toBe(count);
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const expectCalls = (calls: readonly unknown[], count: number) => expect.poll(() => calls.length).toBe(count);
 
-describe('Mailbox', () => {
-  it('sends a lone letter at once, and gathers others while the call is under way', async () => {
-    const { calls, mailbox } = held();
-    const results = Array.from({ length: 131 }, (_, id) => mailbox.add('a', letter(id)));
-    void mailbox.add('b', letter(500));
+describe('SignalBatcher', () => {
+  it('sends a single item at once, and batches those that arrive during the call', async () => {
+    const { calls, batcher } = createHeldBatcher();
+    const results = Array.from({ length: 131 }, (_, id) => batcher.add('a', createItem(id)));
+    void batcher.add('b', createItem(500));
     expect(calls.map(({ values }) => values)).toEqual([[0], [500]]);
     calls[0]?.finish();
-    await called(calls, 3);
-    // In their order, at most a hundred.
+    await expectCalls(calls, 3);
+    // In the order in which they were added, at most a hundred.
     expect(calls[2]?.values).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
     calls[2]?.finish();
-    await called(calls, 4);
+    await expectCalls(calls, 4);
     expect(calls[3]?.values.length).toBe(30);
     calls[3]?.finish();
     expect(new Set(await Promise.all(results))).toEqual(new Set(['delivered']));
   });
 
-  it('keeps a call below its size', async () => {
-    const { calls, mailbox } = held();
-    for (let id = 0; id < 5; id++) void mailbox.add('a', letter(id, 200 * 1024));
+  it('limits the size of a call', async () => {
+    const { calls, batcher } = createHeldBatcher();
+    for (let id = 0; id < 5; id++) void batcher.add('a', createItem(id, 200 * 1024));
     calls[0]?.finish();
-    await called(calls, 2);
+    await expectCalls(calls, 2);
     expect(calls[1]?.values).toEqual([1, 2]);
   });
 
-  it('refuses only the letter whose fault it is', async () => {
+  it('rejects only the item that causes the error', async () => {
     const sent: number[][] = [];
-    const mailbox = new SignalBatcher<number, string>(
-      async (_address, letters) => {
-        await turn();
-        const values = letters.map(({ value }) => value);
+    const batcher = new SignalBatcher<number, string>(
+      async (_workflow, items) => {
+        await nextTurn();
+        const values = items.map(({ value }) => value);
         if (values.includes(5)) throw new Error('no 5');
         sent.push(values);
         return 'delivered';
       },
       (error) => error instanceof Error && error.message === 'no 5',
     );
-    const results = await Promise.allSettled(Array.from({ length: 9 }, (_, id) => mailbox.add('a', letter(id))));
+    const results = await Promise.allSettled(Array.from({ length: 9 }, (_, id) => batcher.add('a', createItem(id))));
     expect(results.map(({ status }) => status)).toEqual(
       Array.from({ length: 9 }, (_, id) => (id === 5 ? 'rejected' : 'fulfilled')),
     );

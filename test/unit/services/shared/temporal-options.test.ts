@@ -8,7 +8,7 @@ const folder = temporaryFolder('temporal-options');
 afterAll(() => folder.remove());
 
 describe('TLS to Temporal', () => {
-  it('takes the files that the configuration names', () => {
+  it('uses the files that the configuration names', () => {
     const tls = {
       ca: folder.write('ca', 'CA'),
       cert: folder.write('crt', 'CRT'),
@@ -27,7 +27,7 @@ describe('TLS to Temporal', () => {
     expect(toTemporalOptions(temporalConfig.parse({}))).toEqual({ address: '127.0.0.1:7233' });
   });
 
-  it('names a file that can’t be read', () => {
+  it('fails with the name of a file that cannot be read', () => {
     const config = temporalConfig.parse({ tls: { ca: join(folder.path, 'none') } });
     expect(() => toTemporalOptions(config)).toThrow(/certificate for Temporal, .*none/);
   });

@@ -22,51 +22,96 @@ const closed = group('closed', ['linux'], { allow_public_repositories: false });
 const nightly = group('nightly', ['linux'], { workflow: 'Nightly' });
 const one = group('one', ['linux'], { repository: 'Octo-Repo' });
 
-/** Job, groups, and the group that takes it, or a part of the reason why none does. */
+/** Title, job, groups, and the group that takes the job or a part of the reason why none does. */
 const rows: [what: string, job: JobNeeds, groups: ReturnType<typeof group>[], result: string | RegExp][] = [
-  ['a group that has all labels', needs(['linux']), [linux], 'linux'],
-  ['the one group that has the special label', needs(['gpu']), [linux, gpu], 'gpu'],
-  ['case and self-hosted and repetitions do not count', needs(['Self-Hosted', 'LINUX', 'linux']), [linux], 'linux'],
-  ['case of the group’s labels does not count', needs(['linux']), [group('a', ['Linux'])], 'a'],
+  ['chooses a group that has all labels of the job', needs(['linux']), [linux], 'linux'],
+  ['chooses the only group that has a special label', needs(['gpu']), [linux, gpu], 'gpu'],
   [
-    'self-hosted makes a group no larger',
+    'ignores case, self-hosted and repeated labels of the job',
+    needs(['Self-Hosted', 'LINUX', 'linux']),
+    [linux],
+    'linux',
+  ],
+  ['ignores the case of a group’s labels', needs(['linux']), [group('a', ['Linux'])], 'a'],
+  [
+    'does not count self-hosted among a group’s labels',
     needs(['linux']),
     [group('a', ['linux', 'x64']), group('b', ['linux', 'self-hosted'])],
     'b',
   ],
-  ['a label is missing', needs(['linux', 'arm64']), [linux, gpu], /linux lacks arm64; gpu lacks arm64/],
-  ['the fewest labels', needs(['linux']), [gpu, linux], 'linux'],
-  ['of equals the first', needs(['linux']), [group('a', ['linux', 'arm64']), linux], 'a'],
-  ['only self-hosted', needs(['self-hosted']), [gpu, linux], 'linux'],
-  ['no labels at all', needs([]), [gpu, linux], 'linux'],
   [
-    'no labels and another organisation',
+    'refuses a job with a label that no group has',
+    needs(['linux', 'arm64']),
+    [linux, gpu],
+    /linux lacks arm64; gpu lacks arm64/,
+  ],
+  ['prefers the group with the fewest labels', needs(['linux']), [gpu, linux], 'linux'],
+  [
+    'prefers the first of groups with equally many labels',
+    needs(['linux']),
+    [group('a', ['linux', 'arm64']), linux],
+    'a',
+  ],
+  ['chooses a group for a job whose only label is self-hosted', needs(['self-hosted']), [gpu, linux], 'linux'],
+  ['chooses a group for a job without labels', needs([]), [gpu, linux], 'linux'],
+  [
+    'refuses a job without labels from another organisation',
     needs([], { repository: 'else/r' }),
     [linux],
     /without labels: linux is for o/,
   ],
-  ['another organisation', needs(['linux'], { repository: 'other/octo-repo' }), [linux], /linux is for octo-org/],
-  ['case of the organisation does not count', needs(['linux'], { repository: 'OCTO-org/octo-repo' }), [linux], 'linux'],
-  ['one repository alone', needs(['linux']), [one], 'one'],
   [
-    'not another repository',
+    'refuses a job from another organisation',
+    needs(['linux'], { repository: 'other/octo-repo' }),
+    [linux],
+    /linux is for octo-org/,
+  ],
+  ['ignores the case of the organisation', needs(['linux'], { repository: 'OCTO-org/octo-repo' }), [linux], 'linux'],
+  ['chooses a group for one repository when the job is from it', needs(['linux']), [one], 'one'],
+  [
+    'refuses a job from another repository than the group’s',
     needs(['linux'], { repository: 'octo-org/else' }),
     [one],
     /one is for octo-org\/Octo-Repo/,
   ],
-  ['a selected repository', needs(['linux']), [selected], 'selected'],
+  ['chooses a group whose selected repositories include the job’s', needs(['linux']), [selected], 'selected'],
   [
-    'a repository that is not selected',
+    'refuses a job from a repository that is not selected',
     needs(['linux'], { repository: 'octo-org/third' }),
     [selected],
     /serves only the repositories other, Octo-Repo/,
   ],
-  ['a private repository where public ones are not allowed', needs(['linux']), [closed], 'closed'],
-  ['a public repository is not', needs(['linux'], { private: false }), [closed], /serves no public repositories/],
-  ['a public repository elsewhere', needs(['linux'], { private: false }), [closed, linux], 'linux'],
-  ['the named workflow', needs(['linux'], { workflow: 'Nightly' }), [nightly], 'nightly'],
-  ['not another workflow', needs(['linux']), [nightly], /takes only jobs of the workflow "Nightly"/],
-  ['not one without a name', needs(['linux'], { workflow: null }), [nightly], /only jobs of the workflow/],
+  ['chooses a group without public repositories for a private one', needs(['linux']), [closed], 'closed'],
+  [
+    'refuses a job from a public repository where none is allowed',
+    needs(['linux'], { private: false }),
+    [closed],
+    /serves no public repositories/,
+  ],
+  [
+    'chooses a group that allows public repositories for a public one',
+    needs(['linux'], { private: false }),
+    [closed, linux],
+    'linux',
+  ],
+  [
+    'chooses a group for one workflow when the job belongs to it',
+    needs(['linux'], { workflow: 'Nightly' }),
+    [nightly],
+    'nightly',
+  ],
+  [
+    'refuses a job of another workflow than the group’s',
+    needs(['linux']),
+    [nightly],
+    /takes only jobs of the workflow "Nightly"/,
+  ],
+  [
+    'refuses a job without a workflow name where the group names a workflow',
+    needs(['linux'], { workflow: null }),
+    [nightly],
+    /only jobs of the workflow/,
+  ],
 ];
 
 describe('matchJob', () => {
@@ -76,7 +121,7 @@ describe('matchJob', () => {
     expect(hosted).toBe(false);
   });
 
-  it('says each group’s word, in the order of the configuration', () => {
+  it('gives a verdict for each group, in the order of the configuration', () => {
     expect(matchJob(needs(['linux', 'gpu']), [linux, gpu, nightly])).toMatchObject({
       reason: 'gpu is the only one that fits',
       verdicts: [
@@ -87,7 +132,7 @@ describe('matchJob', () => {
     });
   });
 
-  it('is the same every time, and independent of groups that do not fit', () => {
+  it('always makes the same choice, whatever other groups do not fit', () => {
     const all = [nightly, gpu, linux, closed, selected];
     const first = matchJob(needs(['linux']), all).group?.name;
     expect(first).toBe('closed');
@@ -106,30 +151,30 @@ describe('the forge’s own machines', () => {
     ['windows-2025'],
     ['windows-11-arm'],
     ['macos-15-xlarge'],
-  ])('%s is nobody’s fault', (label) => {
+  ])('take a job with the label %s', (label) => {
     expect(matchJob(needs([label]), [linux])).toMatchObject({ group: undefined, hosted: true });
   });
 
   it.each([[['self-hosted', 'ubuntu-latest']], [['ubuntu']], [['my-ubuntu-latest']], [['linux', 'arm64']], [[]]])(
-    '%j is not for them',
+    'do not take a job with the labels %j',
     (labels) => {
       expect(matchJob(needs(labels), [group('a', ['x'], { repository: 'none' })]).hosted).toBe(false);
     },
   );
 
-  it('a group that has the label comes first', () => {
+  it('do not take a job whose label a group has', () => {
     expect(matchJob(needs(['ubuntu-latest']), [group('own', ['ubuntu-latest'])]).group?.name).toBe('own');
   });
 });
 
-describe('groups that serve delegations', () => {
+describe('a group that serves delegations', () => {
   const serving = group('serving', ['linux', 'ephemeral', 'container']);
   const delegation = delegationConfig.parse({
     token_keys: ['k'.repeat(43)],
     proxies: [{ names: ['proxy-1'], labels: ['linux'], group: 'serving' }],
   });
 
-  it('take no job by its labels: a proxy does, and hands it over', () => {
+  it('takes no job directly: a proxy takes it and delegates it', () => {
     expect(matchConfig(needs(['linux']), { groups: [serving], delegation })).toMatchObject({
       group: undefined,
       proxies: true,
