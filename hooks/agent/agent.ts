@@ -12,44 +12,44 @@ import { GithubActionsRunner } from '../action-runners/runners/github-actions.ts
 import { takeBootstrap } from './bootstrap.ts';
 import { reportInterruption } from './interruption.ts';
 
-/** How long the agent still tries to tell the end of a runner whose time to live is over, milliseconds. */
-const LAST_WORDS_MS = 60_000;
+/** How long the agent still tries to report the end of a runner that has reached its time to live. */
+const LAST_REPORT_TIMEOUT_MS = 60_000;
 
 export interface AgentOptions {
-  /** Path of the bootstrap file, which is removed right after reading: the input manifest of `github-actions`. */
+  /** Path of the bootstrap file, the input of `github-actions`. It is removed as soon as it has been read. */
   bootstrap: string;
   version: string;
-  /** Where the hook scripts are. */
+  /** The folder of the hook scripts. */
   scripts: string;
   log: Logger;
 }
 
 /**
- * The agent: the Manager of `github-actions`, with NATS for its reports, from its bootstrap file to the end of the forge's runner
- * program, or of its time to live.
+ * The agent: the Manager of `github-actions`, which reports over NATS. Runs until the forge's runner program has ended, or until
+ * the runner's time to live is over.
  *
- * @returns the exit code: 0 when that program has ended, whatever its code was, or when the agent was stopped; 1 when it
- *   could not be started. `exited` is said in all cases.
- * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID: of the bootstrap file
+ * @returns the exit code: 0 if the program has ended, whatever its own exit code, or if the agent was stopped; 1 if the program
+ *   could not be started. The signal `exited` is sent in all cases.
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID: the bootstrap file
  */
 export async function runAgent({ bootstrap: file, version, scripts, ...options }: AgentOptions): Promise<number> {
   const input = await takeBootstrap(file);
   const log = options.log.child({ runner: input.runner });
   const stop = createTerminationSignal(log);
   const timeoutMs = computeLifetimeMs(input);
-  const link = new RunnerConnection(log);
+  const connection = new RunnerConnection(log);
   const manager = new Manager({
-    runner: new GithubActionsRunner({ link, agentVersion: version, scripts }),
-    reporter: natsReporter(link, version),
+    runner: new GithubActionsRunner({ connection, agentVersion: version, scripts }),
+    reporter: natsReporter(connection, version),
     log,
     stop,
-    reportUntil: createTimeoutSignal(timeoutMs + LAST_WORDS_MS),
+    reportUntil: createTimeoutSignal(timeoutMs + LAST_REPORT_TIMEOUT_MS),
   });
-  const over = new AbortController();
-  const notices = process.env[AGENT_ENV.interruption];
-  if (notices !== undefined) {
-    const send = (signal: RunnerSignal): Promise<unknown> => link.outbox.send(signal);
-    void reportInterruption({ file: notices, runner: input.runner, send, log }, over.signal);
+  const ended = new AbortController();
+  const noticeFile = process.env[AGENT_ENV.interruption];
+  if (noticeFile !== undefined) {
+    const send = (signal: RunnerSignal): Promise<unknown> => connection.outbox.send(signal);
+    void reportInterruption({ file: noticeFile, runner: input.runner, send, log }, ended.signal);
   }
   const { state, started } = await manager.execute({
     name: input.runner,
@@ -57,15 +57,15 @@ export async function runAgent({ bootstrap: file, version, scripts, ...options }
     timeoutMs,
     input,
   });
-  over.abort();
+  ended.abort();
   return started || state === 'stopped' ? 0 : 1;
 }
 
 /**
- * How long this runner has to live, milliseconds. By the clock of whoever made the bootstrap file where that is told: this
- * instance's own may be wrong, and would end the runner early, or at once.
+ * The runner's time to live. Measured by the clock of the machine that wrote the bootstrap file, if the file says when that was:
+ * this instance's clock may be wrong, and would end the runner early, or at once.
  */
 function computeLifetimeMs({ expiresAt, madeAt }: BootstrapFile): number {
-  const begun = madeAt === undefined ? Date.now() : new Date(madeAt).getTime();
-  return Math.max(0, new Date(expiresAt).getTime() - begun);
+  const start = madeAt === undefined ? Date.now() : new Date(madeAt).getTime();
+  return Math.max(0, new Date(expiresAt).getTime() - start);
 }

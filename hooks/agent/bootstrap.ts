@@ -4,7 +4,7 @@ import { BatonError, messageOf } from '../../contracts/errors.ts';
 import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * Reads the bootstrap file and removes it at once: nothing that runs later in this instance finds the credential on disk.
+ * Reads the bootstrap file and removes it at once, so that nothing that runs later in this instance finds the credential on disk.
  *
  * @throws BatonError CONFIG_UNREADABLE (no file, not removable), CONFIG_INVALID (not the documented shape)
  */
@@ -14,9 +14,11 @@ export async function takeBootstrap(file: string): Promise<BootstrapFile> {
     text = await readFile(file, 'utf8');
     await rm(file);
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `taking bootstrap file ${file}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('CONFIG_UNREADABLE', `reading and removing bootstrap file ${file}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
-  // Only the names of wrong fields are told: the file holds a secret, and a parser's message may quote it.
+  // Errors name wrong fields, but not their values: the file holds a secret, and a parser's message may quote it.
   let json: unknown;
   try {
     json = JSON.parse(text);

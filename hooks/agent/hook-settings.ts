@@ -4,13 +4,13 @@ import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
 import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 
 /**
- * The way to the hooks, as the forge's runner program is given it. What the group asks of its hooks goes into a file beside the
- * agent's socket that only this user may read: hooks run when the agent may be gone already.
+ * Makes the environment variables by which the forge's runner program finds the hooks, and the hooks the agent. The group's hook
+ * settings go to a file beside the agent's socket that only this user may read: hooks may run after the agent has ended.
  *
  * @param scripts the folder of the hook scripts
  * @returns environment variables for the runner program
  */
-export async function hookEnv({ hooks, socket }: BootstrapFile, scripts: string): Promise<NodeJS.ProcessEnv> {
+export async function createHookEnv({ hooks, socket }: BootstrapFile, scripts: string): Promise<NodeJS.ProcessEnv> {
   const shell = hooks?.shell ?? (process.platform === 'win32' ? 'pwsh' : 'sh');
   const extension = shell === 'pwsh' ? 'ps1' : 'sh';
   const env: NodeJS.ProcessEnv = {

@@ -9,17 +9,17 @@ import { hookLine, type HookReply } from '../lib/hook-line.ts';
 import type { SignalDelivery } from './outbox.ts';
 import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
-/** Longer than any real hook's line, bytes. */
-const MAX_LINE = 16_384;
+/** Longer than any real hook's line, characters. */
+const MAX_LINE_LENGTH = 16_384;
 
-/** A connection that says nothing is closed after this, milliseconds. */
-const IDLE_MS = 5000;
+/** A connection that sends nothing is closed after this time. */
+const IDLE_TIMEOUT_MS = 5000;
 
 /**
- * Listens for hook scripts on a unix socket that only this user may open.
+ * Listens for hooks on a Unix socket that only this user may open.
  *
- * @param send hands a signal to JetStream; resolves when its fate is known
- * @returns the server, listening; closing it removes the socket
+ * @param options.send publishes a signal; resolves when it has been delivered, refused or has expired
+ * @returns the listening server; closing it removes the socket
  */
 export async function listenForHooks(options: {
   socket: string;
@@ -31,7 +31,7 @@ export async function listenForHooks(options: {
   await rm(options.socket, { force: true });
   const server = createServer((connection) => {
     serve(connection, options).catch((error: unknown) => {
-      options.log.warn({ err: error }, 'a hook’s connection ended');
+      options.log.warn({ err: error }, 'a hook’s connection failed');
       connection.destroy();
     });
   });
@@ -45,8 +45,8 @@ export async function listenForHooks(options: {
 }
 
 async function serve(connection: Socket, options: Parameters<typeof listenForHooks>[0]): Promise<void> {
-  connection.setTimeout(IDLE_MS, () => connection.destroy());
-  const text = await firstLine(connection);
+  connection.setTimeout(IDLE_TIMEOUT_MS, () => connection.destroy());
+  const text = await readFirstLine(connection);
   connection.setTimeout(0);
   connection.end(`${JSON.stringify(await answer(text, options))}\n`);
 }
@@ -62,14 +62,14 @@ async function answer(text: string, options: Parameters<typeof listenForHooks>[0
   if (!line.success) {
     return { state: 'refused', message: `wrong or missing: ${nameWrongFields(line.error)}` };
   }
-  const { waitMs, ...said } = line.data;
-  const signal: RunnerSignal = { ...said, id: randomUUID(), runner: options.runner, at: new Date().toISOString() };
+  const { waitMs, ...content } = line.data;
+  const signal: RunnerSignal = { ...content, id: randomUUID(), runner: options.runner, at: new Date().toISOString() };
   const delivery = await Promise.race([options.send(signal), sleep(waitMs, 'queued' as const, { ref: false })]);
   if (delivery === 'delivered' || delivery === 'queued') return { state: delivery };
   return { state: 'refused', message: `the signal was ${delivery}` };
 }
 
-function firstLine(connection: Socket): Promise<string> {
+function readFirstLine(connection: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     connection.setEncoding('utf8');
@@ -77,9 +77,9 @@ function firstLine(connection: Socket): Promise<string> {
       text += chunk;
       const end = text.indexOf('\n');
       if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > MAX_LINE) reject(new Error(`a line of more than ${MAX_LINE} characters`));
+      else if (text.length > MAX_LINE_LENGTH) reject(new Error(`a line has more than ${MAX_LINE_LENGTH} characters`));
     });
     connection.once('error', reject);
-    connection.once('close', () => reject(new Error('closed before a line came')));
+    connection.once('close', () => reject(new Error('the connection closed before a line arrived')));
   });
 }

@@ -8,7 +8,7 @@ declare const BATON_AGENT_VERSION: string;
 
 const log = createLogger('agent');
 
-/** What start.sh becomes: the agent, with the bootstrap file that the backend wrote. */
+/** The program that start.sh starts: the agent, with the bootstrap file that the backend wrote. */
 async function main(): Promise<number> {
   const file = process.env[AGENT_ENV.bootstrap];
   if (!file) throw new BatonError('CONFIG_UNREADABLE', `${AGENT_ENV.bootstrap} names no bootstrap file`);

@@ -4,23 +4,23 @@ import { subjects } from '../../contracts/messages/subjects.ts';
 import { messageOf } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
-import { fired } from '../action-runners/manager/timer.ts';
+import { waitForAbort } from '../action-runners/manager/timer.ts';
 import { backoff } from '../../contracts/lib/backoff.ts';
-import { NATS_CODE, natsCode } from './nats-code.ts';
+import { NATS_CODE, getNatsCode } from './nats-code.ts';
 
-/** How many signals wait at most. A runner sends four in its life; more than this is a job playing with the socket. */
-const CAPACITY = 64;
+/** A runner sends about four signals in its life. With more than this, a job is abusing the socket. */
+const MAX_WAITING_SIGNALS = 64;
 
-/** How long JetStream may take to acknowledge, milliseconds: at the first attempt, and at most; doubled each time. */
-const ACK_TIMEOUT_MS = 2000;
+/** How long JetStream may take to acknowledge at the first attempt; doubled with each attempt. */
+const FIRST_ACK_TIMEOUT_MS = 2000;
 const MAX_ACK_TIMEOUT_MS = 30_000;
 
-/** - `delivered`: JetStream has it · `refused`: it can't ever be delivered, or too many wait · `expired`: time is over */
+/** `delivered`: JetStream has it · `refused`: it can never be delivered, or too many are waiting · `expired`: aborted before */
 export type SignalDelivery = 'delivered' | 'refused' | 'expired';
 
 /**
- * Signals on their way to JetStream, in the order they came: each is tried until it is acknowledged or its time is over. The
- * message id is the signal's id, so that a repeated attempt is one message.
+ * Publishes signals to JetStream in order. Each is published again until it is acknowledged or aborted; its message id is the
+ * signal's id, so that several attempts are one message.
  */
 export class Outbox {
   readonly #bus: Promise<Bus>;
@@ -28,22 +28,22 @@ export class Outbox {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param bus the connection, or one that is still to come */
+  /** @param bus the connection, which may still be opening */
   constructor(bus: Promise<Bus>, log: Logger) {
     this.#bus = bus;
     this.#log = log;
-    // Told to whoever opens it, and by each signal's fate.
+    // The caller that opens the connection handles its error, and each signal is refused.
     bus.catch(() => undefined);
   }
 
   /**
-   * Never rejects; resolves when the signal's fate is known.
+   * Never rejects; resolves when the signal has been delivered, refused or has expired.
    *
    * @param abort ends the attempts
    */
   send(signal: RunnerSignal, abort?: AbortSignal): Promise<SignalDelivery> {
-    if (this.#waiting >= CAPACITY) {
-      this.#log.warn({ kind: signal.kind }, 'signal refused: too many are waiting');
+    if (this.#waiting >= MAX_WAITING_SIGNALS) {
+      this.#log.warn({ kind: signal.kind }, 'refused a signal: too many are waiting');
       return Promise.resolve('refused');
     }
     this.#waiting++;
@@ -56,7 +56,7 @@ export class Outbox {
 
   async #deliver(signal: RunnerSignal, abort: AbortSignal): Promise<SignalDelivery> {
     const { runner, kind } = signal;
-    const bus = await Promise.race([this.#bus.catch(() => 'refused' as const), fired(abort)]);
+    const bus = await Promise.race([this.#bus.catch(() => 'refused' as const), waitForAbort(abort)]);
     if (bus === undefined) return 'expired';
     if (bus === 'refused') return 'refused';
     for (let attempt = 0; ; attempt++) {
@@ -64,15 +64,15 @@ export class Outbox {
       try {
         await publishOnce(bus, subjects.signal(runner, kind), encode(signal), {
           id: signal.id,
-          timeoutMs: Math.min(MAX_ACK_TIMEOUT_MS, ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
+          timeoutMs: Math.min(MAX_ACK_TIMEOUT_MS, FIRST_ACK_TIMEOUT_MS * 2 ** Math.min(attempt, 8)),
         });
-        this.#log.info({ kind, attempt }, 'signal delivered');
+        this.#log.info({ kind, attempt }, 'delivered a signal');
         return 'delivered';
       } catch (error) {
-        const code = natsCode(error);
-        this.#log.warn({ kind, attempt, code }, `signal: ${messageOf(error)}`);
+        const code = getNatsCode(error);
+        this.#log.warn({ kind, attempt, code }, `publishing a signal failed: ${messageOf(error)}`);
         if (code === NATS_CODE.denied) return 'refused';
-        // A server that takes bytes and answers nothing may be a half-open connection, which TCP doesn't tell for minutes.
+        // Without an answer the connection may be half-open, which TCP does not notice for minutes.
         if (code === NATS_CODE.timeout && attempt % 2 === 1) await bus.reconnect().catch(() => undefined);
         await backoff(attempt, { firstMs: 100, maxMs: 5000, abort }).catch(() => undefined);
       }

@@ -6,14 +6,14 @@ const started = runnerSignal.options[1];
 
 const common = {
   version: z.literal(1),
-  /** How long the hook waits for JetStream's acknowledgement, milliseconds. */
+  /** How long the hook waits for JetStream's acknowledgement. */
   waitMs: z.number().nonnegative().max(60_000),
 };
 
 /** That a job started or completed. */
 const jobLine = z.object({ ...common, kind: z.enum(['started', 'completed']), job: started.shape.job });
 
-/** What a hook writes to the agent's socket: one line of JSON. Anything may connect there, so it is checked like a stranger. */
+/** What a hook writes to the agent's socket: one line of JSON. Any process of the job may connect, so it is validated. */
 export const hookLine = z.discriminatedUnion('kind', [
   jobLine,
   z.object({ ...common, kind: z.literal('resources'), resources: jobResources }),
@@ -21,5 +21,5 @@ export const hookLine = z.discriminatedUnion('kind', [
 
 export type HookLine = z.infer<typeof jobLine>;
 
-/** The agent's answer, one line of JSON. `queued`: the time is over, the agent keeps trying. */
+/** The agent's answer, one line of JSON. `queued`: not delivered within `waitMs`, the agent continues to try. */
 export type HookReply = { state: 'delivered' | 'queued' } | { state: 'refused'; message: string };

@@ -4,13 +4,13 @@ import { jobContext, type JobContext } from '../../contracts/messages/delegation
 import { selectShareable } from './shareable-variables.ts';
 
 /**
- * A hook's job out of its environment. Values are only ever put into an object, never into a text: whatever they hold
- * comes out as correct JSON.
+ * Reads a hook's job from its environment. Values are only put into an object, never into a text, so that any value becomes
+ * correct JSON.
  *
- * @throws ZodError where the environment is not that of a hook
+ * @throws ZodError if this is not the environment of a hook
  */
 export function readJobContext(env: NodeJS.ProcessEnv): JobContext {
-  const list = (text: string | undefined): string[] =>
+  const parseList = (text: string | undefined): string[] =>
     (text ?? '')
       .split(',')
       .map((part) => part.trim())
@@ -22,16 +22,16 @@ export function readJobContext(env: NodeJS.ProcessEnv): JobContext {
     repository: env['GITHUB_REPOSITORY'] ?? '',
     workflow: (env['GITHUB_WORKFLOW'] ?? '').slice(0, 500),
     runnerName: env['RUNNER_NAME'] ?? '',
-    labels: list(env[PROXY_ENV.labels]),
+    labels: parseList(env[PROXY_ENV.labels]),
     trackingId: (env['RUNNER_TRACKING_ID'] ?? '').slice(0, 100),
-    environment: selectShareable(env, list(env[PROXY_ENV.leaveOut])),
-    matrix: parseJson(z.record(z.string().max(256), z.unknown()), env[PROXY_ENV.matrix]),
+    environment: selectShareable(env, parseList(env[PROXY_ENV.leaveOut])),
+    matrix: parseOptionalJson(z.record(z.string().max(256), z.unknown()), env[PROXY_ENV.matrix]),
     needs: parseNeeds(env[PROXY_ENV.needs]),
   });
 }
 
-/** The forge's runner does not tell hooks a job's matrix and needs; a workflow may. What is no such JSON is none. */
-function parseJson<T extends z.ZodType>(schema: T, text: string | undefined): z.output<T> | null {
+/** Hooks do not know a job's matrix and needs; a workflow may pass them as JSON. Anything else is ignored. */
+function parseOptionalJson<T extends z.ZodType>(schema: T, text: string | undefined): z.output<T> | null {
   if (!text) return null;
   try {
     return schema.safeParse(JSON.parse(text)).data ?? null;
@@ -40,11 +40,11 @@ function parseJson<T extends z.ZodType>(schema: T, text: string | undefined): z.
   }
 }
 
-/** `toJSON(needs)` is an object by job; only their names are told: outputs may hold anything. */
+/** `toJSON(needs)` is an object with the jobs as keys. Only the names leave the proxy: outputs may contain anything. */
 function parseNeeds(text: string | undefined): string[] | null {
   const names = z.union([
     z.array(z.string()),
     z.record(z.string(), z.unknown()).transform((jobs) => Object.keys(jobs)),
   ]);
-  return parseJson(names, text);
+  return parseOptionalJson(names, text);
 }

@@ -11,8 +11,8 @@ import { OrchestratorClient } from './orchestrator-client.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * What a proxy's hooks run: `started` hands the job over and exits 78, `completed` says that this attempt is over. What goes
- * wrong becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
+ * The program of a proxy's hooks. `started` hands the job over and exits with 78; `completed` reports that this attempt has ended.
+ * A failure becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
  */
 const EXIT = { unavailable: 69, refused: 65 } as const;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -22,9 +22,9 @@ function annotate(level: 'notice' | 'error', text: string): void {
   console.log(toAnnotation(level, text, 'Baton'));
 }
 
-const positive = (text: string | undefined, otherwise: number): number => {
+const parsePositive = (text: string | undefined, defaultValue: number): number => {
   const number = Number(text);
-  return number > 0 ? number : otherwise;
+  return number > 0 ? number : defaultValue;
 };
 
 async function started(env: NodeJS.ProcessEnv): Promise<number> {
@@ -33,17 +33,17 @@ async function started(env: NodeJS.ProcessEnv): Promise<number> {
     const id = await createBreaker(env).execute(() => createClient(env).delegate(context));
     annotate(
       'notice',
-      `This job was handed over to an ephemeral runner (delegation ${id}). This attempt fails, as it has to; the job is run again there in a moment.`,
+      `This job was handed over to an ephemeral runner (delegation ${id}). This attempt fails on purpose: Baton re-runs the job on that runner in a moment.`,
     );
     return HANDED_OVER;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const away = error instanceof OrchestratorUnavailable || error instanceof BreakerOpen;
+    const reason = messageOf(error).replace(/\.$/, '');
+    const isUnavailable = error instanceof OrchestratorUnavailable || error instanceof BreakerOpen;
     annotate(
       'error',
-      `This job was not handed over: ${why}. ${away ? 'Run it again when the orchestrator is back' : 'Ask whoever runs this proxy'}; nothing of it ran.`,
+      `This job was not handed over to an ephemeral runner: ${reason}. None of its steps ran. ${isUnavailable ? 'Re-run it when the orchestrator can be reached again' : 'Contact the administrators of this proxy'}.`,
     );
-    return away ? EXIT.unavailable : EXIT.refused;
+    return isUnavailable ? EXIT.unavailable : EXIT.refused;
   }
 }
 
@@ -51,27 +51,27 @@ async function completed(env: NodeJS.ProcessEnv): Promise<number> {
   try {
     await createClient(env).complete(createDelegationId(readJobContext(env)));
   } catch {
-    // The forge says the same in a moment.
+    // The forge reports the end of the attempt too.
   }
   return 0;
 }
 
 function createClient(env: NodeJS.ProcessEnv): OrchestratorClient {
-  const timeoutMs = positive(env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
+  const timeoutMs = parsePositive(env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
   return new OrchestratorClient(env[PROXY_ENV.orchestratorUrl] ?? '', env[PROXY_ENV.token] ?? '', timeoutMs);
 }
 
 function createBreaker(env: NodeJS.ProcessEnv): SharedBreaker {
   const name = (env['RUNNER_NAME'] ?? 'proxy').replaceAll(/[^\w.-]/g, '_');
   const file = env[PROXY_ENV.state] ?? join(tmpdir(), `baton-proxy-${name}.json`);
-  return new SharedBreaker(file, positive(env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));
+  return new SharedBreaker(file, parsePositive(env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));
 }
 
 try {
   process.exitCode = process.argv[2] === 'completed' ? await completed(process.env) : await started(process.env);
 } catch (error) {
-  // What the environment of a hook should hold, and doesn't.
-  const wrong = error instanceof z.ZodError ? describeWrongFields(error) : messageOf(error);
-  annotate('error', `This job was not handed over: ${wrong}`);
+  // The environment is not that of a hook.
+  const problem = error instanceof z.ZodError ? describeWrongFields(error) : messageOf(error);
+  annotate('error', `This job was not handed over to an ephemeral runner: ${problem}. None of its steps ran.`);
   process.exitCode = EXIT.refused;
 }

@@ -5,10 +5,10 @@ import { OrchestratorUnavailable } from './breaker.ts';
 const accepted = z.object({ id: z.string(), status: z.string() });
 const problem = z.object({ code: z.string(), message: z.string(), help: z.string() });
 
-/** The orchestrator answered that it will not take the job. */
+/** The orchestrator answered that it does not accept the job. */
 export class DelegationRefused extends Error {}
 
-/** The API as a proxy's hooks use it. */
+/** The part of the orchestrator's API that a proxy's hooks use. */
 export class OrchestratorClient {
   readonly #url: string;
   readonly #token: string;
@@ -31,28 +31,30 @@ export class OrchestratorClient {
     return accepted.parse(answer).id;
   }
 
-  /** Says that the proxy's attempt is over. @throws OrchestratorUnavailable, DelegationRefused */
+  /** Reports that the proxy's attempt has ended. @throws OrchestratorUnavailable, DelegationRefused */
   async complete(id: string): Promise<void> {
     await this.#post(`/api/jobs/${id}/complete`, {});
   }
 
   async #post(path: string, body: unknown): Promise<unknown> {
-    const { status, text } = await this.#answer(path, body);
+    const { status, text } = await this.#send(path, body);
     const json = parseJson(text);
     if (status >= 200 && status < 300) return json;
-    const told = problem.safeParse(json);
-    const what = told.success ? `${told.data.message}. ${told.data.help}` : `it answered ${status}`;
-    if (status >= 500 || status === 429 || status === 408) throw new OrchestratorUnavailable(what);
-    throw new DelegationRefused(what);
+    const parsed = problem.safeParse(json);
+    const message = parsed.success
+      ? `${parsed.data.message}. ${parsed.data.help}`
+      : `the orchestrator answered ${status}`;
+    if (status >= 500 || status === 429 || status === 408) throw new OrchestratorUnavailable(message);
+    throw new DelegationRefused(message);
   }
 
-  async #answer(path: string, body: unknown): Promise<{ status: number; text: string }> {
+  async #send(path: string, body: unknown): Promise<{ status: number; text: string }> {
     try {
       const response = await fetch(`${this.#url}${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token}` },
         body: JSON.stringify(body),
-        // The token is for this address alone.
+        // The token must not be sent to another address.
         redirect: 'error',
         signal: AbortSignal.timeout(this.#timeoutMs),
       });

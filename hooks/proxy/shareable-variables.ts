@@ -1,43 +1,47 @@
-/** Which variables of a job may leave the proxy. When in doubt, one stays: nobody needs it to run the job again. */
+/** Decides which variables of a job may leave the proxy. In doubt a variable stays: running the job again does not need it. */
 
-const PREFIXES = ['ACTIONS_', 'BATON_', 'RUNNER_TOKEN', 'INPUT_', 'STATE_'];
-const NAME =
+const SECRET_PREFIXES = ['ACTIONS_', 'BATON_', 'RUNNER_TOKEN', 'INPUT_', 'STATE_'];
+const SECRET_NAME =
   /token|secret|passw|passphrase|pwd$|credential|private|auth|cookie|session|signature|cert|netrc|dsn|webhook|connection_?string|jdbc|_key(_|$)|^key$|api_?key|keystore|(^|_)pat(_|$)|(^|_)sas(_|$)/i;
-/** Values that are secrets by their look, whatever they are called. */
-const VALUES = [
+/** Values that look like secrets, whatever their names. */
+const SECRET_VALUES = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
   /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\./,
   /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|AKIA|ASIA|AIza|npm_|dckr_pat_)[\w-]{10,}/,
   /\b[a-z][a-z\d+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i,
   /\b(bearer|basic)\s+[\w+/=.-]{16,}/i,
 ];
-/** One variable, and all together, bytes. */
-const MOST_BYTES = 32 * 1024;
-const MOST_BYTES_IN_ALL = 160 * 1024;
-const MOST_VARIABLES = 1000;
+/** Limits, bytes as JSON. */
+const MAX_VARIABLE_BYTES = 32 * 1024;
+const MAX_TOTAL_BYTES = 160 * 1024;
+const MAX_VARIABLES = 1000;
 
 /**
- * The variables that may be told, in order of their names.
+ * Selects the variables that may leave the proxy, sorted by name.
  *
- * @param more patterns of names that stay besides, `*` stands for any text
+ * @param excluded patterns of further names that must not; `*` matches any text
  */
-export function selectShareable(env: NodeJS.ProcessEnv, more: readonly string[]): Record<string, string> {
-  const patterns = more.map((pattern) => {
+export function selectShareable(env: NodeJS.ProcessEnv, excluded: readonly string[]): Record<string, string> {
+  const patterns = excluded.map((pattern) => {
     const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, String.raw`\$&`));
     return new RegExp(`^${parts.join('.*')}$`, 'i');
   });
-  const told: [string, string][] = [];
+  const selected: [string, string][] = [];
   let bytes = 0;
   for (const [name, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (value === undefined || name.length > 256 || PREFIXES.some((prefix) => name.toUpperCase().startsWith(prefix)))
+    if (
+      value === undefined ||
+      name.length > 256 ||
+      SECRET_PREFIXES.some((prefix) => name.toUpperCase().startsWith(prefix))
+    )
       continue;
-    if (NAME.test(name) || patterns.some((pattern) => pattern.test(name))) continue;
-    if (VALUES.some((pattern) => pattern.test(value))) continue;
-    // As JSON, where a control character takes six bytes.
+    if (SECRET_NAME.test(name) || patterns.some((pattern) => pattern.test(name))) continue;
+    if (SECRET_VALUES.some((pattern) => pattern.test(value))) continue;
+    // As JSON, in which a control character takes six bytes.
     const size = Buffer.byteLength(JSON.stringify(name) + JSON.stringify(value));
-    if (size > MOST_BYTES || bytes + size > MOST_BYTES_IN_ALL || told.length >= MOST_VARIABLES) continue;
+    if (size > MAX_VARIABLE_BYTES || bytes + size > MAX_TOTAL_BYTES || selected.length >= MAX_VARIABLES) continue;
     bytes += size;
-    told.push([name, value]);
+    selected.push([name, value]);
   }
-  return Object.fromEntries(told);
+  return Object.fromEntries(selected);
 }

@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 const HOOKS = fileURLToPath(new URL('../../hooks/proxy/', import.meta.url));
 
 /**
- * Puts a proxy's hooks into a folder: the two scripts, and their program as one file that needs nothing but Node.
+ * Writes a proxy's hooks to a folder: the two scripts, and their program as one file that needs only Node.
  *
  * @returns the folder
  */

@@ -3,15 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const KILL_TIMEOUT_MS = 10_000;
 
-/** Notes which process the forge's runner is, for the proxy that comes after a `kill -9` of this one. */
+/** Records the process id of the forge's runner, for the next proxy after a `kill -9` of this one. */
 export function recordProgram(file: string, pid: number | undefined): void {
   if (pid === undefined) rmSync(file, { force: true });
   else writeFileSync(file, String(pid));
 }
 
 /**
- * Ends a forge's runner that an earlier proxy left running: its session would keep the next one out. Only a process that works
- * in the runner's own folder is taken for it; where that can't be seen (other systems than Linux), nothing is ended.
+ * Kills a forge's runner that an earlier proxy left running: as long as it has a session, the next one gets none. Only a process
+ * whose working directory is the runner's folder is killed. On systems other than Linux that cannot be checked, and nothing is
+ * killed.
  *
  * @returns whether there was one
  */

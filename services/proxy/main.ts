@@ -9,15 +9,16 @@ import { readProxyOptions } from './options.ts';
 import { ProxyRunner } from './proxy-runner.ts';
 
 /**
- * A proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, with its token in
- * RUNNER_TOKEN. SIGTERM: finishes the job in hand, then ends. Exits with the forge's runner's own code, 1 after an error.
+ * Runs a proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, with its token in
+ * RUNNER_TOKEN. At SIGTERM it finishes the current job, then ends. Exits with the exit code of the forge's runner, or with 1 after
+ * an error.
  */
 const log = createLogger('proxy');
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     if (stop.signal.aborted) process.exit(1);
-    log.info({ signal }, 'stopping');
+    log.info({ signal }, 'stopping after a signal');
     stop.abort();
   });
 }
@@ -38,10 +39,10 @@ try {
   http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
   await proxy.configure();
   const address = await http.listen({ host: options.host, port: options.port });
-  log.info({ address, runner: options.name }, 'ready');
+  log.info({ address, runner: options.name }, 'proxy is ready');
   const code = await proxy.run(stop.signal);
   await http.close();
-  log.info('stopped');
+  log.info('proxy stopped');
   process.exit(code);
 } catch (error) {
   const details = error instanceof BatonError ? { code: error.code, help: error.help } : {};

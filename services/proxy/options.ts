@@ -5,11 +5,11 @@ import { BatonError } from '../../contracts/errors.ts';
 import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
 import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
-/** How a proxy is set up. It has no configuration file: its machine knows nothing of groups, backends or the bus. */
+/** The options of a proxy. It has no configuration file, because its machine knows nothing of groups, backends or the bus. */
 const proxyOptions = z.object({
-  /** Its name on the forge, and in `delegation.proxies`. */
+  /** The proxy's name on the forge, and in `delegation.proxies`. */
   name: z.string().max(60).regex(NAME_PATTERN, 'expected lower-case letters, digits and dashes'),
-  /** Whose runner it is: `https://github.com/ORGANIZATION[/REPOSITORY]`. */
+  /** The organization or repository that it is registered with: `https://github.com/ORGANIZATION[/REPOSITORY]`. */
   url: z.url({ protocol: /^https?$/ }),
   labels: z
     .string()
@@ -20,13 +20,13 @@ const proxyOptions = z.object({
         .filter((label) => label !== ''),
     )
     .pipe(z.array(z.string()).min(1)),
-  /** Where the ingress is, as this machine reaches it. */
+  /** The URL of the ingress, as this machine reaches it. */
   'orchestrator-url': z.url({ protocol: /^https?$/ }),
-  /** Where the forge's runner is: holds config.sh and run.sh. */
+  /** The folder of the forge's runner, with config.sh and run.sh. */
   directory: z.string().min(1).default('/home/runner'),
   /** A folder with job-started.sh and job-completed.sh of your own. Default: Baton's. */
   hooks: z.string().optional(),
-  /** Where the hooks' programs and their shared state go. */
+  /** The folder for the hooks' program and their shared state. */
   state: z.string().min(1).default('.baton/proxy'),
   host: z.string().default('127.0.0.1'),
   port: z.coerce.number().int().min(0).max(65_535).default(0),
@@ -35,7 +35,7 @@ const proxyOptions = z.object({
 const secrets = z.object({
   /** The bearer token of `baton proxy token NAME`. */
   token: z.string().min(1),
-  /** The forge's registration token, good for an hour; not needed where the runner is configured already. */
+  /** The forge's registration token, valid for an hour. Not needed if the runner is configured already. */
   registrationToken: z.string().min(1).optional(),
 });
 
@@ -45,10 +45,10 @@ export type ProxySecrets = z.infer<typeof secrets>;
 export const REGISTRATION_TOKEN = 'BATON_REGISTRATION_TOKEN';
 
 /**
- * From the command line; each option may come from the environment instead, as `BATON_PROXY_<NAME>`. Tokens come from the
- * environment alone.
+ * Reads the options from the command line, or from environment variables `BATON_PROXY_<NAME>`. Tokens are read from the
+ * environment only.
  *
- * @throws BatonError CONFIG_INVALID naming all that is wrong, SECRET_MISSING
+ * @throws BatonError CONFIG_INVALID, which names all wrong options; SECRET_MISSING
  */
 export function readProxyOptions(args: readonly string[], env: NodeJS.ProcessEnv): ProxyOptions & ProxySecrets {
   const names = Object.keys(proxyOptions.shape);
@@ -65,14 +65,17 @@ export function readProxyOptions(args: readonly string[], env: NodeJS.ProcessEnv
     const list = toWrongFields(parsed.error)
       .map(({ path, message }) => `--${path}: ${message}`)
       .join('; ');
-    throw new BatonError('CONFIG_INVALID', `setting up the proxy: ${list}`);
+    throw new BatonError('CONFIG_INVALID', `reading the proxy’s options: ${list}`);
   }
   const tokens = secrets.safeParse({
     token: env[PROXY_ENV.token],
     registrationToken: env[REGISTRATION_TOKEN] || undefined,
   });
   if (!tokens.success) {
-    throw new BatonError('SECRET_MISSING', `setting up the proxy: environment variable ${PROXY_ENV.token} is not set`);
+    throw new BatonError(
+      'SECRET_MISSING',
+      `reading the proxy’s options: environment variable ${PROXY_ENV.token} is not set`,
+    );
   }
   return { ...parsed.data, ...tokens.data };
 }

@@ -10,13 +10,13 @@ import type { ProxyOptions, ProxySecrets } from './options.ts';
 import { RunnerProgram, type RunnerProgramExit } from './runner-program.ts';
 import { REGISTRATION_TOKEN } from './options.ts';
 
-/** Between a crash of the forge's runner and its next start; doubled each time, from the first after a long life. */
-const RESTART_MS = { first: 1000, most: 300_000 };
-const LONG_LIFE_MS = 600_000;
-/** For the forge's runner to end when it has no job, milliseconds. */
+/** Between a crash of the forge's runner and its next start; doubled each time, and reset after {@link STABLE_AFTER_MS}. */
+const RESTART_DELAY_MS = { first: 1000, max: 300_000 };
+const STABLE_AFTER_MS = 600_000;
+/** How long the forge's runner may take to end when it has no job. */
 const STOP_GRACE_MS = 30_000;
-/** Ends that are not a crash: it was told to end, or handed over. */
-const WANTED_ENDS = new Set([0, HANDED_OVER]);
+/** Exit codes that are not a crash: it was stopped, or it handed its job over. */
+const EXPECTED_EXIT_CODES = new Set([0, HANDED_OVER]);
 
 export interface ProxyRunnerOptions {
   options: ProxyOptions & ProxySecrets;
@@ -27,18 +27,18 @@ export interface ProxyRunnerOptions {
   log: Logger;
 }
 
-/** A long-lived runner of the forge that does no job itself: its hooks hand each one over. */
+/** A long-lived runner of the forge that runs no job itself: its hooks hand each job over to an ephemeral runner. */
 export class ProxyRunner {
-  readonly #given: ProxyRunnerOptions;
+  readonly #options: ProxyRunnerOptions;
   #program: RunnerProgram | undefined;
   #startedAt: number | undefined;
   #restarts = 0;
 
-  constructor(given: ProxyRunnerOptions) {
-    this.#given = given;
+  constructor(options: ProxyRunnerOptions) {
+    this.#options = options;
   }
 
-  /** Whether the forge's runner runs just now. */
+  /** Whether the forge's runner is running now. */
   get running(): boolean {
     return this.#program !== undefined;
   }
@@ -47,31 +47,31 @@ export class ProxyRunner {
     return this.#program?.busy ?? false;
   }
 
-  /** How often it had to be started again. */
+  /** How often the forge's runner was restarted after a crash. */
   get restarts(): number {
     return this.#restarts;
   }
 
-  /** Since the forge's runner was last started, seconds; 0 while it does not run. */
+  /** Seconds since the forge's runner was last started; 0 while it is not running. */
   get uptimeS(): number {
     return this.#program && this.#startedAt !== undefined ? (performance.now() - this.#startedAt) / 1000 : 0;
   }
 
   /**
-   * Registers with the forge, in place of an earlier registration of that name. Without a registration token an earlier
+   * Registers with the forge, and replaces an earlier registration of the same name. Without a registration token, an earlier
    * configuration is used as it is.
    *
-   * @throws BatonError SECRET_MISSING where there is neither, PROGRAM_FAILED
+   * @throws BatonError SECRET_MISSING if there is neither, PROGRAM_FAILED
    */
   async configure(): Promise<void> {
-    const { options, log, stateFile } = this.#given;
+    const { options, log, stateFile } = this.#options;
     if (await killLeftover(`${stateFile}.pid`, realpathSync(options.directory))) {
-      log.warn({ runner: options.name }, 'ended a runner that an earlier proxy left behind');
+      log.warn({ runner: options.name }, 'killed a runner that an earlier proxy left running');
     }
     const { directory, url, name, labels, registrationToken: token } = options;
     if (token === undefined) {
       if (existsSync(join(directory, '.runner'))) return;
-      const what = `configuring proxy ${name}: it was never configured, and ${REGISTRATION_TOKEN} is not set`;
+      const what = `configuring proxy ${name}: it has no configuration yet, and ${REGISTRATION_TOKEN} is not set`;
       throw new BatonError('SECRET_MISSING', what);
     }
     const args = ['--url', url, '--token', token, '--name', name, '--labels', labels.join(',')];
@@ -83,57 +83,62 @@ export class ProxyRunner {
         settings,
         (error, stdout, stderr) => {
           if (error === null) return done();
-          // The error's own message names the command with its token.
-          const said = `${stdout}${stderr}`.replaceAll(token, '***').trim().slice(-1000);
+          // The error's own message quotes the command with its token.
+          const output = `${stdout}${stderr}`.replaceAll(token, '***').trim().slice(-1000);
           reject(
-            new BatonError('PROGRAM_FAILED', `configuring proxy ${name}: config.sh ended with ${error.code}: ${said}`),
+            new BatonError(
+              'PROGRAM_FAILED',
+              `configuring proxy ${name}: config.sh ended with ${error.code}: ${output}`,
+            ),
           );
         },
       );
     });
-    log.info({ runner: name, url }, 'configured');
+    log.info({ runner: name, url }, 'configured the forge’s runner');
   }
 
   /**
-   * Runs the forge's runner until `stop` fires or it ends as it should; a crash is followed by the next start, ever later.
+   * Runs the forge's runner until `stop` fires, or until it ends with an expected exit code. Restarts it after a crash, with
+   * growing delays.
    *
    * @returns its last exit code
    */
   async run(stop: AbortSignal): Promise<number> {
-    const { log, options } = this.#given;
-    for (let pause = RESTART_MS.first; ; pause = Math.min(pause * 2, RESTART_MS.most)) {
+    const { log, options } = this.#options;
+    for (let delayMs = RESTART_DELAY_MS.first; ; delayMs = Math.min(delayMs * 2, RESTART_DELAY_MS.max)) {
       const exit = await this.#runOnce(stop);
       if (stop.aborted) return 0;
-      if (exit.code !== null && WANTED_ENDS.has(exit.code)) {
+      if (exit.code !== null && EXPECTED_EXIT_CODES.has(exit.code)) {
         log.info({ runner: options.name, exitCode: exit.code }, 'the forge’s runner ended');
         return exit.code;
       }
-      if (this.#startedAt !== undefined && performance.now() - this.#startedAt > LONG_LIFE_MS) pause = RESTART_MS.first;
+      if (this.#startedAt !== undefined && performance.now() - this.#startedAt > STABLE_AFTER_MS)
+        delayMs = RESTART_DELAY_MS.first;
       log.warn(
-        { runner: options.name, exitCode: exit.code, signal: exit.signal, ms: pause },
+        { runner: options.name, exitCode: exit.code, signal: exit.signal, ms: delayMs },
         'the forge’s runner crashed',
       );
-      await sleep(pause, undefined, { signal: stop }).catch(() => undefined);
+      await sleep(delayMs, undefined, { signal: stop }).catch(() => undefined);
       if (stop.aborted) return 0;
       this.#restarts += 1;
     }
   }
 
   async #runOnce(stop: AbortSignal): Promise<RunnerProgramExit> {
-    const { options, log } = this.#given;
+    const { options, log } = this.#options;
     const { name, directory } = options;
     const program = new RunnerProgram(resolve(directory, 'run.sh'), {
       cwd: directory,
       env: this.#environment(),
-      onLine: (line) => log.info({ runner: name, line }, 'runner program'),
+      onLine: (line) => log.info({ runner: name, line }, 'output of the runner program'),
     });
     this.#program = program;
     this.#startedAt = performance.now();
-    const pidFile = `${this.#given.stateFile}.pid`;
+    const pidFile = `${this.#options.stateFile}.pid`;
     mkdirSync(dirname(pidFile), { recursive: true });
     recordProgram(pidFile, program.pid);
     const end = (): void => {
-      if (program.busy) log.info({ runner: name }, 'finishing the job in hand');
+      if (program.busy) log.info({ runner: name }, 'waiting for the current job to finish');
       void program.stop(STOP_GRACE_MS);
     };
     stop.addEventListener('abort', end);
@@ -145,9 +150,9 @@ export class ProxyRunner {
     return exit;
   }
 
-  /** Our own environment, less what only we need, plus what the hooks need. */
+  /** This process's environment, without the registration token, and with what the hooks need. */
   #environment(): NodeJS.ProcessEnv {
-    const { options, hooks, stateFile } = this.#given;
+    const { options, hooks, stateFile } = this.#options;
     const { [REGISTRATION_TOKEN]: _ours, ...env } = process.env;
     return {
       ...env,
@@ -158,7 +163,7 @@ export class ProxyRunner {
       [PROXY_ENV.labels]: options.labels.join(','),
       [PROXY_ENV.state]: resolve(stateFile),
       BATON_NODE: process.execPath,
-      // Else run.sh keeps a SIGTERM to itself.
+      // Otherwise run.sh does not pass SIGTERM on.
       RUNNER_MANUALLY_TRAP_SIG: '1',
     };
   }

@@ -6,27 +6,27 @@ export interface RunnerProgramExit {
   signal: NodeJS.Signals | null;
 }
 
-/** How the forge's runner tells on its output that it has a job, and that it has none any more. */
-const JOB_BEGINS = /: Running job: /;
-const JOB_ENDS = /: Job .* completed with result: /;
+/** The lines that the forge's runner prints when it starts a job, and when it has completed it. */
+const JOB_STARTED = /: Running job: /;
+const JOB_COMPLETED = /: Job .* completed with result: /;
 
-/** The forge's runner program, running: `run.sh` and all below it. */
+/** The running program of the forge's runner: `run.sh` and all its child processes. */
 export class RunnerProgram {
   readonly exited: Promise<RunnerProgramExit>;
   readonly #child: ChildProcess;
   readonly #onIdle: (() => void)[] = [];
   #busy = false;
 
-  /** @param onLine given what it prints, line by line */
+  /** @param onLine receives what it prints, line by line */
   constructor(command: string, options: { cwd: string; env: NodeJS.ProcessEnv; onLine: (line: string) => void }) {
     const { cwd, env, onLine } = options;
-    // A group of its own: Ctrl-C on a terminal reaches us alone, and we decide when it ends.
+    // A process group of its own: Ctrl-C on a terminal reaches only this process, which decides when the program ends.
     this.#child = spawn(command, [], { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => {
-        if (JOB_BEGINS.test(line)) this.#busy = true;
-        else if (JOB_ENDS.test(line)) this.#idle();
+        if (JOB_STARTED.test(line)) this.#busy = true;
+        else if (JOB_COMPLETED.test(line)) this.#idle();
         onLine(line);
       });
     }
@@ -37,7 +37,7 @@ export class RunnerProgram {
     void this.exited.then(() => this.#idle());
   }
 
-  /** Its process, and the group of all below it. */
+  /** Its process id, which is also the id of its process group. */
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -46,7 +46,7 @@ export class RunnerProgram {
     return this.#busy;
   }
 
-  /** Lets it finish the job in hand, ends it, and after `graceMs` ends whatever is left of it. */
+  /** Lets it finish its current job, then stops it. Kills what is left of it after `graceMs`. */
   async stop(graceMs: number): Promise<RunnerProgramExit> {
     if (this.#busy) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     this.#child.kill('SIGTERM');
@@ -66,7 +66,7 @@ export class RunnerProgram {
     try {
       if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL');
     } catch {
-      // Nothing is left of it.
+      // The group is gone.
     }
   }
 }

@@ -2,21 +2,21 @@ import { readFile } from 'node:fs/promises';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { RunnerEnvironment } from './runner-environment.ts';
 
-/** What a Manager is to execute. */
+/** What a Manager shall execute. */
 export interface ActionRequest {
   name: string;
   platform: Record<string, string>;
   /** Milliseconds; undefined: no limit. */
   timeoutMs: number | undefined;
-  /** Not yet trusted: the ActionRunner's schema is next. */
+  /** Not validated yet: the ActionRunner's schema does that. */
   input: unknown;
 }
 
 /**
- * Reads the input manifest and makes the order.
+ * Reads the input manifest.
  *
- * @param parse text to a value, not yet trusted
- * @throws BatonError CONFIG_UNREADABLE (no such file), INPUT_INVALID (not what `parse` reads)
+ * @param parse turns its text into a value
+ * @throws BatonError CONFIG_UNREADABLE (no such file), INPUT_INVALID (`parse` throws)
  */
 export async function readActionRequest(
   settings: RunnerEnvironment,

@@ -1,16 +1,16 @@
 import type { z } from 'zod';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
-/** What the Manager tells an ActionRunner about its execution, with every call. */
+/** What the Manager passes to an ActionRunner with every call. */
 export interface ExecutionContext {
-  /** The action's name (`RUNNER_CONTEXT_NAME`): what an ActionRunner makes carries it, so that it is found again. */
+  /** The action's name (`RUNNER_CONTEXT_NAME`). Containers and workflows are named after it, so that they can be found again. */
   readonly name: string;
   /** `RUNNER_CONTEXT_PLATFORM_*` without that prefix; on Kubernetes `NAMESPACE` and `SERVICE_ACCOUNT_NAME`. */
   readonly platform: Readonly<Record<string, string>>;
-  /** Fires when the time is over or the Manager is stopped: what was started must be ended then, within {@link STOP_GRACE_MS}. */
+  /** Fires at the timeout, or when the Manager is stopped: end what was started within {@link STOP_GRACE_MS} then. */
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** Passes on what the action prints: whole lines, secrets masked. How much of it is logged is the Manager's business. */
+  /** Takes what the action prints: whole lines, secrets masked. The Manager decides how much of it is logged. */
   output(text: string): void;
 }
 
@@ -22,43 +22,44 @@ export interface StartOutput {
 /** How an action ended. */
 export interface CompletionOutput {
   succeeded: boolean;
-  /** One clause for a person: `the script ended with code 3`. */
+  /** One clause for people: `the script ended with code 3`. */
   message: string;
-  /** Where a program ended. */
+  /** If the action is a program. */
   exit?: ProgramExit | undefined;
 }
 
+/** How a program ended: its exit code, or the signal that killed it. */
 export interface ProgramExit {
   code: number | null;
   signal: string | null;
 }
 
 /**
- * Runs actions of one kind, and knows nothing but its own business: the {@link ../manager/manager.ts Manager} reads the input,
- * reports, keeps the time and listens to SIGTERM. One object runs one action.
+ * Runs actions of one kind, and does nothing else: the {@link ../manager/manager.ts Manager} reads the input, sends the reports,
+ * enforces the timeout and handles SIGTERM. One object runs one action.
  * Source: the action-runner model, `ActionRunner { Name, Start, WaitForCompletion }`.
  */
 export interface ActionRunner<Input = unknown> {
-  /** A word: what stands after `baton action-runner`. */
+  /** The word after `baton action-runner`. */
   readonly name: string;
-  /** What the input manifest must look like; the Manager parses it before anything is started. */
+  /** The schema of the input manifest, which the Manager parses before it starts anything. */
   readonly input: z.ZodType<Input>;
 
   /**
-   * Starts the action. A second start under the same context name finds what the first one made, where that outlives its
-   * Manager (a container, a workflow).
+   * Starts the action. If what runs it outlives its Manager (a container, a workflow), a second start under the same context
+   * name finds it and starts nothing.
    *
-   * @throws BatonError when it can't be started; nothing is left running then
+   * @throws BatonError if it cannot be started; nothing is left running then
    */
   start(context: ExecutionContext, input: Input): Promise<StartOutput>;
 
   /**
-   * Waits until the action is over, and when `context.signal` fires, ends it and whatever it made.
+   * Waits until the action has ended. When `context.signal` fires, ends it and removes what it created.
    *
-   * @throws BatonError when it can't be known how the action ended
+   * @throws BatonError if it is not known how the action ended
    */
   waitForCompletion(context: ExecutionContext, input: Input): Promise<CompletionOutput>;
 }
 
-/** Between SIGTERM and SIGKILL for what an ActionRunner started, milliseconds; backends wait longer than this for the agent. */
+/** Between SIGTERM and SIGKILL for what an ActionRunner started. Backends give the agent more time than this. */
 export const STOP_GRACE_MS = 5000;

@@ -1,18 +1,18 @@
 import { TextTail } from '../../lib/text-tail.ts';
 
-/** Bytes of an action's output that are logged; of what comes after, only the tail is kept. */
+/** So much of an action's output is logged, bytes. After that, only the tail is kept for the last report. */
 export const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
 
-/** Bytes of output that go out with the last report. */
-const TAIL_BYTES = 8192;
+/** The end of the output that is part of the last report, bytes. */
+const MAX_TAIL_BYTES = 8192;
 
 /**
- * What an action prints, on its way to the log: a job that prints a gigabyte fills neither the disk nor the memory of its
- * instance with it. Forges keep their jobs' logs themselves; this one is for finding out why a runner failed.
+ * Writes what an action prints to the log, up to a limit: a job that prints a gigabyte must not fill the disk or the memory of
+ * its instance. The forge keeps the job's full log; this one is for finding out why a runner failed.
  */
-export class Output {
+export class CappedOutput {
   readonly #write: (text: string) => void;
-  readonly #tail = new TextTail(TAIL_BYTES);
+  readonly #tail = new TextTail(MAX_TAIL_BYTES);
   #logged = 0;
   /** Bytes that were not logged. */
   omitted = 0;
@@ -34,13 +34,13 @@ export class Output {
     this.#write(text);
   }
 
-  /** Adds to the end of it what the log says already. */
-  note(text: string): void {
+  /** Adds a line to the tail alone, because it is in the log already. */
+  addToTail(text: string): void {
     this.#tail.add(text);
   }
 
-  /** The end of it all, at most 8 kB. */
-  end(): string {
+  /** The end of the output, at most 8 KiB. */
+  readTail(): string {
     return this.#tail.toString();
   }
 }

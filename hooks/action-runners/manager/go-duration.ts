@@ -9,8 +9,8 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 };
 
 /**
- * A duration as Go writes them: `90s`, `1h30m`, `1.5h`, `0`.
- * Source: https://pkg.go.dev/time#ParseDuration, of which this takes all but negative ones.
+ * Parses a duration in Go's notation: `90s`, `1h30m`, `1.5h`, `0`. Negative ones are not accepted.
+ * Source: https://pkg.go.dev/time#ParseDuration
  *
  * @returns milliseconds, at least 1 where it isn't zero; undefined for anything else
  */

@@ -1,18 +1,15 @@
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { STOP_GRACE_MS, type ActionRunner, type CompletionOutput, type ExecutionContext } from './action-runner.ts';
-import type { ActionRequest } from './action-request.ts';
-import { Output } from './capped-output.ts';
-import type { ActionState, Report, Reporter } from './report.ts';
-import { fired, createTimeoutSignal } from './timer.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
+import type { ActionRequest } from './action-request.ts';
+import { STOP_GRACE_MS, type ActionRunner, type CompletionOutput, type ExecutionContext } from './action-runner.ts';
+import { CappedOutput } from './capped-output.ts';
+import type { ActionState, Report, Reporter } from './report.ts';
+import { getErrorCode, ReportQueue } from './report-queue.ts';
+import { createTimeoutSignal, waitForAbort } from './timer.ts';
 
-/** How long an ActionRunner that was told to end may take altogether, milliseconds: its grace, and some to clean up. */
-const END_BOUND_MS = STOP_GRACE_MS + 5000;
-/** How long the last report may take after a stop, milliseconds: whoever sent SIGTERM sends SIGKILL soon. */
-const FAREWELL_MS = 2000;
-/** How long the last report may take otherwise, milliseconds. */
-const REPORT_BOUND_MS = 60_000;
+/** How long an ActionRunner may take to stop: its grace period, and some time to clean up. */
+const STOP_TIMEOUT_MS = STOP_GRACE_MS + 5000;
 
 export interface ManagerOptions<Input> {
   runner: ActionRunner<Input>;
@@ -20,9 +17,9 @@ export interface ManagerOptions<Input> {
   log: Logger;
   /** Fires at SIGTERM. */
   stop: AbortSignal;
-  /** Given what the action prints. Default: standard output. */
+  /** Receives what the action prints. Default: standard output. */
   write?: (text: string) => void;
-  /** Fires when nobody waits for the last report any more. Default: a minute after the action's end. */
+  /** Fires when the last report is no longer of use. Default: a minute after the action's end. */
   reportUntil?: AbortSignal | undefined;
 }
 
@@ -35,8 +32,8 @@ export interface ExecutionResult {
 }
 
 /**
- * What all ActionRunners have in common: parses the input, starts the action, reports that it runs, waits for its end within
- * its time, ends it at SIGTERM, and reports how it ended.
+ * What all ActionRunners have in common: parses the input, starts the action, reports that it runs, waits for its end, ends it
+ * at its timeout or at SIGTERM, and reports how it ended.
  */
 export class Manager<Input> {
   readonly #options: ManagerOptions<Input>;
@@ -45,94 +42,73 @@ export class Manager<Input> {
     this.#options = options;
   }
 
-  /** Executes the order. Never rejects: what goes wrong is the outcome, and has been reported. */
-  async execute(order: ActionRequest): Promise<ExecutionResult> {
-    // Timers here hold no process open, and an action may hold nothing: the last report must go out all the same.
-    const alive = setInterval(() => undefined, 60_000);
+  /** Executes the action. Never rejects: a failure is part of the result, and has been reported. */
+  async execute(request: ActionRequest): Promise<ExecutionResult> {
+    // No timer in here keeps the process alive, and the action may not either: without this one, the process could exit before
+    // the last report has been sent.
+    const keepAlive = setInterval(() => undefined, 60_000);
     try {
-      return await this.#run(order);
+      return await this.#run(request);
     } finally {
-      clearInterval(alive);
+      clearInterval(keepAlive);
     }
   }
 
-  async #run(order: ActionRequest): Promise<ExecutionResult> {
-    const { runner, reporter, log, stop } = this.#options;
-    const timeout = order.timeoutMs === undefined ? new AbortController().signal : createTimeoutSignal(order.timeoutMs);
-    const output = new Output(this.#options.write ?? ((text) => void process.stdout.write(text)));
+  async #run(request: ActionRequest): Promise<ExecutionResult> {
+    const { runner, log, stop } = this.#options;
+    const { timeoutMs } = request;
+    const timeout = timeoutMs === undefined ? new AbortController().signal : createTimeoutSignal(timeoutMs);
+    const output = new CappedOutput(this.#options.write ?? ((text) => void process.stdout.write(text)));
     const context: ExecutionContext = {
-      name: order.name,
-      platform: order.platform,
+      name: request.name,
+      platform: request.platform,
       signal: AbortSignal.any([stop, timeout]),
       log,
       output: (text) => output.add(text),
     };
-    const told: { status?: Report['status'] } = {};
-    const reports = new AbortController();
-    let reporting: Promise<void> = Promise.resolve();
-    const report = (state: ActionState, message: string, exit?: CompletionOutput['exit']): void => {
-      const at = new Date().toISOString();
-      const news: Report = { state, at, message, status: told.status, exit, logTail: output.end() };
-      reporting = reporting
-        .then(() => reporter.report(context, news, reports.signal))
-        .catch((error: unknown) => log.warn({ code: codeOf(error), reporter: reporter.name }, messageOf(error)));
-    };
+    const reports = new ReportQueue(context, this.#options);
 
     let started = false;
+    let status: Report['status'];
     let result: CompletionOutput;
     try {
-      const input = parseInput(runner, order.input);
+      const input = parseInput(runner, request.input);
       context.signal.throwIfAborted();
-      const { status } = await bounded(runner.start(context, input), context.signal, 'it did not start');
-      told.status = status;
+      ({ status } = await withStopTimeout(runner.start(context, input), context.signal));
       started = true;
-      log.debug({ status }, 'started');
-      report('running', `${runner.name} runs`);
-      result = await bounded(runner.waitForCompletion(context, input), context.signal, 'it did not end');
+      log.debug({ status }, 'action started');
+      reports.add({ state: 'running', message: `${runner.name} is running`, status, logTail: output.readTail() });
+      result = await withStopTimeout(runner.waitForCompletion(context, input), context.signal);
     } catch (error) {
-      const message = context.signal.aborted && !started ? 'ended before it was started' : messageOf(error);
-      log.error({ code: codeOf(error) }, message);
-      output.note(`${message}\n`);
+      const message = context.signal.aborted && !started ? 'stopped before the action was started' : messageOf(error);
+      log.error({ code: getErrorCode(error) }, message);
+      output.addToTail(`${message}\n`);
       result = { succeeded: false, message };
     }
     const state = stop.aborted ? 'stopped' : timeout.aborted ? 'timed-out' : result.succeeded ? 'succeeded' : 'failed';
-    const message = state === 'timed-out' ? `its time was over: ${result.message}` : result.message;
+    const message = state === 'timed-out' ? `the action reached its timeout: ${result.message}` : result.message;
     const { omitted } = output;
     log.info({ state, ...result.exit, ...(omitted > 0 ? { omitted } : {}) }, message);
-    report(state, message, result.exit);
-    await Promise.race([reporting, this.#untilReportsEnd(reports)]);
+    reports.add({ state, message, status, exit: result.exit, logTail: output.readTail() });
+    await reports.flush();
     return { state, message, started };
-  }
-
-  /** Gives the last report its time; resolves, having told the reporter to give up, when that is over. */
-  async #untilReportsEnd(reports: AbortController): Promise<void> {
-    const { stop, reportUntil } = this.#options;
-    const farewell = fired(stop).then(() => fired(createTimeoutSignal(FAREWELL_MS)));
-    await Promise.race([farewell, fired(reportUntil ?? createTimeoutSignal(REPORT_BOUND_MS))]);
-    reports.abort();
   }
 }
 
-/**
- * @throws BatonError INPUT_INVALID, naming the fields; not what stands in them, which may be a secret
- */
+/** @throws BatonError INPUT_INVALID, which names the wrong fields but not their values: one may be a secret */
 function parseInput<Input>(runner: ActionRunner<Input>, input: unknown): Input {
   const parsed = runner.input.safeParse(input);
   if (parsed.success) return parsed.data;
-  const wrong = describeWrongFields(parsed.error, 'all of it');
+  const wrong = describeWrongFields(parsed.error, '(input)');
   throw new BatonError('INPUT_INVALID', `reading the input of ${runner.name}: ${wrong}`);
 }
 
-/** Waits for it; once `abort` has fired, only for as long as ending may take. */
-async function bounded<T>(work: Promise<T>, abort: AbortSignal, what: string): Promise<T> {
-  const late = fired(abort)
-    .then(() => fired(createTimeoutSignal(END_BOUND_MS)))
+/** Waits for `work`; once `abort` has waitForAbort, at most {@link STOP_TIMEOUT_MS} longer. */
+async function withStopTimeout<T>(work: Promise<T>, abort: AbortSignal): Promise<T> {
+  const tooLate = waitForAbort(abort)
+    .then(() => waitForAbort(createTimeoutSignal(STOP_TIMEOUT_MS)))
     .then(() => {
-      throw new BatonError('PROGRAM_FAILED', `${what} within ${END_BOUND_MS / 1000} s of being told to end`);
+      throw new BatonError('PROGRAM_FAILED', `stopping the action: it did not end within ${STOP_TIMEOUT_MS / 1000} s`);
     });
-  return await Promise.race([work, late]);
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof BatonError ? error.code : undefined;
+  return await Promise.race([work, tooLate]);
 }

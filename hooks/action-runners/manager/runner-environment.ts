@@ -21,7 +21,7 @@ const environment = z.object({
     .transform((text, { issues }) => {
       const ms = parseGoDuration(text);
       if (ms === undefined)
-        issues.push({ code: 'custom', input: text, message: 'is no duration such as 90s or 1h30m' });
+        issues.push({ code: 'custom', input: text, message: 'is not a duration such as 90s or 1h30m' });
       return ms;
     }),
 });
@@ -38,7 +38,7 @@ export interface RunnerEnvironment {
 /**
  * Reads the `RUNNER_*` variables.
  *
- * @throws BatonError CONFIG_INVALID, naming every wrong one at once
+ * @throws BatonError CONFIG_INVALID, which names all wrong variables
  */
 export function readRunnerEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
   const parsed = environment.safeParse(env);
@@ -55,12 +55,12 @@ export function readRunnerEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment
   };
 }
 
-/** Whether `RUNNER_LOGGER_DEV_MODE` asks for the log that people read. */
+/** Whether `RUNNER_LOGGER_DEV_MODE` asks for a log in a form for people. */
 export function isDevMode(env: NodeJS.ProcessEnv): boolean {
   return TRUE.includes(env['RUNNER_LOGGER_DEV_MODE'] ?? '');
 }
 
-/** All `RUNNER_CONTEXT_PLATFORM_*` variables that are not empty, without that prefix. */
+/** All `RUNNER_CONTEXT_PLATFORM_*` variables that are not empty, by their names without the prefix. */
 export function readPlatform(env: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(env).flatMap(([key, value]): [string, string][] =>
     key.startsWith(PLATFORM) && key !== PLATFORM && value ? [[key.slice(PLATFORM.length), value]] : [],

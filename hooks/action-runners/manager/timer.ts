@@ -1,7 +1,7 @@
-/** The longest timer that Node takes, milliseconds. */
+/** The longest timeout that Node's timers support, milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Fires after that time, however long it is; counted by a clock that nobody sets. Holds no process open. */
+/** A signal that fires after `ms`, also after more than 24 days. Uses a monotonic clock; does not keep the process alive. */
 export function createTimeoutSignal(ms: number): AbortSignal {
   const controller = new AbortController();
   const end = performance.now() + ms;
@@ -14,8 +14,8 @@ export function createTimeoutSignal(ms: number): AbortSignal {
   return controller.signal;
 }
 
-/** Resolves when the signal fires, or has fired. */
-export function fired(signal: AbortSignal): Promise<void> {
+/** Resolves when the signal has fired. */
+export function waitForAbort(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });

@@ -5,19 +5,19 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { backoff } from '../../../contracts/lib/backoff.ts';
 import type { Reporter } from '../manager/report.ts';
 
-/** Where Kubernetes puts a pod's credential. */
+/** Where Kubernetes mounts a pod's credential. */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Another folder with `token` and `ca.crt`, for a Manager that is in no pod. */
+/** Names another folder with `token` and `ca.crt`, for a Manager outside a pod. */
 const SERVICE_ACCOUNT_ENV = 'BATON_KUBERNETES_SERVICE_ACCOUNT';
 
-/** How long the API server may take for one request, milliseconds. */
-const REQUEST_BOUND_MS = 10_000;
+/** How long one request to the API server may take. */
+const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
- * Writes the report into the key `status` of the ConfigMap that is called like the action, in the namespace of
- * `RUNNER_CONTEXT_PLATFORM_NAMESPACE`, as the pod's own service account, which must be allowed to patch and create ConfigMaps.
- * The engine may have made the ConfigMap, with keys of its own: they are left alone.
+ * Writes the report to the key `status` of the ConfigMap that has the action's name, in the namespace
+ * `RUNNER_CONTEXT_PLATFORM_NAMESPACE`. Uses the pod's service account, which must be allowed to patch and create ConfigMaps.
+ * If the engine created the ConfigMap, its other keys stay as they are.
  * Source: https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/
  */
 export function configMapReporter(): Reporter {
@@ -35,26 +35,26 @@ export function configMapReporter(): Reporter {
       const data = { status: JSON.stringify(report) };
       const what = `reporting to ConfigMap ${namespace}/${name}`;
       for (let attempt = 0; ; attempt++) {
-        // A merge patch touches its own key only, and needs no version that another writer could be ahead of.
+        // A merge patch changes one key only, and cannot conflict with another writer's version.
         let answer = await call('PATCH', `${folder}/${encodeURIComponent(name)}`, { data }, what, abort);
         if (answer.status === 404) {
-          const made = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data };
-          answer = await call('POST', folder, made, what, abort);
+          const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data };
+          answer = await call('POST', folder, configMap, what, abort);
         }
         if (answer.status === 200 || answer.status === 201) return;
-        const said = `${what}: ${answer.text}`;
-        // 409: somebody made it meanwhile.
-        const again = answer.status === 0 || answer.status === 409 || answer.status === 429 || answer.status >= 500;
-        if (again && !abort.aborted)
+        const problem = `${what}: ${answer.text}`;
+        // 409: the ConfigMap was created in the meantime.
+        const retryable = answer.status === 0 || answer.status === 409 || answer.status === 429 || answer.status >= 500;
+        if (retryable && !abort.aborted)
           await backoff(attempt, { firstMs: 200, maxMs: 5000, abort }).catch(() => undefined);
-        if (again && !abort.aborted) continue;
-        throw new BatonError('ENGINE_UNAVAILABLE', said, { details: { status: answer.status } });
+        if (retryable && !abort.aborted) continue;
+        throw new BatonError('ENGINE_UNAVAILABLE', problem, { details: { status: answer.status } });
       }
     },
   };
 }
 
-/** @returns the answer; status 0 when there was none */
+/** @returns the response; status 0 if there was none */
 async function call(
   method: 'PATCH' | 'POST',
   path: string,
@@ -63,10 +63,11 @@ async function call(
   abort: AbortSignal,
 ): Promise<{ status: number; text: string }> {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
-  if (!host) throw new BatonError('CONFIG_INVALID', `${what}: KUBERNETES_SERVICE_HOST is not set; is this a pod?`);
+  if (!host)
+    throw new BatonError('CONFIG_INVALID', `${what}: KUBERNETES_SERVICE_HOST is not set; does this run in a pod?`);
   const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
   const account = process.env[SERVICE_ACCOUNT_ENV] ?? SERVICE_ACCOUNT;
-  // Read anew each time: Kubernetes renews a token within its hour.
+  // Read again for each request: Kubernetes replaces the token before it expires.
   const [token, ca] = await Promise.all([
     readFile(join(account, 'token'), 'utf8'),
     readFile(join(account, 'ca.crt')).catch(() => undefined),
@@ -82,7 +83,7 @@ async function call(
   };
   const url = new URL(path, server);
   return await new Promise((resolve) => {
-    const signal = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_BOUND_MS)]);
+    const signal = AbortSignal.any([abort, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
     const request = httpsRequest(url, { method, headers, signal, ...(ca === undefined ? {} : { ca }) }, (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -5,8 +5,8 @@ import type { RunnerSignal } from '../../../contracts/messages/runner-signal.ts'
 import type { Reporter } from '../manager/report.ts';
 import type { RunnerConnection } from './runner-connection.ts';
 
-/** Baton is the engine: a runner's workflow hears `online` when its action runs, and `exited` when it is over. */
-export function natsReporter(link: RunnerConnection, agentVersion: string): Reporter {
+/** For a runner of Baton: signals `online` to its workflow when the action runs, and `exited` when it has ended. */
+export function natsReporter(connection: RunnerConnection, agentVersion: string): Reporter {
   return {
     name: 'nats',
     async report({ name }, { state, at, exit, logTail }, abort) {
@@ -15,9 +15,9 @@ export function natsReporter(link: RunnerConnection, agentVersion: string): Repo
         state === 'running'
           ? { ...base, kind: 'online', agentVersion, host: hostname().slice(0, 255) }
           : { ...base, kind: 'exited', code: exit?.code ?? null, signal: exit?.signal ?? null, logTail };
-      const delivery = await link.outbox.send(signal, abort);
+      const delivery = await connection.outbox.send(signal, abort);
       if (delivery !== 'delivered') {
-        throw new BatonError('BUS_UNAVAILABLE', `telling that ${name} is ${signal.kind}: it was ${delivery}`);
+        throw new BatonError('BUS_UNAVAILABLE', `signaling that ${name} is ${signal.kind}: the signal was ${delivery}`);
       }
     },
   };

@@ -7,29 +7,29 @@ import { Outbox } from '../../agent/outbox.ts';
 export interface RunnerConnectionOptions {
   runner: string;
   natsUrl: string;
-  /** Content of a credentials file; empty where the server asks for none. */
+  /** Content of a credentials file; empty if the server requires none. */
   credentials: string;
-  /** How the server is trusted; absent: as it wants. */
+  /** TLS settings. Default: what the server asks for. */
   natsTls?: InstanceTls | undefined;
 }
 
 /**
- * A runner's one connection to NATS, which whoever knows the way opens: `github-actions` from its input, which names
- * server and credential, else the command line from the environment. Signals may be sent before that.
+ * A runner's connection to NATS. It is opened by the part that knows the server and the credential: by `github-actions` from
+ * its input, otherwise by the command line from the environment. Signals can be sent before that; they wait in the outbox.
  */
 export class RunnerConnection {
   readonly outbox: Outbox;
-  #give: (bus: Promise<Bus>) => void = () => undefined;
+  #provide: (bus: Promise<Bus>) => void = () => undefined;
 
   constructor(log: Logger) {
     const bus = new Promise<Bus>((resolve) => {
-      this.#give = resolve;
+      this.#provide = resolve;
     });
     this.outbox = new Outbox(bus, log);
   }
 
   /**
-   * Connects; waits for a server that isn't there yet.
+   * Connects; waits until the server is reachable.
    *
    * @throws BatonError BUS_DENIED
    */
@@ -41,7 +41,7 @@ export class RunnerConnection {
       credentials: options.credentials === '' ? undefined : options.credentials,
       inboxPrefix: runnerInbox(options.runner),
     });
-    this.#give(bus);
+    this.#provide(bus);
     return await bus;
   }
 }

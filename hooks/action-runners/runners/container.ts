@@ -12,23 +12,23 @@ import {
   type ExecutionContext,
   type StartOutput,
 } from '../manager/action-runner.ts';
-import { fired } from '../manager/timer.ts';
+import { waitForAbort } from '../manager/timer.ts';
 import { collectSecretValues } from './secret-values.ts';
 
-/** How long the engine may take to finish a removal that is under way. */
+/** How long the engine may take to finish a removal in progress. */
 const REMOVAL_TIMEOUT_MS = 60_000;
 
-/** Labels of the container: whose it is, and a fingerprint of what was asked for. */
+/** Labels of the container: the action's name, and a hash of its input. */
 const LABELS = { action: 'baton.action', input: 'baton.action-input' } as const;
 
 const input = z.strictObject({
   image: z.string().min(1),
-  /** In place of the image's command. */
+  /** Replaces the image's command. */
   command: z.array(z.string()).optional(),
   entrypoint: z.array(z.string()).optional(),
-  /** All of its environment but the image's own. */
+  /** Its environment, besides the image's own. */
   env: z.record(z.string().min(1), z.string()).default({}),
-  /** Names of the Manager's environment variables that are passed on, and whose values are masked in the output. */
+  /** Names of environment variables of the Manager that are passed on, and whose values are masked in the output. */
   secrets: z.array(z.string().min(1)).default([]),
   directory: z.string().min(1).optional(),
   /** `uid` or `uid:gid`; default: the image's. */
@@ -45,9 +45,9 @@ const input = z.strictObject({
 type ContainerInput = z.infer<typeof input>;
 
 /**
- * Runs a container on a Docker engine, without privileges and without the engine's socket in it; succeeds when it ends with code
- * 0. It is called like the action, so that a Manager that is started again after its own death goes on with it, and removed
- * at its end.
+ * Runs a container on a Docker engine, without privileges and without access to the engine's socket. Succeeds if the container
+ * ends with code 0, and then removes it. The container has the action's name, so that a Manager that is restarted after a crash
+ * finds it again.
  */
 export class ContainerRunner implements ActionRunner<ContainerInput> {
   readonly name = 'container';
@@ -61,12 +61,12 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
     this.#container = container;
     try {
       await container.start().catch((error: unknown) => {
-        // 304: it runs, or ran, already.
+        // 304: it was started before.
         if (getDockerStatus(error) !== 304) throw error;
       });
     } catch (error) {
       await container.remove({ force: true }).catch(() => undefined);
-      throw failed(`starting container ${context.name}`, error);
+      throw toBatonError(`starting container ${context.name}`, error);
     }
     this.#logged = this.#follow(docker, container, context, given);
     return { status: { container: container.id } };
@@ -75,18 +75,18 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
   async waitForCompletion(context: ExecutionContext): Promise<CompletionOutput> {
     const container = this.#container;
     if (container === undefined) throw new BatonError('INTERNAL', 'waiting for a container: it was never started');
-    // An engine that has ended it already says 304.
-    void fired(context.signal).then(() => container.stop({ t: STOP_GRACE_MS / 1000 }).catch(() => undefined));
+    // The engine answers 304 if the container has ended already.
+    void waitForAbort(context.signal).then(() => container.stop({ t: STOP_GRACE_MS / 1000 }).catch(() => undefined));
     try {
       const answer: unknown = await container.wait();
       const { StatusCode: code } = z.object({ StatusCode: z.int() }).parse(answer);
       await this.#logged;
       return { succeeded: code === 0, message: `the container ended with code ${code}`, exit: { code, signal: null } };
     } catch (error) {
-      throw failed(`waiting for container ${context.name}`, error);
+      throw toBatonError(`waiting for container ${context.name}`, error);
     } finally {
       await remove(container).catch((error: unknown) => {
-        context.log.warn({ container: container.id, err: error }, 'removing the container');
+        context.log.warn({ container: container.id, err: error }, 'cannot remove the container');
       });
     }
   }
@@ -121,17 +121,18 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
         ...(given.user === undefined ? {} : { User: given.user }),
       });
     } catch (error) {
-      if (getDockerStatus(error) !== 409) throw failed(`creating container ${name} of image ${given.image}`, error);
+      if (getDockerStatus(error) !== 409)
+        throw toBatonError(`creating container ${name} of image ${given.image}`, error);
     }
     const container = docker.getContainer(name);
     const { Config: config } = await container.inspect().catch((error: unknown) => {
-      throw failed(`looking at container ${name}`, error);
+      throw toBatonError(`inspecting container ${name}`, error);
     });
     if (config.Labels[LABELS.action] === name && config.Labels[LABELS.input] === hash) return container;
-    throw new BatonError('INSTANCE_CONFLICT', `creating container ${name}: there is another one of that name`);
+    throw new BatonError('INSTANCE_CONFLICT', `creating container ${name}: another container has this name`);
   }
 
-  /** Passes on what it prints; resolves at its end. */
+  /** Passes on what the container prints; resolves at its end. */
   async #follow(
     docker: Docker,
     container: Docker.Container,
@@ -153,13 +154,13 @@ export class ContainerRunner implements ActionRunner<ContainerInput> {
         stream.once('error', () => resolve());
       });
     } catch (error) {
-      context.log.warn({ container: container.id, err: error }, 'following the container’s output');
+      context.log.warn({ container: container.id, err: error }, 'reading the container’s output failed');
     }
     lines.end();
   }
 }
 
-/** Resolves when it is gone, also where the engine was removing it already (409). */
+/** Removes the container. If the engine is removing it already (409), waits until it is gone. */
 async function remove(container: Docker.Container): Promise<void> {
   try {
     await container.remove({ force: true, v: true }).catch((error: unknown) => {
@@ -171,7 +172,7 @@ async function remove(container: Docker.Container): Promise<void> {
   }
 }
 
-function failed(doing: string, error: unknown): BatonError {
+function toBatonError(doing: string, error: unknown): BatonError {
   const status = getDockerStatus(error);
   const code = status === undefined || status >= 500 ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
   const missing = status === 404 && /image/i.test(messageOf(error));

@@ -2,31 +2,31 @@ import { access } from 'node:fs/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { bootstrapFile, type BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { hookEnv } from '../../agent/hook-settings.ts';
+import { createHookEnv } from '../../agent/hook-settings.ts';
 import { listenForHooks } from '../../agent/hook-socket.ts';
 import { collectRegistrationSecrets } from '../../agent/registration-secrets.ts';
 import { requestRegistration } from '../../agent/registration.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
-import { fired } from '../manager/timer.ts';
+import { waitForAbort } from '../manager/timer.ts';
 import type { RunnerConnection } from '../reporters/runner-connection.ts';
 import { describeExit, startProgram, type RunningProgram } from './program.ts';
 
 const PLACEHOLDER = '{jitconfig}';
 
-/** Time to get a registration, milliseconds: then the instance gives up, and another can be made. */
+/** How long to wait for a registration. After that the instance gives up, and another one can replace it. */
 const REGISTRATION_TIMEOUT_MS = 600_000;
 
 export interface GithubActionsOptions {
-  /** Opened with what the input says. */
-  link: RunnerConnection;
+  /** Opened with the input's server and credential. */
+  connection: RunnerConnection;
   agentVersion: string;
-  /** Where the hook scripts are. */
+  /** The folder of the hook scripts. */
   scripts: string;
 }
 
 /**
- * Runs the forge's runner program for one job: asks for its registration over NATS, listens to its hooks, and waits for its
- * end. It succeeds when that program has ended, whatever its code: what became of the job, the forge and the hooks say.
+ * Runs the forge's runner program for one job: requests its registration over NATS, listens for its hooks, and waits for its
+ * end. Succeeds when the program has ended, whatever its exit code: the forge and the hooks report the job's result.
  */
 export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
   readonly name = 'github-actions';
@@ -39,21 +39,23 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
   }
 
   async start(context: ExecutionContext, bootstrap: BootstrapFile): Promise<StartOutput> {
-    const { link, agentVersion } = this.#options;
+    const { connection, agentVersion } = this.#options;
     const { runner, socket } = bootstrap;
     const { log, signal } = context;
-    // First, so that it can be told what fails next.
+    // First, so that a failure of the next steps can be reported.
     log.info({ version: agentVersion }, 'connecting to NATS');
-    const opening = link.open(bootstrap);
+    const opening = connection.open(bootstrap);
     opening.catch(() => undefined);
-    // Before a registration: an instance that can't hear its hooks must not take a job.
-    await listenForHooks({ socket, runner, send: (said) => link.outbox.send(said), log }).catch((error: unknown) => {
-      throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${messageOf(error)}`);
+    // Before the registration: an instance that cannot receive signals from its hooks must not take a job.
+    await listenForHooks({ socket, runner, send: (message) => connection.outbox.send(message), log }).catch(
+      (error: unknown) => {
+        throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${messageOf(error)}`);
+      },
+    );
+    const env = await this.#createEnv(bootstrap).catch((error: unknown) => {
+      throw new BatonError('PROGRAM_FAILED', `writing the hook settings: ${messageOf(error)}`);
     });
-    const env = await this.#programEnv(bootstrap).catch((error: unknown) => {
-      throw new BatonError('PROGRAM_FAILED', `writing the hooks’ settings: ${messageOf(error)}`);
-    });
-    const bus = await Promise.race([opening, fired(signal)]);
+    const bus = await Promise.race([opening, waitForAbort(signal)]);
     signal.throwIfAborted();
     if (bus === undefined) throw new BatonError('INTERNAL', `connecting ${runner} to NATS: no connection`);
     const options = { runner, agentVersion, timeoutMs: REGISTRATION_TIMEOUT_MS, abort: signal, log };
@@ -61,9 +63,9 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     signal.throwIfAborted();
     const { program } = bootstrap;
     this.#process = await startProgram(context, {
-      command: programCommand(program, jitConfig),
+      command: buildCommand(program, jitConfig),
       title: program.command?.[0] ?? './run.sh',
-      directory: await programFolder(program),
+      directory: await findFolder(program),
       env,
       secrets: [...collectRegistrationSecrets(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
@@ -77,27 +79,27 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     return { succeeded: true, message: describeExit('the runner program', exit), exit };
   }
 
-  /** The agent's own environment, less what led to the secrets, plus the way to the hooks. */
-  async #programEnv(bootstrap: BootstrapFile): Promise<NodeJS.ProcessEnv> {
-    const env: NodeJS.ProcessEnv = { ...process.env, ...(await hookEnv(bootstrap, this.#options.scripts)) };
+  /** The agent's environment, without the bootstrap file's path, and with what the hooks need. */
+  async #createEnv(bootstrap: BootstrapFile): Promise<NodeJS.ProcessEnv> {
+    const env: NodeJS.ProcessEnv = { ...process.env, ...(await createHookEnv(bootstrap, this.#options.scripts)) };
     delete env[AGENT_ENV.bootstrap];
     return env;
   }
 }
 
 /**
- * What to run. Without `command`: `./run.sh --jitconfig CONFIG`. With it: `{jitconfig}` is replaced wherever it stands;
- * where it stands nowhere, `--jitconfig CONFIG` is appended. The forge's own runner takes its config in its arguments,
- * so whoever may list this instance's processes sees it there; it is good for one job, and used up when it is seen.
+ * The command to run. Without `command`: `./run.sh --jitconfig CONFIG`. With it, every `{jitconfig}` is replaced; if there is
+ * none, `--jitconfig CONFIG` is appended. The forge's runner takes its config as an argument, so it is visible in this
+ * instance's list of processes. It is valid for one job, and already used by the time that the program runs.
  */
-function programCommand(program: BootstrapFile['program'], jitConfig: string): string[] {
+function buildCommand(program: BootstrapFile['program'], jitConfig: string): string[] {
   const command = program.command ?? ['./run.sh', '--jitconfig', PLACEHOLDER];
   if (!command.some((part) => part.includes(PLACEHOLDER))) return [...command, '--jitconfig', jitConfig];
   return command.map((part) => part.replaceAll(PLACEHOLDER, jitConfig));
 }
 
-/** The program's own folder. A `command` of another kind may not need it: where it doesn't exist, the agent's own. */
-async function programFolder(program: BootstrapFile['program']): Promise<string> {
+/** The program's folder. A `command` may not need it: if it does not exist, the agent's own folder. */
+async function findFolder(program: BootstrapFile['program']): Promise<string> {
   const exists = await access(program.directory).then(
     () => true,
     () => false,

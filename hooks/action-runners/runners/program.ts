@@ -4,38 +4,38 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 import { STOP_GRACE_MS, type ExecutionContext, type ProgramExit } from '../manager/action-runner.ts';
 
-/** After the program's end, how long its last output may still be on its way, milliseconds. */
-const DRAIN_MS = 1000;
+/** How long to wait for the last output after the program's end. */
+const DRAIN_TIMEOUT_MS = 1000;
 
-/** A program that an ActionRunner started, running. */
+/** A running program that an ActionRunner started. */
 export interface RunningProgram {
   pid: number;
-  /** Resolves after its end, when its output has been passed on and nothing is left of its process group. */
+  /** Resolves after its end, when its output has been passed on and its process group is gone. */
   exited: Promise<ProgramExit>;
 }
 
 /**
- * Starts a program as a process group of its own. When the context's signal fires, it gets SIGTERM, and its whole group
- * SIGKILL after {@link STOP_GRACE_MS}.
+ * Starts a program in its own process group. When the context's signal fires, the program receives SIGTERM and, after
+ * {@link STOP_GRACE_MS}, its whole group SIGKILL.
  *
- * @throws BatonError PROGRAM_FAILED when it can't be started
+ * @throws BatonError PROGRAM_FAILED if it cannot be started
  */
 export async function startProgram(
   context: ExecutionContext,
   options: {
-    /** The program and its arguments. They are not told in errors: one may be a secret. */
+    /** The program and its arguments. Errors do not quote them: an argument may be a secret. */
     command: readonly string[];
-    /** What stands in errors for the command. */
+    /** What errors call the command. */
     title: string;
     directory: string;
     env: NodeJS.ProcessEnv;
-    /** Texts that are masked in its output. */
+    /** Texts to mask in its output. */
     secrets: readonly string[];
   },
 ): Promise<RunningProgram> {
   const [file = '', ...args] = options.command;
   const { directory, env } = options;
-  // A secret inside another must not leave the rest of it standing.
+  // Longest first: masking a secret that is part of a longer one would leave the rest of the longer one readable.
   const secrets = options.secrets.toSorted((a, b) => b.length - a.length);
   const child = spawn(file, args, { cwd: directory, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [child.stdout, child.stderr]) {
@@ -58,7 +58,7 @@ export async function startProgram(
     try {
       if (child.pid !== undefined) process.kill(-child.pid, signal);
     } catch {
-      // Nothing is left of the group.
+      // The group is gone.
     }
   };
   const stop = (): void => {
@@ -72,16 +72,16 @@ export async function startProgram(
     pid: child.pid ?? 0,
     exited: exited.then(async (exit) => {
       context.signal.removeEventListener('abort', stop);
-      // What the program left running holds the output open, and has no business any more.
-      await Promise.race([closed, sleep(DRAIN_MS)]);
+      // Processes that the program left running keep the output open. They are of no use any more.
+      await Promise.race([closed, sleep(DRAIN_TIMEOUT_MS)]);
       signalGroup('SIGKILL');
-      await Promise.race([closed, sleep(DRAIN_MS)]);
+      await Promise.race([closed, sleep(DRAIN_TIMEOUT_MS)]);
       return exit;
     }),
   };
 }
 
-/** One clause for a person: how a program ended. */
+/** How a program ended, as one clause for people. */
 export function describeExit(title: string, exit: ProgramExit): string {
-  return exit.signal === null ? `${title} ended with code ${exit.code}` : `${title} ended by ${exit.signal}`;
+  return exit.signal === null ? `${title} ended with code ${exit.code}` : `${title} was killed by ${exit.signal}`;
 }

@@ -5,7 +5,7 @@ import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } fr
 import { describeExit, startProgram, type RunningProgram } from './program.ts';
 import { collectSecretValues } from './secret-values.ts';
 
-/** How each shell is called, as GitHub's `run` steps do; it ends at the first command that fails. */
+/** How each shell is called. As in GitHub's `run` steps, it ends at the first command that fails. */
 const SHELLS = {
   sh: (script: string) => ['sh', '-e', '-c', script],
   bash: (script: string) => ['bash', '--noprofile', '--norc', '-e', '-o', 'pipefail', '-c', script],
@@ -19,12 +19,12 @@ const SHELLS = {
 };
 
 const input = z.strictObject({
-  /** What the shell runs. */
+  /** The script that the shell runs. */
   script: z.string().min(1),
   shell: z.enum(['sh', 'bash', 'pwsh']).default('sh'),
-  /** Where; default: the Manager's own folder. */
+  /** The working directory. Default: the Manager's. */
   directory: z.string().min(1).optional(),
-  /** Added to the Manager's own environment. */
+  /** Added to the Manager's environment. */
   env: z.record(z.string().min(1), z.string()).default({}),
   /** Names of environment variables whose values are masked in the output. */
   secrets: z.array(z.string().min(1)).default([]),
@@ -32,7 +32,7 @@ const input = z.strictObject({
 
 type ShellInput = z.infer<typeof input>;
 
-/** Runs a script; it succeeds when that ends with code 0. */
+/** Runs a script. Succeeds if it ends with code 0. */
 export class ShellRunner implements ActionRunner<ShellInput> {
   readonly name = 'shell';
   readonly input = input;
@@ -40,7 +40,7 @@ export class ShellRunner implements ActionRunner<ShellInput> {
 
   async start(context: ExecutionContext, given: ShellInput): Promise<StartOutput> {
     const env: NodeJS.ProcessEnv = { ...process.env, ...given.env, RUNNER_CONTEXT_NAME: context.name };
-    // The Manager's way to its engine is none of the script's business.
+    // The script must not use the Manager's credential.
     delete env[AGENT_ENV.natsCredentials];
     this.#process = await startProgram(context, {
       command: SHELLS[given.shell](given.script),

@@ -8,7 +8,7 @@ import {
 import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
-import { fired } from '../manager/timer.ts';
+import { waitForAbort } from '../manager/timer.ts';
 
 const input = z.strictObject({
   /** The workflow's type. */
@@ -25,9 +25,9 @@ const input = z.strictObject({
 type TemporalInput = z.infer<typeof input>;
 
 /**
- * Starts a workflow and waits for its result; the workflow is called like the action. A Manager that is started again after its
- * own death goes on with the workflow that runs, or takes the result of the one that succeeded; one that failed is started anew.
- * At SIGTERM and at the timeout, the workflow is asked to cancel; it is never terminated, since its clean-up is its own business.
+ * Starts a workflow, whose id is the action's name, and waits for its result. A Manager that is restarted after a crash waits for
+ * the workflow that is running, or takes the result of the one that succeeded; one that failed is started again. At SIGTERM and
+ * at the timeout the workflow is cancelled, but never terminated, so that it can clean up.
  */
 export class TemporalRunner implements ActionRunner<TemporalInput> {
   readonly name = 'temporal';
@@ -75,8 +75,12 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
   async waitForCompletion(context: ExecutionContext): Promise<CompletionOutput> {
     const handle = this.#handle;
     if (handle === undefined) throw new BatonError('INTERNAL', 'waiting for a workflow: it was never started');
-    void fired(context.signal).then(() =>
-      handle.cancel().catch((error: unknown) => context.log.warn({ workflow: context.name, err: error }, 'cancelling')),
+    void waitForAbort(context.signal).then(() =>
+      handle
+        .cancel()
+        .catch((error: unknown) =>
+          context.log.warn({ workflow: context.name, err: error }, 'cancelling the workflow failed'),
+        ),
     );
     try {
       const result: unknown = await handle.result();

@@ -14,11 +14,11 @@ const input = z.strictObject({
   folder: z.string().min(1),
   /** Its inputs. */
   with: z.record(z.string().min(1), z.string()).default({}),
-  /** Added to the Manager's own environment. */
+  /** Added to the Manager's environment. */
   env: z.record(z.string().min(1), z.string()).default({}),
   /** Names of environment variables whose values are masked in the output. */
   secrets: z.array(z.string().min(1)).default([]),
-  /** How long each phase may take. */
+  /** The timeout of each phase. */
   phase_seconds: z
     .number()
     .positive()
@@ -27,7 +27,7 @@ const input = z.strictObject({
 
 type WrapperInput = z.infer<typeof input>;
 
-/** Runs a wrapper action standing alone: its pre, its main, and its post whatever became of them. */
+/** Runs one wrapper action by itself, without a job: its pre, its main, and always its post. */
 export class WrapperRunner implements ActionRunner<WrapperInput> {
   readonly name = 'wrapper';
   readonly input = input;
@@ -37,7 +37,7 @@ export class WrapperRunner implements ActionRunner<WrapperInput> {
     const action = await loadAction(given.folder);
     const env: Record<string, string> = { ...given.env, RUNNER_CONTEXT_NAME: context.name };
     for (const [key, value] of Object.entries(process.env)) {
-      // The Manager's way to its engine is none of the action's business.
+      // The action must not use the Manager's credential.
       if (value !== undefined && key !== AGENT_ENV.natsCredentials) env[key] ??= value;
     }
     const lines = new MaskedLines(collectSecretValues(given.secrets, env), (text) => context.output(text));
@@ -49,7 +49,7 @@ export class WrapperRunner implements ActionRunner<WrapperInput> {
       signal: context.signal,
       onOutput: (line) => lines.push(Buffer.from(`${line}\n`)),
     });
-    // Told by waitForCompletion.
+    // waitForCompletion handles the error.
     this.#running.catch(() => undefined);
     return { status: { phases: Object.keys(action.phases) } };
   }
@@ -57,6 +57,6 @@ export class WrapperRunner implements ActionRunner<WrapperInput> {
   async waitForCompletion(_context: ExecutionContext, given: WrapperInput): Promise<CompletionOutput> {
     if (this.#running === undefined) throw new BatonError('INTERNAL', 'waiting for a wrapper: it was never started');
     const { succeeded, problems } = await this.#running;
-    return { succeeded, message: succeeded ? `${given.folder} went well` : problems.join('; ') };
+    return { succeeded, message: succeeded ? `${given.folder} succeeded` : problems.join('; ') };
   }
 }

@@ -1,17 +1,17 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join, parse } from 'node:path';
 
-/** How many of what can't be removed are named. */
-const NAMED = 5;
+/** How many entries that could not be removed are named. */
+const MAX_NAMED = 5;
 
 /**
- * Empties the job's workspace. The folder itself stays: the forge's runner has it as a working directory.
+ * Empties the job's workspace. The folder itself stays: it is the working directory of the forge's runner.
  *
- * @throws Error naming what could not be removed, as files of root that a container left
+ * @throws Error that names what could not be removed, such as files of root that a container left
  */
 export function cleanWorkspace(workspace: string | undefined): void {
   if (workspace === undefined || !isAbsolute(workspace) || parse(workspace).root === workspace) {
-    throw new Error(`GITHUB_WORKSPACE is not a folder that may be emptied: "${workspace ?? ''}"`);
+    throw new Error(`GITHUB_WORKSPACE is not a folder that Baton may empty: "${workspace ?? ''}"`);
   }
   const left: string[] = [];
   let removed = 0;
@@ -25,6 +25,6 @@ export function cleanWorkspace(workspace: string | undefined): void {
   }
   console.log(`Removed ${removed} entries of ${workspace}`);
   if (left.length === 0) return;
-  const more = left.length > NAMED ? ` and ${left.length - NAMED} more` : '';
-  throw new Error(`could not remove ${left.slice(0, NAMED).join(', ')}${more}: another user’s, most likely`);
+  const more = left.length > MAX_NAMED ? ` and ${left.length - MAX_NAMED} more` : '';
+  throw new Error(`could not remove ${left.slice(0, MAX_NAMED).join(', ')}${more}: probably the files of another user`);
 }

@@ -6,8 +6,8 @@ import { record } from './resource-usage/recorder.ts';
 import { startRecorder, reportUsage } from './resource-usage/resource-usage.ts';
 
 /**
- * The wrappers that come with Baton: `built-in.mjs NAME PHASE`, each phase a process of its own, so that one that hangs or
- * crashes is treated like anybody else's.
+ * The wrappers that come with Baton: `built-in.mjs NAME PHASE`. Each phase is a process of its own, as in any other wrapper, so
+ * that one that hangs or crashes is handled in the same way.
  */
 async function main([name, phase, file]: string[]): Promise<void> {
   const env = Object.fromEntries(
@@ -25,7 +25,7 @@ async function main([name, phase, file]: string[]): Promise<void> {
     case 'docker-prune post':
       return dockerPrune(env);
     default:
-      // A main that has nothing to do: ADR 361 asks for one.
+      // ADR 361 requires a main, even one that does nothing.
       return undefined;
   }
 }

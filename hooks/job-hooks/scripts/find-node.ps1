@@ -1,8 +1,8 @@
-# Dot-sourced by the other scripts. Windows PowerShell 5.1 and PowerShell 7 read it alike.
+# Dot-sourced by the other scripts. Works in Windows PowerShell 5.1 and in PowerShell 7.
 
-# The first Node that starts here and is new enough; nothing where there is none.
+# Returns the first Node that starts here and is new enough, or nothing.
 function Find-BatonNode {
-  # The agent has found one already and names it to hooks: that one is not tried again.
+  # The agent passes the Node that it runs on to hooks. That one is not checked again.
   if ($env:BATON_NODE -and $env:BATON_SIGNAL_SOCKET -and (Test-Path -LiteralPath $env:BATON_NODE)) {
     return $env:BATON_NODE
   }
@@ -22,18 +22,18 @@ function Find-BatonNode {
   }
 }
 
-# Runs the hook and gives its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
+# Runs the hook and returns its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
 function Invoke-BatonHook([string]$Kind, [string]$Folder) {
   $node = Find-BatonNode
   if ($node) {
     & $node (Join-Path $Folder 'signal.mjs') $Kind | Out-Host
     if ($LASTEXITCODE -eq 0) { return 0 }
-    $problem = "the $Kind hook failed; its output above tells why"
+    $problem = "the $Kind hook failed; see its output above"
   } else {
-    $problem = "no Node was found to tell that this job $Kind; set BATON_NODE"
+    $problem = "no Node was found, so the signal that this job $Kind was not sent. Set BATON_NODE to the path of Node 20 or newer"
   }
   if ($env:BATON_HOOK_POLICY -eq 'strict') {
-    Write-Host "::error title=Baton%3A a job hook failed::Baton: $problem. This runner group's hooks are strict (hooks.policy)"
+    Write-Host "::error title=Baton%3A a job hook failed::Baton: $problem. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job."
     return 1
   }
   Write-Host "::warning::Baton: $problem"

@@ -1,6 +1,6 @@
-# Read by the other scripts, which set `here`. POSIX: an instance's image may have nothing better than dash or busybox.
+# Sourced by the other scripts, which set `here`. POSIX only: an instance's image may have no better shell than dash or busybox.
 
-# True when $1 is a Node that starts here (an image may hold one for another libc) and is new enough.
+# True if $1 is a Node that starts here (an image may contain one for another libc) and is new enough.
 baton_node_works() {
   [ -n "$1" ] && [ -x "$1" ] || return 1
   baton_version=$("$1" --version 2>/dev/null) || return 1
@@ -10,8 +10,8 @@ baton_node_works() {
   [ "$baton_version" -ge 20 ]
 }
 
-# Sets baton_node, or fails. The agent has found one already and names it to hooks: that one is not tried again, since
-# starting Node costs a hook a third of its time.
+# Sets baton_node, or fails. The agent passes the Node that it runs on to hooks. That one is not checked again: starting Node
+# takes a third of a hook's time.
 baton_find_node() {
   if [ -n "${BATON_NODE:-}" ] && [ -n "${BATON_SIGNAL_SOCKET:-}" ] && [ -x "$BATON_NODE" ]; then
     baton_node=$BATON_NODE
@@ -26,16 +26,16 @@ baton_find_node() {
   return 1
 }
 
-# Runs the hook $1 and ends with its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
+# Runs the hook $1 and exits with its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
 baton_hook() {
   if baton_find_node; then
     if "$baton_node" "$here/signal.mjs" "$1"; then exit 0; fi
-    baton_problem="the $1 hook failed; its output above tells why"
+    baton_problem="the $1 hook failed; see its output above"
   else
-    baton_problem="no Node was found to tell that this job $1; set BATON_NODE"
+    baton_problem="no Node was found, so the signal that this job $1 was not sent. Set BATON_NODE to the path of Node 20 or newer"
   fi
   if [ "${BATON_HOOK_POLICY:-lenient}" = strict ]; then
-    echo "::error title=Baton%3A a job hook failed::Baton: $baton_problem. This runner group's hooks are strict (hooks.policy)"
+    echo "::error title=Baton%3A a job hook failed::Baton: $baton_problem. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job."
     exit 1
   fi
   echo "::warning::Baton: $baton_problem"

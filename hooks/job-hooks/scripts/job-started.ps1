@@ -1,4 +1,4 @@
-# The forge's runner calls this as `pwsh -command ". '{path}'"`, else by powershell (ACTIONS_RUNNER_HOOK_JOB_STARTED).
-# Whatever goes wrong in here fails the job only where the group's hooks are strict.
+# The forge's runner calls this as `pwsh -command ". '{path}'"`, or with powershell (ACTIONS_RUNNER_HOOK_JOB_STARTED).
+# An error in here fails the job only if the group's hooks are strict.
 . (Join-Path $PSScriptRoot 'find-node.ps1')
 exit (Invoke-BatonHook 'started' $PSScriptRoot)

@@ -2,112 +2,124 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
-import type { RunHook } from '../wrappers/hook.ts';
 import { toAnnotation } from '../../lib/workflow-command.ts';
+import type { HookParts } from '../hooks.ts';
 import { sendToAgent } from './send-to-agent.ts';
-import type { PublishSignal } from './publish.ts';
 
 /**
- * What a hook script runs: tells that a job started or completed, and runs the group's wrappers where it has some. It is kept
- * tiny (no schema library, no NATS client), since it starts twice in every job. The signal is the first in and the last
- * out: a started job is known before any wrapper runs, a completed one when nothing of Baton's runs in it any more.
+ * The program of the hook scripts: signals that a job started or completed, and runs the group's wrappers, if it has any. It is kept
+ * very small (no schema library, no NATS client), because it starts twice in every job. The started signal is sent before the
+ * wrappers run, the completed signal after them: so Baton knows of a job early, and knows when the hooks are done with it.
  *
- * Exits 0 unless the group's policy is strict and something failed.
+ * Exits with 0 unless the group's policy is strict and something failed.
  */
 
-const MAX_BOUND_MS = 60_000;
+const DEFAULT_TIMEOUT_MS = 2000;
+const MAX_TIMEOUT_MS = 60_000;
 
-/** Left for the answer's way back and for our own end, milliseconds. */
+/** Reserved for the answer's way back and for the end of this process. */
 const MARGIN_MS = 150;
 
 const isStrict = process.env[AGENT_ENV.hookPolicy] === 'strict';
 let hasFailed = false;
 
-function timeoutMs(): number {
+function readTimeoutMs(): number {
   const given = Number(process.env[AGENT_ENV.hookTimeout] ?? '');
-  return given > 0 ? Math.min(given, MAX_BOUND_MS) : 2000;
+  return given > 0 ? Math.min(given, MAX_TIMEOUT_MS) : DEFAULT_TIMEOUT_MS;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function fail(problem: string): void {
   hasFailed = true;
-  const todo = 'What to do: tell this runner group’s administrators; its hooks are strict (hooks.policy).';
-  const text = `Baton: ${problem}`;
+  const message = `Baton: ${problem}`;
+  const help =
+    'What to do: contact the administrators of this runner group. It has strict hooks (hooks.policy: strict), so a hook that fails also fails the job.';
   console.log(
-    isStrict ? toAnnotation('error', `${text}. ${todo}`, 'Baton: a job hook failed') : toAnnotation('warning', text),
+    isStrict
+      ? toAnnotation('error', `${message}. ${help}`, 'Baton: a job hook failed')
+      : toAnnotation('warning', message),
   );
 }
 
-const count = (text: string | undefined): number => {
+const parseCount = (text: string | undefined): number => {
   const number = Number(text);
   return Number.isSafeInteger(number) && number >= 0 ? number : 0;
 };
 
-function jobOf(env: NodeJS.ProcessEnv): HookLine['job'] {
+function readJob(env: NodeJS.ProcessEnv): HookLine['job'] {
   return {
-    runId: count(env['GITHUB_RUN_ID']),
-    runAttempt: count(env['GITHUB_RUN_ATTEMPT']),
+    runId: parseCount(env['GITHUB_RUN_ID']),
+    runAttempt: parseCount(env['GITHUB_RUN_ATTEMPT']),
     repository: (env['GITHUB_REPOSITORY'] ?? '').slice(0, 200),
     workflow: (env['GITHUB_WORKFLOW'] ?? '').slice(0, 500),
     jobKey: (env['GITHUB_JOB'] ?? '').slice(0, 500),
   };
 }
 
+async function loadHookParts(): Promise<HookParts> {
+  const url = pathToFileURL(join(import.meta.dirname, 'hooks.mjs')).href;
+  const { hookParts }: { hookParts: HookParts } = await import(url);
+  return hookParts;
+}
+
 async function publish(kind: HookLine['kind'], waitMs: number): Promise<void> {
-  const line: HookLine = { version: 1, kind, job: jobOf(process.env), waitMs };
+  const line: HookLine = { version: 1, kind, job: readJob(process.env), waitMs };
   const socket = process.env[AGENT_ENV.socket];
   if (socket) {
     const reply = await sendToAgent(socket, line);
     if (reply.state === 'refused') fail(`the agent refused the signal that this job ${kind}: ${reply.message}`);
-    if (reply.state === 'queued') console.log(`Baton: NATS does not answer; the agent keeps trying to say ${kind}.`);
+    if (reply.state === 'queued') {
+      console.log(`Baton: NATS does not answer yet; the agent will retry the signal that this job ${kind}.`);
+    }
     return;
   }
   if (!process.env[AGENT_ENV.natsUrl]) {
-    fail(`${AGENT_ENV.socket} and ${AGENT_ENV.natsUrl} are both unset`);
+    fail(`the signal that this job ${kind} was not sent: neither ${AGENT_ENV.socket} nor ${AGENT_ENV.natsUrl} is set`);
     return;
   }
-  // Only where there is no agent is a NATS client loaded.
-  const publisher: { publishSignal: PublishSignal } = await import(beside('hooks.mjs'));
-  await publisher.publishSignal(line);
+  // The NATS client is loaded only for a runner without an agent.
+  const parts = await loadHookParts();
+  await parts.publishSignal(line);
 }
 
-/** Publishes within the bound, whatever happens. @param spentMs of it, by the start of this process on a busy machine */
-async function signal(kind: HookLine['kind'], spentMs: number): Promise<void> {
-  const bound = timeoutMs();
-  const left = Math.max(50, bound - spentMs);
+/**
+ * Publishes the signal within the hook's timeout, or reports that it could not. Never rejects.
+ *
+ * @param spentMs how much of the timeout has passed already: on a busy machine, this process takes a while to start
+ */
+async function sendSignal(kind: HookLine['kind'], spentMs: number): Promise<void> {
+  const timeoutMs = readTimeoutMs();
+  const left = Math.max(50, timeoutMs - spentMs);
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), left)));
+  const timeout = new Promise<'timeout'>((resolve) => (timer = setTimeout(() => resolve('timeout'), left)));
   try {
-    const first = await Promise.race([publish(kind, Math.max(0, left - MARGIN_MS)), over]);
-    if (first === 'over') fail(`nobody took the signal that this job ${kind} within ${bound} ms`);
+    const first = await Promise.race([publish(kind, Math.max(0, left - MARGIN_MS)), timeout]);
+    if (first === 'timeout') fail(`the signal that this job ${kind} was not accepted within ${timeoutMs} ms`);
   } catch (error) {
     fail(`the signal that this job ${kind} was not sent: ${messageOf(error)}`);
   }
   clearTimeout(timer);
 }
 
-async function wrappers(kind: HookLine['kind'], settings: string): Promise<void> {
+async function runWrappers(kind: HookLine['kind'], settings: string): Promise<void> {
   try {
-    const { runHook }: { runHook: RunHook } = await import(beside('hooks.mjs'));
-    const { failed } = await runHook(kind, settings);
+    const parts = await loadHookParts();
+    const { failed } = await parts.runGroupHook(kind, settings);
     hasFailed ||= failed;
   } catch (error) {
     fail(messageOf(error));
   }
 }
 
-/** The address of another file of the bundle. */
-const beside = (name: string): string => pathToFileURL(join(import.meta.dirname, name)).href;
-
 async function main(kind: string | undefined): Promise<void> {
   const settings = process.env[AGENT_ENV.hooks];
   if (kind === 'started') {
-    await signal(kind, process.uptime() * 1000);
-    if (settings) await wrappers(kind, settings);
+    await sendSignal(kind, process.uptime() * 1000);
+    if (settings) await runWrappers(kind, settings);
   } else if (kind === 'completed') {
-    if (settings) await wrappers(kind, settings);
-    await signal(kind, settings ? 0 : process.uptime() * 1000);
+    if (settings) await runWrappers(kind, settings);
+    await sendSignal(kind, settings ? 0 : process.uptime() * 1000);
   } else {
     fail('usage: signal.mjs started|completed');
   }

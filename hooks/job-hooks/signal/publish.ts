@@ -6,18 +6,18 @@ import { runnerInbox, subjects } from '../../../contracts/messages/subjects.ts';
 import type { RunnerSignal } from '../../../contracts/messages/runner-signal.ts';
 import type { HookLine } from '../../lib/hook-line.ts';
 
-export type PublishSignal = (line: HookLine) => Promise<void>;
-
 /**
- * Publishes a hook's signal by itself, for a runner without an agent: `BATON_NATS_URL`, `BATON_NATS_CREDENTIALS` (a file
- * with a credential that is limited to this runner; may be unset where NATS asks for none), `BATON_NATS_CA` (a PEM file, where
- * the server's authority is not one of the system's) and the runner's name from `BATON_RUNNER`, else `RUNNER_NAME`, which the forge's runner sets.
+ * Publishes a hook's signal directly to NATS, for a runner without an agent. Reads from the environment:
+ * - `BATON_NATS_URL`
+ * - `BATON_NATS_CREDENTIALS`: a file with a credential for this runner only; not needed if the server requires none
+ * - `BATON_NATS_CA`: a PEM file, if the server's authority is not known to this system
+ * - `BATON_RUNNER`: the runner's name. Default: `RUNNER_NAME`, which the forge's runner sets
  *
- * @throws BatonError BUS_UNAVAILABLE, also when JetStream doesn't acknowledge within `line.waitMs`; BUS_DENIED
+ * @throws BatonError BUS_UNAVAILABLE, also if JetStream does not acknowledge within `line.waitMs`; BUS_DENIED
  */
-export const publishSignal: PublishSignal = async (line) => {
+export async function publishSignal(line: HookLine): Promise<void> {
   const runner = process.env[AGENT_ENV.runner] ?? process.env['RUNNER_NAME'] ?? '';
-  // Made here, not read: checking it would cost a schema library in a third of the bundle.
+  // Not checked with a schema, which would add a third to the size of the bundle.
   const signal: RunnerSignal = {
     version: 1,
     id: randomUUID(),
@@ -38,4 +38,4 @@ export const publishSignal: PublishSignal = async (line) => {
   const options = { id: signal.id, timeoutMs: Math.max(1, line.waitMs) };
   await publishOnce(bus, subjects.signal(runner, signal.kind), encode(signal), options);
   await bus.close();
-};
+}

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
-/** The three phases of an action, as ADR 361 names them. */
+/** The phases of an action, as ADR 361 names them. */
 export const ACTION_PHASES = ['pre', 'main', 'post'] as const;
 export type ActionPhase = (typeof ACTION_PHASES)[number];
 
@@ -48,15 +48,15 @@ const schema = z.looseObject({
 export type Using = { kind: 'node'; version: number } | { kind: 'docker' } | { kind: 'sh' };
 
 export interface Action {
-  /** Of the action file; its folder where it has none. */
+  /** From the action file; otherwise its folder's name. */
   name: string;
   folder: string;
   using: Using;
   inputs: Map<string, { default: string; required: boolean }>;
-  /** Which phases there are, and their files; of docker actions the entrypoints, empty for the image's own. */
+  /** The action's phases and their files; for docker actions their entrypoints, empty for the image's own. */
   phases: Partial<Record<ActionPhase, string>>;
   conditions: { pre: string; post: string };
-  /** Of docker actions. */
+  /** For docker actions. */
   image: string;
   args: string[];
   env: Record<string, string>;
@@ -65,16 +65,16 @@ export interface Action {
 const OLD_NODES = [12, 16];
 const NODES = [...OLD_NODES, 20, 24];
 
-/** Whether an action asks for a Node that is past its end of life, and is given today's. */
+/** Whether an action requires a Node version past its end of life, so that a current one runs it. */
 export const wantsOldNode = (using: Using): boolean => using.kind === 'node' && OLD_NODES.includes(using.version);
 
 /**
- * Reads a folder's action.yml, or action.yaml, and holds it to ADR 361.
+ * Reads a folder's action.yml, or action.yaml, and checks it against ADR 361.
  *
- * @throws BatonError WRAPPER_INVALID naming the file and the rule
+ * @throws BatonError WRAPPER_INVALID, which names the file and the rule
  */
 export async function loadAction(folder: string): Promise<Action> {
-  const path = await actionFile(folder);
+  const path = await findActionFile(folder);
   const refuse = (rule: string): never => {
     throw new BatonError('WRAPPER_INVALID', `reading ${path}: ${rule}`);
   };
@@ -87,17 +87,17 @@ export async function loadAction(folder: string): Promise<Action> {
   const parsed = schema.safeParse(content);
   if (!parsed.success) return refuse(describeWrongFields(parsed.error, 'the file'));
   const { runs, ...about } = parsed.data;
-  const using = parseUsing(runs.using) ?? refuse(`runs.using "${runs.using}" is none of ${USINGS}`);
+  const using = parseUsing(runs.using) ?? refuse(`runs.using "${runs.using}" is not one of ${USING_VALUES}`);
   const phases: Action['phases'] =
     using.kind === 'docker'
       ? { pre: runs['pre-entrypoint'], main: runs.entrypoint ?? '', post: runs['post-entrypoint'] }
       : { pre: runs.pre, main: runs.main, post: runs.post };
   if (using.kind === 'docker' && runs.image === undefined) refuse('a docker action needs runs.image');
-  if (phases.main === undefined) refuse(withoutMain(phases));
+  if (phases.main === undefined) refuse(describeMissingMain(phases));
   for (const phase of ACTION_PHASES) {
     const name = phases[phase];
     if (using.kind === 'docker' || name === undefined) continue;
-    if (!(await isFile(join(folder, name)))) refuse(`runs.${phase} names ${name}, which is not there`);
+    if (!(await isFile(join(folder, name)))) refuse(`runs.${phase} names ${name}, which does not exist`);
   }
   return {
     name: about.name ?? basename(folder),
@@ -116,7 +116,7 @@ export async function loadAction(folder: string): Promise<Action> {
   };
 }
 
-const USINGS = 'node12, node16, node20, node24, docker, sh';
+const USING_VALUES = 'node12, node16, node20, node24, docker, sh';
 
 function parseUsing(text: string): Using | undefined {
   const version = Number(/^node(\d+)$/i.exec(text)?.[1] ?? Number.NaN);
@@ -125,8 +125,8 @@ function parseUsing(text: string): Using | undefined {
   return text === 'sh' ? { kind: 'sh' } : undefined;
 }
 
-/** ADR 361's table: an action has a main; what else it has is free. */
-function withoutMain({ pre, post }: Action['phases']): string {
+/** By ADR 361 an action must have a main; pre and post are optional. */
+function describeMissingMain({ pre, post }: Action['phases']): string {
   if (pre !== undefined && post !== undefined)
     return 'it has only runs.pre and runs.post: runs.main is missing (ADR 361)';
   if (pre !== undefined) return 'it has only runs.pre: runs.main is missing (ADR 361)';
@@ -134,12 +134,12 @@ function withoutMain({ pre, post }: Action['phases']): string {
   return 'runs.main is missing (ADR 361)';
 }
 
-async function actionFile(folder: string): Promise<string> {
+async function findActionFile(folder: string): Promise<string> {
   for (const name of ['action.yml', 'action.yaml']) {
     const path = join(folder, name);
     if (await isFile(path)) return path;
   }
-  throw new BatonError('WRAPPER_INVALID', `reading ${join(folder, 'action.yml')}: there is no such file`);
+  throw new BatonError('WRAPPER_INVALID', `reading ${join(folder, 'action.yml')}: the file does not exist`);
 }
 
 const isFile = (path: string): Promise<boolean> =>

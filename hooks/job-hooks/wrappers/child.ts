@@ -1,30 +1,30 @@
 import { spawn } from 'node:child_process';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 
-/** What is run for one phase. */
+/** The command that runs one phase. */
 export interface ChildCommand {
   file: string;
   args: string[];
   env: Record<string, string>;
   cwd: string;
-  /** Undoes what the process's end leaves, e.g. a container; called after a time bound or an abort. */
+  /** Removes what the process leaves behind, such as a container. Called after a timeout or an abort. */
   afterKill?: () => Promise<unknown>;
 }
 
 export type ChildResult =
   { how: 'exited'; code: number } | { how: 'killed'; signal: string } | { how: 'timeout' } | { how: 'aborted' };
 
-/** Between SIGTERM and SIGKILL, milliseconds. */
-const GRACE_MS = 2000;
+/** Between SIGTERM and SIGKILL. */
+const STOP_GRACE_MS = 2000;
 
-/** Background processes may hold the output open: it is not waited for longer than this after the end, milliseconds. */
-const DRAIN_MS = 500;
+/** How long to wait for the last output after the end: background processes may keep it open. */
+const DRAIN_TIMEOUT_MS = 500;
 
 /**
- * Runs a command as a process group of its own, at most `timeoutMs` long. What it started in the background stays, unless its
- * time was over: then the group is ended, politely first.
+ * Runs a command in its own process group for at most `timeoutMs`. Its background processes stay, unless it reached the timeout:
+ * then the group receives SIGTERM, and SIGKILL later.
  *
- * @throws Error where it can't be started
+ * @throws Error if it cannot be started
  */
 export async function runChild(
   command: ChildCommand,
@@ -37,7 +37,7 @@ export async function runChild(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const drained = [child.stdout, child.stderr].map((stream) => {
-    // Bounds a line that does not end, however much a wrapper prints.
+    // Limits the length of a line, however much a wrapper prints without a line break.
     const lines = new MaskedLines([], (text) => {
       for (const line of text.replace(/\r?\n$/, '').split(/\r?\n/)) onLine(line);
     });
@@ -50,29 +50,32 @@ export async function runChild(
     });
   });
   const timers: NodeJS.Timeout[] = [];
-  let cut: 'timeout' | 'aborted' | undefined;
-  const end = (why: 'timeout' | 'aborted'): void => {
-    cut ??= why;
+  let stoppedBy: 'timeout' | 'aborted' | undefined;
+  const stop = (reason: 'timeout' | 'aborted'): void => {
+    stoppedBy ??= reason;
     signalGroup(child.pid, 'SIGTERM');
-    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGKILL'), GRACE_MS));
+    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGKILL'), STOP_GRACE_MS));
   };
-  const onAbort = (): void => end('aborted');
+  const onAbort = (): void => stop('aborted');
   try {
     const exit = await new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => resolve({ code, signal }));
-      timers.push(setTimeout(() => end('timeout'), timeoutMs));
+      timers.push(setTimeout(() => stop('timeout'), timeoutMs));
       abort.addEventListener('abort', onAbort, { once: true });
       if (abort.aborted) onAbort();
     });
-    await Promise.race([Promise.all(drained), new Promise((resolve) => timers.push(setTimeout(resolve, DRAIN_MS)))]);
-    if (cut === undefined) {
+    await Promise.race([
+      Promise.all(drained),
+      new Promise((resolve) => timers.push(setTimeout(resolve, DRAIN_TIMEOUT_MS))),
+    ]);
+    if (stoppedBy === undefined) {
       return exit.code === null ? { how: 'killed', signal: exit.signal ?? '' } : { how: 'exited', code: exit.code };
     }
-    // Its leader is gone, but what it started may have taken no notice.
+    // The command has ended, but its children may have ignored SIGTERM.
     signalGroup(child.pid, 'SIGKILL');
     await command.afterKill?.().catch(() => undefined);
-    return { how: cut };
+    return { how: stoppedBy };
   } finally {
     for (const timer of timers) clearTimeout(timer);
     abort.removeEventListener('abort', onAbort);
@@ -87,6 +90,6 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, signal);
   } catch {
-    // Nothing is left of it.
+    // The group is gone.
   }
 }

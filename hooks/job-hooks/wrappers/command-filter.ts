@@ -2,16 +2,16 @@ import { unescapeMessage, unescapeProperty } from '../../lib/workflow-command.ts
 
 const COMMAND = /^\s*::(?<name>[a-z-]+)(?: (?<properties>.*?))?::(?<value>.*)$/i;
 
-/** What a wrapper's output may say to us rather than to the forge's runner. */
+/** Receives the workflow commands that are for Baton rather than for the forge's runner. */
 export interface CommandListener {
   saveState(name: string, value: string): void;
   setOutput(name: string, value: string): void;
 }
 
 /**
- * One phase's output on its way to the hook's: `save-state` and `set-output`, which the forge's runner refuses in a hook, are
- * kept here; all other commands pass. What the phase left open (a group, stopped commands) is closed at its end, so that
- * what comes after it is read as it is meant.
+ * Filters the output of one phase on its way to the hook's output. `save-state` and `set-output`, which the forge's runner refuses
+ * in a hook, go to the listener; all other commands pass. A group or stopped commands that the phase left open are closed at its
+ * end, so that they do not change the meaning of later output.
  */
 export class CommandFilter {
   #stopToken: string | undefined;

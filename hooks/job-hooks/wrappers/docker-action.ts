@@ -12,14 +12,14 @@ import { findProgram } from './find-program.ts';
 
 const run = promisify(execFile);
 
-/** How long the engine may take to say that it is there, milliseconds. */
-const ENGINE_MS = 10_000;
+/** How long the engine may take to answer. */
+const ENGINE_TIMEOUT_MS = 10_000;
 
-/** What a container is given of the job's environment, besides the action's own. */
-const PASSED = /^(GITHUB_|RUNNER_|ACTIONS_|INPUT_|STATE_|BATON_WRAPPER_|CI$)/;
+/** The job's variables that are passed to a container, besides the action's own. */
+const PASSED_VARIABLES = /^(GITHUB_|RUNNER_|ACTIONS_|INPUT_|STATE_|BATON_WRAPPER_|CI$)/;
 
-/** Where a container finds what the job has; as the forge's runner mounts it. */
-const INSIDE = {
+/** Paths of the job's folders inside a container, the same as the forge's runner uses. */
+const CONTAINER_PATHS = {
   workspace: '/github/workspace',
   workflow: '/github/workflow',
   home: '/github/home',
@@ -27,17 +27,17 @@ const INSIDE = {
 } as const;
 
 /**
- * One phase of a docker action as a `docker run`, with the mounts that the forge's runner makes. The image of a Dockerfile is
- * built when it is first needed.
+ * Makes the `docker run` of one phase of a docker action, with the mounts of the forge's runner. The image of a Dockerfile is built
+ * when it is first needed.
  *
- * @throws BatonError WRAPPER_FAILED where there is no docker CLI, no engine, or the build fails
+ * @throws BatonError WRAPPER_FAILED without a docker CLI or engine, or if the build fails
  */
 export async function buildDockerCommand(options: {
   action: Action;
   phase: ActionPhase;
   id: string;
   env: Record<string, string>;
-  /** Variables that the group and the action add: passed whatever their names. */
+  /** The variables of the group and of the action: passed whatever their names. */
   own: Record<string, string>;
   args: string[];
   files: EnvironmentFiles;
@@ -52,18 +52,18 @@ export async function buildDockerCommand(options: {
   const home = join(env['RUNNER_TEMP'] ?? options.files.folder, '_github_home');
   await mkdir(home, { recursive: true });
   const inside: Record<string, string> = {
-    ...Object.fromEntries(Object.entries(env).filter(([key]) => PASSED.test(key))),
+    ...Object.fromEntries(Object.entries(env).filter(([key]) => PASSED_VARIABLES.test(key))),
     ...own,
-    ...options.files.variables(INSIDE.files),
-    GITHUB_WORKSPACE: INSIDE.workspace,
-    HOME: INSIDE.home,
-    ...(workflow === undefined ? {} : { GITHUB_EVENT_PATH: `${INSIDE.workflow}/event.json` }),
+    ...options.files.variables(CONTAINER_PATHS.files),
+    GITHUB_WORKSPACE: CONTAINER_PATHS.workspace,
+    HOME: CONTAINER_PATHS.home,
+    ...(workflow === undefined ? {} : { GITHUB_EVENT_PATH: `${CONTAINER_PATHS.workflow}/event.json` }),
   };
   const mounts: (readonly [string, string])[] = [
-    [workspace, INSIDE.workspace],
-    [home, INSIDE.home],
-    [options.files.folder, INSIDE.files],
-    ...(workflow === undefined ? [] : [[workflow, INSIDE.workflow] as const]),
+    [workspace, CONTAINER_PATHS.workspace],
+    [home, CONTAINER_PATHS.home],
+    [options.files.folder, CONTAINER_PATHS.files],
+    ...(workflow === undefined ? [] : [[workflow, CONTAINER_PATHS.workflow] as const]),
   ];
   const entrypoint = action.phases[phase] ?? '';
   return {
@@ -73,9 +73,9 @@ export async function buildDockerCommand(options: {
       '--rm',
       '--init',
       `--name=${name}`,
-      `--workdir=${INSIDE.workspace}`,
+      `--workdir=${CONTAINER_PATHS.workspace}`,
       ...mounts.flatMap(([from, to]) => ['--volume', `${from}:${to}`]),
-      // By name alone: values would be seen in the list of processes.
+      // Only names: values would be visible in the list of processes.
       ...Object.keys(inside).flatMap((key) => ['--env', key]),
       ...(entrypoint === '' ? [] : ['--entrypoint', entrypoint]),
       image,
@@ -83,18 +83,18 @@ export async function buildDockerCommand(options: {
     ],
     env: { ...env, ...inside, HOME: env['HOME'] ?? '/' },
     cwd: action.folder,
-    afterKill: () => run(docker, ['rm', '--force', name], { env, timeout: ENGINE_MS }),
+    afterKill: () => run(docker, ['rm', '--force', name], { env, timeout: ENGINE_TIMEOUT_MS }),
   };
 }
 
-/** @throws BatonError WRAPPER_FAILED */
+/** Finds the docker CLI and checks that an engine answers. @returns its path @throws BatonError WRAPPER_FAILED */
 export async function requireDocker(id: string, env: Record<string, string>): Promise<string> {
   const docker = findProgram('docker', env['PATH']);
   if (docker === undefined) {
     throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: it needs docker, and there is no docker CLI on PATH`);
   }
   try {
-    await run(docker, ['version', '--format', '{{.Server.Version}}'], { env, timeout: ENGINE_MS });
+    await run(docker, ['version', '--format', '{{.Server.Version}}'], { env, timeout: ENGINE_TIMEOUT_MS });
     return docker;
   } catch (error) {
     const why = messageOf(error).trim().split('\n').at(-1) ?? '';

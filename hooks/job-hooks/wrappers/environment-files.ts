@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const NAMES = ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_OUTPUT', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY'] as const;
 type FileName = (typeof NAMES)[number];
 
-/** What one phase said through its files. */
+/** What one phase wrote to its files. */
 export interface PhaseOutput {
   env: Map<string, string>;
   path: string[];
@@ -16,7 +16,7 @@ export interface PhaseOutput {
   problems: string[];
 }
 
-/** The files of one phase: its own, so that its state and outputs are nobody else's. */
+/** The environment files of one phase. Each phase has its own, so that other phases cannot read its state and outputs. */
 export class EnvironmentFiles {
   readonly folder: string;
 
@@ -24,14 +24,14 @@ export class EnvironmentFiles {
     this.folder = folder;
   }
 
-  static async make(parent: string): Promise<EnvironmentFiles> {
+  static async create(parent: string): Promise<EnvironmentFiles> {
     const folder = join(parent, `files-${randomUUID()}`);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const name of NAMES) await writeFile(join(folder, name), '');
     return new EnvironmentFiles(folder);
   }
 
-  /** The variables that name them, in this folder or where it is mounted. */
+  /** The variables that name the files, in this folder or where it is mounted. */
   variables(folder = this.folder): Record<FileName, string> {
     const at = (name: FileName): string => `${folder}/${name}`;
     return {
@@ -43,7 +43,7 @@ export class EnvironmentFiles {
     };
   }
 
-  /** Reads and removes them. What one of them holds wrongly does not take the others with it. */
+  /** Reads and removes the files. An error in one of them does not affect the others. */
   async take(): Promise<PhaseOutput> {
     const problems: string[] = [];
     const pairs = async (name: FileName): Promise<Map<string, string>> => {
@@ -52,8 +52,8 @@ export class EnvironmentFiles {
       return values;
     };
     const env = await pairs('GITHUB_ENV');
-    if (env.delete('NODE_OPTIONS')) problems.push('GITHUB_ENV: the forge’s runner does not take NODE_OPTIONS');
-    const said = {
+    if (env.delete('NODE_OPTIONS')) problems.push('GITHUB_ENV: the forge’s runner does not accept NODE_OPTIONS');
+    const output = {
       env,
       path: (await this.#read('GITHUB_PATH')).split(/\r?\n/).filter((line) => line.trim() !== ''),
       outputs: await pairs('GITHUB_OUTPUT'),
@@ -62,7 +62,7 @@ export class EnvironmentFiles {
       problems,
     };
     await rm(this.folder, { recursive: true, force: true });
-    return said;
+    return output;
   }
 
   async #read(name: FileName): Promise<string> {
@@ -70,7 +70,7 @@ export class EnvironmentFiles {
   }
 }
 
-/** `NAME=value` lines, and `NAME<<END` … `END` for values of more than one line. */
+/** Parses `NAME=value` lines, and `NAME<<END` … `END` for values with several lines. */
 function parsePairs(text: string): { values: Map<string, string>; problem?: string } {
   const values = new Map<string, string>();
   const lines = text.split(/\r?\n/);
@@ -83,7 +83,7 @@ function parsePairs(text: string): { values: Map<string, string>; problem?: stri
       values.set(line.slice(0, equals), line.slice(equals + 1));
     } else if (heredoc > 0) {
       const end = lines.indexOf(line.slice(heredoc + 2), index + 1);
-      if (end < 0) return { values, problem: `the delimiter of "${line.slice(0, heredoc)}" does not come again` };
+      if (end < 0) return { values, problem: `the closing delimiter of "${line.slice(0, heredoc)}" is missing` };
       values.set(line.slice(0, heredoc), lines.slice(index + 1, end).join('\n'));
       index = end;
     } else {
@@ -93,8 +93,8 @@ function parsePairs(text: string): { values: Map<string, string>; problem?: stri
   return { values };
 }
 
-/** Hands variables on to the job: into the hook's own GITHUB_ENV, with a delimiter that no value can hold by chance. */
-export async function passEnv(values: ReadonlyMap<string, string>, file: string | undefined): Promise<void> {
+/** Passes variables to the job, in the hook's own GITHUB_ENV. The random delimiter cannot occur in a value. */
+export async function appendEnv(values: ReadonlyMap<string, string>, file: string | undefined): Promise<void> {
   if (file === undefined || values.size === 0) return;
   const parts = [...values].map(([name, value]) => {
     const end = `baton_${randomUUID()}`;
@@ -103,8 +103,8 @@ export async function passEnv(values: ReadonlyMap<string, string>, file: string 
   await appendFile(file, parts.join(''));
 }
 
-/** Hands lines on: folders to GITHUB_PATH, text to GITHUB_STEP_SUMMARY. */
-export async function passText(text: string, file: string | undefined): Promise<void> {
+/** Passes lines to the job: folders in GITHUB_PATH, text in GITHUB_STEP_SUMMARY. */
+export async function appendText(text: string, file: string | undefined): Promise<void> {
   if (file === undefined || text === '') return;
   await appendFile(file, text.endsWith('\n') ? text : `${text}\n`);
 }

@@ -2,17 +2,17 @@ import { readFileSync } from 'node:fs';
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
 import { messageOf, BatonError } from '../../../contracts/errors.ts';
 
-/** What is known of the job so far. */
+/** The result of the job's steps so far. */
 export type StepsStatus = 'success' | 'failure' | 'cancelled';
 
-/** What expressions in an action file may name. */
+/** What expressions in an action file can refer to. */
 export interface ExpressionScope {
   env: Readonly<Record<string, string | undefined>>;
   inputs: Readonly<Record<string, string>>;
   status: StepsStatus;
 }
 
-/** What `always()` and its like say of a job. */
+/** The status functions of expressions. */
 const STATUS_FUNCTIONS: Record<string, (status: StepsStatus) => boolean> = {
   always: () => true,
   success: (status) => status === 'success',
@@ -25,9 +25,9 @@ const FUNCTIONS = Object.keys(STATUS_FUNCTIONS).map((name) => ({ name, minArgs: 
 const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets', 'strategy', 'matrix'];
 
 /**
- * A `pre-if` or `post-if`; without a status function in it `success() &&` stands before it, as GitHub has it.
+ * Evaluates a `pre-if` or `post-if`. As on GitHub, a condition without a status function means `success() && (condition)`.
  *
- * @throws BatonError WRAPPER_INVALID where it is no expression
+ * @throws BatonError WRAPPER_INVALID if it is not an expression
  */
 export function evaluateCondition(condition: string, scope: ExpressionScope): boolean {
   const inner = condition
@@ -35,15 +35,15 @@ export function evaluateCondition(condition: string, scope: ExpressionScope): bo
     .replace(/^\$\{\{(.*)\}\}$/s, '$1')
     .trim();
   if (inner === '') return scope.status === 'success';
-  const asksStatus = /\b(always|success|failure|cancelled)\s*\(/i.test(inner);
-  if (!asksStatus && scope.status !== 'success') return false;
+  const hasStatusFunction = /\b(always|success|failure|cancelled)\s*\(/i.test(inner);
+  if (!hasStatusFunction && scope.status !== 'success') return false;
   return isTruthy(evaluate(inner, scope));
 }
 
 /**
- * A text with every `${{ expression }}` in it replaced by its value.
+ * Replaces every `${{ expression }}` in a text by its value.
  *
- * @throws BatonError WRAPPER_INVALID where one is no expression
+ * @throws BatonError WRAPPER_INVALID if one is not an expression
  */
 export function evaluateTemplate(text: string, scope: ExpressionScope): string {
   return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => evaluate(inner.trim(), scope).coerceString());
@@ -68,12 +68,12 @@ function statusFunctions(status: StepsStatus) {
   );
 }
 
-/** Of `github` and `runner` what their variables say; there is no token in a hook, and `steps` and `matrix` are the job's own. */
+/** `github` and `runner` are read from their variables. A hook has no token, and does not know the job's `steps` and `matrix`. */
 function contexts({ env, inputs, status }: ExpressionScope): data.Dictionary {
-  const github = named(env, 'GITHUB_');
+  const github = pickByPrefix(env, 'GITHUB_');
   const all: Record<string, Record<string, string | undefined>> = {
     github: { ...github, token: '', ref_protected: github['ref_protected'] ?? 'false' },
-    runner: named(env, 'RUNNER_'),
+    runner: pickByPrefix(env, 'RUNNER_'),
     env,
     inputs,
     job: { status },
@@ -87,7 +87,7 @@ function contexts({ env, inputs, status }: ExpressionScope): data.Dictionary {
   return new data.Dictionary(...pairs);
 }
 
-/** The payload of the event that started the workflow, as the forge's runner leaves it; nothing where it can't be read. */
+/** The payload of the event that started the workflow, from the file of the forge's runner; null if it cannot be read. */
 function readEvent(env: ExpressionScope['env']): data.ExpressionData {
   try {
     return toData(JSON.parse(readFileSync(env['GITHUB_EVENT_PATH'] ?? '', 'utf8')));
@@ -111,8 +111,8 @@ function dictionary(values: Readonly<Record<string, string | undefined>>): data.
   );
 }
 
-/** `GITHUB_RUN_ID` as `run_id`, and so on. */
-function named(env: ExpressionScope['env'], prefix: string): Record<string, string | undefined> {
+/** The variables with this prefix, such as `GITHUB_RUN_ID` as `run_id`. */
+function pickByPrefix(env: ExpressionScope['env'], prefix: string): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(env)
       .filter(([name]) => name.startsWith(prefix))

@@ -1,7 +1,7 @@
 import type { HookPolicy } from '../../../contracts/workflows/hook-settings.ts';
 import { escapeMessage, toAnnotation } from '../../lib/workflow-command.ts';
 
-/** What a hook says in its step of the job's log. */
+/** Writes a hook's messages to its step in the job's log. */
 export class HookLog {
   readonly #policy: HookPolicy;
   readonly #isDebug: boolean;
@@ -12,7 +12,7 @@ export class HookLog {
     this.#isDebug = env['RUNNER_DEBUG'] === '1' || env['ACTIONS_STEP_DEBUG'] === 'true';
   }
 
-  /** Whether the job is to fail. */
+  /** Whether the job must fail. */
   get failed(): boolean {
     return this.#failures > 0 && this.#policy === 'strict';
   }
@@ -37,22 +37,22 @@ export class HookLog {
     for (const line of value.split('\n')) if (line.trim() !== '') this.print(`::add-mask::${escapeMessage(line)}`);
   }
 
-  /** A line that opens, then what belongs to it, folded. */
+  /** A folded section: a title, and the lines that it opens to. */
   section(title: string, lines: readonly string[]): void {
     this.print(`::group::${escapeMessage(title)}`);
     for (const line of lines) this.print(line);
     this.print('::endgroup::');
   }
 
-  /** By the group's policy an error that fails the job and says what to do, or a warning. */
+  /** Depending on the group's policy: an error that fails the job and says what to do, or a warning. */
   fail(problem: string): void {
     this.#failures += 1;
     if (this.#policy === 'lenient') {
       this.warn(problem);
       return;
     }
-    const todo =
-      'What to do: read its output in this step. This runner group’s hooks are strict (hooks.policy): its administrators mend the wrapper, or make them lenient.';
-    this.print(toAnnotation('error', `${problem}. ${todo}`, 'Baton: a job hook failed'));
+    const help =
+      'What to do: see the output of this step. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job. The administrators of the group can fix the wrapper, or set the policy to lenient.';
+    this.print(toAnnotation('error', `${problem}. ${help}`, 'Baton: a job hook failed'));
   }
 }

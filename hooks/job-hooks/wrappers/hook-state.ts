@@ -6,11 +6,11 @@ const values = z.record(z.string(), z.string());
 
 const schema = z.object({
   version: z.literal(1),
-  /** Wrappers whose pre or main was about to run, in that order: their posts are popped from its end. */
+  /** Wrappers whose post must run, in the order in which their first phase started. The last one is popped first. */
   stack: z.array(z.string()),
   /** What each wrapper saved for its later phases. */
   states: z.record(z.string(), values),
-  /** What each put out: kept apart, and for nobody but people who look for a reason. */
+  /** The outputs of each wrapper. Nothing reads them but people who look for the cause of a problem. */
   outputs: z.record(z.string(), values),
   /** A strict hook failed before the job's first step. */
   failed: z.boolean(),
@@ -21,8 +21,8 @@ type Content = z.infer<typeof schema>;
 const EMPTY: Content = { version: 1, stack: [], states: {}, outputs: {}, failed: false };
 
 /**
- * What must outlive a hook's process: on disk before anything is run that needs it, so that a hook that is killed in between
- * loses none of the posts.
+ * What the completed hook needs from the started hook. It is written to disk before a phase runs, so that a hook that is killed
+ * loses no post.
  */
 export class HookState {
   readonly #file: string;
@@ -33,20 +33,20 @@ export class HookState {
     this.#content = content;
   }
 
-  /** For a new job: nothing of an earlier one. */
+  /** Starts with an empty state, for a new job. */
   static async begin(file: string): Promise<HookState> {
     const state = new HookState(file, structuredClone(EMPTY));
     await state.#save();
     return state;
   }
 
-  /** What the started hook left. @returns with `problem` where that can't be read: then no post is known */
+  /** Reads what the started hook left. @returns `problem` if it cannot be read: then no post is known */
   static async resume(file: string): Promise<{ state: HookState; problem?: string }> {
     try {
       return { state: new HookState(file, schema.parse(JSON.parse(await readFile(file, 'utf8')))) };
     } catch (error) {
       const state = new HookState(file, structuredClone(EMPTY));
-      return { state, problem: `the started hook’s state is not readable: ${messageOf(error).split('\n')[0]}` };
+      return { state, problem: `the state of the started hook cannot be read: ${messageOf(error).split('\n')[0]}` };
     }
   }
 
@@ -58,27 +58,27 @@ export class HookState {
     return this.#content.states[id] ?? {};
   }
 
-  /** To be called right before a wrapper's pre or main runs; the second time it changes nothing. */
+  /** Call this right before a wrapper's pre or main runs. A second call changes nothing. */
   async push(id: string): Promise<void> {
     if (this.#content.stack.includes(id)) return;
     this.#content.stack.push(id);
     await this.#save();
   }
 
-  /** The wrapper whose post is next, taken off: a post is never run twice. */
+  /** Removes and returns the wrapper whose post is next, so that no post runs twice. */
   async pop(): Promise<string | undefined> {
     const id = this.#content.stack.pop();
     if (id !== undefined) await this.#save();
     return id;
   }
 
-  async keep(
+  async saveOutput(
     id: string,
-    said: { state: ReadonlyMap<string, string>; outputs: ReadonlyMap<string, string> },
+    output: { state: ReadonlyMap<string, string>; outputs: ReadonlyMap<string, string> },
   ): Promise<void> {
-    if (said.state.size + said.outputs.size === 0) return;
-    this.#content.states[id] = { ...this.#content.states[id], ...Object.fromEntries(said.state) };
-    this.#content.outputs[id] = { ...this.#content.outputs[id], ...Object.fromEntries(said.outputs) };
+    if (output.state.size + output.outputs.size === 0) return;
+    this.#content.states[id] = { ...this.#content.states[id], ...Object.fromEntries(output.state) };
+    this.#content.outputs[id] = { ...this.#content.outputs[id], ...Object.fromEntries(output.outputs) };
     await this.#save();
   }
 

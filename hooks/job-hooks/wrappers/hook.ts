@@ -4,7 +4,7 @@ import { resolvedHooks } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
 import type { ActionPhase } from './action-file.ts';
-import { passEnv, passText, type PhaseOutput } from './environment-files.ts';
+import { appendEnv, appendText, type PhaseOutput } from './environment-files.ts';
 import { evaluateCondition, type StepsStatus } from './expression.ts';
 import { HookLog } from './hook-log.ts';
 import { HookState } from './hook-state.ts';
@@ -14,54 +14,55 @@ import { runPhase } from './run-phase.ts';
 import { findDeprecation, describePhaseFile, loadWrapper, type Wrapper } from './wrapper.ts';
 import { nameWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
-/** What `signal.mjs` calls: `settings` is the path of the group's hook settings. Resolves with whether the job is to fail. */
-export type RunHook = (kind: 'started' | 'completed', settings: string) => Promise<{ failed: boolean }>;
-
 /**
- * One of the two hooks, less its signal: the group's settings and its wrappers.
+ * Runs one of the two hooks without its signal: applies the group's settings, and runs its wrappers.
  *
- * @throws BatonError CONFIG_INVALID where the settings can't be read
+ * @param settings path of the file with the group's hook settings
+ * @returns whether the job must fail
+ * @throws BatonError CONFIG_INVALID if the settings cannot be read
  */
-export const runHook: RunHook = async (kind, settings) => {
+export async function runGroupHook(kind: 'started' | 'completed', settings: string): Promise<{ failed: boolean }> {
   const hooks = await readSettings(settings);
   const hook = new Hook(hooks, dirname(settings), new HookLog(hooks.policy, process.env));
   await (kind === 'started' ? hook.started() : hook.completed());
   return { failed: hook.failed };
-};
+}
 
 async function readSettings(file: string): Promise<ResolvedHooks> {
-  // No content is told: it may be a secret.
+  // Errors do not quote the content: it may be a secret.
   const json = await readFile(file, 'utf8').then(
     (text): unknown => JSON.parse(text),
     () => undefined,
   );
   const parsed = resolvedHooks.safeParse(json);
   if (parsed.success) return parsed.data;
-  const fields = nameWrongFields(parsed.error, 'all of it');
+  const fields = nameWrongFields(parsed.error, '(file)');
   throw new BatonError('CONFIG_INVALID', `reading hook settings ${file}: wrong or missing: ${fields}`);
 }
+
+/** The phases of a hook run to their end or their timeout: nothing aborts them. */
+const NEVER = new AbortController().signal;
 
 class Hook {
   readonly #hooks: ResolvedHooks;
   readonly #folder: string;
   readonly #log: HookLog;
-  readonly #never = new AbortController().signal;
-  /** This process's environment and what wrappers added, which the forge's runner applies only after the hook. */
+  /** This process's environment with what wrappers added. The forge's runner applies that only after the hook. */
   readonly #env: Record<string, string>;
 
   constructor(hooks: ResolvedHooks, folder: string, log: HookLog) {
     this.#hooks = hooks;
     this.#folder = folder;
     this.#log = log;
-    const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    this.#env = Object.fromEntries(own);
+    const variables = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    this.#env = Object.fromEntries(variables);
   }
 
   get failed(): boolean {
     return this.#log.failed;
   }
 
-  /** Every pre in order, then every main. A post is on the stack before its wrapper's first phase runs. */
+  /** Runs every pre in order, then every main. Puts a post on the stack before its wrapper's first phase runs. */
   async started(): Promise<void> {
     const log = this.#log;
     const hooks = this.#hooks;
@@ -69,20 +70,20 @@ class Hook {
     await this.#applySettings();
     const state = await HookState.begin(join(this.#folder, 'state.json'));
     const wrappers = await this.#load(state);
-    const broken = new Set<string>();
+    const failedWrappers = new Set<string>();
     for (const phase of ['pre', 'main'] as const) {
       for (const wrapper of wrappers) {
-        if (wrapper.action.phases[phase] === undefined || broken.has(wrapper.id)) continue;
-        // A strict hook that failed is a failed job: what still runs is what asks for that.
+        if (wrapper.action.phases[phase] === undefined || failedWrappers.has(wrapper.id)) continue;
+        // A strict hook that failed makes the job a failed one: only phases whose condition allows that still run.
         const status = log.failed ? 'failure' : 'success';
         const condition = phase === 'pre' ? wrapper.action.conditions.pre : 'success()';
-        if (!(await this.#run(wrapper, phase, { state, status, condition }))) broken.add(wrapper.id);
+        if (!(await this.#run(wrapper, phase, { state, status, condition }))) failedWrappers.add(wrapper.id);
       }
     }
     if (log.failed) await state.markFailed();
   }
 
-  /** Pops every post, whatever happened. */
+  /** Pops and runs every post, whatever failed before. */
   async completed(): Promise<void> {
     const log = this.#log;
     const hooks = this.#hooks;
@@ -90,11 +91,11 @@ class Hook {
     const { state, problem } = await HookState.resume(join(this.#folder, 'state.json'));
     if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`);
     const status: StepsStatus = state.failed ? 'failure' : readJobStatus();
-    log.debug(`Baton: the job so far: ${status}`);
+    log.debug(`Baton: job status: ${status}`);
     for (let id = await state.pop(); id !== undefined; id = await state.pop()) {
       const settings = hooks.wrappers.find((one) => one.id === id);
       if (settings === undefined) {
-        log.fail(`wrapper ${id} is not in the group’s settings any more: its post is not run`);
+        log.fail(`wrapper ${id} is no longer in the group’s settings: its post is not run`);
         continue;
       }
       try {
@@ -106,15 +107,15 @@ class Hook {
     }
   }
 
-  /** Variables, folders and notices of the group. */
+  /** Applies the group's variables, folders and notices. */
   async #applySettings(): Promise<void> {
     const log = this.#log;
     const hooks = this.#hooks;
     for (const notice of hooks.notices) log.notice(notice);
     try {
-      await this.#take({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
+      await this.#passOn({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
     } catch (error) {
-      log.fail(`the group’s env and path could not be handed to the job: ${messageOf(error)}`);
+      log.fail(`the group’s env and path could not be passed to the job: ${messageOf(error)}`);
     }
     const names = Object.keys(hooks.env);
     if (names.length > 0) log.debug(`Baton: the group sets ${names.join(', ')}`);
@@ -130,7 +131,8 @@ class Hook {
         const advice = findDeprecation(wrapper);
         if (advice !== undefined) log.warn(advice);
         const missing = findMissingInputs(wrapper);
-        if (missing.length > 0) log.warn(`wrapper ${wrapper.id} is not given its required ${missing.join(', ')}`);
+        if (missing.length > 0)
+          log.warn(`wrapper ${wrapper.id} has no value for its required inputs: ${missing.join(', ')}`);
         wrappers.push(wrapper);
       } catch (error) {
         log.fail(`wrapper ${settings.id}: ${messageOf(error)}`);
@@ -140,7 +142,7 @@ class Hook {
     return wrappers;
   }
 
-  /** @returns false where it failed */
+  /** Runs one phase of a wrapper. @returns false if it failed */
   async #run(
     wrapper: Wrapper,
     phase: ActionPhase,
@@ -151,24 +153,24 @@ class Hook {
     const { id, action } = wrapper;
     try {
       if (!evaluateCondition(condition, toExpressionScope({ wrapper, env, status }))) {
-        log.print(`Wrapper ${id}: its ${phase} is skipped (${condition})`);
+        log.print(`Wrapper ${id}: skipped ${phase} (${condition})`);
         return true;
       }
       if (phase !== 'post' && action.phases.post !== undefined) await state.push(id);
       log.section(`Wrapper ${id}: ${phase}`, [
         describePhaseFile(wrapper, phase),
-        `bound: ${wrapper.timeoutMs / 1000} s`,
+        `timeout: ${wrapper.timeoutMs / 1000} s`,
       ]);
-      const order = { wrapper, phase, env, state: state.getSavedState(id), status };
-      const { said, problem } = await runPhase(order, {
+      const input = { wrapper, phase, env, state: state.getSavedState(id), status };
+      const { output, problem } = await runPhase(input, {
         folder: this.#folder,
         print: (line) => log.print(line),
-        abort: this.#never,
+        abort: NEVER,
       });
-      for (const one of said.problems) log.warn(`wrapper ${id}: ${one}`);
-      await state.keep(id, said);
-      await this.#take(said);
-      if (said.outputs.size > 0) log.debug(`Baton: outputs of ${id}: ${[...said.outputs.keys()].join(', ')}`);
+      for (const one of output.problems) log.warn(`wrapper ${id}: ${one}`);
+      await state.saveOutput(id, output);
+      await this.#passOn(output);
+      if (output.outputs.size > 0) log.debug(`Baton: outputs of ${id}: ${[...output.outputs.keys()].join(', ')}`);
       if (problem !== undefined) log.fail(problem);
       return problem === undefined;
     } catch (error) {
@@ -177,12 +179,12 @@ class Hook {
     }
   }
 
-  /** Hands on what is for the job, to the forge's runner and to the wrappers that still come. */
-  async #take({ env, path, summary }: Pick<PhaseOutput, 'env' | 'path' | 'summary'>): Promise<void> {
+  /** Passes variables, folders and a summary to the job, and to the wrappers that still run. */
+  async #passOn({ env, path, summary }: Pick<PhaseOutput, 'env' | 'path' | 'summary'>): Promise<void> {
     Object.assign(this.#env, Object.fromEntries(env));
     if (path.length > 0) this.#env['PATH'] = [...path.toReversed(), this.#env['PATH'] ?? ''].join(delimiter);
-    await passEnv(env, process.env['GITHUB_ENV']);
-    await passText(path.join('\n'), process.env['GITHUB_PATH']);
-    await passText(summary, process.env['GITHUB_STEP_SUMMARY']);
+    await appendEnv(env, process.env['GITHUB_ENV']);
+    await appendText(path.join('\n'), process.env['GITHUB_PATH']);
+    await appendText(summary, process.env['GITHUB_STEP_SUMMARY']);
   }
 }

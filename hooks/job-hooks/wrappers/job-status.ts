@@ -2,32 +2,32 @@ import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync
 import { join } from 'node:path';
 import type { StepsStatus } from './expression.ts';
 
-/** The end of the log that is looked at, bytes: a step's result is among the last lines. */
-const TAIL_BYTES = 256 * 1024;
+/** How much of the log's end is read, bytes: a step's result is among the last lines. */
+const MAX_TAIL_BYTES = 256 * 1024;
 
 const STATES: Record<string, StepsStatus> = { Succeeded: 'success', Failed: 'failure', Canceled: 'cancelled' };
 
 /**
- * How the job stands, as the forge's runner writes it into its own log after every step (`job state = 'Failed'`): nothing in a
- * hook's environment tells. The log is the one that a process above us holds open, so that runners beside this one are
- * not mistaken for it. `success` where there is no such log, as on systems without /proc.
+ * Reads the job's status from the log of the forge's runner, which writes it after every step (`job state = 'Failed'`): a hook's
+ * environment does not contain it. The log is found as an open file of a parent process, so that it is never the log of another
+ * runner on this machine. `success` if there is no such log, as on systems without /proc.
  *
  * Source: actions/runner, StepsRunner: the last line of its loop.
  */
 export function readJobStatus(): StepsStatus {
-  const log = workerLog();
+  const log = findWorkerLog();
   const states = log === undefined ? [] : [...readTail(log).matchAll(/Current state: job state = '(\w*)'/g)];
   return STATES[states.at(-1)?.[1] ?? ''] ?? 'success';
 }
 
-function workerLog(): string | undefined {
+function findWorkerLog(): string | undefined {
   for (let pid = process.ppid, depth = 0; pid > 1 && depth < 16; depth++) {
     const folder = `/proc/${pid}/fd`;
-    for (const fd of entries(folder)) {
+    for (const fd of listFolder(folder)) {
       const target = attempt(() => readlinkSync(join(folder, fd)));
       if (target !== undefined && /[\\/]_diag[\\/]Worker_[^\\/]*\.log$/.test(target)) return target;
     }
-    // `pid (name) state ppid`, where the name may hold anything.
+    // `pid (name) state ppid`, where the name may contain anything.
     const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? '';
     pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
   }
@@ -40,7 +40,7 @@ function readTail(file: string): string {
       const fd = openSync(file, 'r');
       try {
         const { size } = fstatSync(fd);
-        const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
+        const tail = Buffer.alloc(Math.min(size, MAX_TAIL_BYTES));
         readSync(fd, tail, 0, tail.length, size - tail.length);
         return tail.toString('utf8');
       } finally {
@@ -50,11 +50,11 @@ function readTail(file: string): string {
   );
 }
 
-const entries = (folder: string): string[] => attempt(() => readdirSync(folder)) ?? [];
+const listFolder = (folder: string): string[] => attempt(() => readdirSync(folder)) ?? [];
 
-function attempt<T>(deed: () => T): T | undefined {
+function attempt<T>(read: () => T): T | undefined {
   try {
-    return deed();
+    return read();
   } catch {
     return undefined;
   }

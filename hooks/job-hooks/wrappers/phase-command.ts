@@ -10,30 +10,29 @@ import { evaluateTemplate, type StepsStatus, type ExpressionScope } from './expr
 import { findProgram } from './find-program.ts';
 import type { Wrapper } from './wrapper.ts';
 
-/** What one phase is given. */
+/** What one phase runs with. */
 export interface PhaseInput {
   wrapper: Wrapper;
   phase: ActionPhase;
-  /** The hook's environment with what earlier wrappers added. */
+  /** The hook's environment, with what earlier wrappers added. */
   env: Record<string, string>;
   state: Readonly<Record<string, string>>;
   status: StepsStatus;
   files: EnvironmentFiles;
 }
 
-/** What expressions of a wrapper may name. @throws BatonError WRAPPER_INVALID */
+/** What the expressions of a wrapper can refer to. @throws BatonError WRAPPER_INVALID */
 export function toExpressionScope({
   wrapper,
   env,
   status,
 }: Pick<PhaseInput, 'wrapper' | 'env' | 'status'>): ExpressionScope {
-  const own = { ...env, ...wrapper.env };
-  const bare: ExpressionScope = { env: own, inputs: {}, status };
-  return { ...bare, inputs: resolveInputs(wrapper, bare) };
+  const withoutInputs: ExpressionScope = { env: { ...env, ...wrapper.env }, inputs: {}, status };
+  return { ...withoutInputs, inputs: resolveInputs(wrapper, withoutInputs) };
 }
 
 /**
- * Inputs by their names as the action file writes them: the group's own, then defaults, whose expressions are evaluated.
+ * The wrapper's inputs by name: the group's values, otherwise the defaults, whose expressions are evaluated.
  *
  * @throws BatonError WRAPPER_INVALID
  */
@@ -44,7 +43,7 @@ function resolveInputs({ action, with: given }: Wrapper, scope: ExpressionScope)
   return Object.fromEntries(inputs);
 }
 
-/** Inputs that the action calls required and nobody gave; the forge's runner lets them pass, and so do hooks, with a warning. */
+/** Required inputs without a value. Like the forge's runner, hooks run the action all the same, with a warning. */
 export function findMissingInputs({ action, with: given }: Wrapper): string[] {
   const known = new Set(Object.keys(given).map((name) => name.toLowerCase()));
   return [...action.inputs]
@@ -53,23 +52,23 @@ export function findMissingInputs({ action, with: given }: Wrapper): string[] {
 }
 
 /**
- * How one phase is run.
+ * Makes the command that runs one phase.
  *
  * @throws BatonError WRAPPER_INVALID, WRAPPER_FAILED
  */
-export async function buildPhaseCommand(order: PhaseInput): Promise<ChildCommand> {
-  const { wrapper, phase, files } = order;
+export async function buildPhaseCommand(input: PhaseInput): Promise<ChildCommand> {
+  const { wrapper, phase, files } = input;
   const { action, id } = wrapper;
-  const scope = toExpressionScope(order);
+  const scope = toExpressionScope(input);
   const own = {
     ...wrapper.env,
     ...Object.fromEntries(Object.entries(action.env).map(([name, value]) => [name, evaluateTemplate(value, scope)])),
   };
   const env: Record<string, string> = {
-    ...order.env,
+    ...input.env,
     ...own,
-    ...Object.fromEntries(Object.entries(scope.inputs).map(([name, value]) => [inputVariable(name), value])),
-    ...Object.fromEntries(Object.entries(order.state).map(([name, value]) => [`STATE_${name}`, value])),
+    ...Object.fromEntries(Object.entries(scope.inputs).map(([name, value]) => [toInputVariable(name), value])),
+    ...Object.fromEntries(Object.entries(input.state).map(([name, value]) => [`STATE_${name}`, value])),
     ...files.variables(),
     GITHUB_ACTION: id,
     GITHUB_ACTION_PATH: action.folder,
@@ -87,19 +86,19 @@ export async function buildPhaseCommand(order: PhaseInput): Promise<ChildCommand
   return { file: findNode(action.using.version, wrapper, env), args, env, cwd };
 }
 
-/** `INPUT_` and the name as the forge's runner writes it: upper case, spaces as `_`. */
-const inputVariable = (name: string): string => `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`;
+/** The name of an input's variable, as on the forge's runner: upper case, with `_` for spaces. */
+const toInputVariable = (name: string): string => `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`;
 
 function findShell(env: Record<string, string>, id: string): { file: string } {
   const file = findProgram('bash', env['PATH']) ?? findProgram('sh', env['PATH']);
-  if (file === undefined) throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: there is neither bash nor sh on PATH`);
+  if (file === undefined) throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: neither bash nor sh is on PATH`);
   return { file };
 }
 
-/** The Node that the forge's runner brings for an action's version, where it does; else the one that runs this. */
+/** The Node of the forge's runner for the action's version, if it has one; otherwise the Node of this process. */
 function findNode(version: number, { builtIn }: Wrapper, env: Record<string, string>): string {
   const program = env[AGENT_ENV.programDirectory];
   if (builtIn !== undefined || program === undefined) return process.execPath;
-  const brought = join(program, 'externals', `node${version}`, 'bin', 'node');
-  return version >= 20 && existsSync(brought) ? brought : process.execPath;
+  const bundled = join(program, 'externals', `node${version}`, 'bin', 'node');
+  return version >= 20 && existsSync(bundled) ? bundled : process.execPath;
 }

@@ -5,29 +5,29 @@ import { EnvironmentFiles, type PhaseOutput } from './environment-files.ts';
 import { buildPhaseCommand, type PhaseInput } from './phase-command.ts';
 
 export interface PhaseResult {
-  /** One clause for a person; undefined where it went well. */
+  /** One clause for people; undefined if the phase succeeded. */
   problem: string | undefined;
-  said: PhaseOutput;
+  output: PhaseOutput;
 }
 
 /**
- * Runs one phase of one wrapper to its end, or to its time bound. Never rejects: whatever goes wrong is this wrapper's alone.
+ * Runs one phase of one wrapper to its end or its timeout. Never rejects: a failure concerns this wrapper only.
  *
- * @param options.folder where its files are made
- * @param options.print takes its output, less what was for us
+ * @param options.folder where its environment files are created
+ * @param options.print receives its output, without the commands for Baton
  */
 export async function runPhase(
-  order: Omit<PhaseInput, 'files'>,
+  input: Omit<PhaseInput, 'files'>,
   options: { folder: string; print: (line: string) => void; abort: AbortSignal },
 ): Promise<PhaseResult> {
-  const { wrapper, phase } = order;
+  const { wrapper, phase } = input;
   let files: EnvironmentFiles;
   let command: ChildCommand;
   try {
-    files = await EnvironmentFiles.make(options.folder);
-    command = await buildPhaseCommand({ ...order, files });
+    files = await EnvironmentFiles.create(options.folder);
+    command = await buildPhaseCommand({ ...input, files });
   } catch (error) {
-    return { problem: messageOf(error), said: createEmptyOutput() };
+    return { problem: messageOf(error), output: createEmptyOutput() };
   }
   const state = new Map<string, string>();
   const outputs = new Map<string, string>();
@@ -37,35 +37,39 @@ export async function runPhase(
   });
   let problem: string | undefined;
   try {
-    const end = await runChild(command, {
+    const result = await runChild(command, {
       timeoutMs: wrapper.timeoutMs,
       abort: options.abort,
       onLine: (line) => filter.line(line),
     });
-    problem = describeProblem(end, wrapper.timeoutMs);
+    problem = describeProblem(result, wrapper.timeoutMs);
   } catch (error) {
-    problem = `it could not be started: ${messageOf(error)}`;
+    problem = `could not be started: ${messageOf(error)}`;
   }
   filter.end();
-  const said = await files.take().catch(() => createEmptyOutput());
+  const written = await files.take().catch(() => createEmptyOutput());
   return {
     problem: problem === undefined ? undefined : `wrapper ${wrapper.id}: its ${phase} ${problem}`,
-    said: { ...said, state: new Map([...state, ...said.state]), outputs: new Map([...outputs, ...said.outputs]) },
+    output: {
+      ...written,
+      state: new Map([...state, ...written.state]),
+      outputs: new Map([...outputs, ...written.outputs]),
+    },
   };
 }
 
-function describeProblem(end: ChildResult, timeoutMs: number): string | undefined {
-  switch (end.how) {
+function describeProblem(result: ChildResult, timeoutMs: number): string | undefined {
+  switch (result.how) {
     case 'exited':
-      return end.code === 0 ? undefined : `ended with code ${end.code}`;
+      return result.code === 0 ? undefined : `ended with code ${result.code}`;
     case 'killed':
-      return `was ended by ${end.signal}`;
+      return `was ended by ${result.signal}`;
     case 'timeout':
       return `did not end within ${timeoutMs / 1000} s and was stopped`;
     case 'aborted':
       return 'was stopped';
     default:
-      return end satisfies never;
+      return result satisfies never;
   }
 }
 

@@ -10,16 +10,16 @@ import type { Wrapper } from './wrapper.ts';
 
 export interface StandaloneResult {
   succeeded: boolean;
-  /** What went wrong, one clause each. */
+  /** One clause each. */
   problems: string[];
   outputs: Record<string, string>;
 }
 
 /**
- * All phases of one action folder, standing alone: pre, main, and its post whatever became of them.
+ * Runs one action by itself, without a job: its pre, its main, and always its post.
  *
  * @param options.timeoutMs of each phase
- * @param options.signal ends the phase that runs; its post still runs
+ * @param options.signal ends the current phase; the post still runs
  * @throws BatonError WRAPPER_INVALID
  */
 export async function runWrapperAction(options: {
@@ -45,12 +45,12 @@ export async function runWrapperAction(options: {
   const env = { ...options.env };
   let state: Record<string, string> = {};
   let outputs: Record<string, string> = {};
-  let hasBegun = false;
-  const take = (said: PhaseOutput): void => {
-    state = { ...state, ...Object.fromEntries(said.state) };
-    outputs = { ...outputs, ...Object.fromEntries(said.outputs) };
-    Object.assign(env, Object.fromEntries(said.env));
-    if (said.path.length > 0) env['PATH'] = [...said.path.toReversed(), env['PATH'] ?? ''].join(delimiter);
+  let hasStarted = false;
+  const apply = (output: PhaseOutput): void => {
+    state = { ...state, ...Object.fromEntries(output.state) };
+    outputs = { ...outputs, ...Object.fromEntries(output.outputs) };
+    Object.assign(env, Object.fromEntries(output.env));
+    if (output.path.length > 0) env['PATH'] = [...output.path.toReversed(), env['PATH'] ?? ''].join(delimiter);
   };
   const status = (): StepsStatus => {
     if (options.signal.aborted) return 'cancelled';
@@ -58,15 +58,15 @@ export async function runWrapperAction(options: {
   };
   try {
     for (const phase of ACTION_PHASES) {
-      if (action.phases[phase] === undefined || (phase === 'post' && !hasBegun)) continue;
-      const order = { wrapper, phase, env, state, status: status() };
+      if (action.phases[phase] === undefined || (phase === 'post' && !hasStarted)) continue;
+      const input = { wrapper, phase, env, state, status: status() };
       const condition = phase === 'main' ? 'success()' : action.conditions[phase];
-      if (!evaluateCondition(condition, toExpressionScope(order))) continue;
-      hasBegun = true;
+      if (!evaluateCondition(condition, toExpressionScope(input))) continue;
+      hasStarted = true;
       const abort = phase === 'post' ? new AbortController().signal : options.signal;
-      const { said, problem } = await runPhase(order, { folder, print: options.onOutput, abort });
-      take(said);
-      problems.push(...said.problems);
+      const { output, problem } = await runPhase(input, { folder, print: options.onOutput, abort });
+      apply(output);
+      problems.push(...output.problems);
       if (problem !== undefined) problems.push(problem);
     }
     return { succeeded: problems.length === 0, problems, outputs };

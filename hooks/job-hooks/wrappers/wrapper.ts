@@ -2,18 +2,18 @@ import { join } from 'node:path';
 import { BUILT_IN_WRAPPERS, type WrapperSettings } from '../../../contracts/workflows/hook-settings.ts';
 import { loadAction, wantsOldNode, type Action, type ActionPhase } from './action-file.ts';
 
-/** The program that holds the wrappers that come with Baton; beside this one in the bundle. */
+/** The program of the wrappers that come with Baton, in the same folder of the bundle. */
 const BUILT_IN_PROGRAM = 'built-in.mjs';
 
-/** A wrapper of the group, its action read. */
+/** A wrapper of the group, with its action. */
 export interface Wrapper extends WrapperSettings<string> {
   action: Action;
-  /** Set for one that comes with Baton: what its program is called with. */
+  /** Set for a wrapper that comes with Baton: the argument of its program. */
   builtIn: string | undefined;
 }
 
 /**
- * A wrapper with its action.
+ * Reads a wrapper's action.
  *
  * @throws BatonError WRAPPER_INVALID
  */
@@ -31,12 +31,12 @@ export async function loadWrapper(settings: WrapperSettings<string>): Promise<Wr
     args: [],
     env: {},
   };
-  // A recorder has to begin before anything else does.
+  // The recorder must start before any other wrapper.
   if (builtIn === 'resource-usage') action.phases.pre = BUILT_IN_PROGRAM;
   return { ...settings, builtIn, action };
 }
 
-/** The file of one phase, for people. */
+/** Names the file of one phase, for people. */
 export function describePhaseFile({ action, builtIn }: Wrapper, phase: ActionPhase): string {
   const name = action.phases[phase] ?? '';
   if (builtIn !== undefined) return 'built in';
@@ -44,8 +44,8 @@ export function describePhaseFile({ action, builtIn }: Wrapper, phase: ActionPha
   return join(action.folder, name);
 }
 
-/** What a person should know of a wrapper although it runs. */
+/** A warning about a wrapper that runs, but on a newer Node than it asks for. */
 export function findDeprecation({ action, id }: Wrapper): string | undefined {
   if (!wantsOldNode(action.using) || action.using.kind !== 'node') return undefined;
-  return `wrapper ${id} asks for node${action.using.version}, which has reached its end of life: it runs on Node ${process.versions.node}`;
+  return `wrapper ${id} asks for node${action.using.version}, which has reached its end of life: it runs on Node ${process.versions.node} instead`;
 }

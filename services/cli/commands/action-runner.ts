@@ -59,13 +59,13 @@ export async function runActionRunner(name: string, options: { reporter?: string
   const folders: string[] = [];
   try {
     const settings = readRunnerEnvironment(process.env);
-    const order = await readActionRequest(settings, (text): unknown => parse(text));
+    const request = await readActionRequest(settings, (text): unknown => parse(text));
     const named = log.child({ action: settings.name });
-    const link = new RunnerConnection(named);
-    const runner = await findRunner(name, link, folders);
-    const reporter = chooseReporter(name, options.reporter, settings, link, named);
+    const connection = new RunnerConnection(named);
+    const runner = await findRunner(name, connection, folders);
+    const reporter = chooseReporter(name, options.reporter, settings, connection, named);
     const manager = new Manager({ runner, reporter, log: named, stop });
-    const { state } = await manager.execute(order);
+    const { state } = await manager.execute(request);
     return state === 'succeeded' ? 0 : 1;
   } catch (error) {
     const { code, help } = error instanceof BatonError ? error : { code: 'INTERNAL', help: undefined };
@@ -76,7 +76,7 @@ export async function runActionRunner(name: string, options: { reporter?: string
   }
 }
 
-async function findRunner(name: string, link: RunnerConnection, folders: string[]): Promise<ActionRunner> {
+async function findRunner(name: string, connection: RunnerConnection, folders: string[]): Promise<ActionRunner> {
   const builtIn = BUILT_IN_ACTION_RUNNERS[name];
   if (builtIn !== undefined) {
     const agentFolder = async (): Promise<string> => {
@@ -88,7 +88,7 @@ async function findRunner(name: string, link: RunnerConnection, folders: string[
       }
       return folder;
     };
-    return await builtIn({ link, version: packageFile.version, agentFolder });
+    return await builtIn({ connection, version: packageFile.version, agentFolder });
   }
   const known = Object.keys(BUILT_IN_ACTION_RUNNERS).join(', ');
   if (!/\.m?[jt]s$/.test(name)) {
@@ -113,7 +113,7 @@ function chooseReporter(
   runner: string,
   asked: string | undefined,
   settings: RunnerEnvironment,
-  link: RunnerConnection,
+  connection: RunnerConnection,
   log: Logger,
 ): Reporter {
   const natsUrl = process.env[AGENT_ENV.natsUrl];
@@ -128,11 +128,11 @@ function chooseReporter(
     const credentials = file ? readFileSync(file, 'utf8') : '';
     const ca = process.env[AGENT_ENV.natsAuthority];
     const natsTls = ca ? { authority: readFileSync(ca, 'utf8') } : undefined;
-    link.open({ runner: settings.name, natsUrl, natsTls, credentials }).catch((error: unknown) => {
+    connection.open({ runner: settings.name, natsUrl, natsTls, credentials }).catch((error: unknown) => {
       log.error({ err: error }, 'connecting to NATS');
     });
   }
-  return natsReporter(link, packageFile.version);
+  return natsReporter(connection, packageFile.version);
 }
 
 function getDefaultReporter(runner: string, settings: RunnerEnvironment, natsUrl: string | undefined): ReporterName {

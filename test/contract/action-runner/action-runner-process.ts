@@ -18,7 +18,7 @@ export interface ActionRunnerProcess {
 }
 
 /**
- * Runs `baton action-runner` as a process, with nothing in its environment but that.
+ * Runs `baton action-runner` as a process, with only these variables in its environment.
  *
  * @param folder for the input manifest
  */
@@ -39,8 +39,8 @@ export function startActionRunner(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const killWithUs = (): void => void child.kill('SIGKILL');
-  process.once('exit', killWithUs);
+  const killAtExit = (): void => void child.kill('SIGKILL');
+  process.once('exit', killAtExit);
   let output = '';
   let log = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -52,14 +52,14 @@ export function startActionRunner(
     log: () => log,
     exited: new Promise((resolve) => {
       child.once('close', (code, signal) => {
-        process.removeListener('exit', killWithUs);
+        process.removeListener('exit', killAtExit);
         resolve({ code, signal });
       });
     }),
   };
 }
 
-/** Holds that it ended with that code; where not, its log tells why. */
+/** Expects that it ends with that code; a failure shows its log. */
 export async function expectExit(command: ActionRunnerProcess, code: number): Promise<void> {
   const exit = await command.exited;
   expect({ ...exit, log: exit.code === code ? '' : command.log() }).toEqual({ code, signal: null, log: '' });

@@ -7,7 +7,7 @@ export interface Certificate {
   cert: string;
 }
 
-/** A certificate, its own authority, made by OpenSSL in that folder: `tls.crt` and `tls.key`. */
+/** Makes a self-signed certificate with OpenSSL in that folder: `tls.crt` and `tls.key`. */
 export function makeCertificate(folder: string, name = 'IP:127.0.0.1'): Certificate {
   const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')];
   mkdirSync(folder, { recursive: true });

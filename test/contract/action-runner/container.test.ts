@@ -16,7 +16,7 @@ const IMAGE = 'baton-test-action';
 const docker = new Docker();
 
 async function image(): Promise<string> {
-  // Test files run side by side, and two imports under one name would leave one of them nameless.
+  // Test files run in parallel, and of two imports with one name, one would lose it.
   const lock = await acquireLock(join(tmpdir(), `${IMAGE}.lock`));
   try {
     await buildInstanceImage(docker, IMAGE);
@@ -26,7 +26,7 @@ async function image(): Promise<string> {
   return IMAGE;
 }
 
-/** How often each container was started, as it tells itself. */
+/** How often each container was started, by its own output. */
 const started = new Map<string, number>();
 
 const LASTS = 'echo started; while [ ! -e /tmp/go ]; do sleep 0.1; done';
@@ -68,7 +68,7 @@ actionRunnerContract(
 );
 
 describeUnless(absent, 'a container of an action', () => {
-  it('has no privileges, gets its secrets, which are masked, and none of the Manager’s environment', async () => {
+  it('has no privileges, gets its secrets, which are masked, and nothing else of the Manager’s environment', async () => {
     const folder = temporaryFolder('container-action');
     const name = `${mine}-limits`;
     const command = startActionRunner('container', {
@@ -97,7 +97,7 @@ describeUnless(absent, 'a container of an action', () => {
     folder.remove();
   });
 
-  it('leaves another container of its name alone, and says so', async () => {
+  it('fails and leaves the other container alone when its name is taken', async () => {
     const folder = temporaryFolder('container-conflict');
     const name = `${mine}-taken`;
     const taken = await docker.createContainer({ name, Image: await image(), Entrypoint: ['sleep', '1000'] });

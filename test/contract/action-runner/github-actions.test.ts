@@ -16,7 +16,7 @@ actionRunnerContract('github-actions', {
       credentials.set(name, await world.mint(name));
     }
     const pidFile = (name: string): string => join(world.folder, name, 'program.pid');
-    /** A bootstrap file, for a runner program that is this script. */
+    /** A bootstrap file whose runner program is this script. */
     const bootstrap = (name: string, script: string): BootstrapFile => {
       world.answers.splice(0, world.answers.length, { ok: true, jitConfig: JIT_CONFIG });
       const directory = join(world.folder, name);
@@ -36,7 +36,7 @@ actionRunnerContract('github-actions', {
     return {
       newName: () => names.pop() ?? '',
       succeeds: (name) => bootstrap(name, `echo "hello from ${name}"; exit 1`),
-      // Its program's code says nothing: it fails where no program runs.
+      // The program's exit code does not matter: the action fails if no program runs.
       fails: (name) => {
         const input = bootstrap(name, 'true');
         const no = {

@@ -18,7 +18,7 @@ const key = z
   .max(253)
   .regex(/^[-._a-zA-Z0-9]+$/);
 
-/** What the API server takes for a new ConfigMap, unknown fields refused as with `fieldValidation=Strict`. */
+/** What the API server accepts for a new ConfigMap. It refuses unknown fields, as with `fieldValidation=Strict`. */
 const newConfigMap = z.strictObject({
   apiVersion: z.literal('v1'),
   kind: z.literal('ConfigMap'),
@@ -26,7 +26,7 @@ const newConfigMap = z.strictObject({
   data: z.record(key, z.string()).default({}),
 });
 
-/** A merge patch (RFC 7386) of it: null removes a key. */
+/** A merge patch (RFC 7386) of a ConfigMap: null removes a key. */
 const patch = z.strictObject({ data: z.record(key, z.string().nullable()) });
 
 interface ConfigMap {
@@ -38,18 +38,18 @@ interface ConfigMap {
 type Fault = 'none' | 'unavailable' | 'throttled' | 'reset' | 'forbidden' | 'created-meanwhile';
 
 /**
- * An API server's ConfigMaps over TLS: what clients send is held to the API's own rules (method, media type, shape, names, bearer token), and
- * answers have the shapes of the real one. Source: the Kubernetes API reference, ConfigMap v1, and `Status`.
+ * The ConfigMaps of an API server over TLS. It checks requests by the API's rules (method, media type, shape, names, bearer
+ * token), and its answers have the shapes of the real one. Source: the Kubernetes API reference, ConfigMap v1, and `Status`.
  */
 export interface FakeKubernetes {
-  /** What a pod's environment has, and the folder of its service account. */
+  /** A pod's environment variables, with the folder of its service account. */
   env: Record<string, string>;
   /** All requests so far, `PATCH /api/… 200`. */
   requests: string[];
-  /** What happens to the next requests instead of what they ask for. */
+  /** Faults of the next requests. */
   faults: Fault[];
   maps: Map<string, ConfigMap>;
-  /** Resolves when a client has turned away from its certificate. */
+  /** Resolves when a client has refused its certificate. */
   refused: Promise<void>;
   /** The values that `status` of that ConfigMap has had. */
   findStatuses(name: string): unknown[];

@@ -2,7 +2,7 @@ import { ApplicationFailure, condition, defineSignal, isCancellation, setHandler
 
 export const go = defineSignal('go');
 
-/** Ends well after {@link go}, and when it is cancelled, cleans up first. */
+/** Succeeds after {@link go}; cleans up when it is cancelled. */
 export async function lasting(): Promise<string> {
   let over = false;
   setHandler(go, () => {

@@ -9,7 +9,7 @@ import { actionRunnerContract } from './suite.ts';
 const { path: folder, remove } = temporaryFolder('own-action-runner');
 afterAll(remove);
 
-// The one of the documentation, byte for byte.
+// The example of the documentation, byte for byte.
 const page = readFileSync(
   fileURLToPath(new URL('../../../deploy/docs/guides/action-runners.md', import.meta.url)),
   'utf8',
@@ -33,32 +33,32 @@ actionRunnerContract(file, {
   }),
 });
 
-describe('what baton action-runner says', () => {
+describe('the messages of baton action-runner', () => {
   const env = { RUNNER_CONTEXT_PLATFORM_NAMESPACE: 'ci' };
 
-  it('reports to nobody where the runner is a file', async () => {
+  it('sends no reports for an action runner from a file', async () => {
     writeFileSync(join(folder, 'there'), 'text');
     const command = startActionRunner(file, { folder, input: { file: join(folder, 'there') }, env });
-    // A ConfigMap could not be reached from here.
+    // Reporting to a ConfigMap would fail here, and leave a warning in the log.
     await expectExit(command, 0);
     expect(command.log()).not.toContain('ConfigMap');
   });
 
   it.each([
-    ['of a name it does not know', 'flux', /flux: neither one of github-actions, .*, nor a \.ts or \.js file/],
-    ['of a file that is not there', './missing.mjs', /loading action runner \.\/missing\.mjs/],
+    ['for an unknown name', 'flux', /flux: neither one of github-actions, .*, nor a \.ts or \.js file/],
+    ['for a file that does not exist', './missing.mjs', /loading action runner \.\/missing\.mjs/],
     [
-      'of a file that exports something else',
+      'for a file that exports something else',
       fileURLToPath(new URL('command.ts', import.meta.url)),
       /is no ActionRunner/,
     ],
-  ])('explains what is wrong %s', async (_what, runner, message) => {
+  ])('exits with 1 and explains the problem %s', async (_what, runner, message) => {
     const command = startActionRunner(runner, { folder, input: {} });
     await expectExit(command, 1);
     expect(command.log()).toMatch(message);
   });
 
-  it('names all wrong variables at once, and reads a manifest that is neither YAML nor JSON without quoting it', async () => {
+  it('names all wrong variables at once, and does not quote a manifest that is neither YAML nor JSON', async () => {
     const bad = { RUNNER_CONTEXT_NAME: 'No Name', RUNNER_TIMEOUT: '10 minutes', RUNNER_LOGGER_DEV_MODE: 'maybe' };
     const command = startActionRunner('shell', { folder, input: {}, env: bad });
     await expectExit(command, 1);
@@ -71,12 +71,12 @@ describe('what baton action-runner says', () => {
     expect(second.log()).not.toContain('hunter2');
   });
 
-  it('writes for people with RUNNER_LOGGER_DEV_MODE, and takes Go’s durations', async () => {
+  it('writes a log for people with RUNNER_LOGGER_DEV_MODE, and accepts durations in Go’s notation', async () => {
     const more = { RUNNER_LOGGER_DEV_MODE: 'true', RUNNER_TIMEOUT: '1h2m3.5s' };
     const command = startActionRunner('shell', { folder, input: { script: 'echo working' }, env: more });
     await expectExit(command, 0);
     expect(command.output()).toBe('working\n');
-    expect(command.log()).toMatch(/^\d\d:\d\d:\d\d DEBUG +started action=\S+ status=\{"pid":\d+\}$/m);
+    expect(command.log()).toMatch(/^\d\d:\d\d:\d\d DEBUG +action started action=\S+ status=\{"pid":\d+\}$/m);
     expect(command.log()).toMatch(/^\d\d:\d\d:\d\d INFO +the script ended with code 0/m);
   });
 });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Command lines of the processes that have this variable in their environment, less `baton` itself. */
+/** Command lines of the processes that have this variable in their environment, without `baton` itself. */
 export function processesWith(variable: string): string[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
@@ -9,7 +9,7 @@ export function processesWith(variable: string): string[] {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
       return environment.includes(variable) && !command.includes('action-runner') ? [command] : [];
     } catch {
-      // Ended meanwhile.
+      // The process has ended in the meantime.
       return [];
     }
   });

@@ -10,7 +10,7 @@ import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
 const folder = temporaryFolder('reporter');
 const context = { name: 'build-1', platform: { NAMESPACE: 'ci' } };
-const news: Report = { state: 'running', at: '2026-01-01T00:00:00.000Z', message: 'it runs', logTail: '' };
+const runningReport: Report = { state: 'running', at: '2026-01-01T00:00:00.000Z', message: 'it runs', logTail: '' };
 let kubernetes: FakeKubernetes;
 
 beforeAll(async () => {
@@ -32,9 +32,9 @@ const PATH = '/api/v1/namespaces/ci/configmaps';
 
 describe('reporter kubernetes-configmap', () => {
   const report = (more: Partial<Report> = {}, abort = never) =>
-    configMapReporter().report(context, { ...news, ...more }, abort);
+    configMapReporter().report(context, { ...runningReport, ...more }, abort);
 
-  it('makes the ConfigMap where there is none, and changes its own key alone where there is one', async () => {
+  it('creates a missing ConfigMap, and changes only its own key of an existing one', async () => {
     await report();
     Object.assign(kubernetes.maps.get('build-1')?.data ?? {}, { engine: 'its own' });
     await report({ state: 'succeeded' });
@@ -44,21 +44,21 @@ describe('reporter kubernetes-configmap', () => {
     expect(kubernetes.requests).toEqual([`PATCH ${PATH}/build-1 404`, `POST ${PATH} 201`, `PATCH ${PATH}/build-1 200`]);
   });
 
-  it('asks again after faults, and when somebody made it meanwhile, and keeps what is in it', async () => {
+  it('retries after faults, and when the ConfigMap was created in the meantime, whose content it keeps', async () => {
     kubernetes.faults.push('unavailable', 'throttled', 'reset');
     await report();
     expect(kubernetes.findStatuses('build-1').at(-1)).toMatchObject({ state: 'running' });
     expect(kubernetes.requests.slice(0, 3).map((line) => line.split(' ').at(-1))).toEqual(['503', '429', 'reset']);
     kubernetes.maps.clear();
     kubernetes.requests.length = 0;
-    // The first request, the patch, finds none; the second, which would make it, comes too late.
+    // The first request, the patch, finds none; the second, which would create it, comes too late.
     kubernetes.faults.push('none', 'created-meanwhile');
     await report({ message: 'again' });
     expect(kubernetes.requests.map((line) => line.split(' ').at(-1))).toEqual(['404', '409', '200']);
     expect(kubernetes.maps.get('build-1')?.data).toMatchObject({ other: 'kept', status: expect.any(String) });
   });
 
-  it('says what it may not do, at once', async () => {
+  it('fails at once when it has no permission, and says so', async () => {
     kubernetes.faults.push('forbidden');
     await expect(report()).rejects.toMatchObject({
       code: 'ENGINE_UNAVAILABLE',
@@ -67,7 +67,7 @@ describe('reporter kubernetes-configmap', () => {
     expect(kubernetes.requests).toHaveLength(1);
   });
 
-  it('gives up when it is told to', async () => {
+  it('gives up when its signal fires', async () => {
     kubernetes.faults.push(...Array.from({ length: 20 }, () => 'unavailable' as const));
     const giveUp = new AbortController();
     const reporting = report({}, giveUp.signal);
@@ -76,7 +76,7 @@ describe('reporter kubernetes-configmap', () => {
     kubernetes.faults.length = 0;
   });
 
-  it('trusts no API server but its own', async () => {
+  it('refuses an API server with another certificate', async () => {
     const other = await startKubernetes();
     process.env['KUBERNETES_SERVICE_PORT'] = other.env['KUBERNETES_SERVICE_PORT'];
     const giveUp = new AbortController();
@@ -95,7 +95,7 @@ describe('reporter nats', () => {
   });
   afterAll(() => world.stop());
 
-  it('tells a runner’s workflow that it is online and how it ended, from any action runner', async () => {
+  it('signals to a runner’s workflow that it is online and how it ended, with any action runner', async () => {
     const name = 'm-g-0123abcd';
     const credentials = join(folder.path, 'runner.creds');
     writeFileSync(credentials, await world.mint(name), { mode: 0o600 });
@@ -107,7 +107,7 @@ describe('reporter nats', () => {
     expect(world.findSignals(name).map(({ kind }) => kind)).toEqual(['online', 'exited']);
   });
 
-  it('says so when the credential is another runner’s', async () => {
+  it('logs that the signal was refused when the credential belongs to another runner', async () => {
     const credentials = join(folder.path, 'other.creds');
     writeFileSync(credentials, await world.mint('m-g-11111111'), { mode: 0o600 });
     const env = { BATON_NATS_URL: world.nats.address, BATON_NATS_CREDENTIALS: credentials };
@@ -118,7 +118,7 @@ describe('reporter nats', () => {
       env,
     });
     await expectExit(command, 0);
-    expect(command.log()).toContain('telling that m-g-22222222 is online: it was refused');
+    expect(command.log()).toContain('signaling that m-g-22222222 is online: the signal was refused');
     expect(world.findSignals('m-g-22222222')).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ actionRunnerContract('shell', {
   short: async () => ({
     succeeds: () => ({ script: 'echo "hello from $RUNNER_CONTEXT_NAME"', shell: 'bash' }),
     fails: () => ({ input: { script: 'false; echo never' }, message: /the script ended with code 1/ }),
-    // One that does not listen, and has a child.
+    // It ignores SIGTERM, and has a child.
     lasts: () => ({ script: `trap '' TERM; sleep 303 & while :; do sleep 0.1; done` }),
     unstartable: () => ({
       input: { script: 'true', directory: '/nonexistent' },

@@ -6,33 +6,33 @@ import { until } from '../../support/until.ts';
 import { expectExit, startActionRunner, type ActionRunnerProcess } from './action-runner-process.ts';
 import { startKubernetes, type FakeKubernetes } from './kubernetes.ts';
 
-/** What the suite needs of an ActionRunner. */
+/** What the suite needs to test an ActionRunner. */
 export interface ActionRunnerCandidate {
   /** An action that prints `hello from NAME` and succeeds; `name` is its context name. */
   succeeds(name: string): unknown;
-  /** One that ends, but not well, and what its report says. */
+  /** An action that ends without success, and its report's message. */
   fails(name: string): { input: unknown; message: RegExp };
-  /** One that lasts until it is ended. */
+  /** An action that runs until it is ended. */
   lasts(name: string): unknown;
-  /** One that can't be started, and what its report says. */
+  /** An action that cannot be started, and its report's message. */
   unstartable(name: string): { input: unknown; message: RegExp };
   /** An input with one wrong field, and the field's name. */
   wrong(name: string): { input: unknown; field: string };
   /** A context name. Default: any. */
   newName?(): string;
   env?: Record<string, string>;
-  /** What is left of the action of that name: processes, containers, running workflows. */
+  /** What the action of that name left behind: processes, containers, running workflows. */
   left(name: string): Promise<string[]>;
-  /** What an action still prints that is ended at SIGTERM. */
+  /** What an action prints after it was ended at SIGTERM. */
   lastWords?: string;
   stop(): Promise<void>;
 }
 
-/** One whose actions outlive a Manager that is killed. */
+/** An ActionRunner whose actions outlive a Manager that is killed. */
 export interface LastingActionRunnerCandidate extends ActionRunnerCandidate {
   /** How often the action of that name has been started. */
   starts(name: string): Promise<number>;
-  /** Lets {@link ActionRunnerCandidate.lasts} end well. */
+  /** Lets {@link ActionRunnerCandidate.lasts} succeed. */
   finish(name: string): Promise<void>;
 }
 
@@ -88,11 +88,11 @@ export function actionRunnerContract(
       await until(() => expect(kubernetes.findStatuses(name)).toMatchObject([{ state: 'running' }]));
     }
 
-    async function nothingLeft(name: string): Promise<void> {
+    async function expectNothingLeft(name: string): Promise<void> {
       await until(async () => expect(await candidate.left(name)).toEqual([]));
     }
 
-    it('runs an action to its end, passes on what it prints, and reports twice', async () => {
+    it('runs an action to its end, prints its output, and reports its start and its end', async () => {
       const name = newName();
       const command = run(name, candidate.succeeds(name));
       await expectExit(command, 0);
@@ -101,10 +101,10 @@ export function actionRunnerContract(
         { state: 'running', status: expect.any(Object) },
         { state: 'succeeded', message: expect.any(String), logTail: expect.stringContaining(`hello from ${name}`) },
       ]);
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
-    it('says why an action failed', async () => {
+    it('reports why an action failed', async () => {
       const name = newName();
       const { input, message } = candidate.fails(name);
       const command = run(name, input);
@@ -113,10 +113,10 @@ export function actionRunnerContract(
         state: 'failed',
         message: expect.stringMatching(message),
       });
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
-    it('says why an action can’t be started', async () => {
+    it('reports why an action cannot be started', async () => {
       const name = newName();
       const { input, message } = candidate.unstartable(name);
       const command = run(name, input);
@@ -124,10 +124,10 @@ export function actionRunnerContract(
       expect(kubernetes.findStatuses(name)).toMatchObject([
         { state: 'failed', message: expect.stringMatching(message) },
       ]);
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
-    it('starts nothing with a wrong input, and names the field, not what stands there', async () => {
+    it('starts nothing with a wrong input, and names the wrong field but not its value', async () => {
       const name = newName();
       const { input, field } = candidate.wrong(name);
       const command = run(name, input);
@@ -136,18 +136,18 @@ export function actionRunnerContract(
         { state: 'failed', message: expect.stringContaining(field) },
       ]);
       expect(command.log()).toContain('INPUT_INVALID');
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
-    it('is ended at RUNNER_TIMEOUT, and leaves nothing', async () => {
+    it('ends an action at RUNNER_TIMEOUT, and leaves nothing behind', async () => {
       const name = newName();
       const command = run(name, candidate.lasts(name), { RUNNER_TIMEOUT: '3s' });
       await expectExit(command, 1);
       expect(kubernetes.findStatuses(name).at(-1)).toMatchObject({ state: 'timed-out' });
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
-    it('is ended at SIGTERM, and leaves nothing', async () => {
+    it('ends an action at SIGTERM, and leaves nothing behind', async () => {
       const name = newName();
       const command = run(name, candidate.lasts(name));
       await untilRunning(name);
@@ -156,12 +156,12 @@ export function actionRunnerContract(
       expect(kubernetes.findStatuses(name)).toMatchObject([{ state: 'running' }, { state: 'stopped' }]);
       const logTail: unknown = expect.stringContaining(candidate.lastWords ?? '');
       expect(kubernetes.findStatuses(name).at(-1)).toMatchObject({ logTail });
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
 
     if ('short' in prepare) return;
 
-    it('goes on with what a Manager that was killed had started, and starts nothing twice', async () => {
+    it('continues an action whose Manager was killed, and does not start it twice', async () => {
       const name = newName();
       const killed = run(name, candidate.lasts(name));
       await untilRunning(name);
@@ -172,7 +172,7 @@ export function actionRunnerContract(
       await lasting?.finish(name);
       await expectExit(next, 0);
       expect(await lasting?.starts(name)).toBe(1);
-      await nothingLeft(name);
+      await expectNothingLeft(name);
     });
   });
 }

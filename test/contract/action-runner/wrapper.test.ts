@@ -4,7 +4,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { processesWith } from './processes.ts';
 import { actionRunnerContract } from './suite.ts';
 
-/** One that greets, fails or stays as its input says, and writes down that its post ran. */
+/** An action that greets, and then ends, fails or hangs, depending on its input; its post prints a line. */
 const ACTION = `
 name: example
 inputs:

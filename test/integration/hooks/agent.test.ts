@@ -27,7 +27,7 @@ beforeEach(() => {
 
 describe('the life of an agent', () => {
   it.each(['bash -e', 'sh -e'])(
-    'registers, runs the program, tells all four signals with hooks under %s',
+    'registers, runs the program and sends all four signals, with hooks under %s',
     async (shell) => {
       const agent = await startAgent(
         world,
@@ -53,7 +53,7 @@ describe('the life of an agent', () => {
       const job = { runId: 4711, runAttempt: 2, repository: 'octo-org/app', workflow: 'Build it', jobKey: 'build' };
       expect(await world.signal(agent.runner, 'started')).toMatchObject({ job });
       expect(await world.signal(agent.runner, 'completed')).toMatchObject({ job });
-      // No secret on disk or in the job's environment.
+      // There is no secret on disk or in the job's environment.
       expect(existsSync(join(agent.folder, 'bootstrap.json'))).toBe(false);
       const env = readText(join(agent.folder, 'program', 'env.txt'));
       expect(env).not.toMatch(/BATON_BOOTSTRAP|NATS/);
@@ -89,7 +89,7 @@ describe('the life of an agent', () => {
     expect(logTail.endsWith('Zeile € 2999\n')).toBe(true);
   });
 
-  it('ends what the job left running, and does not wait for it', async () => {
+  it('kills what the job left running, and does not wait for it', async () => {
     const agent = await startAgent(world, `sleep 300 & echo $! > child.pid; exit 0`);
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
@@ -97,7 +97,7 @@ describe('the life of an agent', () => {
 });
 
 describe('registration', () => {
-  it('asks again while the registrar says so', async () => {
+  it('retries while the registrar asks it to', async () => {
     const busy = { ok: false as const, code: 'FORGE_RATE_LIMITED', message: 'wait', retryable: true };
     world.answers.splice(0, 1, busy, busy, { ok: true, jitConfig: JIT_CONFIG });
     const before = world.asked();
@@ -106,9 +106,14 @@ describe('registration', () => {
     expect(world.asked() - before).toBe(3);
   });
 
-  it('gives up at a final no, says why, and starts nothing', async () => {
-    const no = { ok: false as const, code: 'REGISTRATION_REFUSED', message: 'its phase is removing', retryable: false };
-    world.answers.splice(0, world.answers.length, no);
+  it('gives up at a final refusal, reports the reason, and starts nothing', async () => {
+    const refusal = {
+      ok: false as const,
+      code: 'REGISTRATION_REFUSED',
+      message: 'its phase is removing',
+      retryable: false,
+    };
+    world.answers.splice(0, world.answers.length, refusal);
     const agent = await startAgent(world, 'touch started');
     expect(await agent.exited).toEqual({ code: 1, signal: null });
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: null });
@@ -119,7 +124,7 @@ describe('registration', () => {
 });
 
 describe('stopping', () => {
-  it('passes SIGTERM on to the program and tells its exit', async () => {
+  it('passes SIGTERM to the program and reports its exit', async () => {
     const agent = await startAgent(world, `trap 'echo got TERM; exit 7' TERM; while :; do sleep 0.05; done`);
     await world.signal(agent.runner, 'online');
     agent.child.kill('SIGTERM');
@@ -127,7 +132,7 @@ describe('stopping', () => {
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: 7, logTail: 'got TERM\n' });
   });
 
-  it('kills a program that does not listen, with its whole group', async () => {
+  it('kills a program that ignores SIGTERM, with its whole process group', async () => {
     const agent = await startAgent(
       world,
       `trap '' TERM; sleep 301 & echo $! > child.pid; while :; do sleep 0.05; done`,
@@ -139,11 +144,11 @@ describe('stopping', () => {
     expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
   });
 
-  it('ends by itself, with its program, at the end of its time to live, and tells it', async () => {
+  it('ends with its program at the end of its time to live, and reports it', async () => {
     const agent = await startAgent(world, 'echo $$ > program.pid; while :; do sleep 0.05; done', {
       expiresAt: new Date(Date.now() + 4000),
     });
-    // Whether its program had begun by then: a slow machine may take longer.
+    // On a slow machine, its program may not have started by then.
     expect(await agent.exited).toMatchObject({ signal: null });
     expect(agent.output()).toContain('"state":"timed-out"');
     await world.signal(agent.runner, 'exited');
@@ -151,7 +156,7 @@ describe('stopping', () => {
     expect(existsSync(pidFile) && isRunning(pidFile)).toBe(false);
   });
 
-  it('can be stopped while NATS is not there', async () => {
+  it('can be stopped while NATS cannot be reached', async () => {
     const agent = await startAgent(world, 'exit 0', { natsUrl: 'nats://127.0.0.1:1' });
     await agent.printed('connecting to NATS');
     agent.child.kill('SIGTERM');
@@ -160,23 +165,23 @@ describe('stopping', () => {
 });
 
 describe('the agent’s socket', () => {
-  it('can be opened by its user alone, and refuses what is no hook', async () => {
+  it('only its user can open it, and it refuses what is not from a hook', async () => {
     const agent = await startAgent(world, 'while [ ! -e stop ]; do sleep 0.05; done');
     await world.signal(agent.runner, 'online');
     const socket = join(agent.folder, 's', 'agent.sock');
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     expect(statSync(join(agent.folder, 's')).mode & 0o777).toBe(0o700);
     expect(readdirSync(agent.folder)).not.toContain('bootstrap.json');
-    expect(await say(socket, 'nonsense\n')).toContain('not a line of JSON');
-    const forged = { version: 1, kind: 'exited', job: {}, waitMs: 0 };
-    expect(await say(socket, `${JSON.stringify(forged)}\n`)).toContain('wrong or missing: kind');
-    expect(await say(socket, 'x'.repeat(20_000))).toBe('');
+    expect(await send(socket, 'nonsense\n')).toContain('not a line of JSON');
+    const wrongKind = { version: 1, kind: 'exited', job: {}, waitMs: 0 };
+    expect(await send(socket, `${JSON.stringify(wrongKind)}\n`)).toContain('wrong or missing: kind');
+    expect(await send(socket, 'x'.repeat(20_000))).toBe('');
     agent.child.kill('SIGTERM');
     await agent.exited;
   });
 });
 
-function say(socket: string, text: string): Promise<string> {
+function send(socket: string, text: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';
     const connection = connect(socket, () => connection.write(text));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HookBench, wrapper } from '../../support/hook.ts';
 
-/** A job's shell that is busy until the recorder has written so many lines. */
+/** A shell command that keeps a core busy until the recorder has written so many lines. */
 const UNTIL_SAMPLED = (lines: number): string =>
   `until [ "$(cat "$(dirname "$BATON_HOOKS")"/samples-*.jsonl | wc -l)" -ge ${lines} ]; do :; done`;
 
@@ -16,15 +16,15 @@ beforeAll(async () => {
 afterAll(() => hooks.dispose());
 
 describe('resource-usage', () => {
-  it('shows in log, summary and a signal what the job used, for less than 1 % of a core', async () => {
+  it('reports what the job used in log, summary and a signal, and takes less than 1 % of a core', async () => {
     const { started, completed, job, signals } = await hooks.run({
       hooks: { wrappers: [wrapper('resource-usage')] },
-      // Until there are some samples, with a core that is busy meanwhile.
+      // Keeps a core busy until there are some samples.
       steps: [`run: ${UNTIL_SAMPLED(6)}`],
     });
     expect(started.join('\n')).toContain('Recording CPU, memory, disk and network');
     const log = completed.join('\n');
-    expect(log).toMatch(/\d+ samples, one a second; [\d.]+ cores and .* of memory/);
+    expect(log).toMatch(/\d+ samples, one per second; [\d.]+ cores and .* of memory/);
     expect(log).toMatch(/^CPU, cores +[\d.]+ +[\d.]+ +[▁▂▃▄▅▆▇█]+$/m);
     for (const name of ['Memory', 'Disk read', 'Disk written', 'Network received', 'Network sent']) {
       expect(log).toMatch(new RegExp(`^${name} +.*[▁▂▃▄▅▆▇█]+$`, 'm'));
@@ -43,13 +43,13 @@ describe('resource-usage', () => {
     // CPU time of the recorder, not wall time: it does not depend on what else this machine does.
     const own = Number(/the recorder itself used ([\d.]+) % of a core/.exec(log)?.[1]);
     expect(own).toBeLessThan(1);
-    // It ended: nothing of it is left but the state.
+    // It ended: only the state is left of it.
     const left = readdirSync(join(hooks.folder, 'r1', 'hooks'));
     expect(left.toSorted()).toEqual(['settings.json', 'state.json']);
     expect(job.steps.find(({ name }) => name === 'Complete job')?.log.join()).not.toContain('recorder');
   });
 
-  it('tells what it has when a job ends its recorder', async () => {
+  it('reports what it has when the job killed its recorder', async () => {
     const { completed, own, job, signals } = await hooks.run({
       hooks: { wrappers: [wrapper('resource-usage')] },
       steps: [
@@ -58,14 +58,14 @@ describe('resource-usage', () => {
       ],
     });
     expect(own).toContain('\nended it');
-    expect(completed.join('\n')).toMatch(/\d+ samples, one a second/);
+    expect(completed.join('\n')).toMatch(/\d+ samples, one per second/);
     expect(signals.map(({ kind }) => kind)).toContain('resources');
     expect(job.conclusion).toBe('success');
   });
 });
 
 describe('clean-workspace', () => {
-  it('empties the workspace, hidden files and links too, and leaves what they point at', async () => {
+  it('removes everything from the workspace, also hidden files and links, but not what links point to', async () => {
     const outside = join(hooks.folder, 'outside');
     mkdirSync(outside);
     const { completed, job } = await hooks.run({
@@ -77,7 +77,7 @@ describe('clean-workspace', () => {
     expect(job.conclusion).toBe('success');
   });
 
-  it('says what it could not remove', async (context) => {
+  it('warns of what it could not remove', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may remove anything');
     const { completed } = await hooks.run({
       hooks: { wrappers: [wrapper('clean-workspace')] },
@@ -90,7 +90,7 @@ describe('clean-workspace', () => {
 });
 
 describe('docker-prune', () => {
-  it('says so where there is no docker CLI', async () => {
+  it('warns if there is no docker CLI', async () => {
     const { completed, job } = await hooks.run({
       hooks: { wrappers: [wrapper('docker-prune')] },
       env: { PATH: hooks.pathWith('sh') },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 
 describe('the agent’s bundle', () => {
-  it('is single files that import nothing but Node’s own modules, less than 1.5 MB together', async () => {
+  it('consists of single files that import only Node’s own modules, less than 1.5 MB together', async () => {
     const { files } = await bundleAgent();
     const programs = files.filter(({ name }) => name.endsWith('.mjs'));
     expect(programs.map(({ name }) => name)).toEqual(['agent.mjs', 'signal.mjs', 'hooks.mjs', 'built-in.mjs']);

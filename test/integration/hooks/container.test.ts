@@ -44,7 +44,7 @@ describeUnless(await whyNoDocker(), 'an agent in a container', () => {
     await world.stop();
   });
 
-  it('registers, runs a job with both hooks, tells its end, and dies', async () => {
+  it('registers, runs a job with both hooks, reports its end, and exits', async () => {
     const runner = createRunnerName(installation, 'linux', randomUUID());
     const ending = new AbortController();
     const death = new Promise<Instance>((resolve) => void backend.watch(resolve, ending.signal));

@@ -22,10 +22,10 @@ beforeAll(async () => {
 
 afterAll(() => hooks.dispose());
 
-/** A docker action whose every phase runs this in a shell. */
+/** A docker action that runs this script in a shell in every phase. */
 function dockerAction(name: string, image: string, script: string): string {
   return hooks.action(name, {
-    'action.yml': `inputs: { who: { default: nobody } }
+    'action.yml': `inputs: { who: { default: world } }
 runs:
   using: docker
   image: ${image}
@@ -52,17 +52,17 @@ echo "FROM_CONTAINER=$INPUT_WHO" >> "$GITHUB_ENV"; touch "$GITHUB_WORKSPACE/made
       hooks: { wrappers: [wrapper(folder, { with: { who: 'you' }, timeoutMs: 100_000 })] },
       steps: ['run: ls; echo "from $FROM_CONTAINER"'],
     });
-    const place = 'in /github/workspace by name of you, of build, state';
-    expect(started).toContain(`pre ${place} []`);
-    expect(started).toContain(`main ${place} [by pre]`);
-    expect(completed).toContain(`post ${place} [by main]`);
+    const where = 'in /github/workspace by name of you, of build, state';
+    expect(started).toContain(`pre ${where} []`);
+    expect(started).toContain(`main ${where} [by pre]`);
+    expect(completed).toContain(`post ${where} [by main]`);
     expect(own).toContain('\nmade\nfrom you');
     expect(job.conclusion).toBe('success');
     const tag = `baton-wrapper-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`;
     execFileSync('docker', ['image', 'rm', '--force', tag], { stdio: 'ignore' });
   });
 
-  it('that hangs is removed from the engine after its bound', async () => {
+  it('is removed from the engine when it reaches its timeout', async () => {
     const mark = `hang-${randomUUID().slice(0, 8)}`;
     const folder = dockerAction(mark, `docker://${IMAGE}`, 'trap "" TERM; sleep 300');
     const { started, job } = await hooks.run({ hooks: { wrappers: [wrapper(folder, { timeoutMs: 4000 })] } });
@@ -72,7 +72,7 @@ echo "FROM_CONTAINER=$INPUT_WHO" >> "$GITHUB_ENV"; touch "$GITHUB_WORKSPACE/made
     expect(job.conclusion).toBe('success');
   });
 
-  it('docker-prune removes what fits its filter, and nothing else', async () => {
+  it('docker-prune removes only what matches its filter', async () => {
     const label = `baton-test-${randomUUID().slice(0, 8)}`;
     const create = (...args: string[]): string =>
       execFileSync('docker', ['create', ...args, IMAGE, 'true'], { encoding: 'utf8' }).trim();
@@ -95,14 +95,14 @@ describe('a docker wrapper where there is no engine', () => {
   it.each([
     ['no CLI', () => hooks.pathWith('sh'), 'there is no docker CLI on PATH'],
     ['no engine', () => process.env['PATH'] ?? '', 'no engine answers'],
-  ])('says so: %s', async (_what, path, told) => {
+  ])('warns and runs the next wrapper: %s', async (_what, path, problem) => {
     const folder = dockerAction('nowhere', `docker://${IMAGE}`, 'true');
     const { started, job } = await hooks.run({
       hooks: { wrappers: [wrapper(folder), wrapper(hooks.action('next', NEXT))] },
       env: { PATH: path(), DOCKER_HOST: 'unix:///nonexistent.sock' },
     });
     expect(started.join('\n')).toContain(
-      `##[warning]Baton: wrapper nowhere: it needs docker, and ${hasCli ? told : 'there is no docker CLI on PATH'}`,
+      `##[warning]Baton: wrapper nowhere: it needs docker, and ${hasCli ? problem : 'there is no docker CLI on PATH'}`,
     );
     expect(started).toContain('next runs');
     expect(job.conclusion).toBe('success');

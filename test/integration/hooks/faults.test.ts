@@ -6,7 +6,7 @@ import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { JIT_CONFIG, JOB_ENV, startAgent, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 
-/** What goes wrong in an instance, and what the agent and its hooks make of it. */
+/** Faults in an instance, and how the agent and its hooks handle them. */
 let world: AgentWorld;
 
 beforeAll(async () => {
@@ -19,11 +19,11 @@ beforeEach(() => {
 
 const ALL = ['online', 'started', 'completed', 'exited'];
 
-function kindsOf(runner: string): string[] {
+function listKinds(runner: string): string[] {
   return world.findSignals(runner).map(({ kind }) => kind);
 }
 
-/** A tmpfs in a mount namespace of the agent's own: gone with its last process. */
+/** Runs the agent in a mount namespace with a small tmpfs, which is removed with its last process. */
 function onSmallDisk(options: string): (command: string[], folder: string) => string[] {
   return (command, folder) => {
     const disk = join(folder, 'disk');
@@ -44,7 +44,7 @@ function mayMount(): boolean {
 describe('a full disk', () => {
   const here = mayMount();
 
-  it('that fills up under a job holds up neither its hooks nor its end', async (context) => {
+  it('that fills up during a job delays neither its hooks nor its end', async (context) => {
     context.skip(!here, 'a small disk can be mounted by root alone');
     const agent = await startAgent(
       world,
@@ -60,14 +60,14 @@ describe('a full disk', () => {
     expect(code).toBe(6);
     expect(logTail).toContain('disk full\n');
     expect(logTail.match(/^hook 0$/gm)).toHaveLength(2);
-    expect(kindsOf(agent.runner)).toEqual(ALL);
+    expect(listKinds(agent.runner)).toEqual(ALL);
   });
 
-  it('that is full before anything began lets no job come, and says why', async (context) => {
+  it('that is full from the start accepts no job, and reports why', async (context) => {
     context.skip(!here, 'a small disk can be mounted by root alone');
     const asked = world.asked();
     const agent = await startAgent(world, 'touch started', {
-      // Two inodes: the root's, and one that is taken.
+      // Two inodes: the root's, and one that is in use.
       wrap: onSmallDisk('size=64k,nr_inodes=2'),
       socketFolder: (folder) => join(folder, 'disk', 's'),
     });
@@ -80,8 +80,8 @@ describe('a full disk', () => {
 });
 
 describe('a hook that is killed', () => {
-  it('does not fail the job, whose end is told all the same', async () => {
-    // While NATS is away, a hook waits: long enough to be found.
+  it('does not fail the job, whose end is still reported', async () => {
+    // A hook waits while NATS cannot be reached: long enough to be found.
     const agent = await startAgent(
       world,
       `${JOB_ENV}
@@ -107,9 +107,9 @@ describe('a hook that is killed', () => {
     const { logTail } = await world.signal(agent.runner, 'exited');
     expect(logTail).toContain('killed hook 0\n');
     expect(logTail).toContain('\nhook 0\n');
-    // Whether it had handed its signal over before, is chance; the others come in order. One whose acknowledgement went down with
-    // NATS comes once more, with the same id.
-    const kinds = new Set(kindsOf(agent.runner).filter((kind) => kind !== 'started'));
+    // The killed hook may have sent its signal before; the others come in order. One whose acknowledgement was lost with NATS
+    // comes again with the same id.
+    const kinds = new Set(listKinds(agent.runner).filter((kind) => kind !== 'started'));
     expect([...kinds]).toEqual(['online', 'completed', 'exited']);
   });
 });
@@ -119,11 +119,11 @@ const FAKETIME = ['x86_64', 'aarch64']
   .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
   .find((file) => existsSync(file));
 
-describeUnless(FAKETIME === undefined ? 'libfaketime is not installed' : undefined, 'a clock that is off', () => {
+describeUnless(FAKETIME === undefined ? 'libfaketime is not installed' : undefined, 'a clock that is wrong', () => {
   it.each([
     ['fast', '+10m', 600_000],
     ['slow', '-10m', -600_000],
-  ])('by ten minutes, %s, costs a runner of five minutes nothing', async (_name, offset, expected) => {
+  ])('does not shorten a runner’s five minutes when it is ten minutes %s', async (_name, offset, expected) => {
     const agent = await startAgent(
       world,
       `${JOB_ENV}
@@ -137,16 +137,16 @@ describeUnless(FAKETIME === undefined ? 'libfaketime is not installed' : undefin
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     const { at, code } = await world.signal(agent.runner, 'exited');
     expect(code).toBe(0);
-    expect(kindsOf(agent.runner)).toEqual(ALL);
-    // It really was off.
+    expect(listKinds(agent.runner)).toEqual(ALL);
+    // It really was wrong.
     const off = new Date(at).getTime() - Date.now();
     expect(Math.abs(off - expected)).toBeLessThan(200_000);
   });
 });
 
 describe('a job that prints a gigabyte', () => {
-  it('costs its instance neither memory nor disk, and leaves its last lines', async () => {
-    const line = 'a line of a hundred characters, as a build prints them when it is told to say all that it is doing';
+  it('fills neither the memory nor the disk of its instance, and its last lines are reported', async () => {
+    const line = 'a line of a hundred characters, as a build prints it when all of its verbose options are switched on';
     const agent = await startAgent(
       world,
       `${JOB_ENV}
@@ -166,13 +166,13 @@ describe('a job that prints a gigabyte', () => {
     expect(agent.output()).toContain('the rest is not logged');
     expect(agent.output()).toMatch(/"omitted":1\d{9},/);
     expect(logTail.endsWith('hook 0\nthe last line\n')).toBe(true);
-    expect(kindsOf(agent.runner)).toContain('completed');
-    // Two seconds of a processor, which a busy machine may not have for a while.
+    expect(listKinds(agent.runner)).toContain('completed');
+    // Takes two seconds of CPU time, which can be long on a busy machine.
   }, 300_000);
 });
 
 describe('the bundle', () => {
-  it('is smaller than 1.5 MB, all of it, and has no client of Temporal or of Docker in it', async () => {
+  it('is smaller than 1.5 MB, and contains no Temporal or Docker client', async () => {
     const { files } = await bundleAgent();
     const bytes = files.reduce((sum, { content }) => sum + content.length, 0);
     expect(bytes).toBeLessThan(1_500_000);

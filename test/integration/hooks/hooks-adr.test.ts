@@ -10,7 +10,7 @@ beforeAll(async () => {
 
 afterAll(() => hooks.dispose());
 
-/** An action of a shell script that runs as main. */
+/** An action whose main is a shell script. */
 const script = (name: string, text: string): string =>
   hooks.action(name, { 'action.yml': 'runs:\n  using: sh\n  main: main.sh\n', 'main.sh': text });
 
@@ -37,10 +37,10 @@ describe('“pwsh (fallback to powershell) or bash (fallback to sh) as appropria
   });
 });
 
-describe('what the ADR promises', () => {
-  it('“standard default environment variables”: the signals say which job it is', async () => {
+describe('the promises of the ADR', () => {
+  it('“standard default environment variables”: the signals name the job', async () => {
     const { signals, job } = await hooks.run({});
-    const told = {
+    const expected = {
       runId: job.run.id,
       runAttempt: 1,
       repository: 'octo-org/demo',
@@ -48,12 +48,12 @@ describe('what the ADR promises', () => {
       jobKey: 'build',
     };
     expect(signals).toMatchObject([
-      { kind: 'started', job: told },
-      { kind: 'completed', job: told },
+      { kind: 'started', job: expected },
+      { kind: 'completed', job: expected },
     ]);
   });
 
-  it('“the full webhook event payload from GITHUB_EVENT_PATH”: expressions may name it', async () => {
+  it('“the full webhook event payload from GITHUB_EVENT_PATH”: expressions can refer to it', async () => {
     const folder = hooks.action('event', {
       'action.yml': `inputs:\n  from: { default: "\${{ github.event.repository.full_name }} \${{ github.event.nothing.here }}" }
 runs:\n  using: sh\n  main: main.sh\n`,
@@ -116,17 +116,17 @@ runs:\n  using: sh\n  main: main.sh\n`,
     expect(job.conclusion).toBe('success');
   });
 
-  it('debug output comes with the forge’s own switch alone', async () => {
+  it('debug output appears only with the forge’s own debug switch', async () => {
     const options = { hooks: { env: { A: '1' }, path: ['/p'] } };
     const quiet = await hooks.run(options);
     expect(quiet.started.join('\n')).not.toContain('##[debug]');
     const loud = await hooks.run({ ...options, env: { ACTIONS_STEP_DEBUG: 'true' } });
     expect(loud.started).toContain('##[debug]Baton: the group sets A');
-    expect(loud.completed).toContain('##[debug]Baton: the job so far: success');
+    expect(loud.completed).toContain('##[debug]Baton: job status: success');
   });
 
   it.each(['bash', 'sh'] as const)(
-    '“exit code 0 … proceed, any other fails the job with an annotation”: strict, under %s',
+    '“exit code 0 … proceed, any other fails the job with an annotation”: with strict hooks, under %s',
     async (shell) => {
       const bad = script(`bad-${shell}`, 'exit 4\n');
       const { job, completed, signals } = await hooks.run({
@@ -144,7 +144,7 @@ runs:\n  using: sh\n  main: main.sh\n`,
     },
   );
 
-  it('… lenient: a warning, and the job goes on', async () => {
+  it('… with lenient hooks, a warning, and the job continues', async () => {
     const bad = script('bad', 'exit 4\n');
     const { job, own } = await hooks.run({ hooks: { wrappers: [wrapper(bad)] }, steps: ['run: echo went on'] });
     expect(own).toContain('went on');
@@ -155,17 +155,20 @@ runs:\n  using: sh\n  main: main.sh\n`,
   it.each([
     ['lenient', 'warning', 'success'],
     ['strict', 'failure', 'failure'],
-  ] as const)('a hook that can’t do its work at all is the group’s choice: %s', async (policy, level, conclusion) => {
-    // No Node, then: settings that are no settings; then nobody who takes the signal.
-    const cases: [env: Record<string, string>, told: RegExp][] = [
-      [{ BATON_NODE: '/nonexistent', PATH: hooks.pathWith('sh') }, /no Node was found/],
-      [{ BATON_HOOKS: '/nonexistent/settings.json' }, /reading hook settings \/nonexistent/],
-      [{ BATON_SIGNAL_SOCKET: '/nonexistent/agent.sock' }, /the signal that this job started was not sent/],
-    ];
-    for (const [env, told] of cases) {
-      const { job } = await hooks.run({ hooks: { policy }, env });
-      expect(job.annotations[0]).toMatchObject({ level, message: expect.stringMatching(told) });
-      expect(job.conclusion).toBe(conclusion);
-    }
-  });
+  ] as const)(
+    'a hook that cannot run at all: the %s policy decides what happens to the job',
+    async (policy, level, conclusion) => {
+      // There is no Node; the settings cannot be read; nothing listens on the socket.
+      const cases: [env: Record<string, string>, problem: RegExp][] = [
+        [{ BATON_NODE: '/nonexistent', PATH: hooks.pathWith('sh') }, /no Node was found/],
+        [{ BATON_HOOKS: '/nonexistent/settings.json' }, /reading hook settings \/nonexistent/],
+        [{ BATON_SIGNAL_SOCKET: '/nonexistent/agent.sock' }, /the signal that this job started was not sent/],
+      ];
+      for (const [env, problem] of cases) {
+        const { job } = await hooks.run({ hooks: { policy }, env });
+        expect(job.annotations[0]).toMatchObject({ level, message: expect.stringMatching(problem) });
+        expect(job.conclusion).toBe(conclusion);
+      }
+    },
+  );
 });

@@ -12,14 +12,14 @@ afterAll(() => world.stop());
 
 interface Proxy {
   url: string;
-  /** Connections stay, and nothing comes through any more; new ones work. */
+  /** Open connections stay open, but pass nothing on any more; new ones work. */
   freeze(): void;
-  /** Everything takes that much longer, each way, milliseconds. */
+  /** Delays everything by that time, each way. */
   slow(ms: number): void;
   close(): void;
 }
 
-/** A way to NATS that can become slow, and whose connections can go half-open. */
+/** A TCP proxy to NATS that can become slow, and whose connections can become half-open. */
 async function startProxy(target: string): Promise<Proxy> {
   let delayMs = 0;
   const { hostname, port } = new URL(target);
@@ -72,16 +72,16 @@ for hook in "$ACTIONS_RUNNER_HOOK_JOB_STARTED" "$ACTIONS_RUNNER_HOOK_JOB_COMPLET
 done
 touch done`;
 
-describe('when NATS is away', () => {
-  it('holds up no hook longer than its bound, and delivers everything once when it is back', async () => {
+describe('an agent without a connection to NATS', () => {
+  it('delays no hook longer than its timeout, and delivers each signal once when NATS is back', async () => {
     const agent = await startAgent(world, SCRIPT, { env: { BATON_HOOK_TIMEOUT_MS: '5000' } });
     await world.signal(agent.runner, 'online');
     await world.nats.halt();
     agent.go();
-    // Both hooks come back, and the job ends, before NATS does.
+    // Both hooks return, and the job ends, before NATS is back.
     await agent.printed('the runner program ended');
     expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
-    expect(agent.output()).toContain('the agent keeps trying to say started');
+    expect(agent.output()).toContain('the agent will retry the signal that this job started');
     await world.nats.resume();
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     await world.signal(agent.runner, 'exited');
@@ -93,7 +93,7 @@ describe('when NATS is away', () => {
     ]);
   });
 
-  it('gets out of a half-open connection, and holds up no hook meanwhile', async () => {
+  it('replaces a half-open connection, and delays no hook meanwhile', async () => {
     const proxy = await startProxy(world.nats.address);
     try {
       const env = { BATON_HOOK_TIMEOUT_MS: '5000' };
@@ -103,7 +103,7 @@ describe('when NATS is away', () => {
       agent.go();
       await agent.printed('the runner program ended');
       expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
-      // What was swallowed is lost: only a new connection helps, and nobody tells the agent that it needs one.
+      // What was sent over the frozen connection is lost. The agent must notice by itself that it needs a new connection.
       expect(await agent.exited).toEqual({ code: 0, signal: null });
       await world.signal(agent.runner, 'exited');
       expect(world.findSignals(agent.runner).map(({ kind }) => kind)).toEqual([
@@ -117,7 +117,7 @@ describe('when NATS is away', () => {
     }
   });
 
-  it('delivers everything once where an answer takes longer than the agent’s first patience', async () => {
+  it('delivers each signal once when an answer takes longer than the agent’s first timeout', async () => {
     const proxy = await startProxy(world.nats.address);
     try {
       const agent = await startAgent(world, SCRIPT, { natsUrl: proxy.url, env: { BATON_HOOK_TIMEOUT_MS: '5000' } });

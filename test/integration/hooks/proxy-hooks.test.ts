@@ -11,7 +11,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 
-/** A proxy's hook scripts, as the forge's runner runs them, with a real ingress behind them. */
+/** A proxy's hook scripts, run as the forge's runner runs them, with a real ingress. */
 
 const folder = temporaryFolder('proxy-hooks');
 const key = createTokenKey();
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 let jobs = 0;
 
-/** The environment of a hook of a job of its own. */
+/** The environment of a hook of a new job. */
 function environment(more: Record<string, string> = {}): Record<string, string> {
   jobs += 1;
   return {
@@ -78,7 +78,7 @@ function run(script: string, env: Record<string, string>, shell = 'sh'): Promise
   });
 }
 
-function idOf(env: Record<string, string>): string {
+function findDelegationId(env: Record<string, string>): string {
   return createDelegationId({
     repository: env['GITHUB_REPOSITORY'] ?? '',
     runId: env['GITHUB_RUN_ID'] ?? '',
@@ -89,9 +89,9 @@ function idOf(env: Record<string, string>): string {
   });
 }
 
-/** What the orchestrator has of that hook's job. */
-async function told(env: Record<string, string>): Promise<Record<string, unknown>> {
-  const response = await fetch(`${ingress.address}/api/jobs/${idOf(env)}`, {
+/** What the orchestrator knows of that hook's job. */
+async function fetchJob(env: Record<string, string>): Promise<Record<string, unknown>> {
+  const response = await fetch(`${ingress.address}/api/jobs/${findDelegationId(env)}`, {
     headers: { authorization: `Bearer ${token}` },
   });
   expect(response.status).toBe(200);
@@ -99,7 +99,7 @@ async function told(env: Record<string, string>): Promise<Record<string, unknown
 }
 
 describe.each(['bash', 'sh'])('under %s', (shell) => {
-  it('a job is handed over, whatever its environment holds', async () => {
+  it('a job is handed over with any environment', async () => {
     const hostile = {
       LINES: 'one\ntwo\r\nthree\n',
       QUOTES: `"double" 'single' \`back\` \\" \\\\ \\n`,
@@ -117,7 +117,7 @@ describe.each(['bash', 'sh'])('under %s', (shell) => {
     const { code, output } = await run('job-started.sh', env, shell);
     expect(output).toMatch(/^::notice title=Baton::This job was handed over[^\n]*\n$/);
     expect(code).toBe(78);
-    const job = await told(env);
+    const job = await fetchJob(env);
     expect(job['environment']).toMatchObject(hostile);
     expect(job).toMatchObject({
       jobId: hostile.GITHUB_JOB,
@@ -129,9 +129,9 @@ describe.each(['bash', 'sh'])('under %s', (shell) => {
   });
 });
 
-describe('the hooks of a proxy', () => {
-  it('nothing secret leaves the proxy', async () => {
-    const left = {
+describe('a proxy’s hooks', () => {
+  it('no secret variable leaves the proxy', async () => {
+    const secret = {
       ACTIONS_RUNTIME_TOKEN: 'x1',
       ACTIONS_CACHE_URL: 'x2',
       GITHUB_TOKEN: 'x3',
@@ -158,46 +158,52 @@ describe('the hooks of a proxy', () => {
       EXACT: 'x19',
     };
     const kept = { MONKEY: 'm', TURKEYS: 't', KEYBOARD: 'k', HOME_URL: 'https://github.com/acme', CUSTOMER: 'c' };
-    const env = environment({ ...left, ...kept, BATON_LEAVE_OUT: 'CUSTOMER_*, EXACT' });
+    const env = environment({ ...secret, ...kept, BATON_LEAVE_OUT: 'CUSTOMER_*, EXACT' });
     expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
-    expect(Object.keys(sent).filter((name) => name in left)).toEqual([]);
+    const { environment: sent } = z
+      .object({ environment: z.record(z.string(), z.string()) })
+      .parse(await fetchJob(env));
+    expect(Object.keys(sent).filter((name) => name in secret)).toEqual([]);
     expect(sent).toMatchObject(kept);
     expect(sent).toMatchObject({ GITHUB_REPOSITORY: 'acme/hello' });
     expect(JSON.stringify(sent)).not.toContain(token);
   });
 
-  it('an environment that is too large loses its largest variables, not the job', async () => {
+  it('a job with too large an environment is handed over without its largest variables', async () => {
     const many = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`FILLER_${index}`, 'x'.repeat(8000)]));
     const env = environment({ ...many, HUGE: 'y'.repeat(100_000) });
     expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    const { environment: sent } = z.object({ environment: z.record(z.string(), z.string()) }).parse(await told(env));
+    const { environment: sent } = z
+      .object({ environment: z.record(z.string(), z.string()) })
+      .parse(await fetchJob(env));
     expect(sent['HUGE']).toBeUndefined();
     expect(sent['GITHUB_RUN_ID']).toBe(env['GITHUB_RUN_ID']);
   });
 
-  it('matrix and needs are told where the workflow hands them over', async () => {
+  it('matrix and needs are sent if the workflow passes them to the hook', async () => {
     const env = environment({
       BATON_MATRIX: '{"os": "linux", "deep": {"a": [1]}}',
       BATON_NEEDS: '{"lint": {"result": "success", "outputs": {"token": "s3cret"}}}',
     });
     expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    expect(await told(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
+    expect(await fetchJob(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
     const broken = environment({ BATON_MATRIX: '{nonsense', BATON_NEEDS: '17' });
     expect(await run('job-started.sh', broken)).toMatchObject({ code: 78 });
-    expect(await told(broken)).toMatchObject({ matrix: null, needs: null });
+    expect(await fetchJob(broken)).toMatchObject({ matrix: null, needs: null });
   });
 
-  it('a refused job fails with the reason, and no breaker opens', async () => {
+  it('a refused job fails with the reason, and does not open the breaker', async () => {
     const env = environment({ RUNNER_TOKEN: 'baton.forged.token' });
     const { code, output } = await run('job-started.sh', env);
     expect(code).toBe(65);
-    expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*token[^\n]*\n$/);
+    expect(output).toMatch(
+      /^::error title=Baton::This job was not handed over to an ephemeral runner: [^\n]*token[^\n]*\n$/,
+    );
     expect(output).not.toContain('forged');
     expect(readProxyState(env['BATON_PROXY_STATE'] ?? '')).toMatchObject({ open: false, failed: 1 });
   });
 
-  it('the completed hook says that the attempt is over, and fails nothing', async () => {
+  it('the completed hook reports the end of the attempt, and never fails', async () => {
     const env = environment();
     await run('job-started.sh', env);
     expect(await run('job-completed.sh', env)).toEqual({ code: 0, output: '' });
@@ -206,27 +212,29 @@ describe('the hooks of a proxy', () => {
     });
   });
 
-  it('while the orchestrator is away the breaker, which hooks share, fails jobs at once; then it closes again', async () => {
+  it('the shared breaker fails jobs at once while the orchestrator does not answer, and closes again later', async () => {
     const state = join(folder.path, 'state', 'shared.json');
-    const away = (): Record<string, string> =>
+    const unreachable = (): Record<string, string> =>
       environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1', BATON_PROXY_STATE: state });
     for (let hook = 0; hook < 3; hook++) {
-      const { code, output } = await run('job-started.sh', away());
+      const { code, output } = await run('job-started.sh', unreachable());
       expect(code).toBe(69);
-      expect(output).toMatch(/^::error title=Baton::This job was not handed over: [^\n]*Run it again when[^\n]*\n$/);
+      expect(output).toMatch(
+        /^::error title=Baton::This job was not handed over to an ephemeral runner: [^\n]*Re-run it when[^\n]*\n$/,
+      );
     }
     const { connectionFailures } = readProxyState(state);
     expect(connectionFailures).toBeGreaterThanOrEqual(3);
-    const heldBack = await run('job-started.sh', away());
+    const heldBack = await run('job-started.sh', unreachable());
     expect(heldBack.code).toBe(69);
-    expect(heldBack.output).toContain('the orchestrator is away');
+    expect(heldBack.output).toContain('the orchestrator did not answer the last requests, so none was sent');
     expect(readProxyState(state)).toMatchObject({ open: true, heldBack: 1, failed: 4, connectionFailures });
     const back = environment({ BATON_PROXY_STATE: state, BATON_BREAKER_PAUSE_MS: '1' });
     expect(await run('job-started.sh', back)).toMatchObject({ code: 78 });
     expect(readProxyState(state)).toMatchObject({ open: false, handedOver: 1 });
   }, 60_000);
 
-  it('hooks that run side by side lose no count', async () => {
+  it('hooks that run in parallel lose no count', async () => {
     const state = join(folder.path, 'state', 'crowd.json');
     const hooks = Array.from({ length: 6 }, () => run('job-started.sh', environment({ BATON_PROXY_STATE: state })));
     expect((await Promise.all(hooks)).map(({ code }) => code)).toEqual([78, 78, 78, 78, 78, 78]);

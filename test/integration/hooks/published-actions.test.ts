@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HookBench, which, wrapper } from '../../support/hook.ts';
 
 /**
- * Real published actions as wrappers, as they are. They are no packages of a registry, and none of our repository: a folder with
- * clones of them is named by BATON_ACTIONS (`checkout`, `cache` of github.com/actions, `ssh-agent` of github.com/webfactory).
+ * Real published actions as wrappers, unchanged. They are in no package registry and not in this repository: BATON_ACTIONS names a
+ * folder with clones of them (`checkout`, `cache` of github.com/actions, `ssh-agent` of github.com/webfactory).
  */
 const ACTIONS = process.env['BATON_ACTIONS'] ?? '';
 const actionFolder = (name: string): string => join(ACTIONS, name);
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => hooks.dispose());
 
-/** Of all files of a folder, names and contents. */
+/** A hash of the names and contents of all files in a folder. */
 function fingerprint(folder: string): string {
   const hash = createHash('sha256');
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -38,7 +38,7 @@ const git = (folder: string, ...args: string[]): void => {
 };
 
 describe('published actions, byte for byte, as wrappers', () => {
-  it('actions/checkout: its main checks out before the job’s first step, its post takes its credential away', async (context) => {
+  it('actions/checkout: its main checks out before the job’s first step, its post removes its credential', async (context) => {
     context.skip(!isThere('checkout'), why);
     const folder = actionFolder('checkout');
     const before = fingerprint(folder);
@@ -67,7 +67,7 @@ describe('published actions, byte for byte, as wrappers', () => {
     expect(fingerprint(folder)).toBe(before);
   });
 
-  it('webfactory/ssh-agent: the job has an agent with the key, and it is gone after it', async (context) => {
+  it('webfactory/ssh-agent: the job has an agent with the key, which is stopped after the job', async (context) => {
     context.skip(!isThere('ssh-agent'), why);
     context.skip(
       !['ssh-agent', 'ssh-add', 'ssh-keygen'].every((name) => which(name) !== undefined),
@@ -93,7 +93,7 @@ describe('published actions, byte for byte, as wrappers', () => {
     expect(fingerprint(folder)).toBe(before);
   });
 
-  it('actions/cache: without a cache service it says so, in main and post, and the job goes on', async (context) => {
+  it('actions/cache: without a cache service, main and post print a message, and the job continues', async (context) => {
     context.skip(!isThere('cache'), why);
     const folder = actionFolder('cache');
     const before = fingerprint(folder);

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { runWrapperAction } from '../../../hooks/job-hooks/wrappers/run-standalone.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 
-const folder = temporaryFolder('alone');
+const folder = temporaryFolder('standalone');
 afterAll(() => folder.remove());
 
 function action(name: string, main: string): string {
@@ -28,8 +28,8 @@ async function run(path: string, abort = new AbortController()) {
   return { ...(await runWrapperAction(options)), lines };
 }
 
-describe('one action, standing alone', () => {
-  it('runs its phases, each with what the one before left, and gives its outputs', async () => {
+describe('one action without a job', () => {
+  it('runs its phases, each with the state of the one before, and returns its outputs', async () => {
     const path = action('good', 'echo "main $SHARED $INPUT_WHO"; echo "answer=42" >> "$GITHUB_OUTPUT"\n');
     expect(await run(path)).toEqual({
       succeeded: true,
@@ -39,7 +39,7 @@ describe('one action, standing alone', () => {
     });
   });
 
-  it('runs its post after a failed main, and says what failed', async () => {
+  it('runs its post after a failed main, and returns what failed', async () => {
     const ran = await run(action('bad', 'exit 7\n'));
     expect(ran).toMatchObject({ succeeded: false, lines: ['post 1 pre'] });
     expect(ran.problems).toEqual(['wrapper wrapper: its main ended with code 7']);

@@ -20,7 +20,7 @@ interface Ran {
   output: string;
 }
 
-/** Runs a script as the forge's runner does, with nothing but that environment. */
+/** Runs a script as the forge's runner does, with only that environment. */
 function run(shell: string, script: string, env: Record<string, string>): Promise<Ran> {
   return new Promise((resolve) => {
     const args = script === 'start.sh' ? [join(scripts, script)] : ['-e', join(scripts, script)];
@@ -42,48 +42,51 @@ const job = {
 describe.each(['bash', 'sh'])('hooks without an agent, under %s', (shell) => {
   const base = { PATH: '/usr/bin:/bin', BATON_NODE: process.execPath, ...job };
 
-  it('publishes by itself, with a credential file of the runner', async () => {
+  it('publish directly to NATS, with a credential file of the runner', async () => {
     const runner = `m-g-alone${shell.length}00`;
     const file = join(world.folder, `${runner}.creds`);
     writeFileSync(file, await world.mint(runner), { mode: 0o600 });
     const way = { BATON_NATS_URL: world.nats.address, BATON_NATS_CREDENTIALS: file, BATON_HOOK_TIMEOUT_MS: '60000' };
     const env = { ...base, ...way, RUNNER_NAME: runner };
     expect(await run(shell, 'job-started.sh', env)).toMatchObject({ code: 0, output: '' });
-    const { job: told } = await world.signal(runner, 'started');
-    expect(told).toMatchObject({ runId: 12, workflow: 'x'.repeat(500) });
-    const other = await run(shell, 'job-completed.sh', { ...env, RUNNER_NAME: 'm-g-somebody' });
+    const { job: signaled } = await world.signal(runner, 'started');
+    expect(signaled).toMatchObject({ runId: 12, workflow: 'x'.repeat(500) });
+    const other = await run(shell, 'job-completed.sh', { ...env, RUNNER_NAME: 'm-g-another0' });
     expect(other).toMatchObject({ code: 0 });
     expect(other.output).toMatch(/^::warning::Baton: .*\n$/);
   });
 
   it.each([
-    ['nobody listens', { BATON_NATS_URL: 'nats://127.0.0.1:1', RUNNER_NAME: 'r' }],
+    ['nothing listens', { BATON_NATS_URL: 'nats://127.0.0.1:1', RUNNER_NAME: 'r' }],
     ['nothing is configured', {}],
-    ['the agent is gone', { BATON_SIGNAL_SOCKET: '/nonexistent/agent.sock' }],
-  ])('warns and goes on when %s', async (_name, more) => {
+    ['the agent has ended', { BATON_SIGNAL_SOCKET: '/nonexistent/agent.sock' }],
+  ])('warn and let the job continue when %s', async (_name, more) => {
     const ran = await run(shell, 'job-started.sh', { ...base, ...more });
     expect(ran.code).toBe(0);
     expect(ran.output).toMatch(/^::warning::Baton: .*\n$/);
   });
 
-  it.each(['nats', 'agent'])('keeps to its bound when the %s takes connections and says nothing', async (what) => {
-    const path = what === 'agent' ? join(world.folder, `${shell}.sock`) : undefined;
-    const server = createServer(() => undefined);
-    await new Promise<void>((resolve) =>
-      path ? server.listen(path, resolve) : server.listen(0, '127.0.0.1', resolve),
-    );
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const way: Record<string, string> = path
-      ? { BATON_SIGNAL_SOCKET: path }
-      : { BATON_NATS_URL: `nats://127.0.0.1:${port}`, RUNNER_NAME: 'r' };
-    const ran = await run(shell, 'job-completed.sh', { ...base, ...way, BATON_HOOK_TIMEOUT_MS: '600' });
-    server.close();
-    expect(ran.code).toBe(0);
-    expect(ran.output).toContain('::warning::Baton: ');
-  });
+  it.each(['nats', 'agent'])(
+    'end at their timeout when the %s accepts connections and does not answer',
+    async (what) => {
+      const path = what === 'agent' ? join(world.folder, `${shell}.sock`) : undefined;
+      const server = createServer(() => undefined);
+      await new Promise<void>((resolve) =>
+        path ? server.listen(path, resolve) : server.listen(0, '127.0.0.1', resolve),
+      );
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      const way: Record<string, string> = path
+        ? { BATON_SIGNAL_SOCKET: path }
+        : { BATON_NATS_URL: `nats://127.0.0.1:${port}`, RUNNER_NAME: 'r' };
+      const ran = await run(shell, 'job-completed.sh', { ...base, ...way, BATON_HOOK_TIMEOUT_MS: '600' });
+      server.close();
+      expect(ran.code).toBe(0);
+      expect(ran.output).toContain('::warning::Baton: ');
+    },
+  );
 
-  it('warns and goes on where there is no Node', async () => {
+  it('warn and let the job continue if there is no Node', async () => {
     const ran = await run(shell, 'job-started.sh', { PATH: '/nonexistent', ...job });
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.output).toContain('::warning::Baton: no Node was found');
@@ -91,7 +94,7 @@ describe.each(['bash', 'sh'])('hooks without an agent, under %s', (shell) => {
 });
 
 describe('start.sh', () => {
-  it('says clearly where it looked when there is no Node, and exits 69', async () => {
+  it('prints where it looked when there is no Node, and exits with 69', async () => {
     const ran = await run('sh', 'start.sh', { PATH: '/nonexistent', BATON_PROGRAM_DIRECTORY: '/opt/none' });
     expect(ran.code).toBe(69);
     expect(ran.output).toContain('no Node 20 or newer in this instance');
@@ -99,7 +102,7 @@ describe('start.sh', () => {
   });
 
   it.each(['node24', 'node20'])(
-    'takes %s of the forge’s runner; one that is too old or broken is passed by',
+    'uses %s of the forge’s runner, and skips one that is too old or broken',
     async (name) => {
       const program = join(world.folder, `program-${name}`);
       const bin = join(program, 'externals', name, 'bin');
@@ -113,7 +116,7 @@ describe('start.sh', () => {
         BATON_PROGRAM_DIRECTORY: program,
         BATON_NODE: old,
       });
-      // The agent itself ran, and said what it misses.
+      // The agent started, and printed what is missing.
       expect(ran.output).toContain('BATON_BOOTSTRAP names no bootstrap file');
       expect(ran.code).toBe(1);
     },

@@ -14,8 +14,8 @@ afterAll(() => hooks.dispose());
 const SAY = 'console.log(process.env.GITHUB_ACTION, process.env.BATON_WRAPPER_PHASE);';
 const ALL = '  pre: pre.js\n  main: main.js\n  post: post.js\n';
 
-/** An action whose phases say their name, as `a pre`, and then run what is given for them. */
-function speaking(
+/** An action whose phases print their names, such as `a pre`, and then run the given code. */
+function createAction(
   name: string,
   runs = ALL,
   more: Partial<Record<'pre' | 'main' | 'post', string>> = {},
@@ -29,39 +29,39 @@ function speaking(
   });
 }
 
-/** The lines that speaking actions said, in their order. */
-const said = (lines: string[]): string[] => lines.filter((line) => /^[\w-]+ (pre|main|post)$/.test(line));
+/** The lines that the actions printed, in order. */
+const phasesIn = (lines: string[]): string[] => lines.filter((line) => /^[\w-]+ (pre|main|post)$/.test(line));
 
 const problems = ({ started, completed }: HookRun): string =>
   [...started, ...completed].filter((line) => /^##\[(warning|error)\]/.test(line)).join('\n');
 
 describe('ADR 361: pre, main and post', () => {
   it('“pre executes in order of how the steps are defined”, before every main; posts are popped from a stack', async () => {
-    const wrappers = ['a', 'b', 'c'].map((name) => wrapper(speaking(name)));
+    const wrappers = ['a', 'b', 'c'].map((name) => wrapper(createAction(name)));
     const run = await hooks.run({ hooks: { wrappers } });
-    expect(said(run.started)).toEqual(['a pre', 'b pre', 'c pre', 'a main', 'b main', 'c main']);
-    expect(said(run.completed)).toEqual(['c post', 'b post', 'a post']);
+    expect(phasesIn(run.started)).toEqual(['a pre', 'b pre', 'c pre', 'a main', 'b main', 'c main']);
+    expect(phasesIn(run.completed)).toEqual(['c post', 'b post', 'a post']);
     expect(problems(run)).toBe('');
     expect(run.job.conclusion).toBe('success');
     expect(run.signals.map(({ kind }) => kind)).toEqual(['started', 'completed']);
   });
 
   it('“post will be pushed lazily when the pre or main is about to run”: one whose phases were skipped has none', async () => {
-    const lazy = speaking('lazy', `${ALL}  pre-if: failure()\n`);
-    const fails = speaking('fails', ALL, { pre: 'process.exit(3)' });
+    const lazy = createAction('lazy', `${ALL}  pre-if: failure()\n`);
+    const fails = createAction('fails', ALL, { pre: 'process.exit(3)' });
     const run = await hooks.run({
-      hooks: { policy: 'strict', wrappers: [wrapper(lazy), wrapper(fails), wrapper(speaking('later'))] },
+      hooks: { policy: 'strict', wrappers: [wrapper(lazy), wrapper(fails), wrapper(createAction('later'))] },
       steps: ['run: echo never'],
     });
-    // The strict failure makes the job a failed one: mains are not run any more, `pre` is still always().
-    expect(said(run.started)).toEqual(['fails pre', 'later pre']);
-    expect(said(run.completed)).toEqual(['later post', 'fails post']);
+    // The strict failure makes the job a failed one: no main runs any more, but `pre` is always().
+    expect(phasesIn(run.started)).toEqual(['fails pre', 'later pre']);
+    expect(phasesIn(run.completed)).toEqual(['later post', 'fails post']);
     expect(run.job.conclusion).toBe('failure');
   });
 
   it('“both pre and post will have default always()”: after a failed job the post runs', async () => {
-    const run = await hooks.run({ hooks: { wrappers: [wrapper(speaking('kept'))] }, steps: ['run: exit 1'] });
-    expect(said(run.completed)).toEqual(['kept post']);
+    const run = await hooks.run({ hooks: { wrappers: [wrapper(createAction('kept'))] }, steps: ['run: exit 1'] });
+    expect(phasesIn(run.completed)).toEqual(['kept post']);
     expect(run.job.conclusion).toBe('failure');
   });
 
@@ -69,7 +69,7 @@ describe('ADR 361: pre, main and post', () => {
     ['success', ['p-success', 'p-always', 'p-plain']],
     ['failure', ['p-failure', 'p-always', 'p-either']],
     ['cancelled', ['p-cancelled', 'p-always', 'p-either']],
-  ])('post-if of a job that ends in %s', async (outcome, expected) => {
+  ])('evaluates post-if of a job that ends with %s', async (outcome, expected) => {
     const conditions = {
       'p-success': 'success()',
       'p-failure': 'failure()',
@@ -80,7 +80,7 @@ describe('ADR 361: pre, main and post', () => {
       'p-plain': "env.RUNNER_NAME != '' && github.job == 'build'",
     };
     const wrappers = Object.entries(conditions).map(([name, condition]) =>
-      wrapper(speaking(name, `${ALL}  post-if: "${condition}"\n`)),
+      wrapper(createAction(name, `${ALL}  post-if: "${condition}"\n`)),
     );
     const steps = {
       success: ['run: "true"'],
@@ -97,7 +97,7 @@ describe('ADR 361: pre, main and post', () => {
       ...(outcome === 'cancelled' && { meanwhile: cancel }),
     });
     expect(run.job.conclusion).toBe(outcome);
-    expect(said(run.completed).map((line) => line.split(' ')[0])).toEqual(expected.toReversed());
+    expect(phasesIn(run.completed).map((line) => line.split(' ')[0])).toEqual(expected.toReversed());
   });
 });
 
@@ -109,13 +109,13 @@ describe('ADR 361: which actions are valid', () => {
     ['pre-main', pre + main, ['pre', 'main']],
     ['main-post', main + post, ['main', 'post']],
     ['pre-main-post', pre + main + post, ['pre', 'main', 'post']],
-  ])('valid: %s', async (name, runs, phases) => {
-    const run = await hooks.run({ hooks: { wrappers: [wrapper(speaking(name, runs))] } });
-    expect(said([...run.started, ...run.completed])).toEqual(phases.map((phase) => `${name} ${phase}`));
+  ])('accepts an action with %s', async (name, runs, phases) => {
+    const run = await hooks.run({ hooks: { wrappers: [wrapper(createAction(name, runs))] } });
+    expect(phasesIn([...run.started, ...run.completed])).toEqual(phases.map((phase) => `${name} ${phase}`));
     expect(problems(run)).toBe('');
   });
 
-  it('invalid ones are told with file and rule, and do not hinder the others', async () => {
+  it('warns of an invalid action with file and rule, and runs the others', async () => {
     const invalid: [name: string, yaml: string, rule: string][] = [
       ['only-pre', `runs:\n  using: node24\n${pre}`, 'it has only runs.pre: runs.main is missing (ADR 361)'],
       ['only-post', `runs:\n  using: node24\n${post}`, 'it has only runs.post: runs.main is missing (ADR 361)'],
@@ -123,29 +123,29 @@ describe('ADR 361: which actions are valid', () => {
       ['sh-only-post', `runs:\n  using: sh\n${post}`, 'it has only runs.post: runs.main is missing (ADR 361)'],
       ['empty', 'runs:\n  using: node24\n', 'runs.main is missing (ADR 361)'],
       ['no-image', 'runs:\n  using: docker\n  entrypoint: /x\n', 'a docker action needs runs.image'],
-      ['composite', 'runs:\n  using: composite\n  steps: []\n', 'runs.using "composite" is none of node12, node16'],
-      ['no-file', 'runs:\n  using: node24\n  main: gone.js\n', 'runs.main names gone.js, which is not there'],
+      ['composite', 'runs:\n  using: composite\n  steps: []\n', 'runs.using "composite" is not one of node12, node16'],
+      ['no-file', 'runs:\n  using: node24\n  main: gone.js\n', 'runs.main names gone.js, which does not exist'],
       ['no-runs', 'name: x\n', 'runs: '],
       ['no-yaml', 'runs: [\n', 'reading '],
     ];
     const wrappers = invalid.map(([name, yaml]) =>
       wrapper(hooks.action(name, { 'action.yml': yaml, 'pre.js': SAY, 'post.js': SAY })),
     );
-    wrappers.push(wrapper(`${hooks.folder}/nowhere`), wrapper(speaking('fine')));
+    wrappers.push(wrapper(`${hooks.folder}/nowhere`), wrapper(createAction('fine')));
     const run = await hooks.run({ hooks: { wrappers } });
     for (const [name, , rule] of invalid) {
-      const told = run.started.find((line) => line.startsWith(`##[warning]Baton: wrapper ${name}: `));
-      expect(told).toContain(`actions/${name}/action.yml: `);
-      expect(told).toContain(rule);
+      const warning = run.started.find((line) => line.startsWith(`##[warning]Baton: wrapper ${name}: `));
+      expect(warning).toContain(`actions/${name}/action.yml: `);
+      expect(warning).toContain(rule);
     }
-    expect(problems(run)).toContain('nowhere/action.yml: there is no such file');
-    expect(said([...run.started, ...run.completed])).toEqual(['fine pre', 'fine main', 'fine post']);
+    expect(problems(run)).toContain('nowhere/action.yml: the file does not exist');
+    expect(phasesIn([...run.started, ...run.completed])).toEqual(['fine pre', 'fine main', 'fine post']);
     expect(run.job.conclusion).toBe('success');
   });
 });
 
-describe('what runs an action', () => {
-  it.each(['node20', 'node24'])('%s: Node, without a word', async (using) => {
+describe('what runs an action: runs.using', () => {
+  it.each(['node20', 'node24'])('%s: Node, without a warning', async (using) => {
     const name = `on-${using}`;
     const folder = hooks.action(name, {
       'action.yml': `runs:\n  using: ${using}\n${ALL}`,
@@ -154,19 +154,19 @@ describe('what runs an action', () => {
       'post.js': SAY,
     });
     const run = await hooks.run({ hooks: { wrappers: [wrapper(folder)] } });
-    expect(said([...run.started, ...run.completed])).toHaveLength(3);
+    expect(phasesIn([...run.started, ...run.completed])).toHaveLength(3);
     expect(problems(run)).toBe('');
   });
 
-  it.each(['node12', 'node16'])('%s: today’s Node, with a warning', async (using) => {
+  it.each(['node12', 'node16'])('%s: a current Node, with a warning', async (using) => {
     const name = `on-${using}`;
     const folder = hooks.action(name, { 'action.yml': `runs:\n  using: ${using}\n  main: main.js\n`, 'main.js': SAY });
     const run = await hooks.run({ hooks: { wrappers: [wrapper(folder)] } });
-    expect(said(run.started)).toEqual([`${name} main`]);
+    expect(phasesIn(run.started)).toEqual([`${name} main`]);
     expect(problems(run)).toContain(`asks for ${using}, which has reached its end of life: it runs on Node 2`);
   });
 
-  it('sh: bash, else sh, stopping at the first error', async () => {
+  it('sh: bash, otherwise sh, which ends at the first error', async () => {
     const folder = hooks.action('shell', {
       'action.yml': 'runs:\n  using: sh\n  pre: a.sh\n  main: b.sh\n  post: c.sh\n',
       'a.sh': 'echo "kept=by $INPUT_NAME" >> "$GITHUB_STATE"; false; echo never\n',
@@ -180,10 +180,10 @@ describe('what runs an action', () => {
   });
 });
 
-describe('what a wrapper says', () => {
-  it('is state for its later phases and outputs for nobody else: both are kept apart', async () => {
+describe('what a wrapper writes', () => {
+  it('keeps state for its own later phases, and its outputs apart from other wrappers', async () => {
     const keeps = (name: string, value: string): string =>
-      speaking(name, ALL, {
+      createAction(name, ALL, {
         pre: `console.log('::save-state name=old::${value}%0Atwo'); console.log('::set-output name=out::${value}')`,
         main: `const fs = require('fs'); fs.appendFileSync(process.env.GITHUB_STATE, 'new<<E\\n${value}!\\nE\\n');
           fs.appendFileSync(process.env.GITHUB_OUTPUT, 'more=${value}\\n')`,
@@ -193,18 +193,18 @@ describe('what a wrapper says', () => {
     const run = await hooks.run({ hooks: { wrappers }, env: { RUNNER_DEBUG: '1', ACTIONS_STEP_DEBUG: 'true' } });
     expect(run.completed).toContain('["one\\ntwo","one!",null]');
     expect(run.completed).toContain('["two\\ntwo","two!",null]');
-    // The forge's runner refuses these commands in a hook: it does not see them.
+    // The forge's runner refuses these commands in a hook: they must not reach it.
     expect([...run.started, ...run.completed].join('\n')).not.toMatch(/set-output|save-state/);
     expect(run.started).toContain('##[debug]Baton: outputs of k1: out');
   });
 
-  it('by GITHUB_ENV and GITHUB_PATH reaches the wrappers after it and the job', async () => {
-    const gives = speaking('gives', ALL, {
+  it('passes GITHUB_ENV and GITHUB_PATH to later wrappers and to the job', async () => {
+    const gives = createAction('gives', ALL, {
       pre: `const fs = require('fs'); fs.appendFileSync(process.env.GITHUB_ENV, 'GIVEN<<E\\nfrom\\npre\\nE\\n');
         fs.appendFileSync(process.env.GITHUB_PATH, '/given/bin\\n');`,
       main: `require('fs').appendFileSync(process.env.GITHUB_STEP_SUMMARY, '# Given')`,
     });
-    const takes = speaking('takes', ALL, {
+    const takes = createAction('takes', ALL, {
       main: `console.log(JSON.stringify(process.env.GIVEN), process.env.PATH.split(':')[0])`,
     });
     const run = await hooks.run({
@@ -217,36 +217,36 @@ describe('what a wrapper says', () => {
     expect(problems(run)).toBe('');
   });
 
-  it('that the forge’s runner would fail the hook for, is a warning', async () => {
-    const odd = speaking('odd', ALL, {
+  it('gets a warning for what would make the forge’s runner fail the hook', async () => {
+    const odd = createAction('odd', ALL, {
       main: `const fs = require('fs'); fs.appendFileSync(process.env.GITHUB_ENV, 'FINE=1\\nNODE_OPTIONS=x\\nno pair\\n');`,
     });
     const run = await hooks.run({ hooks: { wrappers: [wrapper(odd)] }, steps: ['run: echo "fine $FINE"'] });
     expect(run.own).toContain('fine 1');
-    expect(problems(run)).toContain('does not take NODE_OPTIONS');
+    expect(problems(run)).toContain('does not accept NODE_OPTIONS');
     expect(problems(run)).toContain('neither NAME=value nor NAME<<DELIMITER');
     expect(run.job.conclusion).toBe('success');
   });
 
-  it('with commands stopped, or in a group, ends with its phase', async () => {
-    const stops = speaking('stops', ALL, {
+  it('cannot leave a group open, or commands stopped, after its phase', async () => {
+    const stops = createAction('stops', ALL, {
       main: `console.log('::group::open'); console.log('::stop-commands::t0k'); console.log('::save-state name=x::no')`,
       post: `console.log('x is ' + process.env.STATE_x)`,
     });
-    const warns = speaking('warns', ALL, { main: `console.log('::warning::heard')` });
+    const warns = createAction('warns', ALL, { main: `console.log('::warning::visible')` });
     const run = await hooks.run({ hooks: { wrappers: [wrapper(stops), wrapper(warns)] } });
-    expect(run.job.annotations).toEqual([{ level: 'warning', message: 'heard' }]);
+    expect(run.job.annotations).toEqual([{ level: 'warning', message: 'visible' }]);
     expect(run.completed).toContain('x is undefined');
   });
 
-  it('is asked with its inputs: the group’s, then defaults, whose expressions are evaluated', async () => {
+  it('receives the group’s inputs, and defaults whose expressions are evaluated', async () => {
     const top = `inputs:
   a-name: { description: x, default: "\${{ github.repository }}-\${{ runner.os }}" }
   Given One: { default: no }
   token: { default: "\${{ github.token }}" }
   must: { required: true }
 `;
-    const asks = speaking(
+    const asks = createAction(
       'asks',
       ALL,
       {
@@ -263,57 +263,57 @@ describe('what a wrapper says', () => {
       INPUT_TOKEN: '',
       INPUT_MUST: '',
     });
-    expect(problems(run)).toBe('##[warning]Baton: wrapper asks is not given its required must');
+    expect(problems(run)).toBe('##[warning]Baton: wrapper asks has no value for its required inputs: must');
   });
 });
 
-describe('a wrapper that goes wrong costs a warning, never the posts of the others', () => {
+describe('a wrapper that fails causes a warning, and never stops the posts of the others', () => {
   it.each([
     ['hangs', 1000, 'setInterval(() => {}, 1000)', 'did not end within 1 s and was stopped'],
-    ['heeds-nothing', 1000, `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)`, 'did not end within 1 s'],
+    ['ignores-signals', 1000, `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)`, 'did not end within 1 s'],
     ['crashes', 60_000, `process.kill(process.pid, 'SIGKILL')`, 'was ended by SIGKILL'],
     ['throws', 60_000, `throw new Error('no')`, 'ended with code 1'],
-  ])('%s', async (name, timeoutMs, code, told) => {
-    const bad = speaking(name, '  main: main.js\n  post: post.js\n', { main: code, post: code });
-    const wrappers = [wrapper(speaking('before')), wrapper(bad, { timeoutMs }), wrapper(speaking('after'))];
+  ])('%s', async (name, timeoutMs, code, problem) => {
+    const bad = createAction(name, '  main: main.js\n  post: post.js\n', { main: code, post: code });
+    const wrappers = [wrapper(createAction('before')), wrapper(bad, { timeoutMs }), wrapper(createAction('after'))];
     const run = await hooks.run({ hooks: { wrappers } });
-    expect(said(run.started)).toContain('after main');
-    // On a loaded machine it may be stopped before it has said its name.
-    expect(said(run.completed).filter((line) => !line.startsWith(name))).toEqual(['after post', 'before post']);
-    expect(run.started.join('\n')).toContain(`##[warning]Baton: wrapper ${name}: its main ${told}`);
-    expect(run.completed.join('\n')).toContain(`##[warning]Baton: wrapper ${name}: its post ${told}`);
+    expect(phasesIn(run.started)).toContain('after main');
+    // On a loaded machine it may be stopped before it has printed its name.
+    expect(phasesIn(run.completed).filter((line) => !line.startsWith(name))).toEqual(['after post', 'before post']);
+    expect(run.started.join('\n')).toContain(`##[warning]Baton: wrapper ${name}: its main ${problem}`);
+    expect(run.completed.join('\n')).toContain(`##[warning]Baton: wrapper ${name}: its post ${problem}`);
     expect(run.job.conclusion).toBe('success');
     expect(run.signals.map(({ kind }) => kind)).toEqual(['started', 'completed']);
   });
 
-  it('is removed by the job', async () => {
-    const gone = speaking('gone');
+  it('a wrapper that the job removed', async () => {
+    const gone = createAction('gone');
     const run = await hooks.run({
-      hooks: { wrappers: [wrapper(speaking('stays')), wrapper(gone)] },
+      hooks: { wrappers: [wrapper(createAction('stays')), wrapper(gone)] },
       steps: [`run: rm -r '${gone}'`],
     });
-    expect(said(run.completed)).toEqual(['stays post']);
-    expect(problems(run)).toContain('gone/action.yml: there is no such file');
+    expect(phasesIn(run.completed)).toEqual(['stays post']);
+    expect(problems(run)).toContain('gone/action.yml: the file does not exist');
   });
 
-  it('kills the hook’s own process: every post that was pushed still runs', async () => {
-    const kills = speaking('kills', ALL, { main: `process.kill(process.ppid, 'SIGKILL')` });
+  it('a wrapper that kills the hook’s process: every post on the stack still runs', async () => {
+    const kills = createAction('kills', ALL, { main: `process.kill(process.ppid, 'SIGKILL')` });
     const run = await hooks.run({
-      hooks: { wrappers: [wrapper(speaking('first')), wrapper(kills), wrapper(speaking('last'))] },
+      hooks: { wrappers: [wrapper(createAction('first')), wrapper(kills), wrapper(createAction('last'))] },
     });
-    expect(said(run.started)).not.toContain('last main');
-    expect(said(run.completed)).toEqual(['last post', 'kills post', 'first post']);
+    expect(phasesIn(run.started)).not.toContain('last main');
+    expect(phasesIn(run.completed)).toEqual(['last post', 'kills post', 'first post']);
     expect(run.job.conclusion).toBe('success');
     expect(problems(run)).toContain('the started hook failed');
     expect(run.signals.map(({ kind }) => kind)).toEqual(['started', 'completed']);
   });
 
-  it('takes the state away: the completed signal still comes', async () => {
+  it('a job that removes the state file: the completed signal is still sent', async () => {
     const run = await hooks.run({
-      hooks: { wrappers: [wrapper(speaking('lost'))] },
+      hooks: { wrappers: [wrapper(createAction('lost'))] },
       steps: ['run: rm "$(dirname "$BATON_HOOKS")/state.json"'],
     });
-    expect(said(run.completed)).toEqual([]);
+    expect(phasesIn(run.completed)).toEqual([]);
     expect(problems(run)).toContain('no post of a wrapper is run');
     expect(run.signals.map(({ kind }) => kind)).toEqual(['started', 'completed']);
     rmSync(`${hooks.folder}/lost`, { force: true });

@@ -1,27 +1,27 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { readCapacity, readCounters, type Counters } from './sample.ts';
 
-/** Between samples, milliseconds. */
+/** Time between two samples. */
 const SAMPLE_INTERVAL_MS = 1000;
 
 /**
- * Samples into a file, a line of JSON a second, until the file is gone: `[ms, cores, memory, read, written, received,
- * sent, own]`, where `ms` is this process's own clock, the rates are bytes since the last line, and `own` is the CPU time that the
- * recorder itself has used, milliseconds. Its first line, `[cores, memory]`, is what there is to use.
+ * Writes a sample to a file every second, until the file is removed. A sample is a line of JSON: `[ms, cores, memory, read,
+ * written, received, sent, own]`. `ms` is this process's clock; `read` to `sent` are bytes since the last line; `own` is the CPU
+ * time of the recorder itself, milliseconds. The first line, `[cores, memory]`, is the capacity of the machine.
  */
 export function record(file: string): void {
   const { cores, memory } = readCapacity();
   appendFileSync(file, `${JSON.stringify([cores, memory])}\n`);
   let last = { at: performance.now(), counters: readCounters() };
   const tick = (): void => {
-    // Its removal is how the recorder is told to end: no process id that may be somebody else's by then.
+    // Removing the file ends the recorder. A process id could belong to another process by then.
     if (!existsSync(file)) return;
     const now = { at: performance.now(), counters: readCounters() };
     const line = toSample(last.counters, now.counters, { at: now.at, seconds: (now.at - last.at) / 1000 });
     try {
       appendFileSync(file, `${JSON.stringify(line)}\n`);
     } catch {
-      // A full disk costs this sample.
+      // On a full disk, this sample is lost.
     }
     last = now;
     setTimeout(tick, SAMPLE_INTERVAL_MS - (performance.now() % SAMPLE_INTERVAL_MS));

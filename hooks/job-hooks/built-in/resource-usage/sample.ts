@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 
-/** A look at the counters of this machine, or of this container where it has its own. Bytes; CPU in core seconds. */
+/** The counters of this machine, or of this container if it has its own. Bytes; CPU in core seconds. */
 export interface Counters {
   cpuSeconds: number;
-  /** In use now; the page cache that can be given back is not counted. */
+  /** In use now, without page cache that can be freed. */
   memory: number;
   read: number;
   written: number;
@@ -12,14 +12,14 @@ export interface Counters {
   sent: number;
 }
 
-/** What there is to use. */
+/** How much this machine, or this container, has. */
 export interface MachineCapacity {
   cores: number;
   memory: number;
 }
 
 const CGROUP = '/sys/fs/cgroup';
-/** Only below the root of cgroup v2, so in a container or a unit, is there such a file. */
+/** This file exists only below the root of cgroup v2: in a container or a systemd unit. */
 const inCgroup = existsSync(`${CGROUP}/memory.current`);
 const SECTOR = 512;
 
@@ -33,7 +33,7 @@ export function readCapacity(): MachineCapacity {
   };
 }
 
-/** Reads all counters; one that this system does not have stays 0. */
+/** Reads all counters; one that this system lacks stays 0. */
 export function readCounters(): Counters {
   return { cpuSeconds: cpuSeconds(), memory: memory(), ...disk(), ...network() };
 }
@@ -78,7 +78,7 @@ function disk(): Pick<Counters, 'read' | 'written'> {
 
 let known: Set<string> | undefined;
 
-/** Disks themselves; what is built upon them (loop devices, device mapper, RAID) passes its bytes on to them. */
+/** Physical disks. Devices on top of them (loop, device mapper, RAID) would count the same bytes again. */
 function disks(): Set<string> {
   known ??= new Set(names('/sys/block').filter((name) => !/^(loop|ram|zram|dm-|md|sr)/.test(name)));
   return known;

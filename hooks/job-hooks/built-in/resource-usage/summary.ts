@@ -1,17 +1,17 @@
 import { formatBytes } from '../../../../contracts/format.ts';
 import type { JobResources } from '../../../../contracts/messages/job-resources.ts';
 
-/** How wide a sparkline is at most, characters. */
-const WIDTH = 40;
+/** How wide a sparkline can be, characters. */
+const MAX_WIDTH = 40;
 const BARS = '▁▂▃▄▅▆▇█';
 
-/** What a recorder wrote, as columns. */
+/** The samples of a recorder, as columns. */
 export interface Recording {
   cores: number;
   memoryTotal: number;
   seconds: number;
   columns: { cpu: number[]; memory: number[]; read: number[]; written: number[]; received: number[]; sent: number[] };
-  /** CPU time of the recorder itself, as a part of one core. */
+  /** CPU usage of the recorder itself, in cores. */
   ownCores: number;
 }
 
@@ -19,14 +19,16 @@ export interface Recording {
 const FIELDS = 8;
 
 /**
- * Reads a recorder's file. A line that was cut off, or that a job wrote into it, is passed over. By hand, as a schema library would be
- * more than ten times the rest of this program. Undefined without a sample.
+ * Reads a recorder's file. Skips a line that was cut off, or that a job wrote. Parses by hand: a schema library would make this
+ * program more than ten times as large.
+ *
+ * @returns undefined if there is no sample
  */
 export function parseRecording(text: string): Recording | undefined {
   const [first = '', ...rest] = text.split('\n');
-  const [cores, memoryTotal] = numbers(first, 2) ?? [];
+  const [cores, memoryTotal] = parseNumbers(first, 2) ?? [];
   const rows = rest.flatMap((line) => {
-    const row = numbers(line, FIELDS);
+    const row = parseNumbers(line, FIELDS);
     return row === undefined ? [] : [row];
   });
   const [from, to] = [rows[0], rows.at(-1)];
@@ -49,8 +51,8 @@ export function parseRecording(text: string): Recording | undefined {
   };
 }
 
-/** A JSON list of that many numbers, none of them negative. */
-function numbers(line: string, count: number): number[] | undefined {
+/** Parses a JSON list of exactly `count` numbers, none of them negative. */
+function parseNumbers(line: string, count: number): number[] | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -64,7 +66,7 @@ function numbers(line: string, count: number): number[] | undefined {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const mean = (values: readonly number[]): number => (values.length === 0 ? 0 : sum(values) / values.length);
-const peak = (values: readonly number[]): number => values.reduce((most, value) => Math.max(most, value), 0);
+const peak = (values: readonly number[]): number => values.reduce((max, value) => Math.max(max, value), 0);
 
 export function toJobResources({ cores, memoryTotal, seconds, columns }: Recording): JobResources {
   return {
@@ -76,20 +78,20 @@ export function toJobResources({ cores, memoryTotal, seconds, columns }: Recordi
   };
 }
 
-/** Values over time in at most {@link WIDTH} bars, each the mean of its share; `most` is the full height. */
-export function toSparkline(values: readonly number[], most = peak(values)): string {
-  const count = Math.min(WIDTH, values.length);
+/** Values over time in at most {@link MAX_WIDTH} bars, each the mean of its samples; `max` is the full height. */
+export function toSparkline(values: readonly number[], max = peak(values)): string {
+  const count = Math.min(MAX_WIDTH, values.length);
   return Array.from({ length: count }, (_, index) => {
     const share = values.slice(
       Math.floor((index * values.length) / count),
       Math.floor(((index + 1) * values.length) / count),
     );
-    const height = most > 0 ? Math.min(1, mean(share) / most) : 0;
+    const height = max > 0 ? Math.min(1, mean(share) / max) : 0;
     return BARS[Math.round(height * (BARS.length - 1))];
   }).join('');
 }
 
-/** The table that people read: name, average or sum, peak, over time. */
+/** The rows for people: name, average or sum, peak, over time. */
 export function toUsageTable(recording: Recording): string[][] {
   const { columns } = recording;
   const used = toJobResources(recording);
@@ -112,13 +114,13 @@ export function toUsageTable(recording: Recording): string[][] {
 
 const HEADINGS = ['', 'Average or sum', 'Peak', 'Over time'];
 
-/** One line above the table. */
+/** The line above the table. */
 export function toHeadline({ seconds, cores, memoryTotal, ownCores }: Recording): string {
   const own = `the recorder itself used ${(ownCores * 100).toFixed(2)} % of a core`;
-  return `${seconds} samples, one a second; ${Number(cores.toFixed(2))} cores and ${formatBytes(memoryTotal)} of memory; ${own}`;
+  return `${seconds} samples, one per second; ${Number(cores.toFixed(2))} cores and ${formatBytes(memoryTotal)} of memory; ${own}`;
 }
 
-export function asText(recording: Recording): string[] {
+export function toTextTable(recording: Recording): string[] {
   const rows = [HEADINGS, ...toUsageTable(recording)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
@@ -129,7 +131,7 @@ export function asText(recording: Recording): string[] {
   );
 }
 
-export function asMarkdown(recording: Recording): string {
+export function toMarkdown(recording: Recording): string {
   const rows = toUsageTable(recording).map((row) => `| ${row.join(' | ')} |`);
   return [
     '### What this job used',

@@ -5,7 +5,7 @@ import { resolveHooks } from '../../../../activities/credentials/hook-secrets.ts
 import type { BootstrapFile } from '../../../../contracts/messages/bootstrap-file.ts';
 import { parseConfig } from '../../../../contracts/lib/load-config.ts';
 import { toGroupSettings } from '../../../../contracts/config/group-settings.ts';
-import { hookEnv } from '../../../../hooks/agent/hook-settings.ts';
+import { createHookEnv } from '../../../../hooks/agent/hook-settings.ts';
 import { temporaryFolder } from '../../../support/cleanup.ts';
 
 const folder = temporaryFolder('hook-settings');
@@ -42,7 +42,7 @@ describe('a group’s hook settings', () => {
   it('are nothing at all where it asks for nothing but the signals', async () => {
     expect(hooksOf('')).toBeUndefined();
     expect(hooksOf(', wrappers: [signal], hooks: { timeout: 5m }')).toBeUndefined();
-    const env = await hookEnv(bootstrap(), '/baton');
+    const env = await createHookEnv(bootstrap(), '/baton');
     expect(env).toMatchObject({
       ACTIONS_RUNNER_HOOK_JOB_STARTED: '/baton/job-started.sh',
       ACTIONS_RUNNER_HOOK_JOB_COMPLETED: '/baton/job-completed.sh',
@@ -68,7 +68,7 @@ describe('a group’s hook settings', () => {
     expect(() => resolveHooks(hooks, { B_SECRET: 'b' })).toThrow('environment variable KEY is not set');
     const resolved = resolveHooks(hooks, { B_SECRET: 'b', KEY: 'k' });
     expect(resolved).toMatchObject({ env: { A: 'plain', B: 'b' }, secrets: ['b', 'k'] });
-    const env = await hookEnv(bootstrap(resolved), '/baton');
+    const env = await createHookEnv(bootstrap(resolved), '/baton');
     expect(env).toMatchObject({
       ACTIONS_RUNNER_HOOK_JOB_STARTED: '/baton/job-started.ps1',
       ACTIONS_RUNNER_HOOK_JOB_COMPLETED: '/baton/job-completed.ps1',
