@@ -10,7 +10,7 @@ import { NATS_CODE, getNatsCode } from './nats-code.ts';
 /** How long one request may take: the registrar calls the forge before it answers. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-export interface RegistrationOptions {
+export interface RequestRegistrationOptions {
   runner: string;
   agentVersion: string;
   /** Give up after this time. */
@@ -26,7 +26,7 @@ export interface RegistrationOptions {
  * @throws BatonError REGISTRATION_REFUSED (a final refusal), BUS_DENIED (the credential does not permit the request),
  *   BUS_UNAVAILABLE (timeout); the signal's reason when `abort` fires
  */
-export async function requestRegistration(bus: Bus, options: RegistrationOptions): Promise<string> {
+export async function requestRegistration(bus: Bus, options: RequestRegistrationOptions): Promise<string> {
   const { runner, agentVersion, timeoutMs, abort, log } = options;
   const request: RegistrationRequest = { version: 1, runner, agentVersion };
   const deadline = Date.now() + timeoutMs;

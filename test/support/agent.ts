@@ -26,23 +26,23 @@ export const JIT_CONFIG = Buffer.from(
   }),
 ).toString('base64');
 
-/** A NATS server in operator mode with our streams, a registrar that answers as told, and all signals that came. */
+/** A NATS server in operator mode with Baton's streams, a registrar with answers of the test, and all signals that arrived. */
 export interface AgentWorld {
   nats: TestNats;
   folder: string;
   setup: OperatorSetup;
-  /** What the registrar answers next, in this order; the last one from then on. */
+  /** The registrar's next answers, in order; the last one is repeated. */
   answers: RegistrationReply[];
-  /** How often it was asked. */
+  /** How many requests the registrar received. */
   asked(): number;
   mint(runner: string, expiresAt?: Date): Promise<string>;
-  /** Resolves with the first signal of that runner and kind, come or still to come. */
+  /** Resolves with the first signal of that runner and kind, also if it has yet to arrive. */
   signal<K extends RunnerSignal['kind']>(runner: string, kind: K): Promise<Extract<RunnerSignal, { kind: K }>>;
   findSignals(runner: string): RunnerSignal[];
   stop(): Promise<void>;
 }
 
-/** @param startServer in place of one on the loopback that can be halted and resumed */
+/** @param startServer default: a server on the loopback that can be halted and resumed */
 export async function startAgentWorld(
   startServer?: (folder: string, operator: OperatorSetup) => Promise<{ url: string; stop(): Promise<void> }>,
 ): Promise<AgentWorld> {
@@ -50,7 +50,7 @@ export async function startAgentWorld(
   const setup = await createOperatorSetup(join(folder, 'operator'));
   const given = await startServer?.(folder, setup);
   const nats: TestNats = given
-    ? { address: given.url, log: '', halt: fixed, resume: fixed, stop: () => given.stop() }
+    ? { address: given.url, log: '', halt: refuseHalt, resume: refuseHalt, stop: () => given.stop() }
     : await startNats({ operator: setup });
   const relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
   const registrar = await connectBus({
@@ -69,10 +69,10 @@ export async function startAgentWorld(
       message.respond(encode(answer));
     },
   });
-  const come: RunnerSignal[] = [];
+  const received: RunnerSignal[] = [];
   const waiting = new Set<() => void>();
   void pull(relay, (signal) => {
-    come.push(signal);
+    received.push(signal);
     for (const look of waiting) look();
   });
   const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
@@ -86,7 +86,7 @@ export async function startAgentWorld(
     signal: (runner, kind) =>
       new Promise((resolve) => {
         const look = (): void => {
-          const found = come.filter((signal) => isKind(signal, kind)).find((signal) => signal.runner === runner);
+          const found = received.filter((signal) => isKind(signal, kind)).find((signal) => signal.runner === runner);
           if (found === undefined) return;
           waiting.delete(look);
           resolve(found);
@@ -94,7 +94,7 @@ export async function startAgentWorld(
         waiting.add(look);
         look();
       }),
-    findSignals: (runner) => come.filter((signal) => signal.runner === runner),
+    findSignals: (runner) => received.filter((signal) => signal.runner === runner),
     stop: async () => {
       await relay.close();
       await registrar.close();
@@ -111,7 +111,7 @@ function isKind<K extends RunnerSignal['kind']>(
   return signal.kind === kind;
 }
 
-function fixed(): never {
+function refuseHalt(): never {
   throw new Error('this server can’t be halted');
 }
 
@@ -130,24 +130,24 @@ export interface TestAgent {
   runner: string;
   folder: string;
   child: ChildProcess;
-  /** Lets a program begin that waits for a file `go`. */
+  /** Creates the file `go`, for which a program can wait. */
   go(): void;
-  /** All it printed so far. */
+  /** All that it has printed so far. */
   output(): string;
   /** Resolves as soon as it has printed this. */
   printed(text: string): Promise<void>;
   exited: Promise<{ code: number | null; signal: string | null }>;
 }
 
-/** What a test agent is given besides the defaults. */
+/** Options of a test agent that differ from the defaults. */
 export interface TestAgentOptions {
   natsUrl?: string;
   expiresAt?: Date;
   env?: Record<string, string>;
   credentials?: string;
-  /** Where the agent's socket is; default: a folder of its own. */
+  /** The folder of the agent's socket. Default: one of its own. */
   socketFolder?: (folder: string) => string;
-  /** Wraps the command that starts it. */
+  /** Wraps the command that starts the agent. */
   wrap?: (command: string[], folder: string) => string[];
 }
 
@@ -162,7 +162,7 @@ export async function installBundle(folder: string): Promise<string> {
 }
 
 /**
- * Starts the agent by its start.sh, as in an instance.
+ * Starts the agent with its start.sh, as in an instance.
  *
  * @param script the forge's runner program, a shell script; the JIT config is its second argument
  */
@@ -197,8 +197,8 @@ export async function startAgent(
     env: { PATH: process.env['PATH'], HOME: folder, [AGENT_ENV.bootstrap]: file, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const killWithUs = (): void => void child.kill('SIGKILL');
-  process.once('exit', killWithUs);
+  const killAtExit = (): void => void child.kill('SIGKILL');
+  process.once('exit', killAtExit);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return {
@@ -217,18 +217,18 @@ export async function startAgent(
       }),
     exited: new Promise((resolve) => {
       child.once('close', (code, signal) => {
-        process.removeListener('exit', killWithUs);
+        process.removeListener('exit', killAtExit);
         resolve({ code, signal });
       });
     }),
   };
 }
 
-/** The shell lines with which GitHub's runner calls its hooks. */
+/** A shell line with the job's variables, as GitHub's runner sets them for its hooks. */
 export const JOB_ENV =
   'export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_REPOSITORY=octo-org/app GITHUB_WORKFLOW="Build it" GITHUB_JOB=build';
 
-/** Whether a process of that pid, as a file tells it, still runs. */
+/** Whether the process whose id is in that file is still running. */
 export function isRunning(pidFile: string): boolean {
   return identify(Number(readText(pidFile)))?.zombie === false;
 }

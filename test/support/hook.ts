@@ -9,32 +9,32 @@ import { TestBench } from './simulator.ts';
 import type { Job } from '../../services/simulator/state.ts';
 import { installBundle } from './agent.ts';
 
-/** Longer than anything here takes on a loaded machine, milliseconds. */
-const SIGNAL_MS = '60000';
+/** Longer than a signal takes here on a loaded machine. */
+const SIGNAL_TIMEOUT_MS = '60000';
 
 export interface HookOptions {
   hooks?: Partial<ResolvedHooks>;
-  /** YAML of the job's steps; default: one that does nothing. */
+  /** YAML of the job's steps. Default: one that does nothing. */
   steps?: string[];
   env?: Record<string, string>;
   extension?: 'sh' | 'ps1';
-  /** Once the job runs. */
+  /** Called while the job runs. */
   meanwhile?: (job: Job) => Promise<void>;
 }
 
 export interface HookRun {
   job: Job;
-  /** The lines of the two hooks' own steps. */
+  /** The log lines of the two hooks' steps. */
   started: string[];
   completed: string[];
-  /** The lines of the job's own steps, all together. */
+  /** The log lines of the job's steps, as one text. */
   own: string;
   signals: RunnerSignal[];
 }
 
 /**
- * Hooks as they run in an instance: the bundle that backends install, started by the stand-in runner, with the agent's own
- * socket beside it. Only NATS is left out: `signals` is what the agent would publish.
+ * Runs hooks as in an instance: with the bundle that backends install, the simulator's runner, and the agent's socket. Only NATS is
+ * missing: `signals` is what the agent would publish.
  */
 export class HookBench {
   readonly bench: TestBench;
@@ -53,7 +53,7 @@ export class HookBench {
     return new HookBench(bench, await installBundle(join(bench.path, 'instance')));
   }
 
-  /** An action's folder with these files; scripts can be started by their path. @returns its path */
+  /** Creates an action's folder with these executable files. @returns its path */
   action(name: string, files: Record<string, string>): string {
     const folder = join(this.folder, 'actions', name);
     for (const [file, text] of Object.entries(files)) {
@@ -65,7 +65,7 @@ export class HookBench {
     return folder;
   }
 
-  /** A PATH on which there is this one shell, and sh for the steps of the job where that shell is no POSIX one. */
+  /** A PATH with this one shell, and with sh for the job's steps if that shell is not a POSIX one. */
   pathWith(shell: 'bash' | 'sh' | 'pwsh' | 'powershell'): string {
     const folder = join(this.folder, `path-${shell}`);
     if (existsSync(folder)) return folder;
@@ -105,14 +105,14 @@ export class HookBench {
         ACTIONS_RUNNER_HOOK_JOB_COMPLETED: join(this.agent, `job-completed.${extension}`),
         BATON_NODE: process.execPath,
         BATON_SIGNAL_SOCKET: socket,
-        BATON_HOOK_TIMEOUT_MS: SIGNAL_MS,
+        BATON_HOOK_TIMEOUT_MS: SIGNAL_TIMEOUT_MS,
         ...(hooks === undefined ? {} : { BATON_HOOKS: settings, BATON_HOOK_POLICY: hooks.policy ?? 'lenient' }),
         ...env,
       });
       await meanwhile?.(job);
       await this.bench.completed(job);
       await runner.exited;
-      return { job, ...linesOf(job), signals };
+      return { job, ...collectLines(job), signals };
     } finally {
       server.close();
     }
@@ -125,16 +125,16 @@ export class HookBench {
 
 const NO_HOOKS: ResolvedHooks = { policy: 'lenient', env: {}, path: [], notices: [], wrappers: [], secrets: [] };
 
-/** A wrapper with everything that need not be said. */
+/** A wrapper with default settings. */
 export function wrapper(uses: string, more: Partial<WrapperSettings<string>> = {}): WrapperSettings<string> {
   return { id: uses.split('/').at(-1) ?? uses, uses, with: {}, env: {}, timeoutMs: 60_000, ...more };
 }
 
-function linesOf(job: Job): Pick<HookRun, 'started' | 'completed' | 'own'> {
-  const of = (name: string): string[] => job.steps.find((step) => step.name === name)?.log ?? [];
+function collectLines(job: Job): Pick<HookRun, 'started' | 'completed' | 'own'> {
+  const readLog = (name: string): string[] => job.steps.find((step) => step.name === name)?.log ?? [];
   const hooks = ['Set up runner', 'Complete runner', 'Set up job', 'Complete job'];
   const own = job.steps.filter((step) => !hooks.includes(step.name)).flatMap((step) => step.log);
-  return { started: of('Set up runner'), completed: of('Complete runner'), own: own.join('\n') };
+  return { started: readLog('Set up runner'), completed: readLog('Complete runner'), own: own.join('\n') };
 }
 
 /** The full path of a program on PATH, or undefined. */

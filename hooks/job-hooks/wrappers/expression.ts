@@ -6,7 +6,7 @@ import { messageOf, BatonError } from '../../../contracts/errors.ts';
 export type StepsStatus = 'success' | 'failure' | 'cancelled';
 
 /** What expressions in an action file can refer to. */
-export interface ExpressionScope {
+export interface ActionExpressionScope {
   env: Readonly<Record<string, string | undefined>>;
   inputs: Readonly<Record<string, string>>;
   status: StepsStatus;
@@ -29,7 +29,7 @@ const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets'
  *
  * @throws BatonError WRAPPER_INVALID if it is not an expression
  */
-export function evaluateCondition(condition: string, scope: ExpressionScope): boolean {
+export function isConditionMet(condition: string, scope: ActionExpressionScope): boolean {
   const inner = condition
     .trim()
     .replace(/^\$\{\{(.*)\}\}$/s, '$1')
@@ -45,11 +45,11 @@ export function evaluateCondition(condition: string, scope: ExpressionScope): bo
  *
  * @throws BatonError WRAPPER_INVALID if one is not an expression
  */
-export function evaluateTemplate(text: string, scope: ExpressionScope): string {
+export function evaluateTemplate(text: string, scope: ActionExpressionScope): string {
   return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => evaluate(inner.trim(), scope).coerceString());
 }
 
-function evaluate(text: string, scope: ExpressionScope): data.ExpressionData {
+function evaluate(text: string, scope: ActionExpressionScope): data.ExpressionData {
   try {
     const { tokens } = new Lexer(text).lex();
     const tree = new Parser(tokens, CONTEXTS, FUNCTIONS).parse();
@@ -69,7 +69,7 @@ function statusFunctions(status: StepsStatus) {
 }
 
 /** `github` and `runner` are read from their variables. A hook has no token, and does not know the job's `steps` and `matrix`. */
-function contexts({ env, inputs, status }: ExpressionScope): data.Dictionary {
+function contexts({ env, inputs, status }: ActionExpressionScope): data.Dictionary {
   const github = pickByPrefix(env, 'GITHUB_');
   const all: Record<string, Record<string, string | undefined>> = {
     github: { ...github, token: '', ref_protected: github['ref_protected'] ?? 'false' },
@@ -88,7 +88,7 @@ function contexts({ env, inputs, status }: ExpressionScope): data.Dictionary {
 }
 
 /** The payload of the event that started the workflow, from the file of the forge's runner; null if it cannot be read. */
-function readEvent(env: ExpressionScope['env']): data.ExpressionData {
+function readEvent(env: ActionExpressionScope['env']): data.ExpressionData {
   try {
     return toData(JSON.parse(readFileSync(env['GITHUB_EVENT_PATH'] ?? '', 'utf8')));
   } catch {
@@ -112,7 +112,7 @@ function dictionary(values: Readonly<Record<string, string | undefined>>): data.
 }
 
 /** The variables with this prefix, such as `GITHUB_RUN_ID` as `run_id`. */
-function pickByPrefix(env: ExpressionScope['env'], prefix: string): Record<string, string | undefined> {
+function pickByPrefix(env: ActionExpressionScope['env'], prefix: string): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(env)
       .filter(([name]) => name.startsWith(prefix))

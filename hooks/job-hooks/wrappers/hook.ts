@@ -5,11 +5,11 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
 import type { ActionPhase } from './action-file.ts';
 import { appendEnv, appendText, type PhaseOutput } from './environment-files.ts';
-import { evaluateCondition, type StepsStatus } from './expression.ts';
+import { isConditionMet, type StepsStatus } from './expression.ts';
 import { HookLog } from './hook-log.ts';
 import { HookState } from './hook-state.ts';
 import { readJobStatus } from './job-status.ts';
-import { findMissingInputs, toExpressionScope } from './phase-command.ts';
+import { findMissingInputs, toActionExpressionScope } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
 import { findDeprecation, describePhaseFile, loadWrapper, type Wrapper } from './wrapper.ts';
 import { nameWrongFields } from '../../../contracts/lib/schema-errors.ts';
@@ -152,7 +152,7 @@ class Hook {
     const env = this.#env;
     const { id, action } = wrapper;
     try {
-      if (!evaluateCondition(condition, toExpressionScope({ wrapper, env, status }))) {
+      if (!isConditionMet(condition, toActionExpressionScope({ wrapper, env, status }))) {
         log.print(`Wrapper ${id}: skipped ${phase} (${condition})`);
         return true;
       }

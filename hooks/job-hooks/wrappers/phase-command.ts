@@ -6,7 +6,7 @@ import type { ActionPhase } from './action-file.ts';
 import type { ChildCommand } from './child.ts';
 import { buildDockerCommand } from './docker-action.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
-import { evaluateTemplate, type StepsStatus, type ExpressionScope } from './expression.ts';
+import { evaluateTemplate, type StepsStatus, type ActionExpressionScope } from './expression.ts';
 import { findProgram } from './find-program.ts';
 import type { Wrapper } from './wrapper.ts';
 
@@ -22,12 +22,12 @@ export interface PhaseInput {
 }
 
 /** What the expressions of a wrapper can refer to. @throws BatonError WRAPPER_INVALID */
-export function toExpressionScope({
+export function toActionExpressionScope({
   wrapper,
   env,
   status,
-}: Pick<PhaseInput, 'wrapper' | 'env' | 'status'>): ExpressionScope {
-  const withoutInputs: ExpressionScope = { env: { ...env, ...wrapper.env }, inputs: {}, status };
+}: Pick<PhaseInput, 'wrapper' | 'env' | 'status'>): ActionExpressionScope {
+  const withoutInputs: ActionExpressionScope = { env: { ...env, ...wrapper.env }, inputs: {}, status };
   return { ...withoutInputs, inputs: resolveInputs(wrapper, withoutInputs) };
 }
 
@@ -36,7 +36,7 @@ export function toExpressionScope({
  *
  * @throws BatonError WRAPPER_INVALID
  */
-function resolveInputs({ action, with: given }: Wrapper, scope: ExpressionScope): Record<string, string> {
+function resolveInputs({ action, with: given }: Wrapper, scope: ActionExpressionScope): Record<string, string> {
   const inputs = new Map<string, string>();
   for (const [name, input] of action.inputs) inputs.set(name.toLowerCase(), evaluateTemplate(input.default, scope));
   for (const [name, value] of Object.entries(given)) inputs.set(name.toLowerCase(), value);
@@ -59,7 +59,7 @@ export function findMissingInputs({ action, with: given }: Wrapper): string[] {
 export async function buildPhaseCommand(input: PhaseInput): Promise<ChildCommand> {
   const { wrapper, phase, files } = input;
   const { action, id } = wrapper;
-  const scope = toExpressionScope(input);
+  const scope = toActionExpressionScope(input);
   const own = {
     ...wrapper.env,
     ...Object.fromEntries(Object.entries(action.env).map(([name, value]) => [name, evaluateTemplate(value, scope)])),

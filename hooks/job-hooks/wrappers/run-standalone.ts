@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { loadAction, ACTION_PHASES } from './action-file.ts';
 import type { PhaseOutput } from './environment-files.ts';
-import { evaluateCondition, type StepsStatus } from './expression.ts';
-import { toExpressionScope } from './phase-command.ts';
+import { isConditionMet, type StepsStatus } from './expression.ts';
+import { toActionExpressionScope } from './phase-command.ts';
 import { runPhase } from './run-phase.ts';
 import type { Wrapper } from './wrapper.ts';
 
@@ -61,7 +61,7 @@ export async function runWrapperAction(options: {
       if (action.phases[phase] === undefined || (phase === 'post' && !hasStarted)) continue;
       const input = { wrapper, phase, env, state, status: status() };
       const condition = phase === 'main' ? 'success()' : action.conditions[phase];
-      if (!evaluateCondition(condition, toExpressionScope(input))) continue;
+      if (!isConditionMet(condition, toActionExpressionScope(input))) continue;
       hasStarted = true;
       const abort = phase === 'post' ? new AbortController().signal : options.signal;
       const { output, problem } = await runPhase(input, { folder, print: options.onOutput, abort });

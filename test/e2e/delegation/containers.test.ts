@@ -9,19 +9,19 @@ import { until } from '../../support/until.ts';
 import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** Delegated jobs in containers of a real engine: what they can reach from inside, and what is told when a container is lost. */
+/** Delegated jobs in containers of a real engine: what they can reach, and what is shown when a container is lost. */
 
 const IMAGE = `baton-test-missing-${Math.random().toString(36).slice(2, 10)}`;
 const SOCKETS = ['/var/run/docker.sock', '/run/docker.sock'];
 
-/** Says of each address (host and port, or the path of a socket) whether it can be reached. */
+/** Prints whether an address (host and port, or the path of a socket) can be reached. */
 const KNOCK = `knock() { node -e '
 const [, to, port] = process.argv;
 const socket = require("net").connect(port ? { host: to, port: Number(port), timeout: 3000 } : { path: to });
 for (const event of ["connect", "timeout", "error"])
   socket.on(event, () => { console.log(["knock", to, port, event].filter(Boolean).join(" ")); process.exit(0); });
 ' "$@"; }`;
-/** Listens to the network and to a socket of its own, as a job's own service would. */
+/** Listens on a port and on a socket, as a service of the job would. */
 const LISTEN = `node -e '
 const greet = (socket) => socket.on("error", () => {}).end("hello");
 const listen = (at) => new Promise((done) => require("net").createServer(greet).listen(at, done));
@@ -59,17 +59,17 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     const made = await docker.listImages({ filters: { reference: [IMAGE] } });
     if (made.length > 0) await docker.getImage(IMAGE).remove();
   }, 120_000);
-  // One that failed leaves its jobs held.
+  // A test that failed leaves containers behind.
   afterEach(() => removeContainers(world.cluster.installation), 120_000);
 
-  /** Hands a job over that runs this; resolves with its delegation and its run. */
-  async function delegated(run: string, label = LABEL, proxy = 'proxy-a'): Promise<{ id: string; runId: number }> {
+  /** Hands over a job that runs this script. Resolves with its delegation and its run. */
+  async function delegate(run: string, label = LABEL, proxy = 'proxy-a'): Promise<{ id: string; runId: number }> {
     const [job = 0] = await world.sim.jobs({ labels: [label], run });
     const taken = await world.take(job, proxy);
     return { id: await world.handOver(taken, proxy), runId: taken.runId };
   }
 
-  /** What the steps of a run's second attempt printed by now, line by line; not what they are. */
+  /** The lines that the steps of a run's second attempt have printed so far. */
   async function readOutput(runId: number): Promise<string[]> {
     const again = (await world.findAttempts(runId))[1];
     const steps = world.cluster.sim.sim.state.jobs.get(again?.id ?? 0)?.steps ?? [];
@@ -77,7 +77,7 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     return log.slice(log.indexOf('##[endgroup]') + 1);
   }
 
-  /** The container of a job that prints `held`, by its delegation. */
+  /** Waits until a job prints `held`. @returns its container */
   async function waitForContainer({ id, runId }: { id: string; runId: number }): Promise<string> {
     await until(async () => expect(await readOutput(runId)).toContain('held'));
     return await until(async () => {
@@ -92,7 +92,7 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     for await (const _ of await exec.start({})) continue;
   }
 
-  /** Kills every container of this world as soon as it has started. */
+  /** Kills every container of this test as soon as it has started. */
   async function killAllThatStart(): Promise<{ stop: () => void }> {
     const filters = { event: ['start'], label: [`baton.installation=${world.cluster.installation}`] };
     const abort = new AbortController();
@@ -107,26 +107,26 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
         }
       }
     };
-    // It ends when it is told to, as a broken connection.
+    // The abort ends it like a broken connection.
     void killing().catch(() => undefined);
     return { stop: () => abort.abort() };
   }
 
   it(
-    'from inside, a job reaches itself and what it is let reach, but no other job’s container and no engine',
+    'a job reaches its own container and what it may reach, but no other job’s container and no engine',
     { timeout: 300_000 },
     async () => {
-      const neighbour = await delegated([KNOCK, LISTEN, HELD, 'knock "$own" 8080'].join('\n'));
-      const container = await waitForContainer(neighbour);
+      const other = await delegate([KNOCK, LISTEN, HELD, 'knock "$own" 8080'].join('\n'));
+      const container = await waitForContainer(other);
       const { Name: name, NetworkSettings: settings } = await docker.getContainer(container).inspect();
       const [{ IPAddress: address, Gateway: gateway } = { IPAddress: '', Gateway: '' }] = Object.values(
         settings.Networks,
       );
-      expect(await readOutput(neighbour.runId), 'it can be reached at that address').toContain(
+      expect(await readOutput(other.runId), 'it can be reached at that address').toContain(
         `knock ${address} 8080 connect`,
       );
       const nats = new URL(world.cluster.nats.url).port;
-      const job = await delegated(
+      const job = await delegate(
         [
           'set +e',
           KNOCK,
@@ -147,7 +147,7 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
       expect(own).toMatch(/^10\./);
       expect(own).not.toBe(address);
       const reached = printed.filter((line) => line.startsWith('knock ') && line.endsWith(' connect'));
-      // What shows that knocking works: its own container, its own socket, and what it was let reach of this machine.
+      // These show that knocking works: its own container, its own socket, and the port of this machine that it may reach.
       expect(reached.sort()).toEqual(
         [
           `knock ${own} 8080 connect`,
@@ -164,23 +164,23 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
       expect(printed.filter((line) => line.startsWith('/'))).toEqual([]);
 
       await open(container);
-      expect(await view.result(neighbour.id)).toMatchObject({ conclusion: 'success' });
-      const answers = (await readOutput(neighbour.runId)).filter((line) => line === `knock ${address} 8080 connect`);
+      expect(await view.result(other.id)).toMatchObject({ conclusion: 'success' });
+      const answers = (await readOutput(other.runId)).filter((line) => line === `knock ${address} 8080 connect`);
       expect(answers, 'it could be reached until the end').toHaveLength(2);
       await expectNothingLeft(world.cluster);
     },
   );
 
   it(
-    'an image that is missing: it waits and says which; once it is there, the job is done',
+    'an image that is missing: the delegation waits and names it, and the job runs as soon as the image exists',
     { timeout: 300_000 },
     async () => {
-      // Of a first try.
+      // Left by an earlier run.
       await docker
         .getImage(IMAGE)
         .remove()
         .catch(() => undefined);
-      const { id, runId } = await delegated('echo really ran', 'imageless', 'proxy-i');
+      const { id, runId } = await delegate('echo really ran', 'imageless', 'proxy-i');
       const headline = await until(async () => {
         const said = await view.headline(id);
         expect(said).toContain(`pulling image ${IMAGE}, which the engine does not have`);
@@ -194,13 +194,13 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   );
 
   it(
-    'containers that die at once: it says so, stays queued, and the job is done by one that lives',
+    'containers that die at once: the delegation shows why, stays queued, and a later container runs the job',
     { timeout: 300_000 },
     async () => {
       const killing = await killAllThatStart();
       let delegation: { id: string; runId: number };
       try {
-        delegation = await delegated('echo really ran');
+        delegation = await delegate('echo really ran');
         const { id } = delegation;
         await until(async () => {
           expect(await view.headline(id)).toMatch(
@@ -216,10 +216,10 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   );
 
   it(
-    'a container that dies in the middle of the job: failed, saying of what, and not run again',
+    'a container that dies during the job: the delegation fails with the reason, and the job is not run again',
     { timeout: 300_000 },
     async () => {
-      const job = await delegated(HELD);
+      const job = await delegate(HELD);
       const container = await waitForContainer(job);
       await docker.getContainer(container).kill();
       expect(await view.result(job.id)).toMatchObject({ status: 'failed', conclusion: 'failure' });

@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts';
 
 const metadata = z.looseObject({ currentDetails: z.string() });
 
-/** What a person reads of delegations in Temporal's UI, and nothing else. */
+/** Reads of delegations only what Temporal's UI shows. */
 export class DelegationView {
   readonly #world: DelegationWorld;
 
@@ -19,25 +19,25 @@ export class DelegationView {
     return this.#world.cluster.client.workflow.getHandle(delegationWorkflowId(id));
   }
 
-  /** Its current details, markdown; its links and escapes taken out. */
+  /** Its current details, markdown, without links and escapes. */
   async details(id: string): Promise<string> {
     await until(() => this.handle(id).describe());
     const { currentDetails } = metadata.parse(await this.handle(id).query('__temporal_workflow_metadata'));
     return currentDetails.replaceAll(/\\(?=[|\\`*_~[\]<>&$])/g, '').replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
   }
 
-  /** What it says of itself now: the first line of its details. */
+  /** Its present state: the first line of its details. */
   async headline(id: string): Promise<string> {
     return (await this.details(id)).split('\n')[0] ?? '';
   }
 
-  /** Its result. The answer to a proxy is there before the relay has started the workflow. */
+  /** Its result. Waits for the workflow first: the proxy gets its answer before the relay has started it. */
   async result(id: string): Promise<unknown> {
     await until(() => this.handle(id).describe());
     return await this.handle(id).result();
   }
 
-  /** The words with which it failed. */
+  /** The message of its failure. */
   async failure(id: string): Promise<string> {
     try {
       await this.result(id);

@@ -11,7 +11,7 @@ import { recordHistory } from '../../support/histories.ts';
 import { until } from '../../support/until.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** A delegation from its hand-over to its end, with real servers, services and runners; only the proxies are the test's. */
+/** A delegation from its hand-over to its end, with real servers, services and runners. The test plays only the proxies. */
 
 const CLI = fileURLToPath(new URL('../../../services/cli/main.ts', import.meta.url));
 
@@ -19,7 +19,7 @@ let world: DelegationWorld;
 beforeAll(async () => {
   world = await startDelegationWorld();
 }, 180_000);
-/** Names of histories, by delegation: what the replay test holds later versions of the workflows against. */
+/** Names of the histories to record, by delegation. The replay test checks later versions of the workflows against them. */
 const shapes = new Map<string, string>();
 afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) {
@@ -34,20 +34,20 @@ const LONG = { timeout: 120_000 };
 
 async function waitForResult(id: string): Promise<unknown> {
   const handle = world.cluster.client.workflow.getHandle(delegationWorkflowId(id));
-  // The answer to the proxy is there before the relay has started it.
+  // The proxy gets its answer before the relay has started the workflow.
   await until(() => handle.describe());
   return await handle.result();
 }
 
-/** What a `baton …` prints, as a process of its own. */
+/** Runs `baton …` as a process. @returns its output */
 async function baton(...args: string[]): Promise<string> {
   const env = { ...process.env, BATON_NATS_CREDENTIALS: world.cluster.operator.credentials.observer };
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...args], { env, cwd: world.dir });
   return stdout;
 }
 
-/** A label that no ephemeral runner has: its jobs go where the test puts them. */
-const UNSERVED_LABEL = 'nobodys';
+/** A label that no ephemeral runner has: the test decides who takes these jobs. */
+const UNSERVED_LABEL = 'unserved';
 
 describe('delegation', () => {
   it('a job that a proxy hands over fails there and then runs once on an ephemeral runner', LONG, async () => {
@@ -69,13 +69,13 @@ describe('delegation', () => {
         exitCode: 0,
       });
     });
-    const told = await world.get(id, 'proxy-a');
-    expect(told.containerId).toBeTruthy();
-    expect(told.logTail).toContain('completed with result: Succeeded');
+    const delegated = await world.get(id, 'proxy-a');
+    expect(delegated.containerId).toBeTruthy();
+    expect(delegated.logTail).toContain('completed with result: Succeeded');
     await expectNothingLeft(world.cluster);
   });
 
-  it('every step is in the audit stream, once', LONG, async () => {
+  it('the audit stream contains every step once', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
     const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
     await waitForResult(id);
@@ -102,7 +102,7 @@ describe('delegation', () => {
     expect(table).toMatch(new RegExp(`delegation/${id} +completed +ok +${id} +acme/hello#\\d+ +ran on `));
   });
 
-  it('`baton proxy key` and `token` make what the ingress believes', LONG, async () => {
+  it('`baton proxy key` and `baton proxy token` make a key and a token that the ingress accepts', LONG, async () => {
     const [, publicKey = ''] = /^delegation\.token_keys: (\S+)$/m.exec(await baton('proxy', 'key')) ?? [];
     expect(publicKey).toMatch(/^[\w-]{43}$/);
     const { privateKey, publicKey: own } = createTokenKey();
@@ -118,7 +118,7 @@ describe('delegation', () => {
     }
   });
 
-  it('a job that fails by itself ends its delegation as failed, and is not run a third time', LONG, async () => {
+  it('a delegated job that fails ends its delegation as failed, and is not run a third time', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: 'exit 3' });
     const taken = await world.take(job, 'proxy-a');
     const id = await world.handOver(taken, 'proxy-a');
@@ -127,7 +127,7 @@ describe('delegation', () => {
     expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'failure']);
   });
 
-  it('the same job twice has the same id and is delegated once', LONG, async () => {
+  it('a job that is handed over several times gets one id and is delegated once', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
     const taken = await world.take(job, 'proxy-b');
     const answers = await Promise.all([1, 2, 3].map(() => world.delegate(taken, 'proxy-b')));
@@ -137,15 +137,15 @@ describe('delegation', () => {
     expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
   });
 
-  it('a re-run that lands on a proxy is handed on, not delegated twice', LONG, async () => {
+  it('a re-run that a proxy takes is handed on, not delegated twice', LONG, async () => {
     const [job = 0] = await world.sim.jobs({ labels: [UNSERVED_LABEL] });
     const first = await world.take(job, 'proxy-a');
     const id = await world.handOver(first, 'proxy-a');
-    const landed = await attempt(first.runId, 1);
+    const landed = await waitForAttempt(first.runId, 1);
     const landing = await world.handOver(await world.take(landed.id, 'proxy-b'), 'proxy-b', 2);
     expect(landing).not.toBe(id);
     expect(await waitForResult(landing)).toMatchObject({ detail: `handed on to delegation ${id}, whose job this is` });
-    const again = await attempt(first.runId, 2);
+    const again = await waitForAttempt(first.runId, 2);
     const runner = `${world.cluster.installation}-ephemeral-00000000`;
     await world.sim.start(again.id, runner);
     await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running', runner }));
@@ -156,7 +156,7 @@ describe('delegation', () => {
   });
 
   it(
-    'a run that is cancelled ends its delegation: nothing is run again, its runner is no longer asked for',
+    'a cancelled run ends its delegation: nothing is run again, and no runner is requested any more',
     LONG,
     async () => {
       const [job = 0] = await world.sim.jobs({ labels: [UNSERVED_LABEL] });
@@ -171,8 +171,8 @@ describe('delegation', () => {
   );
 });
 
-/** The job of that run's attempt (counted from 0), as soon as there is one. */
-async function attempt(run: number, index: number): Promise<SimJob> {
+/** Waits for the job of that run's attempt, counted from 0. */
+async function waitForAttempt(run: number, index: number): Promise<SimJob> {
   return await until(async () => {
     const found = (await world.findAttempts(run))[index];
     if (found === undefined) throw new Error(`run ${run} has no attempt ${index + 1} yet`);

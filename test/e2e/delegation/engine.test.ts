@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts';
 import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** The Docker engine is restarted, with one delegated job in a container and another that waits for one. */
+/** A restart of the Docker engine, with one delegated job in a container and another that waits for one. */
 
 let engine: TestEngine | undefined;
 let absent = '';
@@ -33,24 +33,24 @@ afterAll(async () => {
 
 describe('delegation to a Docker engine', () => {
   it(
-    'the engine is restarted: the job in it has failed, one that waits says so and is done after it',
+    'a restart of the engine fails the job that runs in it, and a waiting job shows the problem and runs afterwards',
     { timeout: 400_000 },
     async (context) => {
       context.skip(engine === undefined, absent);
       const view = new DelegationView(world);
-      // Where a first try ended in between.
+      // In case an earlier run ended in between.
       await engine?.resume();
-      const delegated = async (run: string): Promise<{ id: string; runId: number }> => {
+      const delegate = async (run: string): Promise<{ id: string; runId: number }> => {
         const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
         const taken = await world.take(job, 'proxy-a');
         return { id: await world.handOver(taken, 'proxy-a'), runId: taken.runId };
       };
-      const begun = await delegated('sleep 600');
+      const begun = await delegate('sleep 600');
       await until(async () => expect(await world.get(begun.id, 'proxy-a')).toMatchObject({ status: 'running' }));
 
       await engine?.halt();
-      const waiting = await delegated('echo really ran');
-      // Where the lost one still counted as connected, the re-run has gone out already.
+      const waiting = await delegate('echo really ran');
+      // If the lost runner still counted as connected, the re-run has been requested already.
       await until(async () => {
         expect(await view.headline(waiting.id)).toMatch(
           /queued: (run again; )?waiting for an ephemeral runner: runner\/ephemeral\/\S+, attempt \d+: .*(ENOENT|ECONNREFUSED)/,
@@ -65,7 +65,7 @@ describe('delegation to a Docker engine', () => {
       ]);
       expect(await view.result(begun.id)).toMatchObject({ status: 'failed' });
       expect(await view.headline(begun.id)).toMatch(/failed: ran on \S+: (failure|cancelled)/);
-      expect(await world.findAttempts(begun.runId), 'what has begun is not run again').toHaveLength(2);
+      expect(await world.findAttempts(begun.runId), 'a job that has started is not run again').toHaveLength(2);
     },
   );
 });

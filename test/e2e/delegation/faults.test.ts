@@ -5,7 +5,7 @@ import { startProxy, type TestProxy } from './proxy.ts';
 import { DelegationView } from './delegation-view.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** What goes wrong with a delegation, and the end that it then has: each can be read off its workflow alone. */
+/** Faults during a delegation, and how it ends then. Its workflow alone shows each of them. */
 
 let world: DelegationWorld;
 let view: DelegationView;
@@ -18,10 +18,10 @@ beforeAll(async () => {
       groups: `
 - name: broken
   organization: acme
-  labels: [hopeless, ephemeral, container]
+  labels: [unstartable, ephemeral, container]
   backend: local
   runner: { directory: ROOT/nowhere }`,
-      proxies: '  - { names: [proxy-x], labels: [hopeless], group: broken }',
+      proxies: '  - { names: [proxy-x], labels: [unstartable], group: broken }',
     },
   });
   view = new DelegationView(world);
@@ -32,23 +32,23 @@ afterAll(async () => {
 }, 120_000);
 
 const LONG = { timeout: 180_000 };
-async function takenBy(proxy: string, order: { labels?: string[]; run?: string } = {}) {
-  const [job = 0] = await world.sim.jobs({ labels: [LABEL], ...order });
-  return await world.take(job, proxy);
+async function takeJob(proxy: string, job: { labels?: string[]; run?: string } = {}) {
+  const [id = 0] = await world.sim.jobs({ labels: [LABEL], ...job });
+  return await world.take(id, proxy);
 }
 
 describe('delegation with faults', () => {
-  it('an answer to the re-run that is lost does not run the job twice', LONG, async () => {
+  it('a lost answer to the re-run does not run the job twice', LONG, async () => {
     await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'lost', count: 1 });
-    const taken = await takenBy('proxy-a');
+    const taken = await takeJob('proxy-a');
     expect(await view.result(await world.handOver(taken, 'proxy-a'))).toMatchObject({ conclusion: 'success' });
     expect((await world.findAttempts(taken.runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
   });
 
-  it('webhooks that are lost only cost time', LONG, async () => {
+  it('lost webhooks only cost time', LONG, async () => {
     await world.sim.faults({ loss: 1 });
     try {
-      const taken = await takenBy('proxy-a');
+      const taken = await takeJob('proxy-a');
       const id = await world.handOver(taken, 'proxy-a');
       await until(async () => {
         const [, again] = await world.findAttempts(taken.runId);
@@ -60,8 +60,8 @@ describe('delegation with faults', () => {
     }
   });
 
-  it('NATS and Temporal are killed and come back: the job is done once', LONG, async () => {
-    const taken = await takenBy('proxy-b');
+  it('the job runs once when NATS and Temporal are killed and restarted', LONG, async () => {
+    const taken = await takeJob('proxy-b');
     const { id } = await world.delegate(taken, 'proxy-b');
     const nats = await world.cluster.haltNats();
     const temporal = await world.cluster.haltTemporal();
@@ -77,10 +77,10 @@ describe('delegation with faults', () => {
   });
 
   it(
-    'the ephemeral runner dies in the middle of the job: failed, as the forge says, and not run again',
+    'a delegation whose ephemeral runner dies during the job fails with the forge’s conclusion, and the job is not run again',
     LONG,
     async () => {
-      const taken = await takenBy('proxy-a', { run: 'echo begun; sleep 300' });
+      const taken = await takeJob('proxy-a', { run: 'echo begun; sleep 300' });
       const id = await world.handOver(taken, 'proxy-a');
       await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running' }));
       killInstances(world.cluster.dir);
@@ -91,10 +91,10 @@ describe('delegation with faults', () => {
   );
 
   it(
-    'a proxy that hangs after its hand-over: it says what it waits for, and goes on when the attempt is over',
+    'a delegation whose proxy hangs after the hand-over shows what it waits for, and continues when the attempt has ended',
     LONG,
     async () => {
-      const taken = await takenBy('proxy-a');
+      const taken = await takeJob('proxy-a');
       const { id } = await world.delegate(taken, 'proxy-a');
       await until(async () => {
         expect(await view.headline(id)).toContain(
@@ -106,8 +106,8 @@ describe('delegation with faults', () => {
     },
   );
 
-  it('runners that never come up: it waits, then fails and says why', LONG, async () => {
-    const taken = await takenBy('proxy-x', { labels: ['hopeless'] });
+  it('a delegation whose runners never start waits, then fails with the reason', LONG, async () => {
+    const taken = await takeJob('proxy-x', { labels: ['unstartable'] });
     const id = await world.handOver(taken, 'proxy-x');
     const failure = await view.failure(id);
     expect(failure).toMatch(
@@ -117,45 +117,45 @@ describe('delegation with faults', () => {
     await until(async () => expect(await world.cluster.dispatcher('broken')).toMatchObject({ waiting: 0 }));
   });
 
-  it(
-    'a proxy that is killed is missed by the forge; its job is done all the same, and the next proxy takes its place',
-    LONG,
-    async () => {
-      const first = await startProxy(world, 'proxy-a');
-      proxies.push(first);
-      const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
-      const id = await until(async () => {
-        const response = await world.request('GET', '/api/jobs?repository=acme/hello&status=queued', 'proxy-a');
-        const found = /"id":"(d-[0-9a-f]{24})"/.exec(await response.text())?.[1];
-        if (found === undefined) throw new Error('not handed over yet');
-        return found;
-      });
-      await first.child.kill();
-      const second = await startProxy(world, 'proxy-a');
-      proxies.push(second);
-      expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
-      const { runId } = await world.sim.job(job);
-      expect((await world.findAttempts(runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
-    },
-  );
+  it('the job of a killed proxy still runs, and the next proxy replaces it', LONG, async () => {
+    const first = await startProxy(world, 'proxy-a');
+    proxies.push(first);
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+    const id = await until(async () => {
+      const response = await world.request('GET', '/api/jobs?repository=acme/hello&status=queued', 'proxy-a');
+      const found = /"id":"(d-[0-9a-f]{24})"/.exec(await response.text())?.[1];
+      if (found === undefined) throw new Error('not handed over yet');
+      return found;
+    });
+    await first.child.kill();
+    const second = await startProxy(world, 'proxy-a');
+    proxies.push(second);
+    expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
+    const { runId } = await world.sim.job(job);
+    expect((await world.findAttempts(runId)).map(({ conclusion }) => conclusion)).toEqual(['failure', 'success']);
+  });
 
-  it('SIGTERM: a proxy finishes what it has in hand and ends with 0', LONG, async () => {
+  it('a proxy ends with 0 at SIGTERM', LONG, async () => {
     const proxy = proxies.at(-1);
     expect(await proxy?.child.stop()).toMatchObject({ code: 0 });
-    expect(proxy?.log()).toContain('"msg":"stopped"');
+    expect(proxy?.log()).toContain('"msg":"proxy stopped"');
   });
 
-  // The last: it leaves a runner that waits for a job, and would take the next test's.
-  it('the forge refuses the re-run: its own words, and the job is not run again', LONG, async () => {
-    await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'status', status: 403, count: 1 });
-    const taken = await takenBy('proxy-a');
-    const id = await world.handOver(taken, 'proxy-a');
-    const failure = await view.failure(id);
-    expect(failure).toMatch(/running job \d+ of acme\/hello again: POST .*rerun answered 403/);
-    expect(failure).toContain('the job was not run again');
-    expect(await world.findAttempts(taken.runId)).toHaveLength(1);
-    await until(async () =>
-      expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'failed', detail: failure }),
-    );
-  });
+  // This is the last test: it leaves a runner that waits for a job, and would take the job of the next test.
+  it(
+    'a delegation whose re-run the forge refuses fails with the forge’s message, and the job is not run again',
+    LONG,
+    async () => {
+      await world.sim.apiFault({ method: 'POST', path: '/rerun', fault: 'status', status: 403, count: 1 });
+      const taken = await takeJob('proxy-a');
+      const id = await world.handOver(taken, 'proxy-a');
+      const failure = await view.failure(id);
+      expect(failure).toMatch(/running job \d+ of acme\/hello again: POST .*rerun answered 403/);
+      expect(failure).toContain('the job was not run again');
+      expect(await world.findAttempts(taken.runId)).toHaveLength(1);
+      await until(async () =>
+        expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'failed', detail: failure }),
+      );
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { until } from '../../support/until.ts';
 import { startProxy, type TestProxy } from './proxy.ts';
 import { LABEL, PROXIES, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** Two real proxies, twenty jobs, containers (process groups where there is no engine). */
+/** Two real proxies, twenty jobs, and containers (process groups if there is no engine). */
 
 const containers = await isDockerAvailable();
 let world: DelegationWorld;
@@ -21,7 +21,7 @@ afterAll(async () => {
   await world?.cluster.stop();
 }, 120_000);
 
-/** A workflow with a matrix, and a job that needs all of it: each level of needs costs it an attempt. */
+/** A workflow with a matrix, and a job that needs all of its jobs: each level of `needs` takes another attempt. */
 const WORKFLOW = `
 name: CI
 on: push
@@ -38,7 +38,7 @@ jobs:
 
 describe('several proxies', () => {
   it(
-    '2 proxies, 20 jobs: each runs exactly once, on an ephemeral runner, and all runs end green',
+    '20 jobs on 2 proxies run exactly once each, on ephemeral runners, and all runs succeed',
     { timeout: 400_000 },
     async () => {
       await world.sim.jobs({ count: 17, labels: [LABEL], run: 'echo ran on $RUNNER_NAME' });
@@ -58,7 +58,7 @@ describe('several proxies', () => {
       const { runs } = world.cluster.sim.sim.state;
       const ran: string[] = [];
       for (const run of runs.values()) {
-        // A job that another attempt took over has the same steps, and did not run there.
+        // A later attempt also lists the jobs that succeeded before, with their steps, but did not run them.
         const did = new Map<string, string[]>();
         for (const job of run.jobs.filter(({ timeline }) => timeline.some(({ what }) => what === 'started'))) {
           const printed = job.steps.flatMap(({ log }) => log).filter((line) => line.startsWith('ran on '));
@@ -72,7 +72,7 @@ describe('several proxies', () => {
       expect(ran).toHaveLength(20);
       for (const line of ran) expect(line).toMatch(new RegExp(`^ran on ${world.cluster.installation}-ephemeral-`));
 
-      // The forge is green a moment before the delegation has heard of it.
+      // The forge shows success a moment before the delegation knows of it.
       const outcomes = await until(
         async () => {
           const found: string[] = [];
@@ -103,7 +103,7 @@ describe('several proxies', () => {
   );
 });
 
-/** Every metric in delegation.md is under `/metrics` of the service that it is said to be of, and has a value by now. */
+/** Checks that each metric in delegation.md is under `/metrics` of its service, and has a value. */
 async function expectDocumentedMetrics(urls: Record<string, string>): Promise<void> {
   const text = readFileSync(new URL('../../../deploy/docs/guides/delegation.md', import.meta.url), 'utf8');
   const rows = [...text.matchAll(/^\| (`baton_[^|]*)\| (\w+) *\|/gm)];

@@ -14,14 +14,14 @@ import { until } from '../../support/until.ts';
 import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
 import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
 
-/** The proxy program's own life: a real one, with the stand-in for the forge's runner, an ingress and a NATS behind it. */
+/** The proxy program, with the simulator's runner in place of the forge's, a real ingress and NATS. */
 
-/** A first try may have left registrations and jobs of these names. */
+/** An earlier run may have left registrations and jobs with these names. */
 const UNIQUE = Math.random().toString(36).slice(2, 8);
 const NAMES = ['crash', 'end-0', 'end-78', 'term'].map((name) => `${name}-${UNIQUE}`);
 const [CRASH = '', END_0 = '', END_78 = '', TERM = ''] = NAMES;
 
-/** The forge's runner, which ends with what `exit-with` says as soon as there is such a file; each start is a line of `starts`. */
+/** A runner that exits with the code in the file `exit-with`, if there is one. Each start adds a line to `starts`. */
 const RUN_SH = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 echo started >> "$here/starts"
@@ -37,8 +37,8 @@ let ingress: TestService;
 let forge: Simulator;
 let sim: SimControl;
 let slow: FaultProxy;
-let place: ProxySurroundings;
-/** What hands jobs over waits for this. */
+let surroundings: ProxySurroundings;
+/** Requests to the ingress wait for this. */
 let gate = Promise.resolve();
 
 beforeAll(async () => {
@@ -57,7 +57,7 @@ beforeAll(async () => {
   });
   forge = await startSimulator({ repositories: ['acme/hello'], tokens: [FORGE_TOKEN], timing: { sweepMs: 50 } });
   sim = new SimControl(forge.address);
-  place = {
+  surroundings = {
     dir: folder.path,
     forge: forge.address,
     url: slow.address,
@@ -65,7 +65,7 @@ beforeAll(async () => {
   };
 }, 180_000);
 
-// One that still ran would take the next test's job.
+// A proxy that still ran would take the next test's job.
 afterEach(async () => {
   await Promise.all(proxies.splice(0).map((proxy) => proxy.child.stop()));
 }, 120_000);
@@ -86,7 +86,7 @@ const crash = z.object({
   exitCode: z.number().nullable(),
 });
 
-/** What a proxy said of its runner's crashes, oldest first. */
+/** The crashes in a proxy's log, oldest first. */
 function findCrashes(proxy: TestProxy): z.infer<typeof crash>[] {
   return proxy
     .log()
@@ -102,50 +102,58 @@ async function isReady({ url }: TestProxy): Promise<boolean> {
   return (await fetch(`${url}/readyz`)).ok;
 }
 
-describe('the life of a proxy', () => {
-  it('a runner that crashes is started again, ever later; uptime and restarts tell of it', LONG, async () => {
-    const proxy = await startProxy(place, CRASH, { runScript: RUN_SH });
-    proxies.push(proxy);
-    await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
-    expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
+describe('the proxy program', () => {
+  it(
+    'a runner that crashes is restarted with growing delays, which the metrics for uptime and restarts show',
+    LONG,
+    async () => {
+      const proxy = await startProxy(surroundings, CRASH, { runScript: RUN_SH });
+      proxies.push(proxy);
+      await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
+      expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
 
-    const exitWith = join(proxy.directory, 'exit-with');
-    writeFileSync(exitWith, '3');
-    // The runner and all below it, as when the machine runs out of memory.
-    const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
-    process.kill(-pid, 'SIGKILL');
-    await until(() => expect(findCrashes(proxy).length).toBeGreaterThanOrEqual(3));
-    await until(async () => {
-      expect(await isReady(proxy)).toBe(false);
-      expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
-    });
-    rmSync(exitWith);
-    await until(async () => {
-      expect(await isReady(proxy)).toBe(true);
-      expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
-    });
-    const crashes = findCrashes(proxy);
-    expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
-    expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
-    expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
-    expect(countStarts(proxy)).toBe(crashes.length + 1);
-  });
+      const exitWith = join(proxy.directory, 'exit-with');
+      writeFileSync(exitWith, '3');
+      // Kills the runner and its child processes, as when the machine runs out of memory.
+      const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
+      process.kill(-pid, 'SIGKILL');
+      await until(() => expect(findCrashes(proxy).length).toBeGreaterThanOrEqual(3));
+      await until(async () => {
+        expect(await isReady(proxy)).toBe(false);
+        expect(await proxy.metric('baton_proxy_uptime_seconds')).toBe(0);
+      });
+      rmSync(exitWith);
+      await until(async () => {
+        expect(await isReady(proxy)).toBe(true);
+        expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0);
+      });
+      const crashes = findCrashes(proxy);
+      expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
+      expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
+      expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
+      expect(countStarts(proxy)).toBe(crashes.length + 1);
+    },
+  );
 
   it.each([
     [0, END_0],
     [78, END_78],
-  ])('exit code %d is no crash: the proxy ends with it, and starts nothing again', LONG, async (code, name) => {
-    const script = RUN_SH.replace('[ -e', `echo ${code} > "$here/exit-with"\n[ -e`);
-    const proxy = await startProxy(place, name, { runScript: script, ready: false });
-    proxies.push(proxy);
-    expect(await proxy.child.exited).toMatchObject({ code });
-    expect(findCrashes(proxy)).toEqual([]);
-    expect(countStarts(proxy)).toBe(1);
-    expect(proxy.log()).toContain('the forge’s runner ended');
-  });
+  ])(
+    'exit code %d of the runner is no crash: the proxy exits with it, and restarts nothing',
+    LONG,
+    async (code, name) => {
+      const script = RUN_SH.replace('[ -e', `echo ${code} > "$here/exit-with"\n[ -e`);
+      const proxy = await startProxy(surroundings, name, { runScript: script, ready: false });
+      proxies.push(proxy);
+      expect(await proxy.child.exited).toMatchObject({ code });
+      expect(findCrashes(proxy)).toEqual([]);
+      expect(countStarts(proxy)).toBe(1);
+      expect(proxy.log()).toContain('the forge’s runner ended');
+    },
+  );
 
-  it('SIGTERM with a job in hand: the job is handed over first, then the proxy ends with 0', LONG, async () => {
-    const proxy = await startProxy(place, TERM);
+  it('a proxy that receives SIGTERM during a job hands the job over first, then ends with 0', LONG, async () => {
+    const proxy = await startProxy(surroundings, TERM);
     proxies.push(proxy);
     let open: () => void = () => {};
     gate = new Promise((resolve) => (open = resolve));
@@ -155,7 +163,7 @@ describe('the life of a proxy', () => {
     await until(() => expect(slow.calls.some(({ path }) => path === '/api/jobs/delegate')).toBe(true));
     await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
     const stopped = proxy.child.stop();
-    await until(() => expect(proxy.log()).toContain('finishing the job in hand'));
+    await until(() => expect(proxy.log()).toContain('waiting for the current job to finish'));
     expect(proxy.child.running).toBe(true);
     expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
     open();

@@ -7,57 +7,57 @@ import { findFreePorts } from '../../../deploy/servers/ports.ts';
 import { LABEL, tokenFor } from './world.ts';
 
 const MAIN = fileURLToPath(new URL('../../../services/proxy/main.ts', import.meta.url));
-/** The simulator's, in every world of these tests. */
+/** The simulator's token in all of these tests. */
 export const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
 
-/** What a proxy needs around it; a {@link DelegationWorld} has it. */
+/** What a proxy needs around it; {@link DelegationWorld} is an example. */
 export interface ProxySurroundings {
-  /** A folder with the stand-in for the forge's runner in `runner`; the proxy's own goes beside that. */
+  /** A folder with the simulator's runner in `runner`; the proxy's folder is created beside it. */
   readonly dir: string;
-  /** The simulator. */
+  /** The URL of the simulator. */
   readonly forge: string;
-  /** An ingress, as hooks reach it. */
+  /** The URL of an ingress. */
   readonly url: string;
   onStop(cleanup: () => void): void;
 }
 
 export interface ProxyStart {
   env?: Record<string, string>;
-  /** In place of the stand-in's run.sh, which then is `run-forge.sh`. */
+  /** Replaces run.sh of the simulator's runner, which is renamed to `run-forge.sh`. */
   runScript?: string;
-  /** Whether to wait until the forge's runner runs. Default true. */
+  /** Whether to wait until the forge's runner is running. Default: true. */
   ready?: boolean;
 }
 
 export interface TestProxy {
   child: Child;
   url: string;
-  /** Where the forge's runner is. */
+  /** The folder of the forge's runner. */
   directory: string;
   /** All lines of its log. */
   log(): string;
-  /** The sum of the lines of `/metrics` of that name that have that in them. */
+  /** The sum of the values of that metric in `/metrics`, of lines that contain `part`. */
   metric(name: string, part?: string): Promise<number>;
 }
 
-/** A token with which a runner may be configured for the organisation, as a person would get it from the forge. */
-async function registrationToken(place: ProxySurroundings): Promise<string> {
-  const response = await fetch(`${place.forge}/api/v3/orgs/acme/actions/runners/registration-token`, {
+/** Gets a registration token for the organization from the simulator, as an administrator does on the forge. */
+async function fetchRegistrationToken(surroundings: ProxySurroundings): Promise<string> {
+  const response = await fetch(`${surroundings.forge}/api/v3/orgs/acme/actions/runners/registration-token`, {
     method: 'POST',
     headers: { authorization: `Bearer ${FORGE_TOKEN}` },
   });
   return z.object({ token: z.string() }).parse(await response.json()).token;
 }
 
-/** A real proxy as a process of its own, with the stand-in for the forge's runner, configured and running. */
+/** Starts a real proxy as a process, with the simulator's runner in place of the forge's. */
 export async function startProxy(
-  place: ProxySurroundings,
+  surroundings: ProxySurroundings,
   name: string,
   { env = {}, runScript, ready = true }: ProxyStart = {},
 ): Promise<TestProxy> {
-  const folder = join(place.dir, name);
+  const folder = join(surroundings.dir, name);
   const directory = join(folder, 'runner');
-  cpSync(join(place.dir, 'runner'), directory, { recursive: true });
+  cpSync(join(surroundings.dir, 'runner'), directory, { recursive: true });
   if (runScript !== undefined) {
     const script = join(directory, 'run.sh');
     renameSync(script, join(directory, 'run-forge.sh'));
@@ -68,9 +68,9 @@ export async function startProxy(
   const logFile = join(folder, 'log');
   const options = {
     name: name,
-    url: `${place.forge}/acme`,
+    url: `${surroundings.forge}/acme`,
     labels: LABEL,
-    'orchestrator-url': place.url,
+    'orchestrator-url': surroundings.url,
     directory: directory,
     state: join(folder, 'state'),
     port: String(port),
@@ -84,15 +84,15 @@ export async function startProxy(
       PATH: process.env['PATH'],
       HOME: folder,
       RUNNER_TOKEN: tokenFor(name),
-      BATON_REGISTRATION_TOKEN: await registrationToken(place),
+      BATON_REGISTRATION_TOKEN: await fetchRegistrationToken(surroundings),
       ...env,
     },
     logFile,
     graceSeconds: 60,
   });
-  // A proxy that was killed leaves the forge's runner to the next one; here there may be none.
+  // A killed proxy leaves the forge's runner to the next proxy; in these tests there may be none.
   const pidFile = join(folder, 'state', `${name}.json.pid`);
-  place.onStop(() => {
+  surroundings.onStop(() => {
     if (!existsSync(pidFile)) return;
     try {
       process.kill(-Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');

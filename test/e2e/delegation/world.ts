@@ -5,14 +5,14 @@ import { Cluster, type ClusterOptions } from '../../support/cluster.ts';
 import { SimControl, type SimJob } from '../../support/simulator-control.ts';
 
 export const PROXIES = ['proxy-a', 'proxy-b'] as const;
-/** What jobs ask for; proxies have it, and the ephemeral runners. */
+/** The label of the jobs, of the proxies, and of the ephemeral runners. */
 export const LABEL = 'team';
 
 const key = createTokenKey();
-/** What verifies proxies' tokens. */
+/** The key that verifies the proxies' tokens. */
 export const TOKEN_KEY = key.publicKey;
 
-/** A good token for that proxy, or one that has expired. */
+/** A token for that proxy; with a negative lifetime, an expired one. */
 export function tokenFor(proxy: string, lifetimeS = 3600): string {
   const issued = Math.floor(Date.now() / 1000);
   return signToken(key.privateKey, { proxy, issued, expires: issued + lifetimeS });
@@ -33,24 +33,24 @@ ${proxies}
 export interface DelegationWorldOptions extends Partial<ClusterOptions> {
   /** Further keys of `delegation:`, indented by two. */
   delegation?: string;
-  /** Whether ephemeral runners are containers. Default: process groups. */
+  /** Whether ephemeral runners are containers. Default: they are process groups. */
   docker?: boolean;
-  /** The engine's socket, where it is not this machine's own. */
+  /** The engine's socket. Default: this machine's own engine. */
   socket?: string;
-  /** The most runners of the group. Default 10. */
+  /** The group's `max`. Default: 10. */
   max?: number;
-  /** The image of its containers. Default: one that works. */
+  /** The image of the group's containers. Default: one that works. */
   image?: string;
-  /** What an instance runs in place of the agent. Default: the agent. */
+  /** What an instance runs. Default: the agent. */
   command?: string[];
-  /** Further groups and the proxies of those, as items of the lists in baton.yaml. */
+  /** Further groups and their proxies, as items of the lists in baton.yaml. */
   besides?: { groups: string; proxies: string };
 }
 
-/** A cluster whose group `ephemeral` serves two proxies, which the test plays or starts. */
+/** Starts a cluster whose group `ephemeral` serves two proxies, which the test plays or starts. */
 export async function startDelegationWorld(options: DelegationWorldOptions = {}): Promise<DelegationWorld> {
   const { delegation = '', docker = false, max = 10, image = 'IMAGE', besides, command, ...more } = options;
-  // Of two engines on one machine neither knows the other's networks.
+  // Two engines on one machine do not know each other's networks, so each gets its own address range.
   const { socket, ...rest } = more;
   const engine =
     socket === undefined ? 'network_pool: 10.217.0.0/16' : `socket: ${socket}, network_pool: 10.218.0.0/16`;
@@ -77,7 +77,7 @@ ${delegationYaml(delegation, besides?.proxies ?? '')}`,
 
 const accepted = z.object({ id: z.string(), status: z.string() });
 
-/** The proxies' side of things, by hand: takes jobs as they do, and hands them over as their hooks do. */
+/** Plays the proxies: takes jobs as they do, and hands them over as their hooks do. */
 export class DelegationWorld {
   readonly cluster: Cluster;
   readonly sim: SimControl;
@@ -135,7 +135,7 @@ export class DelegationWorld {
     return await this.sim.job(job);
   }
 
-  /** A proxy hands the job that it has over, and fails it. @returns the delegation's id */
+  /** A proxy hands over its job, and fails this attempt. @returns the delegation's id */
   async handOver(job: SimJob, proxy: string, attempt = 1): Promise<string> {
     const { id } = await this.delegate(job, proxy, attempt);
     await this.sim.complete(job.id, 'failure');
@@ -153,7 +153,7 @@ export class DelegationWorld {
     return delegatedJob.parse(await response.json());
   }
 
-  /** All jobs of a run's newest attempt that have this name's place: the job and its re-runs, oldest first. */
+  /** All attempts of a run's job: the job and its re-runs, oldest first. */
   async findAttempts(run: number): Promise<SimJob[]> {
     return (await this.sim.allJobs()).filter(({ runId }) => runId === run);
   }

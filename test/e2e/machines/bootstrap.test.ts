@@ -19,18 +19,18 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
 
   const boot = (options?: BootOptions): Promise<Booted> => lab.boot({ image }, options);
 
-  it('installs the agent and the runner, works to the end of a job, and powers itself off', async () => {
+  it('installs the agent and the runner, runs a job, and powers itself off', async () => {
     const { machine, runner, secrets } = await boot();
-    const said = await machine.off;
-    expect(said).toMatch(/installing http.*\n(.*\n)*machine: off by shutdown\n$/);
+    const output = await machine.off;
+    expect(output).toMatch(/installing http.*\n(.*\n)*machine: off by shutdown\n$/);
     const exited = await world.signal(runner, 'exited');
     expect(exited).toMatchObject({ code: 0, logTail: 'user 1002:1003 in /opt/runner, home /home/baton\n2\n' });
     const kinds = world.findSignals(runner).map(({ kind }) => kind);
     expect(kinds).toEqual(expect.arrayContaining(['online', 'started', 'completed', 'exited']));
-    for (const secret of [JIT_CONFIG, ...secrets]) expect(said).not.toContain(secret);
+    for (const secret of [JIT_CONFIG, ...secrets]) expect(output).not.toContain(secret);
   });
 
-  it('uses what its image has in place of a release', async () => {
+  it('uses the runner program of its image if there is no release', async () => {
     const { machine, runner } = await boot({
       withRelease: false,
       spec: { program: { directory: '/nowhere', command: ['sh', '-c', 'id -u; exit 3'] }, user: '1001:1001' },
@@ -46,21 +46,21 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
       /has the SHA-256 .* expected f+/,
     ],
     ['a runner with another checksum', { releaseSha256: 'e'.repeat(64) }, /has the SHA-256 .* expected e+/],
-    ['no runner anywhere', { withRelease: false }, /no \/opt\/runner\/run.sh in the image/],
+    ['no runner in the image and no release', { withRelease: false }, /no \/opt\/runner\/run.sh in the image/],
     [
-      'an ingress of another version, for as long as a start may take',
+      'an ingress that does not answer within the start timeout',
       { settings: { BATON_AGENT_URL: 'http://host.docker.internal:1/agent.tar', BATON_START: '2' } },
       /retrying in(.*\n)*.*no answer from .* within 2 s/,
     ],
-  ])('powers itself off: %s', async (_what, options, message) => {
+  ])('powers itself off because of %s', async (_what, options, message) => {
     const { machine, runner } = await boot(options);
-    const said = await machine.off;
-    expect(said).toMatch(message);
-    expect(said).toMatch(/powering off\n(.*\n)*machine: off by shutdown\n$/);
+    const output = await machine.off;
+    expect(output).toMatch(message);
+    expect(output).toMatch(/powering off\n(.*\n)*machine: off by shutdown\n$/);
     expect(world.findSignals(runner)).toEqual([]);
   });
 
-  it('powers itself off when the agent can’t be unpacked', async () => {
+  it('powers itself off when the agent cannot be unpacked', async () => {
     const garbage = Buffer.from('this is no archive');
     lab.served.set('/garbage', garbage);
     const settings = { BATON_AGENT_URL: `${lab.url}/garbage`, BATON_AGENT_SHA256: sha256(garbage) };
@@ -70,7 +70,7 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
   it.each([
     ['while it waits for an answer', { settings: { BATON_TTL: '4', BATON_AGENT_URL: 'SILENT' } }],
     ['while its agent waits for NATS, or a job runs', { settings: { BATON_TTL: '6' } }],
-  ])('powers itself off at the end of its time, %s', async (_what, { settings }) => {
+  ])('powers itself off at the end of its time to live, %s', async (_what, { settings }) => {
     const command = ['sh', '-c', 'trap "" TERM; while :; do sleep 1; done'];
     const { machine } = await boot({
       spec: { program: { directory: '/nowhere', command } },
@@ -90,7 +90,7 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
     expect(await machine.off).toMatch(/the agent ended with code 137\n(.*\n)*machine: off by shutdown\n$/);
   });
 
-  it('passes on that its cloud takes it back', async () => {
+  it('passes on a notice that its cloud takes it back', async () => {
     lab.served.set('/computeMetadata/v1/instance/preempted', Buffer.from('TRUE'));
     const { machine, runner } = await boot({
       spot: true,

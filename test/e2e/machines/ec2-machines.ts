@@ -9,24 +9,24 @@ import { messageOf } from '../../../contracts/errors.ts';
 import { startEmulator, type Emulator } from '../../contract/backend/ec2/emulator.ts';
 import { bootMachine, type TestMachine } from './machine.ts';
 
-/** Between two looks at what the emulator has been asked for, milliseconds. */
-const LOOK_MS = 300;
+/** How often the emulator's instances are read. */
+const POLL_INTERVAL_MS = 300;
 
 /**
- * Gives the emulator's instances real machines, which it has none of: a container each, which runs the user data. One that
- * switches itself off is terminated, one that is terminated loses its power.
+ * Boots a machine for each of the emulator's instances: a container that runs the user data. An instance whose machine powers itself
+ * off is terminated; a terminated instance's machine loses its power.
  */
 export class Ec2Machines {
   readonly emulator: Emulator;
-  /** How often each runner's instance was switched on. */
+  /** How often each runner's instance was booted. */
   readonly boots = new Map<string, number>();
-  /** What went wrong where no test waits for it. */
+  /** Errors of background work. */
   readonly faults: string[] = [];
-  /** While it is true new instances run, as far as EC2 says, and have not yet begun to boot. */
+  /** While this is true, new instances are running by EC2's API, but do not boot yet. */
   held = false;
   readonly #machines = new Map<string, Promise<TestMachine>>();
-  readonly #ending = new AbortController();
-  #looking: Promise<void> = Promise.resolve();
+  readonly #stopping = new AbortController();
+  #watching: Promise<void> = Promise.resolve();
 
   private constructor(emulator: Emulator) {
     this.emulator = emulator;
@@ -39,17 +39,17 @@ export class Ec2Machines {
    */
   static async start(program: string, image: string, labels: Record<string, string>): Promise<Ec2Machines> {
     const all = new Ec2Machines(await startEmulator(program));
-    all.#looking = all.#look(image, labels);
+    all.#watching = all.#watch(image, labels);
     return all;
   }
 
   async stop(): Promise<void> {
-    this.#ending.abort();
-    await this.#looking;
+    this.#stopping.abort();
+    await this.#watching;
     await this.emulator.stop();
   }
 
-  /** That installation's instances that are not terminated: their runners' names. */
+  /** The runner names of an installation's instances that are not terminated. */
   async findRunners(installation: string): Promise<string[]> {
     const found = await this.#instances();
     return found
@@ -59,7 +59,7 @@ export class Ec2Machines {
       .map((instance) => findTag(instance, 'Name'));
   }
 
-  /** Of that runner's instance. */
+  /** The tags of that runner's instance. */
   async readTags(runner: string): Promise<Record<string, string>> {
     const found = (await this.#instances()).find((instance) => findTag(instance, 'Name') === runner);
     return Object.fromEntries((found?.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
@@ -78,15 +78,15 @@ export class Ec2Machines {
     return reservations.flatMap(({ Instances: instances = [] }) => instances);
   }
 
-  async #look(image: string, labels: Record<string, string>): Promise<void> {
-    const { signal } = this.#ending;
+  async #watch(image: string, labels: Record<string, string>): Promise<void> {
+    const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
         for (const instance of await this.#instances()) this.#follow(instance, image, labels);
       } catch (error) {
-        this.faults.push(`looking at instances: ${messageOf(error)}`);
+        this.faults.push(`listing instances: ${messageOf(error)}`);
       }
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -117,12 +117,12 @@ export class Ec2Machines {
     const { UserData: found } = await behind.send(command);
     const userData = Buffer.from(found?.Value ?? '', 'base64').toString();
     const machine = await bootMachine({ ...order, userData });
-    // Its shutdown behaviour is to terminate. One whose power was cut is terminated already.
+    // Its shutdown behavior is to terminate. After a power cut it is terminated already.
     machine.off
       .catch(() => undefined)
       .then(() => behind.send(new TerminateInstancesCommand({ InstanceIds: [id] })))
       .catch((error: unknown) => {
-        if (!this.#ending.signal.aborted) this.faults.push(`terminating ${order.name}: ${messageOf(error)}`);
+        if (!this.#stopping.signal.aborted) this.faults.push(`terminating ${order.name}: ${messageOf(error)}`);
       });
     return machine;
   }

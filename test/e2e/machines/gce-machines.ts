@@ -3,10 +3,10 @@ import { GceProject } from '../../contract/backend/gce-server/project.ts';
 import type { Machine as GceMachine } from '../../contract/backend/gce-server/cloud.ts';
 import { bootMachine, type TestMachine } from './machine.ts';
 
-/** Gives a project's instances real machines: a container each, which runs the startup script. */
+/** Boots a machine for each instance of a project: a container that runs the startup script. */
 export class GceMachines {
   readonly project: GceProject;
-  /** How often each runner's instance was switched on. */
+  /** How often each runner's instance was booted. */
   readonly boots = new Map<string, number>();
   readonly #machines = new Map<GceMachine, Promise<TestMachine>>();
 
@@ -65,7 +65,7 @@ export class GceMachines {
         this.project.server.cloud.powerOff(zone, name);
       }
     };
-    // Cut while it was being switched on.
+    // Its power was cut while it was booting.
     off().catch(() => undefined);
   }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a virtual machine is to its guest: boots, runs its user data as root, and is off when somebody switches it off.
+# What a virtual machine is to its guest: boots, runs its user data as root, and is off when it is switched off.
 mkfifo /run/power
 exec 3<>/run/power
 sh /var/lib/cloud/instance/scripts/user-data &

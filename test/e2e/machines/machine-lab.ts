@@ -13,7 +13,7 @@ import { openContainerAccess, type ContainerAccess } from '../../support/contain
 import { JOB_ENV, startAgentWorld, type AgentWorld } from '../../support/agent.ts';
 import { bootMachine, removeMachines, type TestMachine, type MachineKind } from './machine.ts';
 
-/** What its release's run.sh does: the hooks, and says who it is. */
+/** run.sh of the runner release: runs the hooks, and prints its user and folders. */
 const RUN_SH = `#!/bin/sh
 ${JOB_ENV}
 sh -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
@@ -26,10 +26,10 @@ export interface BootOptions {
   spec?: Partial<InstanceSpec>;
   /** Default gce. */
   cloud?: 'ec2' | 'gce';
-  /** False: no release is configured. */
+  /** Whether a runner release is configured. Default: true. */
   withRelease?: boolean;
   releaseSha256?: string;
-  /** Settings in front of the script, in place of what it was rendered with. */
+  /** Overrides of the settings at the beginning of the script. */
   settings?: Record<string, string>;
   spot?: boolean;
   env?: string[];
@@ -38,22 +38,22 @@ export interface BootOptions {
 export interface Booted {
   machine: TestMachine;
   runner: string;
-  /** Lines of its NATS credential that nobody may read. */
+  /** The secret lines of its NATS credential. */
   secrets: string[];
 }
 
-/** Where bare machines are switched on: NATS with a registrar, an ingress that serves the agent, a place of releases. */
+/** Boots bare machines: with NATS and a registrar, and an HTTP server for the agent and the runner release. */
 export class MachineLab {
   readonly world: AgentWorld;
   readonly agent: AgentBundle;
-  /** What machines reach this lab's HTTP server by. */
+  /** The URL at which machines reach the lab's HTTP server. */
   readonly url: string;
-  /** What is answered under a path; nothing at all where it is undefined. */
+  /** The content to serve by path; other paths get 404. */
   readonly served: Map<string, Buffer>;
   readonly #installation: string;
   readonly #release: string;
   readonly #server: Server;
-  readonly #door: ContainerAccess;
+  readonly #access: ContainerAccess;
 
   private constructor(parts: {
     world: AgentWorld;
@@ -62,7 +62,7 @@ export class MachineLab {
     served: Map<string, Buffer>;
     release: string;
     server: Server;
-    door: ContainerAccess;
+    access: ContainerAccess;
   }) {
     this.world = parts.world;
     this.agent = parts.agent;
@@ -70,12 +70,12 @@ export class MachineLab {
     this.served = parts.served;
     this.#release = parts.release;
     this.#server = parts.server;
-    this.#door = parts.door;
+    this.#access = parts.access;
     this.#installation = `b${randomUUID().slice(0, 6)}`;
   }
 
   static async open(): Promise<MachineLab> {
-    const [world, agent, release] = await Promise.all([startAgentWorld(), bundleAgent(), releaseArchive()]);
+    const [world, agent, release] = await Promise.all([startAgentWorld(), bundleAgent(), packRelease()]);
     const served = new Map([
       [`/agent/${agent.hash}.tar`, agent.archive],
       ['/runner.tar.gz', release],
@@ -86,20 +86,20 @@ export class MachineLab {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = z.object({ port: z.number() }).parse(server.address());
-    const door = await openContainerAccess([port, Number(new URL(world.nats.address).port)]);
-    const url = door.rename(`http://127.0.0.1:${port}`);
-    return new MachineLab({ world, agent, url, served, release: sha256(release), server, door });
+    const access = await openContainerAccess([port, Number(new URL(world.nats.address).port)]);
+    const url = access.rename(`http://127.0.0.1:${port}`);
+    return new MachineLab({ world, agent, url, served, release: sha256(release), server, access });
   }
 
   async close(): Promise<void> {
     await removeMachines(`baton.test=${this.#installation}`);
-    await this.#door.close();
+    await this.#access.close();
     this.#server.closeAllConnections();
     this.#server.close();
     await this.world.stop();
   }
 
-  /** Switches on a machine of that kind, as a backend's user data has it. */
+  /** Boots a machine of that kind with the user data of a backend. */
   async boot(kind: MachineKind, options: BootOptions = {}): Promise<Booted> {
     const runner = createRunnerName(this.#installation, 'linux', randomUUID());
     const release = { url: `${this.url}/runner.tar.gz`, sha256: options.releaseSha256 ?? this.#release };
@@ -125,7 +125,7 @@ export class MachineLab {
       expiresAt: expiresAt.toISOString(),
       ...options.spec,
     };
-    let userData = render(spec, { natsUrl: this.#door.rename(this.world.nats.address), credentials });
+    let userData = render(spec, { natsUrl: this.#access.rename(this.world.nats.address), credentials });
     for (const [name, value] of Object.entries(options.settings ?? {})) {
       userData = userData.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}='${value}'`);
     }
@@ -135,8 +135,8 @@ export class MachineLab {
   }
 }
 
-/** As a forge publishes its runner. */
-async function releaseArchive(): Promise<Buffer> {
+/** An archive like those that a forge publishes its runner in. */
+async function packRelease(): Promise<Buffer> {
   const archive = pack();
   archive.entry({ name: './run.sh', mode: 0o755 }, RUN_SH);
   archive.finalize();

@@ -11,13 +11,13 @@ import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 import { removeFromEngine } from '../../support/docker.ts';
 
 const docker = new Docker();
-/** What a Linux of a cloud has, and the instance's image doesn't. */
+/** Tools that a cloud's Linux has, and the instance image lacks. */
 const TOOLS = ['tar', 'gzip', 'sha256sum', 'chown', 'curl', 'setpriv', 'sync', 'mkfifo'];
 const USER_DATA = '/var/lib/cloud/instance/scripts/user-data';
 
-/** A machine of a cloud: a container whose first process plays firmware and power switch. */
+/** A cloud machine: a container whose first process plays the firmware and the power switch. */
 export interface TestMachine {
-  /** Resolves when it is off, with all that was written to its console. */
+  /** Resolves when it is off, with the output of its console. */
   off: Promise<string>;
   /** Cuts its power; resolves when it is off. */
   cut(): Promise<void>;
@@ -25,17 +25,17 @@ export interface TestMachine {
   inside(script: string): Promise<string>;
 }
 
-/** What a machine is made of. */
+/** The kind of a machine. */
 export interface MachineKind {
   image: string;
-  /** systemd is its first process, out of this machine's own /usr; else a script plays that part. */
-  systemd?: { /** Whether there is an `iptables`; nft is there. */ iptables: boolean };
+  /** Uses systemd of this machine's /usr as its first process. Default: a script takes that part. */
+  systemd?: { /** Whether there is an `iptables`; there always is nft. */ iptables: boolean };
 }
 
 /**
- * A bare image of this machine's own files, with a root shell and no agent.
+ * Builds an image from files of this machine, with a root shell and no agent.
  *
- * @param name of its own for each `files`
+ * @param name a different one for each `files`
  */
 export async function machineImage(name: string, files: ImageFile[] = []): Promise<string> {
   const own = (file: string): string => readFileSync(new URL(file, import.meta.url), 'utf8');
@@ -58,8 +58,8 @@ export async function machineImage(name: string, files: ImageFile[] = []): Promi
 /**
  * Switches a machine on.
  *
- * @param order.userData what it runs as root when it boots
- * @param order.labels by which a test finds what it left
+ * @param order.userData the script that it runs as root when it boots
+ * @param order.labels labels by which the test finds its containers
  */
 export async function bootMachine(
   order: MachineKind & { name: string; userData: string; labels: Record<string, string>; env?: string[] },
@@ -85,15 +85,15 @@ export async function bootMachine(
   const exit = container.wait({ condition: 'next-exit' });
   await container.start();
   const remove = async (): Promise<void> => {
-    // Its end and a cut may both come here.
+    // Called at its end and by a power cut, possibly both.
     await container.remove({ force: true, v: true }).catch(() => undefined);
   };
   return {
     off: exit
       .then(() => readConsole(container, order.systemd !== undefined))
-      .then(async (said) => {
+      .then(async (output) => {
         await remove();
-        return said;
+        return output;
       }),
     cut: remove,
     inside: async (script) => {
@@ -108,22 +108,22 @@ export async function bootMachine(
   };
 }
 
-/** Its console is a terminal, as systemd wants it. */
+/** systemd requires a terminal as its console. */
 function withSystemd(): Docker.ContainerCreateOptions {
   return { Tty: true, Entrypoint: ['/usr/lib/systemd/systemd', '--show-status=0', '--log-level=notice'] };
 }
 
-/** What systemd needs to be the first process of a container: control groups of its own, mounts, and rules for packets. */
+/** What systemd needs as the first process of a container: its own control groups, mounts, and packet filter rules. */
 function systemdHost({ iptables }: { iptables: boolean }): Docker.HostConfig {
   const host = {
     CapAdd: ['SYS_ADMIN', 'NET_ADMIN'],
     SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
     CgroupnsMode: 'private',
-    // Node of this process, where a runner's release has its own.
+    // The Node of this process, at the path of the runner release's own Node.
     Binds: [
       '/usr:/usr:ro',
       `${process.execPath}:/opt/runner/externals/node24/bin/node:ro`,
-      // Debian's iptables is a link to a link in there.
+      // Debian's iptables is a link into this folder.
       ...(iptables ? ['/etc/alternatives:/etc/alternatives:ro'] : []),
     ],
   };
@@ -138,7 +138,7 @@ async function readConsole(container: Docker.Container, isTerminal: boolean): Pr
   return collect(through);
 }
 
-/** Without the engine's frames around each piece. */
+/** Reads a stream of the engine, without the frames around its chunks. */
 async function collect(stream: NodeJS.ReadableStream): Promise<string> {
   const out = new PassThrough();
   let text = '';
@@ -149,7 +149,7 @@ async function collect(stream: NodeJS.ReadableStream): Promise<string> {
   return text;
 }
 
-/** Removes what a failed test left switched on. */
+/** Removes the machines that a failed test left running. */
 export function removeMachines(label: string): Promise<void> {
   return removeFromEngine(docker, { label: [label] });
 }

@@ -9,14 +9,14 @@ import type { AgentWorld } from '../../support/agent.ts';
 import { bootMachine, machineImage, removeMachines, type MachineKind } from './machine.ts';
 import { MachineLab } from './machine-lab.ts';
 
-/** A bare machine whose first process is systemd, and whose packets are the kernel's to refuse: the paths of a real image. */
+/** A bare machine with systemd and packet filter rules, as on a real image. */
 
 const SYSTEMD = '/usr/lib/systemd/systemd';
 const METADATA = '169.254.169.254';
 const PROBE_LABEL = `baton.test=systemd-${process.pid}`;
 const PROBE_MS = 60_000;
 
-/** As cloud-init does it last of all; and what EC2's metadata service says, at its own address. */
+/** The last unit of cloud-init, and a service that answers like EC2's metadata service at its address. */
 const UNITS = {
   'default.target': `
 [Unit]
@@ -47,7 +47,7 @@ StandardOutput=journal+console
 `,
 };
 
-/** IMDSv2 alone: no answer without a token. */
+/** Only IMDSv2: no answer without a token. */
 const METADATA_SERVICE = `
 import { createServer } from 'node:http';
 createServer((request, response) => {
@@ -63,12 +63,12 @@ function image(): Promise<string> {
   return machineImage('baton-test-machine-systemd', [
     ...Object.entries(UNITS).map(([name, content]) => ({ path: `/etc/systemd/system/${name}`, content })),
     { path: '/etc/metadata.mjs', content: METADATA_SERVICE },
-    // Without one it would ask whoever boots it for the first time.
+    // Without a machine id, the first boot would be interactive.
     { path: '/etc/machine-id', content: `${'5e7e'.repeat(8)}\n` },
   ]);
 }
 
-/** Boots one only to see whether that can be done here at all. Resolves with why not. */
+/** Boots a machine to find out whether that is possible here. Resolves with the reason if not. */
 async function findReasonToSkip(): Promise<string | undefined> {
   const noDocker = await whyNoDocker();
   if (noDocker !== undefined) return noDocker;
@@ -90,11 +90,11 @@ systemctl poweroff
       labels: { [key]: value },
     });
     const said = await Promise.race([machine.off, sleep(PROBE_MS, undefined)]);
-    if (said === undefined) return 'systemd as the first process of a container does not come to its end here';
+    if (said === undefined) return 'systemd as the first process of a container does not power off here';
     const missing = ['iptables', 'nft'].filter((tool) => !said.includes(`has ${tool}`));
-    return missing.length > 0 ? `${missing.join(' and ')} can’t keep a user from an address here` : undefined;
+    return missing.length > 0 ? `${missing.join(' and ')} cannot block an address for a user here` : undefined;
   } catch (error) {
-    return `a container with systemd can’t be started here: ${messageOf(error)}`;
+    return `a container with systemd cannot be started here: ${messageOf(error)}`;
   } finally {
     await removeMachines(PROBE_LABEL);
   }
@@ -115,13 +115,15 @@ describeUnless(reason, 'a bare machine with systemd', () => {
 
   afterAll(() => lab?.close());
 
-  /** The runner program is this script. */
+  /** A spec whose runner program is this script. */
   const job = (script: string): { program: InstanceSpec['program'] } => {
     return { program: { directory: '/opt/runner', command: ['sh', '-c', script] } };
   };
 
-  it.each(['iptables', 'nft'])('runs the agent as a service, which %s keeps from the metadata', async (tool) => {
-    const script = `
+  it.each(['iptables', 'nft'])(
+    'runs the agent as a service whose access to the metadata service %s blocks',
+    async (tool) => {
+      const script = `
 id -u
 grep MODE /run/systemd/shutdown/scheduled
 systemctl is-active baton-dead-man.timer
@@ -129,24 +131,25 @@ grep -o 'baton-agent.service$' /proc/self/cgroup | uniq
 until [ -e "$BATON_INTERRUPTION" ]; do sleep 0.1; done
 cat "$BATON_INTERRUPTION"; echo
 curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
-    const { machine, runner, secrets } = await lab.boot(
-      { ...kind, systemd: { iptables: tool === 'iptables' } },
-      { cloud: 'ec2', spot: true, spec: job(script) },
-    );
-    const exited = await world.signal(runner, 'exited');
-    const notice = '{"action":"terminate","time":"2026-11-21T12:03:44Z"}';
-    expect(exited).toMatchObject({
-      code: 0,
-      logTail: `1002\nMODE=poweroff\nactive\nbaton-agent.service\n${notice}\ncurl 7\n`,
-    });
-    expect(await world.signal(runner, 'interrupted')).toMatchObject({ action: 'terminate' });
-    const said = await machine.off;
-    expect(said).toContain(`baton: machine of runner ${runner}`);
-    expect(said).toContain('baton: powering off');
-    for (const secret of secrets) expect(said).not.toContain(secret);
-  });
+      const { machine, runner, secrets } = await lab.boot(
+        { ...kind, systemd: { iptables: tool === 'iptables' } },
+        { cloud: 'ec2', spot: true, spec: job(script) },
+      );
+      const exited = await world.signal(runner, 'exited');
+      const notice = '{"action":"terminate","time":"2026-11-21T12:03:44Z"}';
+      expect(exited).toMatchObject({
+        code: 0,
+        logTail: `1002\nMODE=poweroff\nactive\nbaton-agent.service\n${notice}\ncurl 7\n`,
+      });
+      expect(await world.signal(runner, 'interrupted')).toMatchObject({ action: 'terminate' });
+      const output = await machine.off;
+      expect(output).toContain(`baton: machine of runner ${runner}`);
+      expect(output).toContain('baton: powering off');
+      for (const secret of secrets) expect(output).not.toContain(secret);
+    },
+  );
 
-  it('powers itself off at the end of its time, whatever the job does against it', async () => {
+  it('powers itself off at the end of its time to live, even if the job ignores signals', async () => {
     const spec = job('trap "" TERM; while :; do sleep 1; done');
     const { machine } = await lab.boot(kind, { spec, settings: { BATON_TTL: '8' } });
     expect(await machine.off).toMatch(/baton: the time to live has ended\n(.*\n)*.*baton: powering off\n/);
@@ -156,9 +159,9 @@ curl -s -m 20 http://${METADATA}/; echo "curl $?"`;
     const { machine, runner } = await lab.boot(kind, { spec: job('sleep 600') });
     await world.signal(runner, 'online');
     await machine.inside('systemctl kill --kill-whom=main --signal=KILL baton-agent.service');
-    const said = await machine.off;
-    expect(said).toContain('baton: powering off');
-    // What a switch of ours would make of a shutdown that it outlives.
-    expect(said).not.toMatch(/Waiting for process: .*sleep/);
+    const output = await machine.off;
+    expect(output).toContain('baton: powering off');
+    // systemd would wait like this if our own process ignored the shutdown.
+    expect(output).not.toMatch(/Waiting for process: .*sleep/);
   });
 });

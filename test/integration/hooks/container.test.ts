@@ -24,7 +24,7 @@ describeUnless(await whyNoDocker(), 'an agent in a container', () => {
   let backend: DockerBackend;
 
   beforeAll(async () => {
-    // Containers reach this machine's NATS by its address on their bridge: it must listen on more than the loopback.
+    // Containers reach NATS at this machine's address on their bridge, so it must not listen on the loopback only.
     world = await startAgentWorld(async (folder, operator) => {
       const server = await startNatsServer({ dir: join(folder, 'nats'), operator, host: '0.0.0.0' });
       return { url: `nats://127.0.0.1:${new URL(server.url).port}`, stop: () => server.stop() };

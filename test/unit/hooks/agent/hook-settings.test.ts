@@ -11,8 +11,8 @@ import { temporaryFolder } from '../../../support/cleanup.ts';
 const folder = temporaryFolder('hook-settings');
 afterAll(() => folder.remove());
 
-/** The hooks of a group that says this besides what it must. */
-function hooksOf(more: string) {
+/** The hooks of a group with these settings, besides the required ones. */
+function readHooks(more: string) {
   const config = parseConfig(
     `forge: { token: '\${TOKEN}' }
 webhook: { secrets: ['\${SECRET}'] }
@@ -39,9 +39,9 @@ const bootstrap = (hooks?: BootstrapFile['hooks']): BootstrapFile => ({
 });
 
 describe('a group’s hook settings', () => {
-  it('are nothing at all where it asks for nothing but the signals', async () => {
-    expect(hooksOf('')).toBeUndefined();
-    expect(hooksOf(', wrappers: [signal], hooks: { timeout: 5m }')).toBeUndefined();
+  it('are absent if the group needs only the signals', async () => {
+    expect(readHooks('')).toBeUndefined();
+    expect(readHooks(', wrappers: [signal], hooks: { timeout: 5m }')).toBeUndefined();
     const env = await createHookEnv(bootstrap(), '/baton');
     expect(env).toMatchObject({
       ACTIONS_RUNNER_HOOK_JOB_STARTED: '/baton/job-started.sh',
@@ -50,8 +50,9 @@ describe('a group’s hook settings', () => {
     expect(Object.keys(env)).not.toContain('BATON_HOOKS');
   });
 
-  it('name secrets in histories, and hold them in the instance alone', async () => {
-    const hooks = hooksOf(`, env: { A: plain, B: '\${B_SECRET}' }, hooks: { policy: strict, timeout: 5s, shell: pwsh },
+  it('name secrets in histories, and contain their values only in the instance', async () => {
+    const hooks =
+      readHooks(`, env: { A: plain, B: '\${B_SECRET}' }, hooks: { policy: strict, timeout: 5s, shell: pwsh },
       wrappers: [/opt/one, { uses: /opt/other/one/, with: { key: '\${KEY}' }, timeout: 9s }]`);
     expect(hooks).toEqual({
       policy: 'strict',
