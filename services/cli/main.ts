@@ -1,10 +1,9 @@
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { printError } from './lib/print-error.ts';
 import { createProgram } from './program.ts';
 
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  console.error(`error: ${messageOf(error)}`);
-  if (error instanceof BatonError) console.error(`${error.code}: ${error.help}`);
+  printError(error);
   process.exitCode = 1;
 }

@@ -99,7 +99,7 @@ describe('the cost of instances', () => {
       expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
       expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
       expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);
-      expect(text).toMatch(/together 3\.00 EUR/);
+      expect(text).toMatch(/total 3\.00 EUR/);
     },
   );
 

@@ -84,7 +84,7 @@ describe('a changed configuration', () => {
       ),
     );
     const { code, output } = await baton('admin', 'apply', cluster.configFile);
-    expect(output).toContain('taken up, 4 groups');
+    expect(output).toContain('applied, 4 groups');
     for (const service of ['relay', 'orchestrator'])
       expect(output.split('\n').filter((line) => line.startsWith(service))).toHaveLength(2);
     expect(code).toBe(0);
@@ -169,7 +169,7 @@ describe('the commands for groups', () => {
     expect((await sim.job(id)).status).toBe('in_progress');
     writeFileSync(go, '');
     const { code, output } = await draining;
-    expect(output).toMatch(/linux drains[^]*linux is drained/);
+    expect(output).toMatch(/linux is draining[^]*linux is drained/);
     expect(code).toBe(0);
     expect(await sim.job(id)).toMatchObject({ conclusion: 'success' });
     expect((await baton('admin', 'resume', 'linux')).code).toBe(0);
@@ -187,17 +187,17 @@ describe('the commands for groups', () => {
       expect(answer.output).toContain('dead letter');
       return answer;
     });
-    expect(dead.output).toMatch(/labels sparc, .*says the dead letters[^]*no group takes it[^]*NO_GROUP/);
+    expect(dead.output).toMatch(/labels sparc, .*source: the dead letters[^]*no group takes it[^]*NO_GROUP/);
     expect(dead.code).toBe(1);
     const status = await baton('observer', 'status');
-    expect(status.output).toMatch(/1 dead letters[^]*NO_GROUP: job \d+: no group serves/);
+    expect(status.output).toMatch(/dead letters: 1\n[^]*NO_GROUP: job \d+: no group serves/);
     await sim.cancel(lost);
 
     // A job for the forge's own machines is no error: no dead letter.
     const [hosted = 0] = await sim.jobs({ labels: ['ubuntu-latest'] });
     const page = `${cluster.sim.address}/acme/hello/actions/runs/1/job/${hosted}`;
     const own = await baton('observer', 'explain', page);
-    expect(own.output).toMatch(/says the forge[^]*runs on the forge’s own machines/);
+    expect(own.output).toMatch(/source: the forge[^]*runs on the forge’s own machines/);
     await sim.cancel(hosted);
     const [after = 0] = await sim
       .untilCompleted(await sim.jobs({ labels: ['linux'], run: 'true' }))
@@ -208,7 +208,7 @@ describe('the commands for groups', () => {
       return answer;
     });
     expect(ran.code).toBe(0);
-    expect((await baton('observer', 'status')).output).toContain('1 dead letters');
+    expect((await baton('observer', 'status')).output).toContain('dead letters: 1');
     expect((await baton('observer', 'explain', 'x')).output).toContain('neither the id of a job nor its address');
   });
 

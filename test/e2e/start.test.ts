@@ -13,17 +13,17 @@ import { whyNoDocker } from '../support/docker.ts';
 const RUN = fileURLToPath(new URL('../../deploy/launcher/run.mjs', import.meta.url));
 const RESULT = '5 jobs completed, 0 lost, 0 instances left, 0 registrations left';
 
-/** With secrets that a configuration names. */
+/** This environment, with the secrets that a configuration names. */
 const env = { ...process.env, MINE_TOKEN: 'ghp_mine', MINE_SECRET: 'a secret of mine' };
 
-/** `baton start` as a person starts it, in a folder of its own. */
+/** `baton start` as its user runs it, in a folder of its own. */
 class Started {
   output = '';
   readonly process: ChildProcess;
   readonly ended: Promise<number | null>;
 
   constructor(folder: string, ...args: string[]) {
-    // Any Node may be the first: run.mjs hands over to the project's own.
+    // run.mjs works with any Node, and starts the project's own.
     this.process = spawn('node', [RUN, 'start', ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -37,10 +37,10 @@ class Started {
     return this.output.trimEnd().split('\n');
   }
 
-  /** Resolves when it has said that. */
-  async said(text: string): Promise<void> {
+  /** Resolves when it has printed `text`. */
+  async printed(text: string): Promise<void> {
     const check = (): void => {
-      if (!this.output.includes(text)) throw new Error(`it did not say "${text}", but:\n${this.output}`);
+      if (!this.output.includes(text)) throw new Error(`it did not print "${text}", but:\n${this.output}`);
     };
     await until(check);
   }
@@ -51,7 +51,7 @@ describe('baton start', { timeout: 240_000 }, () => {
   let running: Started[] = [];
 
   beforeEach(() => {
-    // With a blank in it, and a real path, as the processes' own working directory will be.
+    // With a space in its name, and without symbolic links, as in the working directory of processes.
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton start ')));
     running = [];
   });
@@ -60,7 +60,7 @@ describe('baton start', { timeout: 240_000 }, () => {
       if (process.exitCode === null) process.kill('SIGTERM');
       await ended;
     }
-    // A guard whose program is gone takes a moment to see that.
+    // A guard whose program has ended takes a moment to notice.
     const nothingLeft = (): void => {
       const left = listProcesses(folder);
       if (left.length > 0) throw new Error(`processes are left: ${JSON.stringify(left)}`);
@@ -88,14 +88,14 @@ describe('baton start', { timeout: 240_000 }, () => {
     return { code, output };
   }
 
-  it('runs the demo once on processes, and leaves nothing', async () => {
+  it('runs the demo once with processes as instances, and leaves nothing behind', async () => {
     const once = start('--once', '--backend', 'local', '--copies', '2');
     expect({ code: await once.ended, last: once.lines.at(-1) }).toEqual({ code: 0, last: RESULT });
-    expect(once.output).toContain('runners on local (as asked for)');
+    expect(once.output).toContain('runners on local (as requested)');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('runs the demo once in containers, and leaves nothing', async (context) => {
+  it('runs the demo once with containers as instances, and leaves nothing behind', async (context) => {
     const noDocker = await whyNoDocker();
     context.skip(noDocker !== undefined, noDocker);
     const docker = new Docker();
@@ -107,18 +107,18 @@ describe('baton start', { timeout: 240_000 }, () => {
     expect(await docker.listNetworks({ filters })).toEqual([]);
   });
 
-  it('takes everything down on Ctrl-C, in the middle of its jobs too', async () => {
+  it('stops everything on Ctrl-C while jobs run', async () => {
     const started = start('--backend', 'local');
-    await started.said('in progress on');
+    await started.printed('in progress on');
     started.process.kill('SIGINT');
     expect(await started.ended).toBe(0);
     expect(started.output).toContain('stopping');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('stays up after the demo, tells its status, restarts what dies, and lets no second one in', async () => {
+  it('runs on after the demo, answers `baton status`, restarts a killed service, and refuses a second start in its folder', async () => {
     const started = start('--backend', 'local');
-    await started.said('All is up until Ctrl-C');
+    await started.printed('Everything runs until you press Ctrl-C');
 
     const second = start('--backend', 'local');
     expect(await second.ended).toBe(1);
@@ -143,7 +143,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     const [relay = 0, ...more] = relays();
     expect(more).toEqual([]);
     process.kill(relay, 'SIGKILL');
-    await started.said('relay ended unexpectedly');
+    await started.printed('relay ended unexpectedly');
     await expect.poll(() => relays().filter((pid) => pid !== relay)).toHaveLength(1);
 
     started.process.kill('SIGTERM');
@@ -151,7 +151,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     expect(existsSync(join(folder, '.baton'))).toBe(false);
   });
 
-  it('takes up its own configuration’s file again, a broken one not, and says what only a new start does', async () => {
+  it('applies its changed configuration file, refuses a broken one, and prints which changes need a new start', async () => {
     const file = join(folder, 'baton.yaml');
     const write = (max: number | string, more = ''): void => {
       const config = [
@@ -168,11 +168,11 @@ describe('baton start', { timeout: 240_000 }, () => {
     };
     write(3);
     const started = start('--config', 'baton.yaml');
-    await started.said('All is up until Ctrl-C');
+    await started.printed('Everything runs until you press Ctrl-C');
     write(5);
     const taken = await run('apply');
     expect(taken.output).toMatch(
-      /relay .*taken up, 1 groups\n.*orchestrator .*taken up, 1 groups\ntaken from .*baton\.yaml/,
+      /relay .*applied, 1 groups\n.*orchestrator .*applied, 1 groups\nread from .*baton\.yaml/,
     );
     expect(taken.code).toBe(0);
     expect((await run('status')).output).toMatch(/linux .*0–5/);
@@ -182,28 +182,28 @@ describe('baton start', { timeout: 240_000 }, () => {
     expect(broken.code).toBe(1);
     write(6, '  there: { type: local, root: ./others }');
     const more = await run('apply', 'baton.yaml');
-    expect(more.output).toContain('backend there is new, and nobody makes its instances yet');
+    expect(more.output).toContain('backend there is new and has no worker yet');
     expect((await run('status')).output).toMatch(/linux .*0–6/);
     started.process.kill('SIGINT');
     expect(await started.ended).toBe(0);
   });
 
-  it('leaves no process behind when it is killed', async () => {
+  it('leaves no process behind when it is killed, and the next start removes what is left', async () => {
     const started = start('--backend', 'local');
-    await started.said('services (');
+    await started.printed('services (');
     for (const { pid, command } of listProcesses(folder))
       if (command.includes('cli/main.ts')) process.kill(pid, 'SIGKILL');
     await started.ended;
     await expect
       .poll(() => listProcesses(folder).filter(({ command }) => !command.includes('agent')), { timeout: 60_000 })
       .toEqual([]);
-    // What it could not remove goes with the next start in the same folder.
+    // The next start in the same folder removes what the killed one left.
     const next = start('--once', '--backend', 'local');
     expect({ code: await next.ended, last: next.lines.at(-1) }).toEqual({ code: 0, last: RESULT });
   });
 });
 
-/** Processes that work in that folder or below (Linux; elsewhere none is found). */
+/** Processes whose working directory is that folder or one below it; none without /proc. */
 function listProcesses(folder: string): { pid: number; command: string }[] {
   if (!existsSync('/proc/self')) return [];
   return readdirSync('/proc')

@@ -30,7 +30,7 @@ import { bundleAgent } from '../../backend/agent-bundle.ts';
 export const REPORTERS = ['nats', 'kubernetes-configmap', 'nop'] as const;
 type ReporterName = (typeof REPORTERS)[number];
 
-/** What a file of somebody's own must export by default. */
+/** What a user's own file must export by default. */
 const ownRunner = z.object({
   default: z.custom<ActionRunner>(
     (value) =>
@@ -40,19 +40,19 @@ const ownRunner = z.object({
       'input' in value &&
       value.input instanceof z.ZodType &&
       ['start', 'waitForCompletion'].every((method) => typeof Reflect.get(value, method) === 'function'),
-    'is no ActionRunner',
+    'is not an ActionRunner',
   ),
 });
 
 /**
- * `baton action-runner NAME`: executes one action, as the `RUNNER_*` variables say.
+ * `baton action-runner NAME`: runs one action, described by the `RUNNER_*` variables.
  *
- * @param name one of the catalogue, or the path of a file that exports an ActionRunner
+ * @param name one of the catalog, or the path of a file that exports an ActionRunner
  * @returns the exit code: 0 when the action succeeded
  */
 export async function runActionRunner(name: string, options: { reporter?: string | undefined }): Promise<number> {
   const devMode = isDevMode(process.env);
-  // What the action prints goes to standard output; what the Manager says does not come between.
+  // Standard output belongs to the action: the Manager logs to standard error.
   const destination = devMode ? developmentLog : { write: (line: string) => void process.stderr.write(line) };
   const log = createLogger('action-runner', devMode ? 'debug' : undefined, destination);
   const stop = createTerminationSignal(log);
@@ -94,7 +94,7 @@ async function findRunner(name: string, connection: RunnerConnection, folders: s
   if (!/\.m?[jt]s$/.test(name)) {
     throw new BatonError(
       'CONFIG_INVALID',
-      `looking for action runner ${name}: neither one of ${known}, nor a .ts or .js file`,
+      `loading action runner ${name}: unknown. Use one of ${known}, or a .ts or .js file`,
     );
   }
   let exported: unknown;
@@ -105,21 +105,21 @@ async function findRunner(name: string, connection: RunnerConnection, folders: s
   }
   const parsed = ownRunner.safeParse(exported);
   if (parsed.success) return parsed.data.default;
-  throw new BatonError('CONFIG_INVALID', `loading action runner ${name}: its default export is no ActionRunner`);
+  throw new BatonError('CONFIG_INVALID', `loading action runner ${name}: its default export is not an ActionRunner`);
 }
 
-/** The one asked for; else the one that this environment has a way for; `nop` for those that aren't built in. */
+/** The requested one; else one that works in this environment; `nop` for an action runner that isn't built in. */
 function chooseReporter(
   runner: string,
-  asked: string | undefined,
+  requested: string | undefined,
   settings: RunnerEnvironment,
   connection: RunnerConnection,
   log: Logger,
 ): Reporter {
   const natsUrl = process.env[AGENT_ENV.natsUrl];
   const name: ReporterName =
-    asked === undefined ? getDefaultReporter(runner, settings, natsUrl) : z.enum(REPORTERS).parse(asked);
-  log.debug({ reporter: name }, 'reporter');
+    requested === undefined ? getDefaultReporter(runner, settings, natsUrl) : z.enum(REPORTERS).parse(requested);
+  log.debug({ reporter: name }, 'reporter chosen');
   if (name === 'kubernetes-configmap') return configMapReporter();
   if (name === 'nop') return nopReporter;
   if (runner !== 'github-actions') {
@@ -129,7 +129,7 @@ function chooseReporter(
     const ca = process.env[AGENT_ENV.natsAuthority];
     const natsTls = ca ? { authority: readFileSync(ca, 'utf8') } : undefined;
     connection.open({ runner: settings.name, natsUrl, natsTls, credentials }).catch((error: unknown) => {
-      log.error({ err: error }, 'connecting to NATS');
+      log.error({ err: error }, 'cannot connect to NATS');
     });
   }
   return natsReporter(connection, packageFile.version);

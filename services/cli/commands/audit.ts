@@ -1,49 +1,43 @@
 import { z } from 'zod';
-import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
+import { decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { duration } from '../../../contracts/config/duration.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
-import { findNats } from '../lib/find-nats.ts';
+import { parseOptions, printOptions } from '../lib/options.ts';
+import { withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
 
-const options = z.object({
-  config: z.string().optional(),
-  credentials: z.string().optional(),
+const options = printOptions.extend({
   since: duration.optional(),
   delegation: z.string().optional(),
   repository: z.string().optional(),
-  json: z.boolean().default(false),
 });
 
 const BATCH = 500;
 const FETCH_TIMEOUT_MS = 3000;
 
 /**
- * `baton audit`: prints the audit stream, oldest first: who did what to which delegation, when, and what came of it.
+ * `baton audit`: prints the audit stream, oldest first: who did what to which delegation, when, and with what result.
  *
  * @returns the exit code
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
  */
 export async function showAudit(given: unknown): Promise<number> {
-  const { config, credentials, since, delegation, repository, json } = options.parse(given);
-  const bus = await connectBus({ ...findNats(config, credentials), name: 'baton audit', waitForServer: false });
-  try {
-    const after = since === undefined ? undefined : new Date(Date.now() - since);
-    const entries = (await readAudit(bus, after)).filter(
-      (entry) =>
-        (delegation === undefined || entry.delegation === delegation) &&
-        (repository === undefined || entry.repository?.toLowerCase() === repository.toLowerCase()),
-    );
-    if (json) for (const entry of entries) console.log(JSON.stringify(entry));
-    else console.log(formatAudit(entries));
-    return 0;
-  } finally {
-    await bus.close();
-  }
+  const { since, delegation, repository, json, ...nats } = parseOptions(options, given);
+  const after = since === undefined ? undefined : new Date(Date.now() - since);
+  const all = await withNats(nats, 'observer', (bus) => readAudit(bus, after));
+  const entries = all.filter(
+    (entry) =>
+      (delegation === undefined || entry.delegation === delegation) &&
+      (repository === undefined || entry.repository?.toLowerCase() === repository.toLowerCase()),
+  );
+  if (json) for (const entry of entries) console.log(JSON.stringify(entry));
+  else console.log(formatAudit(entries));
+  return 0;
 }
 
-/** All lines of the audit stream, or those after a point in time; oldest first. */
+/** All entries of the audit stream, or those after a point in time; oldest first. */
 async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
   const entries: AuditEntry[] = [];
   try {
@@ -58,7 +52,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
         if (parsed.success) entries.push(parsed.data);
         count += 1;
         pending = message.info.pending;
-        // A fetch that asks for more than there is would wait for it.
+        // A fetch of more messages than there are would wait for the rest.
         if (pending === 0) break;
       }
       if (count === 0 || pending === 0) return entries;
@@ -69,7 +63,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
 }
 
 function formatAudit(entries: readonly AuditEntry[]): string {
-  if (entries.length === 0) return 'nothing is in the audit stream';
+  if (entries.length === 0) return 'the audit stream has no such entries';
   const rows = entries.map(({ at, who, action, delegation, repository, runId, outcome, detail }) => [
     at.slice(0, 19).replace('T', ' '),
     who,
@@ -79,5 +73,5 @@ function formatAudit(entries: readonly AuditEntry[]): string {
     repository === null ? '' : `${repository}#${runId ?? ''}`,
     detail.replaceAll(/\s+/g, ' ').slice(0, 120),
   ]);
-  return formatTable([['at (UTC)', 'who', 'action', 'outcome', 'delegation', 'run', 'detail'], ...rows]);
+  return formatTable([['AT (UTC)', 'WHO', 'ACTION', 'OUTCOME', 'DELEGATION', 'RUN', 'DETAIL'], ...rows]);
 }

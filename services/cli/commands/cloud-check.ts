@@ -10,22 +10,22 @@ import { findSecretNames } from './secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
 const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222', authority: 1500 };
-/** What a secret counts that is not set here, bytes. */
+/** The assumed length of a secret that is not set here, bytes. */
 const UNSET_SECRET = 128;
 /** EC2's limit for user data, kB; Compute Engine's is larger. */
 const MAX_USER_DATA_KB = 16;
 
 /**
- * What a group's cloud instances boot with, measured: `user data 9.1 of 16 kB`; undefined where its backend is no cloud's.
+ * The size of the user data that a group's cloud instances boot with: `user data 9.1 of 16 kB`; undefined for other backends.
  *
- * @throws BatonError INSTANCE_INVALID, where no instance of the group could be made
+ * @throws BatonError INSTANCE_INVALID where no instance of the group could be created
  */
 export function checkCloudGroup(config: Config, group: GroupConfig): string | undefined {
   const backend = config.backends[group.backend];
   if (backend?.type !== 'ec2' && backend?.type !== 'gce') return undefined;
   const { instance } = toGroupSettings(config, group);
   if (backend.type === 'ec2' && (instance.cpu !== undefined || instance.memoryBytes !== undefined)) {
-    const what = `group ${group.name}: cpu and memory are the instance type's on ec2; leave them out of instance`;
+    const what = `checking group ${group.name}: on ec2 the instance type decides cpu and memory. Remove both from \`instance\``;
     throw new BatonError('INSTANCE_INVALID', what);
   }
   const render = createUserDataRenderer({
@@ -52,7 +52,7 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
   return `user data ${(Buffer.byteLength(text) / 1024).toFixed(1)} of ${MAX_USER_DATA_KB} kB`;
 }
 
-/** The file may be on the services' machines alone: then one certificate of the usual length. */
+/** Where only the services' machines have the file: a certificate of the usual length. */
 function findInstanceTls({ nats }: Config): InstanceTls | undefined {
   try {
     return readInstanceTls(nats.tls);

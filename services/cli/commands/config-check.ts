@@ -3,18 +3,19 @@ import type { Config } from '../../../contracts/config/config.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
+import { printError } from '../lib/print-error.ts';
 import { checkCloudGroup } from './cloud-check.ts';
 import { findSecretNames } from './secret-names.ts';
 
 /**
- * `baton config check`: says what a configuration means, or what is wrong with it, a line each.
+ * `baton config check`: prints what a configuration means, or each problem with it.
  *
  * @returns the exit code
  */
 export function checkConfig(file: string): number {
   try {
     const config = loadConfig(file);
-    console.log(`${file} is good: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
+    console.log(`${file} is valid: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = toGroupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
@@ -23,12 +24,11 @@ export function checkConfig(file: string): number {
       console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
-    if (secrets.length > 0) console.log(`  not set here: ${secrets.join(', ')}`);
+    if (secrets.length > 0) console.log(`  environment variables not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {
     if (!(error instanceof BatonError)) throw error;
-    console.error(error.message);
-    console.error(error.help);
+    printError(error);
     return 1;
   }
 }

@@ -1,46 +1,30 @@
 import { z } from 'zod';
-import { connectBus, decode, encode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { duration } from '../../../contracts/config/duration.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { COST_KEYS, costReply, type CostReply } from '../../../contracts/messages/usage.ts';
-import { findNats } from '../lib/find-nats.ts';
+import { parseOptions, printOptions } from '../lib/options.ts';
+import { request, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
 
-const options = z.object({
-  config: z.string().optional(),
-  credentials: z.string().optional(),
-  since: duration.prefault('30d'),
-  by: z.enum(COST_KEYS).default('group'),
-  json: z.boolean().default(false),
-});
+const options = printOptions.extend({ since: duration.prefault('30d'), by: z.enum(COST_KEYS).default('group') });
 
-const ANSWER_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /**
- * `baton cost`: asks what instances that have ended were used for and cost, and prints the answer.
+ * `baton cost`: requests what finished instances were used for and cost, and prints the answer.
  *
  * @returns the exit code
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
  */
 export async function showCost(given: unknown): Promise<number> {
-  const { config, credentials, since, by, json } = options.parse(given);
-  const { url, tls, credentialsFile } = findNats(config, credentials);
-  const bus = await connectBus({ url, tls, name: 'baton cost', credentialsFile, waitForServer: false });
-  let answer: CostReply;
-  try {
-    const question = { version: 1, since: new Date(Date.now() - since).toISOString(), by };
-    const reply = await bus.request(subjects.cost, encode(question), { timeout: ANSWER_MS });
-    answer = costReply.parse(decode(reply.data));
-  } catch (error) {
-    const what = `asking for costs at ${bus.getServer()}: ${messageOf(error)}; does an orchestrator run?`;
-    throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
-  } finally {
-    await bus.close();
-  }
+  const { since, by, json, ...nats } = parseOptions(options, given);
+  const body = { version: 1, since: new Date(Date.now() - since).toISOString(), by };
+  const answer = await withNats(nats, 'observer', (bus) =>
+    request(bus, { subject: subjects.cost, body, action: 'requesting costs', timeoutMs: TIMEOUT_MS }, costReply),
+  );
   if (json) console.log(JSON.stringify(answer, null, 2));
   else if (answer.ok) console.log(formatCost(answer, by));
-  else console.error(`error: ${answer.message} (${answer.code})`);
+  else console.error(`error: requesting costs: ${answer.message} (${answer.code})`);
   return answer.ok ? 0 : 1;
 }
 
@@ -60,5 +44,5 @@ function formatCost({ lines, total }: Extract<CostReply, { ok: true }>, by: stri
   const sum = [...sums].map(([currency, amount]) => `${amount.toFixed(2)} ${currency}`).join(', ');
   const table = formatTable([[by.toUpperCase(), 'MARKET', 'INSTANCES', 'HOURS', 'COST'], ...rows], 72);
   const rest = total > lines.length ? [`… and ${total - lines.length} more lines`] : [];
-  return [table, ...rest, ...(sum === '' ? [] : [`together ${sum}`])].join('\n');
+  return [table, ...rest, ...(sum === '' ? [] : [`total ${sum}`])].join('\n');
 }

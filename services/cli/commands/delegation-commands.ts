@@ -1,50 +1,48 @@
 import type { Command } from 'commander';
+import { addNatsCommand } from '../lib/options.ts';
 import { showAudit } from './audit.ts';
-import { runServiceMain } from './run-service.ts';
 import { printToken, printTokenKey } from './proxy-token.ts';
+import { runServiceMain } from './run-service.ts';
 
-/** `baton audit`, `baton proxy …`. */
+/** `baton audit` and `baton proxy …`. */
 export function addDelegationCommands(program: Command): void {
-  program
-    .command('audit')
-    .description('Print who delegated what, when, and what came of it.')
-    .option('--config <file>', 'configuration that names NATS (default: what `baton start` runs here, else baton.yaml)')
-    .option('--credentials <file>', 'NATS credentials (default: what `baton start` made, else BATON_NATS_CREDENTIALS)')
-    .option('--since <duration>', 'only the last 30m, 12h, 5d, … (default: all that is kept, 90 days)')
+  addNatsCommand(program, 'audit', 'Print who delegated which job, when, and with what result.')
+    .option('--since <duration>', 'only the last 30m, 12h, 5d, … (default: all entries, which are kept for 90 days)')
     .option('--delegation <id>', 'only this delegation')
     .option('--repository <owner/name>', 'only this repository')
-    .option('--json', 'as JSON, a line each')
+    .option('--json', 'print JSON, one entry per line')
     .action(async (options: unknown) => {
       process.exitCode = await showAudit(options);
     });
 
-  const proxy = program.command('proxy').description('Proxy runners: they hand their jobs to ephemeral runners.');
+  const proxy = program.command('proxy').description('Run a proxy runner, or make its keys and tokens.');
   proxy
     .command('run', { isDefault: true })
-    .description(
-      'Run a proxy. Its token is in RUNNER_TOKEN; options may come from the environment (BATON_PROXY_NAME, …).',
+    .description('Run a proxy runner, which hands its jobs to ephemeral runners, with the token in RUNNER_TOKEN.')
+    .option('--name <name>', 'name of the proxy, as in delegation.proxies (or BATON_PROXY_NAME)')
+    .option('--url <url>', 'https://github.com/ORGANIZATION[/REPOSITORY] (or BATON_PROXY_URL)')
+    .option('--labels <list>', 'labels of the proxy, separated by commas (or BATON_PROXY_LABELS)')
+    .option('--orchestrator-url <url>', 'address of the ingress (or BATON_PROXY_ORCHESTRATOR_URL)')
+    .option('--directory <folder>', 'folder of the forge’s runner (default: BATON_PROXY_DIRECTORY, else /home/runner)')
+    .option(
+      '--hooks <folder>',
+      'your own job-started.sh and job-completed.sh (default: BATON_PROXY_HOOKS, else Baton’s)',
     )
-    .option('--name <name>', 'its name, as under delegation.proxies')
-    .option('--url <url>', 'whose runner it is: https://github.com/ORGANIZATION[/REPOSITORY]')
-    .option('--labels <list>', 'its labels, separated by commas')
-    .option('--orchestrator-url <url>', 'where the ingress is')
-    .option('--directory <folder>', 'where the forge’s runner is (default: /home/runner)')
-    .option('--hooks <folder>', 'job-started.sh and job-completed.sh of your own (default: Baton’s)')
-    .option('--state <folder>', 'where hooks and their state go (default: .baton/proxy)')
-    .option('--host <address>', 'where its HTTP server listens (default: 127.0.0.1)')
-    .option('--port <n>', 'its port (default: a free one)')
+    .option('--state <folder>', 'hooks and their state (default: BATON_PROXY_STATE, else .baton/proxy)')
+    .option('--host <address>', 'address of its HTTP server (default: BATON_PROXY_HOST, else 127.0.0.1)')
+    .option('--port <n>', 'port of its HTTP server (default: BATON_PROXY_PORT, else a free one)')
     .action(() => runServiceMain('proxy'));
   proxy
     .command('key')
-    .description('Make the pair of keys that proxies’ tokens are signed and checked with.')
+    .description('Make the pair of keys that signs and checks the tokens of proxies.')
     .action(() => {
       process.exitCode = printTokenKey();
     });
   proxy
     .command('token')
-    .description('Make a bearer token for one proxy, with the key in BATON_PROXY_SIGNING_KEY.')
-    .argument('<name>', 'the proxy’s name')
-    .option('--lifetime <duration>', 'how long it is good', '90d')
+    .description('Make a bearer token for one proxy, signed with the key in BATON_PROXY_SIGNING_KEY.')
+    .argument('<name>', 'name of the proxy')
+    .option('--lifetime <duration>', 'how long the token is valid', '90d')
     .action((name: string, options: unknown) => {
       process.exitCode = printToken(name, options);
     });

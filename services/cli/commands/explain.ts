@@ -3,12 +3,10 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { explainReply, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
+import { parseOptions, printOptions, UsageError } from '../lib/options.ts';
 import { request, withNats } from '../lib/request.ts';
 
-const options = z.object({
-  config: z.string().optional(),
-  credentials: z.string().optional(),
-  json: z.boolean().default(false),
+const options = printOptions.extend({
   labels: z.string().optional(),
   repository: z.string().optional(),
   workflow: z.string().optional(),
@@ -22,19 +20,19 @@ const PAGE = /^https?:\/\/[^/]+\/([^/]+\/[^/]+)\/actions\/runs\/\d+\/jobs?\/(\d+
 const API = /^https?:\/\/.+\/repos\/([^/]+\/[^/]+)\/actions\/jobs\/(\d+)/;
 
 /**
- * `baton explain [JOB]`: says which group takes a job, or why none does. JOB is its id or its address; or the options tell
- * what a job would ask for.
+ * `baton explain [JOB]`: prints which group takes a job, or why none does. JOB is its id or its address; without it the
+ * options describe a job.
  *
- * @returns the exit code: 0 where a group takes it, 1 where none does, 2 where nobody knows the job
- * @throws BatonError CONFIG_INVALID, CONFIG_*, BUS_*
+ * @returns the exit code: 0 where a group takes it, 1 where none does, 2 where the job is unknown
+ * @throws UsageError; BatonError CONFIG_*, BUS_*
  */
 export async function explainJob(job: string | undefined, given: unknown): Promise<number> {
-  const wanted = options.parse(given);
+  const wanted = parseOptions(options, given);
   const body = parseExplainRequest(job, wanted);
   const reply = await withNats(wanted, 'observer', (bus) => {
     return request(
       bus,
-      { subject: subjects.explain, body, doing: 'asking about a job', timeoutMs: 30_000 },
+      { subject: subjects.explain, body, action: 'requesting an explanation', timeoutMs: 30_000 },
       explainReply,
     );
   });
@@ -46,11 +44,11 @@ export async function explainJob(job: string | undefined, given: unknown): Promi
 }
 
 /**
- * What is asked, of the command's words.
+ * The request that the command's argument and options stand for.
  *
- * @throws BatonError CONFIG_INVALID
+ * @throws UsageError
  */
-export function parseExplainRequest(
+function parseExplainRequest(
   job: string | undefined,
   wanted: Pick<Options, 'labels' | 'repository' | 'workflow' | 'public'>,
 ): ExplainRequest {
@@ -59,15 +57,12 @@ export function parseExplainRequest(
     const address = PAGE.exec(job) ?? API.exec(job);
     const id = Number(address?.[2] ?? job);
     if (!Number.isSafeInteger(id) || id <= 0) {
-      throw new BatonError(
-        'CONFIG_INVALID',
-        `"${job}" is neither the id of a job nor its address (…/actions/runs/1/job/2)`,
-      );
+      throw new UsageError(`"${job}" is neither the id of a job nor its address (…/actions/runs/1/job/2)`);
     }
     return { ...request, jobId: id, repository: address?.[1] ?? request.repository };
   }
   if (wanted.repository === undefined || !/^[^/]+\/[^/]+$/.test(wanted.repository) || wanted.labels === undefined) {
-    throw new BatonError('CONFIG_INVALID', 'give a job, or --repository OWNER/NAME and --labels A,B');
+    throw new UsageError('give a job, or both --repository OWNER/NAME and --labels A,B');
   }
   const labels = wanted.labels.split(',').map((label) => label.trim());
   const needs = {
@@ -79,48 +74,51 @@ export function parseExplainRequest(
   return { ...request, needs };
 }
 
-/** The explanation as lines for a person; `now` in milliseconds since the epoch. */
-export function formatExplanation(explanation: Explanation, now: number): string {
-  const { needs, source, match, forge, jobStatuses: standings, runners, deadLetter } = explanation;
+/** @param now milliseconds since the epoch */
+function formatExplanation(explanation: Explanation, now: number): string {
+  const { needs, source, match, forge, jobStatuses, runners, deadLetter } = explanation;
   const lines: string[] = [];
   if (needs) {
     const labels = needs.labels.length === 0 ? 'no labels' : `labels ${needs.labels.join(', ')}`;
     const workflow = needs.workflow === null ? '' : `, workflow "${needs.workflow}"`;
-    lines.push(`a job of ${needs.repository} with ${labels}${workflow} (says ${source})`);
+    lines.push(`a job of ${needs.repository} with ${labels}${workflow} (source: ${source})`);
   }
   if (match) {
-    lines.push(
-      `${match.group === null ? (match.proxies ? 'no group takes it by itself' : 'no group takes it') : `group ${match.group} takes it`}: ${match.reason}`,
-    );
+    lines.push(`${formatMatch(match)}: ${match.reason}`);
     for (const { group, fits, why } of match.verdicts) lines.push(`  ${fits ? '+' : '-'} ${group} ${why}`);
   }
   if (forge) lines.push(`the forge says: ${forge.action}${forge.runner === null ? '' : ` on ${forge.runner}`}`);
-  for (const standing of standings) lines.push(formatJobStatus(standing, now));
+  for (const jobStatus of jobStatuses) lines.push(formatJobStatus(jobStatus, now));
   for (const { name, group, open } of runners) lines.push(`runner ${name} of ${group} ${open ? 'has' : 'had'} it`);
   if (deadLetter) lines.push(`dead letter of ${deadLetter.at}, ${deadLetter.code}: ${deadLetter.reason}`);
   if (lines.length === 0) {
     lines.push(
-      'nobody here has heard of that job: its webhook did not come, or it is long over; give its address, and the forge is asked',
+      'unknown job: no webhook received, or it finished long ago. Give its address instead of its id to ask the forge.',
     );
   }
   return lines.join('\n');
 }
 
-function formatJobStatus(standing: Explanation['jobStatuses'][number], now: number): string {
-  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = standing;
+function formatMatch({ group, proxies }: NonNullable<Explanation['match']>): string {
+  if (group !== null) return `group ${group} takes it`;
+  return proxies ? 'no group takes it by itself' : 'no group takes it';
+}
+
+function formatJobStatus(jobStatus: Explanation['jobStatuses'][number], now: number): string {
+  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = jobStatus;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
   switch (state) {
     case 'running':
       return `${group}: it runs on ${runner ?? 'a runner'}`;
     case 'finished':
-      return `${group}: it is over, or another group’s runner has it`;
+      return `${group}: it is completed, or a runner of another group has it`;
     case 'held':
-      return `${group}: it waits${waited} for its environment to be approved; no runner is made before that`;
+      return `${group}: it waits${waited} for the approval of its environment; no runner starts before that`;
     default: {
       const why: string[] = [`${busy} busy and ${ready} other runners of at most ${max}`];
       if (mode !== 'active') why.push(`the group is ${mode}`);
-      if (wantedSlots > 0) why.push('all places of the backend are taken');
-      if (backoffUntil !== null) why.push(`starts are held back after failures until ${backoffUntil}`);
+      if (wantedSlots > 0) why.push('all slots of the backend are taken');
+      if (backoffUntil !== null) why.push(`starts are paused after failures until ${backoffUntil}`);
       return `${group}: it waits${waited}, number ${position ?? '?'} in line; ${why.join('; ')}`;
     }
   }

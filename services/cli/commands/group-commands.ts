@@ -1,51 +1,49 @@
 import type { Command } from 'commander';
+import { addNatsCommand } from '../lib/options.ts';
 import { applyConfig } from './apply.ts';
 import { controlGroup } from './control.ts';
 import { explainJob } from './explain.ts';
+import { checkHealth } from './health.ts';
 
-/** `baton pause`, `resume`, `drain`, `explain`, `apply`: what a person asks and tells running services. */
+/** `baton health`, `pause`, `resume`, `drain`, `explain` and `apply`. */
 export function addGroupCommands(program: Command): void {
-  const asks = (name: string, what: string): Command =>
-    program
-      .command(name)
-      .description(what)
-      .option(
-        '--config <file>',
-        'configuration that names NATS (default: what `baton start` runs here, else baton.yaml)',
-      )
-      .option(
-        '--credentials <file>',
-        'NATS credentials (default: what `baton start` made, else BATON_NATS_CREDENTIALS)',
-      );
+  addNatsCommand(program, 'health', 'Check a group now: compare the forge, the backend and the workflows.')
+    .argument('<group>', 'name of the group')
+    .option('--json', 'print JSON')
+    .action(async (group: string, options: unknown) => {
+      process.exitCode = await checkHealth(group, options);
+    });
 
-  for (const [name, mode, what] of [
-    ['pause', 'paused', 'Let a group start no runners; those that are there go on, and jobs wait.'],
-    ['resume', 'active', 'Let a paused or drained group go on.'],
+  for (const [name, mode, description] of [
+    ['pause', 'paused', 'Start no more runners for a group; its runners continue, and its jobs wait.'],
+    ['resume', 'active', 'Let a paused or drained group start runners again.'],
   ] as const) {
-    asks(name, what)
-      .argument('<group>', 'its name')
+    addNatsCommand(program, name, description)
+      .argument('<group>', 'name of the group')
       .action(async (group: string, options: unknown) => {
         process.exitCode = await controlGroup(group, mode, options);
       });
   }
-  asks('drain', 'Let a group start no runners, retire its idle ones, and wait for the busy ones.')
-    .argument('<group>', 'its name')
+  addNatsCommand(program, 'drain', 'Start no more runners for a group, remove idle ones, and wait for busy ones.')
+    .argument('<group>', 'name of the group')
     .option('--no-wait', 'do not wait until no runner is left')
     .action(async (group: string, options: unknown) => {
       process.exitCode = await controlGroup(group, 'draining', options);
     });
-  asks('explain', 'Say which group takes a job, or why none does.')
-    .argument('[job]', 'its id or its address; or the options tell what it would ask for')
-    .option('--repository <owner/name>', 'the job’s repository: with an id, the forge can be asked about the job')
-    .option('--labels <list>', 'what a job would ask for, separated by commas')
-    .option('--workflow <name>', 'the name of its workflow')
-    .option('--public', 'its repository is public')
-    .option('--json', 'as JSON')
+
+  addNatsCommand(program, 'explain', 'Show which group takes a job, or why none does.')
+    .argument('[job]', 'id or address of the job; without it, the options describe a job')
+    .option('--repository <owner/name>', 'repository of the job; with an id, it lets Baton ask the forge about the job')
+    .option('--labels <list>', 'labels in `runs-on` of the job, separated by commas')
+    .option('--workflow <name>', 'name of its workflow')
+    .option('--public', 'the repository is public')
+    .option('--json', 'print JSON')
     .action(async (job: string | undefined, options: unknown) => {
       process.exitCode = await explainJob(job, options);
     });
-  asks('apply', 'Have all services take up a changed configuration, without losing a job.')
-    .argument('[file]', 'the changed file; it is checked first')
+
+  addNatsCommand(program, 'apply', 'Make all services read the changed configuration, without losing a job.')
+    .argument('[file]', 'the changed file, which is checked first')
     .action(async (file: string | undefined, options: unknown) => {
       process.exitCode = await applyConfig(file, options);
     });

@@ -1,42 +1,26 @@
-import { z } from 'zod';
-import { connectBus, decode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { healthReply, type HealthReply } from '../../../contracts/messages/health.ts';
-import { findNats } from '../lib/find-nats.ts';
-
-const options = z.object({
-  config: z.string().optional(),
-  credentials: z.string().optional(),
-  json: z.boolean().default(false),
-});
+import { parseOptions, printOptions } from '../lib/options.ts';
+import { request, withNats } from '../lib/request.ts';
 
 /** A little longer than the orchestrator takes at most. */
-const ANSWER_MS = 118_000;
+const TIMEOUT_MS = 118_000;
 
 /**
  * `baton health GROUP`: has the group checked now, waits for the result and prints it.
  *
- * @returns the exit code: 0 where all is well or repaired, 1 where something got no answer or the check was not made
+ * @returns the exit code: 0 where all is well or repaired, 1 where something gave no answer or the check was not made
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
  */
 export async function checkHealth(group: string, given: unknown): Promise<number> {
-  const { config, credentials, json } = options.parse(given);
-  const { url, tls, credentialsFile } = findNats(config, credentials);
-  const bus = await connectBus({ url, tls, name: 'baton health', credentialsFile, waitForServer: false });
-  let answer: HealthReply;
-  try {
-    const reply = await bus.request(subjects.health(group), undefined, { timeout: ANSWER_MS });
-    answer = healthReply.parse(decode(reply.data));
-  } catch (error) {
-    const what = `asking for a health check at ${bus.getServer()}: ${messageOf(error)}; does an orchestrator run?`;
-    throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
-  } finally {
-    await bus.close();
-  }
+  const { json, ...nats } = parseOptions(printOptions, given);
+  const action = `requesting a health check of group ${group}`;
+  const answer = await withNats(nats, 'observer', (bus) =>
+    request(bus, { subject: subjects.health(group), action, timeoutMs: TIMEOUT_MS }, healthReply),
+  );
   if (json) console.log(JSON.stringify(answer, null, 2));
   else if (answer.ok) console.log(formatHealth(answer));
-  else console.error(`error: ${answer.message} (${answer.code})`);
+  else console.error(`error: ${action}: ${answer.message} (${answer.code})`);
   return answer.ok && answer.report.unanswered.length === 0 ? 0 : 1;
 }
 
@@ -46,11 +30,11 @@ function formatHealth({ report, workflow }: Extract<HealthReply, { ok: true }>):
     lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];
   return [
     `group ${report.group}, ${report.at}: ${report.runners} runners (workflow ${workflow})`,
-    ...list('marked, removed by a later check if still so', report.marked),
+    ...list('marked, to be removed by a later check', report.marked),
     ...list('repaired', report.repaired),
     ...list('no answer', report.unanswered),
-    `jobs that wait long: ${demand.asked} asked about, ${demand.dropped} wait no more`,
-    `webhooks: ${report.redelivered} sent again; ${report.found} waiting jobs found that none had told of`,
-    ...(report.marks === 0 ? [] : [`${report.marks} marked in all`]),
+    `jobs that wait long: ${demand.asked} checked with the forge, ${demand.dropped} no longer wait`,
+    `webhooks: ${report.redelivered} redelivered; ${report.found} waiting jobs found without a webhook`,
+    ...(report.marks === 0 ? [] : [`marked in total: ${report.marks}`]),
   ].join('\n');
 }

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { duration } from '../../../contracts/config/duration.ts';
 import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
 import { BatonError } from '../../../contracts/errors.ts';
+import { parseOptions, UsageError } from '../lib/options.ts';
 import { NAME_PATTERN } from '../../../contracts/workflows/runner-name.ts';
 
 const KEY_VARIABLE = 'BATON_PROXY_SIGNING_KEY';
 
 const options = z.object({ lifetime: duration.prefault('90d') });
 
-/** `baton proxy key`: a new pair of keys; the private one is printed here and nowhere else, and never again. */
+/** `baton proxy key`: prints a new pair of keys; the private one is stored nowhere. */
 export function printTokenKey(): number {
   const { privateKey, publicKey } = createTokenKey();
   console.log(`delegation.token_keys: ${publicKey}`);
@@ -17,14 +18,14 @@ export function printTokenKey(): number {
 }
 
 /**
- * `baton proxy token NAME`: a bearer token for that one proxy, on standard output alone.
+ * `baton proxy token NAME`: prints a bearer token for that one proxy, and nothing else.
  *
- * @throws BatonError SECRET_MISSING when the signing key is not in the environment
+ * @throws UsageError; BatonError SECRET_MISSING when the signing key is not in the environment
  */
 export function printToken(proxy: string, given: unknown): number {
-  const { lifetime } = options.parse(given);
+  const { lifetime } = parseOptions(options, given);
   if (!NAME_PATTERN.test(proxy))
-    throw new BatonError('CONFIG_INVALID', `making a token: "${proxy}" is no proxy’s name`);
+    throw new UsageError(`"${proxy}" is not a proxy name: expected lower-case letters, digits and dashes`);
   const key = process.env[KEY_VARIABLE];
   if (!key) throw new BatonError('SECRET_MISSING', `making a token: environment variable ${KEY_VARIABLE} is not set`);
   const issued = Math.floor(Date.now() / 1000);

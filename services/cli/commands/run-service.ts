@@ -1,5 +1,5 @@
 /**
- * Becomes a service: the same as starting its own main.ts with the arguments that follow its name.
+ * Runs a service in this process, as if its own main.ts had been started with the arguments that follow its name.
  *
  * @param name a folder of services/
  */

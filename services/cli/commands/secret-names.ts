@@ -1,4 +1,4 @@
-/** The environment variables that a configuration (or a part of one) takes secrets from. */
+/** The environment variables from which a configuration, or a part of one, takes its secrets. */
 export function findSecretNames(part: unknown): Set<string> {
   const names = new Set<string>();
   const visit = (value: unknown): void => {

@@ -1,37 +1,31 @@
-import { z } from 'zod';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
+import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
 
-const options = z.object({
-  config: z.string().optional(),
-  credentials: z.string().optional(),
-  json: z.boolean().default(false),
-});
-
 /**
- * `baton status`: asks the orchestrator over NATS and prints the answer.
+ * `baton status`: requests the status from the orchestrator and prints it.
  *
  * @returns the exit code
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
  */
 export async function showStatus(given: unknown): Promise<number> {
-  const { config, credentials, json } = options.parse(given);
-  const answer = await withNats({ config, credentials }, 'observer', (bus) => requestStatus(bus, 5000));
+  const { json, ...nats } = parseOptions(printOptions, given);
+  const answer = await withNats(nats, 'observer', (bus) => requestStatus(bus));
   console.log(json ? JSON.stringify(answer, null, 2) : formatStatus(answer));
   return 0;
 }
 
 /**
- * Asks the orchestrator what is going on.
+ * The status of the installation, from the orchestrator.
  *
- * @throws BatonError BUS_UNAVAILABLE when none answers within `timeoutMs`
+ * @throws BatonError BUS_UNAVAILABLE, BUS_DENIED
  */
-export async function requestStatus(bus: Bus, timeoutMs: number): Promise<Status> {
-  return await request(bus, { subject: subjects.status, doing: 'asking for the status', timeoutMs }, status);
+export async function requestStatus(bus: Bus, timeoutMs = 5000): Promise<Status> {
+  return await request(bus, { subject: subjects.status, action: 'requesting the status', timeoutMs }, status);
 }
 
 function formatStatus(answer: Status): string {
@@ -60,21 +54,24 @@ function formatStatus(answer: Status): string {
     .filter((runner) => runner.resources !== null)
     .slice(0, 10)
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), runner.resources ?? '']);
-  if (used.length > 0) parts.push(formatTable([['JOBS LATELY', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
+  if (used.length > 0) parts.push(formatTable([['RECENT RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
   for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
-    if (blockedUntil !== null) parts.push(`the forge wants no calls of ${name} until ${blockedUntil}: ${waiting} wait`);
+    if (blockedUntil !== null)
+      parts.push(`calls to the forge by ${name} are blocked until ${blockedUntil}; ${waiting} wait`);
     else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {
-      parts.push(`${name}: ${remaining ?? '?'} of ${limit ?? '?'} calls left until ${resetAt ?? '?'}, ${waiting} wait`);
+      parts.push(
+        `calls to the forge by ${name}: ${remaining ?? '?'} of ${limit ?? '?'} left until ${resetAt ?? '?'}; ${waiting} wait`,
+      );
     }
   }
   if (answer.deadLetters > 0) {
     const newest = answer.unserved.map(({ at, code, reason }) => `  ${since(at)} ago, ${code}: ${reason}`);
-    parts.push([`${answer.deadLetters} dead letters`, ...newest].join('\n'));
+    parts.push([`dead letters: ${answer.deadLetters}`, ...newest].join('\n'));
   }
   return parts.join('\n\n');
 }
 
-/** Its id while no more is known of it. */
+/** The job of a runner; its id while no more is known of it. */
 function formatJob({ workflow, job, jobId }: RunnerStatus): string {
   return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
@@ -83,7 +80,7 @@ function formatNotes({ mode, removed, wantedSlots, backoffUntil }: GroupStatus):
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);
-  if (wantedSlots > 0) notes.push(`${wantedSlots} wait for the backend`);
-  if (backoffUntil !== null) notes.push(`held back until ${backoffUntil}`);
+  if (wantedSlots > 0) notes.push(`${wantedSlots} wait for a slot of the backend`);
+  if (backoffUntil !== null) notes.push(`starts paused until ${backoffUntil}`);
   return notes.join(', ');
 }

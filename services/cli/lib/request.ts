@@ -1,27 +1,35 @@
+import { ErrorCode, NatsError, RequestStrategy } from 'nats';
 import type { z } from 'zod';
 import { connectBus, decode, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
-import { findNats } from './find-nats.ts';
+import { formatDuration } from '../../../contracts/format.ts';
+import { findNats, type NatsRole } from './find-nats.ts';
+import type { natsOptions } from './options.ts';
 
-/** Options that all commands share which ask the services something. */
-export interface NatsOptions {
-  config?: string | undefined;
-  credentials?: string | undefined;
+const TIMEOUT_MS = 5000;
+/** Replies of several services come within seconds; how many there will be is not known. */
+const ALL_REPLIES_TIMEOUT_MS = 15_000;
+const NEXT_REPLY_TIMEOUT_MS = 3000;
+
+interface NatsRequest {
+  subject: string;
+  body?: unknown;
+  /** For the error: `requesting the status`. */
+  action: string;
+  timeoutMs?: number;
 }
 
 /**
- * Connects to NATS, does something, and disconnects.
+ * Connects to NATS, does `work`, and disconnects.
  *
- * @param role of the credential that `baton start` made: `admin` where something is changed
  * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED; what `work` throws
  */
 export async function withNats<T>(
-  options: NatsOptions,
-  role: 'observer' | 'admin',
+  options: z.infer<typeof natsOptions>,
+  role: NatsRole,
   work: (bus: Bus) => Promise<T>,
 ): Promise<T> {
-  const { url, tls, credentialsFile } = findNats(options.config, options.credentials, role);
-  const bus = await connectBus({ url, tls, name: 'baton', credentialsFile, waitForServer: false });
+  const bus = await connectBus({ ...findNats(options, role), name: 'baton', waitForServer: false });
   try {
     return await work(bus);
   } finally {
@@ -30,23 +38,47 @@ export async function withNats<T>(
 }
 
 /**
- * Asks the orchestrator, on a subject that it answers.
+ * Makes a request that the orchestrator answers.
  *
- * @param doing for the error: `asking for the status`
- * @throws BatonError BUS_UNAVAILABLE when nobody answers within `timeoutMs`
+ * @throws BatonError BUS_UNAVAILABLE without a reply in time, BUS_DENIED where these credentials may not make it
  */
 export async function request<T extends z.ZodType>(
   bus: Bus,
-  question: { subject: string; body?: unknown; doing: string; timeoutMs?: number },
-  answer: T,
+  { subject, body, action, timeoutMs = TIMEOUT_MS }: NatsRequest,
+  schema: T,
 ): Promise<z.output<T>> {
-  const { subject, body, doing, timeoutMs = 5000 } = question;
   try {
     const data = body === undefined ? undefined : encode(body);
     const reply = await bus.request(subject, data, { timeout: timeoutMs });
-    return answer.parse(decode(reply.data));
+    return schema.parse(decode(reply.data));
   } catch (error) {
-    const what = `${doing} at ${bus.getServer()}: ${messageOf(error)}; does an orchestrator run?`;
-    throw new BatonError('BUS_UNAVAILABLE', what, { cause: error });
+    const code = error instanceof NatsError && /PERMISSION/i.test(error.code) ? 'BUS_DENIED' : 'BUS_UNAVAILABLE';
+    const message = `${action} at ${bus.getServer()}: ${findReason(error, timeoutMs)}`;
+    throw new BatonError(code, message, { cause: error });
   }
+}
+
+const NO_RESPONDERS: string = ErrorCode.NoResponders;
+const TIMEOUT: string = ErrorCode.Timeout;
+
+function findReason(error: unknown, timeoutMs: number): string {
+  const code = error instanceof NatsError ? error.code : undefined;
+  if (code === NO_RESPONDERS) return 'no orchestrator listens';
+  return code === TIMEOUT ? `no answer within ${formatDuration(timeoutMs)}` : messageOf(error);
+}
+
+/** Makes a request that any number of services answer, and collects their replies; none where no service listens. */
+export async function requestAll<T extends z.ZodType>(bus: Bus, subject: string, schema: T): Promise<z.output<T>[]> {
+  const replies: z.output<T>[] = [];
+  const messages = await bus.requestMany(subject, undefined, {
+    strategy: RequestStrategy.JitterTimer,
+    maxWait: ALL_REPLIES_TIMEOUT_MS,
+    jitter: NEXT_REPLY_TIMEOUT_MS,
+  });
+  for await (const message of messages) {
+    // No service listens, or NATS ended the request: the replies so far count.
+    if (message instanceof Error) break;
+    replies.push(schema.parse(decode(message.data)));
+  }
+  return replies;
 }

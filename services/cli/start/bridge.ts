@@ -5,11 +5,11 @@ export interface Bridge {
 }
 
 /**
- * Passes TCP connections to `ports` of `address` on to the same ports of 127.0.0.1. `address` is the gateway of Docker's own
+ * Forwards TCP connections from `ports` of `address` to the same ports of 127.0.0.1. `address` is the gateway of Docker's own
  * bridge network: containers reach it, the local network doesn't, and nothing listens on all addresses.
  *
- * @throws the system's error, e.g. EADDRNOTAVAIL where the engine runs in a virtual machine (which then passes
- *   host.docker.internal on by itself)
+ * @throws the system's error, such as EADDRNOTAVAIL where the engine runs in a virtual machine (which then forwards
+ *   host.docker.internal by itself)
  */
 export async function startBridge(address: string, ports: readonly number[]): Promise<Bridge> {
   const servers: Server[] = [];

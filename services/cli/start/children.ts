@@ -11,20 +11,20 @@ import type { StateFolder } from './state-folder.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What a process of ours is started with. */
+/** What all processes that `baton start` runs have in common. */
 export interface ServiceParts {
   config: Config;
   state: StateFolder;
-  /** Undefined where the NATS server is not ours: credentials are then as the configuration says. */
+  /** Undefined where the configuration names a NATS server: its credentials are used then. */
   operator: OperatorSetup | undefined;
-  /** Values of secrets that are made here, by environment variable. */
+  /** Values of the secrets that `baton start` made, by environment variable. */
   secrets: Readonly<Record<string, string>>;
 }
 
 /**
- * One process of a service.
+ * How to run one process of a service.
  *
- * @param label tells copies apart: names its log
+ * @param label differs from copy to copy, and names the log
  * @param args positional: the backend's name
  */
 export function planService(
@@ -45,18 +45,18 @@ export function planService(
         ? {}
         : {
             BATON_NATS_CREDENTIALS: operator.credentials[service],
-            // Only the relay reads it: it counts what the server refused.
+            // Only the relay reads it: it counts what the NATS server refused.
             BATON_NATS_SERVER_LOG: join(state.nats, 'nats.log'),
           }),
     },
     logFile: join(state.logs, `${label}.log`),
     readyUrl: `http://127.0.0.1:${port}/readyz`,
-    // A backend worker finishes what it has in hand within 45 s.
+    // A backend worker finishes its current activities within 45 s.
     graceSeconds: 50,
   };
 }
 
-/** The simulator: a program of the test room, so it is started and never imported. */
+/** How to run the simulator, which the CLI starts as a process and never imports. */
 export function planSimulator(
   port: number,
   options: { publicUrl: string; webhookUrl: string },
@@ -81,7 +81,7 @@ export function planSimulator(
   };
 }
 
-/** This environment with the secrets that the service uses and without those that only others do. */
+/** This environment, with the secrets that the service uses and without those that only other services use. */
 function createEnvironment(
   service: CredentialName,
   config: Config,

@@ -8,7 +8,7 @@ export const CONTAINER_HOST = 'host.docker.internal';
 
 /**
  * Lets containers reach `ports` of this machine's 127.0.0.1 as `host.docker.internal`. On Linux that name stands for the
- * address of Docker's own bridge, where a forwarder listens then; an engine in a virtual machine passes it on by itself.
+ * address of Docker's own bridge, where a forwarder then listens; an engine in a virtual machine forwards it by itself.
  */
 export async function exposeToContainers(engine: Engine, ports: readonly number[], cleanups: Cleanups): Promise<void> {
   const gateway = await findBridgeGateway(engine.docker);
@@ -17,7 +17,7 @@ export async function exposeToContainers(engine: Engine, ports: readonly number[
     const bridge = await startBridge(gateway, ports);
     await cleanups.add(() => bridge.stop());
   } catch (error) {
-    // Not an address of this machine: the engine runs in a virtual machine.
+    // The gateway is not an address of this machine where the engine runs in a virtual machine.
     if (process.platform === 'linux') print(`  containers may not reach this machine: ${messageOf(error)}`);
   }
 }

@@ -2,25 +2,25 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { findDockerEngine, hasImage, pullImage, type Engine } from './engine.ts';
 
-/** What the demo's runners live in when it is built here from this machine's own files. */
+/** The image of the demo's runners that is built here from this machine's own files. */
 const OWN_IMAGE = 'baton-instance:dev';
-/** What else will do: anything with a Node and a shell. */
+/** The image to use otherwise: anything with Node and a shell works. */
 const PUBLIC_IMAGE = 'node:24-bookworm-slim';
 
-/** The demo's backend, and one clause that says why this one. */
+/** The demo's backend, and why this one was chosen. */
 export type DemoBackend =
   { type: 'docker'; why: string; engine: Engine; image: string } | { type: 'local'; why: string };
 
 /**
- * Chooses: what was asked for; else docker where an engine answers and has or gets an image, else local.
+ * The requested backend; else docker where an engine answers and has or gets an image, else local.
  *
- * @throws BatonError BACKEND_UNAVAILABLE or IMAGE_MISSING when docker was asked for and can't be had
+ * @throws BatonError BACKEND_UNAVAILABLE or IMAGE_MISSING when docker was requested and can't be used
  */
 export async function chooseBackend(wanted: 'docker' | 'local' | undefined): Promise<DemoBackend> {
-  if (wanted === 'local') return { type: 'local', why: 'as asked for' };
+  if (wanted === 'local') return { type: 'local', why: 'as requested' };
   const engine = await findDockerEngine();
   if ('absent' in engine) {
-    if (wanted === 'docker') throw new BatonError('BACKEND_UNAVAILABLE', `looking for Docker: ${engine.absent}`);
+    if (wanted === 'docker') throw new BatonError('BACKEND_UNAVAILABLE', `finding a Docker engine: ${engine.absent}`);
     return { type: 'local', why: engine.absent };
   }
   try {
@@ -32,7 +32,7 @@ export async function chooseBackend(wanted: 'docker' | 'local' | undefined): Pro
   }
 }
 
-/** In this order: made here (at once when it was made before), on the engine already, pulled. */
+/** In this order: built here (at once when it was built before), on the engine already, pulled. */
 async function getImage({ docker }: Engine): Promise<string> {
   const tried: string[] = [];
   try {
@@ -48,5 +48,5 @@ async function getImage({ docker }: Engine): Promise<string> {
   } catch (error) {
     tried.push(`pulling ${PUBLIC_IMAGE}: ${messageOf(error)}`);
   }
-  throw new BatonError('IMAGE_MISSING', `there is no image for its runners: ${tried.join('; ')}`);
+  throw new BatonError('IMAGE_MISSING', `getting an image for the demo’s runners: ${tried.join('; ')}`);
 }

@@ -12,11 +12,11 @@ import type { SimulatorClient, SimulatorRun } from './simulator.ts';
 import type { TemporalView } from './temporal-view.ts';
 
 const POLL_INTERVAL_MS = 400;
-/** The demo's jobs take seconds; on a machine that is very busy, or pulls images, longer. */
+/** The demo's jobs take seconds; longer on a very busy machine, or one that pulls images. */
 const JOBS_TIMEOUT_MS = 5 * 60_000;
 /** After the last job its runner removes itself. */
 const REMOVAL_TIMEOUT_MS = 60_000;
-/** Steps get SIGINT, and a while later SIGKILL. */
+/** A cancelled step gets SIGINT, and SIGKILL some seconds later. */
 const CANCEL_TIMEOUT_MS = 8000;
 
 export interface DemoParts {
@@ -36,9 +36,9 @@ export interface DemoResult {
 }
 
 /**
- * Pushes the demo's workflow and shows its jobs until the last has ended and its runner is gone.
+ * Pushes the demo's workflow and shows its jobs until the last one has ended and its runner is removed.
  *
- * @returns what was counted then; undefined when `stop` fired first
+ * @returns the counts at the end; undefined when `stop` fired first
  * @throws BatonError PROGRAM_FAILED when the jobs don't end in time
  */
 export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined> {
@@ -56,10 +56,13 @@ export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined>
         removedBy = Math.min(removedBy, Date.now() + REMOVAL_TIMEOUT_MS);
         const result = await countResult(run, parts);
         const clean = result.instances + result.registrations + result.openRunners === 0;
-        // The picture that stays is one without a runner on it.
+        // The last table on the terminal shows no runner that still exists.
         if ((clean && runners.every((runner) => runner.closedAt !== null)) || Date.now() > removedBy) return result;
       } else if (Date.now() > jobsBy) {
-        throw new BatonError('PROGRAM_FAILED', `the demo’s jobs did not end within ${formatDuration(JOBS_TIMEOUT_MS)}`);
+        throw new BatonError(
+          'PROGRAM_FAILED',
+          `running the demo: its jobs did not end within ${formatDuration(JOBS_TIMEOUT_MS)}`,
+        );
       }
       await sleep(POLL_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);
     }
@@ -70,14 +73,14 @@ export async function runDemo(parts: DemoParts): Promise<DemoResult | undefined>
   }
 }
 
-/** Jobs that are cancelled first let their runners go at once; GitHub keeps one whose machine vanished for minutes. */
+/** Cancels the jobs first, so that GitHub frees their runners at once: it keeps a runner whose machine vanished for minutes. */
 async function cancelRun(simulator: SimulatorClient, id: number): Promise<void> {
   await simulator.cancel(id);
   const deadline = Date.now() + CANCEL_TIMEOUT_MS;
   while ((await simulator.run(id)).status !== 'completed' && Date.now() < deadline) await sleep(100);
 }
 
-/** The runners as the orchestrator knows them; none while it doesn't answer. */
+/** The runners that the orchestrator knows; none while it doesn't answer. */
 async function findRunners(bus: Bus): Promise<RunnerStatus[]> {
   const status = await requestStatus(bus, 2000).catch(() => undefined);
   return status?.runners ?? [];
@@ -105,7 +108,7 @@ export function formatDemoResult(result: DemoResult): string {
   return `${completed} jobs completed, ${lost} lost, ${instances} instances left, ${registrations} registrations left`;
 }
 
-/** Whether all jobs went as they should and nothing is left of them. */
+/** Whether all jobs ended as they should and nothing is left of them. */
 export function isClean(result: DemoResult): boolean {
   const { completed, lost, instances, registrations, openRunners } = result;
   return completed === DEMO_JOBS && lost + instances + registrations + openRunners === 0;

@@ -4,18 +4,18 @@ export const DEMO_ORGANIZATION = 'acme';
 export const DEMO_REPOSITORY = 'hello';
 export const DEMO_LABELS = ['linux', 'x64'];
 
-/** Environment variables of the demo's secrets, made anew at each start. */
+/** Environment variables of the demo's secrets, which are made anew at each start. */
 export const DEMO_SECRETS = { webhook: 'BATON_DEMO_WEBHOOK_SECRET', token: 'BATON_DEMO_TOKEN' } as const;
 
 /**
- * The demo's installation: `demo-` and four characters that differ from folder to folder, so that two demos on one engine
- * never take each other's containers for their own.
+ * The name of the demo's installation: `demo-` and four characters that differ from folder to folder, so that two demos on
+ * one engine never take each other's containers for their own.
  */
 export function toInstallationName(folder: string): string {
   return `demo-${createHash('sha256').update(folder).digest('hex').slice(0, 4)}`;
 }
 
-/** Three jobs: one is three by its matrix, one fails on purpose, one waits for another. */
+/** Three jobs: a matrix makes one of them three, one fails on purpose, one needs another. */
 export const DEMO_WORKFLOW = `name: hello
 on: push
 jobs:
@@ -39,14 +39,14 @@ jobs:
       - run: echo "all were greeted"
 `;
 
-/** How each job of the demo should end; the key of the job in the workflow file. */
+/** How each job of the demo should end, by its key in the workflow file. */
 export const DEMO_CONCLUSIONS: Readonly<Record<string, string>> = {
   greet: 'success',
   fail: 'failure',
   report: 'success',
 };
 
-/** Jobs of the demo, its matrix counted out. */
+/** Number of jobs of the demo, those of its matrix included. */
 export const DEMO_JOBS = 5;
 
 /** What the demo's configuration depends on. */
@@ -54,11 +54,11 @@ export interface DemoSettings {
   installation: string;
   forgeUrl: string;
   backend: { type: 'docker'; socket: string; image: string } | { type: 'local'; root: string };
-  /** The stand-in for the forge's runner program, as an instance of that backend finds it. */
+  /** Folder of the fake runner, as an instance of that backend sees it. */
   runnerDirectory: string;
 }
 
-/** The demo's configuration; addresses of the servers are put in as for any other. */
+/** The demo's configuration; the addresses of the servers are filled in as in any other. */
 export function createDemoConfig(choice: DemoSettings): object {
   const { backend } = choice;
   return {

@@ -4,10 +4,10 @@ import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { BatonError, messageOf } from '../../../contracts/errors.ts';
 
-/** The environment variable through which backend workers get the key that signs runners' credentials. */
+/** The environment variable in which backend workers get the key that signs runners' credentials. */
 export const SIGNING_KEY_VARIABLE = 'BATON_RUNNER_SIGNING_KEY';
 
-/** Addresses of servers that `baton start` runs; each is left out where the configuration names its own. */
+/** Addresses of the servers that `baton start` runs; undefined where the configuration names its own. */
 export interface StartedServers {
   temporal?: { address: string; namespace: string; uiUrl: string | undefined } | undefined;
   nats?: { url: string; account: string | undefined } | undefined;
@@ -15,7 +15,7 @@ export interface StartedServers {
   containerNatsUrl?: string | undefined;
 }
 
-/** Which servers a configuration leaves to us. */
+/** Which servers `baton start` has to run, because the configuration doesn't name them. */
 export function findServersToStart(document: Document): { temporal: boolean; nats: boolean } {
   return {
     temporal: !document.hasIn(['temporal', 'address']),
@@ -24,7 +24,7 @@ export function findServersToStart(document: Document): { temporal: boolean; nat
 }
 
 /**
- * Reads a configuration as it stands.
+ * Reads and checks a configuration file, as it is written.
  *
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID with lines and columns
  */
@@ -39,7 +39,7 @@ export function readDocument(file: string): Document {
   return parseDocument(text);
 }
 
-/** What {@link writeEffective} fills in, where the file itself says nothing. */
+/** What {@link writeEffective} fills in, where the file doesn't set it. */
 const FILLED_IN = [
   ['temporal', 'address'],
   ['temporal', 'namespace'],
@@ -50,10 +50,10 @@ const FILLED_IN = [
 ];
 
 /**
- * Makes the configuration that the services read anew, of a changed `source`: the servers stay those that run.
+ * Writes the configuration that the services read anew, from a changed `source`; the addresses of the running servers stay.
  *
- * @returns what the services read until now, and will read
- * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID; then `effective` stays as it was
+ * @returns what the services have read until now, and what they will read
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID; `effective` is then unchanged
  */
 export function refreshEffective(source: string, effective: string): { before: Config; after: Config } {
   const next = readDocument(source);

@@ -16,7 +16,7 @@ export interface Engine {
   version: string;
 }
 
-/** The engine of this machine (DOCKER_HOST where it names a socket), or why there is none. */
+/** The Docker engine of this machine (DOCKER_HOST where it names a socket), or why there is none. */
 export async function findDockerEngine(env: NodeJS.ProcessEnv = process.env): Promise<Engine | { absent: string }> {
   const host = env['DOCKER_HOST'];
   if (host && !host.startsWith('unix://')) return { absent: `DOCKER_HOST is ${host}, which is not on this machine` };
@@ -37,8 +37,8 @@ export async function findDockerEngine(env: NodeJS.ProcessEnv = process.env): Pr
 }
 
 /**
- * The address of this machine on Docker's own bridge network, which is what containers' `host.docker.internal` stands for.
- * An engine that wasn't told an address doesn't name it: it takes the first one of the network. Undefined for IPv6 alone.
+ * The address of this machine on Docker's own bridge network, for which `host.docker.internal` stands in containers. An
+ * engine without a configured address uses the first one of the network, and doesn't report it. Undefined with IPv6 alone.
  */
 export async function findBridgeGateway(docker: Docker): Promise<string | undefined> {
   const found = network.parse(await docker.getNetwork('bridge').inspect());

@@ -9,23 +9,23 @@ import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { hasImage } from './engine.ts';
 
-/** Makes the simulator's stand-in for GitHub's runner. A program of the test room: it is started and never imported. */
+/** Bundles the simulator's fake runner. The CLI starts it as a process and never imports it. */
 const BUNDLER = fileURLToPath(new URL('../../simulator/runner/bundle.ts', import.meta.url));
 
-/** Where GitHub's own runner image has it, and who owns it there (see `instance.user`). */
+/** Where GitHub's own image has the runner, and who owns it there (see `instance.user`). */
 const FOLDER_IN_IMAGE = 'home/runner';
 const OWNER = { uid: 1001, gid: 1001 };
 
-/** The repository of images with the stand-in in them. */
+/** The repository of the images that contain the fake runner. */
 const IMAGE_REPOSITORY = 'baton-demo-instance';
 
-/** Makes `folder` a runner directory: run.sh and what it needs. */
+/** Writes the fake runner to `folder`: run.sh and what it needs. */
 export async function installFakeRunner(folder: string): Promise<void> {
   await promisify(execFile)(process.execPath, [BUNDLER, folder]);
 }
 
 /**
- * An image with the stand-in in it: `base` and the files of `folder`. Its tag tells both, so it is made once.
+ * An image of `base` with the fake runner of `folder` in it. Its tag is a hash of both, so it is built once.
  *
  * @param base an image on the engine with Node on its PATH
  * @returns the image's name
@@ -55,7 +55,7 @@ export async function buildFakeRunnerImage(docker: Docker, base: string, folder:
   return image;
 }
 
-/** Those of an earlier version of the stand-in or of its base; one that is in use stays. */
+/** Removes the images of earlier versions of the fake runner or of its base; one that is in use stays. */
 async function removeOlderImages(docker: Docker, image: string): Promise<void> {
   for (const { RepoTags: tags } of await docker.listImages({ filters: { reference: [IMAGE_REPOSITORY] } })) {
     for (const tag of tags ?? []) {

@@ -22,35 +22,35 @@ export interface StartContext {
   cleanups: Cleanups;
 }
 
-/** All that `baton start` runs, ready for work. */
+/** A running installation: all that `baton start` has started. */
 export interface Installation {
   bus: Bus;
   temporal: TemporalView;
   backends: readonly Backend[];
-  /** The demo's GitHub; undefined with a configuration of one's own. */
+  /** The demo's GitHub; undefined with a configuration of your own. */
   demo: SimulatorClient | undefined;
-  /** What a person may want to open. */
+  /** Addresses to open in a browser, by title. */
   addresses: Record<string, string>;
 }
 
 interface Ports {
   simulator: number;
   ingress: number[];
-  /** For whoever comes next. */
+  /** For the other services. */
   others: number[];
 }
 
 /**
- * Starts servers, services and, for the demo, the simulator. What was started is undone by `cleanups`.
+ * Starts servers, services and, for the demo, the simulator. `cleanups` stops all of it.
  *
  * @throws BatonError SERVER_UNAVAILABLE, CONFIG_*, and for the demo BACKEND_UNAVAILABLE, IMAGE_MISSING
  */
-export async function startInstallation(options: StartOptions, around: StartContext): Promise<Installation> {
-  const { state, cleanups } = around;
+export async function startInstallation(options: StartOptions, context: StartContext): Promise<Installation> {
+  const { state, cleanups } = context;
   const plan =
     options.config === undefined ? await planDemo(options.backend, state) : await planFromConfig(options.config);
   print(plan.headline);
-  const servers = await startServers({ ...plan.wants, temporalUiPort: options.portTemporalUi }, around);
+  const servers = await startServers({ ...plan.wants, temporalUiPort: options.portTemporalUi }, context);
   const ports = await choosePorts(options, plan.backends);
   const natsPort = servers.operator && servers.nats ? Number(new URL(servers.nats.url).port) : undefined;
   if (plan.engine) {
@@ -73,7 +73,7 @@ export async function startInstallation(options: StartOptions, around: StartCont
   const supervisor = new Supervisor(print);
   cleanups.onKill(() => supervisor.killAll());
   await cleanups.add(() => shutDown(supervisor, temporal, backends));
-  // What a run that was killed left behind: nothing of ours runs yet.
+  // Instances that a killed run left behind: no service that could create one runs yet.
   if (plan.demo) await removeInstances(backends, print);
 
   const ingressUrl = `http://127.0.0.1:${ports.ingress[0]}`;
@@ -100,7 +100,7 @@ export async function startInstallation(options: StartOptions, around: StartCont
   return { bus, temporal, backends, demo: plan.demo ? new SimulatorClient(simulatorUrl) : undefined, addresses };
 }
 
-/** All in one go: a port that was found free, and isn't used yet, would be found again. */
+/** All ports in one call: a second call would find free ports that aren't used yet again. */
 async function choosePorts(options: StartOptions, backends: number): Promise<Ports> {
   const { copies, portIngress } = options;
   const [simulator = 0, ...rest] = await findFreePorts(1 + copies * (3 + backends));
@@ -123,7 +123,7 @@ function writeConfig(
   return writeEffective(plan.document(found.simulatorUrl), addresses, found.state.config);
 }
 
-/** The backends themselves, to see what they have and to remove what is left; instances are made by the workers. */
+/** The backends themselves, to list and remove leftover instances; the workers create them. */
 function openBackends(config: Config): Promise<Backend[]> {
   const log = createLogger('start', 'silent');
   const agent = { files: [], archive: Buffer.alloc(0), hash: '' };
@@ -150,14 +150,14 @@ function startServices(supervisor: Supervisor, copies: number, ports: Ports, par
   return starting;
 }
 
-/** Runners first, while those still run who can remove them; then the services; then whatever is left. */
+/** Ends the runners while the services that remove them still run; then the services; then removes leftover instances. */
 async function shutDown(supervisor: Supervisor, temporal: TemporalView, backends: readonly Backend[]): Promise<void> {
   try {
     await supervisor.stop('ingress');
     const open = await endRunners({ temporal, backends }, (left) =>
       print(`  removing ${left} ${left === 1 ? 'runner' : 'runners'}`),
     );
-    if (open.length > 0) print(`  the forge keeps registrations for now: ${open.join(', ')}`);
+    if (open.length > 0) print(`  registrations still on the forge: ${open.join(', ')}`);
   } finally {
     await supervisor.stopAll();
     await removeInstances(backends, print);

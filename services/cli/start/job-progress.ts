@@ -5,13 +5,13 @@ import { formatTable } from '../lib/text-table.ts';
 import type { SimulatorJob, SimulatorRun } from './simulator.ts';
 
 export interface JobProgress {
-  /** Shows what is known now. */
+  /** Shows the present state. */
   show(run: SimulatorRun, runners: readonly RunnerStatus[]): void;
-  /** Leaves the last picture standing. */
+  /** Ends the display; its last state stays on the terminal. */
   done(): void;
 }
 
-/** Jobs on their way, live: a table that is redrawn on a terminal, elsewhere a line for each change. */
+/** Shows the progress of a run's jobs: on a terminal a table that is redrawn, elsewhere a line for each change. */
 export function createJobProgress(out: NodeJS.WriteStream = process.stdout): JobProgress {
   return out.isTTY ? createLiveTable(out) : createChangeLog(out);
 }
@@ -28,7 +28,7 @@ function createLiveTable(out: NodeJS.WriteStream): JobProgress {
   };
 }
 
-/** The table: a line a job with its runner, then the runners that have no job of these (yet). */
+/** A line per job with its runner, then the runners without a job of this run. */
 export function formatJobTable(run: SimulatorRun, runners: readonly RunnerStatus[], now: number): string {
   const known = new Map(runners.map((runner) => [runner.name, runner]));
   const rows = run.jobs.map((job) => {

@@ -1,15 +1,20 @@
 import { z } from 'zod';
-import { BatonError } from '../../../contracts/errors.ts';
-import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
+import { parseOptions } from '../lib/options.ts';
 
-const port = z.coerce.number().int().min(1).max(65_535);
+/** A whole number of that range. */
+function integer(min: number, max: number) {
+  const error = `expected a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+}
+
+const port = integer(1, 65_535);
 
 const startOptions = z
   .object({
     config: z.string().optional(),
     once: z.boolean().default(false),
     backend: z.enum(['docker', 'local']).optional(),
-    copies: z.coerce.number().int().min(1).max(20),
+    copies: integer(1, 20),
     portIngress: port.optional(),
     portTemporalUi: port.optional(),
   })
@@ -20,16 +25,10 @@ const startOptions = z
 export type StartOptions = z.infer<typeof startOptions>;
 
 /**
- * What `baton start` was asked for, from commander's options.
+ * The options of `baton start`, from commander's.
  *
- * @throws BatonError CONFIG_INVALID naming the option
+ * @throws UsageError naming each wrong option
  */
 export function parseStartOptions(given: unknown): StartOptions {
-  const parsed = startOptions.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const problems = toWrongFields(parsed.error, '').map(({ path, message }) => {
-    const option = path.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    return option === '' ? message : `--${option}: ${message}`;
-  });
-  throw new BatonError('CONFIG_INVALID', problems.join('\n'));
+  return parseOptions(startOptions, given);
 }

@@ -8,22 +8,22 @@ import { findDockerEngine, type Engine } from './engine.ts';
 import { installFakeRunner, buildFakeRunnerImage } from './fake-runner.ts';
 import type { StateFolder } from './state-folder.ts';
 
-/** What is to be started, before any address is known. */
+/** What to start, before any address is known. */
 export interface StartPlan {
   headline: string;
   demo: boolean;
-  /** How many backends it has. */
+  /** Number of backends. */
   backends: number;
   wants: { temporal: boolean; nats: boolean };
-  /** The engine whose containers must reach this machine. */
+  /** The Docker engine whose containers must reach this machine. */
   engine: Engine | undefined;
-  /** Secrets made here, by environment variable. */
+  /** Secrets that were made here, by environment variable. */
   secrets: Record<string, string>;
-  /** The configuration, with the forge at `simulatorUrl` where it is the demo's. */
+  /** The configuration; that of the demo has its forge at `simulatorUrl`. */
   document(simulatorUrl: string): Document;
 }
 
-/** The demo: a simulated GitHub, one group, throw-away secrets. */
+/** Plans the demo: a simulated GitHub, one group, throw-away secrets. */
 export async function planDemo(wanted: 'docker' | 'local' | undefined, state: StateFolder): Promise<StartPlan> {
   const chosen = await chooseBackend(wanted);
   const docker = chosen.type === 'docker' ? chosen : undefined;
@@ -52,7 +52,7 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
 }
 
 /**
- * A configuration of one's own. Servers that it names are used, the others started.
+ * Plans an installation with a configuration of your own. The servers that it names are used, the others are started.
  *
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID
  */

@@ -3,43 +3,43 @@ import type { Backend } from '../../../contracts/ports/backend.ts';
 import { messageOf } from '../../../contracts/errors.ts';
 import type { TemporalView } from './temporal-view.ts';
 
-/** How long runners may take to remove themselves once cancelled, milliseconds. */
+/** How long cancelled runners may take to remove themselves. */
 const REMOVAL_TIMEOUT_MS = 60_000;
 /**
- * And how long when nothing but registrations is left of them: a forge keeps one whose job was running for minutes. Their
- * workflows go on with the next start.
+ * The same when only registrations are left of them: a forge keeps the registration of a runner whose job was running for
+ * minutes. Their workflows continue with the next start.
  */
 const REGISTRATION_TIMEOUT_MS = 4000;
 const POLL_INTERVAL_MS = 250;
-/** How long a backend may take to say or remove what is left, milliseconds. */
+/** How long a backend may take to list or remove instances. */
 const BACKEND_TIMEOUT_MS = 30_000;
 
 /**
- * Ends all runners in the orderly way: no more starts, every open runner cancelled, their own removal awaited.
+ * Ends all runners in order: starts no more, cancels every open runner, and waits until they have removed themselves.
  *
- * @returns the workflow ids of those that are still open when it was waited long enough
+ * @returns the workflow ids of the runners that are still open after the timeout
  */
 export async function endRunners(
   { temporal, backends }: { temporal: TemporalView; backends: readonly Backend[] },
   progress: (left: number) => void,
 ): Promise<string[]> {
-  // Where there is no dispatcher yet, there is nothing to hold back.
+  // Without a dispatcher there are no starts to pause.
   await temporal.pauseStarts().catch(() => undefined);
   const cancelled = new Set<string>();
-  let told = 0;
+  let reported = 0;
   let deadline = Date.now() + REMOVAL_TIMEOUT_MS;
   for (;;) {
-    // Visibility lags a little: one that was just started may only show up now.
+    // Temporal's visibility lags: a runner that was just started may only show up now.
     const open = await temporal.listOpenRunners();
     for (const id of open) {
       if (cancelled.has(id)) continue;
       cancelled.add(id);
-      // It may have ended meanwhile, which is all that is asked of it.
+      // The runner may have ended meanwhile.
       await temporal.cancel(id).catch(() => undefined);
     }
     if (open.length === 0) return [];
-    if (open.length !== told) progress(open.length);
-    told = open.length;
+    if (open.length !== reported) progress(open.length);
+    reported = open.length;
     const instances = await listInstances(backends).catch(() => open);
     if (instances.length === 0) deadline = Math.min(deadline, Date.now() + REGISTRATION_TIMEOUT_MS);
     if (Date.now() > deadline) return open;
@@ -47,23 +47,23 @@ export async function endRunners(
   }
 }
 
-/** Names of the instances that the backends still have. Throws when a backend gives no answer. */
+/** The runners of all instances that the backends still have. @throws BatonError when a backend doesn't answer */
 export async function listInstances(backends: readonly Backend[]): Promise<string[]> {
   const lists = await Promise.all(backends.map((backend) => backend.list(AbortSignal.timeout(BACKEND_TIMEOUT_MS))));
   return lists.flat().map((instance) => instance.runner);
 }
 
-/** Removes the instances that are still there, whatever their state: the last resort, after {@link endRunners}. */
+/** Removes all instances, whatever their state: the last resort, after {@link endRunners}. */
 export async function removeInstances(backends: readonly Backend[], report: (line: string) => void): Promise<void> {
   for (const backend of backends) {
     try {
       const abort = AbortSignal.timeout(BACKEND_TIMEOUT_MS);
       for (const { runner } of await backend.list(abort)) {
         await backend.delete(runner, abort);
-        report(`removed instance ${runner}, which was left over`);
+        report(`removed leftover instance ${runner}`);
       }
     } catch (error) {
-      report(`looking for instances left over on ${backend.type}: ${messageOf(error)}`);
+      report(`removing leftover instances on ${backend.type}: ${messageOf(error)}`);
     }
   }
 }

@@ -6,19 +6,19 @@ import type { StateFolder } from './state-folder.ts';
 import { reportStep, type Cleanups } from './steps.ts';
 
 export interface Servers {
-  /** Undefined where the configuration names one. */
+  /** Undefined where the configuration names a server. */
   temporal: TemporalServer | undefined;
   nats: NatsServer | undefined;
-  /** Undefined where the NATS server is not ours. */
+  /** Undefined where the configuration names a NATS server. */
   operator: OperatorSetup | undefined;
 }
 
-/** Finds or gets the servers that are wanted, and starts them side by side. */
+/** Finds or downloads the wanted servers, and starts them side by side. */
 export async function startServers(
   wanted: { temporal: boolean; nats: boolean; temporalUiPort: number | undefined },
   { state, cleanups }: { state: StateFolder; cleanups: Cleanups },
 ): Promise<Servers> {
-  // One after the other: building both at once takes as long, and only one line can tell the time.
+  // One after the other: building both at once takes as long, and the terminal shows only one progress line.
   const natsProgram = wanted.nats ? await acquireServer('nats-server') : undefined;
   if (wanted.temporal) await acquireServer('temporal');
 

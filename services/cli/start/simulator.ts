@@ -17,7 +17,7 @@ const job = z.object({
 const run = z.object({
   id: z.number(),
   status: z.string(),
-  /** Names of jobs that aren't there yet: they need others. */
+  /** Names of the jobs that don't exist yet, because they need others. */
   pending: z.array(z.string()),
   jobs: z.array(job),
 });
@@ -26,7 +26,7 @@ const state = z.object({ runners: z.array(z.object({ name: z.string() })) });
 export type SimulatorJob = z.infer<typeof job>;
 export type SimulatorRun = z.infer<typeof run>;
 
-/** The demo's view of its GitHub, through the simulator's own doors. */
+/** A client of the simulator's control API, `/_sim`. */
 export class SimulatorClient {
   readonly #url: string;
 
@@ -35,7 +35,7 @@ export class SimulatorClient {
     this.#url = url;
   }
 
-  /** Pushes a workflow file to the demo's repository: a run. */
+  /** Pushes a workflow file to the demo's repository, which starts a run. */
   async push(workflow: string): Promise<SimulatorRun> {
     return run.parse(await this.#request('POST', `/repos/${DEMO_ORGANIZATION}/${DEMO_REPOSITORY}/push`, { workflow }));
   }
@@ -44,12 +44,12 @@ export class SimulatorClient {
     return run.parse(await this.#request('GET', `/runs/${id}`));
   }
 
-  /** Cancels what is left of a run, as a person does with a button. */
+  /** Cancels the jobs of a run that haven't ended. */
   async cancel(id: number): Promise<void> {
     await this.#request('POST', `/runs/${id}/cancel`);
   }
 
-  /** Names of the runners that are registered. */
+  /** Names of the registered runners. */
   async registrations(): Promise<string[]> {
     return state.parse(await this.#request('GET', '/state')).runners.map(({ name }) => name);
   }
@@ -61,10 +61,10 @@ export class SimulatorClient {
       signal: AbortSignal.timeout(10_000),
     });
     if (!response.ok) {
-      const said = (await response.text()).slice(0, 300);
+      const body = (await response.text()).slice(0, 300);
       throw new BatonError(
         'FORGE_UNAVAILABLE',
-        `asking the simulator: ${method} ${path}: HTTP ${response.status}: ${said}`,
+        `calling the simulator: ${method} ${path}: HTTP ${response.status}: ${body}`,
       );
     }
     return response.json();

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { printError } from '../lib/print-error.ts';
 import { isClean, formatDemoResult, runDemo, type DemoResult } from './demo-run.ts';
 import { startInstallation, type Installation } from './installation.ts';
 import type { StartOptions } from './options.ts';
@@ -9,10 +9,10 @@ import { Cleanups, print } from './steps.ts';
 import { listenForStop, type StopSignal } from './stop-signal.ts';
 
 /**
- * `baton start`: everything on this machine. Without a configuration: the demo, whose state is thrown away at the end.
- * Ends on Ctrl-C (twice: at once), or with `once` after the demo's jobs.
+ * `baton start`: runs everything on this machine; without a configuration, the demo, whose state is removed at the end. Stops
+ * on Ctrl-C (twice: immediately), or with `once` after the demo's jobs.
  *
- * @returns the exit code: 0 after an orderly end (with `once`: when all jobs completed and nothing is left)
+ * @returns the exit code: 0 after an orderly stop (with `once`: when all jobs completed and nothing is left)
  */
 export async function start(options: StartOptions): Promise<number> {
   const demo = options.config === undefined;
@@ -22,22 +22,21 @@ export async function start(options: StartOptions): Promise<number> {
     clearState(state);
   } else {
     rotateLogs(state);
-    // For `baton apply`: what the services read is made of it.
+    // `baton apply` writes what the services read from this file.
     writeFileSync(state.source, resolve(options.config));
   }
 
   const cleanups = new Cleanups();
   const stop = listenForStop(() => {
     cleanups.kill();
-    print('stopped at once; instances may still be there, the next start in this folder removes them');
+    print('stopped immediately; the next `baton start` in this folder removes instances that are left');
     process.exit(130);
   });
-  void stop.fired.then(() => print('stopping (Ctrl-C again: at once)'));
+  void stop.fired.then(() => print('stopping (press Ctrl-C again to stop immediately)'));
   let problems = 0;
   const report = (error: unknown): void => {
     problems += 1;
-    print(`error: ${messageOf(error)}`);
-    if (error instanceof BatonError) print(`${error.code}: ${error.help}`);
+    printError(error, print);
   };
   let result: DemoResult | undefined;
   try {
@@ -49,7 +48,7 @@ export async function start(options: StartOptions): Promise<number> {
   await cleanups.run(report);
   const good = problems === 0 && (!options.once || (result !== undefined && isClean(result)));
   if (good && demo) clearState(state);
-  else if (!good) print(`logs are in ${state.logs}`);
+  else if (!good) print(`see the logs in ${state.logs}`);
   lock.release();
   if (good && demo) removeState(state);
   if (options.once && result) {
@@ -73,7 +72,9 @@ async function runInstallation(
     print('');
   }
   for (const [what, address] of Object.entries(addresses)) print(`${what.padEnd(12)} ${address}`);
-  print('\nAll is up until Ctrl-C; `npm run baton status` in another terminal tells what goes on.');
+  print(
+    '\nEverything runs until you press Ctrl-C. `npm run baton status` in another terminal shows groups and runners.',
+  );
   await stop.fired;
   return result;
 }

@@ -3,25 +3,25 @@ import { join } from 'node:path';
 import { BatonError } from '../../../contracts/errors.ts';
 import { acquireLock, type Lock } from '../../../contracts/lib/file-lock.mjs';
 
-/** Paths of all that `baton start` keeps, under `.baton` in the folder where it runs. */
+/** Paths of all files of `baton start`, under `.baton` in the folder where it runs. */
 export interface StateFolder {
   root: string;
   lock: string;
   /** The configuration that the services run with. */
   config: string;
-  /** Names the file that {@link StateFolder.config} is made of; not there for the demo. */
+  /** Contains the path of the file that {@link StateFolder.config} is made from; the demo has none. */
   source: string;
   /** The operator, its accounts and credentials. */
   operator: string;
-  /** A credential that may ask what is going on. */
+  /** Credentials that may only read. */
   observer: string;
-  /** One that may also tell groups what to do. */
+  /** Credentials that may also pause, resume and drain groups, and apply a configuration. */
   admin: string;
   nats: string;
   temporal: string;
   /** Instances of the local backend. */
   instances: string;
-  /** The demo's runner program. */
+  /** The demo's fake runner. */
   fakeRunner: string;
   logs: string;
 }
@@ -45,7 +45,7 @@ export function getStateFolder(folder: string): StateFolder {
 }
 
 /**
- * Takes the folder for this process.
+ * Locks the folder for this process.
  *
  * @throws BatonError SERVER_UNAVAILABLE when another `baton start` runs in it
  */
@@ -62,11 +62,11 @@ export async function lockState(state: StateFolder): Promise<Lock> {
   const who = owner === undefined ? 'another process' : `process ${owner}`;
   throw new BatonError(
     'SERVER_UNAVAILABLE',
-    `baton already runs in this folder (${who} holds ${state.lock}); stop it, or start this one in another folder`,
+    `baton already runs in this folder (${who} holds ${state.lock}). Stop it, or start in another folder.`,
   );
 }
 
-/** Removes all that an earlier run left, but for what other programs of ours keep there. */
+/** Removes everything that an earlier run left, but not the files of other programs of Baton. */
 export function clearState(state: StateFolder): void {
   for (const path of [
     state.config,
@@ -82,16 +82,16 @@ export function clearState(state: StateFolder): void {
   }
 }
 
-/** Removes the folder itself, unless something that isn't ours to remove is in it. */
+/** Removes the folder itself, unless something else is in it. */
 export function removeState(state: StateFolder): void {
   try {
     rmdirSync(state.root);
   } catch {
-    // Not empty.
+    // The folder is not empty.
   }
 }
 
-/** The log of the run before is kept as `<name>.log.old`, so that each file tells of one run. */
+/** Renames the logs of the previous run to `<name>.log.old`, so that each file holds the log of one run. */
 export function rotateLogs(state: StateFolder): void {
   if (!existsSync(state.logs)) return;
   for (const name of readdirSync(state.logs)) {

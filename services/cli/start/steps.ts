@@ -1,11 +1,11 @@
 import { formatDuration } from '../../../contracts/format.ts';
 
-/** Lines that tell a person how far the start is. */
+/** Prints a line of progress. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Does a step and says how long it took. */
+/** Does a step, and prints how long it took. */
 export async function reportStep<T>(title: string, work: () => Promise<T>): Promise<T> {
   const since = Date.now();
   const result = await work();
@@ -15,7 +15,7 @@ export async function reportStep<T>(title: string, work: () => Promise<T>): Prom
 
 type Cleanup = () => Promise<void>;
 
-/** What has to be undone, in reverse order. What is added after the end is undone at once. */
+/** What has to be undone, in reverse order. What is added after {@link Cleanups.run} has begun is undone at once. */
 export class Cleanups {
   readonly #items: Cleanup[] = [];
   readonly #kills: (() => void)[] = [];
@@ -26,16 +26,17 @@ export class Cleanups {
     else this.#items.push(cleanup);
   }
 
-  /** What ends at once where there is no time for more. */
+  /** Adds what {@link Cleanups.kill} calls. */
   onKill(kill: () => void): void {
     this.#kills.push(kill);
   }
 
+  /** Ends everything at once, without waiting. */
   kill(): void {
     for (const kill of this.#kills) kill();
   }
 
-  /** Runs them all, each whatever became of the one before; safe to call twice. */
+  /** Runs all cleanups, also after one of them failed; safe to call twice. */
   run(report: (error: unknown) => void): Promise<void> {
     this.#running ??= (async () => {
       for (let next = this.#items.pop(); next !== undefined; next = this.#items.pop()) {

@@ -1,35 +1,35 @@
-/** One Ctrl-C may arrive twice: from the terminal, and passed on by npm and by run.mjs. */
+/** One Ctrl-C may arrive several times: from the terminal, from npm and from run.mjs. */
 const SAME_SIGNAL_MS = 700;
 
 export interface StopSignal {
-  /** Fires on the first SIGINT, SIGTERM or SIGHUP, and when the program that started us is gone. */
+  /** Fires on the first SIGINT, SIGTERM or SIGHUP, and when the parent process has ended. */
   readonly signal: AbortSignal;
-  /** Resolves with it. */
+  /** Resolves when {@link StopSignal.signal} fires. */
   readonly fired: Promise<void>;
 }
 
 /**
- * Listens for the wish to stop.
+ * Listens for signals to stop.
  *
- * @param hard called on a second wish: end at once
+ * @param stopNow called on a second signal
  */
-export function listenForStop(hard: () => void): StopSignal {
+export function listenForStop(stopNow: () => void): StopSignal {
   const controller = new AbortController();
   let first = 0;
-  const wish = (): void => {
+  const onSignal = (): void => {
     const now = performance.now();
     if (!controller.signal.aborted) {
       first = now;
       controller.abort();
     } else if (now - first > SAME_SIGNAL_MS) {
-      hard();
+      stopNow();
     }
   };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, wish);
-  // Whoever started us was killed without a word: nobody watches any more, and nothing should stay behind.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+  // The parent process was killed, and could not pass a signal on: nothing should stay behind.
   const parent = process.ppid;
   const orphaned = setInterval(() => {
-    if (process.ppid !== parent && !controller.signal.aborted) wish();
+    if (process.ppid !== parent && !controller.signal.aborted) onSignal();
   }, 1000);
   orphaned.unref();
   return {

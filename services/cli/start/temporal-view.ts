@@ -11,7 +11,7 @@ import { toTemporalOptions } from '../../shared/temporal-options.ts';
 
 const OPEN_RUNNERS_QUERY = `WorkflowType = 'runner' AND ExecutionStatus = 'Running'`;
 
-/** What the launcher asks of Temporal: which runners are open, and to end them. */
+/** What `baton start` needs of Temporal: to list the open runners, and to end them. */
 export class TemporalView {
   readonly #connection: Connection;
   readonly #client: Client;
@@ -28,7 +28,7 @@ export class TemporalView {
     return new TemporalView(connection, config);
   }
 
-  /** Workflow ids of the runners of this installation's groups that are not removed yet. */
+  /** Workflow ids of this installation's runners that are not removed yet. */
   async listOpenRunners(): Promise<string[]> {
     const ids: string[] = [];
     for await (const { workflowId } of this.#client.workflow.list({ query: OPEN_RUNNERS_QUERY })) {
@@ -37,18 +37,18 @@ export class TemporalView {
     return ids;
   }
 
-  /** Lets the dispatchers start no more runners until an orchestrator configures them anew; demand is kept. */
+  /** Makes the dispatchers start no more runners until an orchestrator configures them again. Waiting jobs are not lost. */
   async pauseStarts(): Promise<void> {
     await Promise.all(
       this.#config.groups.map(async (group) => {
         const settings = { ...toGroupSettings(this.#config, group), max: 0, min: 0 };
-        const news: DispatcherEvent[] = [{ type: 'configure', settings }];
-        await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_EVENTS, news);
+        const events: DispatcherEvent[] = [{ type: 'configure', settings }];
+        await this.#client.workflow.getHandle(dispatcherWorkflowId(group.name)).signal(DISPATCHER_EVENTS, events);
       }),
     );
   }
 
-  /** Asks that runner to remove itself now, busy or not. */
+  /** Makes that runner remove itself now, busy or not. */
   async cancel(workflowId: string): Promise<void> {
     await this.#client.workflow.getHandle(workflowId).cancel();
   }

@@ -45,12 +45,12 @@ describe('the messages of baton action-runner', () => {
   });
 
   it.each([
-    ['for an unknown name', 'flux', /flux: neither one of github-actions, .*, nor a \.ts or \.js file/],
+    ['for an unknown name', 'flux', /flux: unknown\. Use one of github-actions, .*, or a \.ts or \.js file/],
     ['for a file that does not exist', './missing.mjs', /loading action runner \.\/missing\.mjs/],
     [
       'for a file that exports something else',
-      fileURLToPath(new URL('command.ts', import.meta.url)),
-      /is no ActionRunner/,
+      fileURLToPath(new URL('processes.ts', import.meta.url)),
+      /is not an ActionRunner/,
     ],
   ])('exits with 1 and explains the problem %s', async (_what, runner, message) => {
     const command = startActionRunner(runner, { folder, input: {} });

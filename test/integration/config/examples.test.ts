@@ -23,7 +23,7 @@ const fits = ajv.compile(Object(printed));
 
 describe('the examples of the documentation', () => {
   it.each(backendConfig.options.map(({ shape }) => shape.type.value))(
-    'backend %s has a page and an example',
+    'backend %s has a guide and an example',
     (type) => {
       expect(examples).toContain(`${type}.yaml`);
       const page = readFileSync(`${EXAMPLES}../guides/backends/${type}.md`, 'utf8');
@@ -34,16 +34,16 @@ describe('the examples of the documentation', () => {
   it.each(examples)('%s passes `baton config check`', (name) => {
     const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);
     expect(stderr).toBe('');
-    expect(stdout).toContain(`${name} is good`);
+    expect(stdout).toContain(`${name} is valid`);
     expect(status).toBe(0);
   });
 
-  it.each(examples)('%s fits the schema that editors use', (name) => {
+  it.each(examples)('%s is valid by the schema that editors use', (name) => {
     fits(parse(readFileSync(`${EXAMPLES}${name}`, 'utf8')));
     expect(fits.errors).toBeNull();
   });
 
-  it('the committed schema is what `baton config schema` prints', () => {
+  it('include a schema that equals the output of `baton config schema`', () => {
     const committed: unknown = JSON.parse(readFileSync(`${EXAMPLES}../reference/baton.schema.json`, 'utf8'));
     expect(committed).toEqual(printed);
   });
@@ -54,7 +54,7 @@ describe('the examples of the documentation', () => {
     ['a wrong duration', { top: 'time_to_live: 10 minutes' }],
     ['an unknown backend type', { backend: '    type: vmware' }],
     ['a group without labels', { group: '  - { name: two, organization: acme, backend: here }' }],
-  ])('an editor underlines %s', (_what, parts) => {
+  ])('come with a schema that refuses %s', (_what, parts) => {
     expect(fits(parse(aConfigFile()))).toBe(true);
     expect(fits(parse(aConfigFile(parts)))).toBe(false);
   });
