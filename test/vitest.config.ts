@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { SlowFilesFirst } from './tools/slow-files-first.ts';
 
 /** Two lanes: `unit` needs no server and no process; only the other one gets the servers. */
 export default defineConfig({
@@ -12,6 +13,7 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000, interval: 50 } },
     // Real servers on two cores: more files at once only make each slower.
     maxWorkers: 2,
+    sequence: { sequencer: SlowFilesFirst },
     projects: [
       {
         extends: true,

@@ -175,11 +175,6 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
     'an image that is missing: the delegation waits and names it, and the job runs as soon as the image exists',
     { timeout: 300_000 },
     async () => {
-      // Left by an earlier run.
-      await docker
-        .getImage(IMAGE)
-        .remove()
-        .catch(() => undefined);
       const { id, runId } = await delegate('echo really ran', 'imageless', 'proxy-i');
       const headline = await until(async () => {
         const said = await view.headline(id);

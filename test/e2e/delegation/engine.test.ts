@@ -38,8 +38,6 @@ describe('delegation to a Docker engine', () => {
     async (context) => {
       context.skip(engine === undefined, absent);
       const view = new DelegationView(world);
-      // In case an earlier run ended in between.
-      await engine?.resume();
       const delegate = async (run: string): Promise<{ id: string; runId: number }> => {
         const [job = 0] = await world.sim.jobs({ labels: [LABEL], run });
         const taken = await world.take(job, 'proxy-a');

@@ -16,9 +16,7 @@ import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
 
 /** The proxy program, with the simulator's runner in place of the forge's, a real ingress and NATS. */
 
-/** An earlier run may have left registrations and jobs with these names. */
-const UNIQUE = Math.random().toString(36).slice(2, 8);
-const NAMES = ['crash', 'end-0', 'end-78', 'term'].map((name) => `${name}-${UNIQUE}`);
+const NAMES = ['crash', 'end-0', 'end-78', 'term'];
 const [CRASH = '', END_0 = '', END_78 = '', TERM = ''] = NAMES;
 
 /** A runner that exits with the code in the file `exit-with`, if there is one. Each start adds a line to `starts`. */
@@ -111,6 +109,7 @@ describe('the proxy program', () => {
       proxies.push(proxy);
       await until(async () => expect(await proxy.metric('baton_proxy_uptime_seconds')).toBeGreaterThan(0));
       expect(await proxy.metric('baton_proxy_restarts_total')).toBe(0);
+      await until(() => expect(countStarts(proxy)).toBe(1));
 
       const exitWith = join(proxy.directory, 'exit-with');
       writeFileSync(exitWith, '3');
@@ -131,7 +130,8 @@ describe('the proxy program', () => {
       expect(crashes.map(({ exitCode }) => exitCode)).toEqual([null, ...crashes.slice(1).map(() => 3)]);
       expect(crashes.map(({ ms }) => ms)).toEqual(crashes.map((_crash, index) => 1000 * 2 ** index));
       expect(await proxy.metric('baton_proxy_restarts_total')).toBe(crashes.length);
-      expect(countStarts(proxy)).toBe(crashes.length + 1);
+      // The proxy counts a runner as up before the script has written its line.
+      await until(() => expect(countStarts(proxy)).toBe(crashes.length + 1));
     },
   );
 
