@@ -20,9 +20,14 @@ import type { Budgets } from './rate-limit/budgets.ts';
 export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger): { forge: Forge; runs: RunControl } {
   const points = getPointsPerMinute(config);
   const apps = readCredentials(config).map(({ key, organization, auth }) => {
-    const budget = budgets.make(key, points);
+    const budget = budgets.create(key, points);
     const client = createGithubClient({ url: config.url, auth, budget, log });
-    return { organization, forge: new Github(client), runs: new GithubRuns(client), room: () => budget.room() };
+    return {
+      organization,
+      forge: new Github(client),
+      runs: new GithubRuns(client),
+      room: () => budget.getRemainingShare(),
+    };
   });
   const [first] = apps;
   if (first === undefined)

@@ -36,7 +36,7 @@ jobs:
     steps: [{ run: 'echo building; exit 1' }]
 `;
 
-/** Phases that a runner may skip: the events that begin and end them may arrive in one signal. */
+/** Phases that a runner may not pass through: the events that begin and end them may arrive in one signal. */
 const SKIPPABLE = new Set(['starting', 'idle', 'completing'].map((phase) => `${phase} (orchestrator)`));
 
 /** The spans as an indented tree, without the parts of names that differ from run to run. */

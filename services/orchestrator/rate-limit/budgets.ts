@@ -48,11 +48,11 @@ export class Budgets {
   }
 
   /**
-   * Adds a budget.
+   * Creates a budget; metrics and status show it from now on.
    *
    * @param key names the App or token in the bucket, metrics and status: letters, digits and dashes
    */
-  make(key: string, pointsPerMinute: number): KeyValueBudget {
+  create(key: string, pointsPerMinute: number): KeyValueBudget {
     const budget = new KeyValueBudget({
       key,
       bucket: this.#bucket,

@@ -104,7 +104,7 @@ export class KeyValueBudget implements SharedBudget {
   }
 
   /** The share of the budget that is left, 0 to 1: to choose among several budgets. */
-  room(): number {
+  getRemainingShare(): number {
     const { points, primary, blockedUntil } = this.#state;
     if (blockedUntil > Date.now()) return 0;
     const share = primary === undefined || primary.limit === 0 ? 1 : primary.remaining / primary.limit;

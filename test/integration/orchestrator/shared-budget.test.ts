@@ -51,7 +51,7 @@ describe('the shared rate-limit budget', () => {
     const all = await Promise.all([openBudgets(), openBudgets()]);
     // 300 points at once are 60 calls; points for another call come back every half second. The key is new: its budget is full.
     const key = `shared-${randomUUID()}`;
-    const budgets = all.map((one) => one.make(key, 900));
+    const budgets = all.map((one) => one.create(key, 900));
     const startedAt = Date.now();
     // So many that an orchestrator that always comes second would give up several times, and count alone.
     const waits = await Promise.all(
@@ -65,7 +65,7 @@ describe('the shared rate-limit budget', () => {
 
   it('carries a limit that the forge reports to one orchestrator over to the other', async () => {
     const [one, two] = await Promise.all([openBudgets(), openBudgets()]);
-    const budgets = [one.make('limited', 0), two.make('limited', 0)] as const;
+    const budgets = [one.create('limited', 0), two.create('limited', 0)] as const;
     const before = { ...bench.sim.limits };
     Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
     await expect(createGithub('ghp_one', budgets[0]).listRegistrations(ORDER)).resolves.toEqual([]);
@@ -83,7 +83,7 @@ describe('the shared rate-limit budget', () => {
 
   it('is counted by each orchestrator for itself without NATS', async () => {
     const budgets = await openBudgets();
-    const budget = budgets.make('alone', 900);
+    const budget = budgets.create('alone', 900);
     expect(await budget.take(call, 0)).toBe(0);
     await buses.at(-1)?.close();
     expect(await budget.take(call, 0)).toBe(0);
@@ -91,10 +91,10 @@ describe('the shared rate-limit budget', () => {
 
   it('spreads calls over several Apps, and leaves out an App that has reached its limit', async () => {
     const budgets = await openBudgets();
-    const [one, two] = [budgets.make('app-1', 0), budgets.make('app-2', 0)];
+    const [one, two] = [budgets.create('app-1', 0), budgets.create('app-2', 0)];
     const apps = new GithubApps([
-      { forge: createGithub('ghp_one', one), room: () => one.room() },
-      { forge: createGithub('ghp_two', two), room: () => two.room() },
+      { forge: createGithub('ghp_one', one), room: () => one.getRemainingShare() },
+      { forge: createGithub('ghp_two', two), room: () => two.getRemainingShare() },
     ]);
     const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
       const before = bench.log.since().length;
@@ -102,8 +102,8 @@ describe('the shared rate-limit budget', () => {
       return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
     };
     const runs = new GithubAppsRuns([
-      { runs: new GithubRuns(createClient('ghp_one', one)), room: () => one.room() },
-      { runs: new GithubRuns(createClient('ghp_two', two)), room: () => two.room() },
+      { runs: new GithubRuns(createClient('ghp_one', one)), room: () => one.getRemainingShare() },
+      { runs: new GithubRuns(createClient('ghp_two', two)), room: () => two.getRemainingShare() },
     ]);
     const asks = [
       () => apps.listRegistrations(ORDER),
@@ -116,10 +116,18 @@ describe('the shared rate-limit budget', () => {
 
   it('counts the calls of delegations against the App of their organisation', async () => {
     const budgets = await openBudgets();
-    const [other, own] = [budgets.make('other-org', 900), budgets.make('own-org', 900)];
+    const [other, own] = [budgets.create('other-org', 900), budgets.create('own-org', 900)];
     const runs = new GithubAppsRuns([
-      { organization: 'other', runs: new GithubRuns(createClient('ghp_one', other)), room: () => other.room() },
-      { organization: 'Octo-Org', runs: new GithubRuns(createClient('ghp_two', own)), room: () => own.room() },
+      {
+        organization: 'other',
+        runs: new GithubRuns(createClient('ghp_one', other)),
+        room: () => other.getRemainingShare(),
+      },
+      {
+        organization: 'Octo-Org',
+        runs: new GithubRuns(createClient('ghp_two', own)),
+        room: () => own.getRemainingShare(),
+      },
     ]);
     const before = bench.log.since().length;
     await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
