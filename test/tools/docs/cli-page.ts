@@ -11,7 +11,7 @@ export function cliPage(): string {
 ${generatedFrom('services/cli/program.ts')}
 
 In a checkout, run \`npx baton COMMAND\`; in Baton’s image, \`baton COMMAND\`. \`baton COMMAND --help\` prints the same as this
-page. A command exits with 0 if it succeeded and with 1 if it did not.
+page. A command exits with 0 if it succeeded and with 1 if it did not; \`baton explain\` with 2 if the job is unknown.
 
 ${markdownTable(
   ['Command', 'What it does'],
