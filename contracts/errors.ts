@@ -1,6 +1,6 @@
 /**
- * The one registry of Baton's errors. Every error has a stable code, is classed retryable or not where it arises,
- * and tells what to do now. No message may carry a secret: name the thing (runner, group, URL), never its content.
+ * The registry of Baton's errors. Every error has a stable code, is retryable or not, and has a help text: what to do now.
+ * No message may contain a secret: name the thing (runner, group, URL), never its content.
  */
 export const ERRORS = {
   CONFIG_INVALID: { retryable: false, help: 'Correct the named lines, then run `baton config check FILE`.' },
@@ -15,7 +15,7 @@ export const ERRORS = {
     retryable: false,
     help: 'The webhook does not have the documented shape; the error names the fields.',
   },
-  WEBHOOK_TOO_LARGE: { retryable: false, help: 'A webhook body is at most 25 MB.' },
+  WEBHOOK_TOO_LARGE: { retryable: false, help: 'Send a webhook body of at most 25 MB.' },
   WEBHOOK_MEDIA_TYPE: { retryable: false, help: 'Set the webhook’s content type to application/json.' },
   BUS_UNAVAILABLE: { retryable: true, help: 'Check that NATS runs and that JetStream has room; the sender retries.' },
   BUS_DENIED: { retryable: false, help: 'Check BATON_NATS_CREDENTIALS: this credential may not use that subject.' },
@@ -38,14 +38,14 @@ export const ERRORS = {
   },
   DELEGATION_TOKEN: {
     retryable: false,
-    help: 'Make a new token for this proxy (`baton proxy token NAME`) and give it to the proxy.',
+    help: 'Create a new token with `baton proxy token NAME` and give it to this proxy.',
   },
   DELEGATION_FORBIDDEN: {
     retryable: false,
     help: 'Use the token of this proxy, and name the proxy under delegation.proxies.',
   },
   DELEGATION_UNKNOWN: { retryable: false, help: 'Check the id; delegations are kept for 31 days.' },
-  DELEGATION_TOO_LARGE: { retryable: false, help: 'A request body is at most 256 KiB: leave variables out.' },
+  DELEGATION_TOO_LARGE: { retryable: false, help: 'Send a request body of at most 256 KiB: leave out variables.' },
   DELEGATION_TOO_MANY: {
     retryable: true,
     help: 'The proxy sends too many requests; it may retry after `retry-after`.',
@@ -99,17 +99,17 @@ export const ERRORS = {
     help: 'Correct the named action file, or remove the wrapper from the group.',
   },
   WRAPPER_FAILED: { retryable: false, help: 'Look at its output in the job’s log, and fix the wrapper.' },
-  PROGRAM_FAILED: { retryable: false, help: 'Its last output is above.' },
+  PROGRAM_FAILED: { retryable: false, help: 'See the end of its output above.' },
 } as const satisfies Record<string, { retryable: boolean; help: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** A typed error: a code from {@link ERRORS}, what was done to what, and what to do now. */
+/** An error with a code from {@link ERRORS}, a message (what was being done to what), and help (what to do now). */
 export class BatonError extends Error {
   readonly code: ErrorCode;
   readonly retryable: boolean;
   readonly help: string;
-  /** Facts for logs and JSON answers (names, numbers, field paths); never secrets. */
+  /** Facts for logs and JSON answers (names, numbers, field paths). Never secrets. */
   readonly details: Readonly<Record<string, unknown>>;
 
   /**
@@ -126,7 +126,7 @@ export class BatonError extends Error {
   }
 }
 
-/** The message of anything thrown, for logs and for messages that name a cause. */
+/** The message of anything that was thrown, for logs and for errors that name their cause. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

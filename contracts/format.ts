@@ -1,4 +1,4 @@
-/** Pure, and apart from the schemas: workflow code imports this, and each workflow would load a schema library anew. */
+/** Texts for people. No schemas here: workflow code imports this file. */
 
 const UNITS = [
   ['d', 86_400_000],
@@ -7,7 +7,7 @@ const UNITS = [
   ['s', 1000],
 ] as const;
 
-/** `90_000` → `1m 30s`: for people, at most two units. */
+/** `90_000` → `1m 30s`: at most two units. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))}ms`;
   const parts: string[] = [];
@@ -30,7 +30,7 @@ export function formatBytes(bytes: number): string {
   return `${power === 0 || scaled >= 100 ? Math.round(scaled) : scaled.toFixed(1)} ${SIZES[power]}`;
 }
 
-/** A job as people name it, `CI / build`; as much of it as is known. */
+/** A job's title, `CI / build`, as far as it is known. */
 export function formatJobTitle(workflow: string | null | undefined, job: string | null | undefined): string {
   return [workflow, job].filter(Boolean).join(' / ');
 }

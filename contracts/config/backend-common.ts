@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { priceTable } from './prices.ts';
 
-/** What every backend's settings have; spread it into each. */
+/** The settings that every backend has; spread them into each schema. */
 export const backendCommon = {
   max: z
     .number()

@@ -4,8 +4,8 @@ import { ec2Backend } from './ec2.ts';
 import { gceBackend } from './gce.ts';
 
 /**
- * A prefix of private addresses from which each runner's own network gets a /28. Docker's default pools end after about
- * thirty networks.
+ * A prefix of private addresses; each runner's network gets a /28 of it. Docker's default pools suffice for only about thirty
+ * networks.
  */
 const networkPool = z
   .string()

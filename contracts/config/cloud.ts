@@ -3,7 +3,7 @@ import { backendCommon } from './backend-common.ts';
 
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ''));
 
-/** What every backend of a cloud needs to bring a bare machine up; spread it into its own schema. */
+/** The settings that every cloud backend needs to set up a bare machine; spread them into its schema. */
 export const cloudCommon = {
   ...backendCommon,
   ingress_url: httpUrl.describe('Address of an ingress for instances; they fetch the agent there.'),
@@ -23,7 +23,7 @@ export const cloudCommon = {
     .describe('Blocks the metadata service for jobs: it has the instance’s credential and service account.'),
 };
 
-/** The settings of a cloud's backend that its machines' bootstrap goes by. */
+/** The settings of a cloud backend that the bootstrap of its machines uses. */
 export interface CloudBootstrap {
   ingress_url: string;
   runner_release?: { url: string; sha256: string } | undefined;

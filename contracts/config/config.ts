@@ -8,7 +8,7 @@ import { healthCheckInterval, webhookUrl } from './health.ts';
 import { secretRef } from './secret.ts';
 import { natsConfig, temporalConfig } from './servers.ts';
 
-/** One file configures one installation. Durations arrive in milliseconds, sizes in bytes. */
+/** One file configures one installation. Durations are parsed to milliseconds, sizes to bytes. */
 export const config = z
   .strictObject({
     name: name(20)
@@ -49,7 +49,11 @@ export const config = z
     const hasApps = value.forge.app !== undefined || (value.forge.apps ?? []).length > 0;
     value.groups.forEach((group, index) => {
       if (seen.has(group.name)) {
-        context.addIssue({ code: 'custom', path: ['groups', index, 'name'], message: `"${group.name}" stands twice` });
+        context.addIssue({
+          code: 'custom',
+          path: ['groups', index, 'name'],
+          message: `duplicate group name "${group.name}"`,
+        });
       }
       seen.add(group.name);
       if (!(group.backend in value.backends)) {
@@ -74,12 +78,12 @@ export const config = z
       }
     }
     for (const [backend, { max }] of Object.entries(value.backends)) {
-      const warm = value.groups.reduce((sum, group) => sum + (group.backend === backend ? group.min : 0), 0);
-      if (max === undefined || warm <= max) continue;
+      const idle = value.groups.reduce((sum, group) => sum + (group.backend === backend ? group.min : 0), 0);
+      if (max === undefined || idle <= max) continue;
       context.addIssue({
         code: 'custom',
         path: ['backends', backend, 'max'],
-        message: `its groups keep ${warm} idle runners (min), which is more than ${max}`,
+        message: `its groups require ${idle} idle runners (min), which is more than ${max}`,
       });
     }
   });

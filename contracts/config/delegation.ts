@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { duration } from './duration.ts';
 import { name, type GroupConfig } from './group.ts';
 
-/** Labels that every runner for delegations has, besides those that jobs ask for. */
+/** Labels that every runner for delegations needs, besides those that jobs ask for. */
 export const DELEGATION_LABELS = ['ephemeral', 'container'] as const;
 
 const proxies = z.strictObject({
@@ -38,17 +38,17 @@ interface WithDelegation {
   delegation?: DelegationConfig | undefined;
 }
 
-/** What that proxy and its like are configured to, or undefined where the name is no proxy's. */
+/** The configuration of a proxy and of those configured with it; undefined where there is no proxy of that name. */
 export function findProxiesConfig({ delegation }: WithDelegation, proxy: string): ProxiesConfig | undefined {
   return delegation?.proxies.find(({ names }) => names.includes(proxy));
 }
 
-/** Whether that group serves delegations: then no job comes to it by its labels alone. */
+/** Whether that group serves delegations: then jobs are not matched to it by labels. */
 export function servesDelegation({ delegation }: WithDelegation, group: string): boolean {
   return delegation?.proxies.some((entry) => entry.group === group) ?? false;
 }
 
-/** All that is wrong with the delegation's part as a whole: where, and what. */
+/** Problems between the keys of the delegation's section and the groups, each with its path. */
 export function findDelegationProblems(
   delegation: DelegationConfig,
   groups: readonly GroupConfig[],
@@ -59,7 +59,7 @@ export function findDelegationProblems(
   delegation.proxies.forEach((entry, index) => {
     const at = ['delegation', 'proxies', index];
     for (const proxy of entry.names) {
-      if (names.has(proxy)) problems.push({ path: [...at, 'names'], message: `"${proxy}" stands twice` });
+      if (names.has(proxy)) problems.push({ path: [...at, 'names'], message: `duplicate proxy name "${proxy}"` });
       names.add(proxy);
     }
     const group = groups.find((candidate) => candidate.name === entry.group);
@@ -68,7 +68,7 @@ export function findDelegationProblems(
       return;
     }
     if (targets.has(group.name)) {
-      problems.push({ path: [...at, 'group'], message: `"${group.name}" serves other proxies already` });
+      problems.push({ path: [...at, 'group'], message: `group "${group.name}" serves other proxies already` });
     }
     targets.add(group.name);
     const has = new Set(group.labels.map((label) => label.toLowerCase()));

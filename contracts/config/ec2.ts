@@ -4,18 +4,18 @@ import { cloudCommon } from './cloud.ts';
 
 const GIB = 1024 ** 3;
 
-/** An id of EC2's, such as subnet-0a1b2c3d. */
+/** An id of EC2, such as subnet-0a1b2c3d. */
 const id = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `expected an id such as ${prefix}-0123456789abcdef0`);
 
-const unique = [(list: string[]) => new Set(list).size === list.length, 'one stands twice'] as const;
+const unique = [(list: string[]) => new Set(list).size === list.length, 'has a duplicate'] as const;
 
-/** Tags that begin like this are Amazon's or Baton's own. */
+/** Amazon or Baton sets tags with these prefixes. */
 const tagKey = z
   .string()
   .min(1)
   .max(127)
-  .refine((key) => !/^(aws:|baton\.)/i.test(key) && key !== 'Name', 'Name, aws:… and baton.… are not yours to set');
+  .refine((key) => !/^(aws:|baton\.)/i.test(key) && key !== 'Name', 'Name, aws:… and baton.… are reserved');
 
 const image = z
   .strictObject({

@@ -42,7 +42,7 @@ export const forgeConfig = z
     forge.apps?.forEach(({ id, installation }, index) => {
       const first = forge.apps?.findIndex((other) => other.id === id && other.installation === installation);
       if (first === index) return;
-      const message = `App ${id} with installation ${installation} stands twice`;
+      const message = `App ${id} with installation ${installation} is a duplicate`;
       context.addIssue({ code: 'custom', path: ['apps', index], message });
     });
   });
@@ -50,16 +50,16 @@ export const forgeConfig = z
 export type ForgeConfig = z.infer<typeof forgeConfig>;
 export type AppConfig = z.infer<typeof app>;
 
-/** The Apps that may act in that organisation, in the order of the file; empty where a token does. */
+/** The Apps for that organisation, in the order of the file; empty where a token is used. */
 export function findApps(forge: ForgeConfig, organization: string): AppConfig[] {
   const apps = forge.app === undefined ? (forge.apps ?? []) : [forge.app];
   return apps.filter((app) => app.organization === undefined || sameName(app.organization, organization));
 }
 
-/** GitHub's secondary limit; a GHES has none unless its owner turned it on. */
+/** GitHub's secondary limit. A GHES has none unless its administrator enabled it. */
 const GITHUB_POINTS = 900;
 
-/** Points a minute of each App (or the token), 0 for no limit but what the forge says. */
+/** Points per minute for each App (or the token); 0: only the limits that the forge reports. */
 export function getPointsPerMinute({ points_per_minute: points, url }: ForgeConfig): number {
   const { host } = new URL(url);
   return points ?? (host === 'github.com' || host.endsWith('.ghe.com') ? GITHUB_POINTS : 0);

@@ -72,7 +72,7 @@ export const gceBackend = z
       .array(zone)
       .min(1)
       .max(20)
-      .refine((zones) => new Set(zones).size === zones.length, 'a zone stands twice')
+      .refine((zones) => new Set(zones).size === zones.length, 'has a duplicate zone')
       .describe('Zones, in the order to try. One without capacity is last for `dry_for`.'),
     machine_type: resourceName.describe(
       'Machine type, such as `e2-standard-4`. A group’s `cpu` and `memory` make a custom one of its family.',
@@ -86,10 +86,10 @@ export const gceBackend = z
     labels: z
       .record(labelKey, labelValue)
       .refine((labels) => Object.keys(labels).length <= 56, 'at most 56 labels: Baton adds its own')
-      // It would take the place of ours, by which instances are found.
+      // It could replace one of Baton's labels, by which instances are found.
       .refine(
         (labels) => !Object.keys(labels).some((key) => key.startsWith('baton-')),
-        'labels that begin with baton- are Baton’s own',
+        'labels that begin with baton- are reserved',
       )
       .default({})
       .describe('More labels for instances and disks.'),

@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import type { GroupConfig } from './group.ts';
 import { toHookSettings } from './hooks.ts';
 
-/** A group of the configuration as the actors know it, defaults filled in. */
+/** A group of the configuration as its workflows get it, with defaults filled in. */
 export function toGroupSettings(config: Config, group: GroupConfig): GroupSettings {
   return {
     installation: config.name,

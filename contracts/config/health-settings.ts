@@ -5,7 +5,7 @@ import { findApps } from './forge.ts';
 import type { GroupConfig } from './group.ts';
 import { toGroupSettings } from './group-settings.ts';
 
-/** What lags behind the truth does so for less than this. */
+/** Lists of forges and clouds lag behind for less than this. */
 const MAX_GRACE_MS = 5 * 60_000;
 
 /** How often this group is checked, milliseconds. */
@@ -13,13 +13,13 @@ export function getHealthInterval(config: Config, group: GroupConfig): number {
   return group.health_check_interval ?? config.health_check_interval;
 }
 
-/** Who may use a group's runners, as the forge is told. */
+/** Who may use a group's runners, as it is set on the forge. */
 export function toGroupAccess(group: GroupConfig): GroupAccess {
   const { repositories, allow_public_repositories: allowPublic, workflows } = group;
   return { repositories, allowPublic, workflows };
 }
 
-/** What the health check of a group is started with. */
+/** The input of a group's health check. */
 export function toHealthInput(config: Config, group: GroupConfig): HealthInput {
   return {
     settings: toGroupSettings(config, group),
@@ -30,7 +30,7 @@ export function toHealthInput(config: Config, group: GroupConfig): HealthInput {
   };
 }
 
-/** Whose deliveries are this group's to look at: the first group of an App, organisation or repository has that duty. */
+/** The webhook owners whose deliveries this group checks: the first group of an App, organisation or repository does it. */
 function findHookOwners(config: Config, group: GroupConfig): HookOwner[] {
   if (findApps(config.forge, group.organization).length > 0) return config.groups[0] === group ? [{ kind: 'app' }] : [];
   const { organization, repository } = group;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from './duration.ts';
 
-/** How often each group is compared with forge and backend; a group may have its own. */
+/** How often each group is compared with forge and backend. A group may have its own interval. */
 export const healthCheckInterval = duration.refine((ms) => ms >= 1000, 'must be at least 1s');
 
 export const webhookUrl = z

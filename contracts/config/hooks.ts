@@ -10,18 +10,18 @@ import {
 
 const REFERENCE = /^\$\{([A-Z_][A-Z0-9_]*)\}$/;
 
-/** A text, or `${NAME}`: then it comes from the environment of the backend worker, and is masked in logs. */
+/** A text, or `${NAME}`: the value then comes from the environment of the backend worker and is masked in logs. */
 const value = z.union([z.string(), z.number(), z.boolean()]).transform((given): HookValue => {
   const name = REFERENCE.exec(String(given))?.[1];
   return name === undefined ? String(given) : { env: name };
 });
 
-/** The forge's runner owns these, and refuses or overrides what a hook says. */
+/** The forge's runner sets some variables itself, and refuses or overrides those of a hook. */
 const variable = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected letters, digits and _, not beginning with a digit')
   .refine((name) => !/^(GITHUB_|RUNNER_|ACTIONS_|BATON_)/i.test(name) && !/^(CI|PATH|NODE_OPTIONS)$/i.test(name), {
-    message: 'the forge’s runner or Baton sets it; for PATH there is `path`',
+    message: 'the forge’s runner or Baton sets it; use `path` for PATH',
   });
 
 const variables = z.record(variable, value);
@@ -47,7 +47,7 @@ const wrapper = z.union(
       timeout: duration.optional().describe('Time limit of each phase. Default: `hooks.timeout`.'),
     }),
   ],
-  // Of the two kinds, what is wrong with the one that was meant.
+  // Reports the problem of the alternative that was meant: a text or a map.
   {
     error: (issue) => {
       const [text, map] = issue.code === 'invalid_union' ? issue.errors : [];
@@ -57,7 +57,7 @@ const wrapper = z.union(
   },
 );
 
-/** What a group says about its hooks: spread into its schema. */
+/** A group's keys for hooks, to be spread into its schema. */
 export const hookFields = {
   env: variables
     .default({})
@@ -96,7 +96,7 @@ export const hookFields = {
       }
       const ids = wrappers.flatMap((one) => (one.id === undefined ? [] : [one.id]));
       const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-      if (twice !== undefined) context.addIssue({ code: 'custom', path: [], message: `id "${twice}" stands twice` });
+      if (twice !== undefined) context.addIssue({ code: 'custom', path: [], message: `duplicate id "${twice}"` });
     })
     .default([])
     .describe('Actions around every job, in this order. Their posts run in reverse order.'),
@@ -104,7 +104,7 @@ export const hookFields = {
 
 const hookConfig = z.object(hookFields);
 
-/** A group's hooks as instances get them; undefined where it asks for nothing but the signals, which all have. */
+/** A group's hook settings as instances get them; undefined where it only needs the signals, which all groups have. */
 export function toHookSettings(group: z.infer<typeof hookConfig>): HookSettings | undefined {
   const { env, path, notice, hooks } = group;
   const taken = new Set<string>(group.wrappers.flatMap((one) => one.id ?? []));
@@ -119,7 +119,7 @@ export function toHookSettings(group: z.infer<typeof hookConfig>): HookSettings 
   return { policy: hooks.policy, shell: hooks.shell, env, path, notices: notice, wrappers };
 }
 
-/** The last part of a path as a name that none has yet. */
+/** The last part of a path, made unique. */
 function findFreeName(uses: string, taken: Set<string>): string {
   const base =
     (uses.split(/[\\/]/).findLast((part) => part !== '') ?? 'wrapper').replaceAll(/[^\w.-]/g, '-').slice(0, 50) ||

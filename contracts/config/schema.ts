@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { config } from './config.ts';
 
 /**
- * The configuration file as JSON Schema (draft 2020-12), for editors: what they complete, explain and underline. Rules
- * between keys (min ≤ max, names that must exist) are `baton config check`'s alone.
+ * The JSON Schema (draft 2020-12) of the configuration file: editors use it to complete, explain and check keys. Only
+ * `baton config check` checks rules between keys (min ≤ max, names that must exist).
  */
 export function createConfigSchema(): Record<string, unknown> {
   return {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Tells whether two parsed configurations (or parts of them) are the same: 12 hex digits. Names of secrets only, no values. */
+/** 12 hex digits that are the same for equal parsed configurations or parts. They depend on names of secrets, not on values. */
 export function hashConfig(config: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(config) ?? '')

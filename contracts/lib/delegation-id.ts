@@ -3,7 +3,7 @@ import type { JobContext } from '../messages/delegation.ts';
 
 type Identity = Pick<JobContext, 'repository' | 'runId' | 'runAttempt' | 'jobId' | 'runnerName' | 'trackingId'>;
 
-/** A delegation's id, out of its job alone: the same job twice has the same. 26 characters of [a-z0-9-]. */
+/** A delegation's id, derived from its job: the same job always has the same id. 26 characters of [a-z0-9-]. */
 export function createDelegationId(job: Identity): string {
   const { repository, runId, runAttempt, jobId, runnerName, trackingId } = job;
   const parts = [repository.toLowerCase(), runId, runAttempt, jobId, runnerName, trackingId];

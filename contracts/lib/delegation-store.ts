@@ -6,12 +6,12 @@ import { delegatedJob, type DelegatedJob } from '../messages/delegation.ts';
 import { decode, encode, type Bus } from './nats.ts';
 import { STREAMS } from '../messages/streams.ts';
 
-/** JetStream's word that a key exists already (wrong last sequence). */
-const EXISTS = 10_071;
+/** JetStream's error code when a key exists already (wrong last sequence). */
+const KEY_EXISTS = 10_071;
 
 const claim = z.object({ delegation: z.string() });
 
-/** A job by its id, and by its place: its name is the same in every attempt of its run. */
+/** Identifies a job by its id, and by its run, attempt and name: the name is the same in every attempt of the run. */
 export interface JobIdentity {
   id: number;
   runId: number;
@@ -19,11 +19,11 @@ export interface JobIdentity {
   name: string;
 }
 
-function promiseKey({ runId, attempt, name }: Omit<JobIdentity, 'id'>): string {
+function toAttemptKey({ runId, attempt, name }: Omit<JobIdentity, 'id'>): string {
   return `attempt.${runId}.${attempt}.${createHash('sha256').update(name).digest('hex').slice(0, 24)}`;
 }
 
-/** What one delegation's environment was, for its API answer alone. */
+/** A delegation's environment, matrix and needs: only the API returns them. */
 const extras = z.object({
   environment: z.record(z.string(), z.string()),
   matrix: z.record(z.string(), z.unknown()).nullable(),
@@ -33,8 +33,8 @@ const extras = z.object({
 export type JobExtras = z.infer<typeof extras>;
 
 /**
- * Where delegations' states are kept for those who ask: a NATS key-value bucket, a key a delegation (`job.ID`), and which
- * delegation a forge's job belongs to (`claim.JOB`, `attempt.RUN.ATTEMPT.NAME`). Temporal decides, this only tells.
+ * The states of delegations, for the API: a NATS key-value bucket with one key per delegation (`job.ID`), and which delegation a
+ * job on the forge belongs to (`claim.JOB`, `attempt.RUN.ATTEMPT.NAME`). Temporal has the authoritative state; this is a copy.
  */
 export class DelegationStore {
   readonly #kv: KV;
@@ -43,17 +43,17 @@ export class DelegationStore {
     this.#kv = kv;
   }
 
-  /** The bucket itself is one of {@link STREAMS}. */
+  /** Opens the bucket, which is one of {@link STREAMS}. */
   static async open(bus: Bus): Promise<DelegationStore> {
     const name = STREAMS.delegatedJobs.name.slice('KV_'.length);
     return new DelegationStore(await bus.jetstream().views.kv(name, { bindOnly: true, allow_direct: true }));
   }
 
   async put(job: DelegatedJob): Promise<void> {
-    await this.#tried(`keeping delegation ${job.id}`, () => this.#kv.put(`job.${job.id}`, encode(job)));
+    await this.#withErrors(`storing delegation ${job.id}`, () => this.#kv.put(`job.${job.id}`, encode(job)));
   }
 
-  /** Keeps the first state of a delegation; one that is there already stays. */
+  /** Stores the first state of a delegation, unless there is one already. */
   async putNew(job: DelegatedJob, more: JobExtras): Promise<void> {
     await Promise.all([this.#create(`extras.${job.id}`, more), this.#create(`job.${job.id}`, job)]);
   }
@@ -68,9 +68,9 @@ export class DelegationStore {
     return found === undefined ? undefined : extras.parse(decode(found));
   }
 
-  /** All there are, in no order. */
+  /** All delegations, in no particular order. */
   async list(): Promise<DelegatedJob[]> {
-    return await this.#tried('listing delegations', async () => {
+    return await this.#withErrors('listing delegations', async () => {
       const found: DelegatedJob[] = [];
       for await (const entry of await this.#kv.history({ key: 'job.*' })) {
         const parsed = delegatedJob.safeParse(decode(entry.value));
@@ -81,51 +81,51 @@ export class DelegationStore {
   }
 
   /**
-   * Claims a forge's job for a delegation; the first one keeps it.
+   * Claims a job on the forge for a delegation. The first claim wins.
    *
-   * @returns whose it is
+   * @returns the delegation that the job belongs to
    */
   async claim(job: JobIdentity, delegation: string): Promise<string> {
-    const promised = await this.#claimed(promiseKey(job));
-    if (promised !== undefined) return promised;
+    const claimedAttempt = await this.#readClaim(toAttemptKey(job));
+    if (claimedAttempt !== undefined) return claimedAttempt;
     if (await this.#create(`claim.${job.id}`, { delegation })) return delegation;
-    return (await this.#claimed(`claim.${job.id}`)) ?? delegation;
+    return (await this.#readClaim(`claim.${job.id}`)) ?? delegation;
   }
 
-  /** Claims a job of an attempt that is yet to be: a runner may take it before anybody knows its id. */
+  /** Claims a job of an attempt that does not exist yet: a runner may take the job before its id is known. */
   async claimAttempt(job: Omit<JobIdentity, 'id'>, delegation: string): Promise<string> {
-    const key = promiseKey(job);
+    const key = toAttemptKey(job);
     if (await this.#create(key, { delegation })) return delegation;
-    return (await this.#claimed(key)) ?? delegation;
+    return (await this.#readClaim(key)) ?? delegation;
   }
 
-  /** The delegation that a forge's job belongs to. */
+  /** The delegation that a job on the forge belongs to. */
   async owner(job: JobIdentity): Promise<string | undefined> {
-    return (await this.#claimed(promiseKey(job))) ?? (await this.#claimed(`claim.${job.id}`));
+    return (await this.#readClaim(toAttemptKey(job))) ?? (await this.#readClaim(`claim.${job.id}`));
   }
 
-  async #claimed(key: string): Promise<string | undefined> {
+  async #readClaim(key: string): Promise<string | undefined> {
     const found = await this.#read(key);
     return found === undefined ? undefined : claim.parse(decode(found)).delegation;
   }
 
   async #create(key: string, value: unknown): Promise<boolean> {
-    return await this.#tried(`keeping ${key}`, async () => {
+    return await this.#withErrors(`storing ${key}`, async () => {
       try {
         await this.#kv.create(key, encode(value));
         return true;
       } catch (error) {
-        if (error instanceof NatsError && error.api_error?.err_code === EXISTS) return false;
+        if (error instanceof NatsError && error.api_error?.err_code === KEY_EXISTS) return false;
         throw error;
       }
     });
   }
 
   async #read(key: string): Promise<Uint8Array | undefined> {
-    return await this.#tried(`reading ${key}`, async () => (await this.#kv.get(key))?.value);
+    return await this.#withErrors(`reading ${key}`, async () => (await this.#kv.get(key))?.value);
   }
 
-  async #tried<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  async #withErrors<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

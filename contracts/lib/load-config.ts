@@ -4,7 +4,7 @@ import { type core } from 'zod';
 import { BatonError, messageOf } from '../errors.ts';
 import { config, type Config } from '../config/config.ts';
 
-/** One thing wrong with a configuration file, and where. */
+/** One problem in a configuration file, with its position. */
 export interface ConfigProblem {
   /** 1-based. */
   line: number;
@@ -14,7 +14,7 @@ export interface ConfigProblem {
   message: string;
 }
 
-/** CONFIG_INVALID: all that is wrong with a file, at once. */
+/** CONFIG_INVALID with all problems of a file. */
 export class ConfigError extends BatonError {
   readonly problems: readonly ConfigProblem[];
 
@@ -66,11 +66,11 @@ function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounte
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
-      return { ...locate(path, document, lines), path: pathText(path), message: `unknown key "${key}"` };
+      return { ...locate(path, document, lines), path: toPathText(path), message: `unknown key "${key}"` };
     });
   }
   if (issue.code === 'invalid_union') {
-    // The alternative that the value resembles says what is wrong within it.
+    // The alternative that the value resembles names the problem.
     const inside = issue.errors.find((errors) =>
       errors.some((error) => error.path.length > 0 || error.code !== 'invalid_type'),
     );
@@ -79,14 +79,14 @@ function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounte
   }
   if (issue.code === 'invalid_key') {
     const message = issue.issues.map((one) => one.message).join('; ');
-    return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];
+    return [{ ...locate(issue.path, document, lines), path: toPathText(issue.path), message }];
   }
   const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
   const message = missing ? `required, but not given: ${issue.message}` : issue.message;
-  return [{ ...locate(issue.path, document, lines), path: pathText(issue.path), message }];
+  return [{ ...locate(issue.path, document, lines), path: toPathText(issue.path), message }];
 }
 
-/** The place of the key at `path`, or of the nearest thing above it that exists. */
+/** The position of the key at `path`, or of its nearest existing parent. */
 function locate(
   path: readonly PropertyKey[],
   document: Document,
@@ -111,7 +111,7 @@ function position(lines: LineCounter, offset: number): { line: number; column: n
   return { line, column: col };
 }
 
-function pathText(path: readonly PropertyKey[]): string {
+function toPathText(path: readonly PropertyKey[]): string {
   return path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
     .join('')

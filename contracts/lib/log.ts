@@ -6,8 +6,8 @@ export type { Logger };
  * The JSON log of a process (or, in an instance, of the agent). Field names are the same everywhere: `service`, `group`,
  * `runner`, `instance`, `job` (id), `run`, `repository`, `delivery`, `workflow` (id), `backend`, `code` (of an error), `ms`.
  *
- * @param level `LOG_LEVEL` of the environment comes first; default info
- * @param destination is given each line; default standard output
+ * @param level the environment variable `LOG_LEVEL` takes precedence; default info
+ * @param destination receives each line; default: standard output
  */
 export function createLogger(
   service: string,
@@ -19,7 +19,7 @@ export function createLogger(
     base: { service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-    // A second line of defence: nothing logs these on purpose.
+    // A second safeguard: no code logs these on purpose.
     redact: {
       paths: ['*.jitConfig', 'jitConfig', '*.credentials', 'credentials', '*.token', 'token', '*.authorization'],
       censor: '[secret]',

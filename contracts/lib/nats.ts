@@ -23,15 +23,15 @@ import { runnerInbox } from '../messages/subjects.ts';
 
 export type Bus = NatsConnection;
 
-/** The bucket (NATS key/value) in which orchestrators share their budgets of calls to the forge. */
+/** The NATS key-value bucket in which orchestrators share their budgets of calls to the forge. */
 export const FORGE_BUCKET = 'BATON_FORGE';
 
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
   url: string;
   /**
-   * `true` insists on TLS with the system's authorities; files as nats.tls of the configuration names them, or the authority itself,
-   * PEM. The server's certificate must have the name in `url`. Default: as the server wants.
+   * `true` requires TLS with the system's authorities. Otherwise files, as in `nats.tls` of the configuration, or the authority
+   * itself, PEM. The server's certificate must have the name in `url`. Default: the server decides.
    */
   tls?:
     | boolean
@@ -42,19 +42,19 @@ export interface BusOptions {
         authority?: string | undefined;
       }
     | undefined;
-  /** Who connects; shows in NATS's monitoring. */
+  /** The name of the client in NATS's monitoring. */
   name: string;
   /** Path of a credentials file; {@link BusOptions.credentials} is its content. */
   credentialsFile?: string | undefined;
   credentials?: string | undefined;
-  /** Prefix of inboxes. Default: `_INBOX_<name in the credential>`, the only one that our credentials allow. */
+  /** Prefix of inboxes. Default: `_INBOX_<name in the credential>`, the only one that Baton's credentials allow. */
   inboxPrefix?: string | undefined;
-  /** Wait for a server that isn't there yet (services do); false fails at once. Default true. */
+  /** Whether to wait for a server that is not running yet, as services do. Default true. */
   waitForServer?: boolean;
 }
 
 /**
- * The one door to NATS. Reconnects for ever: a service outlives its NATS server.
+ * Connects to NATS; all code uses this function. The connection is restored whenever it is lost.
  *
  * @throws BatonError BUS_UNAVAILABLE (no server and `waitForServer` false), BUS_DENIED (credential refused)
  */
@@ -93,7 +93,7 @@ function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: str
   };
   const hosts = url.split(',').map(parseHost);
   return Object.assign(files, {
-    // Of a server that is addressed by number the library tells no name, and Node would take `localhost` for it.
+    // For a server with a numeric address the library passes no name, and Node would check for `localhost`.
     checkServerIdentity: (host: string, certificate: PeerCertificate): Error | undefined => {
       const names = hosts.includes(host) ? [host] : hosts.filter((name) => isIP(name) !== 0);
       const errors = names.map((name) => checkServerIdentity(name, certificate));
@@ -108,7 +108,7 @@ function parseHost(server: string): string {
   return new URL(address).hostname.replace(/^\[|\]$/g, '');
 }
 
-/** The inbox prefix of a credentials file: from the name in its JWT; undefined for other credentials than ours. */
+/** The inbox prefix of a credentials file, from the name in its JWT; undefined for credentials that Baton did not create. */
 function parseInboxPrefix(credentials: string): string | undefined {
   const payload = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(credentials)?.[1];
   if (payload === undefined) return undefined;
@@ -117,7 +117,7 @@ function parseInboxPrefix(credentials: string): string | undefined {
   return parsed.success ? runnerInbox(parsed.data.name) : undefined;
 }
 
-/** Makes or updates the streams of {@link STREAMS}. Safe to run from several services at once. */
+/** Creates or updates the streams in {@link STREAMS}. Several services may run it at the same time. */
 export async function ensureStreams(bus: Bus): Promise<void> {
   const jetstreamManager = await bus.jetstreamManager();
   for (const plan of Object.values<StreamPlan>(STREAMS)) {
@@ -141,7 +141,7 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       if (error instanceof NatsError && error.api_error?.err_code === 10058) {
         await jetstreamManager.streams.update(plan.name, config);
       } else {
-        throw new BatonError('BUS_UNAVAILABLE', `making stream ${plan.name}: ${messageOf(error)}`, { cause: error });
+        throw new BatonError('BUS_UNAVAILABLE', `creating stream ${plan.name}: ${messageOf(error)}`, { cause: error });
       }
     }
   }
@@ -155,7 +155,7 @@ export function encode(value: unknown): Uint8Array {
 }
 
 /**
- * A message body as JSON, not yet trusted: give it to a schema next.
+ * A message body as JSON. It is not trusted yet: parse it with a schema.
  *
  * @throws BatonError MESSAGE_INVALID when it isn't JSON
  */

@@ -4,10 +4,10 @@ import { acquireLock } from './file-lock.mjs';
 
 const count = z.number().int().nonnegative().default(0);
 
-/** What the hooks of one proxy leave for the next one, and for the proxy's metrics. */
+/** What the hooks of a proxy store for the next hook and for the proxy's metrics. */
 const proxyState = z.object({
   version: z.literal(1).default(1),
-  /** The circuit breaker's own, as its library writes it. */
+  /** The circuit breaker's state, as its library writes it. */
   breaker: z.unknown().optional(),
   open: z.boolean().default(false),
   handedOver: count,
@@ -15,7 +15,7 @@ const proxyState = z.object({
   failed: count,
   /** Requests without an answer. */
   connectionFailures: count,
-  /** Hooks that did not even ask, because the breaker was open. */
+  /** Hooks that sent no request, because the breaker was open. */
   heldBack: count,
 });
 
@@ -24,7 +24,7 @@ export type ProxyState = z.infer<typeof proxyState>;
 /** A hook in another container that dies with the lock holds the others up for no longer than this. */
 const STALE_LOCK_MS = 5000;
 
-/** The state in that file; a file that is not there, or was half written by somebody else's tool, is a fresh one. */
+/** The state in that file; the initial state where the file does not exist or is invalid. */
 export function readProxyState(file: string): ProxyState {
   try {
     return proxyState.parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -4,13 +4,13 @@ import { BatonError } from '../errors.ts';
 import { NAME_PATTERN } from '../workflows/runner-name.ts';
 
 /**
- * Proxies' bearer tokens: `baton.<claims>.<signature>`, both parts base64url, the signature Ed25519 over the claims. Whoever
- * verifies holds public keys only, so no service can make a token, and none is stored anywhere.
+ * Proxies' bearer tokens: `baton.<claims>.<signature>`, both parts base64url, with an Ed25519 signature of the claims. Services
+ * have only public keys, so that they can verify a token but not create one. No token is stored.
  */
 const PREFIX = 'baton';
 
 const claims = z.object({
-  /** The one proxy that it is for. */
+  /** The only proxy that may use it. */
   proxy: z.string().max(60).regex(NAME_PATTERN),
   /** Seconds since the epoch. */
   issued: z.number().int(),
@@ -19,7 +19,7 @@ const claims = z.object({
 
 export type TokenClaims = z.infer<typeof claims>;
 
-/** A new key: the private half signs, the public half stands in the configuration. Both base64url, 32 bytes. */
+/** A new key pair: the private key signs, the public key is in the configuration. Both base64url, 32 bytes. */
 export function createTokenKey(): { privateKey: string; publicKey: string } {
   const { privateKey } = generateKeyPairSync('ed25519');
   const { d = '', x = '' } = privateKey.export({ format: 'jwk' });
@@ -27,7 +27,7 @@ export function createTokenKey(): { privateKey: string; publicKey: string } {
 }
 
 /**
- * A token for that proxy alone.
+ * Creates a token for that proxy.
  *
  * @param privateKey as {@link createTokenKey} made it
  * @throws BatonError SECRET_MISSING when it is no such key
@@ -39,15 +39,15 @@ export function signToken(privateKey: string, token: TokenClaims): string {
     const key = createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d, x }, format: 'jwk' });
     return `${PREFIX}.${body}.${sign(null, Buffer.from(body), key).toString('base64url')}`;
   } catch {
-    // The cause would name the key.
+    // No cause: it would contain the key.
     throw new BatonError('SECRET_MISSING', 'signing a proxy’s token: the private key is not one of `baton proxy key`');
   }
 }
 
 /**
- * What a token says, where one of the keys signed it and it has not expired.
+ * The claims of a token that one of the keys signed and that has not expired.
  *
- * @returns undefined for all else; which part was wrong is nobody's business
+ * @returns undefined for all other tokens, without the reason
  */
 export function verifyToken(token: string, publicKeys: readonly string[], now: Date): TokenClaims | undefined {
   const [prefix, body = '', signature = '', ...more] = token.split('.');

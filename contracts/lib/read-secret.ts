@@ -2,7 +2,7 @@ import type { SecretRef } from '../config/secret.ts';
 import { BatonError } from '../errors.ts';
 
 /**
- * The secret's value. Read at the last moment, by the process that needs it.
+ * Reads the secret's value from the environment. Only the process that needs a secret reads it, and as late as possible.
  *
  * @throws BatonError SECRET_MISSING naming the variable
  */

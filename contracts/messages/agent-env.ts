@@ -1,4 +1,4 @@
-/** Environment variables that a backend, the agent and the hooks share. None holds a secret, at most names its file. */
+/** Environment variables that a backend, the agent and the hooks share. None holds a secret; some name a file with one. */
 export const AGENT_ENV = {
   /** Path of the bootstrap file. */
   bootstrap: 'BATON_BOOTSTRAP',
@@ -10,11 +10,11 @@ export const AGENT_ENV = {
   socket: 'BATON_SIGNAL_SOCKET',
   /** How long a hook waits at most, milliseconds; default 2000. */
   hookTimeout: 'BATON_HOOK_TIMEOUT_MS',
-  /** What a failing hook means, `strict` or `lenient` (default). */
+  /** What a failing hook does to the job: `strict` or `lenient` (default). */
   hookPolicy: 'BATON_HOOK_POLICY',
-  /** A file with the group's hook settings; the state of its wrappers is kept beside it. Unset: the signals alone. */
+  /** A file with the group's hook settings; the wrappers keep their state beside it. Unset: the hooks only send signals. */
   hooks: 'BATON_HOOKS',
-  /** On a cloud's machine: a file that is there as soon as the cloud says that it takes the machine back. */
+  /** On a cloud's machine: a file that appears when the cloud announces that it reclaims the machine. */
   interruption: 'BATON_INTERRUPTION',
   /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
   natsUrl: 'BATON_NATS_URL',

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** A service's answer on `apply`: it has read its configuration file again, or why not. */
+/** A service's answer on `apply`: that it has read its configuration file again, or why it could not. */
 export const applyReply = z.object({
   version: z.literal(1),
   service: z.string(),
   /** `host:pid` */
   process: z.string(),
-  /** The file that it reads, as it was named to it. */
+  /** The path of its configuration file, as it was given to it. */
   file: z.string(),
-  /** Null when the file was refused: the service goes on with what it had. */
+  /** Null when the file was invalid: the service keeps its earlier configuration. */
   result: z
     .object({ changed: z.boolean(), hash: z.string(), groups: z.number(), needsRestart: z.array(z.string()) })
     .nullable(),

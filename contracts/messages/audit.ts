@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is written down of every delegation, step by step. */
+/** The steps of a delegation that are recorded. */
 export const AUDIT_ACTIONS = [
   'requested',
   'refused',
@@ -15,10 +15,10 @@ export const AUDIT_ACTIONS = [
   'failed',
 ] as const;
 
-/** One line of the audit stream: who did what to what, when, and what came of it. Holds no secret. */
+/** One entry of the audit stream: who did what to what, when, and with which result. Holds no secret. */
 export const auditEntry = z.object({
   version: z.literal(1),
-  /** Also the message id: the same step twice is one line. */
+  /** Also the message id: a repeated step is one entry. */
   id: z.string().max(200),
   /** ISO 8601. */
   at: z.string(),
@@ -29,7 +29,7 @@ export const auditEntry = z.object({
   delegation: z.string().nullable(),
   repository: z.string().nullable(),
   runId: z.string().nullable(),
-  /** `ok`, or an error's code. */
+  /** `ok`, or an error code. */
   outcome: z.string(),
   detail: z.string().max(2000),
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 export const GROUP_MODES = ['active', 'paused', 'draining'] as const;
 
-/** What a person wants of a group; asked on `control`. */
+/** The mode that an operator sets for a group; requested on `control`. */
 export const controlRequest = z.object({ version: z.literal(1), group: z.string(), mode: z.enum(GROUP_MODES) });
 
 export const controlReply = z.discriminatedUnion('ok', [

@@ -9,7 +9,7 @@ const repository = z
   .regex(/^[\w.-]+\/[\w.-]+$/, 'expected owner/name');
 const proxyName = z.string().max(60).regex(NAME_PATTERN, 'expected a proxy’s name');
 
-/** What a proxy's hook knows of its job and may tell: nothing secret is in it. The body of `POST /api/jobs/delegate`. */
+/** What a proxy's hook knows of its job, without secrets. The body of `POST /api/jobs/delegate`. */
 export const jobContext = z.strictObject({
   /** `GITHUB_JOB`: the job's key in the workflow file. */
   jobId: text(500).min(1),
@@ -19,25 +19,25 @@ export const jobContext = z.strictObject({
   workflow: text(500),
   runnerName: proxyName,
   labels: z.array(text(256).min(1)).max(100),
-  /** `RUNNER_TRACKING_ID`: tells apart the jobs of a matrix, which share all of the above. */
+  /** `RUNNER_TRACKING_ID`: distinguishes the jobs of a matrix, which share all of the above. */
   trackingId: text(100).default(''),
-  /** Variables of the job, less all that is or looks secret. */
+  /** Variables of the job, without all that is or looks secret. */
   environment: z.record(text(256), text(32_768)).default({}),
-  /** Where the workflow hands it over: the forge's runner does not tell its hooks. */
+  /** Set where the workflow passes it on: the forge's runner does not pass it to hooks. */
   matrix: z.record(text(256), z.unknown()).nullable().default(null),
   needs: z.array(text(500)).max(256).nullable().default(null),
 });
 
 export type JobContext = z.infer<typeof jobContext>;
 
-/** What the bus carries from ingress to relay: a job that was handed over, or a proxy's word that its attempt is over. */
+/** Sent from ingress to relay: a job that was handed over, or a proxy's report that its attempt is about to end. */
 export const delegationMessage = z.discriminatedUnion('kind', [
   z.object({
     version: z.literal(1),
     kind: z.literal('requested'),
     id: text(64),
     at: z.string(),
-    /** The context without its environment, which nobody behind the ingress needs. */
+    /** The context without its environment, which only the ingress needs. */
     context: jobContext.omit({ environment: true, matrix: true, needs: true }),
   }),
   z.object({ version: z.literal(1), kind: z.literal('attempt-over'), id: text(64), at: z.string(), proxy: proxyName }),
@@ -47,11 +47,11 @@ export type DelegationMessage = z.infer<typeof delegationMessage>;
 
 export const DELEGATION_STATUSES = ['queued', 'running', 'completed', 'failed'] as const;
 
-/** A job on its way from a proxy to an ephemeral runner, as `GET /api/jobs/{id}` tells it. */
+/** A delegated job, as `GET /api/jobs/{id}` returns it. */
 export const delegatedJob = z.object({
   id: z.string(),
   status: z.enum(DELEGATION_STATUSES),
-  /** One sentence for a person: what it waits for, or how it ended. */
+  /** What it waits for, or how it ended, as one sentence for people to read. */
   detail: z.string(),
   jobId: z.string(),
   runId: z.string(),
@@ -62,7 +62,7 @@ export const delegatedJob = z.object({
   runnerName: z.string(),
   labels: z.array(z.string()),
   requestedAt: z.string(),
-  /** The forge's own id of the job in its newest attempt, its attempt and its page. */
+  /** The forge's id of the job in its newest attempt, that attempt, and the job's page. */
   forgeJobId: z.number().nullable(),
   attempt: z.number().nullable(),
   url: z.string().nullable(),
@@ -71,16 +71,16 @@ export const delegatedJob = z.object({
   containerId: z.string().nullable(),
   startedAt: z.string().nullable(),
   completedAt: z.string().nullable(),
-  /** The forge's word: success, failure, cancelled, … */
+  /** As the forge reports it: success, failure, cancelled, … */
   conclusion: z.string().nullable(),
-  /** Of the forge's runner program in the container, and the end of what it printed. */
+  /** Exit code of the forge's runner program in the container, and the end of its output. */
   exitCode: z.number().nullable(),
   logTail: z.string().nullable(),
 });
 
 export type DelegatedJob = z.infer<typeof delegatedJob>;
 
-/** A job that was just handed over. */
+/** The first state of a job that was handed over. */
 export function createDelegatedJob(
   id: string,
   context: Omit<JobContext, 'environment' | 'matrix' | 'needs'>,

@@ -9,13 +9,13 @@ const needs = z.object({
   workflow: z.string().nullable(),
 });
 
-/** Which job is meant: one that is there, by its id, or one that might be, by what it would ask for. */
+/** The job to explain: an existing one by its id, or a hypothetical one by what it would ask for. */
 export const explainRequest = z.object({
   version: z.literal(1),
   jobId: z.number().int().positive().nullable(),
-  /** `owner/name`, where it is known: then the forge can be asked about the job. */
+  /** `owner/name`, where known: needed to ask the forge about the job. */
   repository: z.string().nullable(),
-  /** A job that might be. */
+  /** What a hypothetical job would ask for. */
   needs: needs.nullable(),
 });
 
@@ -23,13 +23,13 @@ export const explainReply = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
   z.object({
     ok: z.literal(true),
-    /** What the job asks for; null where nobody knows. */
+    /** What the job asks for; null where it is unknown. */
     needs: needs.nullable(),
-    /** Who told that: `the group`, `the dead letters`, `the forge`, `you`. */
+    /** Where that is known from: `the group`, `the dead letters`, `the forge`, `you`. */
     source: z.string().nullable(),
-    /** The forge's word on the job, where it was asked. */
+    /** The job as the forge reports it, where it was asked. */
     forge: z.object({ action: z.string(), runner: z.string().nullable() }).nullable(),
-    /** What the configuration makes of it. */
+    /** Which group serves it by the configuration. */
     match: z
       .object({
         group: z.string().nullable(),
@@ -39,7 +39,7 @@ export const explainReply = z.discriminatedUnion('ok', [
         verdicts: z.array(z.object({ group: z.string(), fits: z.boolean(), why: z.string() })),
       })
       .nullable(),
-    /** What groups know of it. */
+    /** What each group's dispatcher knows of it. */
     jobStatuses: z.array(
       z.object({
         group: z.string(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The answer on `health.<group>`: what the check came to that was made just now. */
+/** The answer on `health.<group>`: the result of a check that ran on request. */
 export const healthReply = z.discriminatedUnion('ok', [
   z.object({
     ok: z.literal(true),
@@ -14,10 +14,10 @@ export const healthReply = z.discriminatedUnion('ok', [
       demand: z.object({ asked: z.number(), dropped: z.number() }),
       redelivered: z.number(),
       found: z.number(),
-      /** Marked earlier and still so, those marked now included. */
+      /** All marks, including those of earlier checks. */
       marks: z.number(),
     }),
-    /** The workflow that made it. */
+    /** The id of the check's workflow. */
     workflow: z.string(),
   }),
   z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),

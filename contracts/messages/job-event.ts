@@ -4,7 +4,7 @@ export const JOB_ACTIONS = ['queued', 'waiting', 'in_progress', 'completed'] as 
 export type JobAction = (typeof JOB_ACTIONS)[number];
 
 /**
- * What a forge said about a job: a `workflow_job` webhook without what nobody uses. Published by ingress on
+ * What a forge reported about a job: the parts of a `workflow_job` webhook that Baton uses. Published by ingress on
  * `webhook.<forge>.workflow_job`, message id = delivery GUID.
  * Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
  */
@@ -14,7 +14,7 @@ export const jobEvent = z.object({
   /** `X-GitHub-Delivery`: the same on redelivery. */
   delivery: z.string().min(1),
   action: z.enum(JOB_ACTIONS),
-  /** When ingress took it, ISO 8601. */
+  /** When ingress received it, ISO 8601. */
   receivedAt: z.string(),
   job: z.object({
     id: z.number().int(),

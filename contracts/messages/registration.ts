@@ -16,7 +16,7 @@ export const registrationReply = z.discriminatedUnion('ok', [
     ok: z.literal(false),
     code: z.string(),
     message: z.string(),
-    /** Ask again after a pause (with backoff), or give up. */
+    /** Whether to ask again later (with backoff), or to give up. */
     retryable: z.boolean(),
   }),
 ]);

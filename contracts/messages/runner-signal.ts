@@ -3,7 +3,7 @@ import { jobResources } from './job-resources.ts';
 
 const base = {
   version: z.literal(1),
-  /** A UUID, also the message id: the same signal twice is one. */
+  /** A UUID, also the message id: a repeated signal counts once. */
   id: z.string().min(1).max(64),
   runner: z.string().min(1).max(63),
   /** The sender's clock, ISO 8601: for people, never for decisions (it may be wrong). */
@@ -29,9 +29,9 @@ export const runnerSignal = z.discriminatedUnion('kind', [
   z.object({ ...base, kind: z.literal('online'), agentVersion: text(40), host: text(255) }),
   z.object({ ...base, kind: z.literal('started'), job: hookJob }),
   z.object({ ...base, kind: z.literal('completed'), job: hookJob }),
-  /** What the job used: the wrapper `resource-usage` says it before the job completes. */
+  /** What the job used: the wrapper `resource-usage` sends it before the job completes. */
   z.object({ ...base, kind: z.literal('resources'), resources: jobResources }),
-  /** The cloud takes the instance back (spot, preemption): at `deadline`, where it says when, ISO 8601. */
+  /** The cloud reclaims the instance (spot, preemption): at `deadline`, ISO 8601, where it is known. */
   z.object({ ...base, kind: z.literal('interrupted'), action: text(40), deadline: text(40).nullable() }),
   /** The forge's runner program ended. */
   z.object({
@@ -39,25 +39,25 @@ export const runnerSignal = z.discriminatedUnion('kind', [
     kind: z.literal('exited'),
     code: z.number().int().nullable(),
     signal: text(20).nullable(),
-    /** The end of what the runner program printed, at most 8 kB, secrets masked. */
+    /** The end of the runner program's output, at most 8 kB, secrets masked. */
     logTail: text(8192),
   }),
 ]);
 
 export type RunnerSignal = z.infer<typeof runnerSignal>;
 
-/** Published by a backend's watcher on `instance.<runner>.died`: a positive answer from the backend. */
+/** Published by a backend's watcher on `instance.<runner>.died`, when the backend reports that the instance died. */
 export const instanceDied = z.object({
   ...base,
   kind: z.literal('died'),
   exitCode: z.number().int().nullable(),
-  /** One clause for a person, e.g. `exited with code 137 (out of memory)`. */
+  /** One clause for people to read, such as `exited with code 137 (out of memory)`. */
   reason: text(500),
 });
 
 export type InstanceDied = z.infer<typeof instanceDied>;
 
-/** Published by a backend on `created.<runner>` right after an instance was made. */
+/** Published by a backend on `created.<runner>` right after it created an instance. */
 export const instanceCreated = z.object({
   runner: z.string(),
   group: z.string(),

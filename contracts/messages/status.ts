@@ -14,7 +14,7 @@ export const runnerStatus = z.object({
   jobId: z.string().nullable(),
   /** Where the forge shows it. */
   jobUrl: z.string().nullable(),
-  /** What its job used, where its group records it: one clause for a person. */
+  /** What its job used, where its group records that; one clause for people to read. */
   resources: z.string().nullable(),
   startedAt: z.string(),
   closedAt: z.string().nullable(),
@@ -30,35 +30,35 @@ export const groupStatus = z.object({
   waiting: z.number(),
   oldestWaitingSince: z.string().nullable(),
   busy: z.number(),
-  /** Runners that are not busy: on their way, or idle. */
+  /** Runners that are not busy: starting, or idle. */
   ready: z.number(),
-  /** Set while starts are held back after failures. */
+  /** Set while starts are paused after failures. */
   backoffUntil: z.string().nullable(),
-  /** Paused starts no runners, draining also retires the idle ones. */
+  /** A paused group starts no runners; a draining one also retires its idle ones. */
   mode: z.enum(GROUP_MODES),
-  /** No longer in the configuration: it drains, then is gone. */
+  /** No longer in the configuration: it drains, then disappears. */
   removed: z.boolean(),
-  /** Runners that wait for a place on a capped backend. */
+  /** Runners that wait for a slot on a capped backend. */
   wantedSlots: z.number(),
 });
 
 /** A job or message that can never be handled. */
 export const deadLetter = z.object({ at: z.string(), code: z.string(), reason: z.string() });
 
-/** What the forge still allows, of an App or the token. */
+/** The rate limit of an App or the token. */
 export const forgeLimit = z.object({
   name: z.string(),
-  /** Calls of the orchestrator that answers which wait for the limit just now. */
+  /** How many calls of the answering orchestrator wait for the limit. */
   waiting: z.number(),
-  /** Of the forge's primary limit, as far as it has said. */
+  /** The forge's primary limit, where the forge has reported it. */
   limit: z.number().nullable(),
   remaining: z.number().nullable(),
   resetAt: z.string().nullable(),
-  /** Until then the forge wants no call at all. */
+  /** Until then, the forge accepts no calls. */
   blockedUntil: z.string().nullable(),
 });
 
-/** The answer on `status`: what is going on, as one page. */
+/** The answer on `status`: all groups, runners and limits. */
 export const status = z.object({
   version: z.literal(1),
   installation: z.string(),

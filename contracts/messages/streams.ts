@@ -9,7 +9,7 @@ export interface StreamPlan {
   retention: 'workqueue' | 'limits';
   /** How long a message id is remembered, nanoseconds. */
   duplicateWindowNs: number;
-  /** How long a message is kept at most, nanoseconds; 0 for ever. */
+  /** How long a message is kept at most, nanoseconds; 0: for ever. */
   maxAgeNs: number;
   maxBytes: number;
   /** Only the newest message of a subject is kept: a key-value bucket. */
@@ -17,8 +17,8 @@ export interface StreamPlan {
 }
 
 /**
- * The streams. Work queues drop a message when it is acknowledged; ages are above GitHub's own (a queued job dies after
- * 24 h, redelivery reaches back 3 days), so nothing useful is ever dropped by age.
+ * The streams. A work queue deletes a message when it is acknowledged. The maximum ages are longer than GitHub's own limits (a
+ * queued job is cancelled after 24 h, redelivery reaches back 3 days), so that no useful message is deleted by age.
  */
 export const STREAMS = {
   webhooks: {
@@ -45,7 +45,7 @@ export const STREAMS = {
     maxAgeNs: 3 * DAY_NS,
     maxBytes: 128 * 1024 ** 2,
   },
-  /** A key-value bucket (contracts/lib/delegation-store.ts). Older than a re-run can be: GitHub allows it for 30 days. */
+  /** A key-value bucket (contracts/lib/delegation-store.ts). Kept longer than GitHub allows a re-run: 30 days. */
   delegatedJobs: {
     name: 'KV_BATON_DELEGATED_JOBS',
     subjects: [wildcards.delegatedJobs],
@@ -83,7 +83,7 @@ export const STREAMS = {
 
 /** Headers of our messages, besides NATS's own `Nats-Msg-Id`. */
 export const HEADERS = {
-  /** Dead letters: the error code, a sentence, the subject it came from and how often it was tried. */
+  /** Of dead letters: the error code, a sentence, the original subject, and the number of deliveries. */
   reasonCode: 'Baton-Reason-Code',
   reason: 'Baton-Reason',
   originalSubject: 'Baton-Original-Subject',

@@ -1,6 +1,6 @@
 /**
- * Every subject on the bus, and nothing else builds one. A runner's own credential may publish to
- * `signal.<runner>.>` and `register.<runner>` and subscribe to `_INBOX_<runner>.>`: no more.
+ * Every NATS subject; no other code builds one. A runner's own credential may only publish to `signal.<runner>.>` and
+ * `register.<runner>` and subscribe to `_INBOX_<runner>.>`.
  */
 export const PREFIX = 'baton.v1';
 
@@ -10,33 +10,33 @@ export type SignalKind = (typeof SIGNAL_KINDS)[number];
 export const subjects = {
   /** A forge's webhook, normalised: {@link ../messages/job-event.ts}. Stream BATON_WEBHOOKS. */
   webhook: (forge: string, event: string): string => `${PREFIX}.webhook.${forge}.${event}`,
-  /** What an agent or a hook says about its own runner. Stream BATON_SIGNALS. */
+  /** What an agent or a hook reports about its own runner. Stream BATON_SIGNALS. */
   signal: (runner: string, kind: SignalKind): string => `${PREFIX}.signal.${runner}.${kind}`,
-  /** What a backend's watcher says: an instance died. Not publishable from inside an instance. Stream BATON_SIGNALS. */
+  /** A backend's watcher reports that an instance died. An instance may not publish it. Stream BATON_SIGNALS. */
   instanceDied: (runner: string): string => `${PREFIX}.instance.${runner}.died`,
-  /** A backend made an instance. Plain NATS, kept in no stream: for whoever watches just now. */
+  /** A backend created an instance. Plain NATS, in no stream. */
   instanceCreated: (runner: string): string => `${PREFIX}.created.${runner}`,
-  /** Request/reply: an agent asks the registrar for its registration. Kept in no stream: the answer is a secret. */
+  /** Request/reply: an agent requests its registration. In no stream: the answer is a secret. */
   register: (runner: string): string => `${PREFIX}.register.${runner}`,
-  /** Request/reply: anyone with a service credential asks the orchestrator what is going on. */
+  /** Request/reply: asks the orchestrator for the status of all groups and runners. */
   status: `${PREFIX}.status`,
   /** Request/reply: asks the orchestrator to check a group's health now. */
   health: (group: string): string => `${PREFIX}.health.${group}`,
-  /** A job that a proxy hands over, and its word that its attempt is over. Stream BATON_DELEGATIONS. */
+  /** A job that a proxy hands over, and its report that its attempt is about to end. Stream BATON_DELEGATIONS. */
   delegation: (proxy: string, kind: 'requested' | 'attempt-over'): string => `${PREFIX}.delegation.${proxy}.${kind}`,
-  /** Who did what to a delegation. Stream BATON_AUDIT. */
+  /** The steps of delegations. Stream BATON_AUDIT. */
   audit: (action: string): string => `${PREFIX}.audit.${action}`,
-  /** Request/reply: every relay and orchestrator reads its configuration again and says so. */
+  /** Request/reply: every relay and orchestrator reads its configuration again and reports the result. */
   apply: `${PREFIX}.apply`,
   /** Request/reply: an orchestrator pauses, resumes or drains a group. */
   control: `${PREFIX}.control`,
-  /** Request/reply: an orchestrator says which group takes a job, or why none does. */
+  /** Request/reply: asks an orchestrator which group serves a job, or why none does. */
   explain: `${PREFIX}.explain`,
-  /** What an instance that has ended was used for. Stream BATON_USAGE. */
+  /** What an instance was used for, after its end. Stream BATON_USAGE. */
   usage: (group: string): string => `${PREFIX}.usage.${group}`,
-  /** Request/reply: asks the orchestrator what instances cost. */
+  /** Request/reply: asks an orchestrator what instances cost. */
   cost: `${PREFIX}.cost`,
-  /** Messages that can't ever be handled, with their reason in the headers. Stream BATON_DEAD. */
+  /** Messages that can never be processed, with the reason in the headers. Stream BATON_DEAD. */
   dead: (stream: string): string => `${PREFIX}.dead.${stream}`,
 } as const;
 

@@ -16,7 +16,7 @@ export const usageMessage = z.object({
   workflow: text.optional(),
   job: text.optional(),
   jobId: z.number().int().optional(),
-  /** By the prices of that time; absent where there were none. */
+  /** By the prices at that time; absent where there were none. */
   cost: z.object({ currency: z.string(), amount: z.number() }).optional(),
 });
 
@@ -25,7 +25,7 @@ export type UsageMessage = z.infer<typeof usageMessage>;
 export const COST_KEYS = ['group', 'repository', 'job', 'backend', 'machine'] as const;
 export type CostKey = (typeof COST_KEYS)[number];
 
-/** Asked on `cost`. */
+/** Requested on `cost`. */
 export const costRequest = z.object({
   version: z.literal(1),
   /** Instances that ended since then. */
@@ -35,7 +35,7 @@ export const costRequest = z.object({
 
 export type CostRequest = z.infer<typeof costRequest>;
 
-/** One line of the answer. Instances on spot and on demand are lines of their own. */
+/** One line of the answer. Spot and on-demand instances have separate lines. */
 const costLine = z.object({
   key: z.string(),
   market: z.enum(['spot', 'on-demand']).nullable(),

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { JobEvent } from './job-event.ts';
 
-/** Forges leave out what they don't know, or send null: both are null inside. */
+/** Forges leave out unknown values, or send null: both become null. */
 const maybeText = z.string().nullish().default(null);
 
 /**
  * What Baton reads of a job as forges write it: the same fields in a `workflow_job` webhook and in an answer of the jobs API.
- * Only that which nothing works without is required.
+ * Only the necessary fields are required.
  *
  * @see https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
  * @see https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
@@ -29,7 +29,7 @@ export const workflowJob = z.object({
   runner_group_name: maybeText,
 });
 
-/** The same in our words. */
+/** The same with the names that Baton uses. */
 export function toJob(job: z.infer<typeof workflowJob>): JobEvent['job'] {
   return {
     id: job.id,

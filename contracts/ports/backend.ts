@@ -2,12 +2,12 @@ import type { InstanceTls } from '../messages/bootstrap-file.ts';
 import type { HookSettings, ResolvedHooks } from '../workflows/hook-settings.ts';
 import type { Phase } from '../workflows/phase.ts';
 
-/** What a backend is asked to make: everything about one instance but its secrets. JSON, and in workflow histories. */
+/** What a backend creates: everything about one instance except its secrets. JSON, and part of workflow histories. */
 export interface InstanceSpec {
-  /** Whose it is: the installation's name, on every resource. */
+  /** The installation's name, written on every resource. */
   installation: string;
   group: string;
-  /** The runner's name; also the instance's, and the key of idempotence. */
+  /** The runner's name, also the instance's: creating it again has no effect. */
   runner: string;
   image?: string | undefined;
   cpu?: number | undefined;
@@ -18,18 +18,18 @@ export interface InstanceSpec {
   user: string;
   /** The forge's runner program: where it is installed, and what to run in place of its run.sh. */
   program: { directory: string; command?: string[] | undefined };
-  /** What the group asks of its hooks; secrets by name. Absent: the signals alone. */
+  /** The group's hook settings, secrets by name. Absent: the hooks only send signals. */
   hooks?: HookSettings | undefined;
-  /** End of the runner's time to live, ISO 8601: its credential ends then, and so should the instance by itself. */
+  /** End of the runner's time to live, ISO 8601: its credential expires then, and the instance should end by itself. */
   expiresAt: string;
 }
 
-/** What the agent in an instance needs to begin; holds a secret, so made by the backend worker and never in a history. */
+/** What the agent in an instance needs to start. Holds a secret: the backend worker creates it, and no history has it. */
 export interface Bootstrap {
   natsUrl: string;
-  /** How its server is trusted; absent: as the server wants. */
+  /** How to verify the NATS server. Absent: the server decides. */
   natsTls?: InstanceTls | undefined;
-  /** Content of a NATS credentials file that is good for this runner's own subjects only, until `expiresAt`. */
+  /** Content of a NATS credentials file that is valid only for this runner's own subjects, until `expiresAt`. */
   credentials: string;
   /** {@link InstanceSpec.hooks} with its secrets. */
   hooks?: ResolvedHooks | undefined;
@@ -45,69 +45,68 @@ export interface Instance {
   state: InstanceState;
   /** ISO 8601 */
   createdAt: string;
-  /** What kind of machine it is, as price tables name it: `m7i.large`. Absent where there is one kind only. */
+  /** The kind of machine, as price tables name it: `m7i.large`. Absent where there is only one kind. */
   machine?: string | undefined;
-  /** How it is paid for. Absent where it isn't bought. */
+  /** How it is billed. Absent where it is not billed. */
   market?: 'spot' | 'on-demand' | undefined;
-  /** Where it is dead. */
+  /** Set if it is dead. */
   exitCode?: number | null | undefined;
-  /** One clause for a person, where it is dead: `exited with code 1`. */
+  /** Why it is dead, as one clause for people to read: `exited with code 1`. */
   reason?: string | undefined;
 }
 
-/** What an instance's tags say of its runner and the job on it. Text from outside: a backend makes of it what its tags may hold. */
+/** What an instance's tags say about its runner and job. The texts come from outside: a backend must fit them to its rules. */
 export interface JobTags {
   phase: Phase;
   repository: string;
   workflow: string;
-  /** The job's name; its key in the workflow file, where only its hook has spoken so far. */
+  /** The job's name; its key in the workflow file, if only its hook has reported so far. */
   job: string;
   run: string;
   attempt: string;
 }
 
-/** What a cloud's machine is given to run when it boots: a script that holds the bootstrap's secret. Below 16 kB. */
+/** Renders the script that a cloud's machine runs when it boots. It holds the bootstrap's secret and is below 16 kB. */
 export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => string;
 
 /**
- * What makes instances. One file implements it, the contract suite in test/contract/backend holds it, adding one
- * touches no other room.
+ * What creates instances. A backend is one file that implements this interface and passes the contract suite in
+ * test/contract/backend. Adding one changes no other room.
  *
- * Every method throws a BatonError: BACKEND_UNAVAILABLE when there was no answer (never to be read as "not there"),
- * BACKEND_DENIED when it refused our credentials, others as named. A given AbortSignal ends the call early; what was
- * half made is found again by name.
+ * Every method throws a BatonError: BACKEND_UNAVAILABLE when there was no answer (which never means "does not exist"),
+ * BACKEND_DENIED when the backend refused our credentials, others as named. The AbortSignal ends a call early; the next call
+ * finds a partly created instance by its name.
  */
 export interface Backend {
   readonly type: string;
 
   /**
-   * Makes the instance and starts it; where it exists already with the same parameters, answers with that one
-   * (finishing what was left half done). An instance that already ran and died is returned as `dead`, never started again.
+   * Creates the instance and starts it. If it exists already with the same parameters, completes and returns that one. An
+   * instance that already ran and died is returned as `dead`, and never started again.
    *
    * @throws INSTANCE_CONFLICT when one of that name exists with other parameters or another owner;
-   *   INSTANCE_INVALID, IMAGE_MISSING; CAPACITY_EXHAUSTED when no place has such a machine
+   *   INSTANCE_INVALID, IMAGE_MISSING; CAPACITY_EXHAUSTED when no zone or subnet has such a machine
    */
   create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance>;
 
-  /** The instance of that runner, or undefined on the backend's positive answer that there is none. */
+  /** The instance of that runner; undefined only if the backend answers that there is none. */
   describe(runner: string, abort: AbortSignal): Promise<Instance | undefined>;
 
-  /** All instances of this installation, dead ones that still hold resources included. */
+  /** All instances of this installation, including dead ones that still hold resources. */
   list(abort: AbortSignal): Promise<Instance[]>;
 
-  /** Removes the instance and all that was made for it (network, folder). Unknown is fine: it is gone. */
+  /** Removes the instance and all that was created for it (network, folder). Does nothing if there is none. */
   delete(runner: string, abort: AbortSignal): Promise<void>;
 
   /**
-   * Says on the runner's instance what it does, in place of what was said before; all other tags stay as they are. `absent` on
-   * the backend's positive answer that this installation has none of that name. Left out where what is said of an instance can't
-   * change any more once it is made.
+   * Replaces the tags that Baton wrote on the runner's instance; other tags stay. `absent` only if the backend answers that this
+   * installation has no such instance. Not implemented where tags cannot change after an instance was created.
    */
   tag?(runner: string, tags: JobTags, abort: AbortSignal): Promise<'tagged' | 'absent'>;
 
   /**
-   * Calls back for every instance of this installation that dies, those which died while nobody watched included; the same
-   * death may be told more than once. Ends when `abort` fires; survives the backend's own restarts.
+   * Calls `onDeath` for every instance of this installation that dies, including those that died before the call; it may call it
+   * more than once for the same instance. Ends when `abort` fires; continues after the backend restarts.
    */
   watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type { RunJob } from './run-control.ts';
 
 /** A delegation's activities, on the orchestrator's task queue. */
 export interface DelegationActivities {
-  /** Writes the job's state where the API reads it, and a line to the audit stream. Repeating it changes nothing. */
+  /** Stores the job's state for the API, and publishes an audit entry. Repeating it has no effect. */
   recordDelegation(order: { job: DelegatedJob; audit: AuditEntry | null }): Promise<void>;
   recordAudit(order: { audit: AuditEntry }): Promise<void>;
   /** The job that the proxy is running, claimed for this delegation; or the delegation that claimed it before. */

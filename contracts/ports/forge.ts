@@ -1,15 +1,15 @@
 import type { JobAction, JobEvent } from '../messages/job-event.ts';
 
-/** Whose runners they are: an organisation's group, or one repository. */
+/** Where runners are registered: in an organisation, or in one repository. */
 export interface ForgeScope {
   organization: string;
   repository?: string | undefined;
 }
 
-/** Whose webhooks: the App's own, an organisation's, or a repository's. */
+/** The owner of a webhook: the App, an organisation, or a repository. */
 export type HookOwner = { kind: 'app' } | ({ kind: 'organization' | 'repository' } & ForgeScope);
 
-/** Who may use a group's runners, as the forge is told (organisations only). */
+/** Who may use a group's runners, as set on the forge (organisations only). */
 export interface GroupAccess {
   /** Names without the owner; undefined: all. */
   repositories?: string[] | undefined;
@@ -21,9 +21,9 @@ export interface GroupAccess {
 /** A group on the forge. */
 export interface ForgeGroup {
   scope: ForgeScope;
-  /** By name (organisations only; a repository has no groups). */
+  /** The group's name (organisations only: a repository has no groups). */
   group: string;
-  /** What it is made with, should it not be there. */
+  /** The access that it is created with, if it does not exist. */
   access: GroupAccess;
 }
 
@@ -32,16 +32,16 @@ export interface RegistrationOrder extends ForgeGroup {
   labels: string[];
 }
 
-/** Holds a secret (`jitConfig`); never returned from an activity, never logged. */
+/** Holds a secret (`jitConfig`): never returned from an activity, never logged. */
 export interface Registration {
   runnerId: number;
   jitConfig: string;
 }
 
 /**
- * - `removed`: it was there and now is not
- * - `absent`: the forge answered that there is none of that name
- * - `busy`: the forge says it runs a job; nothing was removed
+ * - `removed`: it existed and was removed
+ * - `absent`: the forge answered that none of that name exists
+ * - `busy`: the forge answered that it runs a job; nothing was removed
  */
 export type DeregistrationResult = 'removed' | 'absent' | 'busy';
 
@@ -51,36 +51,36 @@ export interface ForgeRunner {
   busy: boolean;
 }
 
-/** A job as the forge says it is now. */
+/** A job's current state on the forge. */
 export interface ForgeJob {
   action: JobAction;
   job: JobEvent['job'];
   repository: JobEvent['repository'];
 }
 
-/** Where to look for jobs that wait. */
+/** Where to search for waiting jobs. */
 export interface QueueOrder {
   scope: ForgeScope;
-  /** Of them the job must have no label that is not among these. */
+  /** A job matches if all of its labels are among these. */
   labels: string[];
-  /** In a list of very many repositories, where to go on; 0 at first. */
+  /** Where to continue in a long list of repositories; 0 at first. */
   cursor: number;
 }
 
 export interface RedeliveryOrder {
   hook: HookOwner;
-  /** Only webhooks that go to this address. Undefined: the only one there is that tells of jobs. */
+  /** Only webhooks with this address. Undefined: the only webhook for jobs, if there is exactly one. */
   url?: string | undefined;
-  /** Deliveries begun after this are looked at; milliseconds since the epoch. */
+  /** Deliveries after this time are checked; milliseconds since the epoch. */
   since: number;
-  /** Those known to fail, by GUID, and since when: given up after a day, when their job has died of old age. */
+  /** Deliveries that keep failing, by GUID, and since when. Given up after a day, when the forge has cancelled their job. */
   failing: ReadonlyMap<string, number>;
 }
 
 export interface Redelivery {
-  /** GUIDs that were sent again just now, with the time of their first delivery. */
+  /** GUIDs of the deliveries that were redelivered now, with the time of their first attempt. */
   again: [guid: string, since: number][];
-  /** What a person should know, a clause each. */
+  /** Notes for people to read, one clause each. */
   notes: string[];
 }
 
@@ -88,28 +88,28 @@ export interface Redelivery {
 export interface Forge {
   readonly type: string;
 
-  /** Makes a single-job registration; one of the same name left by a lost answer is replaced. */
+  /** Creates a registration for a single job. Replaces one of the same name, which a lost answer may have left. */
   register(order: RegistrationOrder): Promise<Registration>;
 
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
 
-  /** All registrations of that group (of the organisation's group, or of the repository), whoever made them. */
+  /** All registrations of that group (or of the repository), including those that Baton did not create. */
   listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]>;
 
-  /** Makes the group and brings its settings to what they are to be; resolves with what was changed, a clause each. */
+  /** Creates the group or corrects its settings. @returns the changes, one clause each */
   reconcileRunnerGroup(group: ForgeGroup): Promise<string[]>;
 
   /**
-   * The job as it is now; undefined where the forge knows none of that id, which may also mean that we may not see it.
+   * The job as it is now; undefined where the forge knows no such job, or where we may not see it.
    *
    * @param repository `owner/name`
    */
   getJob(repository: string, id: number): Promise<ForgeJob | undefined>;
 
-  /** Jobs that wait for a runner; `cursor` is where the next look goes on. */
+  /** Jobs that wait for a runner; `cursor` is where the next search continues. */
   listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }>;
 
-  /** Has deliveries of jobs' webhooks sent again of which no attempt arrived. */
+  /** Redelivers webhooks for jobs of which no attempt arrived. */
   redeliver(order: RedeliveryOrder): Promise<Redelivery>;
 }

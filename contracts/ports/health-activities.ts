@@ -13,11 +13,11 @@ export interface HealthActivities {
   confirmOrphaned(order: { group: string; runners: string[] }): Promise<string[]>;
   /** The registrations of this installation's group. */
   listRegistrations(order: { settings: GroupSettings; access: GroupAccess }): Promise<ObservedRegistration[]>;
-  /** Makes the runner group on the forge as it should be; resolves with the changes, a clause each. */
+  /** Creates or corrects the runner group on the forge. @returns the changes, one clause each */
   reconcileRunnerGroup(order: { settings: GroupSettings; access: GroupAccess }): Promise<string[]>;
   /** Asks the forge about jobs that have waited for longer than that, and signals the answers to the dispatcher. */
   recheckDemand(order: { group: string; olderThanMs: number }): Promise<{ asked: number; dropped: number }>;
-  /** Has the forge redeliver failed deliveries. */
+  /** Makes the forge redeliver failed deliveries. */
   redeliver(order: {
     hooks: HookOwner[];
     hookUrl?: string | undefined;

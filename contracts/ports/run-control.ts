@@ -1,6 +1,6 @@
 import type { ForgeScope } from './forge.ts';
 
-/** One job of a run, as the forge tells it. */
+/** One job of a run, as the forge reports it. */
 export interface RunJob {
   id: number;
   runId: number;
@@ -13,9 +13,9 @@ export interface RunJob {
   labels: string[];
 }
 
-/** What a delegation asks of a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
+/** What delegations need from a forge. Every method throws BatonErrors FORGE_*; an error is never an answer. */
 export interface RunControl {
-  /** All jobs of that attempt. */
+  /** All jobs of that attempt of the run. */
   listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]>;
 
   /** Whether the run is completed, its newest attempt, and that attempt's jobs. */
@@ -27,6 +27,6 @@ export interface RunControl {
   /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link getLatestAttempt} first. */
   rerunJob(repository: string, jobId: number): Promise<void>;
 
-  /** Gives a registered runner these labels in place of its own; false where none of that name is registered. */
+  /** Replaces all labels of a registered runner; false where none of that name is registered. */
   replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean>;
 }

@@ -33,15 +33,15 @@ export interface DelegationOutcome {
   detail: string;
 }
 
-/** The key of the demand that a delegation makes at its group's dispatcher, until its job starts on one of its runners. */
+/** The key of a delegation's demand at its group's dispatcher, until its job starts on one of the group's runners. */
 export const demandKey = (delegation: string): string => `delegation:${delegation}`;
 export const isDemandKey = (key: string): boolean => key.startsWith(demandKey(''));
 
-/** What a delegation that waits for a runner needs to know of its group. */
+/** What a delegation that waits for a runner knows of its group. */
 export interface GroupView {
   /** Runners whose program is connected to the forge. */
   online: number;
-  /** What keeps the next runner from coming online, a clause for a person; null where nothing is known. */
+  /** Why no runner is online, as one clause for people to read; null where nothing is known. */
   problem: string | null;
 }
 
@@ -49,7 +49,7 @@ export const PROXIES_WORKFLOW = 'proxies';
 
 export const proxiesWorkflowId = (group: string): string => `proxies/${group}`;
 
-/** The proxies of one group; the services make it from the configuration. */
+/** The proxies of one group. The services read it from the configuration. */
 export interface ProxiesSettings {
   group: string;
   scope: ForgeScope;
@@ -61,5 +61,5 @@ export interface ProxiesSettings {
 /** Signal; its argument is a batch: {@link ProxiesEvent}[]. */
 export const PROXIES_EVENTS = 'proxiesEvents';
 
-/** A delegation needs the proxies of its group to step aside, or needs it no longer. */
+/** A delegation needs the proxies of its group to step aside (`hold`), or no longer needs that (`release`). */
 export type ProxiesEvent = { type: 'hold' | 'release'; delegation: string };

@@ -1,7 +1,7 @@
 import type { InstanceSpec } from '../ports/backend.ts';
 import type { ForgeScope } from '../ports/forge.ts';
 
-/** A group as its workflows know it; the services make it from the configuration. */
+/** A group's settings for its workflows. The services read them from the configuration. */
 export interface GroupSettings {
   /** The name of the Baton installation: `name` in the configuration. */
   installation: string;

@@ -1,4 +1,4 @@
-/** What a group asks of its hooks. Pure: it is in instance specs, and so in histories, where secrets are but names. */
+/** A group's hook settings. They are part of instance specs, and so of histories: secrets appear only by name. */
 
 /** What a failure of a hook or wrapper means. `strict`: the job fails; `lenient`: a warning. */
 export const HOOK_POLICIES = ['lenient', 'strict'] as const;
@@ -10,7 +10,7 @@ export const BUILT_IN_WRAPPERS = ['signal', 'resource-usage', 'clean-workspace',
 /** A text, or the name of the backend worker's environment variable that holds it. */
 export type HookValue = string | { env: string };
 
-/** An action that is put around every job of the group. `V` is `string` once secrets are filled in. */
+/** An action that runs around every job of the group. `V` is `string` once secrets are filled in. */
 export interface WrapperSettings<V = HookValue> {
   /** Unique in the group; names it in logs, and its state between the phases. */
   id: string;
@@ -18,13 +18,13 @@ export interface WrapperSettings<V = HookValue> {
   uses: string;
   with: Record<string, V>;
   env: Record<string, V>;
-  /** Of each of its phases, milliseconds. */
+  /** For each of its phases, milliseconds. */
   timeoutMs: number;
 }
 
 export interface HookSettings<V = HookValue> {
   policy: HookPolicy;
-  /** Which of the two kinds of hook scripts the forge's runner is given; default: by the platform. */
+  /** Which kind of hook scripts the forge's runner gets; default: by the platform. */
   shell?: 'sh' | 'pwsh' | undefined;
   /** Reach the job by GITHUB_ENV, GITHUB_PATH and `::notice::`. */
   env: Record<string, V>;

@@ -1,4 +1,4 @@
-/** The life of a runner (design.md). `gone` and `failed` are the ends; `failed` has a reason that a person can read. */
+/** The phases of a runner's life, in order. `gone` and `failed` are the ends; `failed` has a reason for people to read. */
 export const PHASES = ['provisioning', 'starting', 'idle', 'busy', 'completing', 'removing', 'gone', 'failed'] as const;
 
 export type Phase = (typeof PHASES)[number];
@@ -12,20 +12,20 @@ export const REMOVAL_REASONS = {
   'time-to-start': 'no job started within the time to start',
   retired: 'no longer needed by its group',
   'time-to-live': 'it reached its time to live',
-  cancelled: 'a person or a service cancelled it',
+  cancelled: 'a user or a service cancelled it',
   vanished: 'its workflow was terminated',
 } as const;
 
 export type RemovalReason = keyof typeof REMOVAL_REASONS;
 
-/** How a runner's life ended: the result of its workflow and what the dispatcher is told. */
+/** How a runner's life ended: the result of its workflow, also sent to the dispatcher. */
 export interface RunnerOutcome {
   runner: string;
   reason: RemovalReason;
   /** Whether a job ever started on it. */
   ranJob: boolean;
-  /** Whether this is a failure that will likely happen again to the next one: the group then slows down. */
+  /** Whether this failure will probably happen to the next runner, too: the group then starts runners more slowly. */
   failed: boolean;
-  /** One sentence for a person: the reason and what is known about it. */
+  /** The reason and what is known about it, as one sentence for people to read. */
   detail: string;
 }

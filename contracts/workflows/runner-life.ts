@@ -1,6 +1,6 @@
 import type { Phase } from './phase.ts';
 
-/** How a runner's life went, beside its outcome. Pure: workflow code imports this. */
+/** The phases of a runner's life. Pure: workflow code imports this. */
 export interface RunnerLife {
   backend: string;
   /** In order; each lasts until the next, the last until `until`. Milliseconds since the epoch. */

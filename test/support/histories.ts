@@ -5,22 +5,22 @@ import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-uti
 import type { ReplayHistoriesIterable } from '@temporalio/worker';
 
 const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
-/** Stack traces name files: where this checkout lies is nobody's business. */
+/** Stack traces contain paths of files: the folder of this checkout is removed from them. */
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A flood's history is the same few events again and again. */
-const EVENTS_AT_MOST = 500;
+/** Longer histories repeat the same few events. */
+const MAX_EVENTS = 500;
 
-/** Writes a history of every group and type of workflow to test/histories: a file each. */
+/** Writes one history per group and workflow type to test/histories, each to a file of its own. */
 export async function recordHistories(client: Client, only?: ReadonlySet<string>): Promise<void> {
-  const told = new Set<string>();
+  const recorded = new Set<string>();
   for await (const execution of endedFirst(client)) {
     const { workflowId, type, historyLength } = execution;
     const name = `${type}-${workflowId.split('/')[1] ?? ''}`;
-    // One of each tells the story; the others are the same again.
-    if (historyLength > EVENTS_AT_MOST || told.has(name)) continue;
+    // One of each is enough: the others would be the same.
+    if (historyLength > MAX_EVENTS || recorded.has(name)) continue;
     if (only !== undefined && !only.has(name)) continue;
-    told.add(name);
+    recorded.add(name);
     await recordHistory(client, execution, name);
   }
 }

@@ -26,41 +26,41 @@ import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { startTemporalServer } from '../../deploy/servers/temporal.ts';
 import { until } from './until.ts';
 
-/** The outside of one group's actors under a test's control: what a backend and a forge answer, and what they did. */
-export interface Outside {
+/** A fake backend and forge of one group: what they answer, and what they were asked to do. */
+export interface FakeEdges {
   created: string[];
   deleted: string[];
   unregistered: string[];
   create: (runner: string) => Promise<void>;
   unregister: (runner: string) => 'removed' | 'absent' | 'busy';
-  /** Called before runners are started: holds that up. */
+  /** Called before runners are started, which waits for it. */
   beforeStart?: (runners: string[]) => Promise<void>;
-  /** Given where the backend can tag: what it does with them. */
+  /** Set where the backend can tag instances. */
   tag?: (tags: JobTags) => Promise<void>;
 }
 
 const INSTALLATION = 'demo';
 
-export interface ActorsFixture {
+export interface WorkflowWorld {
   client: Client;
-  outside(group: string): Outside;
-  /** Jobs that removed groups gave away. */
+  edges(group: string): FakeEdges;
+  /** Jobs that removed groups moved to other groups. */
   moved: MovedJob[];
   start(settings: GroupSettings): Promise<void>;
   /** Waits until an instance was created for the group; resolves with its runner's name. */
   firstRunner(group: string): Promise<string>;
-  signal(group: string, news: DispatcherEvent[]): Promise<void>;
-  signalRunner(group: string, runner: string, news: RunnerEvent[]): Promise<void>;
+  signal(group: string, events: DispatcherEvent[]): Promise<void>;
+  signalRunner(group: string, runner: string, events: RunnerEvent[]): Promise<void>;
   getStatus(group: string): Promise<DispatcherSnapshot>;
   stop(): Promise<void>;
 }
 
 /**
- * A real Temporal server and a real worker with our workflows and the actors' own activities. Only the two edges, a
- * backend and a forge, are the test's: their contract suites hold the real ones.
+ * A real Temporal server and a real worker with our workflows and their activities. Only the two edges, backend and forge, are
+ * fakes: their contract suites test the real ones.
  */
-export async function startActors(): Promise<ActorsFixture> {
-  const dir = mkdtempSync(join(tmpdir(), 'baton-actors-'));
+export async function startWorkflowWorld(): Promise<WorkflowWorld> {
+  const dir = mkdtempSync(join(tmpdir(), 'baton-workflows-'));
   const server = await startTemporalServer({ dir, ui: false });
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
@@ -69,8 +69,8 @@ export async function startActors(): Promise<ActorsFixture> {
   });
   const connection = await NativeConnection.connect({ address: server.address });
   const client = new Client({ connection, namespace: server.namespace, dataConverter });
-  const groups = new Map<string, Outside>();
-  const outside = (group: string): Outside => {
+  const groups = new Map<string, FakeEdges>();
+  const edges = (group: string): FakeEdges => {
     const known = groups.get(group) ?? {
       created: [],
       deleted: [],
@@ -82,12 +82,12 @@ export async function startActors(): Promise<ActorsFixture> {
     return known;
   };
   const moved: MovedJob[] = [];
-  const findOutside = (runner: string): Outside => outside(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
+  const findEdgesOfRunner = (runner: string): FakeEdges => edges(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
   const activities = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
   const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
     ...activities,
     startRunners: async (order) => {
-      await outside(order.settings.name).beforeStart?.(order.runners);
+      await edges(order.settings.name).beforeStart?.(order.runners);
       await activities.startRunners(order);
     },
     moveJobs: ({ jobs }) => {
@@ -95,24 +95,24 @@ export async function startActors(): Promise<ActorsFixture> {
       return Promise.resolve();
     },
     removeRegistration: ({ runner }) => {
-      const answer = findOutside(runner).unregister(runner);
-      if (answer !== 'busy') findOutside(runner).unregistered.push(runner);
+      const answer = findEdgesOfRunner(runner).unregister(runner);
+      if (answer !== 'busy') findEdgesOfRunner(runner).unregistered.push(runner);
       return Promise.resolve(answer);
     },
   };
   const backend: Omit<BackendActivities, 'listInstances'> = {
     createInstance: async ({ runner }) => {
-      await findOutside(runner).create(runner);
-      findOutside(runner).created.push(runner);
-      const taggable = findOutside(runner).tag && { taggable: true as const };
+      await findEdgesOfRunner(runner).create(runner);
+      findEdgesOfRunner(runner).created.push(runner);
+      const taggable = findEdgesOfRunner(runner).tag && { taggable: true as const };
       return { instanceId: `instance of ${runner}`, ...taggable };
     },
     deleteInstance: ({ runner }) => {
-      findOutside(runner).deleted.push(runner);
+      findEdgesOfRunner(runner).deleted.push(runner);
       return Promise.resolve();
     },
     tagInstance: async ({ runner, tags }) => {
-      await findOutside(runner).tag?.(tags);
+      await findEdgesOfRunner(runner).tag?.(tags);
       return 'tagged';
     },
     checkInstance: () => Promise.resolve('alive'),
@@ -129,11 +129,11 @@ export async function startActors(): Promise<ActorsFixture> {
   const running = workers.map((worker) => worker.run());
   return {
     client,
-    outside,
+    edges: edges,
     moved,
     firstRunner: (group) =>
       until(() => {
-        const [runner] = outside(group).created;
+        const [runner] = edges(group).created;
         if (runner === undefined) throw new Error(`no instance was created for the group ${group}`);
         return runner;
       }),
@@ -144,9 +144,9 @@ export async function startActors(): Promise<ActorsFixture> {
         args: [{ settings }],
       });
     },
-    signal: (group, news) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, news),
-    signalRunner: (group, runner, news) =>
-      client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, news),
+    signal: (group, events) => client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, events),
+    signalRunner: (group, runner, events) =>
+      client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events),
     getStatus: (group) =>
       client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
     stop: async () => {

@@ -15,12 +15,12 @@ import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
-import { startActors, type ActorsFixture } from '../../support/workflows.ts';
+import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { aJob } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 
-/** Of each path one history; the others are the same again. */
+/** One history per code path; the others would be the same. */
 const RECORDED = new Set([
   'dispatcher-elastic',
   'runner-elastic',
@@ -29,17 +29,17 @@ const RECORDED = new Set([
   'dispatcher-leaving',
   'dispatcher-draining',
   'dispatcher-first',
-  'places-test',
+  'capacity-test',
 ]);
 
-let actors: ActorsFixture;
+let world: WorkflowWorld;
 
 beforeAll(async () => {
-  actors = await startActors();
+  world = await startWorkflowWorld();
 });
 afterAll(async () => {
-  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client, RECORDED);
-  await actors.stop();
+  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(world.client, RECORDED);
+  await world.stop();
 });
 
 let jobs = 0;
@@ -47,10 +47,10 @@ function job(action: JobNotice['action'], jobId: number, runnerName: string | nu
   return aJob(action, jobId, { runnerName });
 }
 
-/** So many new jobs, queued. */
+/** Queues that many new jobs. */
 async function queue(group: string, count: number): Promise<number[]> {
   const ids = Array.from({ length: count }, () => (jobs += 1));
-  await actors.signal(
+  await world.signal(
     group,
     ids.map((id) => ({ type: 'job', job: job('queued', id) })),
   );
@@ -58,11 +58,11 @@ async function queue(group: string, count: number): Promise<number[]> {
 }
 
 const living = (group: string): string[] => {
-  const { created, deleted } = actors.outside(group);
+  const { created, deleted } = world.edges(group);
   return created.filter((runner) => !deleted.includes(runner));
 };
 
-/** The group's runners, once there are so many. */
+/** The group's runners, once there are that many. */
 async function runners(group: string, count: number): Promise<string[]> {
   return await until(() => {
     expect(living(group)).toHaveLength(count);
@@ -71,38 +71,38 @@ async function runners(group: string, count: number): Promise<string[]> {
 }
 
 async function online(group: string, runner: string): Promise<void> {
-  await actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
+  await world.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
   const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const news: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
-  await actors.signalRunner(group, runner, [news]);
+  const event: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
+  await world.signalRunner(group, runner, [event]);
 }
 
-/** The runner takes that job. */
+/** Starts that job on the runner. */
 async function begin(group: string, runner: string, id: number): Promise<void> {
-  await actors.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
-  await actors.signalRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
+  await world.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
+  await world.signalRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
 }
 
-/** The job ends, and so does the runner. */
+/** Ends that job and its runner. */
 async function finish(group: string, runner: string, id: number): Promise<void> {
   const died = { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 0, reason: 'ended' } as const;
-  await actors.signalRunner(group, runner, [
+  await world.signalRunner(group, runner, [
     { type: 'job', job: job('completed', id, runner) },
     { type: 'died', died },
   ]);
 }
 
 const result = (group: string, runner: string): Promise<RunnerOutcome> =>
-  actors.client.workflow.getHandle(runnerWorkflowId(group, runner)).result();
+  world.client.workflow.getHandle(runnerWorkflowId(group, runner)).result();
 
 const configure = (settings: GroupSettings): Promise<void> =>
-  actors.signal(settings.name, [{ type: 'configure', settings }]);
+  world.signal(settings.name, [{ type: 'configure', settings }]);
 
-describe('a changed configuration', () => {
-  it('raises and lowers max without touching a job', async () => {
+describe('a group whose configuration changed', () => {
+  it('follows a raised and a lowered max without affecting a job', async () => {
     const group = freshName('elastic');
     const settings = aGroup(group, { max: 1 });
-    await actors.start(settings);
+    await world.start(settings);
     const ids = await queue(group, 4);
     const [first = ''] = await runners(group, 1);
     await begin(group, first, ids[0] ?? 0);
@@ -110,122 +110,122 @@ describe('a changed configuration', () => {
     const three = await runners(group, 3);
     await begin(group, three[1] ?? '', ids[1] ?? 0);
     await configure({ ...settings, max: 2 });
-    // The third has no job yet: it goes. The two busy ones stay.
-    await until(() => expect(actors.outside(group).deleted).toEqual([three[2]]));
+    // The third has no job yet and retires. The two busy ones stay.
+    await until(() => expect(world.edges(group).deleted).toEqual([three[2]]));
     expect(await result(group, three[2] ?? '')).toMatchObject({ reason: 'retired', failed: false });
     await finish(group, first, ids[0] ?? 0);
-    await until(async () => expect(await actors.getStatus(group)).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
-    await until(() => expect(actors.outside(group).created).toHaveLength(4));
+    await until(async () => expect(await world.getStatus(group)).toMatchObject({ busy: 1, ready: 1, waiting: 2 }));
+    await until(() => expect(world.edges(group).created).toHaveLength(4));
   });
 
-  it('lowers min: surplus idle runners go, but never one that has just taken a job', async () => {
+  it('retires surplus idle runners after min was lowered, but never one that has just taken a job', async () => {
     const group = freshName('surplus');
     const settings = aGroup(group, { min: 3, timeToStartMs: 3000 });
-    await actors.start(settings);
+    await world.start(settings);
     const idle = await runners(group, 3);
     for (const runner of idle) await online(group, runner);
     const [busy = ''] = idle;
-    actors.outside(group).unregister = (runner) => (runner === busy ? 'busy' : 'removed');
+    world.edges(group).unregister = (runner) => (runner === busy ? 'busy' : 'removed');
     await configure({ ...settings, min: 0 });
-    await until(() => expect(actors.outside(group).deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
+    await until(() => expect(world.edges(group).deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
     expect(living(group)).toEqual([busy]);
     jobs += 1;
     await begin(group, busy, jobs);
-    actors.outside(group).unregister = () => 'absent';
+    world.edges(group).unregister = () => 'absent';
     await finish(group, busy, jobs);
     expect(await result(group, busy)).toMatchObject({ ranJob: true, failed: false });
   });
 
-  it('of labels replaces runners that are only kept warm', async () => {
+  it('replaces its idle runners after its labels changed', async () => {
     const group = freshName('relabel');
     const settings = aGroup(group, { min: 1, timeToStartMs: 3000 });
-    await actors.start(settings);
+    await world.start(settings);
     const [old = ''] = await runners(group, 1);
     await configure({ ...settings, labels: ['linux', 'arm64'] });
-    await until(() => expect(actors.outside(group).deleted).toEqual([old]));
+    await until(() => expect(world.edges(group).deleted).toEqual([old]));
     const [fresh = ''] = await runners(group, 1);
-    const { memo } = await actors.client.workflow.getHandle(runnerWorkflowId(group, fresh)).describe();
+    const { memo } = await world.client.workflow.getHandle(runnerWorkflowId(group, fresh)).describe();
     expect(memo).toMatchObject({ labels: ['linux', 'arm64'] });
   });
 
-  it('without the group: its job runs to the end, its waiting jobs move, then it ends', async () => {
+  it('finishes its running job, moves its waiting jobs and ends after it was removed', async () => {
     const group = freshName('leaving');
-    await actors.start(aGroup(group, { max: 1 }));
+    await world.start(aGroup(group, { max: 1 }));
     const [running = 0, ...waiting] = await queue(group, 3);
     const [runner = ''] = await runners(group, 1);
     await begin(group, runner, running);
-    await actors.signal(group, [{ type: 'removed' }]);
-    await until(() => expect(actors.moved.map(({ jobId }) => jobId)).toEqual(waiting));
-    expect(actors.moved[0]).toMatchObject({ repository: 'acme/hello', labels: ['linux'], runId: waiting[0] });
-    expect(await actors.getStatus(group)).toMatchObject({ removed: true, busy: 1, waiting: 0 });
+    await world.signal(group, [{ type: 'removed' }]);
+    await until(() => expect(world.moved.map(({ jobId }) => jobId)).toEqual(waiting));
+    expect(world.moved[0]).toMatchObject({ repository: 'acme/hello', labels: ['linux'], runId: waiting[0] });
+    expect(await world.getStatus(group)).toMatchObject({ removed: true, busy: 1, waiting: 0 });
     expect(living(group)).toEqual([runner]);
     await finish(group, runner, running);
-    await actors.client.workflow.getHandle(dispatcherWorkflowId(group)).result();
-    expect(actors.outside(group).created).toEqual([runner]);
+    await world.client.workflow.getHandle(dispatcherWorkflowId(group)).result();
+    expect(world.edges(group).created).toEqual([runner]);
   });
 });
 
-describe('a person', () => {
-  it('pauses a group: nothing starts, demand waits; resumed, it goes on', async () => {
+describe('an operator', () => {
+  it('pauses and resumes a group: while it is paused, jobs wait and no runner starts', async () => {
     const group = freshName('paused');
-    await actors.start(aGroup(group, {}));
-    await actors.signal(group, [{ type: 'control', mode: 'paused' }]);
+    await world.start(aGroup(group, {}));
+    await world.signal(group, [{ type: 'control', mode: 'paused' }]);
     await queue(group, 2);
     await until(async () =>
-      expect(await actors.getStatus(group)).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }),
+      expect(await world.getStatus(group)).toMatchObject({ mode: 'paused', waiting: 2, ready: 0 }),
     );
-    expect(actors.outside(group).created).toEqual([]);
-    await actors.signal(group, [{ type: 'control', mode: 'active' }]);
+    expect(world.edges(group).created).toEqual([]);
+    await world.signal(group, [{ type: 'control', mode: 'active' }]);
     await runners(group, 2);
   });
 
-  it('drains a group: idle runners go, the busy one finishes, and a new configuration does not undo it', async () => {
+  it('drains a group: idle runners retire, the busy one finishes, and a new configuration does not undo that', async () => {
     const group = freshName('draining');
     const settings = aGroup(group, { min: 2, timeToStartMs: 3000 });
-    await actors.start(settings);
+    await world.start(settings);
     const [busy = '', idle = ''] = await runners(group, 2);
     await online(group, idle);
     jobs += 1;
     const id = jobs;
     await begin(group, busy, id);
-    await actors.signal(group, [{ type: 'control', mode: 'draining' }]);
-    await until(() => expect(actors.outside(group).deleted).toContain(idle));
+    await world.signal(group, [{ type: 'control', mode: 'draining' }]);
+    await until(() => expect(world.edges(group).deleted).toContain(idle));
     await configure({ ...settings, max: 5 });
     await finish(group, busy, id);
     await until(async () =>
-      expect(await actors.getStatus(group)).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }),
+      expect(await world.getStatus(group)).toMatchObject({ mode: 'draining', busy: 0, ready: 0 }),
     );
     expect(living(group)).toEqual([]);
-    await actors.signal(group, [{ type: 'control', mode: 'active' }]);
+    await world.signal(group, [{ type: 'control', mode: 'active' }]);
     await runners(group, 2);
   });
 });
 
 describe('a capped backend', () => {
-  const tellKeeper = async (backend: string, news: CapacityEvent): Promise<void> => {
-    await actors.client.workflow.signalWithStart(CAPACITY_WORKFLOW, {
+  const signalCapacity = async (backend: string, event: CapacityEvent): Promise<void> => {
+    await world.client.workflow.signalWithStart(CAPACITY_WORKFLOW, {
       workflowId: capacityWorkflowId(backend),
       taskQueue: TASK_QUEUE.orchestrator,
       args: [{ backend }],
       signal: CAPACITY_EVENTS,
-      signalArgs: [[news]],
+      signalArgs: [[event]],
     });
   };
 
-  it('never has more instances than its cap; freed places go by priority, then to the longest wait', async () => {
+  it('never has more instances than its cap, and gives free slots by priority, then to the longest wait', async () => {
     const [first, second, urgent] = [freshName('first'), freshName('second'), freshName('urgent')] as const;
-    await tellKeeper('test', { type: 'configure', max: 2, groups: [first, second, urgent] });
+    await signalCapacity('test', { type: 'configure', max: 2, groups: [first, second, urgent] });
     for (const [name, priority] of [
       [first, 3],
       [second, 3],
       [urgent, 1],
     ] as const) {
-      await actors.start(aGroup(name, { backendMax: 2, priority }));
+      await world.start(aGroup(name, { backendMax: 2, priority }));
     }
     let most = 0;
     const count = (): number => [first, second, urgent].flatMap(living).length;
     for (const name of [first, second, urgent]) {
-      actors.outside(name).create = () => {
+      world.edges(name).create = () => {
         most = Math.max(most, count() + 1);
         return Promise.resolve();
       };
@@ -233,20 +233,20 @@ describe('a capped backend', () => {
     const mine: Record<string, number[]> = { [first]: [], [second]: [], [urgent]: [] };
     const take = async (group: string): Promise<void> => {
       mine[group]?.push(...(await queue(group, 1)));
-      await until(async () => expect((await actors.getStatus(group)).waiting).toBeGreaterThan(0));
+      await until(async () => expect((await world.getStatus(group)).waiting).toBeGreaterThan(0));
     };
     await take(first);
     await take(first);
     await runners(first, 2);
-    // In this order they wait, and the urgent one comes last.
+    // They begin to wait in this order: the urgent one comes last.
     await take(second);
     await take(first);
     await take(urgent);
     await until(async () => {
-      const keeper = await actors.client.workflow
+      const capacity = await world.client.workflow
         .getHandle(capacityWorkflowId('test'))
         .query<CapacitySnapshot>(CAPACITY_STATUS);
-      expect(Object.fromEntries(keeper.groups.map(({ group, wanted }) => [group, wanted]))).toEqual({
+      expect(Object.fromEntries(capacity.groups.map(({ group, wanted }) => [group, wanted]))).toEqual({
         [first]: 1,
         [second]: 1,
         [urgent]: 1,
@@ -265,7 +265,7 @@ describe('a capped backend', () => {
     await end(urgent);
     await runners(first, 1);
     expect(most).toBe(2);
-    await tellKeeper('test', { type: 'configure', max: null, groups: [] });
-    await actors.client.workflow.getHandle(capacityWorkflowId('test')).result();
+    await signalCapacity('test', { type: 'configure', max: null, groups: [] });
+    await world.client.workflow.getHandle(capacityWorkflowId('test')).result();
   });
 });

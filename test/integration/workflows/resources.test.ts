@@ -8,25 +8,25 @@ import {
 } from '../../../contracts/workflows/runner.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { aGroup } from '../../support/a-group.ts';
-import { startActors, type ActorsFixture } from '../../support/workflows.ts';
+import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 
 const GIB = 1024 ** 3;
 const GROUP = 'measured';
-let actors: ActorsFixture;
+let world: WorkflowWorld;
 
 beforeAll(async () => {
-  actors = await startActors();
+  world = await startWorkflowWorld();
 });
 afterAll(async () => {
-  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(actors.client);
-  await actors.stop();
+  if (process.env['BATON_RECORD'] !== undefined) await recordHistories(world.client);
+  await world.stop();
 });
 
 describe('the resource use of a job', () => {
-  it('a runner shows what its job used, as its recorder says once', async () => {
-    await actors.start(aGroup(GROUP, { min: 1, max: 1 }));
-    const runner = await actors.firstRunner(GROUP);
+  it('is shown by its runner, as the wrapper reported it first', async () => {
+    await world.start(aGroup(GROUP, { min: 1, max: 1 }));
+    const runner = await world.firstRunner(GROUP);
     const base = () => ({ version: 1, id: randomUUID(), runner, at: new Date().toISOString() }) as const;
     const job = { runId: 7, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
     const used = (peak: number): RunnerEvent => ({
@@ -43,9 +43,9 @@ describe('the resource use of a job', () => {
         },
       },
     });
-    const handle = actors.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
+    const handle = world.client.workflow.getHandle(runnerWorkflowId(GROUP, runner));
     await handle.executeUpdate<void, []>(REGISTER_RUNNER);
-    await actors.signalRunner(GROUP, runner, [
+    await world.signalRunner(GROUP, runner, [
       { type: 'signal', signal: { ...base(), kind: 'started', job } },
       used(1.5),
       used(2),

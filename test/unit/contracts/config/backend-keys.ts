@@ -20,7 +20,7 @@ export const BACKEND_KEYS: Key[] = [
         { backend: '    type: local\n    max: 2', group: '    min: 3' },
         9,
         5,
-        /its groups keep 3 idle runners \(min\), which is more than 2/,
+        /its groups require 3 idle runners \(min\), which is more than 2/,
       ],
     ],
   },

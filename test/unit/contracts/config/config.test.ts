@@ -8,7 +8,7 @@ import { EC2_KEYS } from './ec2-keys.ts';
 import { GROUP_KEYS } from './group-keys.ts';
 import { HOOK_KEYS } from './hook-keys.ts';
 import { aConfigFile } from '../../../support/a-config-file.ts';
-import { describeKeys, problems, read } from './keys.ts';
+import { describeKeys, findProblems, parseText } from './keys.ts';
 import { INSTALLATION_KEYS } from './installation-keys.ts';
 
 const KEYS = [
@@ -22,7 +22,7 @@ const KEYS = [
 ];
 describeKeys(KEYS);
 
-/** Keys of the schema as the rows above write them; a backend is checked by the tests of its own. */
+/** Keys of the schema as the rows above write them. Backends have tests of their own. */
 function leaves(schema: unknown, path: string): string[] {
   const { properties, items }: Record<string, unknown> = Object(schema);
   if (path === 'backends') return ['backends.here'];
@@ -35,7 +35,7 @@ function leaves(schema: unknown, path: string): string[] {
 }
 
 describe('the configuration file', () => {
-  it('every key has its tests', () => {
+  it('has tests for every key', () => {
     const tested = KEYS.map(({ path }) => path);
     const missing = leaves(createConfigSchema(), '').filter(
       (leaf) => !tested.some((path) => path === leaf || path.startsWith(`${leaf}.`)),
@@ -43,30 +43,30 @@ describe('the configuration file', () => {
     expect(missing).toEqual([]);
   });
 
-  it('all problems are told at once, each with its place', () => {
+  it('reports all problems at once, each with its position', () => {
     const text = aConfigFile({ top: 'bogus: 1\nname: CI', group: '    max: many' });
-    expect(problems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
+    expect(findProblems(text).map(({ line, column, path }) => ({ line, column, path }))).toEqual([
       { line: 2, column: 1, path: 'name' },
       { line: 15, column: 5, path: 'groups[0].max' },
       { line: 1, column: 1, path: 'bogus' },
     ]);
   });
 
-  it('a problem reads as file, line, column, key and what is wrong', () => {
-    expect(() => read(aConfigFile().replace('backend: here', 'backend: there'))).toThrow(
+  it('reports a problem as file, line, column, key and message', () => {
+    expect(() => parseText(aConfigFile().replace('backend: here', 'backend: there'))).toThrow(
       'baton.yaml:13:5: groups[0].backend: there is no backend "there"; there is here',
     );
   });
 
-  it('broken YAML is told with its place', () => {
-    expect(problems('name: [')).toMatchObject([{ line: 1 }]);
+  it('reports invalid YAML with its position', () => {
+    expect(findProblems('name: [')).toMatchObject([{ line: 1 }]);
   });
 
-  it('an empty file says what is needed', () => {
-    expect(() => read('')).toThrow(/forge: required, but not given/);
+  it('reports the required keys of an empty file', () => {
+    expect(() => parseText('')).toThrow(/forge: required, but not given/);
   });
 
-  it('a secret that is not set names its variable, not a value', () => {
+  it('names the variable of a secret that is not set', () => {
     expect(() => readSecret({ env: 'NOT_SET' }, {})).toThrow('environment variable NOT_SET is not set');
     expect(readSecret({ env: 'SET' }, { SET: 'x' })).toBe('x');
   });

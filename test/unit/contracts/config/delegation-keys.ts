@@ -51,8 +51,8 @@ export const DELEGATION_KEYS: Key[] = [
       ],
     ],
     invalid: [
-      [delegation('', '{ names: [p, p], labels: [team], group: serving }'), 1, 86, /"p" stands twice/],
-      [delegation('', '{ names: [p], labels: [team], group: nobody }'), 1, 114, /there is no group "nobody"/],
+      [delegation('', '{ names: [p, p], labels: [team], group: serving }'), 1, 86, /duplicate proxy name "p"/],
+      [delegation('', '{ names: [p], labels: [team], group: missing }'), 1, 114, /there is no group "missing"/],
       [delegation('', '{ names: [p], labels: [other], group: serving }'), 1, 115, /add to the labels.*other/],
       [{ group: serving('    labels: [team]') }, 1, 114, /add to the labels of group "serving": ephemeral, container/],
       [delegation('', `${PROXIES}, { names: [q], labels: [team], group: serving }`), 1, 162, /serves other proxies/],

@@ -11,8 +11,8 @@ const REQUIRED = [
 
 /** An ec2 backend with more or other lines; a line of the same key takes the place of the smallest one's. */
 function ec2(...lines: string[]): ConfigParts {
-  const keyOf = (line: string): string => line.split(':')[0] ?? '';
-  const kept = REQUIRED.filter((line) => !lines.some((other) => keyOf(other) === keyOf(line)));
+  const toKey = (line: string): string => line.split(':')[0] ?? '';
+  const kept = REQUIRED.filter((line) => !lines.some((other) => toKey(other) === toKey(line)));
   return { backend: [...kept, ...lines].map((line) => `    ${line}`).join('\n') };
 }
 
@@ -56,7 +56,7 @@ export const EC2_KEYS: Key[] = [
     valid: [[ec2('types: [m7i.large, c7i.metal-24xl]'), ['m7i.large', 'c7i.metal-24xl']]],
     invalid: [
       [ec2('types: [large]'), 12, 13, /instance type such as/],
-      [ec2('types: [m7i.large, m7i.large]'), 12, 5, /stands twice/],
+      [ec2('types: [m7i.large, m7i.large]'), 12, 5, /has a duplicate/],
       [without('types'), 7, 3, /give instance types/],
     ],
   },
@@ -146,7 +146,7 @@ export const EC2_KEYS: Key[] = [
     base,
     default: {},
     valid: [[ec2('tags: { team: ci }'), { team: 'ci' }]],
-    invalid: [[ec2('tags: { baton.runner: x }'), 13, 13, /not yours to set|Invalid key/]],
+    invalid: [[ec2('tags: { baton.runner: x }'), 13, 13, /are reserved|Invalid key/]],
   },
   {
     path: 'backends.here.dry_for',

@@ -17,9 +17,9 @@ function gce(more: Record<string, string> = {}): ConfigParts {
   return { backend: lines.map(([key, value]) => `    ${key}: ${value}`).join('\n') };
 }
 
-const lineOf = (key: string): number => 8 + (KEYS.includes(key) ? KEYS.indexOf(key) : KEYS.length);
+const toLine = (key: string): number => 8 + (KEYS.includes(key) ? KEYS.indexOf(key) : KEYS.length);
 
-/** Of a key: its default, what it takes, what it refuses; the column of what is wrong is 5 where it isn't told. */
+/** A key with its default and its valid and invalid values; the column of a problem is 5 unless given. */
 function row(
   key: string,
   path: string,
@@ -32,7 +32,7 @@ function row(
     base: gce(),
     default: unset,
     valid: valid.map(([text, parsed]) => [gce({ [key]: text }), parsed]),
-    invalid: invalid.map(([text, message, column = 5]) => [gce({ [key]: text }), lineOf(key), column, message]),
+    invalid: invalid.map(([text, message, column = 5]) => [gce({ [key]: text }), toLine(key), column, message]),
   };
 }
 
@@ -58,7 +58,7 @@ export const GCE_KEYS: Key[] = [
     [['[us-central1-a, us-central1-b]', ['us-central1-a', 'us-central1-b']]],
     [
       ['[]', />=1/],
-      ['[us-central1-a, us-central1-a]', /stands twice/],
+      ['[us-central1-a, us-central1-a]', /has a duplicate zone/],
       ['[us-central1]', /a zone such as/, 13],
     ],
   ),
@@ -119,7 +119,7 @@ export const GCE_KEYS: Key[] = [
     [['{ team: build }', { team: 'build' }]],
     [
       ['{ team: Build }', /lower-case/, 15],
-      ['{ baton-x: a }', /Baton’s own/],
+      ['{ baton-x: a }', /baton- are reserved/],
     ],
   ),
   row(

@@ -23,7 +23,7 @@ export const GROUP_KEYS: Key[] = [
     invalid: [
       [group('name: Second', 'name'), 14, 7, /lower-case letters/],
       [group(`name: ${'x'.repeat(31)}`, 'name'), 14, 7, /<=30/],
-      [group('name: linux', 'name'), 14, 7, /"linux" stands twice/],
+      [group('name: linux', 'name'), 14, 7, /duplicate group name "linux"/],
       [group('', 'name'), 14, 5, /required, but not given/],
     ],
   },

@@ -13,7 +13,7 @@ export const HOOK_KEYS: Key[] = [
     ],
     invalid: [
       [{ group: '    env: { GITHUB_SHA: x }' }, 14, 12, /the forge’s runner or Baton sets it/],
-      [{ group: '    env: { PATH: x }' }, 14, 12, /for PATH there is `path`/],
+      [{ group: '    env: { PATH: x }' }, 14, 12, /use `path` for PATH/],
       [{ group: '    env: { 1A: x }' }, 14, 12, /not beginning with a digit/],
     ],
   },
@@ -67,7 +67,7 @@ export const HOOK_KEYS: Key[] = [
       [{ group: '    wrappers: [actions/checkout]' }, 14, 16, /resource-usage, .* or the absolute path/],
       [{ group: '    wrappers: [{ uses: /a, in: 1 }]' }, 14, 28, /unknown key|Unrecognized key: "in"/],
       [{ group: '    wrappers: [/opt/a, signal]' }, 14, 24, /always first in and last out/],
-      [{ group: '    wrappers: [{ uses: /a, id: x }, { uses: /b, id: x }]' }, 14, 5, /id "x" stands twice/],
+      [{ group: '    wrappers: [{ uses: /a, id: x }, { uses: /b, id: x }]' }, 14, 5, /duplicate id "x"/],
     ],
   },
 ];

@@ -107,7 +107,7 @@ export const INSTALLATION_KEYS: Key[] = [
     invalid: [
       [{ forge: `  apps: []` }, 3, 3, />=1/],
       [{ forge: `  apps: [${APP}]\n  app: ${APP}` }, 2, 1, /give one of app, apps and token/],
-      [{ forge: `  apps:\n    - ${APP}\n    - ${APP}` }, 5, 7, /App 1 with installation 2 stands twice/],
+      [{ forge: `  apps:\n    - ${APP}\n    - ${APP}` }, 5, 7, /App 1 with installation 2 is a duplicate/],
     ],
   },
   {

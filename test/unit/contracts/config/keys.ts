@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, parseConfig, type ConfigProblem } from '../../../../contracts/lib/load-config.ts';
 import { aConfigFile, type ConfigParts } from '../../../support/a-config-file.ts';
 
-export function read(text: string): Record<string, unknown> {
+export function parseText(text: string): Record<string, unknown> {
   return parseConfig(text, 'baton.yaml');
 }
 
-export function problems(text: string): readonly ConfigProblem[] {
+export function findProblems(text: string): readonly ConfigProblem[] {
   try {
     parseConfig(text, 'baton.yaml');
   } catch (error) {
@@ -16,11 +16,11 @@ export function problems(text: string): readonly ConfigProblem[] {
   return [];
 }
 
-/** All that is to be seen of one configuration key. */
+/** The tests of one configuration key. */
 export interface Key {
   /** Where it is in the parsed configuration. */
   path: string;
-  /** The smallest file in which it can stand. Default: the smallest of all. */
+  /** The smallest file that can have it. Default: the smallest file of all. */
   base?: ConfigParts;
   /** Undefined: optional, without a default. */
   default: unknown;
@@ -28,17 +28,17 @@ export interface Key {
   invalid: [parts: ConfigParts, line: number, column: number, message: RegExp][];
 }
 
-/** Three kinds of tests a key: its default, what it takes, and what it refuses, where and in which words. */
+/** Three kinds of tests per key: its default, valid values, and invalid ones with position and message. */
 export function describeKeys(keys: readonly Key[]): void {
   describe.each(keys)('$path', (key) => {
-    it('default', () => {
-      expect(at(read(aConfigFile(key.base)), key.path)).toEqual(key.default);
+    it('has its default', () => {
+      expect(readPath(parseText(aConfigFile(key.base)), key.path)).toEqual(key.default);
     });
-    it.each(key.valid)('valid %#', (parts, parsed) => {
-      expect(at(read(aConfigFile({ ...key.base, ...parts })), key.path)).toEqual(parsed);
+    it.each(key.valid)('accepts a valid value (%#)', (parts, parsed) => {
+      expect(readPath(parseText(aConfigFile({ ...key.base, ...parts })), key.path)).toEqual(parsed);
     });
-    it.each(key.invalid)('invalid %#', (parts, line, column, message) => {
-      const found = problems(aConfigFile({ ...key.base, ...parts }));
+    it.each(key.invalid)('refuses an invalid value (%#)', (parts, line, column, message) => {
+      const found = findProblems(aConfigFile({ ...key.base, ...parts }));
       expect(found).toHaveLength(1);
       expect(found[0]).toMatchObject({ line, column });
       expect(found[0]?.message).toMatch(message);
@@ -46,6 +46,6 @@ export function describeKeys(keys: readonly Key[]): void {
   });
 }
 
-function at(value: unknown, path: string): unknown {
+function readPath(value: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((here, key) => Reflect.get(Object(here), key), value);
 }
