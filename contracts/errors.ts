@@ -127,6 +127,6 @@ export class BatonError extends Error {
 }
 
 /** The message of anything that was thrown, for logs and for errors that name their cause. */
-export function messageOf(error: unknown): string {
+export function getErrorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 import { cancelled, cancellationSignal } from '@temporalio/activity';
 import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceCreated } from '../../contracts/messages/runner-signal.ts';
@@ -50,7 +50,7 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
         await cancelled();
       }
       outcome = error instanceof BatonError ? error.code : 'UNEXPECTED';
-      log.warn({ runner, backend: backend.type, activity, code: outcome }, messageOf(error));
+      log.warn({ runner, backend: backend.type, activity, code: outcome }, getErrorMessage(error));
       throw error;
     } finally {
       options.observe(activity, outcome, (performance.now() - begun) / 1000);

@@ -1,6 +1,6 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { createUser, encodeUser, fmtCreds, fromSeed, type KeyPair } from '@nats-io/jwt';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
 
 /** The PKCS#8 header of a raw Ed25519 seed (RFC 8410). */
@@ -45,7 +45,7 @@ export function createCredentialMint(account: string, signingKeySeed: string): C
     if (!signer.getPublicKey().startsWith('A')) throw new Error('it is not the key of an account (SA…)');
   } catch (error) {
     // The library's errors contain no key material.
-    const message = `reading the signing key for runners’ credentials: ${messageOf(error)}`;
+    const message = `reading the signing key for runners’ credentials: ${getErrorMessage(error)}`;
     throw new BatonError('CONFIG_INVALID', message);
   }
   return async ({ runner, expiresAt }) => {

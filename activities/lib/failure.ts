@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 
 /**
  * Converts what an activity throws to a Temporal failure: its type is the error's code, and it is non-retryable where
@@ -15,7 +15,7 @@ export function toFailure(error: unknown): Error {
       nonRetryable: !error.retryable,
     });
   }
-  return ApplicationFailure.create({ message: messageOf(error), type: 'UNEXPECTED' });
+  return ApplicationFailure.create({ message: getErrorMessage(error), type: 'UNEXPECTED' });
 }
 
 /** Wraps each activity so that it throws what {@link toFailure} returns. */

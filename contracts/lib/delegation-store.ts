@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { NatsError, type KV } from 'nats';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../errors.ts';
+import { BatonError, getErrorMessage } from '../errors.ts';
 import { delegatedJob, type DelegatedJob } from '../messages/delegation.ts';
 import { decode, encode, type Bus } from './nats.ts';
 import { STREAMS } from '../messages/streams.ts';
@@ -130,7 +130,7 @@ export class DelegationStore {
       return await work();
     } catch (error) {
       if (error instanceof BatonError || error instanceof z.ZodError) throw error;
-      throw new BatonError('BUS_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
+      throw new BatonError('BUS_UNAVAILABLE', `${doing}: ${getErrorMessage(error)}`, { cause: error });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { type core } from 'zod';
-import { BatonError, messageOf } from '../errors.ts';
+import { BatonError, getErrorMessage } from '../errors.ts';
 import { config, type Config } from '../config/config.ts';
 
 /** One problem in a configuration file, with its position. */
@@ -37,7 +37,9 @@ export function loadConfig(file: string): Config {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${getErrorMessage(error)}`, {
+      cause: error,
+    });
   }
   return parseConfig(text, file);
 }

@@ -16,7 +16,7 @@ import {
   type TlsOptions,
 } from 'nats';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../errors.ts';
+import { BatonError, getErrorMessage } from '../errors.ts';
 import { NAME_PATTERN } from '../workflows/runner-name.ts';
 import { STREAMS, type StreamPlan } from '../messages/streams.ts';
 import { runnerInbox } from '../messages/subjects.ts';
@@ -78,7 +78,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     return await connect(settings);
   } catch (error) {
     const code = error instanceof NatsError && /AUTH|PERMISSION/i.test(error.code) ? 'BUS_DENIED' : 'BUS_UNAVAILABLE';
-    throw new BatonError(code, `connecting ${options.name} to NATS at ${options.url}: ${messageOf(error)}`, {
+    throw new BatonError(code, `connecting ${options.name} to NATS at ${options.url}: ${getErrorMessage(error)}`, {
       cause: error,
     });
   }
@@ -141,7 +141,9 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       if (error instanceof NatsError && error.api_error?.err_code === 10058) {
         await jetstreamManager.streams.update(plan.name, config);
       } else {
-        throw new BatonError('BUS_UNAVAILABLE', `creating stream ${plan.name}: ${messageOf(error)}`, { cause: error });
+        throw new BatonError('BUS_UNAVAILABLE', `creating stream ${plan.name}: ${getErrorMessage(error)}`, {
+          cause: error,
+        });
       }
     }
   }

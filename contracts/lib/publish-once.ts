@@ -1,5 +1,5 @@
 import type { MsgHdrs } from 'nats';
-import { BatonError, messageOf } from '../errors.ts';
+import { BatonError, getErrorMessage } from '../errors.ts';
 import type { Bus } from './nats.ts';
 
 export interface PublishOptions {
@@ -32,7 +32,7 @@ export async function publishOnce(
     const { duplicate } = await bus.jetstream().publish(subject, body, options);
     return { duplicate };
   } catch (error) {
-    throw new BatonError('BUS_UNAVAILABLE', `publishing message ${id} to ${subject}: ${messageOf(error)}`, {
+    throw new BatonError('BUS_UNAVAILABLE', `publishing message ${id} to ${subject}: ${getErrorMessage(error)}`, {
       cause: error,
     });
   }

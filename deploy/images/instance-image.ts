@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { pack, type Pack } from 'tar-stream';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 
 const run = promisify(execFile);
 
@@ -70,7 +70,7 @@ export async function buildInstanceImage(
   } catch (error) {
     archive.destroy();
     await filling.catch(() => undefined);
-    throw new BatonError('PROGRAM_FAILED', `importing image ${tag}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('PROGRAM_FAILED', `importing image ${tag}: ${getErrorMessage(error)}`, { cause: error });
   }
   return true;
 }

@@ -3,7 +3,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync, stat
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { goInstall } from './build.ts';
 import { isAtLeast, getPlatform, getServerPlan, type ServerName, type ServerPlan } from './catalog.ts';
@@ -81,7 +81,7 @@ async function downloadOrBuild(
       renameSync(target, cached);
       return 'download';
     } catch (error) {
-      tried.push(`download: ${messageOf(error)}`);
+      tried.push(`download: ${getErrorMessage(error)}`);
     }
     try {
       progress.update('no download; building it with go, which takes a few minutes');
@@ -90,7 +90,7 @@ async function downloadOrBuild(
       renameSync(built, cached);
       return 'go install';
     } catch (error) {
-      tried.push(`go install: ${messageOf(error)}`);
+      tried.push(`go install: ${getErrorMessage(error)}`);
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -122,7 +122,7 @@ async function findOnPath(plan: ServerPlan, env: NodeJS.ProcessEnv, tried: strin
       await checkVersion(program, plan);
       return program;
     } catch (error) {
-      tried.push(`PATH: ${messageOf(error)}`);
+      tried.push(`PATH: ${getErrorMessage(error)}`);
     }
   }
   return undefined;

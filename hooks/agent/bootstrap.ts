@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { bootstrapFile, type BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
@@ -14,9 +14,13 @@ export async function takeBootstrap(file: string): Promise<BootstrapFile> {
     text = await readFile(file, 'utf8');
     await rm(file);
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading and removing bootstrap file ${file}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new BatonError(
+      'CONFIG_UNREADABLE',
+      `reading and removing bootstrap file ${file}: ${getErrorMessage(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   // Errors name wrong fields, but not their values: the file holds a secret, and a parser's message may quote it.
   let json: unknown;

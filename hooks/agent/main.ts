@@ -1,5 +1,5 @@
 import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { createLogger } from '../../contracts/lib/log.ts';
 import { runAgent } from './agent.ts';
 
@@ -18,7 +18,7 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    log.fatal({ code: error instanceof BatonError ? error.code : undefined }, messageOf(error));
+    log.fatal({ code: error instanceof BatonError ? error.code : undefined }, getErrorMessage(error));
     process.exit(1);
   },
 );

@@ -1,7 +1,7 @@
 import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { waitForAbort } from '../action-runners/manager/timer.ts';
@@ -70,7 +70,7 @@ export class Outbox {
         return 'delivered';
       } catch (error) {
         const code = getNatsCode(error);
-        this.#log.warn({ kind, attempt, code }, `publishing a signal failed: ${messageOf(error)}`);
+        this.#log.warn({ kind, attempt, code }, `publishing a signal failed: ${getErrorMessage(error)}`);
         if (code === NATS_CODE.denied) return 'refused';
         // Without an answer the connection may be half-open, which TCP does not notice for minutes.
         if (code === NATS_CODE.timeout && attempt % 2 === 1) await bus.reconnect().catch(() => undefined);

@@ -1,6 +1,6 @@
 import { decode, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { registrationReply, type RegistrationRequest } from '../../contracts/messages/registration.ts';
 import { waitForAbort } from '../action-runners/manager/timer.ts';
@@ -59,7 +59,7 @@ async function requestOnce(bus: Bus, runner: string, request: RegistrationReques
   } catch (error) {
     const code = getNatsCode(error);
     const denied = code === NATS_CODE.denied;
-    const message = code === NATS_CODE.noResponders ? 'no registrar is listening' : messageOf(error);
+    const message = code === NATS_CODE.noResponders ? 'no registrar is listening' : getErrorMessage(error);
     return { retryable: !denied, code, message, final: 'BUS_DENIED' };
   }
   try {

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import { createDelegationId } from '../../contracts/lib/delegation-id.ts';
 import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
@@ -37,7 +37,7 @@ async function started(env: NodeJS.ProcessEnv): Promise<number> {
     );
     return HANDED_OVER;
   } catch (error) {
-    const reason = messageOf(error).replace(/\.$/, '');
+    const reason = getErrorMessage(error).replace(/\.$/, '');
     const isUnavailable = error instanceof OrchestratorUnavailable || error instanceof BreakerOpen;
     annotate(
       'error',
@@ -71,7 +71,7 @@ try {
   process.exitCode = process.argv[2] === 'completed' ? await completed(process.env) : await started(process.env);
 } catch (error) {
   // The environment is not that of a hook.
-  const problem = error instanceof z.ZodError ? describeWrongFields(error) : messageOf(error);
+  const problem = error instanceof z.ZodError ? describeWrongFields(error) : getErrorMessage(error);
   annotate('error', `This job was not handed over to an ephemeral runner: ${problem}. None of its steps ran.`);
   process.exitCode = EXIT.refused;
 }

@@ -3,7 +3,7 @@ import { backoff } from '../../contracts/lib/backoff.ts';
 import { encode } from '../../contracts/lib/nats.ts';
 import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Instance } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceDied } from '../../contracts/messages/runner-signal.ts';
@@ -58,7 +58,7 @@ export class DeathPublisher {
         log.info({ ...facts, exitCode: message.exitCode, reason: message.reason }, 'instance died');
         return;
       } catch (error) {
-        log.warn({ ...facts, attempt, reason: messageOf(error) }, 'instance death not published; will retry');
+        log.warn({ ...facts, attempt, reason: getErrorMessage(error) }, 'instance death not published; will retry');
       }
       const delays = { firstMs: FIRST_RETRY_DELAY_MS, maxMs: MAX_RETRY_DELAY_MS };
       await backoff(attempt, { ...delays, abort: stop }).catch(() => undefined);

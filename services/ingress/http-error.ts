@@ -1,4 +1,4 @@
-import { BatonError, ERRORS, messageOf, type ErrorCode } from '../../contracts/errors.ts';
+import { BatonError, ERRORS, getErrorMessage, type ErrorCode } from '../../contracts/errors.ts';
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   WEBHOOK_INVALID: 400,
@@ -53,8 +53,8 @@ export function toHttpError(error: unknown): HttpError {
 function fromFastify(error: unknown): BatonError | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = 'code' in error && typeof error.code === 'string' ? FASTIFY_ERRORS[error.code] : undefined;
-  if (code !== undefined) return new BatonError(code, `reading a webhook: ${messageOf(error)}`);
+  if (code !== undefined) return new BatonError(code, `reading a webhook: ${getErrorMessage(error)}`);
   const status = 'statusCode' in error ? error.statusCode : undefined;
   if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
-  return new BatonError('WEBHOOK_INVALID', `reading a webhook: ${messageOf(error)}`);
+  return new BatonError('WEBHOOK_INVALID', `reading a webhook: ${getErrorMessage(error)}`);
 }

@@ -1,7 +1,7 @@
 import { Webhooks } from '@octokit/webhooks';
 import { type SecretRef } from '../../contracts/config/secret.ts';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
 /**
@@ -26,7 +26,7 @@ export function createSignatureCheck(
     try {
       verifiers.push(new Webhooks({ secret: readSecret(ref, env) }));
     } catch (error) {
-      log.warn({ variable: ref.env }, messageOf(error));
+      log.warn({ variable: ref.env }, getErrorMessage(error));
     }
   }
   if (verifiers.length === 0) {

@@ -3,7 +3,7 @@ import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import { HEADERS } from '../../contracts/messages/streams.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 
@@ -89,7 +89,7 @@ export class WebhookPublisher {
         if (cause instanceof NatsError && STREAM_FULL_CODES.has(cause.api_error?.err_code ?? 0)) {
           throw unavailable(event, 'the webhook stream is full', 60, cause);
         }
-        if (Date.now() + RETRY_DELAY_MS >= until) throw unavailable(event, messageOf(cause), 5, cause);
+        if (Date.now() + RETRY_DELAY_MS >= until) throw unavailable(event, getErrorMessage(cause), 5, cause);
         await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS));
       }
     }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fastify } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { createLogger } from '../../contracts/lib/log.ts';
 import { writeHookFolder } from './hook-folder.ts';
 import { registerProxyMetrics } from './metrics.ts';
@@ -46,6 +46,6 @@ try {
   process.exit(code);
 } catch (error) {
   const details = error instanceof BatonError ? { code: error.code, help: error.help } : {};
-  log.fatal({ ...details, err: error }, messageOf(error));
+  log.fatal({ ...details, err: error }, getErrorMessage(error));
   process.exit(1);
 }

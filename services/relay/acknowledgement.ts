@@ -1,5 +1,5 @@
 import type { Counter, Histogram } from 'prom-client';
-import { BatonError, messageOf, type ErrorCode } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage, type ErrorCode } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { PermanentFailure, RetryLater, RunnerMissing, ShuttingDown } from './message-errors.ts';
@@ -38,7 +38,10 @@ export function withAcknowledgement(
       message.ack();
       return 'dead';
     } catch (error) {
-      log.warn({ subject: message.subject, reason: messageOf(error) }, 'cannot store the dead letter; will retry');
+      log.warn(
+        { subject: message.subject, reason: getErrorMessage(error) },
+        'cannot store the dead letter; will retry',
+      );
       message.retry(FAULT_DELAY_MS);
       return 'retry';
     }
@@ -66,7 +69,7 @@ export function withAcknowledgement(
       return deadLetter(message, 'MESSAGE_INVALID', `Temporal rejected the message: ${toTemporalReason(error)}`);
     }
     log.error({ err: error, subject: message.subject }, 'handling a message failed');
-    if (message.deliveries >= MAX_FAULTS) return deadLetter(message, 'INTERNAL', messageOf(error));
+    if (message.deliveries >= MAX_FAULTS) return deadLetter(message, 'INTERNAL', getErrorMessage(error));
     message.retry(FAULT_DELAY_MS);
     return 'retry';
   }

@@ -1,7 +1,7 @@
 import { AckPolicy, createInbox, DeliverPolicy, type Msg, type Subscription } from 'nats';
 import { z } from 'zod';
 import { encode, nanos, type Bus } from '../../contracts/lib/nats.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
@@ -123,7 +123,7 @@ export class Puller {
       this.#inbox = createInbox(getInboxPrefix(bus));
       this.#subscription = bus.subscribe(this.#inbox, {
         callback: (error, message) => {
-          if (error) this.#reattachLater(`subscription to the inbox: ${messageOf(error)}`);
+          if (error) this.#reattachLater(`subscription to the inbox: ${getErrorMessage(error)}`);
           else this.#receive(message);
         },
       });
@@ -133,7 +133,7 @@ export class Puller {
       this.#ready = true;
       this.#resume();
     } catch (error) {
-      this.#reattachLater(messageOf(error));
+      this.#reattachLater(getErrorMessage(error));
     }
   }
 

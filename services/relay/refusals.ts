@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
 import { PREFIX } from '../../contracts/messages/subjects.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
 /** Names the NATS server's log file, where the relay can read it. */
@@ -65,7 +65,8 @@ async function follow(file: string, { refused, log, stop }: Parameters<typeof wa
       }
       isUnreadable = false;
     } catch (error) {
-      if (!isUnreadable) log.warn({ file, reason: messageOf(error) }, 'cannot read the NATS server log; will retry');
+      if (!isUnreadable)
+        log.warn({ file, reason: getErrorMessage(error) }, 'cannot read the NATS server log; will retry');
       isUnreadable = true;
     }
     await sleep(POLL_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 
 /** The gRPC status codes that matter here. */
 const INVALID_ARGUMENT = 3;
@@ -42,7 +42,7 @@ export function classifyTemporalError(error: unknown): TemporalErrorClass {
 /** The server's own text where there is one, for logs. */
 export function toTemporalReason(error: unknown): string {
   const answer = findGrpcAnswer(error);
-  return answer === undefined ? messageOf(error) : answer.details || messageOf(error);
+  return answer === undefined ? getErrorMessage(error) : answer.details || getErrorMessage(error);
 }
 
 function findGrpcAnswer(error: unknown): { code: number; details: string } | undefined {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { ApplyReply } from '../../contracts/messages/apply.ts';
 import type { NatsLink } from './nats-link.ts';
@@ -37,8 +37,8 @@ function createApplyHandler(service: string, live: LiveConfig, log: Logger): Req
         log.info(result, 'configuration read again');
         return { ...sender, result, problem: null };
       } catch (error) {
-        log.error({ err: error }, `configuration not changed: ${messageOf(error)}`);
-        return { ...sender, result: null, problem: messageOf(error) };
+        log.error({ err: error }, `configuration not changed: ${getErrorMessage(error)}`);
+        return { ...sender, result: null, problem: getErrorMessage(error) };
       }
     },
   };

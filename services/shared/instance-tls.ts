@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
 import type { NatsTls } from '../../contracts/config/tls.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 
 /**
  * How instances check the NATS server's certificate: as services do. They don't get the services' own certificate (`cert`, `key`).
@@ -14,6 +14,6 @@ export function readInstanceTls(tls: NatsTls): InstanceTls | undefined {
   try {
     return { authority: readFileSync(tls.ca, 'utf8') };
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading nats.tls.ca: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('CONFIG_UNREADABLE', `reading nats.tls.ca: ${getErrorMessage(error)}`, { cause: error });
   }
 }

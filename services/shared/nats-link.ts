@@ -1,7 +1,7 @@
 import { Events } from 'nats';
 import { connectBus, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
 import type { NatsConfig } from '../../contracts/config/servers.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
 const RETRY_DELAY_MS = 1000;
@@ -83,7 +83,7 @@ export class NatsLink {
           credentialsFile: process.env['BATON_NATS_CREDENTIALS'] ?? this.#config.credentials,
         });
       } catch (error) {
-        this.#log.error({ err: error }, messageOf(error));
+        this.#log.error({ err: error }, getErrorMessage(error));
         await pause();
       }
     }
@@ -119,7 +119,7 @@ export class NatsLink {
         for (const listener of this.#listeners) listener(bus);
         return;
       } catch (error) {
-        this.#log.warn({ reason: messageOf(error) }, 'creating the streams failed; will retry');
+        this.#log.warn({ reason: getErrorMessage(error) }, 'creating the streams failed; will retry');
         await pause();
       }
     }

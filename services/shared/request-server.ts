@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { decode, encode, type Bus, type Msg } from '../../contracts/lib/nats.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
@@ -44,7 +44,7 @@ export interface RequestHandler<Body> {
 
 /** An error as a reply: a BatonError with its code, anything else as INTERNAL. */
 export function toErrorReply(error: unknown): ErrorReply {
-  return { ok: false, code: error instanceof BatonError ? error.code : 'INTERNAL', message: messageOf(error) };
+  return { ok: false, code: error instanceof BatonError ? error.code : 'INTERNAL', message: getErrorMessage(error) };
 }
 
 /**

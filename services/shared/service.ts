@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { fastify, type FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../contracts/config/config.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { createLogger, type Logger } from '../../contracts/lib/log.ts';
 import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
@@ -69,7 +69,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     process.on('SIGHUP', () => {
       live.reload().then(
         (result) => log.info(result, 'configuration read again'),
-        (error: unknown) => log.error({ err: error }, `configuration not changed: ${messageOf(error)}`),
+        (error: unknown) => log.error({ err: error }, `configuration not changed: ${getErrorMessage(error)}`),
       );
     });
     const metrics = new Registry();
@@ -103,12 +103,12 @@ export async function runService(name: string, start: (context: ServiceContext) 
     await http.close();
     await traces
       ?.close()
-      .catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'sending the last traces failed'));
+      .catch((error: unknown) => log.warn({ reason: getErrorMessage(error) }, 'sending the last traces failed'));
     log.info('stopped');
     process.exit(0);
   } catch (error) {
     const details = error instanceof BatonError ? { code: error.code, help: error.help } : {};
-    log.fatal({ ...details, err: error }, messageOf(error));
+    log.fatal({ ...details, err: error }, getErrorMessage(error));
     process.exit(1);
   }
 }

@@ -3,7 +3,7 @@ import type { TLSConfig } from '@temporalio/client';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
 import type { TemporalConfig } from '../../contracts/config/servers.ts';
 import type { TemporalTls } from '../../contracts/config/tls.ts';
-import { BatonError, messageOf } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 
 /**
  * Connection options for Temporal's workers and clients.
@@ -36,8 +36,12 @@ function readCertificate(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading a certificate for Temporal, ${file}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new BatonError(
+      'CONFIG_UNREADABLE',
+      `reading a certificate for Temporal, ${file}: ${getErrorMessage(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

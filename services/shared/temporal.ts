@@ -1,7 +1,7 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { TemporalConfig } from '../../contracts/config/servers.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { toTemporalOptions } from './temporal-options.ts';
 import { dataConverter } from './payload-codec.ts';
@@ -24,7 +24,7 @@ export async function connectTemporal(
       return await NativeConnection.connect(options);
     } catch (error) {
       if (stop.aborted) throw error;
-      log.warn({ address: config.address, reason: messageOf(error) }, 'Temporal connection failed; will retry');
+      log.warn({ address: config.address, reason: getErrorMessage(error) }, 'Temporal connection failed; will retry');
       await new Promise<void>((resolve) => {
         const timer = setTimeout(done, RETRY_DELAY_MS);
         function done(): void {

@@ -5,7 +5,7 @@ import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createTokenKey, signToken } from '../../contracts/lib/proxy-token.ts';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
@@ -55,7 +55,7 @@ describe('the development cluster', () => {
     } catch (error) {
       // The message has its stderr; builds tell what is wrong on stdout.
       const { stdout } = z.object({ stdout: z.string() }).parse(error);
-      throw new Error(`${args.join(' ')}: ${messageOf(error)}\n${stdout.slice(-4000)}`, { cause: error });
+      throw new Error(`${args.join(' ')}: ${getErrorMessage(error)}\n${stdout.slice(-4000)}`, { cause: error });
     }
   }
 
@@ -142,7 +142,7 @@ describe('the development cluster', () => {
       expect((await proxy.inspect()).State).toMatchObject({ Status: 'exited', ExitCode: 0 });
     } catch (error) {
       const log = (await proxy.logs({ stdout: true, stderr: true, tail: 30 })).toString();
-      throw new Error(`${messageOf(error)}\nof the proxy's log:\n${log}`, { cause: error });
+      throw new Error(`${getErrorMessage(error)}\nof the proxy's log:\n${log}`, { cause: error });
     } finally {
       await proxy.remove({ force: true });
     }

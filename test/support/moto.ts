@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { findCacheFolder } from '../../deploy/servers/acquire.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
@@ -42,7 +42,7 @@ export async function findMoto(): Promise<FoundMoto> {
     return { program };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    return { missing: `moto could not be installed: ${messageOf(error).split('\n')[0]}` };
+    return { missing: `moto could not be installed: ${getErrorMessage(error).split('\n')[0]}` };
   } finally {
     lock.release();
   }

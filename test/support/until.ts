@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../contracts/errors.ts';
+import { getErrorMessage } from '../../contracts/errors.ts';
 
 /** Less than a test may take, so that what was waited for is said. */
 const TIMEOUT_MS = 110_000;
@@ -50,7 +50,7 @@ async function withTimeout<T>(check: () => T | Promise<T>, timeoutMs: number): P
 
 /** The same error, so that the difference that an assertion found is shown. */
 function explain(error: unknown, waited: string): Error {
-  const explained = error instanceof Error ? error : new Error(messageOf(error));
+  const explained = error instanceof Error ? error : new Error(getErrorMessage(error));
   explained.message = `${waited}: ${explained.message}`;
   return explained;
 }

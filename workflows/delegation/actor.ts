@@ -14,7 +14,7 @@ import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import { renderDelegationDetails, type Step } from './details.ts';
-import { JobProgress } from './progress.ts';
+import { DelegationProgress } from './progress.ts';
 
 const MAX_STEPS = 30;
 const MAX_DETAIL_LENGTH = 1500;
@@ -55,7 +55,7 @@ export class HandedOn {
 /** A delegation's state, the events that change it, and its activities. */
 export class DelegationActor {
   readonly input: DelegationInput;
-  readonly progress: JobProgress;
+  readonly progress: DelegationProgress;
   job: DelegatedJob;
   /** All proxies stepped aside for this delegation. */
   aside = false;
@@ -67,7 +67,7 @@ export class DelegationActor {
   constructor(input: DelegationInput) {
     this.input = input;
     this.job = input.job;
-    this.progress = new JobProgress(input.proxies.names);
+    this.progress = new DelegationProgress(input.proxies.names);
   }
 
   /** Applies a batch of events. */
@@ -197,7 +197,7 @@ export class DelegationActor {
     setCurrentDetails(renderDelegationDetails(this.input, this.job, this.#steps));
   }
 
-  #applyAnswer(result: { job: NonNullable<JobProgress['job']> } | { handedTo: string }): HandedOn | undefined {
+  #applyAnswer(result: { job: NonNullable<DelegationProgress['job']> } | { handedTo: string }): HandedOn | undefined {
     if ('handedTo' in result) return new HandedOn(result.handedTo);
     this.progress.applyJob(result.job);
     return undefined;

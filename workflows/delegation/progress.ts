@@ -21,7 +21,7 @@ const RANKS = new Map([
 ]);
 
 /** What is known of the job on the forge, from webhooks and from queries. An older state never replaces a newer one. */
-export class JobProgress {
+export class DelegationProgress {
   readonly #proxies: ReadonlySet<string>;
   #job: RunJob | undefined;
   /** Increases with each new state. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { backoff } from '../../../contracts/lib/backoff.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
@@ -47,7 +47,10 @@ export class DockerDeathWatch {
         });
       } catch (error) {
         if (abort.aborted) return;
-        this.#options.log.warn({ reason: messageOf(error), failures }, 'the engine’s event stream ended; reconnecting');
+        this.#options.log.warn(
+          { reason: getErrorMessage(error), failures },
+          'the engine’s event stream ended; reconnecting',
+        );
       }
       await backoff(failures, { firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS, abort }).catch(() => undefined);
     }

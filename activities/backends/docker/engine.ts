@@ -1,5 +1,5 @@
 import Docker from 'dockerode';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 
@@ -60,8 +60,9 @@ export async function callEngineExpecting<T, S extends number>(
     if (answer !== undefined) return answer;
     const unavailable = status === undefined || status >= 500 || status === 429;
     // An engine that does not support a disk limit answers 500.
-    const code = unavailable && !/storage-opt/i.test(messageOf(error)) ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
-    throw new BatonError(code, `${doing}: ${messageOf(error).trim()}`, { cause: error, details: { status } });
+    const code =
+      unavailable && !/storage-opt/i.test(getErrorMessage(error)) ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
+    throw new BatonError(code, `${doing}: ${getErrorMessage(error).trim()}`, { cause: error, details: { status } });
   }
 }
 

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 import { callEngineExpecting } from './engine.ts';
 
@@ -40,7 +40,7 @@ async function pull(docker: Docker, image: string): Promise<void> {
       docker.modem.followProgress(progress, (error: Error | null) => (error ? reject(error) : resolve()));
     });
   } catch (error) {
-    const message = `pulling image ${image}, which the engine does not have: ${messageOf(error).trim()}`;
+    const message = `pulling image ${image}, which the engine does not have: ${getErrorMessage(error).trim()}`;
     throw new BatonError('IMAGE_MISSING', message, { cause: error });
   }
 }

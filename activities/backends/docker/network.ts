@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
@@ -100,7 +100,7 @@ async function createNetwork(
       });
       return network.id;
     } catch (error) {
-      if (getDockerStatus(error) !== undefined && /overlap/i.test(messageOf(error))) return undefined;
+      if (getDockerStatus(error) !== undefined && /overlap/i.test(getErrorMessage(error))) return undefined;
       throw error;
     }
   });

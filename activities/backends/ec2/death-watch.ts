@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
 import { toPlainInstance, type Ec2Instance, type Ec2Instances } from './instances.ts';
@@ -33,7 +33,7 @@ export class Ec2DeathWatch {
       } catch (error) {
         // A failed call says nothing about the instances.
         if (!abort.aborted)
-          this.#options.log.warn({ reason: messageOf(error) }, 'listing instances failed; will retry');
+          this.#options.log.warn({ reason: getErrorMessage(error) }, 'listing instances failed; will retry');
       }
       await sleep(this.#options.pollMs, undefined, { signal: abort }).catch(() => undefined);
     }

@@ -1,4 +1,4 @@
-import { BatonError, messageOf, type ErrorCode } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage, type ErrorCode } from '../../../contracts/errors.ts';
 
 /**
  * What EC2's error codes mean for Baton.
@@ -97,7 +97,7 @@ export function toBatonError(error: unknown, doing: string, refused: 'invalid' |
   // A bug in this code, not an answer of the cloud.
   if (error instanceof TypeError) return error;
   const status = getStatus(error);
-  const text = `${doing}: ${code ?? 'Error'}: ${messageOf(error).trim()}`;
+  const text = `${doing}: ${code ?? 'Error'}: ${getErrorMessage(error).trim()}`;
   return new BatonError(toErrorCode(code, status, refused), text, { cause: error, details: { status, code } });
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { parseGroupFromRunnerName } from '../../../contracts/workflows/runner-name.ts';
@@ -47,7 +47,7 @@ export class GceDeathWatch {
         await this.#sweep(abort);
       } catch (error) {
         if (abort.aborted) return;
-        log.warn({ reason: messageOf(error) }, 'listing instances failed; will retry');
+        log.warn({ reason: getErrorMessage(error) }, 'listing instances failed; will retry');
       }
       // Several workers of one backend should not all poll at the same moment.
       await sleep(pollMs * (0.8 + 0.4 * Math.random()), undefined, { signal: abort }).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 
 /** The library's gRPC status codes: https://grpc.io/docs/guides/status-codes */
 export const CODE = {
@@ -63,7 +63,7 @@ export function isOutOfCapacity(error: BatonError): boolean {
 export function toBackendError(doing: string, error: unknown): BatonError {
   if (error instanceof BatonError) return error;
   const parsed = googleError.safeParse(error).data;
-  const message = `${doing}: ${messageOf(error).trim().slice(0, 1000)}`;
+  const message = `${doing}: ${getErrorMessage(error).trim().slice(0, 1000)}`;
   const options = { details: { status: parsed?.httpStatusCode, reason: parsed?.reason } };
   if (parsed?.code === CODE.denied || parsed?.code === CODE.unauthenticated) {
     const throttled = parsed.reason === 'RATE_LIMIT_EXCEEDED' || THROTTLED.test(parsed.message);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /** The facts about an instance that are written when it is created. */
@@ -216,5 +216,5 @@ export function hasCode(error: unknown, code: string): boolean {
 }
 
 function toUnavailable(doing: string, error: unknown): BatonError {
-  return new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
+  return new BatonError('BACKEND_UNAVAILABLE', `${doing}: ${getErrorMessage(error)}`, { cause: error });
 }

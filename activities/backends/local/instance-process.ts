@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { InstanceEnding } from './instance-folder.ts';
 import { identify, isAlive, MARKER, scanMarked, signalGroup, type ProcessIdentity } from './process-identity.ts';
 
@@ -59,7 +59,9 @@ export async function startInstanceProcess(
     if (identity === undefined) throw new Error('it has no process id');
     return { identity: { pid: identity.pid, started: identity.started }, ended, hasEnded: false };
   } catch (error) {
-    throw new BatonError('INSTANCE_INVALID', `starting ${file} in ${folder}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('INSTANCE_INVALID', `starting ${file} in ${folder}: ${getErrorMessage(error)}`, {
+      cause: error,
+    });
   } finally {
     await log.close();
   }

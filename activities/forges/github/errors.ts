@@ -1,5 +1,5 @@
 import { RequestError } from '@octokit/request-error';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 
 /**
  * Converts an error of a call to GitHub to a BatonError with the method, URL, status and GitHub's request id. Only a
@@ -10,7 +10,7 @@ import { BatonError, messageOf } from '../../../contracts/errors.ts';
 export function toGithubError(doing: string, error: unknown): BatonError {
   if (error instanceof BatonError) return error;
   if (!(error instanceof RequestError)) {
-    return new BatonError('FORGE_UNAVAILABLE', `${doing}: ${messageOf(error)}`, { cause: error });
+    return new BatonError('FORGE_UNAVAILABLE', `${doing}: ${getErrorMessage(error)}`, { cause: error });
   }
   const { status, request, response } = error;
   const requestId = response?.headers['x-github-request-id'];

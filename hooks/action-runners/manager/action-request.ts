@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { RunnerEnvironment } from './runner-environment.ts';
 
 /** What a Manager shall execute. */
@@ -27,7 +27,7 @@ export async function readActionRequest(
   try {
     text = await readFile(manifest, 'utf8');
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading input manifest ${manifest}: ${messageOf(error)}`);
+    throw new BatonError('CONFIG_UNREADABLE', `reading input manifest ${manifest}: ${getErrorMessage(error)}`);
   }
   try {
     return { name, platform, timeoutMs, input: parse(text) };

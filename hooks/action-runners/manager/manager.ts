@@ -1,4 +1,4 @@
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 import type { ActionRequest } from './action-request.ts';
@@ -80,7 +80,8 @@ export class Manager<Input> {
       reports.add({ state: 'running', message: `${runner.name} is running`, status, logTail: output.readTail() });
       result = await withStopTimeout(runner.waitForCompletion(context, input), context.signal);
     } catch (error) {
-      const message = context.signal.aborted && !started ? 'stopped before the action was started' : messageOf(error);
+      const message =
+        context.signal.aborted && !started ? 'stopped before the action was started' : getErrorMessage(error);
       log.error({ code: getErrorCode(error) }, message);
       output.addToTail(`${message}\n`);
       result = { succeeded: false, message };

@@ -1,4 +1,4 @@
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { ExecutionContext } from './action-runner.ts';
 import type { Report, Reporter } from './report.ts';
@@ -35,7 +35,9 @@ export class ReportQueue {
     const report: Report = { ...content, at: new Date().toISOString() };
     this.#sent = this.#sent
       .then(() => reporter.report(this.#context, report, this.#giveUp.signal))
-      .catch((error: unknown) => log.warn({ code: getErrorCode(error), reporter: reporter.name }, messageOf(error)));
+      .catch((error: unknown) =>
+        log.warn({ code: getErrorCode(error), reporter: reporter.name }, getErrorMessage(error)),
+      );
   }
 
   /** Waits until all reports have been sent. When the time for them is over, makes the reporter give up instead. */

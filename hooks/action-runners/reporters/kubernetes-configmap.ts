@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { backoff } from '../../../contracts/lib/backoff.ts';
 import type { Reporter } from '../manager/report.ts';
 
@@ -72,7 +72,10 @@ async function call(
     readFile(join(account, 'token'), 'utf8'),
     readFile(join(account, 'ca.crt')).catch(() => undefined),
   ]).catch((error: unknown) => {
-    throw new BatonError('CONFIG_UNREADABLE', `${what}: reading the service account’s token: ${messageOf(error)}`);
+    throw new BatonError(
+      'CONFIG_UNREADABLE',
+      `${what}: reading the service account’s token: ${getErrorMessage(error)}`,
+    );
   });
   const content = JSON.stringify(body);
   const headers = {
@@ -91,9 +94,9 @@ async function call(
       response.on('end', () =>
         resolve({ status: response.statusCode ?? 0, text: `${response.statusCode} ${text.slice(0, 500)}` }),
       );
-      response.on('error', (error) => resolve({ status: 0, text: messageOf(error) }));
+      response.on('error', (error) => resolve({ status: 0, text: getErrorMessage(error) }));
     });
-    request.on('error', (error) => resolve({ status: 0, text: messageOf(error) }));
+    request.on('error', (error) => resolve({ status: 0, text: getErrorMessage(error) }));
     request.end(content);
   });
 }

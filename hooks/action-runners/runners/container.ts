@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Writable } from 'node:stream';
 import Docker from 'dockerode';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 import {
@@ -175,6 +175,8 @@ async function remove(container: Docker.Container): Promise<void> {
 function toBatonError(doing: string, error: unknown): BatonError {
   const status = getDockerStatus(error);
   const code = status === undefined || status >= 500 ? 'BACKEND_UNAVAILABLE' : 'INSTANCE_INVALID';
-  const missing = status === 404 && /image/i.test(messageOf(error));
-  return new BatonError(missing ? 'IMAGE_MISSING' : code, `${doing}: ${messageOf(error).trim()}`, { cause: error });
+  const missing = status === 404 && /image/i.test(getErrorMessage(error));
+  return new BatonError(missing ? 'IMAGE_MISSING' : code, `${doing}: ${getErrorMessage(error).trim()}`, {
+    cause: error,
+  });
 }

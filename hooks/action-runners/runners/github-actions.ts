@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { bootstrapFile, type BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { createHookEnv } from '../../agent/hook-settings.ts';
 import { listenForHooks } from '../../agent/hook-socket.ts';
 import { collectRegistrationSecrets } from '../../agent/registration-secrets.ts';
@@ -49,11 +49,11 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     // Before the registration: an instance that cannot receive signals from its hooks must not take a job.
     await listenForHooks({ socket, runner, send: (message) => connection.outbox.send(message), log }).catch(
       (error: unknown) => {
-        throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${messageOf(error)}`);
+        throw new BatonError('PROGRAM_FAILED', `listening for hooks at ${socket}: ${getErrorMessage(error)}`);
       },
     );
     const env = await this.#createEnv(bootstrap).catch((error: unknown) => {
-      throw new BatonError('PROGRAM_FAILED', `writing the hook settings: ${messageOf(error)}`);
+      throw new BatonError('PROGRAM_FAILED', `writing the hook settings: ${getErrorMessage(error)}`);
     });
     const bus = await Promise.race([opening, waitForAbort(signal)]);
     signal.throwIfAborted();

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { MaskedLines } from '../../lib/masked-lines.ts';
 import { STOP_GRACE_MS, type ExecutionContext, type ProgramExit } from '../manager/action-runner.ts';
 
@@ -51,7 +51,7 @@ export async function startProgram(
     child.once('spawn', resolve);
     child.once('error', (error) => {
       const what = `starting ${options.title} in ${directory}`;
-      reject(new BatonError('PROGRAM_FAILED', `${what}: ${messageOf(error)}`));
+      reject(new BatonError('PROGRAM_FAILED', `${what}: ${getErrorMessage(error)}`));
     });
   });
   const signalGroup = (signal: NodeJS.Signals): void => {

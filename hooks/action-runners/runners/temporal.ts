@@ -6,7 +6,7 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { ActionRunner, CompletionOutput, ExecutionContext, StartOutput } from '../manager/action-runner.ts';
 import { waitForAbort } from '../manager/timer.ts';
 
@@ -48,7 +48,10 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
       ...(given.tls ? { tls: true } : {}),
       ...(apiKey === undefined ? {} : { apiKey }),
     }).catch((error: unknown) => {
-      throw new BatonError('SERVER_UNAVAILABLE', `connecting to Temporal at ${given.address}: ${messageOf(error)}`);
+      throw new BatonError(
+        'SERVER_UNAVAILABLE',
+        `connecting to Temporal at ${given.address}: ${getErrorMessage(error)}`,
+      );
     });
     const client = new Client({ connection: this.#connection, namespace: given.namespace });
     try {
@@ -63,7 +66,7 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
         await this.#connection.close();
-        throw new BatonError('PROGRAM_FAILED', `starting workflow ${context.name}: ${messageOf(error)}`, {
+        throw new BatonError('PROGRAM_FAILED', `starting workflow ${context.name}: ${getErrorMessage(error)}`, {
           cause: error,
         });
       }
@@ -88,9 +91,9 @@ export class TemporalRunner implements ActionRunner<TemporalInput> {
       return { succeeded: true, message: `workflow ${context.name} completed` };
     } catch (error) {
       if (!(error instanceof WorkflowFailedError)) {
-        throw new BatonError('SERVER_UNAVAILABLE', `waiting for workflow ${context.name}: ${messageOf(error)}`);
+        throw new BatonError('SERVER_UNAVAILABLE', `waiting for workflow ${context.name}: ${getErrorMessage(error)}`);
       }
-      const why = error.cause === undefined ? error.message : messageOf(error.cause);
+      const why = error.cause === undefined ? error.message : getErrorMessage(error.cause);
       return { succeeded: false, message: `workflow ${context.name} failed: ${why}` };
     } finally {
       await this.#connection?.close();

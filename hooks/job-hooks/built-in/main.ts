@@ -1,4 +1,4 @@
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { toAnnotation } from '../../lib/workflow-command.ts';
 import { cleanWorkspace } from './clean-workspace.ts';
 import { dockerPrune } from './docker-prune.ts';
@@ -31,6 +31,6 @@ async function main([name, phase, file]: string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.log(toAnnotation('error', `Baton: ${messageOf(error)}`));
+  console.log(toAnnotation('error', `Baton: ${getErrorMessage(error)}`));
   process.exitCode = 1;
 });

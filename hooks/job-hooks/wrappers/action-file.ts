@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { describeWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 /** The phases of an action, as ADR 361 names them. */
@@ -82,7 +82,7 @@ export async function loadAction(folder: string): Promise<Action> {
   try {
     content = parse(await readFile(path, 'utf8'));
   } catch (error) {
-    return refuse(messageOf(error).split('\n')[0] ?? 'not YAML');
+    return refuse(getErrorMessage(error).split('\n')[0] ?? 'not YAML');
   }
   const parsed = schema.safeParse(content);
   if (!parsed.success) return refuse(describeWrongFields(parsed.error, 'the file'));

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Action, ActionPhase } from './action-file.ts';
 import type { ChildCommand } from './child.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
@@ -97,7 +97,7 @@ export async function requireDocker(id: string, env: Record<string, string>): Pr
     await run(docker, ['version', '--format', '{{.Server.Version}}'], { env, timeout: ENGINE_TIMEOUT_MS });
     return docker;
   } catch (error) {
-    const why = messageOf(error).trim().split('\n').at(-1) ?? '';
+    const why = getErrorMessage(error).trim().split('\n').at(-1) ?? '';
     throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: it needs docker, and no engine answers: ${why}`);
   }
 }
@@ -118,6 +118,6 @@ async function resolveImage(
     });
     return tag;
   } catch (error) {
-    throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: building ${file}: ${messageOf(error)}`);
+    throw new BatonError('WRAPPER_FAILED', `wrapper ${id}: building ${file}: ${getErrorMessage(error)}`);
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions';
-import { messageOf, BatonError } from '../../../contracts/errors.ts';
+import { getErrorMessage, BatonError } from '../../../contracts/errors.ts';
 
 /** The result of the job's steps so far. */
 export type StepsStatus = 'success' | 'failure' | 'cancelled';
@@ -55,7 +55,7 @@ function evaluate(text: string, scope: ActionExpressionScope): data.ExpressionDa
     const tree = new Parser(tokens, CONTEXTS, FUNCTIONS).parse();
     return new Evaluator(tree, contexts(scope), statusFunctions(scope.status)).evaluate();
   } catch (error) {
-    throw new BatonError('WRAPPER_INVALID', `evaluating "${text}": ${messageOf(error)}`);
+    throw new BatonError('WRAPPER_INVALID', `evaluating "${text}": ${getErrorMessage(error)}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 
 const values = z.record(z.string(), z.string());
 
@@ -46,7 +46,10 @@ export class HookState {
       return { state: new HookState(file, schema.parse(JSON.parse(await readFile(file, 'utf8')))) };
     } catch (error) {
       const state = new HookState(file, structuredClone(EMPTY));
-      return { state, problem: `the state of the started hook cannot be read: ${messageOf(error).split('\n')[0]}` };
+      return {
+        state,
+        problem: `the state of the started hook cannot be read: ${getErrorMessage(error).split('\n')[0]}`,
+      };
     }
   }
 

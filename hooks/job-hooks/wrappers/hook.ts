@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { resolvedHooks } from '../../../contracts/messages/bootstrap-file.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { ResolvedHooks } from '../../../contracts/workflows/hook-settings.ts';
 import type { ActionPhase } from './action-file.ts';
 import { appendEnv, appendText, type PhaseOutput } from './environment-files.ts';
@@ -102,7 +102,7 @@ class Hook {
         const wrapper = await loadWrapper(settings);
         await this.#run(wrapper, 'post', { state, status, condition: wrapper.action.conditions.post });
       } catch (error) {
-        log.fail(`wrapper ${id}: ${messageOf(error)}`);
+        log.fail(`wrapper ${id}: ${getErrorMessage(error)}`);
       }
     }
   }
@@ -115,7 +115,7 @@ class Hook {
     try {
       await this.#passOn({ env: new Map(Object.entries(hooks.env)), path: hooks.path, summary: '' });
     } catch (error) {
-      log.fail(`the group’s env and path could not be passed to the job: ${messageOf(error)}`);
+      log.fail(`the group’s env and path could not be passed to the job: ${getErrorMessage(error)}`);
     }
     const names = Object.keys(hooks.env);
     if (names.length > 0) log.debug(`Baton: the group sets ${names.join(', ')}`);
@@ -135,7 +135,7 @@ class Hook {
           log.warn(`wrapper ${wrapper.id} has no value for its required inputs: ${missing.join(', ')}`);
         wrappers.push(wrapper);
       } catch (error) {
-        log.fail(`wrapper ${settings.id}: ${messageOf(error)}`);
+        log.fail(`wrapper ${settings.id}: ${getErrorMessage(error)}`);
       }
     }
     if (log.failed) await state.markFailed();
@@ -174,7 +174,7 @@ class Hook {
       if (problem !== undefined) log.fail(problem);
       return problem === undefined;
     } catch (error) {
-      log.fail(`wrapper ${id}: its ${phase}: ${messageOf(error)}`);
+      log.fail(`wrapper ${id}: its ${phase}: ${getErrorMessage(error)}`);
       return false;
     }
   }

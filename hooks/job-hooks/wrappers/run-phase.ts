@@ -1,4 +1,4 @@
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { runChild, type ChildResult, type ChildCommand } from './child.ts';
 import { CommandFilter } from './command-filter.ts';
 import { EnvironmentFiles, type PhaseOutput } from './environment-files.ts';
@@ -27,7 +27,7 @@ export async function runPhase(
     files = await EnvironmentFiles.create(options.folder);
     command = await buildPhaseCommand({ ...input, files });
   } catch (error) {
-    return { problem: messageOf(error), output: createEmptyOutput() };
+    return { problem: getErrorMessage(error), output: createEmptyOutput() };
   }
   const state = new Map<string, string>();
   const outputs = new Map<string, string>();
@@ -44,7 +44,7 @@ export async function runPhase(
     });
     problem = describeProblem(result, wrapper.timeoutMs);
   } catch (error) {
-    problem = `could not be started: ${messageOf(error)}`;
+    problem = `could not be started: ${getErrorMessage(error)}`;
   }
   filter.end();
   const written = await files.take().catch(() => createEmptyOutput());

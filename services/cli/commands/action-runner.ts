@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { createLogger, type Logger } from '../../../contracts/lib/log.ts';
 import type { ActionRunner } from '../../../hooks/action-runners/manager/action-runner.ts';
 import { developmentLog } from '../../../hooks/action-runners/manager/development-log.ts';
@@ -69,7 +69,7 @@ export async function runActionRunner(name: string, options: { reporter?: string
     return state === 'succeeded' ? 0 : 1;
   } catch (error) {
     const { code, help } = error instanceof BatonError ? error : { code: 'INTERNAL', help: undefined };
-    log.fatal({ code, help }, messageOf(error));
+    log.fatal({ code, help }, getErrorMessage(error));
     return 1;
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
@@ -101,7 +101,9 @@ async function findRunner(name: string, connection: RunnerConnection, folders: s
   try {
     exported = await import(pathToFileURL(resolve(name)).href);
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `loading action runner ${name}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('CONFIG_UNREADABLE', `loading action runner ${name}: ${getErrorMessage(error)}`, {
+      cause: error,
+    });
   }
   const parsed = ownRunner.safeParse(exported);
   if (parsed.success) return parsed.data.default;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { duration } from '../../../contracts/config/duration.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { withNats } from '../lib/request.ts';
@@ -58,7 +58,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
       if (count === 0 || pending === 0) return entries;
     }
   } catch (error) {
-    throw new BatonError('BUS_UNAVAILABLE', `reading the audit stream: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('BUS_UNAVAILABLE', `reading the audit stream: ${getErrorMessage(error)}`, { cause: error });
   }
 }
 

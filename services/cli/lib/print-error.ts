@@ -1,4 +1,4 @@
-import { BatonError, messageOf, type ErrorCode } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage, type ErrorCode } from '../../../contracts/errors.ts';
 import { ConfigError } from '../../../contracts/lib/load-config.ts';
 import { UsageError } from './options.ts';
 
@@ -13,7 +13,7 @@ const HELP: Partial<Record<ErrorCode, string>> = {
 /** Prints what went wrong, and on the next line its code and what to do now. */
 export function printError(error: unknown, print: (line: string) => void = console.error): void {
   // Problems of a configuration begin with file, line and column, which editors and terminals make links of.
-  print(error instanceof ConfigError ? error.message : `error: ${messageOf(error)}`);
+  print(error instanceof ConfigError ? error.message : `error: ${getErrorMessage(error)}`);
   if (error instanceof UsageError) print(USAGE_HELP);
   else if (error instanceof BatonError) print(`${error.code}: ${HELP[error.code] ?? error.help}`);
 }

@@ -1,7 +1,7 @@
 import { ErrorCode, NatsError, RequestStrategy } from 'nats';
 import type { z } from 'zod';
 import { connectBus, decode, encode, type Bus } from '../../../contracts/lib/nats.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { findNats, type NatsRole } from './find-nats.ts';
 import type { natsOptions } from './options.ts';
@@ -64,7 +64,7 @@ const TIMEOUT: string = ErrorCode.Timeout;
 function findReason(error: unknown, timeoutMs: number): string {
   const code = error instanceof NatsError ? error.code : undefined;
   if (code === NO_RESPONDERS) return 'no orchestrator listens';
-  return code === TIMEOUT ? `no answer within ${formatDuration(timeoutMs)}` : messageOf(error);
+  return code === TIMEOUT ? `no answer within ${formatDuration(timeoutMs)}` : getErrorMessage(error);
 }
 
 /** Makes a request that any number of services answer, and collects their replies; none where no service listens. */

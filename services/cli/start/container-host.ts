@@ -1,4 +1,4 @@
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startBridge } from './bridge.ts';
 import { findBridgeGateway, type Engine } from './engine.ts';
 import { print, type Cleanups } from './steps.ts';
@@ -18,6 +18,6 @@ export async function exposeToContainers(engine: Engine, ports: readonly number[
     await cleanups.add(() => bridge.stop());
   } catch (error) {
     // The gateway is not an address of this machine where the engine runs in a virtual machine.
-    if (process.platform === 'linux') print(`  containers may not reach this machine: ${messageOf(error)}`);
+    if (process.platform === 'linux') print(`  containers may not reach this machine: ${getErrorMessage(error)}`);
   }
 }

@@ -1,4 +1,4 @@
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { findDockerEngine, hasImage, pullImage, type Engine } from './engine.ts';
 
@@ -28,7 +28,7 @@ export async function chooseBackend(wanted: 'docker' | 'local' | undefined): Pro
     return { type: 'docker', why: `engine ${engine.version} answers at ${engine.socket}`, engine, image };
   } catch (error) {
     if (wanted === 'docker') throw error;
-    return { type: 'local', why: `Docker answers, but ${messageOf(error)}` };
+    return { type: 'local', why: `Docker answers, but ${getErrorMessage(error)}` };
   }
 }
 
@@ -39,14 +39,14 @@ async function getImage({ docker }: Engine): Promise<string> {
     await buildInstanceImage(docker, OWN_IMAGE);
     return OWN_IMAGE;
   } catch (error) {
-    tried.push(`building ${OWN_IMAGE}: ${messageOf(error)}`);
+    tried.push(`building ${OWN_IMAGE}: ${getErrorMessage(error)}`);
   }
   if (await hasImage(docker, PUBLIC_IMAGE)) return PUBLIC_IMAGE;
   try {
     await pullImage(docker, PUBLIC_IMAGE);
     return PUBLIC_IMAGE;
   } catch (error) {
-    tried.push(`pulling ${PUBLIC_IMAGE}: ${messageOf(error)}`);
+    tried.push(`pulling ${PUBLIC_IMAGE}: ${getErrorMessage(error)}`);
   }
   throw new BatonError('IMAGE_MISSING', `getting an image for the demo’s runners: ${tried.join('; ')}`);
 }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { isMap, parseDocument, type Document } from 'yaml';
 import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 
 /** The environment variable in which backend workers get the key that signs runners' credentials. */
 export const SIGNING_KEY_VARIABLE = 'BATON_RUNNER_SIGNING_KEY';
@@ -33,7 +33,9 @@ export function readDocument(file: string): Document {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${getErrorMessage(error)}`, {
+      cause: error,
+    });
   }
   parseConfig(text, file);
   return parseDocument(text);

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import Docker from 'dockerode';
 import { z } from 'zod';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 
 const ENGINE_TIMEOUT_MS = 3000;
 
@@ -32,7 +32,7 @@ export async function findDockerEngine(env: NodeJS.ProcessEnv = process.env): Pr
     if (OSType !== 'linux') return { absent: `the engine at ${socket} runs ${OSType} containers` };
     return { docker: new Docker({ socketPath: socket }), socket, version: ServerVersion };
   } catch (error) {
-    return { absent: `no engine answers at ${socket}: ${messageOf(error)}` };
+    return { absent: `no engine answers at ${socket}: ${getErrorMessage(error)}` };
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from '../../../contracts/ports/backend.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { TemporalView } from './temporal-view.ts';
 
 /** How long cancelled runners may take to remove themselves. */
@@ -63,7 +63,7 @@ export async function removeInstances(backends: readonly Backend[], report: (lin
         report(`removed leftover instance ${runner}`);
       }
     } catch (error) {
-      report(`removing leftover instances on ${backend.type}: ${messageOf(error)}`);
+      report(`removing leftover instances on ${backend.type}: ${getErrorMessage(error)}`);
     }
   }
 }

@@ -3,7 +3,7 @@ import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { publishOnce } from '../../../contracts/lib/publish-once.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { createDelegationId } from '../../../contracts/lib/delegation-id.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { AuditEntry } from '../../../contracts/messages/audit.ts';
 import {
   createDelegatedJob,
@@ -91,7 +91,7 @@ export class DelegationIntake {
     try {
       return await this.#store.connected(CONNECT_TIMEOUT_MS);
     } catch (error) {
-      throw new BatonError('BUS_UNAVAILABLE', `opening the delegation store: ${messageOf(error)}`, {
+      throw new BatonError('BUS_UNAVAILABLE', `opening the delegation store: ${getErrorMessage(error)}`, {
         cause: error,
       });
     }

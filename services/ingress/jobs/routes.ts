@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { DelegationConfig } from '../../../contracts/config/delegation.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
@@ -147,7 +147,7 @@ function toBatonError(error: unknown): unknown {
   }
   if (!(error instanceof Error) || error instanceof BatonError || !('code' in error)) return error;
   for (const [code, ours] of FASTIFY_ERRORS) {
-    if (error.code === code) return new BatonError(ours, `reading the job: ${messageOf(error)}`);
+    if (error.code === code) return new BatonError(ours, `reading the job: ${getErrorMessage(error)}`);
   }
   return error;
 }

@@ -1,6 +1,6 @@
 import { decode } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { status, type Status } from '../../../contracts/messages/status.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 
@@ -95,7 +95,7 @@ export class StatusFeed {
       return { at: new Date().toISOString(), problem: null, status: answer };
     } catch (error) {
       const known = this.#latest?.status ?? null;
-      return { at: new Date().toISOString(), problem: messageOf(error), status: known };
+      return { at: new Date().toISOString(), problem: getErrorMessage(error), status: known };
     }
   }
 }

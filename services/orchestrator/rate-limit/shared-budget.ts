@@ -14,7 +14,7 @@ import {
 } from '../../../activities/forges/github/budget.ts';
 import type { SharedBudget } from '../../../activities/forges/github/metered-fetch.ts';
 import { decode, encode } from '../../../contracts/lib/nats.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
 const stored = z.object({
@@ -151,7 +151,7 @@ export class KeyValueBudget implements SharedBudget {
       }
       log.warn({ key }, 'shared rate-limit budget not updated: other orchestrators kept changing it; counting alone');
     } catch (error) {
-      log.debug({ key, reason: messageOf(error) }, 'shared rate-limit budget unreachable: counting alone');
+      log.debug({ key, reason: getErrorMessage(error) }, 'shared rate-limit budget unreachable: counting alone');
     }
     this.#readAt = Date.now();
     this.#state = next(this.#state);
@@ -166,7 +166,7 @@ export class KeyValueBudget implements SharedBudget {
       return true;
     } catch (error) {
       // Error 10071: the bucket has a newer revision.
-      if (messageOf(error).includes('wrong last sequence')) return false;
+      if (getErrorMessage(error).includes('wrong last sequence')) return false;
       throw error;
     }
   }

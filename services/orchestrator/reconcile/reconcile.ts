@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
@@ -36,7 +36,7 @@ export async function startReconciling(options: {
   live.onChange(reconcile);
   const timer = setInterval(() => {
     retireRemovedWorkflows(client, live.current).catch((error: unknown) => {
-      log.warn({ reason: messageOf(error) }, 'search for workflows of removed groups failed');
+      log.warn({ reason: getErrorMessage(error) }, 'search for workflows of removed groups failed');
     });
   }, RETIRE_INTERVAL_MS);
   timer.unref();

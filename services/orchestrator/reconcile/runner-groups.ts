@@ -1,6 +1,6 @@
 import type { Config } from '../../../contracts/config/config.ts';
 import { toGroupAccess } from '../../../contracts/config/health-settings.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
@@ -15,7 +15,7 @@ export async function reconcileRunnerGroups(forge: Forge, config: Config, log: L
       const changed = await forge.reconcileRunnerGroup(wanted);
       if (changed.length > 0) log.info({ group: name, changed }, 'runner group on the forge updated');
     } catch (error) {
-      log.warn({ group: name, reason: messageOf(error) }, 'runner group on the forge not checked');
+      log.warn({ group: name, reason: getErrorMessage(error) }, 'runner group on the forge not checked');
     }
   }
 }

@@ -9,7 +9,7 @@ import {
 } from '../../../contracts/workflows/dispatcher.ts';
 import { type JobNeeds } from '../../../contracts/workflows/job.ts';
 import type { Bus } from '../../../contracts/lib/nats.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Forge, ForgeJob } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { explainRequest, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
@@ -97,7 +97,7 @@ async function findJobStatuses({ client, live, log }: ExplainOptions, jobId: num
           return { group, mode, state, ...jobStatus, busy, ready, max: settings.max, wantedSlots, backoffUntil };
         });
       } catch (error) {
-        log.warn({ group, job: jobId, reason: messageOf(error) }, 'dispatcher query about a job failed');
+        log.warn({ group, job: jobId, reason: getErrorMessage(error) }, 'dispatcher query about a job failed');
         return undefined;
       }
     }),
@@ -125,7 +125,7 @@ async function findForgeJob(
   try {
     return await forge.getJob(repository, jobId);
   } catch (error) {
-    log.warn({ repository, job: jobId, reason: messageOf(error) }, 'forge query about a job failed');
+    log.warn({ repository, job: jobId, reason: getErrorMessage(error) }, 'forge query about a job failed');
     return undefined;
   }
 }

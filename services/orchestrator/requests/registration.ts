@@ -5,7 +5,7 @@ import { isMissing } from '../../../activities/lib/missing.ts';
 import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { parseRunnerFromSubject, wildcards } from '../../../contracts/messages/subjects.ts';
 import { toGroupAccess } from '../../../contracts/config/health-settings.ts';
-import { BatonError, messageOf } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import {
@@ -64,7 +64,7 @@ export function createRegistrationHandler(options: RegistrationHandlerOptions): 
 function toRefusal(error: unknown): Extract<RegistrationReply, { ok: false }> {
   const known = error instanceof BatonError ? error : undefined;
   const code = known?.code ?? 'FORGE_UNAVAILABLE';
-  return { ok: false, code, message: messageOf(error), retryable: known?.retryable ?? true };
+  return { ok: false, code, message: getErrorMessage(error), retryable: known?.retryable ?? true };
 }
 
 function createMetrics(registry: Registry): (group: string | undefined, error: unknown, seconds: number) => void {
@@ -127,6 +127,8 @@ async function askWorkflow(client: Client, group: string, runner: string): Promi
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
       throw new BatonError('REGISTRATION_REFUSED', error.cause.message, { cause: error });
     }
-    throw new BatonError('BUS_UNAVAILABLE', `asking the workflow of ${runner}: ${messageOf(error)}`, { cause: error });
+    throw new BatonError('BUS_UNAVAILABLE', `asking the workflow of ${runner}: ${getErrorMessage(error)}`, {
+      cause: error,
+    });
   }
 }

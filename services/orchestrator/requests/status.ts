@@ -9,7 +9,7 @@ import {
 import { RESOURCES_MEMO } from '../../../contracts/workflows/runner.ts';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { ForgeLimit, GroupStatus, RunnerStatus, Status } from '../../../contracts/messages/status.ts';
 import { PHASES, type Phase } from '../../../contracts/workflows/phase.ts';
@@ -96,7 +96,7 @@ async function getGroupStatus({ client, live, log }: StatusOptions, name: string
     const { max, min, labels, backend } = settings;
     return { name, backend, labels, min, max, ...numbers };
   } catch (error) {
-    log.warn({ group: name, reason: messageOf(error) }, 'dispatcher query failed');
+    log.warn({ group: name, reason: getErrorMessage(error) }, 'dispatcher query failed');
     return {
       name,
       backend: configured?.backend ?? '',

@@ -5,7 +5,7 @@ import {
   TerminateInstancesCommand,
   type Instance,
 } from '@aws-sdk/client-ec2';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startEmulator, type Emulator } from '../../contract/backend/ec2/emulator.ts';
 import { bootMachine, type TestMachine } from './machine.ts';
 
@@ -84,7 +84,7 @@ export class Ec2Machines {
       try {
         for (const instance of await this.#instances()) this.#follow(instance, image, labels);
       } catch (error) {
-        this.faults.push(`listing instances: ${messageOf(error)}`);
+        this.faults.push(`listing instances: ${getErrorMessage(error)}`);
       }
       await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -98,7 +98,7 @@ export class Ec2Machines {
       this.boots.set(name, (this.boots.get(name) ?? 0) + 1);
       const booting = this.#boot(id, { image, name: `${name}-${id}`, labels });
       this.#machines.set(id, booting);
-      booting.catch((error: unknown) => this.faults.push(`booting ${name}: ${messageOf(error)}`));
+      booting.catch((error: unknown) => this.faults.push(`booting ${name}: ${getErrorMessage(error)}`));
     } else if (state?.Name === 'terminated' && machine !== undefined) {
       this.#machines.delete(id);
       void machine.then(
@@ -122,7 +122,7 @@ export class Ec2Machines {
       .catch(() => undefined)
       .then(() => behind.send(new TerminateInstancesCommand({ InstanceIds: [id] })))
       .catch((error: unknown) => {
-        if (!this.#stopping.signal.aborted) this.faults.push(`terminating ${order.name}: ${messageOf(error)}`);
+        if (!this.#stopping.signal.aborted) this.faults.push(`terminating ${order.name}: ${getErrorMessage(error)}`);
       });
     return machine;
   }

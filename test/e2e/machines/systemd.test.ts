@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
-import { messageOf } from '../../../contracts/errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { AgentWorld } from '../../support/agent.ts';
 import { bootMachine, machineImage, removeMachines, type MachineKind } from './machine.ts';
@@ -94,7 +94,7 @@ systemctl poweroff
     const missing = ['iptables', 'nft'].filter((tool) => !said.includes(`has ${tool}`));
     return missing.length > 0 ? `${missing.join(' and ')} cannot block an address for a user here` : undefined;
   } catch (error) {
-    return `a container with systemd cannot be started here: ${messageOf(error)}`;
+    return `a container with systemd cannot be started here: ${getErrorMessage(error)}`;
   } finally {
     await removeMachines(PROBE_LABEL);
   }
