@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { toDeliveryTraceparent, toDeliverySpan } from '../shared/tracing/job-spans.ts';
 import { parseTraceparent, type Traces } from '../shared/tracing/span.ts';
 import { toHttpError } from './http-error.ts';
+import { acceptJsonOnly } from './json-body.ts';
+import { registerWebhookMetrics } from './metrics.ts';
 import type { WebhookPublisher } from './webhook-publisher.ts';
 import type { SignatureCheck } from './signature.ts';
 import { toJobEvent } from './workflow-job.ts';
@@ -38,52 +40,24 @@ interface WebhookLabels {
  */
 export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
   const { check, publisher, log, metrics, traces } = options;
-  const counter = new Counter({
-    name: 'baton_webhooks_total',
-    help: 'Webhooks by event, action and result (accepted, duplicate, pong, ignored, or the error code).',
-    labelNames: ['event', 'action', 'result'],
-    registers: [metrics],
-  });
-  const ackSeconds = new Histogram({
-    name: 'baton_webhook_ack_seconds',
-    help: 'Time from the request until the stream acknowledged the job event.',
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [metrics],
-  });
-  const bytes = new Counter({
-    name: 'baton_webhook_bytes_total',
-    help: 'Bytes of webhook bodies received.',
-    registers: [metrics],
-  });
-  const waiting: Gauge = new Gauge({
-    name: 'baton_webhooks_waiting',
-    help: 'Webhooks that wait for the acknowledgement of the stream.',
-    registers: [metrics],
-    collect() {
-      waiting.set(publisher.waiting);
-    },
-  });
-  const counted = new WeakMap<FastifyRequest, WebhookLabels>();
+  const { webhooks, ackSeconds, bytes } = registerWebhookMetrics(metrics, publisher);
+  const labels = new WeakMap<FastifyRequest, WebhookLabels>();
 
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
-    (_request, body, done) => {
-      done(null, body);
-    },
-  );
-  scope.setErrorHandler((error, request, reply) => {
+  acceptJsonOnly(scope, 'buffer', MAX_BODY_BYTES);
+  scope.setErrorHandler(sendError);
+  scope.post('/webhooks/github', (request, reply) => receiveWebhook(request, reply));
+
+  function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { status, headers, body, unexpected } = toHttpError(error);
-    const { event, action } = counted.get(request) ?? { event: '', action: '' };
-    counter.inc({ event, action, result: body.code });
+    const { event, action } = labels.get(request) ?? { event: '', action: '' };
+    webhooks.inc({ event, action, result: body.code });
     const fields = { code: body.code, status, delivery: request.headers['x-github-delivery'] };
     if (unexpected) log.error({ ...fields, err: error }, body.message);
     else log.warn(fields, body.message);
     return reply.code(status).headers(headers).send(body);
-  });
+  }
 
-  scope.post('/webhooks/github', async (request, reply) => {
+  async function receiveWebhook(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const began = performance.now();
     const { body } = request;
     if (!Buffer.isBuffer(body)) {
@@ -94,17 +68,17 @@ export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRo
     const delivery = readHeader(request, 'x-github-delivery', DELIVERY);
     const text = await verifyBody(body, request.headers['x-hub-signature-256'], check);
     const count: WebhookLabels = { event, action: '', result: 'ignored' };
-    counted.set(request, count);
+    labels.set(request, count);
     const payload = parseJson(text);
 
     if (event !== 'workflow_job') {
       if (event === 'ping') count.result = 'pong';
-      counter.inc({ ...count });
+      webhooks.inc({ ...count });
       return reply.code(202).send({ delivery, event, result: count.result });
     }
     const job = toJobEvent(payload, { forge: options.forge, delivery, at: new Date() });
     if (job === undefined) {
-      counter.inc({ ...count });
+      webhooks.inc({ ...count });
       return reply.code(202).send({ delivery, event, result: 'ignored' });
     }
     count.action = job.action;
@@ -114,10 +88,10 @@ export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRo
     const { duplicate } = await publisher.publish(job, traces ? toDeliveryTraceparent(job) : cause);
     traces?.record(toDeliverySpan(job, { from, until: Date.now() }, cause));
     ackSeconds.observe((performance.now() - began) / 1000);
-    counter.inc({ ...count, result: duplicate ? 'duplicate' : 'accepted' });
+    webhooks.inc({ ...count, result: duplicate ? 'duplicate' : 'accepted' });
     log.debug({ delivery, job: job.job.id, repository: job.repository.fullName, duplicate }, 'webhook accepted');
     return reply.code(202).send({ delivery, duplicate });
-  });
+  }
 }
 
 function readHeader(request: FastifyRequest, name: string, pattern: RegExp): string {

@@ -1,11 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
 import type { DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
+import { acceptJsonOnly } from '../json-body.ts';
+import { registerDelegationMetrics } from '../metrics.ts';
 import { ProxyRateLimit } from './proxy-rate-limit.ts';
 import { assertSameProxy, createCallerCheck } from './caller.ts';
 import { DelegationIntake } from './intake.ts';
@@ -32,30 +34,26 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
   const { delegation, link, log, metrics } = options;
   const intake = new DelegationIntake(link);
   const identifyCaller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));
-  const registers = [metrics];
-  const requests = new Counter({
-    name: 'baton_delegation_requests_total',
-    help: 'Requests to /api/jobs by route and result (ok, or the error code).',
-    labelNames: ['route', 'result'],
-    registers,
-  });
-  const ackSeconds = new Histogram({
-    name: 'baton_delegation_ack_seconds',
-    help: 'Time from a request that delegates a job until its 202.',
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers,
-  });
+  const { requests, ackSeconds } = registerDelegationMetrics(metrics);
   const document = buildOpenApiDocument();
 
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser(
-    'application/json',
-    { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-    (_request, body, done) => {
-      done(null, body);
-    },
-  );
-  scope.setErrorHandler(async (error, request, reply) => {
+  // The proxy is identified before the body is read.
+  const callers = new WeakMap<FastifyRequest, string>();
+  const identified = {
+    onRequest: async (request: FastifyRequest) => void callers.set(request, identifyCaller(request)),
+  };
+  const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
+
+  acceptJsonOnly(scope, 'string', MAX_BODY_BYTES);
+  scope.setErrorHandler(sendError);
+  scope.addHook('onResponse', countSuccess);
+  scope.get('/api/openapi.json', () => document);
+  scope.post('/api/jobs/delegate', identified, (request, reply) => delegateJob(request, reply));
+  scope.get('/api/jobs', identified, (request, reply) => listJobs(request, reply));
+  scope.get('/api/jobs/:id', identified, (request, reply) => getJob(request, reply));
+  scope.post('/api/jobs/:id/complete', identified, (request, reply) => completeJob(request, reply));
+
+  async function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { status, headers, body, unexpected } = toHttpError(toBatonError(error));
     requests.inc({ route: getRoute(request), result: body.code });
     const fields = { code: body.code, status, method: request.method, route: getRoute(request) };
@@ -75,21 +73,13 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
       });
     }
     return reply.code(status).headers(headers).send(body);
-  });
-  scope.addHook('onResponse', async (request, reply) => {
+  }
+
+  async function countSuccess(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (reply.statusCode < 400) requests.inc({ route: getRoute(request), result: 'ok' });
-  });
+  }
 
-  scope.get('/api/openapi.json', () => document);
-
-  // The proxy is identified before the body is read.
-  const callers = new WeakMap<FastifyRequest, string>();
-  const identified = {
-    onRequest: async (request: FastifyRequest) => void callers.set(request, identifyCaller(request)),
-  };
-  const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
-
-  scope.post('/api/jobs/delegate', identified, async (request, reply) => {
+  async function delegateJob(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const began = performance.now();
     const context = parseRequest(jobContext, parseJson(request.body), 'reading the job');
     assertSameProxy(getProxy(request), context.runnerName, 'delegating a job');
@@ -101,9 +91,9 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
       'proxy delegated a job',
     );
     return reply.code(202).send(answer);
-  });
+  }
 
-  scope.get('/api/jobs', identified, async (request, reply) => {
+  async function listJobs(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { status, repository } = parseRequest(jobsQuery, request.query, 'listing jobs');
     const jobs = (await (await intake.store()).list())
       .filter((job) => job.runnerName === getProxy(request))
@@ -111,19 +101,19 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
       .filter((job) => repository === undefined || job.repository.toLowerCase() === repository.toLowerCase())
       .sort((a, b) => b.requestedAt.localeCompare(a.requestedAt));
     return reply.send({ jobs: jobs.slice(0, MAX_JOBS_LISTED) });
-  });
+  }
 
-  scope.get('/api/jobs/:id', identified, async (request, reply) => {
+  async function getJob(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const job = await findOwnJob(request);
     const more = await (await intake.store()).extras(job.id);
     return reply.send({ ...job, ...(more ?? { environment: {}, matrix: null, needs: null }) });
-  });
+  }
 
-  scope.post('/api/jobs/:id/complete', identified, async (request, reply) => {
+  async function completeJob(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { id, status, runnerName } = await findOwnJob(request);
     await intake.reportAttemptEnded(id, runnerName);
     return reply.code(202).send({ id, status });
-  });
+  }
 
   async function findOwnJob(request: FastifyRequest): Promise<DelegatedJob> {
     const { id } = parseRequest(jobPath, request.params, 'finding a delegation');

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { StatusFeed, StatusView } from './feed.ts';
 import { buildStatusPage } from './page.ts';
 
@@ -39,7 +39,9 @@ export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: St
       .code(view.status === null ? 503 : 200)
       .send(view);
   });
-  scope.get('/status/events', (_request, reply) => {
+  scope.get('/status/events', streamEvents);
+
+  function streamEvents(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
     if (feed.viewers >= MAX_VIEWERS || stop.aborted) {
       return reply
         .code(503)
@@ -71,5 +73,5 @@ export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: St
     stop.addEventListener('abort', end);
     out.once('close', end);
     return reply;
-  });
+  }
 }

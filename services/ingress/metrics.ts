@@ -1,0 +1,53 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { WebhookPublisher } from './webhook-publisher.ts';
+
+/** Registers the metrics of webhooks. */
+export function registerWebhookMetrics(registry: Registry, publisher: WebhookPublisher) {
+  const on = { registers: [registry] };
+  const waiting: Gauge = new Gauge({
+    ...on,
+    name: 'baton_webhooks_waiting',
+    help: 'Webhooks that wait for the acknowledgement of the stream.',
+    collect() {
+      waiting.set(publisher.waiting);
+    },
+  });
+  return {
+    webhooks: new Counter({
+      ...on,
+      name: 'baton_webhooks_total',
+      help: 'Webhooks by event, action and result (accepted, duplicate, pong, ignored, or the error code).',
+      labelNames: ['event', 'action', 'result'] as const,
+    }),
+    ackSeconds: new Histogram({
+      ...on,
+      name: 'baton_webhook_ack_seconds',
+      help: 'Time from the request until the stream acknowledged the job event.',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    }),
+    bytes: new Counter({
+      ...on,
+      name: 'baton_webhook_bytes_total',
+      help: 'Bytes of webhook bodies received.',
+    }),
+  };
+}
+
+/** Registers the metrics of the delegation API. */
+export function registerDelegationMetrics(registry: Registry) {
+  const on = { registers: [registry] };
+  return {
+    requests: new Counter({
+      ...on,
+      name: 'baton_delegation_requests_total',
+      help: 'Requests to /api/jobs by route and result (ok, or the error code).',
+      labelNames: ['route', 'result'] as const,
+    }),
+    ackSeconds: new Histogram({
+      ...on,
+      name: 'baton_delegation_ack_seconds',
+      help: 'Time from a request that delegates a job until its 202.',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    }),
+  };
+}
