@@ -33,15 +33,18 @@ export class ConfigError extends BatonError {
  * @throws BatonError CONFIG_UNREADABLE; ConfigError
  */
 export function loadConfig(file: string): Config {
-  let text: string;
+  return parseConfig(readConfigText(file), file);
+}
+
+/** @throws BatonError CONFIG_UNREADABLE */
+export function readConfigText(file: string): string {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${getErrorMessage(error)}`, {
       cause: error,
     });
   }
-  return parseConfig(text, file);
 }
 
 /** {@link loadConfig} for a text; `file` only names it in errors. */

@@ -1,8 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { isMap, parseDocument, type Document } from 'yaml';
-import { parseConfig } from '../../../contracts/lib/load-config.ts';
+import { parseConfig, readConfigText } from '../../../contracts/lib/load-config.ts';
 import type { Config } from '../../../contracts/config/config.ts';
-import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 
 /** The environment variable in which backend workers get the key that signs runners' credentials. */
 export const SIGNING_KEY_VARIABLE = 'BATON_RUNNER_SIGNING_KEY';
@@ -29,14 +28,7 @@ export function findServersToStart(document: Document): { temporal: boolean; nat
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID with lines and columns
  */
 export function readDocument(file: string): Document {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new BatonError('CONFIG_UNREADABLE', `reading configuration ${file}: ${getErrorMessage(error)}`, {
-      cause: error,
-    });
-  }
+  const text = readConfigText(file);
   parseConfig(text, file);
   return parseDocument(text);
 }
