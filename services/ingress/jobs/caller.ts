@@ -13,7 +13,7 @@ export type IdentifyCaller = (request: FastifyRequest) => string;
  *
  * @throws (the returned function) BatonError DELEGATION_TOKEN, DELEGATION_FORBIDDEN, DELEGATION_TOO_MANY
  */
-export function createCallerCheck(delegation: DelegationConfig, allowance: ProxyRateLimit): IdentifyCaller {
+export function createCallerCheck(delegation: DelegationConfig, rateLimit: ProxyRateLimit): IdentifyCaller {
   return (request) => {
     const [, token] = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
     const claims = token === undefined ? undefined : verifyToken(token, delegation.token_keys, new Date());
@@ -29,7 +29,7 @@ export function createCallerCheck(delegation: DelegationConfig, allowance: Proxy
         `identifying a proxy: ${claims.proxy} is not configured to delegate`,
       );
     }
-    allowance.take(claims.proxy);
+    rateLimit.take(claims.proxy);
     return claims.proxy;
   };
 }
