@@ -10,15 +10,15 @@ import { Driver, quietOctokit } from './forge/driver.ts';
 import { startPrism, type Prism } from './forge/prism.ts';
 
 /**
- * Every endpoint of the simulator, called by Octokit through Prism, which holds requests and answers against GitHub's own
- * OpenAPI description; and every webhook against the same description's.
+ * Calls every endpoint of the simulator with Octokit through Prism, which checks requests and answers against GitHub's
+ * own OpenAPI description; and checks every webhook against the same description.
  */
 const keys = generateKeyPairSync('rsa', {
   modulusLength: 2048,
   publicKeyEncoding: { type: 'spki', format: 'pem' },
   privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
 });
-const RUNNER = { id: 7, name: 'somebody', groupId: 1, groupName: 'Default' };
+const RUNNER = { id: 7, name: 'one-runner', groupId: 1, groupName: 'Default' };
 const ORG = { org: 'octo-org' };
 const REPO = { owner: 'octo-org', repo: 'demo' };
 const OWNERS = [
@@ -55,9 +55,9 @@ const app = () =>
     request: quietOctokit(prism.url).request,
   });
 const call: Driver['call'] = (...order) => driver.call(...order);
-const idOf = (answer: unknown): number => identified.parse(answer).id;
+const parseId = (answer: unknown): number => identified.parse(answer).id;
 
-function finished(steps: string): Job {
+function finishOneJob(steps: string): Job {
   const job = bench.job([steps]);
   startJob(bench.sim, job, RUNNER);
   job.steps.push({
@@ -73,16 +73,16 @@ function finished(steps: string): Job {
   return job;
 }
 
-describe('the simulator’s REST API is GitHub’s', () => {
-  it('for the App, its installations and limits', async () => {
+describe('the simulator’s REST API', () => {
+  it('follows GitHub’s description for the App, its installations and limits', async () => {
     await call(200, 'GET /app', {}, appToken);
     await call(200, 'GET /app/installations', {}, appToken);
     await call(200, 'GET /app/installations/{installation_id}', { installation_id: 1 }, appToken);
     await call(404, 'GET /app/installations/{installation_id}', { installation_id: 99 }, appToken);
     await call(404, 'POST /app/installations/{installation_id}/access_tokens', { installation_id: 99 }, appToken);
     await call(201, 'POST /app/installations/{installation_id}/access_tokens', { installation_id: 1 }, appToken);
-    const tooMuch = { installation_id: 1, permissions: { contents: 'write' } };
-    await call(422, 'POST /app/installations/{installation_id}/access_tokens', tooMuch, appToken);
+    const excessive = { installation_id: 1, permissions: { contents: 'write' } };
+    await call(422, 'POST /app/installations/{installation_id}/access_tokens', excessive, appToken);
     await call(200, 'GET /orgs/{org}/installation', ORG, appToken);
     await call(200, 'GET /repos/{owner}/{repo}/installation', REPO, appToken);
     await call(401, 'GET /app');
@@ -91,18 +91,18 @@ describe('the simulator’s REST API is GitHub’s', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it.each(OWNERS)('for the runners of %s', async (owner, place) => {
+  it.each(OWNERS)('follows GitHub’s description for the runners of %s', async (owner, target) => {
     const runners = `${owner}/actions/runners`;
-    const order = { ...place, name: 'one', runner_group_id: 1, labels: ['demo', 'Linux'] };
+    const order = { ...target, name: 'one', runner_group_id: 1, labels: ['demo', 'Linux'] };
     const made = z.object({ runner: identified }).parse(await call(201, `POST ${runners}/generate-jitconfig`, order));
-    const one = { ...place, runner_id: made.runner.id };
+    const one = { ...target, runner_id: made.runner.id };
     await call(409, `POST ${runners}/generate-jitconfig`, order);
     await call(404, `POST ${runners}/generate-jitconfig`, { ...order, name: 'two', runner_group_id: 99 });
     await call(422, `POST ${runners}/generate-jitconfig`, { ...order, name: 'x'.repeat(65) });
-    await call(200, `GET ${runners}`, { ...place, name: 'one', per_page: 100, page: 1 });
+    await call(200, `GET ${runners}`, { ...target, name: 'one', per_page: 100, page: 1 });
     await call(200, `GET ${runners}/{runner_id}`, one);
-    await call(201, `POST ${runners}/registration-token`, place);
-    await call(201, `POST ${runners}/remove-token`, place);
+    await call(201, `POST ${runners}/registration-token`, target);
+    await call(201, `POST ${runners}/remove-token`, target);
     await call(200, `GET ${runners}/{runner_id}/labels`, one);
     await call(200, `POST ${runners}/{runner_id}/labels`, { ...one, labels: ['more'] });
     await call(200, `PUT ${runners}/{runner_id}/labels`, { ...one, labels: ['demo', 'other'] });
@@ -120,14 +120,14 @@ describe('the simulator’s REST API is GitHub’s', () => {
     await call(204, `DELETE ${runners}/{runner_id}`, one);
     await call(404, `DELETE ${runners}/{runner_id}`, one);
     await call(404, `GET ${runners}/{runner_id}`, one);
-    await call(401, `GET ${runners}`, place, 'ghp_wrong');
+    await call(401, `GET ${runners}`, target, 'ghp_wrong');
     expect(driver.problems).toEqual([]);
   });
 
-  it('for runner groups', async () => {
+  it('follows GitHub’s description for runner groups', async () => {
     const groups = '/orgs/{org}/actions/runner-groups';
     const order = { ...ORG, name: 'builders', visibility: 'selected', allows_public_repositories: true };
-    const group = { ...ORG, runner_group_id: idOf(await call(201, `POST ${groups}`, order)) };
+    const group = { ...ORG, runner_group_id: parseId(await call(201, `POST ${groups}`, order)) };
     await call(409, `POST ${groups}`, order);
     await call(200, `GET ${groups}`, ORG);
     await call(200, `GET ${groups}/{runner_group_id}`, group);
@@ -151,15 +151,15 @@ describe('the simulator’s REST API is GitHub’s', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it('for runs and jobs', async () => {
+  it('follows GitHub’s description for runs and jobs', async () => {
     const actions = '/repos/{owner}/{repo}/actions';
-    const job = finished('run: exit 1');
+    const job = finishOneJob('run: exit 1');
     const one = { ...REPO, job_id: job.id };
     const run = { ...REPO, run_id: job.run.id };
     const attempt = { ...run, attempt_number: 1 };
     await call(200, `GET ${actions}/jobs/{job_id}`, one);
-    // Prism follows redirects itself, so this one answer goes past it. The description knows of no body to check.
-    driver.drove(`GET ${actions}/jobs/{job_id}/logs`);
+    // Prism follows redirects itself, so this call bypasses it. The description has no body to check.
+    driver.noteCall(`GET ${actions}/jobs/{job_id}/logs`);
     const log = await bench.api('GET', `/repos/octo-org/demo/actions/jobs/${job.id}/logs`);
     expect(await log.text()).toBe('hello');
     expect(log.redirected).toBe(true);
@@ -182,14 +182,14 @@ describe('the simulator’s REST API is GitHub’s', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it.each(OWNERS)('for the webhooks of %s and their deliveries', async (owner, place) => {
+  it.each(OWNERS)('follows GitHub’s description for the webhooks of %s and their deliveries', async (owner, target) => {
     const hooks = `${owner}/hooks`;
     const config = { url: bench.receiver.url, content_type: 'json', secret: 'hush' };
-    const hook = { ...place, hook_id: idOf(await call(201, `POST ${hooks}`, { ...place, name: 'web', config })) };
-    await call(200, `GET ${hooks}`, place);
+    const hook = { ...target, hook_id: parseId(await call(201, `POST ${hooks}`, { ...target, name: 'web', config })) };
+    await call(200, `GET ${hooks}`, target);
     await call(200, `PATCH ${hooks}/{hook_id}`, { ...hook, events: ['workflow_job'] });
     await call(204, `POST ${hooks}/{hook_id}/pings`, hook);
-    finished('run: exit 1');
+    finishOneJob('run: exit 1');
     await bench.sim.webhooks.idle();
     await call(200, `GET ${hooks}/{hook_id}`, hook);
     await deliveries(`${hooks}/{hook_id}/deliveries`, hook, driver.token);
@@ -198,14 +198,14 @@ describe('the simulator’s REST API is GitHub’s', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it('for the App’s deliveries', async () => {
-    finished('run: exit 1');
+  it('follows GitHub’s description for the App’s deliveries', async () => {
+    finishOneJob('run: exit 1');
     await bench.sim.webhooks.idle();
     await deliveries('/app/hook/deliveries', {}, appToken);
     expect(driver.problems).toEqual([]);
   });
 
-  it('when there is too much of it, or too little of a permission', async () => {
+  it('follows GitHub’s description when a rate limit is exceeded or a permission is missing', async () => {
     const { limits } = bench.sim;
     const before = { ...limits };
     Object.assign(limits, { secondaryPoints: 1 });
@@ -220,7 +220,7 @@ describe('the simulator’s REST API is GitHub’s', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it('at every endpoint there is', () => {
+  it('has no endpoint that these tests do not call', () => {
     const missing = bench.simulator.endpoints.filter(
       (endpoint) => !driver.driven.has(endpoint.replaceAll(/:\w+/g, '{}')),
     );
@@ -229,19 +229,19 @@ describe('the simulator’s REST API is GitHub’s', () => {
   });
 });
 
-async function deliveries(path: string, place: Record<string, unknown>, auth: string): Promise<void> {
+async function deliveries(path: string, target: Record<string, unknown>, auth: string): Promise<void> {
   const [first] = z
     .array(identified)
-    .parse(await call(200, `GET ${path}`, { ...place, per_page: 1, status: 'success' }, auth));
-  const one = { ...place, delivery_id: first?.id };
+    .parse(await call(200, `GET ${path}`, { ...target, per_page: 1, status: 'success' }, auth));
+  const one = { ...target, delivery_id: first?.id };
   await call(200, `GET ${path}/{delivery_id}`, one, auth);
   await call(202, `POST ${path}/{delivery_id}/attempts`, one, auth);
-  await call(400, `GET ${path}`, { ...place, cursor: 'nonsense' }, auth);
-  await call(404, `GET ${path}/{delivery_id}`, { ...place, delivery_id: 1 }, auth);
+  await call(400, `GET ${path}`, { ...target, cursor: 'nonsense' }, auth);
+  await call(404, `GET ${path}/{delivery_id}`, { ...target, delivery_id: 1 }, auth);
 }
 
 describe('the simulator’s webhooks', () => {
-  it('every webhook has the shape that GitHub publishes', async () => {
+  it('have the shape that GitHub publishes', async () => {
     await bench.control('PUT', '/settings', { protectedEnvironments: ['production'] });
     bench.push('jobs: {ship: {runs-on: demo, environment: production, steps: [{run: "true"}]}}');
     bench.push('jobs: {no: {runs-on: demo, if: "false", steps: [{run: "true"}]}}');

@@ -45,7 +45,7 @@ describeUnless(absent, 'an installation with backends of all kinds', () => {
     const { gce, ec2 } = all;
     await expectNothingLeft(cluster, 120_000);
     await until(async () => {
-      expect(gce.project.machinesOf([cluster.installation])).toEqual([]);
+      expect(gce.project.listMachines([cluster.installation])).toEqual([]);
       expect(await ec2.findRunners(cluster.installation)).toEqual([]);
     });
     for (const { boots } of [gce, ec2]) expect([...boots].filter(([, count]) => count !== 1)).toEqual([]);

@@ -2,14 +2,14 @@ import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, 
 import type { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
-/** One request that came by. */
+/** One request that the proxy received. */
 export interface Call {
   method: string;
-  /** With its query. */
+  /** The path with its query. */
   path: string;
   headers: IncomingMessage['headers'];
   body: Buffer;
-  /** What was answered; undefined while it is under way, and when nothing was. */
+  /** The status of the answer; undefined before the answer, and where there was none. */
   status?: number;
   answer?: string;
 }
@@ -21,9 +21,9 @@ export interface Answer {
 }
 
 /**
- * - `answer`: the target is not asked; this is the answer (throttled, failed, denied, an empty list)
- * - `answer-after`: the target does its work; this is answered in place of its answer
- * - `hang`, `hang-after`: nothing is ever answered, without and with the work done
+ * - `answer`: the proxy gives this answer without asking the target (throttled, failed, denied, an empty list)
+ * - `answer-after`: the target does its work, and the proxy gives this answer instead of the target's
+ * - `hang`, `hang-after`: the proxy never answers; the target does nothing, or does its work
  * - `cut-after`: the target does its work, then the connection breaks
  */
 export type Fault =
@@ -32,7 +32,7 @@ export type Fault =
 
 export interface FaultRule {
   when: (call: Call) => boolean;
-  /** How many calls it meets; then it is over. Default: all until it is removed. */
+  /** How many calls the rule applies to. Default: all until it is removed. */
   times?: number;
   fault: Fault;
 }
@@ -40,27 +40,27 @@ export interface FaultRule {
 export interface FaultProxy {
   /** `http://127.0.0.1:port`, or the path of its unix socket. */
   readonly address: string;
-  /** All that came by, oldest first. */
+  /** All calls, oldest first. */
   readonly calls: readonly Call[];
-  /** The newest rule that fits a call is the one that counts. `hit` resolves when it meets its first call. */
+  /** Adds a rule; of several rules for a call the newest applies. `hit` resolves at the rule's first call. */
   inject(rule: FaultRule): { remove(): void; hit: Promise<void> };
   /** Removes all rules. */
-  mend(): void;
+  clear(): void;
   close(): Promise<void>;
 }
 
 interface Injected {
   rule: FaultRule;
   left: number;
-  met: () => void;
+  reportHit: () => void;
 }
 
-/** Answers calls that the target can't, or asks it (once or not at all) by `forward`; undefined passes a call on. */
+/** Answers calls instead of the target, which it may ask with `forward`; undefined passes the call on. */
 export type Serve = (call: Call, forward: (body?: string) => Promise<Answer>) => Promise<Answer> | undefined;
 
 /**
- * An HTTP server in front of another that can throttle, keep silent, answer 500 after the work was done, deny, and show
- * lists as they were.
+ * Starts an HTTP proxy that can throttle, not answer, answer 500 after the target did its work, deny, and answer with
+ * old lists.
  *
  * @param target `http://host:port`, or the path of a unix socket
  * @param socket the path of a unix socket to listen on. Default: a port
@@ -88,7 +88,7 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
       return;
     }
     found.left -= 1;
-    found.met();
+    found.reportHit();
     const { fault } = found.rule;
     if (fault.kind !== 'answer' && fault.kind !== 'hang') await (served(call) ?? buffered(call));
     if (fault.kind === 'answer' || fault.kind === 'answer-after') {
@@ -98,7 +98,7 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
     } else if (fault.kind === 'cut-after') response.destroy();
   }
 
-  /** Passes the answer on as it comes: it may be a stream of events. */
+  /** Passes the answer on piece by piece: it may be a stream of events. */
   async function pass(call: Call, response: ServerResponse): Promise<void> {
     const own = await served(call);
     if (own !== undefined) {
@@ -130,7 +130,7 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
   }
 
   function forward({ method, path, headers, body }: Call, response?: ServerResponse): Promise<IncomingMessage> {
-    const where = target.startsWith('/') ? { socketPath: target } : addressOf(target);
+    const where = target.startsWith('/') ? { socketPath: target } : toAddress(target);
     return new Promise((resolve, reject) => {
       const sent = { ...headers, 'content-length': String(body.length) };
       delete sent['transfer-encoding'];
@@ -151,11 +151,11 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
     calls,
     inject: (rule) => {
       const { promise: hit, resolve: met } = Promise.withResolvers<void>();
-      const injected: Injected = { rule, left: rule.times ?? Infinity, met };
+      const injected: Injected = { rule, left: rule.times ?? Infinity, reportHit: met };
       rules.push(injected);
       return { hit, remove: () => void (injected.left = 0) };
     },
-    mend: () => void rules.splice(0),
+    clear: () => void rules.splice(0),
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
@@ -164,7 +164,7 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
   };
 }
 
-function addressOf(target: string): { hostname: string; port: string } {
+function toAddress(target: string): { hostname: string; port: string } {
   const { hostname, port } = new URL(target);
   return { hostname, port };
 }

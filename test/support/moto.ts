@@ -13,16 +13,16 @@ import { temporaryFolder } from './cleanup.ts';
 
 const run = promisify(execFile);
 const REQUIREMENTS = fileURLToPath(new URL('moto-requirements.txt', import.meta.url));
-const INSTALL_BOUND_MS = 280_000;
+const INSTALL_TIMEOUT_MS = 280_000;
 
-/** The emulator's release, for people. */
+/** The emulator's release. */
 export const MOTO_VERSION = /^moto==(.+)$/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
 
 export type FoundMoto = { program: string } | { missing: string };
 
 /**
- * moto's server, an emulator of AWS from PyPI: installed once into a folder of the user's cache, with all versions pinned.
- * Where that can't be done (no Python, no venv module, no PyPI) it says why.
+ * Finds moto's server, an emulator of AWS from PyPI. Installs it once into a folder of the user's cache, with all
+ * versions pinned. Where that fails (no Python, no venv module, no PyPI), the result says why.
  */
 export async function findMoto(): Promise<FoundMoto> {
   const hash = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
@@ -35,9 +35,9 @@ export async function findMoto(): Promise<FoundMoto> {
   try {
     if (existsSync(stamp)) return { program };
     rmSync(folder, { recursive: true, force: true });
-    await run('python3', ['-m', 'venv', folder], { timeout: INSTALL_BOUND_MS });
+    await run('python3', ['-m', 'venv', folder], { timeout: INSTALL_TIMEOUT_MS });
     const pip = ['install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:', '-r', REQUIREMENTS];
-    await run(join(folder, 'bin', 'pip'), pip, { timeout: INSTALL_BOUND_MS });
+    await run(join(folder, 'bin', 'pip'), pip, { timeout: INSTALL_TIMEOUT_MS });
     writeFileSync(stamp, '');
     return { program };
   } catch (error) {
@@ -48,7 +48,7 @@ export async function findMoto(): Promise<FoundMoto> {
   }
 }
 
-/** Starts a moto server on a free port; it ends with the test's process, however that ends. */
+/** Starts a moto server on a free port; it ends together with the test's process, however that ends. */
 export async function startMoto(program: string): Promise<{ address: string; stop(): Promise<void> }> {
   const folder = temporaryFolder('moto');
   const [port = 0] = await findFreePorts(1);

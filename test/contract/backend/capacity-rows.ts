@@ -2,11 +2,11 @@ import { expect } from 'vitest';
 import type { Capacity, Faults } from './candidate.ts';
 import type { SuiteWorld } from './world.ts';
 
-/** What happens where a cloud has no machine to give. */
+/** A placement without capacity. */
 export function capacityRows(world: SuiteWorld): void {
   const parts = (): { faults: Faults; capacity: Capacity } => {
     const { faults, capacity } = world.candidate;
-    if (faults === undefined || capacity === undefined) throw new Error('the candidate has no places');
+    if (faults === undefined || capacity === undefined) throw new Error('the candidate has no placements');
     return { faults, capacity };
   };
 
@@ -18,12 +18,12 @@ export function capacityRows(world: SuiteWorld): void {
     world.next();
     const made = await world.create(backend);
     expect(made.state).toBe('running');
-    expect(await capacity.placeOf(made)).toBe('second');
-    faults.proxy.mend();
-    // The first has machines again, but nobody asked it.
+    expect(await capacity.findPlacement(made)).toBe('second');
+    faults.proxy.clear();
+    // The first has capacity again, but has not been asked since.
     const before = faults.proxy.calls.length;
     world.next();
-    expect(await capacity.placeOf(await world.create(backend))).toBe('second');
+    expect(await capacity.findPlacement(await world.create(backend))).toBe('second');
     expect(faults.proxy.calls.slice(before).filter(isFirst)).toEqual([]);
   });
 
@@ -38,9 +38,9 @@ export function capacityRows(world: SuiteWorld): void {
     for (let attempt = 0; attempt < 3; attempt++) {
       await expect(world.create(backend)).rejects.toMatchObject({ code: 'CAPACITY_EXHAUSTED', retryable: true });
     }
-    faults.proxy.mend();
-    const made = await world.persist(() => world.create(backend));
+    faults.proxy.clear();
+    const made = await world.retry(() => world.create(backend));
     expect(made.state).toBe('running');
-    expect(await world.candidate.leftovers([world.installation])).toHaveLength(1);
+    expect(await world.candidate.listLeftovers([world.installation])).toHaveLength(1);
   });
 }

@@ -5,7 +5,10 @@ import { createLogger } from '../../../contracts/lib/log.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { createBackend } from '../../../services/backend/create-backend.ts';
 
-/** A process that makes one instance and is killed meanwhile: says `ready`, waits for a line, says `made`, and stays. */
+/**
+ * A process that creates one instance and is killed meanwhile: prints `ready`, waits for a line, creates the instance,
+ * prints `made`, and keeps running.
+ */
 
 const spec = z.object({
   installation: z.string(),

@@ -15,7 +15,7 @@ import { startEngineProxy } from './engine-proxy.ts';
 import { backendContract } from './suite.ts';
 import { never } from './world.ts';
 
-async function halfMade(spec: InstanceSpec): Promise<Docker.Container> {
+async function createContainerOnly(spec: InstanceSpec): Promise<Docker.Container> {
   const hash = hashSpec(spec);
   const network = await ensureNetwork(docker, spec, { pool: POOL, hash }, never);
   return docker.createContainer(toContainerOptions(spec, { network, hash }));
@@ -36,16 +36,16 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       spec: aContainerSpec,
       config: { type: 'docker', socket: SOCKET, network_pool: POOL },
       killAfterMs: [10, 60, 150, 300, 600],
-      halfMade: [
+      partialCreates: [
         [
           'a network',
           async (spec) => void (await ensureNetwork(docker, spec, { pool: POOL, hash: hashSpec(spec) }, never)),
         ],
-        ['a container that was not started', async (spec) => void (await halfMade(spec))],
+        ['a container that was not started', async (spec) => void (await createContainerOnly(spec))],
         [
           'a second network',
           async (spec) => {
-            await halfMade(spec);
+            await createContainerOnly(spec);
             const labels = { 'baton.installation': spec.installation, 'baton.runner': spec.runner };
             await docker.createNetwork({ Name: `${spec.runner}-2`, Labels: labels, Internal: true });
           },
@@ -53,7 +53,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       ],
       kill: async ({ id }) => void (await docker.getContainer(id).kill()),
       killed: { exitCode: 137, reason: /137|SIGKILL/ },
-      leftovers: findLeftovers,
+      listLeftovers: findLeftovers,
       stop: () => proxy.close(),
       faults: {
         proxy,
@@ -102,14 +102,14 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       return text.replaceAll('\r\n', '\n').trim();
     }
 
-    it('runs as its user without any capability, and can’t gain one', async () => {
+    it('runs as its user, without any capability and without a way to gain one', async () => {
       expect(await inside('id -u; id -g')).toBe('1001\n1001');
       expect(
         await inside('grep -E "^(Cap|NoNewPrivs)" /proc/1/status /proc/self/status | grep -v "\\b0000000000000000$"'),
       ).toBe('/proc/1/status:NoNewPrivs:\t1\n/proc/self/status:NoNewPrivs:\t1');
     });
 
-    it('can’t see the engine, the host’s files, or other containers’ processes', async () => {
+    it('cannot see the engine, the host’s files or other containers’ processes', async () => {
       expect(await inside('ls /var/run/docker.sock /run/docker.sock 2>&1 | grep -c "No such file"')).toBe('2');
       const info = await docker.getContainer(instance.id).inspect();
       expect(info.Mounts).toEqual([]);
@@ -117,7 +117,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       expect(await inside('ps -e -o comm= | sort -u | tr "\\n" " "')).toMatch(/docker-init|tini/);
     });
 
-    it('has its limits: memory without swap, processors, processes', async () => {
+    it('has limits for memory without swap, processors and processes', async () => {
       const { HostConfig: host } = await docker.getContainer(instance.id).inspect();
       expect(host).toMatchObject({
         Memory: 256 * 1024 ** 2,
@@ -126,7 +126,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         PidsLimit: 200,
       });
       expect(host).toMatchObject({ CapAdd: null, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], Init: true });
-      // For real: more processes than allowed. An agent that is still starting may not survive that, so it is one apart.
+      // Starts more processes than allowed, in a separate instance: an agent that is still starting may not survive it.
       const { id } = await backend.create(
         aContainerSpec(installation, `${installation}-linux-dddddddd`),
         BOOTSTRAP,
@@ -136,7 +136,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       expect(Number(/\d+\s*$/.exec(spawned)?.[0] ?? 0)).toBeLessThan(200);
     });
 
-    it('is alone in a network of its own, a /28 of the pool, and can’t reach another runner', async () => {
+    it('is alone in its own network, a /28 of the pool, and cannot reach another runner', async () => {
       const other = `${installation}-linux-bbbbbbbb`;
       const made = await backend.create(aContainerSpec(installation, other), BOOTSTRAP, never);
       const address = async (id: string): Promise<string> => {
@@ -162,7 +162,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       await backend.delete(other, never);
     });
 
-    it('shows no secret to who inspects it, and keeps none on its disk once the agent runs', async () => {
+    it('shows no secret when inspected, and has none on its disk once the agent runs', async () => {
       const info = await docker.getContainer(instance.id).inspect();
       expect(JSON.stringify(info)).not.toContain('SECRET');
       const filters = { label: [`baton.installation=${installation}`] };
@@ -178,7 +178,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     });
   });
 
-  describe('what can’t be made', () => {
+  describe('a create', () => {
     const installation = `w${randomUUID().slice(0, 8)}`;
     const backend = openBackend(installation);
     const runner = `${installation}-linux-aaaaaaaa`;
@@ -189,19 +189,19 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
 
     it.each([
       ['root', { user: '0:0' }, 'INSTANCE_INVALID'],
-      ['a user’s name', { user: 'root' }, 'INSTANCE_INVALID'],
+      ['a user name', { user: 'root' }, 'INSTANCE_INVALID'],
       ['no image', { image: undefined }, 'INSTANCE_INVALID'],
-      ['an image that is nowhere', { image: 'registry.invalid/none:1' }, 'IMAGE_MISSING'],
-      ['more processors than there are', { cpu: 4000 }, 'INSTANCE_INVALID'],
-      ['a disk’s size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
-    ])('%s is refused', async (_what, more, code) => {
+      ['an image that does not exist', { image: 'registry.invalid/none:1' }, 'IMAGE_MISSING'],
+      ['more processors than the machine has', { cpu: 4000 }, 'INSTANCE_INVALID'],
+      ['a disk size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
+    ])('refuses %s', async (_what, more, code) => {
       await expect(backend.create(aContainerSpec(installation, runner, more), BOOTSTRAP, never)).rejects.toMatchObject({
         code,
       });
       await backend.delete(runner, never);
     });
 
-    it('a name that somebody else’s container has is refused, and theirs is left alone', async () => {
+    it('refuses the name of another owner’s container, and leaves that container alone', async () => {
       const theirs = await docker.createContainer({ name: runner, Image: IMAGE, Cmd: ['true'] });
       try {
         const refused = backend.create(aContainerSpec(installation, runner), BOOTSTRAP, never);
@@ -214,20 +214,20 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       }
     });
 
-    it('an engine that does not answer is no answer', async () => {
-      const away = openBackend(installation, { socket: '/nonexistent.sock' });
+    it('fails with a retryable error when the engine does not answer, as all calls do', async () => {
+      const unreachable = openBackend(installation, { socket: '/nonexistent.sock' });
       for (const call of [
-        () => away.create(aContainerSpec(installation, runner), BOOTSTRAP, never),
-        () => away.describe(runner, never),
-        () => away.list(never),
-        () => away.delete(runner, never),
+        () => unreachable.create(aContainerSpec(installation, runner), BOOTSTRAP, never),
+        () => unreachable.describe(runner, never),
+        () => unreachable.list(never),
+        () => unreachable.delete(runner, never),
       ]) {
         await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', retryable: true });
       }
     });
   });
 
-  it('listens again after its connection to the engine broke, and tells what died meanwhile', async () => {
+  it('reconnects to the engine after a broken connection, and reports the deaths in between', async () => {
     const installation = `e${randomUUID().slice(0, 8)}`;
     const proxy = await startEngineProxy(SOCKET);
     const ending = new AbortController();
@@ -243,18 +243,18 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       deaths.set(dead.runner, dead);
       waiting.get(dead.runner)?.();
     }, ending.signal);
-    const deathOf = ({ runner }: InstanceSpec): Promise<void> =>
+    const waitForDeath = ({ runner }: InstanceSpec): Promise<void> =>
       new Promise((resolve) => (deaths.has(runner) ? resolve() : waiting.set(runner, resolve)));
     try {
       for (const spec of specs) await near.create(spec, BOOTSTRAP, never);
-      // Its connection stands as soon as it has told one death.
+      // It is connected once it has reported a death.
       await docker.getContainer(before.runner).kill();
-      await deathOf(before);
+      await waitForDeath(before);
       proxy.cut();
       await docker.getContainer(dies.runner).kill();
       await docker.getContainer(vanishes.runner).remove({ force: true });
-      proxy.mend();
-      await Promise.all([deathOf(dies), deathOf(vanishes)]);
+      proxy.restore();
+      await Promise.all([waitForDeath(dies), waitForDeath(vanishes)]);
       expect(deaths.get(dies.runner)).toMatchObject({ exitCode: 137 });
       expect(deaths.get(vanishes.runner)).toMatchObject({ reason: 'its container was removed' });
     } finally {
@@ -266,10 +266,10 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     expect(await findLeftovers([installation])).toEqual([]);
   });
 
-  it('passes by ranges that are taken, and says when a pool is used up', async () => {
+  it('skips network ranges that are in use, and fails with a retryable error when the pool is used up', async () => {
     const installation = `p${randomUUID().slice(0, 8)}`;
     const block = Math.floor(Math.random() * 16) * 16;
-    // Two networks' worth: a /27.
+    // A /27 has room for two networks.
     const backend = openBackend(installation, { networkPool: `10.215.${block}.0/27` });
     const names = ['a', 'b', 'c'].map((letter) => `${installation}-linux-${letter.repeat(8)}`);
     try {

@@ -9,7 +9,16 @@ import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { findMoto, MOTO_VERSION } from '../../support/moto.ts';
 import { BOOTSTRAP, type Candidate } from './candidate.ts';
-import { EXHAUSTED, EXPIRED, FAILED, isAction, longList, NOTHING, parametersOf, THROTTLED } from './ec2/answers.ts';
+import {
+  EXHAUSTED,
+  EXPIRED,
+  FAILED,
+  isAction,
+  longList,
+  EMPTY_LIST,
+  parseParameters,
+  THROTTLED,
+} from './ec2/answers.ts';
 import { startEmulator } from './ec2/emulator.ts';
 import { backendContract } from './suite.ts';
 import { never } from './world.ts';
@@ -20,7 +29,7 @@ const moto = await findMoto();
 
 async function start(program: string): Promise<Candidate> {
   const emulator = await startEmulator(program);
-  const { behind, proxy, tokens } = emulator;
+  const { direct: behind, proxy, tokens } = emulator;
 
   async function leftovers(installations: string[]): Promise<string[]> {
     const Filters = [{ Name: 'tag:baton.installation', Values: installations }];
@@ -33,7 +42,9 @@ async function start(program: string): Promise<Candidate> {
     ];
   }
 
-  /** Two pages as EC2 has them: the emulator takes minutes to make so many. Its own pages are in ec2/settings.test.ts. */
+  /**
+   * Answers with two pages, as EC2 does. The emulator would take minutes; its own pages are in ec2/settings.test.ts.
+   */
   function many(installation: string, count: number): Promise<() => Promise<void>> {
     const pages = proxy.inject({
       when: (call) => isAction(call, 'DescribeInstances'),
@@ -48,9 +59,9 @@ async function start(program: string): Promise<Candidate> {
     spec: anInstanceSpec,
     config: emulator.config(),
     killAfterMs: [20, 150, 500],
-    halfMade: [
+    partialCreates: [
       [
-        'an instance that nobody was told of',
+        'an instance whose creator did not get the answer',
         async (spec) => {
           await emulator.open(spec.installation).create(spec, { ...BOOTSTRAP, credentials: 'ANOTHER' }, never);
         },
@@ -58,8 +69,8 @@ async function start(program: string): Promise<Candidate> {
     ],
     kill: async ({ id }) => void (await behind.send(new TerminateInstancesCommand({ InstanceIds: [id] }))),
     killed: { exitCode: null, reason: /it was terminated from outside Baton/ },
-    leftovers,
-    many,
+    listLeftovers: leftovers,
+    createMany: many,
     tags: {
       read: async ({ id }) => {
         const Filters = [{ Name: 'resource-id', Values: [id] }];
@@ -80,16 +91,16 @@ async function start(program: string): Promise<Candidate> {
       failed: FAILED,
       throttled: THROTTLED,
       expired: EXPIRED,
-      emptyList: () => NOTHING,
+      emptyList: () => EMPTY_LIST,
     },
     capacity: {
       open: (installation) => emulator.open(installation, { types: Object.values(TYPES) }),
-      isCreateIn: (call, place) => parametersOf(call).get('InstanceType') === TYPES[place],
+      isCreateIn: (call, placement) => parseParameters(call).get('InstanceType') === TYPES[placement],
       exhausted: (call) => {
-        tokens.note(call);
+        tokens.spend(call);
         return EXHAUSTED;
       },
-      placeOf: ({ machine }) => Promise.resolve(machine === TYPES.first ? 'first' : 'second'),
+      findPlacement: ({ machine }) => Promise.resolve(machine === TYPES.first ? 'first' : 'second'),
     },
     absent: {},
   };

@@ -2,16 +2,16 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support/cleanup.ts';
 
-/** A way to the engine that can be cut: connections break, and new ones are refused. */
+/** A proxy in front of the engine that can be cut: connections break, and new ones are refused. */
 export async function startEngineProxy(
   engine: string,
-): Promise<{ path: string; cut(): void; mend(): void; close(): Promise<void> }> {
+): Promise<{ path: string; cut(): void; restore(): void; close(): Promise<void> }> {
   const folder = temporaryFolder('engine');
   const path = join(folder.path, 'docker.sock');
   const sockets = new Set<Socket>();
-  let whole = true;
+  let isConnected = true;
   const server = createServer((inner) => {
-    if (!whole) {
+    if (!isConnected) {
       inner.destroy();
       return;
     }
@@ -25,14 +25,14 @@ export async function startEngineProxy(
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const cut = (): void => {
-    whole = false;
+    isConnected = false;
     for (const socket of sockets) socket.destroy();
   };
   return {
     path,
     cut,
-    mend: () => {
-      whole = true;
+    restore: () => {
+      isConnected = true;
     },
     close: async () => {
       cut();

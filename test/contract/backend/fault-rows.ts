@@ -4,7 +4,7 @@ import type { Fault } from '../../support/fault-proxy.ts';
 import type { Faults } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
 
-/** What an API does to those who ask it: throttles, fails, keeps silent, and denies. */
+/** An API that throttles, fails, does not answer, or denies. */
 export function faultRows(world: SuiteWorld): void {
   const parts = (): Faults & { backend: Backend } => {
     const { faults } = world.candidate;
@@ -12,12 +12,12 @@ export function faultRows(world: SuiteWorld): void {
     return { ...faults, backend: faults.open(world.installation) };
   };
 
-  /** Creates while the API does that, and expects just one. */
-  async function expectOneDespite(...sorrows: { fault: Fault; times: number }[]): Promise<void> {
+  /** Creates an instance with these faults, and expects exactly one. */
+  async function expectOneDespite(...faults: { fault: Fault; times: number }[]): Promise<void> {
     const { proxy, backend, isCreate } = parts();
-    for (const { fault, times } of sorrows) proxy.inject({ when: isCreate, times, fault });
+    for (const { fault, times } of faults) proxy.inject({ when: isCreate, times, fault });
     world.next();
-    const made = await world.persist(() => world.create(backend));
+    const made = await world.retry(() => world.create(backend));
     expect(made).toMatchObject({ runner: world.spec.runner, state: 'running' });
     expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
     expect(await world.create(backend)).toMatchObject({ id: made.id });
@@ -55,7 +55,7 @@ export function faultRows(world: SuiteWorld): void {
         ending.abort(new Error('cancelled'));
         expect(await ended).toBe('ended');
         silence.remove();
-        const made = await world.persist(() => world.create(backend));
+        const made = await world.retry(() => world.create(backend));
         expect(made.state).toBe('running');
         expect(await world.candidate.open(world.installation).list(never)).toMatchObject([{ id: made.id }]);
         await world.backend.delete(world.spec.runner, never);
@@ -82,7 +82,7 @@ export function faultRows(world: SuiteWorld): void {
     expect(await world.backend.describe(runner, never)).toMatchObject({ id: made.id, state: 'running' });
     world.next();
     await world.candidate.kill(await world.create(backend));
-    await watcher.deathOf(world.spec.runner);
+    await watcher.waitForDeath(world.spec.runner);
     expect(watcher.deaths.map((dead) => dead.runner)).not.toContain(runner);
   });
 
@@ -92,14 +92,14 @@ export function faultRows(world: SuiteWorld): void {
     await world.create(backend);
     proxy.inject({ when: isDelete, times: 1, fault: { kind: 'answer-after', answer: failed } });
     proxy.inject({ when: isDelete, times: 3, fault: { kind: 'answer', answer: throttled ?? failed } });
-    await world.persist(() => backend.delete(world.spec.runner, never));
-    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
+    await world.retry(() => backend.delete(world.spec.runner, never));
+    expect(await world.candidate.listLeftovers([world.installation])).toEqual([]);
     expect(await backend.describe(world.spec.runner, never)).toBeUndefined();
   });
 
   world.row('reports that its credentials expired, and continues with new ones', async () => {
     const { proxy, backend, expired } = parts();
-    if (expired === undefined) throw new Error('the candidate’s API asks for no credentials');
+    if (expired === undefined) throw new Error('the candidate’s API requires no credentials');
     world.next();
     const made = await world.create(backend);
     const { runner } = world.spec;
@@ -114,10 +114,10 @@ export function faultRows(world: SuiteWorld): void {
       await expect(call()).rejects.toMatchObject({ code: 'BACKEND_DENIED', retryable: true });
     }
     denying.remove();
-    expect(await world.persist(() => world.create(backend))).toMatchObject({ id: made.id, state: 'running' });
+    expect(await world.retry(() => world.create(backend))).toMatchObject({ id: made.id, state: 'running' });
     world.next();
     await world.candidate.kill(await world.create(backend));
-    await watcher.deathOf(world.spec.runner);
+    await watcher.waitForDeath(world.spec.runner);
     expect(watcher.deaths.map((dead) => dead.runner)).not.toContain(runner);
   });
 }

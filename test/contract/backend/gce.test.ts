@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Backend } from '../../../contracts/ports/backend.ts';
 import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { startFaultProxy, type Answer, type FaultProxy } from '../../support/fault-proxy.ts';
-import { backendError, throttled, unauthenticated, type ApiError } from './gce-server/errors.ts';
+import { internalError, throttled, unauthenticated, type GceApiError } from './gce-server/errors.ts';
 import { FIRST, GceProject, SECOND } from './gce-server/project.ts';
 import { backendContract } from './suite.ts';
 
@@ -20,7 +20,7 @@ afterAll(async () => {
   await project.stop();
 });
 
-const google = (error: ApiError): Answer => ({
+const google = (error: GceApiError): Answer => ({
   status: error.status,
   headers: { 'content-type': 'application/json' },
   body: error.body(),
@@ -46,34 +46,34 @@ backendContract('gce', () => {
     config: project.settings(),
     // Google's library alone takes half a second to load.
     killAfterMs: [300, 600, 900],
-    halfMade: [
-      ['a request that is under way', async (spec) => project.begin(spec, FIRST)],
-      ['a request that is under way in the other zone', async (spec) => project.begin(spec, SECOND)],
+    partialCreates: [
+      ['a request in progress', async (spec) => project.startInsert(spec, FIRST)],
+      ['a request in progress in the other zone', async (spec) => project.startInsert(spec, SECOND)],
       [
-        'two, in two zones',
+        'two requests, in two zones',
         async (spec) => {
-          project.begin(spec, SECOND);
-          project.begin(spec, FIRST);
+          project.startInsert(spec, SECOND);
+          project.startInsert(spec, FIRST);
         },
       ],
     ],
     kill: async ({ id, runner }) => project.server.cloud.powerOff(id.split('/')[0] ?? '', runner),
     killed: { exitCode: null, reason: /TERMINATED/ },
-    leftovers: async (installations) => project.machinesOf(installations),
-    many: async (installation, count) => {
+    listLeftovers: async (installations) => project.listMachines(installations),
+    createMany: async (installation, count) => {
       const runners = Array.from(
         { length: count },
         (_, index) => `${installation}-linux-${String(index).padStart(8, '0')}`,
       );
       for (const [index, runner] of runners.entries())
-        project.begin(anInstanceSpec(installation, runner), index % 2 ? FIRST : SECOND);
+        project.startInsert(anInstanceSpec(installation, runner), index % 2 ? FIRST : SECOND);
       return async () => {
         for (const runner of runners)
           for (const zone of [FIRST, SECOND]) project.server.cloud.machines.delete(`${zone}/${runner}`);
       };
     },
     tags: {
-      read: async ({ id, runner }) => project.server.cloud.labelsOf(id.split('/')[0] ?? '', runner),
+      read: async ({ id, runner }) => project.server.cloud.readLabels(id.split('/')[0] ?? '', runner),
       set: async ({ id, runner }) => {
         const [zone = ''] = id.split('/');
         project.server.cloud.addLabel(zone, runner, 'cost-centre', randomUUID());
@@ -86,7 +86,7 @@ backendContract('gce', () => {
       isLook: ({ method, path }) => method === 'GET' && /\/(instances|operations)/.test(path),
       isDelete: ({ method }) => method === 'DELETE',
       isLagging,
-      failed: google(backendError()),
+      failed: google(internalError()),
       throttled: google(throttled()),
       expired: google(unauthenticated()),
       emptyList: ({ path }) =>
@@ -96,7 +96,7 @@ backendContract('gce', () => {
     },
     capacity: {
       open: throughProxy,
-      isCreateIn: (call, place) => isInsert(call) && call.path.includes(place === 'first' ? FIRST : SECOND),
+      isCreateIn: (call, placement) => isInsert(call) && call.path.includes(placement === 'first' ? FIRST : SECOND),
       exhausted: json({
         kind: 'compute#operation',
         name: 'operation-without-capacity',
@@ -108,7 +108,7 @@ backendContract('gce', () => {
           errors: [{ code: 'ZONE_RESOURCE_POOL_EXHAUSTED', message: 'The zone does not have enough resources.' }],
         },
       }),
-      placeOf: async ({ id }) => (id.startsWith(`${FIRST}/`) ? 'first' : 'second'),
+      findPlacement: async ({ id }) => (id.startsWith(`${FIRST}/`) ? 'first' : 'second'),
     },
     absent: {},
   });

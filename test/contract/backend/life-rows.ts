@@ -3,7 +3,7 @@ import { until } from '../../support/until.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
 
-/** From creation to the end, and who is told of it. */
+/** An instance from its creation to its end, and the reports of its death. */
 export function lifeRows(world: SuiteWorld): void {
   world.row('creates, describes, lists and deletes an instance', async () => {
     world.next();
@@ -18,7 +18,7 @@ export function lifeRows(world: SuiteWorld): void {
     await world.backend.delete(world.spec.runner, never);
     expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
     expect(await world.backend.list(never)).toEqual([]);
-    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
+    expect(await world.candidate.listLeftovers([world.installation])).toEqual([]);
   });
 
   world.row('makes one instance of two creates, one after the other, at once, or from two processes', async () => {
@@ -63,13 +63,13 @@ export function lifeRows(world: SuiteWorld): void {
       world.candidate.open(world.installation).delete(world.spec.runner, never),
     ]);
     await world.backend.delete(world.spec.runner, never);
-    await world.backend.delete('never-was', never);
-    expect(await world.candidate.leftovers([world.installation])).toEqual([]);
+    await world.backend.delete('never-existed', never);
+    expect(await world.candidate.listLeftovers([world.installation])).toEqual([]);
   });
 
   world.row('lists, describes, deletes and reports no instance of another installation', async () => {
-    world.next(world.neighbour);
-    const theirs = world.candidate.open(world.neighbour);
+    world.next(world.otherInstallation);
+    const theirs = world.candidate.open(world.otherInstallation);
     const made = await world.create(theirs);
     const ours = world.watch(world.backend);
     const seenByThem = world.watch(theirs);
@@ -78,7 +78,7 @@ export function lifeRows(world: SuiteWorld): void {
     await world.backend.delete(world.spec.runner, never);
     expect(await theirs.describe(world.spec.runner, never)).toMatchObject({ id: made.id, state: 'running' });
     await world.candidate.kill(made);
-    await seenByThem.deathOf(world.spec.runner);
+    await seenByThem.waitForDeath(world.spec.runner);
     expect(ours.deaths.map(({ runner }) => runner)).not.toContain(world.spec.runner);
   });
 
@@ -90,7 +90,7 @@ export function lifeRows(world: SuiteWorld): void {
     await world.candidate.kill(made);
     const { exitCode, reason } = world.candidate.killed;
     for (const one of [watcher, other]) {
-      const dead = await one.deathOf(world.spec.runner);
+      const dead = await one.waitForDeath(world.spec.runner);
       expect(dead).toMatchObject({ id: made.id, runner: world.spec.runner, group: 'linux', state: 'dead', exitCode });
       expect(dead.reason).toMatch(reason);
     }
@@ -103,7 +103,7 @@ export function lifeRows(world: SuiteWorld): void {
     await until(async () => (await world.backend.describe(world.spec.runner, never))?.state === 'dead', {
       what: 'it is dead',
     });
-    const dead = await world.watch(world.candidate.open(world.installation)).deathOf(world.spec.runner);
+    const dead = await world.watch(world.candidate.open(world.installation)).waitForDeath(world.spec.runner);
     expect(dead).toMatchObject({ id: made.id, state: 'dead' });
   });
 
@@ -112,11 +112,11 @@ export function lifeRows(world: SuiteWorld): void {
     world.next();
     await world.create();
     await world.backend.delete(world.spec.runner, never);
-    // Another's death, told after it would have been.
+    // The death of another instance, which is reported after the first one's would have been.
     const first = world.spec.runner;
     world.next();
     await world.candidate.kill(await world.create());
-    await watcher.deathOf(world.spec.runner);
+    await watcher.waitForDeath(world.spec.runner);
     expect(watcher.deaths.map(({ runner }) => runner)).not.toContain(first);
   });
 }

@@ -40,13 +40,13 @@ async function leftovers(installations: string[]): Promise<string[]> {
   return [...processes, ...folders];
 }
 
-/** Somebody who surely runs no more. */
-const DEAD_MAKER = { pid: 4_000_000, started: 'long ago' };
+/** A process that does not run. */
+const DEAD_PROCESS = { pid: 4_000_000, started: 'long ago' };
 
 const NO_TAGS = 'a process has no tags';
 const ONE_MACHINE = 'there is only one machine';
 
-/** From the first row about an API to the last, and what lags. */
+/** The rows about an API, and about lists that lag behind. */
 const NO_API = ROWS.slice(
   ROWS.indexOf('creates an instance while the API throttles'),
   ROWS.indexOf('lists more than 1,000 instances'),
@@ -57,10 +57,10 @@ async function makeFolder(spec: InstanceSpec): Promise<void> {
   const parent = join(root.path, installation);
   mkdirSync(parent, { recursive: true });
   const created = { version: 1 as const, installation, group, runner, hash: hashSpec(spec), createdAt: '2026-01-01' };
-  await new InstanceFolder(parent, runner).create(created, DEAD_MAKER);
+  await new InstanceFolder(parent, runner).create(created, DEAD_PROCESS);
 }
 
-/** Instances whose maker died before anything ran. */
+/** Creates instances whose process died before it started them. */
 async function many(installation: string, count: number): Promise<() => Promise<void>> {
   for (let index = 0; index < count; index++) {
     await makeFolder(anInstanceSpec(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
@@ -75,16 +75,16 @@ backendContract('local', () =>
     spec: anInstanceSpec,
     config: { type: 'local', root: root.path },
     killAfterMs: [0, 2, 5, 10, 25],
-    halfMade: [
-      ['the folder, and nothing in it runs', makeFolder],
+    partialCreates: [
+      ['a folder without a process', makeFolder],
       [
-        'a process that nobody wrote down',
+        'a process that was not recorded',
         async (spec) => {
           await open(spec.installation).create(spec, BOOTSTRAP, never);
           const folder = join(root.path, spec.installation, spec.runner);
           rmSync(join(folder, 'process.json'));
           rmSync(join(folder, 'claim-1'));
-          writeFileSync(join(folder, 'claim-1'), JSON.stringify(DEAD_MAKER));
+          writeFileSync(join(folder, 'claim-1'), JSON.stringify(DEAD_PROCESS));
         },
       ],
     ],
@@ -93,12 +93,12 @@ backendContract('local', () =>
       return Promise.resolve();
     },
     killed: { exitCode: 137, reason: /137|SIGKILL/ },
-    leftovers,
-    many,
+    listLeftovers: leftovers,
+    createMany: many,
     absent: {
       'tags an instance with its job, twice and by two processes at once, and changes no other tag': NO_TAGS,
       'tags no instance that never existed, and none of another installation': NO_TAGS,
-      ...Object.fromEntries(NO_API.map((row) => [row, 'there is no API, only processes and folders of this machine'])),
+      ...Object.fromEntries(NO_API.map((row) => [row, 'there is no API, only processes and folders on this machine'])),
       'uses the next placement when one has no capacity, and starts there next time': ONE_MACHINE,
       'reports that no placement has capacity, and creates the instance as soon as one has': ONE_MACHINE,
     },
@@ -107,9 +107,9 @@ backendContract('local', () =>
 
 describe('the local backend by itself', () => {
   const installation = `l${randomUUID().slice(0, 8)}`;
-  const folderOf = (runner: string): string => join(root.path, installation, runner);
+  const toFolder = (runner: string): string => join(root.path, installation, runner);
 
-  it('runs a command in place of the agent, keeps its output and its exit code, and gives it no bootstrap file', async () => {
+  it('runs a command instead of the agent, records its output and exit code, and gives it no bootstrap file', async () => {
     const backend = open(installation, ['sh', '-c', 'echo hello; ls -a; env; exit 4']);
     const ending = new AbortController();
     const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
@@ -121,55 +121,57 @@ describe('the local backend by itself', () => {
       reason: 'exited with code 4',
     });
     ending.abort();
-    const output = readFileSync(join(folderOf('command-1'), 'log'), 'utf8');
+    const output = readFileSync(join(toFolder('command-1'), 'log'), 'utf8');
     expect(output).toMatch(/^hello\n/);
     expect(output).not.toMatch(/bootstrap|BATON_(?!INSTANCE)|SECRET/i);
     await backend.delete('command-1', never);
     expect(await leftovers([installation])).toEqual([]);
   });
 
-  it('says what is wrong with a command that can’t be started, and is not asked again', async () => {
+  it('refuses a command that cannot be started, with an error that is not retryable', async () => {
     const backend = open(installation, ['/nonexistent/program']);
     const refused = backend.create(anInstanceSpec(installation, 'command-2'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
     await backend.delete('command-2', never);
   });
 
-  it('hides what it keeps from other users', async () => {
+  it('makes an instance’s folder readable only by its own user', async () => {
     const backend = open(installation);
     await backend.create(anInstanceSpec(installation, 'private-1'), BOOTSTRAP, never);
-    expect(statSync(folderOf('private-1')).mode & 0o777).toBe(0o700);
-    await until(() => !existsSync(join(folderOf('private-1'), 'bootstrap.json')), {
-      what: 'the agent took its bootstrap file',
+    expect(statSync(toFolder('private-1')).mode & 0o777).toBe(0o700);
+    await until(() => !existsSync(join(toFolder('private-1'), 'bootstrap.json')), {
+      what: 'the agent deleted its bootstrap file',
     });
     await backend.delete('private-1', never);
   });
 
-  it('ends all that an instance started, also what left its process group', async () => {
+  it('ends all processes of an instance, including those outside its process group', async () => {
     const script = `setsid sh -c 'trap "" TERM; echo $$ > away.pid; while :; do sleep 1; done' & trap '' TERM; while :; do sleep 1; done`;
     const backend = open(installation, ['sh', '-c', script]);
     await backend.create(anInstanceSpec(installation, 'daemon-1'), BOOTSTRAP, never);
-    await until(() => existsSync(join(folderOf('daemon-1'), 'away.pid')), { what: 'both run' });
+    await until(() => existsSync(join(toFolder('daemon-1'), 'away.pid')), { what: 'both processes run' });
     const begun = Date.now();
     await backend.delete('daemon-1', never);
     expect(Date.now() - begun).toBeGreaterThan(9000);
     expect(await leftovers([installation])).toEqual([]);
   });
 
-  it('that did its work after its maker had died, and ended, is dead: no second agent comes', async () => {
-    const maker = open(installation);
+  it('starts no second agent for an instance that ran and ended after its creator had died', async () => {
+    const creator = open(installation);
     const spec = anInstanceSpec(installation, 'orphan-1');
-    await maker.create(spec, BOOTSTRAP, never);
+    await creator.create(spec, BOOTSTRAP, never);
     const folder = new InstanceFolder(join(root.path, installation), 'orphan-1');
-    await until(() => !existsSync(join(folder.path, 'bootstrap.json')), { what: 'the agent took its bootstrap file' });
+    await until(() => !existsSync(join(folder.path, 'bootstrap.json')), {
+      what: 'the agent deleted its bootstrap file',
+    });
     const agent = await folder.readProcess();
     if (agent === undefined) throw new Error('it was not written down');
     process.kill(-agent.pid, 'SIGKILL');
-    await until(() => existsSync(join(folder.path, 'exit.json')), { what: 'its end is written down' });
-    // As its maker would have left it, killed right after it had started the agent.
+    await until(() => existsSync(join(folder.path, 'exit.json')), { what: 'its end is recorded' });
+    // As if its creator had been killed right after it started the agent.
     rmSync(join(folder.path, 'exit.json'));
     rmSync(join(folder.path, 'process.json'));
-    writeFileSync(join(folder.path, 'claim-1'), JSON.stringify(DEAD_MAKER));
+    writeFileSync(join(folder.path, 'claim-1'), JSON.stringify(DEAD_PROCESS));
     const fresh = open(installation);
     const dead = { runner: 'orphan-1', state: 'dead', exitCode: null };
     expect(await fresh.create(spec, BOOTSTRAP, never)).toMatchObject(dead);
@@ -182,13 +184,13 @@ describe('the local backend by itself', () => {
     expect(await leftovers([installation])).toEqual([]);
   });
 
-  it('never touches a process that got the pid of a dead one', async () => {
+  it('does not end a process that has the pid of an ended instance', async () => {
     const backend = open(installation);
     const spec = anInstanceSpec(installation, 'recycled-1');
     await backend.create(spec, BOOTSTRAP, never);
     const innocent = open(installation, ['sleep', '300']);
     const other = await innocent.create(anInstanceSpec(installation, 'recycled-2'), BOOTSTRAP, never);
-    // As if the first had ended, and its pid had gone to the second.
+    // As if the first had ended, and the second had got its pid.
     const folder = new InstanceFolder(join(root.path, installation), 'recycled-1');
     const first = await folder.readProcess();
     if (first === undefined) throw new Error('it was not written down');
@@ -203,12 +205,12 @@ describe('the local backend by itself', () => {
     await innocent.delete('recycled-2', never);
   });
 
-  it('cuts logs that grow too long, and keeps their end', async () => {
+  it('truncates a log that grows too long to its end', async () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
     await backend.create(anInstanceSpec(installation, 'chatty-1'), BOOTSTRAP, never);
-    const file = join(folderOf('chatty-1'), 'log');
-    await until(() => statSync(file).size === 9_000_008, { what: 'it wrote' });
-    // Watched only from here on: a cut before its end was written would not be the one that is looked at.
+    const file = join(toFolder('chatty-1'), 'log');
+    await until(() => statSync(file).size === 9_000_008, { what: 'the log is written' });
+    // The watch starts only now: it must not truncate the log before its end is written.
     const ending = new AbortController();
     const watched = backend.watch(() => undefined, ending.signal);
     await until(
@@ -216,7 +218,7 @@ describe('the local backend by itself', () => {
         const log = readFileSync(file, 'utf8');
         return log.length < 2_000_000 && log.endsWith('xTHE END\n');
       },
-      { what: 'it was cut, its end kept' },
+      { what: 'the log is truncated to its end' },
     );
     ending.abort();
     await watched;

@@ -6,7 +6,7 @@ import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 export type Order =
   { do: 'create'; spec: InstanceSpec } | { do: 'delete'; runner: string } | { do: 'check'; runner: string };
 
-/** One activity of a backend, as the runner's workflow would ask for it. */
+/** Runs one activity of a backend, as the runner's workflow does. */
 export async function order(backend: string, wanted: Order): Promise<unknown> {
   const activities = proxyActivities<BackendActivities>({
     taskQueue: TASK_QUEUE.backend(backend),

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { ROWS, type Row } from './rows.ts';
 
-/** What a row came to: `kept`, `broken`, or why it is nothing for this backend. */
+/** The result of a row: `kept`, `broken`, `not run`, or why it does not apply to this backend. */
 const outcome = z.union([z.enum(['kept', 'broken', 'not run']), z.object({ absent: z.string() })]);
 export type Outcome = z.infer<typeof outcome>;
 
-/** How one backend did. */
+/** The results of one backend. */
 export const outcomes = z.object({
   backend: z.string(),
   /** What it ran against. */
@@ -17,7 +17,7 @@ export const outcomes = z.object({
 });
 export type Outcomes = z.infer<typeof outcomes>;
 
-/** The folder that runs leave their outcomes in, for the table; set by `npm run contract`. */
+/** The folder where runs write their results for the table; set by `npm run contract`. */
 export const OUTCOMES_VARIABLE = 'BATON_CONTRACT_OUTCOMES';
 
 /** The page with the table of all backends. */
@@ -31,7 +31,7 @@ export function mark(result: Outcome): string {
   return result === 'kept' ? '✓' : result === 'broken' ? '✗' : '?';
 }
 
-/** Takes down what each row of a run came to. */
+/** Collects the results of a run's rows. */
 export class OutcomeBook {
   readonly #outcomes: Outcomes;
 
@@ -40,7 +40,7 @@ export class OutcomeBook {
     this.#outcomes = outcomes.parse({ backend, against: '', rows });
   }
 
-  /** Says what the run is against. */
+  /** Sets what the run is against. */
   against(what: string): void {
     this.#outcomes.against = what;
   }
@@ -49,12 +49,12 @@ export class OutcomeBook {
     this.#outcomes.rows[row] = result;
   }
 
-  /** Whether every row was run, or is nothing for this backend. */
+  /** Whether every row was run or does not apply. */
   get complete(): boolean {
     return Object.values(this.#outcomes.rows).every((result) => result !== 'not run');
   }
 
-  /** Where the page says something else than the run, a line each. */
+  /** The rows whose result differs from the page. */
   differences(): string[] {
     if (process.env[OUTCOMES_VARIABLE] !== undefined) return [];
     const page = existsSync(CONTRACT_PAGE) ? readFileSync(CONTRACT_PAGE, 'utf8') : '';
@@ -63,14 +63,14 @@ export class OutcomeBook {
       .filter((line) => line.startsWith('|'))
       .map((line) => line.split('|').map((cell) => cell.trim()));
     const column = table[0]?.indexOf(this.#outcomes.backend) ?? -1;
-    if (column < 1) return [`no column ${this.#outcomes.backend}: npm run contract makes the page again`];
+    if (column < 1) return [`no column ${this.#outcomes.backend}: npm run contract writes the page`];
     return ROWS.filter((row) => {
       const cell = table.find((cells) => cells[1] === row)?.[column] ?? '';
       return !cell.startsWith(mark(this.#outcomes.rows[row]));
     });
   }
 
-  /** Leaves them where they were asked for. */
+  /** Writes the results to the folder that `npm run contract` names. */
   save(): void {
     const folder = process.env[OUTCOMES_VARIABLE];
     if (folder === undefined) return;

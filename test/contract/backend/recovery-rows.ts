@@ -6,10 +6,10 @@ import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
 
-/** What is left of a create that was cancelled, or whose process was killed. */
+/** Creates that were cancelled, or whose process was killed. */
 export function recoveryRows(world: SuiteWorld): void {
   world.row('finishes a create that its process left half-way, at every step', async () => {
-    for (const [what, make] of world.candidate.halfMade) {
+    for (const [what, make] of world.candidate.partialCreates) {
       world.next();
       await make(world.spec);
       const made = await world.create();
@@ -20,16 +20,16 @@ export function recoveryRows(world: SuiteWorld): void {
       ]);
       expect([what, ...(await world.backend.list(never))]).toHaveLength(2);
       await world.backend.delete(world.spec.runner, never);
-      expect([what, ...(await world.candidate.leftovers([world.installation]))]).toEqual([what]);
+      expect([what, ...(await world.candidate.listLeftovers([world.installation]))]).toEqual([what]);
     }
   });
 
   world.row('deletes what a create left half-way, at every step', async () => {
-    for (const [what, make] of world.candidate.halfMade) {
+    for (const [what, make] of world.candidate.partialCreates) {
       world.next();
       await make(world.spec);
       await world.backend.delete(world.spec.runner, never);
-      expect([what, ...(await world.candidate.leftovers([world.installation]))]).toEqual([what]);
+      expect([what, ...(await world.candidate.listLeftovers([world.installation]))]).toEqual([what]);
     }
   });
 
@@ -42,7 +42,7 @@ export function recoveryRows(world: SuiteWorld): void {
         (error: unknown) => (abort.aborted ? 'cancelled' : error),
       );
       expect(ms === 0 ? ['cancelled'] : ['made', 'cancelled']).toContain(outcome);
-      const made = await world.persist(() => world.create());
+      const made = await world.retry(() => world.create());
       expect(made.state).toBe('running');
       expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
       await world.backend.delete(world.spec.runner, never);
@@ -53,11 +53,11 @@ export function recoveryRows(world: SuiteWorld): void {
     for (const ms of world.candidate.killAfterMs) {
       world.next();
       await createAndDie(world.candidate.config, world.spec, ms);
-      const made = await world.persist(() => world.create());
+      const made = await world.retry(() => world.create());
       expect(made.state).toBe('running');
       expect((await world.backend.list(never)).map(({ runner }) => runner)).toEqual([world.spec.runner]);
       await world.backend.delete(world.spec.runner, never);
-      expect([`killed after ${ms} ms`, ...(await world.candidate.leftovers([world.installation]))]).toHaveLength(1);
+      expect([`killed after ${ms} ms`, ...(await world.candidate.listLeftovers([world.installation]))]).toHaveLength(1);
     }
   });
 
@@ -68,14 +68,14 @@ export function recoveryRows(world: SuiteWorld): void {
     expect(made.state).toBe('running');
     const watcher = world.watch(world.backend);
     await world.candidate.kill(made);
-    expect(await watcher.deathOf(world.spec.runner)).toMatchObject({ id: made.id, state: 'dead' });
+    expect(await watcher.waitForDeath(world.spec.runner)).toMatchObject({ id: made.id, state: 'dead' });
   });
 }
 
 /**
- * Makes an instance in a process of its own, and kills that process with SIGKILL.
+ * Creates an instance in a separate process, and kills that process with SIGKILL.
  *
- * @param afterMs after it began to; undefined: after it has finished
+ * @param afterMs milliseconds after the create began; undefined: after it finished
  */
 async function createAndDie(config: object, spec: InstanceSpec, afterMs: number | undefined): Promise<void> {
   const main = fileURLToPath(new URL('create-main.ts', import.meta.url));
@@ -84,17 +84,17 @@ async function createAndDie(config: object, spec: InstanceSpec, afterMs: number 
   });
   const exited = once(child, 'exit');
   const lines: string[] = [];
-  const saidLine = (text: string): Promise<void> =>
+  const waitForLine = (text: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => void (lines.join('').includes(text) && resolve());
       child.stdout.on('data', look);
-      void exited.then(() => reject(new Error(`it ended without saying ${text}`)));
+      void exited.then(() => reject(new Error(`the process ended without printing ${text}`)));
       look();
     });
   child.stdout.on('data', (chunk: Buffer) => lines.push(chunk.toString()));
-  await saidLine('ready');
+  await waitForLine('ready');
   child.stdin.write('go\n');
-  if (afterMs === undefined) await saidLine('made');
+  if (afterMs === undefined) await waitForLine('made');
   else await new Promise((resolve) => setTimeout(resolve, afterMs));
   child.kill('SIGKILL');
   await exited;

@@ -1,4 +1,6 @@
-/** What every backend keeps: the rows of the contract, in the order of its table (deploy/docs/reference/backend-contract.md). */
+/**
+ * The rows of the contract for every backend, in the order of its table (deploy/docs/reference/backend-contract.md).
+ */
 export const ROWS = [
   'creates, describes, lists and deletes an instance',
   'makes one instance of two creates, one after the other, at once, or from two processes',

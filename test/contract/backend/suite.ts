@@ -8,7 +8,7 @@ import { recoveryRows } from './recovery-rows.ts';
 import { tagRows } from './tag-rows.ts';
 import { SuiteWorld } from './world.ts';
 
-/** Holds {@link Backend} to its contract, against the real thing or an emulator that nobody here wrote. */
+/** Tests a {@link Backend} against its contract, with the real service or an emulator of it. */
 export function backendContract(name: string, start: () => Promise<Candidate>): void {
   describe(`the ${name} backend`, () => {
     const world = new SuiteWorld(name);
@@ -33,7 +33,7 @@ export function backendContract(name: string, start: () => Promise<Candidate>): 
     capacityRows(world);
     listRows(world);
 
-    it('did what the page of the contract says', (context) => {
+    it('has the results that the page of the contract shows', (context) => {
       context.skip(!world.book.complete, 'not all rows were run');
       expect(world.book.differences()).toEqual([]);
     });

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { JobTags } from '../../../contracts/ports/backend.ts';
 import { never, type SuiteWorld } from './world.ts';
 
-/** What comes from job code: anything. */
+/** Job code can set any text. */
 const BUSY: JobTags = {
   phase: 'busy',
   repository: 'acme/Hello.World',
@@ -13,11 +13,11 @@ const BUSY: JobTags = {
 };
 const COMPLETING: JobTags = { ...BUSY, phase: 'completing', workflow: 'CI', job: 'build (linux, 24)' };
 
-/** What is said of an instance while it lives. */
+/** The tags of a running instance. */
 export function tagRows(world: SuiteWorld): void {
   world.row('tags an instance with its job, twice and by two processes at once, and changes no other tag', async () => {
     const { tags } = world.candidate;
-    if (tags === undefined) throw new Error('the candidate can’t read tags');
+    if (tags === undefined) throw new Error('the candidate cannot read tags');
     world.next();
     const made = await world.create();
     const first = await tags.read(made);
@@ -29,8 +29,8 @@ export function tagRows(world: SuiteWorld): void {
     expect(await world.backend.tag?.(runner, BUSY, never)).toBe('tagged');
     const busy = await tags.read(made);
     expect(busy).toMatchObject(others);
-    const told = Object.keys(busy).filter((name) => !(name in others));
-    expect(told.map((name) => name.replace(/^baton[.-]/, '')).sort()).toEqual(Object.keys(BUSY).sort());
+    const added = Object.keys(busy).filter((name) => !(name in others));
+    expect(added.map((name) => name.replace(/^baton[.-]/, '')).sort()).toEqual(Object.keys(BUSY).sort());
     const other = world.candidate.open(world.installation);
     await Promise.all([
       world.backend.tag?.(runner, COMPLETING, never),
@@ -40,17 +40,17 @@ export function tagRows(world: SuiteWorld): void {
     const completing = await tags.read(made);
     expect(completing).toMatchObject(first);
     expect(Object.keys(completing).sort()).toEqual(Object.keys(busy).sort());
-    const valueOf = (name: string): string | undefined => completing[told.find((one) => one.endsWith(name)) ?? ''];
-    expect([valueOf('phase'), valueOf('run'), valueOf('attempt')]).toEqual(['completing', '123456789012', '1']);
+    const getValue = (name: string): string | undefined => completing[added.find((one) => one.endsWith(name)) ?? ''];
+    expect([getValue('phase'), getValue('run'), getValue('attempt')]).toEqual(['completing', '123456789012', '1']);
     expect(await world.backend.describe(runner, never)).toMatchObject({ id: made.id, state: 'running' });
-    // It is still the one that was asked for.
+    // Its tags don't change what a repeated create finds.
     expect(await world.create()).toMatchObject({ id: made.id });
   });
 
   world.row('tags no instance that never existed, and none of another installation', async () => {
-    expect(await world.backend.tag?.('never-was', BUSY, never)).toBe('absent');
-    world.next(world.neighbour);
-    const theirs = world.candidate.open(world.neighbour);
+    expect(await world.backend.tag?.('never-existed', BUSY, never)).toBe('absent');
+    world.next(world.otherInstallation);
+    const theirs = world.candidate.open(world.otherInstallation);
     const made = await world.create(theirs);
     const before = await world.candidate.tags?.read(made);
     expect(await world.backend.tag?.(world.spec.runner, BUSY, never)).toBe('absent');

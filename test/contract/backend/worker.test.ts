@@ -98,7 +98,7 @@ async function ask(wanted: Order): Promise<unknown> {
   });
 }
 
-/** All deaths in the stream, as messages. */
+/** The runners of all messages about deaths in the stream. */
 async function deaths(): Promise<string[]> {
   const jetstreamManager = await relay.jetstreamManager();
   const { messages, first_seq: first } = (await jetstreamManager.streams.info(STREAMS.signals.name)).state;
@@ -118,8 +118,8 @@ function instances(): string[] {
   return existsSync(path) ? readdirSync(path).filter((name) => !name.startsWith('.')) : [];
 }
 
-describe('backend workers', () => {
-  it('two of a name share the work; a death that both see is one message; a stop waits for what is in hand', async () => {
+describe('the backend worker', () => {
+  it('shares the work with another one, publishes a death once, and finishes its activities before it stops', async () => {
     const workers = await Promise.all([startBackend(), startBackend()]);
     const created: InstanceCreated[] = [];
     observer.subscribe(wildcards.created, {
@@ -131,11 +131,11 @@ describe('backend workers', () => {
       runners.map((runner) => ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) })),
     );
     expect(instances().toSorted()).toEqual(runners.toSorted());
-    await until(() => created.length === 6, { what: 'all were told' });
+    await until(() => created.length === 6, { what: 'all creations are published' });
     expect(made).toContainEqual({ instanceId: created[0]?.instanceId });
     const [first = '', second = '', ...others] = runners;
     expect(await ask({ do: 'check', runner: first })).toBe('alive');
-    expect(await ask({ do: 'check', runner: 'nobody' })).toBe('absent');
+    expect(await ask({ do: 'check', runner: 'never-existed' })).toBe('absent');
 
     const victim = created.find(({ runner }) => runner === first);
     process.kill(-Number(victim?.instanceId), 'SIGKILL');
@@ -161,7 +161,7 @@ describe('backend workers', () => {
     expect(await after.stop()).toBe(0);
   });
 
-  it('a worker that was killed is replaced: its instances live on, their deaths meanwhile are told', async () => {
+  it('takes over from a killed one: its instances run on, and deaths in between are published', async () => {
     const before = await startBackend();
     const [lives, dies] = [newRunner(), newRunner()];
     await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, lives) });
@@ -179,7 +179,7 @@ describe('backend workers', () => {
     expect(await after.stop()).toBe(0);
   });
 
-  it('tells a death as soon as NATS is back, and works on without it', async () => {
+  it('works without a NATS connection, and publishes a death once it is connected again', async () => {
     const worker = await startBackend();
     const runner = newRunner();
     await nats.halt();
@@ -198,7 +198,7 @@ describe('backend workers', () => {
     expect(await worker.stop()).toBe(0);
   });
 
-  it('fails with the code of the error, once, and puts no secret into a history', async () => {
+  it('fails an activity with the error’s code, without a retry and without a secret in the history', async () => {
     const worker = await startBackend();
     const runner = newRunner();
     await ask({ do: 'create', spec: anInstanceSpec(INSTALLATION, runner) });
@@ -220,7 +220,7 @@ describe('backend workers', () => {
     expect(await worker.stop()).toBe(0);
   });
 
-  it('says which backends there are when it is given another name', async () => {
+  it('names the configured backends when it is started with another name', async () => {
     const wrong = startService('backend', { config, args: ['elsewhere'] });
     await expect(wrong).rejects.toThrow(
       /starting backend \\"elsewhere\\": the configuration has no such backend; it has here/,

@@ -10,13 +10,13 @@ import type { Row } from './rows.ts';
 
 export const never = new AbortController().signal;
 
-/** How often a call is repeated that failed in a way that may be repeated. */
-const PERSISTENCE = 40;
+/** How often a call that failed with a retryable error is tried. */
+const MAX_ATTEMPTS = 40;
 
-/** What the rows of the contract share: the backend under test, the runner of the row, and who watches. */
+/** What the rows of the contract share: the backend under test, the row's runner, and its watches. */
 export class SuiteWorld {
   readonly installation = `t${randomUUID().slice(0, 8)}`;
-  readonly neighbour = `${this.installation}x`;
+  readonly otherInstallation = `${this.installation}x`;
   readonly book: OutcomeBook;
   #started: { candidate: Candidate; backend: Backend } | undefined;
   #current: InstanceSpec | undefined;
@@ -51,7 +51,7 @@ export class SuiteWorld {
     this.book.against(candidate.against);
   }
 
-  /** A row of the contract; one that is nothing for this backend is skipped with its reason. */
+  /** A row of the contract; a row that does not apply to this backend is skipped with its reason. */
   row(title: Row, body: () => Promise<void>): void {
     // oxlint-disable-next-line vitest/valid-title -- one of ROWS
     it(title, async (context: TestContext) => {
@@ -72,20 +72,20 @@ export class SuiteWorld {
     return on.create(this.spec, BOOTSTRAP, abort);
   }
 
-  /** As Temporal does: again, for as long as the error says that it may be repeated. */
-  async persist<T>(call: () => Promise<T>): Promise<T> {
+  /** Retries as Temporal does: while the error is retryable. */
+  async retry<T>(call: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await call();
       } catch (error) {
-        if (attempt === PERSISTENCE || !(error instanceof BatonError) || !error.retryable) throw error;
+        if (attempt === MAX_ATTEMPTS || !(error instanceof BatonError) || !error.retryable) throw error;
       }
       await sleep(50);
     }
   }
 
-  /** Watches until the row ends, and tells of the first death of a runner. */
-  watch(on: Backend): { deathOf(runner: string): Promise<Instance>; deaths: Instance[] } {
+  /** Watches until the row ends; `waitForDeath` resolves with a runner's first death. */
+  watch(on: Backend): { waitForDeath(runner: string): Promise<Instance>; deaths: Instance[] } {
     const ending = new AbortController();
     const deaths: Instance[] = [];
     const waiting = new Set<() => void>();
@@ -97,7 +97,7 @@ export class SuiteWorld {
       ending.abort();
       await watched;
     });
-    const deathOf = (runner: string): Promise<Instance> =>
+    const waitForDeath = (runner: string): Promise<Instance> =>
       new Promise((resolve) => {
         const look = (): void => {
           const dead = deaths.find((candidate) => candidate.runner === runner);
@@ -106,18 +106,18 @@ export class SuiteWorld {
         waiting.add(look);
         look();
       });
-    return { deathOf, deaths };
+    return { waitForDeath, deaths };
   }
 
-  /** Ends what a row left, and says what could not be ended. */
+  /** Removes what a row left behind, and returns what could not be removed. */
   async cleanUp(): Promise<string[]> {
-    this.candidate.faults?.proxy.mend();
+    this.candidate.faults?.proxy.clear();
     for (const end of this.#watching.splice(0)) await end();
-    for (const who of [this.installation, this.neighbour]) {
+    for (const who of [this.installation, this.otherInstallation]) {
       const its = this.candidate.open(who);
       for (const { runner } of await its.list(never)) await its.delete(runner, never);
     }
-    return this.candidate.leftovers([this.installation, this.neighbour]);
+    return this.candidate.listLeftovers([this.installation, this.otherInstallation]);
   }
 }
 

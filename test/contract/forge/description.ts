@@ -4,7 +4,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { z } from 'zod';
 
-/** GitHub's own description of its REST API and webhooks (OpenAPI 3.0), as a file. */
+/** The file with GitHub's own description of its REST API and webhooks (OpenAPI 3.0). */
 export const DESCRIPTION = createRequire(import.meta.url).resolve('@octokit/openapi/generated/api.github.com.json');
 
 const schemaRef = z.object({ $ref: z.string() });
@@ -30,12 +30,12 @@ export class Description {
     this.#ajv.addSchema({ $id: 'github', components: asJsonSchema(this.#read.components) });
   }
 
-  /** What is wrong with a value that should be `components.schemas[name]`; empty when nothing is. */
+  /** How a value violates `components.schemas[name]`; empty if it does not. */
   problems(name: string, value: unknown): string[] {
     return this.#check(`#/components/schemas/${name}`, value);
   }
 
-  /** What is wrong with a webhook's body. `action` null for events without one. */
+  /** How a webhook's body violates the description. `action` is null for events without one. */
   webhookProblems(event: string, action: string | null, body: unknown): string[] {
     const name = [event, action]
       .filter((part) => part !== null)
@@ -54,7 +54,7 @@ export class Description {
   }
 }
 
-/** OpenAPI 3.0's `nullable` in JSON Schema's words. */
+/** Converts OpenAPI 3.0's `nullable` to JSON Schema. */
 function asJsonSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(asJsonSchema);
   if (typeof node !== 'object' || node === null) return node;

@@ -14,16 +14,16 @@ const outcome = z.object({
 const UNLISTED = 'Unable to match the returned status code';
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** An Octokit at that address that keeps quiet about the errors it is meant to get. */
+/** An Octokit for that address that logs nothing: the tests provoke errors. */
 export function quietOctokit(baseUrl: string, auth?: string): Octokit {
   return new Octokit({ baseUrl, log: SILENT, ...(auth === undefined ? {} : { auth }) });
 }
 
-/** Calls GitHub's endpoints through Prism and keeps note of what was wrong. */
+/** Calls GitHub's endpoints through Prism and collects what is wrong with the answers. */
 export class Driver {
-  /** One line for everything that isn't as expected or as GitHub describes it. */
+  /** One line for each difference from what the test expects or GitHub describes. */
   readonly problems: string[] = [];
-  /** `GET /orgs/{}/…`: what was called. */
+  /** The called endpoints: `GET /orgs/{}/…`. */
   readonly driven = new Set<string>();
   token = '';
   readonly #url: string;
@@ -34,21 +34,21 @@ export class Driver {
     this.#description = description;
   }
 
-  /** @returns the answer's body, not yet trusted */
+  /** @returns the answer's body, unparsed */
   async call(
     status: number,
     route: string,
     parameters: Record<string, unknown> = {},
     auth = this.token,
   ): Promise<unknown> {
-    this.drove(route);
+    this.noteCall(route);
     const answer = await quietOctokit(this.#url, auth)
       .request(route, parameters)
       .then((response) => outcome.parse({ status: response.status, response }))
       .catch((error: unknown) => outcome.parse(error));
     const { headers, data } = answer.response;
     const found = violations.parse(JSON.parse(headers['sl-violations'] ?? '[]')).map(({ message }) => message);
-    // GitHub's description lists only some of an endpoint's errors; the body of the others is checked here.
+    // GitHub's description lists only some errors of an endpoint; the bodies of the others are checked here.
     const wrong = status < 400 ? found : found.filter((message) => !message.startsWith(UNLISTED));
     if (answer.status !== status) wrong.push(`answered ${answer.status} instead of ${status}: ${JSON.stringify(data)}`);
     else if (status >= 400) wrong.push(...this.#description.problems(errorSchema(status), data));
@@ -57,8 +57,8 @@ export class Driver {
     return data;
   }
 
-  /** Notes an endpoint as called. */
-  drove(route: string): void {
+  /** Notes that an endpoint was called. */
+  noteCall(route: string): void {
     this.driven.add(route.replaceAll(/\{\w+\}/g, '{}'));
   }
 }

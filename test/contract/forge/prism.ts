@@ -9,8 +9,8 @@ export interface Prism {
 }
 
 /**
- * Prism between a client and `upstream`: a request or an answer that GitHub's description doesn't allow becomes an error.
- * Takes about 12 s and 500 MB to read the 13 MB of it.
+ * Starts Prism between a client and `upstream`: a request or an answer that violates GitHub's description becomes an
+ * error. Prism needs about 12 s and 500 MB to read its 13 MB.
  */
 export async function startPrism(upstream: string): Promise<Prism> {
   const port = await freePort();
@@ -18,7 +18,7 @@ export async function startPrism(upstream: string): Promise<Prism> {
   const args = [program, 'proxy', DESCRIPTION, upstream, '--errors', '--port', String(port)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // However this process ends, Prism doesn't outlive it.
+  // However this process ends, it ends Prism too.
   const kill = (): void => {
     child.kill('SIGKILL');
   };

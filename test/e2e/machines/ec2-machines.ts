@@ -74,7 +74,7 @@ export class Ec2Machines {
   }
 
   async #instances(): Promise<Instance[]> {
-    const { Reservations: reservations = [] } = await this.emulator.behind.send(new DescribeInstancesCommand({}));
+    const { Reservations: reservations = [] } = await this.emulator.direct.send(new DescribeInstancesCommand({}));
     return reservations.flatMap(({ Instances: instances = [] }) => instances);
   }
 
@@ -112,15 +112,15 @@ export class Ec2Machines {
     id: string,
     order: { image: string; name: string; labels: Record<string, string> },
   ): Promise<TestMachine> {
-    const { behind } = this.emulator;
+    const { direct } = this.emulator;
     const command = new DescribeInstanceAttributeCommand({ InstanceId: id, Attribute: 'userData' });
-    const { UserData: found } = await behind.send(command);
+    const { UserData: found } = await direct.send(command);
     const userData = Buffer.from(found?.Value ?? '', 'base64').toString();
     const machine = await bootMachine({ ...order, userData });
     // Its shutdown behavior is to terminate. After a power cut it is terminated already.
     machine.off
       .catch(() => undefined)
-      .then(() => behind.send(new TerminateInstancesCommand({ InstanceIds: [id] })))
+      .then(() => direct.send(new TerminateInstancesCommand({ InstanceIds: [id] })))
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted) this.faults.push(`terminating ${order.name}: ${getErrorMessage(error)}`);
       });

@@ -58,7 +58,7 @@ function isType(type: string, wanted: string): boolean {
   return type === wanted;
 }
 
-/** Resolves with the next thing that the server refuses on this connection. */
+/** Resolves with the next operation that the server refuses on this connection. */
 async function refusal(bus: Bus): Promise<string> {
   for await (const { type, permissionContext } of bus.status()) {
     if (isType(type, 'error')) return `${permissionContext?.operation} ${permissionContext?.subject}`;
@@ -67,13 +67,13 @@ async function refusal(bus: Bus): Promise<string> {
 }
 
 describe('a runner’s credential', () => {
-  it('publishes its own signals, and gets JetStream’s acknowledgement', async () => {
+  it('may publish its own signals, and gets JetStream’s acknowledgement', async () => {
     const bus = await runner();
     const ack = await bus.jetstream().publish(subjects.signal(ME, 'online'), encode({}), { msgID: 'one' });
     expect(ack).toMatchObject({ stream: 'BATON_SIGNALS', duplicate: false });
   });
 
-  it('asks for its own registration', async () => {
+  it('may request its own registration', async () => {
     const reply = await (await runner()).request(subjects.register(ME), encode({}));
     expect(reply.json()).toBe('hello');
   });
@@ -81,10 +81,10 @@ describe('a runner’s credential', () => {
   it.each([
     ['another runner’s signals', subjects.signal(OTHER, 'online')],
     ['another runner’s registration', subjects.register(OTHER)],
-    ['a death, its own included', subjects.instanceDied(ME)],
+    ['a death, even its own', subjects.instanceDied(ME)],
     ['webhooks', subjects.webhook('github', 'workflow_job')],
     ['the status', subjects.status],
-    ['JetStream’s own interface', '$JS.API.STREAM.INFO.BATON_SIGNALS'],
+    ['JetStream API requests', '$JS.API.STREAM.INFO.BATON_SIGNALS'],
     ['another runner’s inbox', `${runnerInbox(OTHER)}.x`],
   ])('may not publish %s', async (_what, subject) => {
     const bus = await runner();
@@ -96,17 +96,17 @@ describe('a runner’s credential', () => {
   it.each([
     ['another runner’s inbox', `${runnerInbox(OTHER)}.>`],
     ['all inboxes', '_INBOX.>'],
-    ['signals, its own included', subjects.signal(ME, 'online')],
+    ['signals, even its own', subjects.signal(ME, 'online')],
     ['registration requests', wildcards.register],
     ['everything', '>'],
-  ])('may not listen to %s', async (_what, subject) => {
+  ])('may not subscribe to %s', async (_what, subject) => {
     const bus = await runner();
     const refused = refusal(bus);
     bus.subscribe(subject, { callback: () => undefined });
     expect(await refused).toBe(`subscription ${subject}`);
   });
 
-  it('ends at its expiry: the server closes the connection and lets it in no more', async () => {
+  it('expires: the server closes the connection and refuses new ones', async () => {
     const bus = await connect(ME, { credentials: await mint({ runner: ME, expiresAt: later(2000 - TOLERANCE_MS) }) });
     for await (const { type } of bus.status()) if (isType(type, 'disconnect')) break;
     await bus.close();
@@ -117,16 +117,16 @@ describe('a runner’s credential', () => {
   it.each([
     ['ten minutes fast', TEN_MINUTES],
     ['ten minutes slow', -TEN_MINUTES],
-  ])('is good when the clock of its signer is %s', async (_name, offset) => {
+  ])('is valid when the clock of its signer is %s', async (_name, offset) => {
     vi.useFakeTimers({ now: Date.now() + offset, toFake: ['Date'] });
-    // A short life, by that same clock.
+    // It expires soon, by the signer's clock.
     const credentials = await mint({ runner: ME, expiresAt: later(60_000) }).finally(() => vi.useRealTimers());
     const bus = await connect(ME, { credentials });
     const ack = await bus.jetstream().publish(subjects.signal(ME, 'online'), encode({ offset }));
     expect(ack).toMatchObject({ stream: 'BATON_SIGNALS' });
   });
 
-  it('can’t be made wider by its signer: claims of its own make it invalid', async () => {
+  it('is invalid when its signer adds permissions of its own', async () => {
     const user = createUser();
     const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
     const jwt = await encodeUser(ME, user, setup.accountPublicKey, { pub: { allow: ['>'] } }, { signer });
@@ -135,12 +135,12 @@ describe('a runner’s credential', () => {
   });
 });
 
-describe('making credentials', () => {
-  it.each(['', 'a.b', '*', '>', 'x.>', 'a'.repeat(64), 'UPPER'])('refuses the name "%s"', async (name) => {
+describe('the credential mint', () => {
+  it.each(['', 'a.b', '*', '>', 'x.>', 'a'.repeat(64), 'UPPER'])('refuses the runner name "%s"', async (name) => {
     await expect(mint({ runner: name, expiresAt: later(1000) })).rejects.toMatchObject({ code: 'INSTANCE_INVALID' });
   });
 
-  it('refuses keys of another kind, and does not repeat them', () => {
+  it('refuses keys of the wrong kind, and does not show them in the error', () => {
     const seed = new TextDecoder().decode(createUser().getSeed());
     const account = createAccount().getPublicKey();
     for (const [a, s] of [

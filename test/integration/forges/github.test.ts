@@ -10,7 +10,10 @@ import type { RunnerGroup } from '../../../services/simulator/state.ts';
 import { TestBench } from '../../support/simulator.ts';
 import { addRepository } from '../../../services/simulator/world.ts';
 
-/** What Baton asks of GitHub beside registrations, against the simulator, which is held to GitHub's own description. */
+/**
+ * Baton's calls to GitHub except registrations, against the simulator, which is tested against GitHub's own
+ * description.
+ */
 const ALL: GroupAccess = { allowPublic: true };
 const WORKFLOWS = ['octo-org/demo/.github/workflows/b.yml@main', 'octo-org/demo/.github/workflows/a.yml@v1'];
 
@@ -42,12 +45,13 @@ function onForge(): RunnerGroup {
   return found;
 }
 
-const idOf = (repository: string): number => bench.sim.state.repositories.get(`octo-org/${repository}`)?.id ?? 0;
+const findRepositoryId = (repository: string): number =>
+  bench.sim.state.repositories.get(`octo-org/${repository}`)?.id ?? 0;
 const callsSince = (seq: number): string[] =>
   bench.simulator.log.since(seq, 'api.call').map((call) => `${String(call['method'])} ${String(call['path'])}`);
 
-describe('a group on the forge', () => {
-  it('is made as it is to be, at once', async () => {
+describe('a runner group on GitHub', () => {
+  it('is created with its configured access in one call', async () => {
     const before = bench.simulator.log.since().length;
     await github.listRegistrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     expect(onForge()).toMatchObject({
@@ -55,12 +59,12 @@ describe('a group on the forge', () => {
       allowsPublicRepositories: false,
       restrictedToWorkflows: true,
       selectedWorkflows: WORKFLOWS,
-      repositoryIds: new Set([idOf('demo')]),
+      repositoryIds: new Set([findRepositoryId('demo')]),
     });
     expect(callsSince(before).filter((call) => /^(PATCH|PUT)/.test(call))).toEqual([]);
   });
 
-  it('that is in step is left alone', async () => {
+  it('is not changed when it has the configured settings', async () => {
     const access = { repositories: ['demo', 'second'], allowPublic: true, workflows: WORKFLOWS };
     await github.reconcileRunnerGroup(order(access));
     onForge().selectedWorkflows.reverse();
@@ -80,17 +84,17 @@ describe('a group on the forge', () => {
     ['its restriction', (group) => (group.restrictedToWorkflows = false), 'reset restricted_to_workflows to true'],
     ['its workflows', (group) => (group.selectedWorkflows = []), 'reset selected_workflows to ["octo-org/demo'],
     ['its repositories', (group) => (group.repositoryIds = new Set([1])), 'reset repositories to demo, second'],
-  ])('has a drift mended: %s', async (_what, drift, told) => {
+  ])('has its configured settings again after someone changed %s', async (_what, drift, change) => {
     const access = { repositories: ['demo', 'second'], allowPublic: false, workflows: WORKFLOWS };
     await github.reconcileRunnerGroup(order(access));
     const before = structuredClone(onForge());
     const group = onForge();
     drift(group);
-    expect(await github.reconcileRunnerGroup(order(access))).toEqual([expect.stringContaining(told)]);
+    expect(await github.reconcileRunnerGroup(order(access))).toEqual([expect.stringContaining(change)]);
     expect(group).toEqual(before);
   });
 
-  it('that is opened again to all is opened', async () => {
+  it('allows all repositories and workflows when its restrictions are removed', async () => {
     await github.reconcileRunnerGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     await github.reconcileRunnerGroup(order(ALL));
     expect(onForge()).toMatchObject({
@@ -100,7 +104,7 @@ describe('a group on the forge', () => {
     });
   });
 
-  it('is none of a repository’s business', async () => {
+  it('is not used for the runners of a repository', async () => {
     const before = bench.simulator.log.since().length;
     const scope = { organization: 'octo-org', repository: 'demo' };
     expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual([]);
@@ -109,16 +113,16 @@ describe('a group on the forge', () => {
     expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
   });
 
-  it('is not made for a repository that isn’t there', async () => {
+  it('is not created when one of its repositories does not exist', async () => {
     const error = github.reconcileRunnerGroup(order({ repositories: ['nowhere'], allowPublic: true }));
     await expect(error).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
   });
 });
 
-describe('failed deliveries', () => {
+describe('the redelivery of webhooks', () => {
   const LOST = { fault: 'lose', action: 'queued', count: 1, delayMs: 0 } as const;
 
-  /** A webhook that is the only one for jobs, and one job that it did not tell of. */
+  /** Creates the only webhook for jobs, and one job whose webhook is lost. */
   function lose(kind: HookKind, target: string): () => void {
     bench.sim.state.hooks.clear();
     bench.sim.state.deliveries.clear();
@@ -131,14 +135,14 @@ describe('failed deliveries', () => {
   it.each([
     ['organization', 'octo-org', { kind: 'organization', organization: 'octo-org' }],
     ['repository', 'octo-org/demo', { kind: 'repository', organization: 'octo-org', repository: 'demo' }],
-  ] as const)('of one %s are sent again, until they arrive', async (kind, target, hook) => {
+  ] as const)('repeats the lost webhooks of one %s until they arrive', async (kind, target, hook) => {
     lose(kind, target);
     const look = { hook, since: Date.now() - 60_000, failing: new Map() };
     bench.receiver.answer = 503;
     const first = await github.redeliver(look);
     expect(first.again).toHaveLength(1);
     await bench.sim.webhooks.idle();
-    // It failed again: what is known of it is when it was first sent.
+    // It failed again: `again` still has the time of its first delivery.
     const second = await github.redeliver({ ...look, failing: new Map(first.again) });
     expect(second.again).toEqual(first.again);
     bench.receiver.answer = 202;
@@ -147,7 +151,7 @@ describe('failed deliveries', () => {
     expect((await github.redeliver(look)).again).toEqual([]);
   });
 
-  it('older than a day are given up', async () => {
+  it('ignores deliveries that are older than a day', async () => {
     lose('organization', 'octo-org');
     const [delivery] = bench.sim.state.deliveries.values();
     const longAgo = Date.now() - 25 * 3_600_000;
@@ -156,20 +160,20 @@ describe('failed deliveries', () => {
     expect((await github.redeliver({ hook, since: Date.now() - 60_000, failing })).again).toEqual([]);
   });
 
-  it('of one of several webhooks are looked at only where ours is known', async () => {
+  it('needs webhook.url when there are several webhooks for jobs', async () => {
     lose('organization', 'octo-org');
     addHook(bench.sim, { kind: 'organization', target: 'octo-org', url: 'http://other.test/', secret: null });
     const hook = { kind: 'organization', organization: 'octo-org' } as const;
     const look = { hook, since: Date.now() - 60_000, failing: new Map() };
-    const unclear = await github.redeliver(look);
-    expect(unclear).toMatchObject({ again: [], notes: [expect.stringContaining('set webhook.url')] });
+    const ambiguous = await github.redeliver(look);
+    expect(ambiguous).toMatchObject({ again: [], notes: [expect.stringContaining('set webhook.url')] });
     expect((await github.redeliver({ ...look, url: bench.receiver.url })).again).toHaveLength(1);
-    expect((await github.redeliver({ ...look, url: 'http://nobody.test/' })).again).toEqual([]);
+    expect((await github.redeliver({ ...look, url: 'http://unknown.test/' })).again).toEqual([]);
   });
 });
 
-describe('jobs', () => {
-  it('that wait with our labels are found, wherever in the organisation', async () => {
+describe('the search for waiting jobs', () => {
+  it('finds jobs with the group’s labels in all repositories of the organisation', async () => {
     const waiting = bench.job(['run: "true"']);
     const scope = { organization: 'octo-org' };
     const labels = ['DEMO', 'linux'];

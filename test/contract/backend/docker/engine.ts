@@ -7,14 +7,14 @@ import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 
 export const SOCKET = '/var/run/docker.sock';
 export const IMAGE = 'baton-test-instance';
-/** Apart from the default pool: a dev cluster may run on this machine. */
+/** Not the default pool: a dev cluster may run on this machine. */
 export const POOL = '10.214.0.0/16';
 
 export const docker = new Docker({ socketPath: SOCKET });
 const agent = await bundleAgent();
 const log = createLogger('test', 'silent');
 
-/** A backend on this machine's engine, or by way of a proxy in front of it. */
+/** A backend on this machine's engine, directly or through a proxy. */
 export function openBackend(
   installation: string,
   { socket = SOCKET, networkPool = POOL }: { socket?: string; networkPool?: string } = {},

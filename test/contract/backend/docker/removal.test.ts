@@ -14,10 +14,10 @@ describeUnless(await whyNoDocker(), 'the removal of a container', () => {
   });
 
   it.each([
-    ['a container is being removed already', /^\/containers\//, REMOVAL_IN_PROGRESS],
+    ['a container is already being removed', /^\/containers\//, REMOVAL_IN_PROGRESS],
     ['a network still has its container', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 403 }],
-    ['a network is gone already', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 404 }],
-  ])('deletes until nothing is left where the engine says that %s', async (_what, path, answer) => {
+    ['a network is already gone', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 404 }],
+  ])('continues until nothing is left when the engine answers that %s', async (_what, path, answer) => {
     const installation = `r${randomUUID().slice(0, 8)}`;
     const proxy = await startFaultProxy(SOCKET);
     const socket = proxy.address.replace('http:', 'tcp:');

@@ -1,8 +1,8 @@
 import type { Answer, Call } from '../../../support/fault-proxy.ts';
 
 /**
- * What EC2 answers where the emulator can't be brought to: its own XML, codes, statuses and words.
- * Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html and errors that people reported.
+ * EC2's own answers in cases that the emulator does not support: XML, codes, statuses and messages.
+ * Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html and errors that users reported.
  */
 
 const XML = { 'content-type': 'text/xml;charset=UTF-8', server: 'AmazonEC2' };
@@ -39,15 +39,15 @@ export const TERMINATED = errorAnswer(
 );
 
 /** The answer to DescribeInstances that finds none. */
-export const NOTHING: Answer = {
+export const EMPTY_LIST: Answer = {
   status: 200,
   headers: XML,
   body: `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>${REQUEST_ID}</requestId><reservationSet/></DescribeInstancesResponse>`,
 };
 
-/** DescribeInstances' answer where there are `count`: pages of 1,000, each with the token of the next. */
+/** The answer to DescribeInstances with `count` instances: pages of 1,000, each with the token of the next. */
 export function longList(call: Call, installation: string, count: number): Answer {
-  const from = Number(parametersOf(call).get('NextToken') ?? 0);
+  const from = Number(parseParameters(call).get('NextToken') ?? 0);
   const to = Math.min(count, from + 1000);
   const items = Array.from({ length: to - from }, (_, index) => {
     const number = String(from + index).padStart(8, '0');
@@ -62,14 +62,14 @@ export function longList(call: Call, installation: string, count: number): Answe
   });
   const next = to < count ? `<nextToken>${to}</nextToken>` : '';
   const list = `<reservationSet>${items.join('')}</reservationSet>${next}`;
-  return { ...NOTHING, body: NOTHING.body.replace('<reservationSet/>', list) };
+  return { ...EMPTY_LIST, body: EMPTY_LIST.body.replace('<reservationSet/>', list) };
 }
 
-/** What a call asks for, its action among it. */
-export function parametersOf(call: Call): URLSearchParams {
+/** The parameters of a call, including its action. */
+export function parseParameters(call: Call): URLSearchParams {
   return new URLSearchParams(call.body.toString());
 }
 
 export function isAction(call: Call, action: string): boolean {
-  return parametersOf(call).get('Action') === action;
+  return parseParameters(call).get('Action') === action;
 }

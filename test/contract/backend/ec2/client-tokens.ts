@@ -1,17 +1,17 @@
 import type { Answer, Call, Serve } from '../../../support/fault-proxy.ts';
-import { isAction, MISMATCH, parametersOf, TERMINATED } from './answers.ts';
+import { isAction, MISMATCH, parseParameters, TERMINATED } from './answers.ts';
 
 /**
- * What EC2 does with ClientToken and moto doesn't: a request of the same token and parameters is answered with what the first
- * one made; with other parameters it is refused, also where the first failed for want of capacity.
- * Source: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
+ * Adds EC2's treatment of ClientToken, which moto lacks: a request with the same token and parameters gets the answer
+ * to the first one; with other parameters it is refused, even where the first failed for lack of capacity. Source:
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
  */
 export class ClientTokens {
   readonly #known = new Map<string, { parameters: string; answer: Promise<Answer> | undefined }>();
 
   readonly serve: Serve = (call, forward) => {
     if (!isAction(call, 'RunInstances')) return undefined;
-    const token = parametersOf(call).get('ClientToken');
+    const token = parseParameters(call).get('ClientToken');
     if (token === null) return undefined;
     const parameters = call.body.toString();
     const known = this.#known.get(token);
@@ -22,9 +22,9 @@ export class ClientTokens {
     return answer;
   };
 
-  /** A request that was refused for want of capacity: its token is spent all the same. */
-  note(call: Call): void {
-    const token = parametersOf(call).get('ClientToken');
+  /** A request that was refused for lack of capacity: its token is used up nevertheless. */
+  spend(call: Call): void {
+    const token = parseParameters(call).get('ClientToken');
     if (token !== null) this.#known.set(token, { parameters: call.body.toString(), answer: undefined });
   }
 

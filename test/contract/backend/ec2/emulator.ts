@@ -8,22 +8,22 @@ import { ClientTokens } from './client-tokens.ts';
 
 export const REGION = 'us-east-1';
 
-// Found by the library's own chain, as everywhere.
+// The library finds the credentials in the environment.
 Object.assign(process.env, {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',
   AWS_EC2_METADATA_DISABLED: 'true',
 });
 
-/** moto behind a proxy that keeps client tokens, and what tests need around it. */
+/** moto behind a proxy that adds client tokens. */
 export interface Emulator {
   proxy: FaultProxy;
   tokens: ClientTokens;
-  /** Past the proxy: what people and other programs do. */
-  behind: EC2Client;
+  /** Calls moto directly, as a user or another program would. */
+  direct: EC2Client;
   /** moto's own address. */
   address: string;
-  /** A backend's settings, those given besides the smallest. */
+  /** A backend's minimal settings, with these in addition. */
   config(more?: Record<string, unknown>): Record<string, unknown>;
   open(installation: string, more?: Record<string, unknown>): Ec2Backend;
   stop(): Promise<void>;
@@ -50,14 +50,14 @@ export async function startEmulator(program: string): Promise<Emulator> {
   return {
     proxy,
     tokens,
-    behind,
+    direct: behind,
     address: server.address,
     config,
     open: (installation, more) =>
       new Ec2Backend({
         installation,
         config: ec2Backend.parse(config(more)),
-        // What an instance boots with is another's to test; it changes with every call, as credentials do.
+        // Different on every call, as the credentials in it are. Other tests cover the real user data.
         userData: ({ runner }, { credentials }) => `#!/bin/sh\n# ${runner} ${credentials} ${Math.random()}\n`,
         log: createLogger('test', 'silent'),
         listLagMs: 1000,

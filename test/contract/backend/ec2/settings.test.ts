@@ -22,7 +22,7 @@ import type { Call } from '../../../support/fault-proxy.ts';
 import { findMoto } from '../../../support/moto.ts';
 import { until } from '../../../support/until.ts';
 import { BOOTSTRAP } from '../candidate.ts';
-import { errorAnswer, EXHAUSTED, isAction, NOT_ALLOWED, NOTHING, parametersOf } from './answers.ts';
+import { errorAnswer, EXHAUSTED, isAction, NOT_ALLOWED, EMPTY_LIST, parseParameters } from './answers.ts';
 import { REGION, startEmulator, type Emulator } from './emulator.ts';
 
 const never = new AbortController().signal;
@@ -31,7 +31,7 @@ const moto = await findMoto();
 describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2', () => {
   const installation = `s${randomUUID().slice(0, 8)}`;
   let emulator: Emulator;
-  /** Of all tests here: what the permissions must hold. */
+  /** The calls of all tests here: the permissions must allow them. */
   const calls: Call[] = [];
 
   beforeAll(async () => {
@@ -39,7 +39,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
   });
 
   afterEach(async () => {
-    emulator.proxy.mend();
+    emulator.proxy.clear();
     const backend = emulator.open(installation);
     for (const { runner } of await backend.list(never)) await backend.delete(runner, never);
     calls.push(...emulator.proxy.calls);
@@ -54,22 +54,22 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
       never,
     );
 
-  async function machineOf({ id }: Instance): Promise<Machine> {
-    const found = await emulator.behind.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
+  async function findMachine({ id }: Instance): Promise<Machine> {
+    const found = await emulator.direct.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
     const machine = found.Reservations?.[0]?.Instances?.[0];
-    if (machine === undefined) throw new Error('there is none');
+    if (machine === undefined) throw new Error('there is no such instance');
     return machine;
   }
 
   const lastRun = (): URLSearchParams => {
     const call = emulator.proxy.calls.findLast((call) => isAction(call, 'RunInstances'));
-    if (call === undefined) throw new Error('none was asked for');
-    return parametersOf(call);
+    if (call === undefined) throw new Error('there was no call of RunInstances');
+    return parseParameters(call);
   };
 
-  it('has its tags, an encrypted gp3 volume of the size asked for with tags, IMDSv2, and ends when it powers off', async () => {
-    await emulator.behind.send(new CreateKeyPairCommand({ KeyName: 'ops' }));
-    const { SecurityGroups: [group] = [] } = await emulator.behind.send(new DescribeSecurityGroupsCommand({}));
+  it('has its tags, a tagged and encrypted gp3 volume of the configured size, IMDSv2, and terminates when it powers off', async () => {
+    await emulator.direct.send(new CreateKeyPairCommand({ KeyName: 'ops' }));
+    const { SecurityGroups: [group] = [] } = await emulator.direct.send(new DescribeSecurityGroupsCommand({}));
     const made = await create(
       emulator.open(installation, {
         root: { size: '60GiB', iops: 6000, throughput: 500 },
@@ -86,7 +86,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
       'SecurityGroupId.1': group?.GroupId,
       KeyName: 'ops',
     });
-    const machine = await machineOf(made);
+    const machine = await findMachine(made);
     const tags = Object.fromEntries((machine.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
     const expected = {
       Name: made.runner,
@@ -96,45 +96,45 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     };
     expect(tags).toMatchObject({ ...expected, team: 'ci', 'baton.spec': expect.stringMatching(/^[0-9a-f]{32}$/) });
     const VolumeIds = [machine.BlockDeviceMappings?.[0]?.Ebs?.VolumeId ?? ''];
-    const { Volumes: volumes } = await emulator.behind.send(new DescribeVolumesCommand({ VolumeIds }));
+    const { Volumes: volumes } = await emulator.direct.send(new DescribeVolumesCommand({ VolumeIds }));
     expect(volumes).toMatchObject([{ Size: 60, VolumeType: 'gp3', Encrypted: true }]);
     expect(volumes?.[0]?.Tags).toContainEqual({ Key: 'baton.runner', Value: made.runner });
     expect(run).toMatchObject({
       'BlockDeviceMapping.1.Ebs.Iops': '6000',
       'BlockDeviceMapping.1.Ebs.Throughput': '500',
     });
-    const data = await emulator.behind.send(
+    const data = await emulator.direct.send(
       new DescribeInstanceAttributeCommand({ InstanceId: made.id, Attribute: 'userData' }),
     );
     const text = Buffer.from(data.UserData?.Value ?? '', 'base64').toString();
     expect(text).toMatch(new RegExp(`^#!/bin/sh\\n# ${made.runner} SECRET-CREDENTIAL`));
   });
 
-  it('boots from the image that an SSM parameter names, the newest of a filter, or a group’s own', async () => {
+  it('boots from the image of an SSM parameter, the newest image of a filter, or its group’s image', async () => {
     const ssm = new SSMClient({ region: REGION, endpoint: emulator.address });
-    const first = await machineOf(await create(emulator.open(installation)));
+    const first = await findMachine(await create(emulator.open(installation)));
     const image = async (Name: string): Promise<string> => {
       const command = new CreateImageCommand({ InstanceId: first.InstanceId, Name });
-      return (await emulator.behind.send(command)).ImageId ?? '';
+      return (await emulator.direct.send(command)).ImageId ?? '';
     };
     const [old, newer] = [await image('baton-1'), await image('baton-2')];
     await ssm.send(new PutParameterCommand({ Name: '/acme/runner', Value: old, Type: 'String' }));
     await ssm.send(new PutParameterCommand({ Name: '/acme/wrong', Value: 'x', Type: 'String' }));
     const byParameter = await create(emulator.open(installation, { image: { ssm: '/acme/runner' } }));
-    expect((await machineOf(byParameter)).ImageId).toBe(old);
+    expect((await findMachine(byParameter)).ImageId).toBe(old);
     const byFilter = await create(
       emulator.open(installation, { image: { filter: { name: 'baton-*' }, owner: 'self' } }),
     );
-    expect([old, newer]).toContain((await machineOf(byFilter)).ImageId);
+    expect([old, newer]).toContain((await findMachine(byFilter)).ImageId);
     const byGroup = await create(emulator.open(installation), { image: newer });
-    expect((await machineOf(byGroup)).ImageId).toBe(newer);
+    expect((await findMachine(byGroup)).ImageId).toBe(newer);
     for (const wrong of [{ ssm: '/acme/wrong' }, { ssm: '/nowhere' }, { id: 'ami-0000000000000000f' }]) {
       const refused = create(emulator.open(installation, { image: wrong }));
       await expect(refused).rejects.toMatchObject({ code: 'IMAGE_MISSING', retryable: true });
     }
   });
 
-  it('is a spot instance, or one on demand where there is no spot: all types of that market are dry then', async () => {
+  it('is a spot instance, or on demand when the spot limit is reached, which makes all types of that market dry', async () => {
     const types = ['m5.large', 'c5.large'];
     const spot = await create(emulator.open(installation, { market: 'spot', max_price: 0.07 }));
     expect(spot.market).toBe('spot');
@@ -146,7 +146,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     });
     const backend = emulator.open(installation, { market: 'spot-then-on-demand', types });
     const noSpot = emulator.proxy.inject({
-      when: (call) => parametersOf(call).get('InstanceMarketOptions.MarketType') === 'spot',
+      when: (call) => parseParameters(call).get('InstanceMarketOptions.MarketType') === 'spot',
       fault: {
         kind: 'answer',
         answer: errorAnswer(400, 'MaxSpotInstanceCountExceeded', 'Max spot instance count exceeded'),
@@ -160,8 +160,8 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     expect(await create(backend)).toMatchObject({ market: 'on-demand' });
   });
 
-  it('is made from a launch template', async () => {
-    const { LaunchTemplate: template } = await emulator.behind.send(
+  it('is created from a launch template', async () => {
+    const { LaunchTemplate: template } = await emulator.direct.send(
       new CreateLaunchTemplateCommand({
         LaunchTemplateName: 'ci-runners',
         LaunchTemplateData: { ImageId: 'ami-12c6146b', InstanceType: 't3.small' },
@@ -169,15 +169,15 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     );
     const from = { image: undefined, types: undefined, subnets: undefined };
     const byName = await create(emulator.open(installation, { ...from, launch_template: { name: 'ci-runners' } }));
-    expect(await machineOf(byName)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.small' });
+    expect(await findMachine(byName)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.small' });
     const id = template?.LaunchTemplateId;
     const byId = await create(emulator.open(installation, { ...from, types: ['t3.large'], launch_template: { id } }));
-    expect(await machineOf(byId)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.large' });
+    expect(await findMachine(byId)).toMatchObject({ ImageId: 'ami-12c6146b', InstanceType: 't3.large' });
   });
 
-  it('is somebody, has a volume with a key of its own, and comes from the version of a template, where that is asked for', async () => {
+  it('has the configured instance profile, volume key and version of the launch template', async () => {
     const asked = async (more: Record<string, unknown>): Promise<Record<string, string>> => {
-      // The emulator knows neither that profile nor that version; what it was asked for counts.
+      // The emulator has neither that profile nor that version; only the request is checked.
       await create(emulator.open(installation, more)).catch(() => undefined);
       return Object.fromEntries(lastRun());
     };
@@ -190,62 +190,62 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     expect(await asked({ launch_template: { name: 'ci-runners', version: '7' } })).toMatchObject(template);
   });
 
-  it('is made in the first subnet that has capacity for the first type that has any', async () => {
-    const { Subnets: found = [] } = await emulator.behind.send(new DescribeSubnetsCommand({}));
+  it('is created with the first type that has capacity, in the first subnet that has it', async () => {
+    const { Subnets: found = [] } = await emulator.direct.send(new DescribeSubnetsCommand({}));
     const subnets = found.slice(0, 2).map(({ SubnetId = '' }) => SubnetId);
     const [first = '', second = ''] = subnets;
     const backend = emulator.open(installation, { types: ['m5.large', 'c5.large'], subnets });
-    const placeOf = async (made: Instance): Promise<unknown[]> => {
-      const { InstanceType: type, SubnetId: subnet } = await machineOf(made);
+    const findPlacement = async (made: Instance): Promise<unknown[]> => {
+      const { InstanceType: type, SubnetId: subnet } = await findMachine(made);
       return [type, subnet];
     };
-    expect(await placeOf(await create(backend))).toEqual(['m5.large', first]);
+    expect(await findPlacement(await create(backend))).toEqual(['m5.large', first]);
     const dry = (type: string, subnet: string): void => {
       emulator.proxy.inject({
         when: (call) =>
-          parametersOf(call).get('InstanceType') === type && parametersOf(call).get('SubnetId') === subnet,
+          parseParameters(call).get('InstanceType') === type && parseParameters(call).get('SubnetId') === subnet,
         fault: { kind: 'answer', answer: EXHAUSTED },
       });
     };
     dry('m5.large', first);
-    expect(await placeOf(await create(backend))).toEqual(['m5.large', second]);
+    expect(await findPlacement(await create(backend))).toEqual(['m5.large', second]);
     dry('m5.large', second);
-    expect(await placeOf(await create(backend))).toEqual(['c5.large', first]);
+    expect(await findPlacement(await create(backend))).toEqual(['c5.large', first]);
   });
 
   it.each([
-    ['cpu that only types decide', { cpu: 2 }, {}],
+    ['cpu, which the type decides', { cpu: 2 }, {}],
     ['a disk of half a GiB', { diskBytes: 1024 ** 3 / 2 }, {}],
-    ['an image that is none', { image: 'debian:13' }, {}],
-    ['a subnet that is not there', {}, { subnets: ['subnet-00000000'] }],
-    ['a launch template that is not there', {}, { launch_template: { name: 'none' } }],
-  ])('is refused for good with %s', async (_what, spec, config) => {
+    ['an image that is not an image id', { image: 'debian:13' }, {}],
+    ['a subnet that does not exist', {}, { subnets: ['subnet-00000000'] }],
+    ['a launch template that does not exist', {}, { launch_template: { name: 'none' } }],
+  ])('is refused with %s, by an error that is not retryable', async (_what, spec, config) => {
     const refused = create(emulator.open(installation, config), spec);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', retryable: false });
   });
 
-  it('that two processes made in different places at the same time is one: the older stays', async () => {
+  it('is the oldest when two processes created one at the same time at different placements', async () => {
     const spec = anInstanceSpec(installation, createRunnerName(installation, 'linux', randomUUID()));
-    // The second looked before the first had made it: an empty list is all it knows.
+    // The second process looked before the first had created it, and got an empty list.
     const [first, second] = [emulator.open(installation), emulator.open(installation, { types: ['c5.large'] })];
     const made = await first.create(spec, BOOTSTRAP, never);
     emulator.proxy.inject({
       when: (call) => isAction(call, 'DescribeInstances'),
       times: 1,
-      fault: { kind: 'answer', answer: NOTHING },
+      fault: { kind: 'answer', answer: EMPTY_LIST },
     });
-    // EC2's clock has seconds.
+    // EC2's times have a resolution of one second.
     await until(() => Date.now() > new Date(made.createdAt).getTime() + 1500, { what: 'a second later' });
     expect(await second.create(spec, BOOTSTRAP, never)).toMatchObject({ id: made.id, machine: 'm5.large' });
     expect(await first.list(never)).toMatchObject([{ id: made.id, state: 'running' }]);
     const Filters = [{ Name: 'tag:baton.runner', Values: [spec.runner] }];
-    const all = await emulator.behind.send(new DescribeInstancesCommand({ Filters }));
-    const words = (all.Reservations ?? []).flatMap(({ Instances }) => Instances ?? []).map(({ State }) => State?.Name);
-    expect(new Set(words)).toEqual(new Set(['running', 'terminated']));
-    expect(words).toHaveLength(2);
+    const all = await emulator.direct.send(new DescribeInstancesCommand({ Filters }));
+    const states = (all.Reservations ?? []).flatMap(({ Instances }) => Instances ?? []).map(({ State }) => State?.Name);
+    expect(new Set(states)).toEqual(new Set(['running', 'terminated']));
+    expect(states).toHaveLength(2);
   });
 
-  it('is listed whatever the page it is on, by the emulator’s own pages', async () => {
+  it('is listed on whichever page it is', async () => {
     const made = await Promise.all(Array.from({ length: 12 }, () => create(emulator.open(installation))));
     const before = emulator.proxy.calls.length;
     const listed = await emulator.open(installation).list(never);
@@ -255,7 +255,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     );
   });
 
-  it('is asked for within the permissions of deploy/machines/iam/ec2.json, and none of those is idle', async () => {
+  it('needs exactly the permissions of deploy/machines/iam/ec2.json', async () => {
     const made = await create(emulator.open(installation));
     const job = { repository: 'acme/hello', workflow: 'CI', job: 'build', run: '1', attempt: '1' };
     expect(await emulator.open(installation).tag(made.runner, { phase: 'busy', ...job }, never)).toBe('tagged');
@@ -264,7 +264,7 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     await expect(denied).rejects.toMatchObject({ code: 'BACKEND_DENIED', retryable: true });
     await emulator.open(installation).delete(made.runner, never);
     calls.push(...emulator.proxy.calls);
-    const used = new Set(calls.map(actionOf));
+    const used = new Set(calls.map(getAction));
     const condition = z.object({ 'ForAllValues:StringEquals': z.object({ 'aws:TagKeys': z.array(z.string()) }) });
     const statement = z.object({
       Action: z.union([z.string(), z.array(z.string())]),
@@ -274,13 +274,13 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     const file = new URL('../../../../deploy/machines/iam/ec2.json', import.meta.url);
     const { Statement: statements } = policy.parse(JSON.parse(readFileSync(file, 'utf8')));
     const allowed = new Set(statements.flatMap(({ Action }) => Action));
-    // Asked of EC2 by EC2 itself where an instance has a profile.
+    // Not a call: EC2 checks it where an instance has a profile.
     allowed.delete('iam:PassRole');
     expect([...used].toSorted()).toEqual([...allowed].toSorted());
     // And no other tags than those that are set on what is there.
     const tagging = calls.filter((call) => isAction(call, 'CreateTags'));
     const isKey = ([name]: [string, string]): boolean => /^Tag\.\d+\.Key$/.test(name);
-    const keys = tagging.flatMap((call) => [...parametersOf(call)].filter(isKey).map(([, key]) => key));
+    const keys = tagging.flatMap((call) => [...parseParameters(call)].filter(isKey).map(([, key]) => key));
     const allowedKeys = statements.flatMap(
       ({ Condition }) => Condition?.['ForAllValues:StringEquals']['aws:TagKeys'] ?? [],
     );
@@ -289,8 +289,8 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
 });
 
 /** A call as IAM names it: `ec2:RunInstances`. */
-function actionOf(call: Call): string {
+function getAction(call: Call): string {
   const target = call.headers['x-amz-target'];
   if (typeof target === 'string') return target.replace('AmazonSSM.', 'ssm:');
-  return `ec2:${parametersOf(call).get('Action')}`;
+  return `ec2:${parseParameters(call).get('Action')}`;
 }

@@ -1,16 +1,16 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { ApiError, conditionNotMet, invalid, notFound } from './errors.ts';
+import { GceApiError, conditionNotMet, gceInvalid, gceNotFound } from './errors.ts';
 import { checkInsert, checkLabels, insertBody, labelsBody, type InsertBody } from './instance-rules.ts';
 
 const ROOT = 'https://www.googleapis.com/compute/v1';
 
-/** An instance: what is answered, and what only the cloud knows. */
+/** An instance: the resource in the answers, and internal state. */
 export interface Machine {
   resource: Record<string, unknown> & { id: string; name: string; zone: string; status: string };
   zone: string;
   name: string;
   body: InsertBody;
-  /** Milliseconds of the epoch: since when lists show it. */
+  /** Lists show it from this time on, milliseconds since the epoch. */
   listedFrom: number;
 }
 
@@ -25,11 +25,11 @@ export interface CloudOptions {
   zones: string[];
   /** How long an operation takes, milliseconds. */
   operationMs?: number;
-  /** While it is there, operations that begin do not end before it resolves. */
+  /** If set, new operations do not finish before it resolves. */
   gate?: Promise<void> | undefined;
-  /** How late lists show what has just been made, milliseconds. */
+  /** How late lists show a new instance, milliseconds. */
   listLagMs?: number;
-  /** The machine itself: told when it is switched on, and when its power is cut. */
+  /** Called when a machine is switched on, and when its power is cut. */
   onBoot?: (machine: Machine) => void;
   onPowerCut?: (machine: Machine) => void;
 }
@@ -39,7 +39,7 @@ export class Cloud {
   readonly options: CloudOptions;
   readonly machines = new Map<string, Machine>();
   readonly operations: Operation[] = [];
-  /** Zones that have no capacity left. */
+  /** Zones without capacity. */
   readonly exhausted = new Set<string>();
   readonly #requests = new Map<string, Operation>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -50,7 +50,7 @@ export class Cloud {
 
   get(zone: string, name: string): Machine {
     const machine = this.machines.get(`${zone}/${name}`);
-    if (machine === undefined) throw notFound(`projects/${this.options.project}/zones/${zone}/instances/${name}`);
+    if (machine === undefined) throw gceNotFound(`projects/${this.options.project}/zones/${zone}/instances/${name}`);
     return machine;
   }
 
@@ -61,7 +61,7 @@ export class Cloud {
     checkInsert(body, zone);
     const link = this.#link(zone, 'instances', body.name);
     if (this.machines.has(`${zone}/${body.name}`)) {
-      throw new ApiError(409, 'alreadyExists', `The resource '${link.slice(ROOT.length + 1)}' already exists`);
+      throw new GceApiError(409, 'alreadyExists', `The resource '${link.slice(ROOT.length + 1)}' already exists`);
     }
     const id = newId();
     const resource = {
@@ -101,7 +101,11 @@ export class Cloud {
     if (replayed) return replayed;
     const machine = this.get(zone, name);
     if (machine.resource.status === 'DEPROVISIONING') {
-      throw new ApiError(400, 'resourceNotReady', `The resource '${this.#link(zone, 'instances', name)}' is not ready`);
+      throw new GceApiError(
+        400,
+        'resourceNotReady',
+        `The resource '${this.#link(zone, 'instances', name)}' is not ready`,
+      );
     }
     machine.resource.status = 'DEPROVISIONING';
     const operation = this.#operate('delete', machine, requestId, () => {
@@ -112,7 +116,7 @@ export class Cloud {
     return operation;
   }
 
-  /** Sets all labels; refused where they have changed since they had the fingerprint that is given. */
+  /** Replaces all labels; refused where they have changed since the given fingerprint. */
   setLabels(zone: string, name: string, json: unknown, requestId: string | undefined): Operation {
     const replayed = this.#replay('setLabels', zone, requestId);
     if (replayed) return replayed;
@@ -120,7 +124,7 @@ export class Cloud {
     const { labels, labelFingerprint } = labelsBody.parse(json);
     if (machine.resource['labelFingerprint'] !== labelFingerprint) throw conditionNotMet();
     checkLabels(labels, (field, value, why) => {
-      throw invalid(`Invalid value for field '${field}': '${String(value)}'. ${why}`);
+      throw gceInvalid(`Invalid value for field '${field}': '${String(value)}'. ${why}`);
     });
     this.#changeLabels(machine, labels);
     const operation = this.#operate('setLabels', machine, requestId, () => undefined);
@@ -128,11 +132,11 @@ export class Cloud {
     return operation;
   }
 
-  labelsOf(zone: string, name: string): Record<string, string> {
+  readLabels(zone: string, name: string): Record<string, string> {
     return { ...this.get(zone, name).body.labels };
   }
 
-  /** Somebody else sets one. */
+  /** Sets a label, as another client would. */
   addLabel(zone: string, name: string, key: string, value: string): void {
     const machine = this.get(zone, name);
     this.#changeLabels(machine, { ...machine.body.labels, [key]: value });
@@ -140,11 +144,11 @@ export class Cloud {
 
   operation(zone: string, name: string): Operation {
     const found = this.operations.find((operation) => operation.zone === zone && operation.resource.name === name);
-    if (found === undefined) throw notFound(`projects/${this.options.project}/zones/${zone}/operations/${name}`);
+    if (found === undefined) throw gceNotFound(`projects/${this.options.project}/zones/${zone}/operations/${name}`);
     return found;
   }
 
-  /** The guest has switched itself off, or its host has. */
+  /** The machine is switched off, by itself or by its host. */
   powerOff(zone: string, name: string): void {
     const { resource } = this.get(zone, name);
     if (resource.status === 'RUNNING') resource.status = 'TERMINATED';
@@ -158,8 +162,9 @@ export class Cloud {
     this.#after(this.options.operationMs ?? 30, () => this.#terminate(machine));
   }
 
-  zoneExists(zone: string): void {
-    if (!this.options.zones.includes(zone)) throw invalid(`Invalid value for field 'zone': '${zone}'. Unknown zone.`);
+  requireZone(zone: string): void {
+    if (!this.options.zones.includes(zone))
+      throw gceInvalid(`Invalid value for field 'zone': '${zone}'. Unknown zone.`);
   }
 
   close(): void {
@@ -169,10 +174,10 @@ export class Cloud {
   }
 
   #replay(kind: string, zone: string, requestId: string | undefined): Operation | undefined {
-    this.zoneExists(zone);
+    this.requireZone(zone);
     if (requestId === undefined) return undefined;
     if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(requestId) || /^[0-]+$/.test(requestId)) {
-      throw invalid(`Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`);
+      throw gceInvalid(`Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`);
     }
     return this.#requests.get(`${kind} ${zone} ${requestId}`);
   }
@@ -199,7 +204,7 @@ export class Cloud {
     this.options.onPowerCut?.(machine);
   }
 
-  /** Begins an operation, which does its work later; the work's answer is what went wrong. */
+  /** Starts an operation, which does its work later; the work returns what failed. */
   #operate(
     operationType: string,
     { zone, name, resource: { id } }: Machine,

@@ -1,5 +1,5 @@
-/** An answer that is an error, as Google's APIs shape it. */
-export class ApiError extends Error {
+/** An error answer in the shape of Google's APIs. */
+export class GceApiError extends Error {
   readonly status: number;
   readonly reason: string;
   readonly more: Record<string, unknown>;
@@ -18,18 +18,18 @@ export class ApiError extends Error {
   }
 }
 
-export const notFound = (resource: string): ApiError =>
-  new ApiError(404, 'notFound', `The resource '${resource}' was not found`);
+export const gceNotFound = (resource: string): GceApiError =>
+  new GceApiError(404, 'notFound', `The resource '${resource}' was not found`);
 
-export const invalid = (message: string): ApiError => new ApiError(400, 'invalid', message);
+export const gceInvalid = (message: string): GceApiError => new GceApiError(400, 'invalid', message);
 
-/** What was to be changed is not any more as it was when it was looked at. */
-export const conditionNotMet = (): ApiError =>
-  new ApiError(412, 'conditionNotMet', 'Labels fingerprint either invalid or resource labels have changed');
+/** The resource has changed since it was read. */
+export const conditionNotMet = (): GceApiError =>
+  new GceApiError(412, 'conditionNotMet', 'Labels fingerprint either invalid or resource labels have changed');
 
-/** What Compute Engine says of too many requests: a 403, not a 429. */
-export const throttled = (): ApiError =>
-  new ApiError(
+/** Compute Engine answers too many requests with 403, not 429. */
+export const throttled = (): GceApiError =>
+  new GceApiError(
     403,
     'rateLimitExceeded',
     "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service 'compute.googleapis.com' for consumer 'project_number:1'.",
@@ -46,16 +46,17 @@ export const throttled = (): ApiError =>
     },
   );
 
-export const backendError = (): ApiError => new ApiError(500, 'backendError', 'Internal error. Please try again.');
+export const internalError = (): GceApiError =>
+  new GceApiError(500, 'backendError', 'Internal error. Please try again.');
 
-/** A token that is no longer, or never was, any good. */
-export const unauthenticated = (): ApiError =>
-  new ApiError(
+/** The token is not valid. */
+export const unauthenticated = (): GceApiError =>
+  new GceApiError(
     401,
     'authError',
     'Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.',
     { status: 'UNAUTHENTICATED' },
   );
 
-export const forbidden = (permission: string, resource: string): ApiError =>
-  new ApiError(403, 'forbidden', `Required '${permission}' permission for '${resource}'`);
+export const forbidden = (permission: string, resource: string): GceApiError =>
+  new GceApiError(403, 'forbidden', `Required '${permission}' permission for '${resource}'`);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { invalid, notFound } from './errors.ts';
+import { gceInvalid, gceNotFound } from './errors.ts';
 
-const GIB_LEAST = 10;
+const MIN_DISK_GIB = 10;
 
-/** What of a request for an instance has a meaning here; its shape was checked by the schema. */
+/** The fields of a request for an instance that the server uses; the schema has checked its shape. */
 export const insertBody = z.looseObject({
   name: z.string(),
   machineType: z.string(),
@@ -42,10 +42,10 @@ export const insertBody = z.looseObject({
 
 export type InsertBody = z.infer<typeof insertBody>;
 
-/** A request for other labels. */
+/** The body of a request that replaces labels. */
 export const labelsBody = z.object({ labels: z.record(z.string(), z.string()), labelFingerprint: z.string() });
 
-/** What there is in this cloud. */
+/** The resources that exist in this cloud. */
 export const CATALOGUE = {
   machineTypes: /^(e2|n2|n1|c3)-(standard|highcpu|highmem)-\d+$|^((e2|n2)-)?custom-\d+-\d+$|^e2-(micro|small|medium)$/,
   diskTypes: /^(pd-standard|pd-balanced|pd-ssd)$/,
@@ -54,17 +54,17 @@ export const CATALOGUE = {
   subnetworks: /^(projects\/acme-ci\/)?regions\/[a-z0-9-]+\/subnetworks\/ci$/,
 };
 
-/** What the documentation says of a new instance beyond its shape. */
+/** Checks the documented rules for a new instance that its schema does not express. */
 export function checkInsert(body: InsertBody, zone: string): void {
   const wrong = (field: string, value: unknown, why: string): never => {
-    throw invalid(`Invalid value for field 'resource.${field}': '${String(value)}'. ${why}`);
+    throw gceInvalid(`Invalid value for field 'resource.${field}': '${String(value)}'. ${why}`);
   };
   if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(body.name)) {
     wrong('name', body.name, "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'");
   }
   const [, ofZone, type = ''] = /^zones\/([^/]+)\/machineTypes\/([^/]+)$/.exec(body.machineType) ?? [];
   if (ofZone !== zone) wrong('machineType', body.machineType, 'The URL is malformed or of another zone.');
-  if (!CATALOGUE.machineTypes.test(type)) throw notFound(body.machineType);
+  if (!CATALOGUE.machineTypes.test(type)) throw gceNotFound(body.machineType);
   checkLabels(body.labels, wrong);
   for (const { key, value } of body.metadata.items) {
     if (Buffer.byteLength(value) > 262_144) wrong('metadata', key, 'Metadata value too large.');
@@ -72,20 +72,20 @@ export function checkInsert(body: InsertBody, zone: string): void {
   const boots = body.disks.filter(({ boot }) => boot);
   if (boots.length !== 1) wrong('disks', '', 'Exactly one boot disk must be given.');
   for (const { initializeParams: disk } of boots) {
-    if (!CATALOGUE.images.test(disk.sourceImage)) throw notFound(disk.sourceImage);
+    if (!CATALOGUE.images.test(disk.sourceImage)) throw gceNotFound(disk.sourceImage);
     const [, diskZone, diskType = ''] = /^zones\/([^/]+)\/diskTypes\/([^/]+)$/.exec(disk.diskType) ?? [];
-    if (diskZone !== zone || !CATALOGUE.diskTypes.test(diskType)) throw notFound(disk.diskType);
-    if (disk.diskSizeGb < GIB_LEAST)
+    if (diskZone !== zone || !CATALOGUE.diskTypes.test(diskType)) throw gceNotFound(disk.diskType);
+    if (disk.diskSizeGb < MIN_DISK_GIB)
       wrong('disks[0].initializeParams.diskSizeGb', disk.diskSizeGb, 'Smaller than the image.');
   }
   for (const { network, subnetwork } of body.networkInterfaces) {
-    if (network !== undefined && !CATALOGUE.networks.test(network)) throw notFound(network);
-    if (subnetwork !== undefined && !CATALOGUE.subnetworks.test(subnetwork)) throw notFound(subnetwork);
+    if (network !== undefined && !CATALOGUE.networks.test(network)) throw gceNotFound(network);
+    if (subnetwork !== undefined && !CATALOGUE.subnetworks.test(subnetwork)) throw gceNotFound(subnetwork);
   }
   checkScheduling(body.scheduling, wrong);
 }
 
-/** What the documentation says of labels: characters, and how many. */
+/** Checks the documented rules for labels: their number, characters and length. */
 export function checkLabels(
   labels: Record<string, string>,
   wrong: (field: string, value: unknown, why: string) => never,

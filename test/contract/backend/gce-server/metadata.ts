@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 const PREFIX = '/computeMetadata/v1/';
 
 /**
- * The metadata service of the machine that an installation runs on: where Google's library finds its credential by itself
- * (GCE_METADATA_HOST). Its tokens can be made to end before their time.
+ * The metadata service of the machine that an installation runs on: Google's library gets its credential from it
+ * (GCE_METADATA_HOST). Tests can revoke its tokens.
  */
 export class MetadataService {
   #token = `ya29.${randomUUID()}`;
@@ -15,7 +15,7 @@ export class MetadataService {
     this.project = project;
   }
 
-  /** Undefined: there is no such thing. */
+  /** Undefined where there is no such path. */
   answer(path: string): { type: string; body: string } | undefined {
     const text = (body: string): { type: string; body: string } => ({ type: 'application/text', body });
     switch (path.split('?')[0]) {
@@ -40,7 +40,7 @@ export class MetadataService {
     return !this.#refusing && authorization === `Bearer ${this.#token}`;
   }
 
-  /** All tokens given so far are no longer good; new ones are, unless `forGood`. */
+  /** Revokes all tokens; new ones are valid, unless `forGood`. */
   expire({ forGood = false } = {}): void {
     this.#token = `ya29.${randomUUID()}`;
     this.#refusing = forGood;

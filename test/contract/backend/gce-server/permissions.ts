@@ -1,10 +1,10 @@
 import { insertBody } from './instance-rules.ts';
 
 /**
- * The IAM permissions that a call needs, from Compute Engine's reference (an insert's depend on what is asked for):
- * https://cloud.google.com/compute/docs/access/iam and each method's page.
+ * The IAM permissions that a call needs, by Compute Engine's reference. Those of an insert depend on its body.
+ * Source: https://cloud.google.com/compute/docs/access/iam and each method's page.
  */
-export function permissionsOf(method: string, body: unknown): string[] {
+export function toPermissions(method: string, body: unknown): string[] {
   switch (method) {
     case 'Instances.Insert':
       return insertPermissions(body);
@@ -22,7 +22,7 @@ export function permissionsOf(method: string, body: unknown): string[] {
     case 'ZoneOperations.List':
       return ['compute.zoneOperations.list'];
     default:
-      return [`nobody here knows what ${method} needs`];
+      return [`the permissions of ${method} are not known`];
   }
 }
 

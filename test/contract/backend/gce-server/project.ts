@@ -13,7 +13,7 @@ export const PROJECT = 'acme-ci';
 export const FIRST = 'europe-west4-a';
 export const SECOND = 'europe-west4-b';
 
-/** A project with three zones, of which backends use the first two, and where Google's library finds its credential. */
+/** A project with three zones, of which backends use the first two, and a metadata service for Google's library. */
 export class GceProject {
   readonly server: GceServer;
   readonly #agent: Awaited<ReturnType<typeof bundleAgent>>;
@@ -24,7 +24,7 @@ export class GceProject {
     this.#agent = agent;
   }
 
-  /** @param options.role the permissions that backends have; default: all */
+  /** @param options.role the permissions of the backends; default: all */
   static async start(options: { role?: readonly string[]; operationMs?: number } = {}): Promise<GceProject> {
     const zones = [FIRST, SECOND, 'us-central1-a'];
     const server = await startGceServer({ project: PROJECT, zones, ...options });
@@ -38,7 +38,7 @@ export class GceProject {
     await this.server.close();
   }
 
-  /** A backend's configuration as it is written. */
+  /** A backend's configuration before it is parsed. */
   settings(more: Record<string, unknown> = {}): Record<string, unknown> {
     return {
       type: 'gce',
@@ -54,26 +54,26 @@ export class GceProject {
   }
 
   readonly open = (installation: string, more?: Record<string, unknown>): Backend => {
-    const config = this.#parsed(more);
+    const config = this.#parse(more);
     const userData = createUserDataRenderer({ cloud: 'gce', config, agentSha256: this.#agent.hash, spot: config.spot });
     return new GceBackend({ installation, config, userData, log: this.#log });
   };
 
-  /** That installation's machines, with their zones and states. */
-  machinesOf(installations: string[]): string[] {
+  /** The machines of these installations, with zone and state. */
+  listMachines(installations: string[]): string[] {
     return [...this.server.cloud.machines.values()]
       .filter(({ body }) => installations.includes(body.labels[GCE_LABELS.installation] ?? ''))
       .map(({ zone, name, resource }) => `${zone}/${name} ${resource.status}`);
   }
 
-  /** Asks for an instance as a backend would, and goes no further. */
-  begin(spec: InstanceSpec, zone: string): void {
-    const told = { zone, hash: hashSpec(spec), userData: '#!/bin/sh', now: Date.now() };
-    const resource = toInstanceResource(this.#parsed(), spec, told);
+  /** Sends a backend's request for an instance, and nothing more. */
+  startInsert(spec: InstanceSpec, zone: string): void {
+    const options = { zone, hash: hashSpec(spec), userData: '#!/bin/sh', now: Date.now() };
+    const resource = toInstanceResource(this.#parse(), spec, options);
     this.server.cloud.insert(zone, resource, toRequestId(PROJECT, zone, spec.runner, 0));
   }
 
-  #parsed(more?: Record<string, unknown>): GceConfig {
+  #parse(more?: Record<string, unknown>): GceConfig {
     return gceBackend.parse(this.settings(more));
   }
 }

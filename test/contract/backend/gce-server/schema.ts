@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
 import { z } from 'zod';
 
-/** The published schema of compute v1, as Google's own client library carries it. */
+/** The published schema of compute v1, from Google's own client library. */
 const root = protobuf.Root.fromJSON(createRequire(import.meta.url)('@google-cloud/compute/build/protos/protos.json'));
 const PACKAGE = 'google.cloud.compute.v1';
 root.resolveAll();
 
-/** What its documentation asks for of a new instance, which the schema can't say: the same messages come back, too. */
-const NEEDED: Record<string, string[]> = {
+/** Fields that the documentation requires of a new instance. The schema can't: answers use the same message types. */
+const REQUIRED_FIELDS: Record<string, string[]> = {
   Instance: ['name', 'machineType', 'disks', 'networkInterfaces'],
 };
 
@@ -30,8 +30,8 @@ export interface Method {
   body: string | undefined;
 }
 
-/** The methods of those services, as HTTP. */
-export function methodsOf(services: readonly string[]): Method[] {
+/** The HTTP methods of these services. */
+export function listMethods(services: readonly string[]): Method[] {
   return services.flatMap((service) =>
     root.lookupService(`${PACKAGE}.${service}`).methodsArray.map((method) => {
       const options: Record<string, unknown>[] = method.parsedOptions ?? [];
@@ -42,27 +42,31 @@ export function methodsOf(services: readonly string[]): Method[] {
       return {
         name: `${service}.${method.name}`,
         verb: verb.toUpperCase(),
-        path: new RegExp(`^${template.replaceAll(/\{(\w+)\}/g, (_all, name: string) => `(?<${camel(name)}>[^/]+)`)}$`),
+        path: new RegExp(
+          `^${template.replaceAll(/\{(\w+)\}/g, (_all, name: string) => `(?<${toCamelCase(name)}>[^/]+)`)}$`,
+        ),
         request: root.lookupType(`${PACKAGE}.${method.requestType}`),
         response: root.lookupType(`${PACKAGE}.${method.responseType}`),
-        body: rule.body && camel(rule.body),
+        body: rule.body && toCamelCase(rule.body),
       };
     }),
   );
 }
 
-/** What is wrong with a request, in Google's words. */
+/** What is wrong with a request, as Google words it. */
 export interface Violation {
   reason: 'badRequest' | 'required' | 'invalid';
   message: string;
 }
 
-/** Checks the parameters of path and query, and the body: unknown, missing, of a wrong type, not a value of its enum. */
+/**
+ * Checks the parameters of path and query, and the body: unknown, missing, of a wrong type, not a value of its enum.
+ */
 export function checkRequest(method: Method, parameters: Record<string, string>, body: unknown): Violation | undefined {
   for (const [name, value] of Object.entries(parameters)) {
     const field = method.request.fields[name];
     if (field === undefined || name === method.body) return unknownName(name, '');
-    const wrong = checkScalar(field, /^(u?int|bool)/.test(field.type) ? safeJson(value) : value, name);
+    const wrong = checkScalar(field, /^(u?int|bool)/.test(field.type) ? parseJson(value) : value, name);
     if (wrong) return wrong;
   }
   if (method.body === undefined) {
@@ -81,13 +85,13 @@ export function checkRequest(method: Method, parameters: Record<string, string>,
   if (!(type instanceof protobuf.Type)) return undefined;
   const wrong = checkMessage(type, body, 'resource');
   if (wrong) return wrong;
-  const missing = NEEDED[type.name]?.find((name) => Object(body)[name] === undefined);
+  const missing = REQUIRED_FIELDS[type.name]?.find((name) => Object(body)[name] === undefined);
   return missing === undefined
     ? undefined
     : { reason: 'required', message: `Invalid value for field 'resource.${missing}': ''. Required field is missing.` };
 }
 
-/** Checks a message: by this, the server's own answers are held to the schema, too. */
+/** Checks a message; the server checks its own answers with it too. */
 export function checkMessage(type: protobuf.Type, value: unknown, path: string): Violation | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrongType(path, type.name, value);
   for (const [name, content] of Object.entries(value)) {
@@ -126,7 +130,7 @@ function checkSingle(
   if (resolvedType instanceof protobuf.Enum) return checkEnum(resolvedType, content, here);
   const wrong = checkScalar(field, content, here);
   if (wrong) return wrong;
-  // Compute's enums travel as text, beside an enum of the field's name.
+  // Compute sends enums as text; the enum has the field's name.
   const named = type.nested?.[`${field.name.charAt(0).toUpperCase()}${field.name.slice(1)}`];
   return field.type === 'string' && named instanceof protobuf.Enum ? checkEnum(named, content, here) : undefined;
 }
@@ -162,11 +166,11 @@ function wrongType(path: string, type: string, value: unknown): Violation {
   return { reason: 'badRequest', message };
 }
 
-function camel(name: string): string {
+function toCamelCase(name: string): string {
   return name.replaceAll(/_(\w)/g, (_all, letter: string) => letter.toUpperCase());
 }
 
-function safeJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

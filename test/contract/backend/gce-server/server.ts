@@ -2,22 +2,22 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { Cloud, type CloudOptions, type Operation } from './cloud.ts';
-import { ApiError, forbidden, invalid, notFound, unauthenticated } from './errors.ts';
+import { GceApiError, forbidden, gceInvalid, gceNotFound, unauthenticated } from './errors.ts';
 import { parseFilter } from './filter.ts';
 import { MetadataService } from './metadata.ts';
-import { permissionsOf } from './permissions.ts';
-import { checkMessage, checkRequest, methodsOf, type Method } from './schema.ts';
+import { toPermissions } from './permissions.ts';
+import { checkMessage, checkRequest, listMethods, type Method } from './schema.ts';
 
 const INSTANCE_FIELDS = ['name', 'labels', 'status', 'zone', 'machineType', 'creationTimestamp'];
 const OPERATION_FIELDS = ['name', 'operationType', 'status', 'targetLink', 'clientOperationId', 'user'];
-const PAGE_MOST = 500;
-/** A wait is held open so long, milliseconds; Google's own: two minutes. */
-const WAIT_MS = 5000;
+const MAX_PAGE_SIZE = 500;
+/** How long a wait is held open. Google's server: two minutes. */
+const WAIT_TIMEOUT_MS = 5000;
 
 export interface GceServer {
   /** `http://127.0.0.1:port`, as the backend's `endpoint`. */
   readonly address: string;
-  /** For GCE_METADATA_HOST. */
+  /** The value for GCE_METADATA_HOST. */
   readonly metadataHost: string;
   readonly cloud: Cloud;
   readonly metadata: MetadataService;
@@ -27,8 +27,8 @@ export interface GceServer {
 }
 
 /**
- * Compute Engine's API v1 as its schema publishes it, over HTTP: what it doesn't know it refuses, and its own answers are held
- * to the schema as well. Operations are asynchronous, lists come in pages.
+ * Serves Compute Engine's API v1 over HTTP by its published schema: it refuses what the schema does not allow, and
+ * checks its own answers too. Operations are asynchronous, lists have pages.
  *
  * @param options.role the permissions that the caller has; default: all
  */
@@ -36,27 +36,27 @@ export async function startGceServer(options: CloudOptions & { role?: readonly s
   const cloud = new Cloud(options);
   const metadata = new MetadataService(options.project);
   const permissions = new Set<string>();
-  const methods = methodsOf(['Instances', 'ZoneOperations']);
+  const methods = listMethods(['Instances', 'ZoneOperations']);
   const role = options.role && new Set(options.role);
 
   async function answer(request: IncomingMessage): Promise<string> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const content = await text(request);
     if (!metadata.accepts(request.headers.authorization)) throw unauthenticated();
-    const [method, path] = find(methods, request.method ?? '', url.pathname);
+    const [method, path] = findMethod(methods, request.method ?? '', url.pathname);
     const parameters = { ...path, ...Object.fromEntries(url.searchParams) };
     // Google's library sends an empty text where a method has no body.
     const body = content === '' || content === '""' ? undefined : parseJson(content);
     const violation = checkRequest(method, parameters, body);
-    if (violation) throw new ApiError(400, violation.reason, violation.message);
-    if (parameters['project'] !== options.project) throw notFound(`projects/${parameters['project']}`);
-    for (const permission of permissionsOf(method.name, body)) {
+    if (violation) throw new GceApiError(400, violation.reason, violation.message);
+    if (parameters['project'] !== options.project) throw gceNotFound(`projects/${parameters['project']}`);
+    for (const permission of toPermissions(method.name, body)) {
       permissions.add(permission);
       if (role && !role.has(permission)) throw forbidden(permission, `projects/${options.project}`);
     }
     const result = await call(cloud, method, parameters, body);
     const wrong = checkMessage(method.response, result, method.response.name);
-    if (wrong) throw new Error(`the server's own answer is not of the schema: ${wrong.message}`);
+    if (wrong) throw new Error(`the server's own answer violates the schema: ${wrong.message}`);
     return JSON.stringify(result);
   }
 
@@ -73,8 +73,8 @@ export async function startGceServer(options: CloudOptions & { role?: readonly s
     answer(request).then(
       (body) => response.writeHead(200, { 'content-type': 'application/json; charset=UTF-8' }).end(body),
       (error: unknown) => {
-        const told = error instanceof ApiError ? error : new ApiError(500, 'backendError', String(error));
-        response.writeHead(told.status, { 'content-type': 'application/json; charset=UTF-8' }).end(told.body());
+        const failure = error instanceof GceApiError ? error : new GceApiError(500, 'backendError', String(error));
+        response.writeHead(failure.status, { 'content-type': 'application/json; charset=UTF-8' }).end(failure.body());
       },
     );
   }
@@ -96,12 +96,12 @@ export async function startGceServer(options: CloudOptions & { role?: readonly s
   };
 }
 
-function find(methods: Method[], verb: string, path: string): [Method, Record<string, string>] {
+function findMethod(methods: Method[], verb: string, path: string): [Method, Record<string, string>] {
   for (const method of methods) {
     const match = method.verb === verb ? method.path.exec(path) : null;
     if (match) return [method, { ...match.groups }];
   }
-  throw notFound(path);
+  throw gceNotFound(path);
 }
 
 async function call(
@@ -119,7 +119,7 @@ async function call(
     case 'Instances.SetLabels':
       return { ...cloud.setLabels(zone, instance, body, requestId).resource };
     case 'Instances.Get':
-      cloud.zoneExists(zone);
+      cloud.requireZone(zone);
       return cloud.get(zone, instance).resource;
     case 'Instances.AggregatedList':
       return aggregatedList(cloud, parameters);
@@ -128,7 +128,7 @@ async function call(
     case 'ZoneOperations.Wait':
       return wait(cloud.operation(zone, operation));
     case 'ZoneOperations.List': {
-      cloud.zoneExists(zone);
+      cloud.requireZone(zone);
       const fits = parameters['filter'] ? parseFilter(parameters['filter'], OPERATION_FIELDS) : () => true;
       const found = cloud.operations.filter((one) => one.zone === zone && fits(one.resource));
       const { items, next } = page(found, parameters);
@@ -136,14 +136,14 @@ async function call(
       return { kind: 'compute#operationList', id, items: items.map(({ resource }) => resource), ...next };
     }
     default:
-      throw new ApiError(501, 'notImplemented', `${method.name} is not served here`);
+      throw new GceApiError(501, 'notImplemented', `${method.name} is not supported`);
   }
 }
 
 async function wait(operation: Operation): Promise<Record<string, unknown>> {
   let timer: NodeJS.Timeout | undefined;
-  const bound = new Promise<void>((resolve) => (timer = setTimeout(resolve, WAIT_MS)));
-  await Promise.race([operation.done, bound]);
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, WAIT_TIMEOUT_MS)));
+  await Promise.race([operation.done, timeout]);
   clearTimeout(timer);
   return operation.resource;
 }
@@ -166,11 +166,12 @@ function aggregatedList(cloud: Cloud, parameters: Record<string, string>): Recor
 }
 
 function page<T>(all: T[], parameters: Record<string, string>): { items: T[]; next: { nextPageToken?: string } } {
-  const size = Number(parameters['maxResults'] ?? PAGE_MOST);
-  if (size < 1 || size > PAGE_MOST) throw invalid(`Invalid value for field 'maxResults': '${size}'. Must be 1 to 500.`);
+  const size = Number(parameters['maxResults'] ?? MAX_PAGE_SIZE);
+  if (size < 1 || size > MAX_PAGE_SIZE)
+    throw gceInvalid(`Invalid value for field 'maxResults': '${size}'. Must be 1 to 500.`);
   const token = parameters['pageToken'] ?? '';
   const from = token === '' ? 0 : Number(Buffer.from(token, 'base64url').toString());
-  if (!Number.isInteger(from)) throw invalid(`Invalid value for field 'pageToken': '${token}'.`);
+  if (!Number.isInteger(from)) throw gceInvalid(`Invalid value for field 'pageToken': '${token}'.`);
   const items = all.slice(from, from + size);
   const next =
     from + size < all.length ? { nextPageToken: Buffer.from(String(from + size)).toString('base64url') } : {};
@@ -181,6 +182,6 @@ function parseJson(content: string): unknown {
   try {
     return JSON.parse(content);
   } catch {
-    throw new ApiError(400, 'parseError', 'Parse Error');
+    throw new GceApiError(400, 'parseError', 'Parse Error');
   }
 }

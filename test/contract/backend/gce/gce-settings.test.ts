@@ -16,17 +16,17 @@ beforeAll(async () => {
 
 afterAll(() => project.stop());
 
-describe('instances of Compute Engine', () => {
+describe('the gce backend', () => {
   const installation = `g${randomUUID().slice(0, 8)}`;
 
   const next = (more?: Partial<InstanceSpec>): InstanceSpec =>
     anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`, more);
 
-  const resourceOf = ({ id, runner }: Instance): Record<string, unknown> =>
+  const getResource = ({ id, runner }: Instance): Record<string, unknown> =>
     project.server.cloud.get(id.split('/')[0] ?? '', runner).resource;
 
-  /** Watches, and resolves with the first death of a runner. */
-  function deathOf(backend: Backend, runner: string): Promise<Instance> {
+  /** Watches until the first death of a runner, and resolves with it. */
+  function waitForDeath(backend: Backend, runner: string): Promise<Instance> {
     const ending = new AbortController();
     return new Promise((resolve, reject) => {
       const onDeath = (dead: Instance): void => {
@@ -38,7 +38,7 @@ describe('instances of Compute Engine', () => {
     });
   }
 
-  it('asks for all that is configured', async () => {
+  it('requests an instance with everything that is configured', async () => {
     const backend = project.open(installation, {
       image: { project: 'debian-cloud', family: 'debian-12' },
       disk: { type: 'pd-ssd', size: '50GiB' },
@@ -51,7 +51,7 @@ describe('instances of Compute Engine', () => {
     const spec = next();
     const made = await backend.create(spec, BOOTSTRAP, never);
     expect(made).toMatchObject({ machine: 'e2-standard-4', market: 'spot' });
-    const resource = resourceOf(made);
+    const resource = getResource(made);
     const labels = {
       team: 'build',
       'baton-installation': installation,
@@ -93,7 +93,7 @@ describe('instances of Compute Engine', () => {
     expect(metadata.items.find(({ key }) => key === 'startup-script')?.value).toMatch(/^#!\/bin\/sh\nBATON_RUNNER=/);
   });
 
-  it('asks for a network, an image by its name and single scopes, where those are configured', async () => {
+  it('requests the configured network, image name and scopes', async () => {
     const scopes = ['https://www.googleapis.com/auth/logging.write'];
     const made = await project
       .open(installation, {
@@ -102,73 +102,73 @@ describe('instances of Compute Engine', () => {
         service_account: { email: 'ci@acme-ci.iam.gserviceaccount.com', scopes },
       })
       .create(next(), BOOTSTRAP, never);
-    const resource = resourceOf(made);
+    const resource = getResource(made);
     expect(resource).toMatchObject({
       disks: [{ initializeParams: { sourceImage: expect.stringMatching(/global\/images\/runner-v1$/) } }],
       networkInterfaces: [{ network: expect.stringMatching(/global\/networks\/ci$/) }],
       serviceAccounts: [{ email: 'ci@acme-ci.iam.gserviceaccount.com', scopes }],
     });
-    // No address of its own.
+    // No external address.
     expect(JSON.stringify(resource['networkInterfaces'])).not.toContain('accessConfigs');
   });
 
-  it('makes a machine of the group’s own size, image and disk', async () => {
+  it('requests the size, image and disk that the group sets', async () => {
     const image = 'projects/acme-ci/global/images/runner-v1';
     const spec = next({ cpu: 6, memoryBytes: 12 * 1024 ** 3, diskBytes: 80 * 1024 ** 3, image });
     const made = await project.open(installation).create(spec, BOOTSTRAP, never);
     expect(made).toMatchObject({ machine: 'e2-custom-6-12288', market: 'on-demand' });
-    expect(resourceOf(made)).toMatchObject({
+    expect(getResource(made)).toMatchObject({
       disks: [{ initializeParams: { sourceImage: image, diskSizeGb: '80' } }],
       scheduling: { provisioningModel: 'STANDARD', instanceTerminationAction: 'DELETE' },
     });
   });
 
   it.each([
-    ['a half size', { cpu: 2 }, {}, /both a whole number of cpu and memory/],
-    ['a machine type that is nowhere', {}, { machine_type: 'z9-huge-1' }, /was not found/],
-    ['an image that is nowhere', { image: 'projects/nobody/global/images/none' }, {}, /was not found/],
-  ])('%s is refused, and not tried again', async (_what, more, config, message) => {
+    ['cpu without memory', { cpu: 2 }, {}, /both a whole number of cpu and memory/],
+    ['a machine type that does not exist', {}, { machine_type: 'z9-huge-1' }, /was not found/],
+    ['an image that does not exist', { image: 'projects/none/global/images/none' }, {}, /was not found/],
+  ])('refuses %s, with an error that is not retryable', async (_what, more, config, message) => {
     const refused = project.open(installation, config).create(next(more), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID', message: expect.stringMatching(message) });
   });
 
-  it('a runner’s name that begins with a digit is refused: Compute Engine has no such names', async () => {
+  it('refuses a runner name that begins with a digit, which Compute Engine does not allow', async () => {
     const refused = project
       .open(installation)
       .create(anInstanceSpec(installation, '4ever-linux-aaaaaaaa'), BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'INSTANCE_INVALID' });
   });
 
-  it('a name that somebody else’s machine has is refused, and theirs is left alone', async () => {
+  it('refuses the name of another owner’s machine, and leaves that machine alone', async () => {
     const spec = next();
-    project.begin({ ...spec, installation: 'somebody' }, FIRST);
+    project.startInsert({ ...spec, installation: 'another' }, FIRST);
     const backend = project.open(installation);
     await expect(backend.create(spec, BOOTSTRAP, never)).rejects.toMatchObject({ code: 'INSTANCE_CONFLICT' });
     expect(await backend.describe(spec.runner, never)).toBeUndefined();
     await backend.delete(spec.runner, never);
-    expect(project.machinesOf(['somebody'])).toHaveLength(1);
+    expect(project.listMachines(['another'])).toHaveLength(1);
     project.server.cloud.machines.delete(`${FIRST}/${spec.runner}`);
   });
 
-  it('goes on when an operation fails for want of capacity, and asks again under a new id later', async () => {
+  it('reports that no zone has capacity, and later retries with a new request id', async () => {
     project.server.cloud.exhausted.add(FIRST).add(SECOND);
     const spec = next();
     const backend = project.open(installation, { dry_for: '1s' });
     const refused = backend.create(spec, BOOTSTRAP, never);
     await expect(refused).rejects.toMatchObject({ code: 'CAPACITY_EXHAUSTED', details: { zones: [FIRST, SECOND] } });
     project.server.cloud.exhausted.clear();
-    // Compute Engine answers the same request with the same failure for an hour; this one is told as long ago.
+    // Compute Engine repeats a failure for an hour. The test makes this one old enough for a new request id.
     for (const { resource } of project.server.cloud.operations) {
       if (resource['error']) resource['endTime'] = new Date(Date.now() - 60_000).toISOString();
     }
     expect(await backend.create(spec, BOOTSTRAP, never)).toMatchObject({ runner: spec.runner, state: 'running' });
-    expect(project.machinesOf([installation]).filter((text) => text.includes(spec.runner))).toHaveLength(1);
+    expect(project.listMachines([installation]).filter((text) => text.includes(spec.runner))).toHaveLength(1);
   });
 
-  it('tells a spot instance that was taken back, whether it was seen alive or not', async () => {
+  it('reports the preemption of a spot instance, whether or not the watch had seen it running', async () => {
     const backend = project.open(installation, { spot: true });
     const spec = next();
-    const death = deathOf(backend, spec.runner);
+    const death = waitForDeath(backend, spec.runner);
     const seen = await backend.create(spec, BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, seen.runner);
     expect(await death).toMatchObject({ id: seen.id, reason: expect.stringMatching(/preempted/), market: 'spot' });
@@ -177,33 +177,33 @@ describe('instances of Compute Engine', () => {
     const unseen = await backend.create(next(), BOOTSTRAP, never);
     project.server.cloud.preempt(FIRST, unseen.runner);
     await until(async () => (await backend.describe(unseen.runner, never)) === undefined, { what: 'it is gone' });
-    const told = await deathOf(project.open(installation, { spot: true }), unseen.runner);
-    expect(told).toMatchObject({ id: unseen.id, group: 'linux', reason: expect.stringMatching(/preempted/) });
+    const dead = await waitForDeath(project.open(installation, { spot: true }), unseen.runner);
+    expect(dead).toMatchObject({ id: unseen.id, group: 'linux', reason: expect.stringMatching(/preempted/) });
   });
 
-  it('tells one that Compute Engine deleted at the end of its time', async () => {
+  it('reports the death of an instance that Compute Engine deleted at the end of its run duration', async () => {
     const backend = project.open(installation);
     const spec = next();
-    const death = deathOf(backend, spec.runner);
+    const death = waitForDeath(backend, spec.runner);
     const made = await backend.create(spec, BOOTSTRAP, never);
     project.server.cloud.delete(FIRST, made.runner, undefined);
     expect(await death).toMatchObject({ id: made.id, state: 'dead' });
   });
 
-  it('finds and deletes one in a zone that is no longer configured', async () => {
+  it('finds and deletes an instance in a zone that is no longer configured', async () => {
     const made = await project.open(installation).create(next(), BOOTSTRAP, never);
     const elsewhere = project.open(installation, { zones: ['us-central1-a'] });
     expect(await elsewhere.describe(made.runner, never)).toMatchObject({ id: made.id });
     await elsewhere.delete(made.runner, never);
-    expect(project.machinesOf([installation]).filter((text) => text.includes(made.runner))).toEqual([]);
+    expect(project.listMachines([installation]).filter((text) => text.includes(made.runner))).toEqual([]);
   });
 
-  it('makes a machine that is nobody, where no service account is configured', async () => {
+  it('requests an instance without a service account where none is configured', async () => {
     const made = await project.open(installation).create(next(), BOOTSTRAP, never);
-    expect(resourceOf(made)['serviceAccounts'] ?? []).toEqual([]);
+    expect(getResource(made)['serviceAccounts'] ?? []).toEqual([]);
   });
 
-  it('goes on with a new token when one ended before its time, and says so when there is none', async () => {
+  it('gets a new token when one was revoked, and reports BACKEND_DENIED when it gets none', async () => {
     const backend = project.open(installation);
     await backend.list(never);
     project.server.metadata.expire();

@@ -7,17 +7,17 @@ import { BOOTSTRAP } from '../candidate.ts';
 import { GceProject } from '../gce-server/project.ts';
 import { anInstanceSpec } from '../../../support/an-instance-spec.ts';
 
-/** The role in deploy/machines/iam, against a server that refuses whatever is not in it. */
+/** The role in deploy/machines/iam, against a server that refuses all other permissions. */
 
 const file = new URL('../../../../deploy/machines/iam/gce-role.yaml', import.meta.url);
 const { includedPermissions: role } = z
   .object({ includedPermissions: z.array(z.string()) })
   .parse(parse(readFileSync(file, 'utf8')));
-/** Given on the one service account, not by the role. */
+/** Granted on the service account, not by the role. */
 const ON_ACCOUNT = 'iam.serviceAccounts.actAs';
 const never = new AbortController().signal;
 
-/** All that needs a permission of its own. */
+/** All settings that need an additional permission. */
 const ALL = {
   spot: true,
   network: { subnetwork: 'ci', external_ip: true, tags: ['runner'] },
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => project.stop());
 
 describe('the role of a GCE worker', () => {
-  it('all calls are within the role, and it has nothing that none of them needs', async () => {
+  it('has exactly the permissions that the calls need', async () => {
     const backend = project.open(installation, ALL);
     const ending = new AbortController();
     const spec = anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
@@ -54,19 +54,19 @@ describe('the role of a GCE worker', () => {
     expect([...project.server.permissions].sort()).toEqual([...role, ON_ACCOUNT].sort());
   });
 
-  it('a permission that is missing is named', async () => {
-    const less = await GceProject.start({
+  it('leads to an error that names a missing permission', async () => {
+    const restricted = await GceProject.start({
       role: role.filter((permission) => permission !== 'compute.instances.create'),
     });
     try {
       const spec = anInstanceSpec(installation, `${installation}-linux-${randomUUID().slice(0, 8)}`);
-      const refused = less.open(installation).create(spec, BOOTSTRAP, never);
+      const refused = restricted.open(installation).create(spec, BOOTSTRAP, never);
       await expect(refused).rejects.toMatchObject({
         code: 'BACKEND_DENIED',
         message: expect.stringContaining("Required 'compute.instances.create' permission"),
       });
     } finally {
-      await less.stop();
+      await restricted.stop();
     }
   });
 });
