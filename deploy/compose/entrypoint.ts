@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * The way into Baton's image: `entrypoint.ts COMMAND [ARGUMENT…]` with a command of {@link COMMANDS}. Takes the secrets of its
- * service from files, and, where it was started as root for the engine's socket, becomes an ordinary user first.
+ * The entry point of Baton's image: `entrypoint.ts COMMAND [ARGUMENT…]` with a command of {@link COMMANDS}. It reads the secrets
+ * of its service from files and, where it was started as root for the engine's socket, becomes an ordinary user first.
  */
 
-/** Put there by the cluster's set-up, for this service alone: `nats.creds`, and `env/NAME` with a variable's value. */
+/** Written by the cluster's set-up for this service alone: `nats.creds`, and `env/NAME` with the value of a variable. */
 const SECRETS = '/run/baton';
 const CONFIG = '/etc/baton/baton.yaml';
 const SOCKET = '/var/run/docker.sock';
@@ -26,7 +26,7 @@ const COMMANDS = new Map([
 const [name = '', ...given] = process.argv.slice(2);
 const command = COMMANDS.get(name);
 if (command === undefined) {
-  console.error(`"${name}" is no command of this image; there are ${[...COMMANDS.keys()].join(', ')}`);
+  console.error(`unknown command "${name}": use one of ${[...COMMANDS.keys()].join(', ')}`);
   process.exit(64);
 }
 readSecrets();
@@ -44,7 +44,7 @@ function readSecrets(): void {
   }
 }
 
-/** Root only to find out which group the engine's socket belongs to, which is another one on every machine. */
+/** Root is needed only to find the group of the engine's socket, which differs from machine to machine. */
 function becomeUser(): void {
   if (process.getuid?.() !== 0) return;
   process.setgroups?.(existsSync(SOCKET) ? [statSync(SOCKET).gid] : []);

@@ -11,35 +11,35 @@ import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 
 const run = promisify(execFile);
 
-/** Marks an image with what it was made of: an unchanged one is not made again. */
+/** The label with a hash of an image's content: an unchanged image is not built again. */
 export const CONTENT_LABEL = 'baton.content';
 
-/** What a job's shell steps usually call. Those that this machine has are put in; a shell must be. */
+/** Programs that shell steps often call. The image gets those that this machine has; a shell is required. */
 const TOOLS = (
   'sh bash basename cat chmod cp cut date dirname echo env expr false find grep head hostname id kill ln ls mkdir mktemp ' +
   'mv nproc printf ps pwd readlink rm rmdir sed seq sleep sort stat tail tee test touch tr true uname uniq wc which whoami xargs'
 ).split(' ');
 
-/** Looked for at run time, so that no `ldd` names them: looking up hosts and users, for older C libraries. */
+/** Libraries that older C libraries load at run time to look up hosts and users, so that `ldd` doesn't list them. */
 const DLOPENED = ['libnss_files.so.2', 'libnss_dns.so.2', 'libresolv.so.2'];
 
-/** A file to put in besides. */
+/** Another file for the image. */
 export interface ImageFile {
-  /** Absolute, in the image; its folders are made. */
+  /** Absolute, in the image; its folders are created. */
   path: string;
   content: Buffer | string;
   mode?: number;
 }
 
 /**
- * Makes a small Linux image out of this machine's own files, without a registry: Node, a shell, the usual tools, a user
- * `runner` (1001) with a home. Enough for the agent and for shell steps; made with `docker import` in a few seconds.
+ * Builds a small Linux image from this machine's own files, without a registry: Node, a shell, the usual tools, a user
+ * `runner` (1001) with a home. It is enough for the agent and for shell steps; `docker import` takes a few seconds.
  *
  * @param tag `name:tag`, or a name alone for its `latest`
- * @param options.files put in besides; those under /home/runner belong to its user
- * @param options.tools of this machine's programs, put in besides; one that it doesn't have is left out
- * @returns whether it was made; false when the engine has the very same one already
- * @throws BatonError PROGRAM_FAILED when this machine has no such files, or the engine refuses
+ * @param options.files more files; those under /home/runner belong to its user
+ * @param options.tools more programs of this machine; one that it doesn't have is left out
+ * @returns whether it was built; false when the engine has the same image already
+ * @throws BatonError PROGRAM_FAILED when this machine lacks the files, or the engine refuses
  */
 export async function buildInstanceImage(
   docker: Docker,
@@ -53,7 +53,7 @@ export async function buildInstanceImage(
     const image = await docker.getImage(tag).inspect();
     if (image.Config.Labels?.[CONTENT_LABEL] === content) return false;
   } catch {
-    // There is none yet, or the engine doesn't answer: the import below will say so.
+    // There is no such image yet; or the engine doesn't answer, and the import below fails.
   }
   const archive = pack();
   const filling = fillArchive(archive, binaries, files);
@@ -81,10 +81,11 @@ function followImport(docker: Docker, answer: NodeJS.ReadableStream): Promise<vo
   });
 }
 
-/** Path in the image → file here. */
+/** The path in the image of each program and library, with its file on this machine. */
 async function collectBinaries(node: string, tools: readonly string[]): Promise<Map<string, string>> {
   if (process.platform !== 'linux') {
-    const message = 'making an image of this machine’s files: they are not Linux’s; name an image of your own';
+    const message =
+      'building an image from this machine’s files: it does not run Linux. Name an image in the configuration.';
     throw new BatonError('PROGRAM_FAILED', message);
   }
   const found = new Map([['/usr/bin/node', await realpath(node)]]);
@@ -93,10 +94,13 @@ async function collectBinaries(node: string, tools: readonly string[]): Promise<
     if (file !== undefined) found.set(`/usr/bin/${tool}`, file);
   }
   if (!found.has('/usr/bin/sh')) {
-    throw new BatonError('PROGRAM_FAILED', 'making an image of this machine’s files: there is no /bin/sh');
+    throw new BatonError(
+      'PROGRAM_FAILED',
+      'building an image from this machine’s files: there is no /bin/sh. Install a shell.',
+    );
   }
   const { stdout } = await run('ldd', [...new Set(found.values())]).catch((error: unknown) => {
-    // Programs without libraries make it fail, yet it tells about all others.
+    // `ldd` fails on programs without libraries, but still lists those of all others.
     if (error instanceof Error && 'stdout' in error) return { stdout: String(error.stdout) };
     throw error;
   });
@@ -137,11 +141,11 @@ async function fingerprint(binaries: Map<string, string>, files: ImageFile[]): P
 const RUNNER = { uid: 1001, gid: 1001 };
 
 async function fillArchive(archive: Pack, binaries: Map<string, string>, files: ImageFile[]): Promise<void> {
-  const made = new Set<string>();
+  const created = new Set<string>();
   const folder = (path: string, more: { mode?: number; uid?: number; gid?: number } = {}): void => {
-    if (made.has(path) || path === '') return;
+    if (created.has(path) || path === '') return;
     folder(path.slice(0, path.lastIndexOf('/')));
-    made.add(path);
+    created.add(path);
     const owner = path.startsWith('/home/runner') ? RUNNER : {};
     archive.entry({ name: `${path.slice(1)}/`, type: 'directory', mode: 0o755, ...owner, ...more });
   };

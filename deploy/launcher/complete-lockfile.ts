@@ -8,17 +8,17 @@ const record = z.record(z.string(), z.unknown());
 const packages = z.record(z.string(), record);
 const versions = z.record(z.string(), z.string()).default({});
 
-/** A lock file, all keys in their order; `packages` by path. */
+/** A lock file with all its keys in order; `packages` by path. */
 export interface Lockfile {
   all: Record<string, unknown>;
   packages: Record<string, Record<string, unknown>>;
 }
 
-/** An optional dependency that the lock file names without an entry of its own: `npm ci` refuses such a file. */
+/** An optional dependency that has no entry of its own in the lock file: `npm ci` refuses such a file. */
 export interface Gap {
   name: string;
   version: string;
-  /** Needed for development only, as what names it. */
+  /** Needed for development only, as the package that depends on it. */
   dev: boolean;
 }
 
@@ -27,7 +27,7 @@ export function readLockfile(file = FILE): Lockfile {
   return { all, packages: packages.parse(all['packages']) };
 }
 
-/** What is missing. `npm install` drops other platforms' packages where its registry doesn't have them (a partial mirror). */
+/** All gaps. `npm install` drops other platforms' packages where its registry doesn't have them (a partial mirror). */
 export function findGaps({ packages }: Lockfile): Gap[] {
   const gaps = new Map<string, Gap>();
   for (const [path, { optionalDependencies, dev }] of Object.entries(packages)) {
@@ -38,7 +38,7 @@ export function findGaps({ packages }: Lockfile): Gap[] {
   return [...gaps.values()];
 }
 
-/** As Node looks for modules: in the package's own folder, then in each one above. */
+/** Looks for a package as Node does: in the package's own folder, then in each folder above. */
 function isFound(packages: Lockfile['packages'], path: string, name: string): boolean {
   for (let at = path; ; at = at.includes('/node_modules/') ? at.slice(0, at.lastIndexOf('/node_modules/')) : '') {
     if (`${at === '' ? '' : `${at}/`}node_modules/${name}` in packages) return true;
@@ -49,8 +49,8 @@ function isFound(packages: Lockfile['packages'], path: string, name: string): bo
 const OS = ['linux', 'darwin', 'win32', 'freebsd', 'android', 'openharmony'];
 const CPU = ['x64', 'arm64', 'arm', 'ia32', 'ppc64', 'riscv64', 's390x'];
 
-/** An entry for a package that is made for one platform, which its name tells. Undefined where it doesn't. */
-function platformEntry({ name, version, dev }: Gap): Record<string, unknown> | undefined {
+/** An entry for a package whose name contains its platform; undefined for any other name. */
+function createPlatformEntry({ name, version, dev }: Gap): Record<string, unknown> | undefined {
   const parts = name.split(/[/-]/);
   const os = OS.find((candidate) => parts.includes(candidate));
   const cpu = CPU.find((candidate) => parts.includes(candidate));
@@ -67,12 +67,12 @@ function platformEntry({ name, version, dev }: Gap): Record<string, unknown> | u
   return { version, cpu: [cpu], ...(dev ? { dev } : {}), ...libc, optional: true, os: [os] };
 }
 
-/** Fills the gaps and puts the packages in npm's order. @returns the gaps that can't be filled */
+/** Fills the gaps, and sorts the packages as npm does. @returns the gaps that can't be filled */
 export function fillGaps(lock: Lockfile): Gap[] {
   const left: Gap[] = [];
   for (const gap of findGaps(lock)) {
-    const made = platformEntry(gap);
-    if (made) lock.packages[`node_modules/${gap.name}`] = made;
+    const entry = createPlatformEntry(gap);
+    if (entry) lock.packages[`node_modules/${gap.name}`] = entry;
     else left.push(gap);
   }
   const paths = Object.keys(lock.packages).toSorted((a, b) => a.localeCompare(b, 'en'));

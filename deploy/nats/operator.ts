@@ -19,14 +19,14 @@ export interface OperatorSetup {
   serverConfigFile: string;
   /** A…: the account that services and runners belong to. */
   accountPublicKey: string;
-  /** SA…: signs runners' credentials and nothing wider. A secret: for backend workers only. */
+  /** SA…: can sign the credentials of runners only. A secret, for backend workers alone. */
   runnerSigningKeySeed: string;
-  /** Paths of the services' credentials files, mode 0600. */
+  /** Paths of the credentials files, mode 0600. */
   credentials: Record<CredentialName, string>;
 }
 
 export interface OperatorOptions {
-  /** Where JetStream keeps its messages. Default: `jetstream` in `dir`. */
+  /** Where JetStream stores its messages. Default: `jetstream` in `dir`. */
   storeDir?: string | undefined;
 }
 
@@ -34,19 +34,19 @@ const GIB = 1024 ** 3;
 /** Limits of messages, subscriptions and bytes: -1 is none. */
 const NONE = -1;
 /**
- * More than all streams may fill (contracts/messages/streams.ts) and the largest of them once more: NATS reserves their maximum when
- * it makes them, and when it is asked to make one again.
+ * More than the maximum of all streams (contracts/messages/streams.ts) and of the largest one again: NATS reserves the maximum of a
+ * stream when it creates it, and once more when it is asked to create it again.
  */
 const DISK_BYTES = 8 * GIB;
 const MEMORY_BYTES = GIB / 4;
 
 /**
- * Makes (or, called again, reads and refreshes) everything for a NATS server in operator mode under `dir`: the operator, a
- * system account, the account BATON with JetStream, a credential for each service limited to what it does, and a
- * scoped signing key with which backend workers sign runners' credentials: the account, not the signer, limits those
- * to the runner's own subjects. The keys stay the same; credentials given out stay valid.
+ * Creates everything for a NATS server in operator mode under `dir`: the operator, a system account, the account BATON with
+ * JetStream, credentials for each service that allow only what it does, and a scoped signing key with which backend workers sign
+ * runners' credentials: the account, not the signer, limits those to the runner's own subjects. Called again, it uses the same
+ * keys, and credentials in use stay valid.
  *
- * @param dir made with mode 0700; holds secrets
+ * @param dir is created with mode 0700; contains secrets
  */
 export async function createOperatorSetup(dir: string, options: OperatorOptions = {}): Promise<OperatorSetup> {
   const root = resolve(dir);
@@ -126,7 +126,7 @@ function createLimits(memory: number, disk: number) {
   };
 }
 
-/** The key kept in `file`; a new one is made and kept where there is none. */
+/** The key in `file`; without that file a new key, which is written to it. */
 function loadKeyPair(file: string, create: () => KeyPair): KeyPair {
   if (existsSync(file)) return fromSeed(new TextEncoder().encode(readFileSync(file, 'utf8').trim()));
   const key = create();
@@ -134,7 +134,7 @@ function loadKeyPair(file: string, create: () => KeyPair): KeyPair {
   return key;
 }
 
-/** In one step, so that nobody ever reads half a file; readable by this user alone. */
+/** Replaces the file in one step, so that no process reads half of it; only this user may read it. */
 function writeSecret(file: string, content: string | Uint8Array): void {
   const next = `${file}.${process.pid}`;
   writeFileSync(next, content, { mode: 0o600 });

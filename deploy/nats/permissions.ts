@@ -4,18 +4,18 @@ import { STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
 /**
- * Who has a credential of its own. People's terminals: `observer` may ask what is going on and read the audit stream, `admin` may ask
- * and also pause, resume and drain groups and have the configuration read again.
+ * Each of these has credentials of its own. For people: `observer` may request the status and read the audit stream; `admin` may make
+ * all requests: it also pauses, resumes and drains groups, and applies a configuration.
  */
 export const CREDENTIAL_NAMES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
 export type CredentialName = (typeof CREDENTIAL_NAMES)[number];
 
 const API = '$JS.API';
 const { webhooks, signals, dead, delegations, delegatedJobs, audit, usage } = STREAMS;
-/** What people ask of the services. */
-const asked = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
+/** Requests that people make. */
+const requests = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
 
-/** Making and correcting the streams: any service that needs one makes all of them (`ensureStreams`). */
+/** To create and update the streams: any service that needs one creates all of them (`ensureStreams`). */
 const manageStreams = [
   `${API}.INFO`,
   ...Object.values<StreamPlan>(STREAMS).flatMap(({ name }) => [
@@ -25,7 +25,7 @@ const manageStreams = [
   ]),
 ];
 
-/** Pulling from a stream with durable consumers of one's own; removing what can never be handled. */
+/** To pull from a stream with durable consumers, and to delete messages that can't ever be handled. */
 function consume({ name }: StreamPlan): string[] {
   return [
     `${API}.CONSUMER.CREATE.${name}.>`,
@@ -41,7 +41,7 @@ function consume({ name }: StreamPlan): string[] {
   ];
 }
 
-/** Reading a stream with consumers that leave nothing behind. */
+/** To read a stream with consumers that leave nothing behind. */
 function read({ name }: StreamPlan): string[] {
   return [
     `${API}.STREAM.INFO.${name}`,
@@ -56,7 +56,7 @@ function read({ name }: StreamPlan): string[] {
   ];
 }
 
-/** Making a key/value bucket, reading and writing it. */
+/** To create, read and write a key/value bucket. */
 function bucket(name: string): string[] {
   const stream = `KV_${name}`;
   const calls = ['STREAM.CREATE', 'STREAM.UPDATE', 'STREAM.INFO', 'STREAM.MSG.GET'].map(
@@ -65,12 +65,12 @@ function bucket(name: string): string[] {
   return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
 }
 
-/** The one inbox a credential of that name may listen to: connections take it from the credential (contracts/lib/nats.ts). */
+/** The one inbox that credentials of that name may subscribe to: connections take it from their credentials (contracts/lib/nats.ts). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
 /**
- * What each service may do on the bus, and no more: one that is taken over can't act as another, and none of them
- * can read a runner's registration, whose answer goes to that runner's own inbox.
+ * What each service may do on NATS, and no more: a compromised service can't act as another one, and none can read a runner's
+ * registration, because the reply goes to that runner's own inbox.
  */
 export function getPermissions(service: CredentialName): Permissions {
   switch (service) {
@@ -106,7 +106,7 @@ export function getPermissions(service: CredentialName): Permissions {
       };
     case 'orchestrator':
       return {
-        // Jobs that it finds waiting go the way of a webhook's; those of a removed group that nobody serves, the relay's.
+        // It publishes waiting jobs that it finds as webhooks do, and jobs of removed groups as dead letters, as the relay does.
         pub: {
           allow: [
             ...manageStreams,
@@ -121,8 +121,8 @@ export function getPermissions(service: CredentialName): Permissions {
             wildcards.usages,
           ],
         },
-        sub: { allow: [inbox(service), wildcards.register, ...asked] },
-        // It may answer what it was asked, once and within two minutes (a forge's rate limit may make it wait).
+        sub: { allow: [inbox(service), wildcards.register, ...requests] },
+        // It may reply to a request, once and within two minutes (a forge's rate limit may delay it).
         resp: { max: 1, ttl: 120_000_000_000 },
       };
     case 'backend':
@@ -136,13 +136,13 @@ export function getPermissions(service: CredentialName): Permissions {
         sub: { allow: [inbox(service), wildcards.created] },
       };
     case 'admin':
-      return { pub: { allow: asked }, sub: { allow: [inbox(service)] } };
+      return { pub: { allow: requests }, sub: { allow: [inbox(service)] } };
     default:
-      throw new Error(`there is no service ${String(service)}`);
+      throw new Error(`no credentials are named ${String(service)}`);
   }
 }
 
-/** What a runner's credential may do: the account holds every user that the runners' signing key signs to this. */
+/** What a runner may do: the account limits every user that the runners' signing key signs to this. */
 export const runnerPermissions: Permissions = {
   pub: { allow: [`${PREFIX}.signal.{{name()}}.>`, `${PREFIX}.register.{{name()}}`] },
   sub: { allow: [inbox('{{name()}}')] },

@@ -13,19 +13,19 @@ import { startStepProgress, type StepProgress } from './progress.ts';
 export type { ServerName } from './catalog.ts';
 
 export type AcquiredServer =
-  /** One runs already, at this address: start nothing. */
+  /** The server runs already, at this address. */
   | { kind: 'address'; address: string }
-  /** Start this program. */
+  /** The server is to be started with this program. */
   | { kind: 'program'; path: string; from: 'PATH' | 'cache' | 'download' | 'go install' };
 
 const run = promisify(execFile);
 
 /**
- * Gets a server, the cheapest way first: an address in the environment (BATON_TEMPORAL_ADDRESS, BATON_NATS_URL), a program
- * on PATH that is new enough, our cache, the vendor's download (its SHA-256 checked), `go install` at the pinned
- * version. What was downloaded or built stays in the cache. Shows progress on stderr while it takes long.
+ * Gets a server in the cheapest way: an address in the environment (BATON_TEMPORAL_ADDRESS, BATON_NATS_URL), a program on PATH
+ * that is new enough, Baton's cache, the vendor's download (its SHA-256 is checked), `go install` at the pinned version. What was
+ * downloaded or built stays in the cache. Shows its progress on stderr when it takes long.
  *
- * @throws BatonError SERVER_UNAVAILABLE naming every way that was tried and why it failed
+ * @throws BatonError SERVER_UNAVAILABLE with every way that was tried, and why it failed
  */
 export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = process.env): Promise<AcquiredServer> {
   const plan = getServerPlan(name);
@@ -40,12 +40,12 @@ export async function acquireServer(name: ServerName, env: NodeJS.ProcessEnv = p
   const { os, arch } = getPlatform();
   const cached = join(cache, `${name}-${plan.version}-${os}-${arch}`);
   if (isProgram(cached)) return { kind: 'program', path: cached, from: 'cache' };
-  tried.push(`cache: there is no ${cached}`);
+  tried.push(`cache: ${cached} does not exist`);
 
   mkdirSync(cache, { recursive: true });
   const progress = startStepProgress(`getting ${plan.title} ${plan.version}`, process.stderr);
   const lock = await acquireLock(`${cached}.lock`, {
-    onWait: (pid) => progress.update(`another process${pid ? ` (${pid})` : ''} is at it`),
+    onWait: (pid) => progress.update(`another process${pid ? ` (${pid})` : ''} is doing this`),
   });
   try {
     if (isProgram(cached)) return { kind: 'program', path: cached, from: 'cache' };
@@ -84,7 +84,7 @@ async function downloadOrBuild(
       tried.push(`download: ${getErrorMessage(error)}`);
     }
     try {
-      progress.update('no download; building it with go, which takes a few minutes');
+      progress.update('download failed; building it with go, which takes a few minutes');
       const built = await goInstall(plan, join(scratch, 'bin'), scratch);
       await checkVersion(built, plan);
       renameSync(built, cached);
@@ -103,7 +103,7 @@ async function downloadOrBuild(
   );
 }
 
-/** `$XDG_CACHE_HOME` or `~/.cache`, else the folder for temporary files, and therein `baton/servers`. */
+/** `baton/servers` in `$XDG_CACHE_HOME` or `~/.cache`, else in the folder for temporary files. */
 export function findCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   const home = env['HOME'] || homedir();
   const base = env['XDG_CACHE_HOME'] || (home && home !== '/' ? join(home, '.cache') : tmpdir());
@@ -116,7 +116,7 @@ async function findOnPath(plan: ServerPlan, env: NodeJS.ProcessEnv, tried: strin
     .filter((folder) => folder !== '')
     .map((folder) => join(folder, plan.name))
     .filter(isProgram);
-  if (programs.length === 0) tried.push(`PATH: there is no ${plan.name}`);
+  if (programs.length === 0) tried.push(`PATH: ${plan.name} not found`);
   for (const program of programs) {
     try {
       await checkVersion(program, plan);
@@ -131,7 +131,7 @@ async function findOnPath(plan: ServerPlan, env: NodeJS.ProcessEnv, tried: strin
 async function checkVersion(program: string, plan: ServerPlan): Promise<void> {
   const { stdout } = await run(program, plan.versionArgs, { timeout: 15_000 });
   const version = plan.versionPattern.exec(stdout)?.[1];
-  if (version === undefined) throw new Error(`${program} does not tell its version: ${stdout.trim().slice(0, 100)}`);
+  if (version === undefined) throw new Error(`${program} does not print its version: ${stdout.trim().slice(0, 100)}`);
   if (!isAtLeast(version, plan.minimum)) throw new Error(`${program} is ${version}, older than ${plan.minimum}`);
 }
 

@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import type { ServerPlan } from './catalog.ts';
 
 /**
- * Builds the program with `go install` at its pinned version into the folder `bin`. The module checksum database or
- * the proxy's sums verify what is built.
+ * Builds the program with `go install` at its pinned version into the folder `bin`. Go verifies what it builds by its checksum
+ * database.
  *
- * @returns path of the program
- * @throws Error with the end of what go printed; `go is not installed` where there is none
+ * @returns the path of the program
+ * @throws Error with the end of go's output; `go is not installed` without go
  */
 export async function goInstall(plan: ServerPlan, bin: string, scratch: string): Promise<string> {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     GOBIN: bin,
     GOWORK: 'off',
-    // Static, as the vendors build it: it also runs in an image without a C library.
+    // Static, as the vendor builds it: it then runs also in an image without a C library.
     CGO_ENABLED: '0',
-    // Else its module cache is read-only and `rm -rf` of a folder that holds it fails.
+    // By default the module cache is read-only, and `rm -rf` of its folder fails.
     GOFLAGS: '-modcacherw',
   };
   if (!process.env['HOME']) {
@@ -41,7 +41,7 @@ export async function goInstall(plan: ServerPlan, bin: string, scratch: string):
       reject(error.code === 'ENOENT' ? new Error('go is not installed', { cause: error }) : error);
     });
     go.once('close', resolve);
-    // Go ends its compilers itself; the process must not outlive ours.
+    // Go must not outlive this process; it ends its compilers itself.
     const end = (): void => void go.kill('SIGTERM');
     process.once('exit', end);
     go.once('close', () => process.removeListener('exit', end));

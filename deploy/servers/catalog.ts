@@ -4,25 +4,25 @@ export type ServerName = 'temporal' | 'nats-server';
 
 export interface ServerPlan {
   name: ServerName;
-  /** What people call it. */
+  /** Its name in messages. */
   title: string;
   version: string;
-  /** Environment variable with the address of one that runs already. */
+  /** Environment variable with the address of a server that runs already. */
   addressVariable: string;
   versionArgs: string[];
   /** Finds the version in what `versionArgs` print. */
   versionPattern: RegExp;
-  /** The oldest version of a program on PATH that will do, compared with what `versionPattern` finds. */
+  /** The oldest version of a program on PATH to use, compared with what `versionPattern` finds. */
   minimum: string;
-  /** Where the vendor's archive is: a .tar.gz that holds the program somewhere. */
+  /** Address of the vendor's archive, a .tar.gz that contains the program. */
   archiveUrl: string;
-  /** The archive's SHA-256 where it is known here, else the vendor's published list of sums. */
+  /** SHA-256 of the archive; undefined to take it from the vendor's list at `sumsUrl`. */
   sha256: string | undefined;
   sumsUrl: string;
   goPackage: string;
 }
 
-/** `linux-amd64`, in the words that vendors use. */
+/** This platform in the words that vendors use, such as `linux` and `amd64`. */
 export function getPlatform(): { os: string; arch: string } {
   return { os: platform(), arch: arch() === 'x64' ? 'amd64' : arch() };
 }
@@ -34,7 +34,7 @@ const TEMPORAL_SUMS = new Map([
   ['darwin_arm64', 'cca01b7ea35ad56e2a328d9ae596bf716bd22313ef63c7a761c88354457c2415'],
 ]);
 
-/** What there is to know of a server program on this platform. */
+/** How to get a server program on this platform. */
 export function getServerPlan(name: ServerName): ServerPlan {
   const { os, arch } = getPlatform();
   if (name === 'temporal') {
@@ -46,7 +46,7 @@ export function getServerPlan(name: ServerName): ServerPlan {
       version: '1.5.1',
       addressVariable: 'BATON_TEMPORAL_ADDRESS',
       versionArgs: ['--version'],
-      // One built with `go install` calls itself 0.0.0-DEV: the server within tells more.
+      // A program built with `go install` calls itself 0.0.0-DEV: the version of its server is the one to compare.
       versionPattern: /Server (\d+\.\d+\.\d+)/,
       minimum: '1.28.0',
       archiveUrl: `${release}/${archive}`,
@@ -63,7 +63,7 @@ export function getServerPlan(name: ServerName): ServerPlan {
     addressVariable: 'BATON_NATS_URL',
     versionArgs: ['--version'],
     versionPattern: /v(\d+\.\d+\.\d+)/,
-    // Scoped signing keys with templates, and JetStream as we use it.
+    // It has scoped signing keys with templates, and the JetStream features that Baton uses.
     minimum: '2.10.0',
     archiveUrl: `${release}/nats-server-v2.15.2-${os}-${arch}.tar.gz`,
     sha256: undefined,

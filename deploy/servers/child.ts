@@ -7,7 +7,7 @@ import { BatonError } from '../../contracts/errors.ts';
 const GUARD = fileURLToPath(new URL('guard.sh', import.meta.url));
 
 export interface ChildPlan {
-  /** For messages. */
+  /** Its name in messages. */
   name: string;
   command: string;
   args: string[];
@@ -30,17 +30,17 @@ export interface Child {
   /** The guard's process id; the program is its child. */
   readonly pid: number | undefined;
   readonly running: boolean;
-  /** Resolves when it has ended, for whatever reason. Never rejects. */
+  /** Resolves when the program has ended, for any reason. Never rejects. */
   readonly exited: Promise<ChildExit>;
-  /** TERM, and KILL after the grace period; resolves when it has ended. */
+  /** Sends TERM, and KILL after the grace period; resolves when the program has ended. */
   stop(): Promise<ChildExit>;
-  /** KILL at once; resolves when it has ended. */
+  /** Sends KILL; resolves when the program has ended. */
   kill(): Promise<ChildExit>;
 }
 
 /**
- * Starts a program that never outlives this process, not even after `kill -9`. It has a session of its own, so Ctrl-C on
- * the terminal reaches only us and we decide in which order things end.
+ * Starts a program that never outlives this process, not even after `kill -9`. It has a session of its own: Ctrl-C on the
+ * terminal reaches only this process, which stops its programs in the right order.
  */
 export function startChild(plan: ChildPlan): Child {
   const grace = plan.graceSeconds ?? 10;
@@ -71,7 +71,7 @@ export function startChild(plan: ChildPlan): Child {
     try {
       process.kill(-guard.pid, signal);
     } catch {
-      // It ended between the question and the signal.
+      // The guard ended just before the signal.
     }
   }
 
@@ -86,7 +86,7 @@ export function startChild(plan: ChildPlan): Child {
     },
     exited,
     stop() {
-      // The end of its input makes the guard do the whole of it: TERM, wait, KILL.
+      // At the end of its input the guard sends TERM, waits, and sends KILL.
       guard.stdin?.end();
       return exited;
     },
@@ -120,14 +120,14 @@ function createStartError(child: Child, what: string): BatonError {
   const tail = readLogTail(child.logFile, 20);
   return new BatonError(
     'SERVER_UNAVAILABLE',
-    `starting ${child.name}: it ${what}; the end of ${child.logFile}:\n${tail}`,
+    `starting ${child.name}: it ${what}. The end of ${child.logFile}:\n${tail}`,
     {
       details: { name: child.name, logFile: child.logFile },
     },
   );
 }
 
-/** The last `lines` lines of a file, empty when there is none. */
+/** The last `lines` lines of a file; empty without such a file. */
 export function readLogTail(file: string, lines: number): string {
   try {
     return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');

@@ -5,16 +5,16 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import type { ServerPlan } from './catalog.ts';
 
-/** A closed network should not cost more than this before the next way is tried. */
+/** In a closed network, the next way is tried after this time. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** A download that brings nothing for this long is given up. */
+/** A download that receives no data for this long is given up. */
 const STALL_TIMEOUT_MS = 30_000;
 
 /**
- * Downloads the vendor's archive, checks its SHA-256 and puts the program into `target` (mode 0755).
+ * Downloads the vendor's archive, checks its SHA-256 and writes the program to `target` (mode 0755).
  *
- * @param progress called with the bytes so far and in all, where the vendor says so
- * @throws Error saying which address didn't answer, or that the sum differs
+ * @param progress called with the bytes received and, where it is known, their total
+ * @throws Error naming the address that didn't answer, or whose SHA-256 differs
  */
 export async function downloadServer(
   plan: ServerPlan,
@@ -28,28 +28,28 @@ export async function downloadServer(
   await unpack(archive, plan.name, target);
 }
 
-async function openDownload(url: string): Promise<{ response: Response; alive: () => void; done: () => void }> {
+async function openDownload(url: string): Promise<{ response: Response; keepAlive: () => void; done: () => void }> {
   const abort = new AbortController();
   let timer = setTimeout(
     () => abort.abort(new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`)),
     CONNECT_TIMEOUT_MS,
   );
-  const alive = (): void => {
+  const keepAlive = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => abort.abort(new Error(`nothing came for ${STALL_TIMEOUT_MS / 1000} s`)), STALL_TIMEOUT_MS);
+    timer = setTimeout(() => abort.abort(new Error(`no data for ${STALL_TIMEOUT_MS / 1000} s`)), STALL_TIMEOUT_MS);
   };
   try {
     const response = await fetch(url, { signal: abort.signal });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    alive();
-    return { response, alive, done: () => clearTimeout(timer) };
+    keepAlive();
+    return { response, keepAlive, done: () => clearTimeout(timer) };
   } catch (error) {
     clearTimeout(timer);
     throw new Error(`${url}: ${findReason(error)}`, { cause: error });
   }
 }
 
-/** `fetch failed` says nothing; its cause does. */
+/** The message `fetch failed` says nothing; that of its cause does. */
 function findReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;
@@ -70,7 +70,7 @@ async function download(
   file: string,
   progress: (bytes: number, total: number | undefined) => void,
 ): Promise<string> {
-  const { response, alive, done } = await openDownload(url);
+  const { response, keepAlive, done } = await openDownload(url);
   const total = Number(response.headers.get('content-length')) || undefined;
   const hash = createHash('sha256');
   let bytes = 0;
@@ -80,7 +80,7 @@ async function download(
       response.body,
       async function* count(chunks: AsyncIterable<Uint8Array>) {
         for await (const chunk of chunks) {
-          alive();
+          keepAlive();
           hash.update(chunk);
           bytes += chunk.length;
           progress(bytes, total);
@@ -109,5 +109,5 @@ async function unpack(archive: string, program: string, target: string): Promise
     }
   })();
   await Promise.all([pipeline(createReadStream(archive), createGunzip(), entries), writing]);
-  if (!found) throw new Error(`${archive} holds no ${program}`);
+  if (!found) throw new Error(`${archive} contains no ${program}`);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# guard.sh SECONDS PROGRAM [ARGUMENT…]: runs the program, and ends it when this script's standard input ends. That is when the
-# process that started us is gone, however it went. TERM first, KILL after so many seconds. POSIX.
+# guard.sh SECONDS PROGRAM [ARGUMENT…]: runs the program, and ends it when this script's standard input ends, which happens when
+# the process that started it has ended, for any reason. It sends TERM, and KILL after so many seconds. POSIX.
 grace=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -23,7 +23,7 @@ watcher=$!
 exec 3<&-
 wait $child; code=$?
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
-# Nothing is left behind: the watcher first ends what it waits with.
+# The watcher ends its own `sleep` first, so that nothing is left behind.
 kill $watcher 2>/dev/null
 wait $watcher 2>/dev/null
 exit $code

@@ -5,13 +5,13 @@ import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
 
 export interface NatsOptions {
-  /** JetStream's store (unless the operator's configuration names another) and the log are kept here. */
+  /** The folder of JetStream's store (unless the operator's configuration names another) and of the log. */
   dir: string;
   /** Default 127.0.0.1. */
   host?: string | undefined;
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number | undefined;
-  /** With accounts and credentials, from {@link ../nats/operator.ts}. Default: open to whoever can connect. */
+  /** Accounts and credentials, from {@link ../nats/operator.ts}. Default: any client may connect. */
   operator?: { serverConfigFile: string } | undefined;
 }
 
@@ -19,16 +19,16 @@ export interface NatsServer {
   /** `nats://host:port` */
   url: string;
   monitorUrl: string | undefined;
-  /** Undefined where a server that ran already is used. */
+  /** Undefined for a server that ran already. */
   child: Child | undefined;
-  /** Resolves when it has ended; does nothing to a server that ran already. */
+  /** Resolves when the server has ended; does nothing to one that ran already. */
   stop(): Promise<void>;
 }
 
 const portsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.array(z.string()).min(1) });
 
 /**
- * Starts a NATS server with JetStream, or uses the one BATON_NATS_URL names. It ends with this process.
+ * Starts a NATS server with JetStream, which ends with this process; or uses the one that BATON_NATS_URL names.
  *
  * @throws BatonError SERVER_UNAVAILABLE
  */
@@ -42,7 +42,7 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsServer>
   const ports = join(options.dir, 'ports');
   rmSync(ports, { recursive: true, force: true });
   mkdirSync(ports);
-  // It picks free ports itself (-1) and writes them down: nobody can be quicker.
+  // The server picks free ports itself (-1) and writes them to a file, so that no other process can take them first.
   const args = ['--addr', host, '--port', String(options.port ?? -1), '--http_port', '-1', '--ports_file_dir', ports];
   if (options.operator) args.push('--config', options.operator.serverConfigFile);
   else args.push('--jetstream', '--store_dir', join(options.dir, 'jetstream'));

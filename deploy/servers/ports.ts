@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** Ports of `host` that nobody listens on just now; all different. Another process may still be quicker: try again then. */
+/** Free ports of `host`, all different. Another process may still take one before you use it: try again then. */
 export async function findFreePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listen(host)));
   const ports = servers.map((server) => {

@@ -1,15 +1,15 @@
 import { formatDuration } from '../../contracts/format.ts';
 
 export interface StepProgress {
-  /** Changes what the running step's line says. */
+  /** Changes the text of the running step. */
   update(detail: string): void;
-  /** Ends the step with its last line. */
+  /** Ends the step, and prints its result. */
   done(result: string): void;
 }
 
 /**
- * Shows a step that may be long, on stderr. On a terminal: one line with the time since its start, redrawn each second.
- * Elsewhere: a line at the start, each 15 s, and at the end. Nothing at all for what takes less than a second.
+ * Shows the progress of a step that may take long, on stderr. On a terminal: one line with its time so far, redrawn every second.
+ * Elsewhere: a line at the start, every 15 s, and at the end. A step of less than a second shows nothing.
  */
 export function startStepProgress(title: string, out: NodeJS.WriteStream = process.stderr): StepProgress {
   const since = Date.now();

@@ -7,14 +7,14 @@ import { startChild, waitUntilReady, type Child } from './child.ts';
 import { findFreePorts } from './ports.ts';
 
 export interface TemporalOptions {
-  /** Its database and its log are kept here. */
+  /** The folder of its database and its log. */
   dir: string;
-  /** Default: free ones. */
+  /** Default: free ports. */
   port?: number | undefined;
   uiPort?: number | undefined;
-  /** The Web UI. Default true. */
+  /** Whether to serve the Web UI. Default true. */
   ui?: boolean | undefined;
-  /** On disk, so that workflows outlive a restart (as fast as in memory with the settings below). Default false. */
+  /** Whether to store workflows on disk, so that they outlive a restart; no slower than in memory. Default false. */
   persist?: boolean | undefined;
   /** Default 127.0.0.1. */
   host?: string | undefined;
@@ -25,13 +25,13 @@ export interface TemporalServer {
   address: string;
   uiUrl: string | undefined;
   namespace: string;
-  /** Undefined where a server that ran already is used. */
+  /** Undefined for a server that ran already. */
   child: Child | undefined;
-  /** Resolves when it has ended; does nothing to a server that ran already. */
+  /** Resolves when the server has ended; does nothing to one that ran already. */
   stop(): Promise<void>;
 }
 
-/** The dev server polls its queues 20 times a second by default, which makes every hop of a busy actor wait 45 ms. */
+/** By default the dev server polls its queues 20 times a second: every step of a busy workflow would wait 45 ms. */
 const DYNAMIC_CONFIG = [
   'history.transferProcessorMaxPollRPS=5000',
   'history.timerProcessorMaxPollRPS=5000',
@@ -41,8 +41,8 @@ const DYNAMIC_CONFIG = [
 const MAX_ATTEMPTS = 3;
 
 /**
- * Starts a Temporal dev server with our search attributes, or uses the one BATON_TEMPORAL_ADDRESS names (then its Web UI
- * is where BATON_TEMPORAL_UI says, and its namespace BATON_TEMPORAL_NAMESPACE, default `default`). It ends with this process.
+ * Starts a Temporal dev server with Baton's search attributes, which ends with this process; or uses the one that
+ * BATON_TEMPORAL_ADDRESS names (with its Web UI at BATON_TEMPORAL_UI, and the namespace BATON_TEMPORAL_NAMESPACE or `default`).
  *
  * @throws BatonError SERVER_UNAVAILABLE
  */
@@ -61,7 +61,7 @@ export async function startTemporalServer(options: TemporalOptions): Promise<Tem
     try {
       return await startOnce(acquired.path, options);
     } catch (error) {
-      // Free ports are found by asking; now and then somebody else was quicker.
+      // Another process may have taken a port that was free.
       if (attempt >= MAX_ATTEMPTS || (options.port !== undefined && options.uiPort !== undefined)) throw error;
     }
   }
@@ -87,7 +87,7 @@ async function startOnce(program: string, options: TemporalOptions): Promise<Tem
     command: program,
     args,
     logFile: join(options.dir, 'temporal.log'),
-    // It would read a configuration of its user's, which is not ours.
+    // Otherwise it would read the user's own configuration of Temporal.
     env: { ...process.env, TEMPORAL_CONFIG_FILE: join(options.dir, 'none.toml') },
   });
   const address = `${host}:${grpc}`;
@@ -103,7 +103,7 @@ async function startOnce(program: string, options: TemporalOptions): Promise<Tem
   };
 }
 
-/** Much cheaper than a gRPC connection while nobody listens yet. */
+/** While the server doesn't listen yet, this is much cheaper than a gRPC connection. */
 function accepts(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });

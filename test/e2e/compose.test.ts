@@ -26,7 +26,7 @@ const runView = z.object({
   jobs: z.array(z.object({ name: z.string(), conclusion: z.string().nullable(), runner: z.string().nullable() })),
 });
 
-/** `docker-compose` (Debian's, v1) or `docker compose` (v2); undefined where there is neither, or no engine. */
+/** `docker compose` (v2) or `docker-compose` (Debian's, v1); undefined without either, or without an engine. */
 async function findCompose(): Promise<string[] | undefined> {
   if (!(await isDockerAvailable())) return undefined;
   for (const command of [['docker', 'compose'], ['docker-compose']]) {
@@ -53,7 +53,7 @@ describe('the development cluster', () => {
     try {
       await exec(program, all, { env, cwd: ROOT, maxBuffer: 64 * 1024 ** 2 });
     } catch (error) {
-      // The message has its stderr; builds tell what is wrong on stdout.
+      // The message contains stderr, but builds print their errors on stdout.
       const { stdout } = z.object({ stdout: z.string() }).parse(error);
       throw new Error(`${args.join(' ')}: ${getErrorMessage(error)}\n${stdout.slice(-4000)}`, { cause: error });
     }
@@ -84,7 +84,7 @@ describe('the development cluster', () => {
     if (command === undefined) return;
     await compose('down', '-v', '--remove-orphans').catch(() => undefined);
     await removeImages(docker, [...made, `baton:${project}`, `baton-demo-runner:${project}`]);
-    // The stages of the build, which have no name any more.
+    // The stages of the build, which have no name.
     await docker.pruneImages({ filters: { dangling: ['true'], label: ['org.opencontainers.image.title=baton'] } });
   }, 300_000);
 
@@ -97,8 +97,8 @@ describe('the development cluster', () => {
     return runView.parse(await response.json());
   }
 
-  /** The proxy's own image, built and run: it takes a job, hands it over to this cluster, and ends when it is told to. */
-  async function proxyHandsOver(): Promise<void> {
+  /** Builds and runs the proxy's own image: it takes a job, hands it over to this cluster, and ends when it is stopped. */
+  async function expectProxyHandsOver(): Promise<void> {
     const image = `baton-proxy:${project}`;
     made.push(image);
     const building = await docker.buildImage(
@@ -133,7 +133,7 @@ describe('the development cluster', () => {
         .toBe('healthy');
       const workflow = 'on: push\njobs:\n  team:\n    runs-on: [self-hosted, team]\n    steps: [{ run: id }]\n';
       const { id } = await sim('POST', '/repos/acme/hello/push', { workflow });
-      // A run tells of its newest attempt: the group serves delegations alone, so the proxy had it first.
+      // A run shows its newest attempt. The group serves delegations only, so that the proxy had the job first.
       const done = { conclusion: 'success', runner: expect.stringContaining(`${installation}-ephemeral-`) };
       await expect
         .poll(async () => (await sim('GET', `/runs/${id}`)).jobs, { timeout: 180_000, interval: 500 })
@@ -142,13 +142,13 @@ describe('the development cluster', () => {
       expect((await proxy.inspect()).State).toMatchObject({ Status: 'exited', ExitCode: 0 });
     } catch (error) {
       const log = (await proxy.logs({ stdout: true, stderr: true, tail: 30 })).toString();
-      throw new Error(`${getErrorMessage(error)}\nof the proxy's log:\n${log}`, { cause: error });
+      throw new Error(`${getErrorMessage(error)}\nthe end of the proxy's log:\n${log}`, { cause: error });
     } finally {
       await proxy.remove({ force: true });
     }
   }
 
-  /** As a person would get one from the forge, with the token that the cluster made for itself. */
+  /** A registration token of the forge, requested with the token that the cluster's set-up made. */
   async function registrationToken(): Promise<string> {
     const label = [`com.docker.compose.project=${project}`, 'com.docker.compose.service=simulator'];
     const [found] = await docker.listContainers({ filters: { label } });
@@ -166,14 +166,14 @@ describe('the development cluster', () => {
   }
 
   it(
-    'comes up with two of each, runs a job, takes one from a proxy, and goes without a trace',
+    'starts with two ingresses and backend workers, runs a job, takes one from a proxy, and leaves nothing when it is removed',
     { timeout: 900_000 },
     async (context) => {
       context.skip(command === undefined, 'needs a Docker engine and docker-compose');
       await compose('up', '--build', '-d', '--scale', 'ingress=2', '--scale', 'backend-docker=2');
 
       await expect
-        .poll(() => states(), { timeout: 180_000, interval: 1000 })
+        .poll(() => listHealth(), { timeout: 180_000, interval: 1000 })
         .toEqual({
           temporal: ['healthy'],
           nats: ['healthy'],
@@ -195,10 +195,10 @@ jobs:
       await expect.poll(async () => (await sim('GET', `/runs/${id}`)).status, { timeout: 120_000 }).toBe('completed');
       const [job] = (await sim('GET', `/runs/${id}`)).jobs;
       expect(job).toMatchObject({ conclusion: 'success', runner: expect.stringContaining(`${installation}-linux-`) });
-      await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
+      await expect.poll(() => listInstances(), { timeout: 60_000 }).toEqual([]);
 
-      await proxyHandsOver();
-      await expect.poll(() => instances(), { timeout: 60_000 }).toEqual([]);
+      await expectProxyHandsOver();
+      await expect.poll(() => listInstances(), { timeout: 60_000 }).toEqual([]);
 
       await compose('down', '-v', '--remove-orphans');
       const label = [`com.docker.compose.project=${project}`];
@@ -210,7 +210,7 @@ jobs:
 });
 
 /** Health of the running services' containers, by service. */
-async function states(): Promise<Record<string, string[]>> {
+async function listHealth(): Promise<Record<string, string[]>> {
   const found = await docker.listContainers({ filters: { label: [`com.docker.compose.project=${project}`] } });
   const byService: Record<string, string[]> = {};
   for (const { Labels, Status } of found) {
@@ -221,7 +221,7 @@ async function states(): Promise<Record<string, string[]>> {
 }
 
 /** Containers and networks of runners. */
-async function instances(): Promise<string[]> {
+async function listInstances(): Promise<string[]> {
   const filters = { label: [`baton.installation=${installation}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const networks = await docker.listNetworks({ filters });

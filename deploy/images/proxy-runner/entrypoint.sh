@@ -1,7 +1,7 @@
 #!/bin/sh
-# Becomes the proxy. All it needs comes from the environment: BATON_PROXY_NAME, BATON_PROXY_URL, BATON_PROXY_LABELS,
+# Runs the proxy. Its settings come from the environment: BATON_PROXY_NAME, BATON_PROXY_URL, BATON_PROXY_LABELS,
 # BATON_PROXY_ORCHESTRATOR_URL, RUNNER_TOKEN and, at the first start, BATON_REGISTRATION_TOKEN. Give it more time to stop than a
-# hook takes (`docker stop --time 60`): it finishes the job in hand.
+# hook takes (`docker stop --time 60`), because it finishes its current job.
 exec node /app/services/proxy/main.ts \
   --directory "${BATON_PROXY_DIRECTORY:-/home/runner}" \
   --state "${BATON_PROXY_STATE_FOLDER:-/home/runner/.baton}" \

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What is baked into an image: what jobs usually call, the runner's user (1001, without sudo), and the runner itself, checked.
+# Installs what is baked into an image: common programs, the runner's user (1001, without sudo), and the runner itself, with its
+# checksum verified.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
@@ -15,6 +16,6 @@ rm /tmp/runner.tar.gz
 /home/runner/bin/installdependencies.sh
 chown -R runner:runner /home/runner
 
-# Nobody logs in, and nothing of the build is left.
+# No login is possible, and nothing of the build is left.
 apt-get clean
 rm -rf /var/lib/apt/lists/* /root/.ssh /home/*/.ssh

@@ -1,5 +1,5 @@
 # A Debian image with GitHub's runner, for the backends gce and ec2: `packer init . && packer build -only=googlecompute.runner …`.
-# Instances made of it boot without fetching more than the agent.
+# Instances of it download only the agent when they boot.
 
 packer {
   required_plugins {
@@ -16,12 +16,12 @@ packer {
 
 variable "runner_url" {
   type        = string
-  description = "The runner's release for linux-x64, a .tar.gz."
+  description = "Address of the runner's release for linux-x64, a .tar.gz."
 }
 
 variable "runner_sha256" {
   type        = string
-  description = "Its checksum, as the release's page tells."
+  description = "SHA-256 of that file, from the page of the release."
   validation {
     condition     = can(regex("^[0-9a-f]{64}$", var.runner_sha256))
     error_message = "The checksum must be 64 lower-case hex digits."

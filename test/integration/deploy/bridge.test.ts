@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePorts } from '../../../deploy/servers/ports.ts';
 import { startBridge } from '../../../services/cli/start/bridge.ts';
 
-/** Another address of the loopback network: stands for Docker's bridge. */
+/** Another address of the loopback network, instead of that of Docker's bridge. */
 const ADDRESS = '127.0.0.2';
 
 describe('startBridge', () => {
@@ -16,7 +16,7 @@ describe('startBridge', () => {
   });
   afterAll(() => server.close());
 
-  function say(text: string): Promise<string> {
+  function echo(text: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect({ host: ADDRESS, port });
       socket.once('error', reject);
@@ -28,18 +28,18 @@ describe('startBridge', () => {
     });
   }
 
-  it('passes connections on, and closes with all that is open', async () => {
+  it('forwards connections, and closes the open ones when it is stopped', async () => {
     const bridge = await startBridge(ADDRESS, [port]);
-    expect(await say('hello')).toBe('hello');
+    expect(await echo('hello')).toBe('hello');
     const open = connect({ host: ADDRESS, port });
     await new Promise((resolve) => open.once('connect', resolve));
     const closed = new Promise((resolve) => open.once('close', resolve));
     await bridge.stop();
     await closed;
-    await expect(say('hello')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
+    await expect(echo('hello')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
   });
 
-  it('fails as a whole when one address is not to be had', async () => {
+  it('listens on no port when one of them is taken', async () => {
     const [free = 0] = await findFreePorts(1, ADDRESS);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(free, ADDRESS, resolve));

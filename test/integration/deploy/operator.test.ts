@@ -39,7 +39,7 @@ async function connectAs(service: CredentialName): Promise<NatsConnection> {
   return bus;
 }
 
-/** A runner's connection, with a credential as a backend worker signs it. */
+/** A runner's connection, with credentials as a backend worker signs them. */
 async function connectAsRunner(name: string, permissions = {}, scopedUser = true): Promise<NatsConnection> {
   const user = createUser();
   const account = setup.accountPublicKey;
@@ -51,7 +51,7 @@ async function connectAsRunner(name: string, permissions = {}, scopedUser = true
   return bus;
 }
 
-/** Resolves with the server's word when it refuses what `act` does; 'allowed' when it answers all else first. */
+/** 'refused' when the server refuses what `act` does, else 'allowed'. */
 async function findVerdict(bus: NatsConnection, act: () => void): Promise<string> {
   const statuses = bus.status();
   const refused = (async () => {
@@ -61,11 +61,11 @@ async function findVerdict(bus: NatsConnection, act: () => void): Promise<string
     return 'closed';
   })();
   act();
-  // The server answers in order: the pong of this flush comes after any refusal.
+  // The server answers in order: the pong of this flush comes after a refusal.
   return Promise.race([refused, bus.flush().then(() => findLateRefusal(refused))]);
 }
 
-/** Gives a refusal that has come already its turn. */
+/** Waits for the handling of a refusal that has already arrived. */
 async function findLateRefusal(refused: Promise<string>): Promise<string> {
   return Promise.race([refused, new Promise<string>((resolve) => setImmediate(() => resolve('allowed')))]);
 }
@@ -75,18 +75,18 @@ const publish = (bus: NatsConnection, subject: string): Promise<string> =>
 const subscribe = (bus: NatsConnection, subject: string): Promise<string> =>
   findVerdict(bus, () => void bus.subscribe(subject, { callback: () => undefined }));
 
-describe('credentials of the services', () => {
-  it('are readable by their owner alone', () => {
+describe('the credentials of services', () => {
+  it('are readable by their owner only', () => {
     for (const service of CREDENTIAL_NAMES) expect(statSync(setup.credentials[service]).mode & 0o777).toBe(0o600);
     expect(statSync(join(dir, 'nats')).mode & 0o777).toBe(0o700);
   });
 
-  it('let nobody in without one', async () => {
-    const nobody = connectBus({ url: server.url, name: 'nobody', waitForServer: false });
-    await expect(nobody).rejects.toMatchObject({ code: 'BUS_DENIED' });
+  it('are required to connect', async () => {
+    const anonymous = connectBus({ url: server.url, name: 'anonymous', waitForServer: false });
+    await expect(anonymous).rejects.toMatchObject({ code: 'BUS_DENIED' });
   });
 
-  it('let ingress make the streams and publish webhooks with an acknowledgement, and ask for the status', async () => {
+  it('let the ingress create the streams, publish webhooks with an acknowledgement, and request the status', async () => {
     const ingress = await connectAs('ingress');
     await ensureStreams(ingress);
     await ensureStreams(ingress);
@@ -106,12 +106,12 @@ describe('credentials of the services', () => {
     answering.unsubscribe();
   });
 
-  it('let orchestrator publish a job that it found, and people ask for a health check', async () => {
+  it('let the orchestrator publish a job that it found, and an observer request a health check', async () => {
     expect(await publish(await connectAs('orchestrator'), subjects.webhook('github', 'workflow_job'))).toBe('allowed');
     expect(await publish(await connectAs('observer'), subjects.health('linux'))).toBe('allowed');
   });
 
-  it('let orchestrator write down and read what instances were used for, but not take it back, and people ask for it', async () => {
+  it('let the orchestrator publish and read the usage of instances but not delete it, and an observer request costs', async () => {
     const orchestrator = await connectAs('orchestrator');
     await ensureStreams(orchestrator);
     const ack = await orchestrator.jetstream().publish(subjects.usage('linux'), encode({ a: 1 }), { msgID: 'u-1' });
@@ -123,7 +123,7 @@ describe('credentials of the services', () => {
     expect(await publish(await connectAs('observer'), subjects.cost)).toBe('allowed');
   });
 
-  it('let relay pull, acknowledge, delete, bury the dead and hear of failed deliveries', async () => {
+  it('let the relay pull, acknowledge and delete messages, publish dead letters, and receive advisories of failed deliveries', async () => {
     const relay = await connectAs('relay');
     await ensureStreams(relay);
     const jetstreamManager = await relay.jetstreamManager();
@@ -146,7 +146,7 @@ describe('credentials of the services', () => {
     );
   });
 
-  it('let orchestrator count the dead letters and answer registrations', async () => {
+  it('let the orchestrator count dead letters and answer registrations', async () => {
     const orchestrator = await connectAs('orchestrator');
     const jetstreamManager = await orchestrator.jetstreamManager();
     expect((await jetstreamManager.streams.info(STREAMS.dead.name)).state.messages).toBe(1);
@@ -161,7 +161,7 @@ describe('credentials of the services', () => {
     answering.unsubscribe();
   });
 
-  it('let backend tell of instances', async () => {
+  it('let the backend publish the creation and the death of instances', async () => {
     const backend = await connectAs('backend');
     const ack = await backend.jetstream().publish(subjects.instanceDied('demo-linux-aaaaaaaa'), encode({}));
     expect(ack.stream).toBe(STREAMS.signals.name);
@@ -183,7 +183,7 @@ describe('credentials of the services', () => {
     ['backend', subjects.webhook('github', 'workflow_job')],
     ['observer', subjects.webhook('github', 'workflow_job')],
     ['observer', '$JS.API.INFO'],
-  ] as const)('keep %s from publishing %s', async (service, subject) => {
+  ] as const)('do not let %s publish %s', async (service, subject) => {
     expect(await publish(await connectAs(service), subject)).toBe('refused');
   });
 
@@ -196,15 +196,15 @@ describe('credentials of the services', () => {
     ['backend', 'baton.v1.register.*'],
     ['backend', '_INBOX_demo-linux-aaaaaaaa.>'],
     ['observer', 'baton.v1.register.*'],
-  ] as const)('keep %s from listening to %s', async (service, subject) => {
+  ] as const)('do not let %s subscribe to %s', async (service, subject) => {
     expect(await subscribe(await connectAs(service), subject)).toBe('refused');
   });
 });
 
-describe('credentials of runners', () => {
+describe('the credentials of runners', () => {
   const name = 'demo-linux-bbbbbbbb';
 
-  it('publish their own signals with an acknowledgement', async () => {
+  it('let a runner publish its own signals with an acknowledgement', async () => {
     const runner = await connectAsRunner(name);
     const ack = await runner.jetstream().publish(subjects.signal(name, 'online'), encode({}), { msgID: 'one' });
     expect(ack.stream).toBe(STREAMS.signals.name);
@@ -219,22 +219,25 @@ describe('credentials of runners', () => {
     '$JS.API.INFO',
     `$JS.API.STREAM.MSG.GET.${STREAMS.signals.name}`,
     '_INBOX_demo-linux-cccccccc.x',
-  ])('cannot publish %s', async (subject) => {
+  ])('do not let a runner publish %s', async (subject) => {
     expect(await publish(await connectAsRunner(name), subject)).toBe('refused');
   });
 
-  it.each(['baton.v1.>', '_INBOX_demo-linux-cccccccc.>', '_INBOX.>', '>'])('cannot listen to %s', async (subject) => {
-    expect(await subscribe(await connectAsRunner(name), subject)).toBe('refused');
-  });
+  it.each(['baton.v1.>', '_INBOX_demo-linux-cccccccc.>', '_INBOX.>', '>'])(
+    'do not let a runner subscribe to %s',
+    async (subject) => {
+      expect(await subscribe(await connectAsRunner(name), subject)).toBe('refused');
+    },
+  );
 
-  it('are held to that by the account even when the signer grants more', async () => {
+  it('are limited by the account, even when the signer grants more', async () => {
     const wide = connectAsRunner(name, { pub: { allow: ['>'] }, sub: { allow: ['>'] } }, false);
     await expect(wide).rejects.toMatchObject({ code: 'BUS_DENIED' });
   });
 });
 
-describe('set up again in the same folder', () => {
-  it('keeps its keys, and credentials given out before stay good', async () => {
+describe('a second set-up in the same folder', () => {
+  it('keeps its keys, so that earlier credentials stay valid', async () => {
     const before = readFileSync(setup.credentials.ingress, 'utf8');
     const again = await createOperatorSetup(join(dir, 'nats'));
     expect(again.accountPublicKey).toBe(setup.accountPublicKey);

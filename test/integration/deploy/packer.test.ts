@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it, type TestContext } from 'vitest';
 
-/** The template of a baked image, held against Packer itself where that is on PATH. */
+/** The template of the baked image, checked by Packer itself where that is on PATH. */
 
 const TEMPLATE = fileURLToPath(new URL('../../../deploy/machines/packer', import.meta.url));
 const VARIABLES = {
@@ -13,7 +13,7 @@ const VARIABLES = {
 };
 const PLUGINS = ['packer-plugin-amazon', 'packer-plugin-googlecompute'];
 
-/** @returns what it said; rejects with that when it is not content */
+/** @returns Packer's output; rejects with it when Packer fails */
 async function packer(...args: string[]): Promise<string> {
   const env = { ...process.env, CHECKPOINT_DISABLE: '1' };
   const { stdout } = await promisify(execFile)('packer', args, { cwd: TEMPLATE, env, timeout: 100_000 });
@@ -28,27 +28,27 @@ function validate(more: Partial<typeof VARIABLES> = {}): Promise<string> {
 const version = await packer('version').catch(() => undefined);
 
 describe('the Packer template', () => {
-  beforeEach(({ skip }) => skip(version === undefined, 'there is no packer on PATH'));
+  beforeEach(({ skip }) => skip(version === undefined, 'needs packer on PATH'));
 
-  /** Its plugins come from a registry of its own, by `packer init`. */
-  async function needPlugins({ skip }: TestContext): Promise<void> {
+  /** Skips the test without the plugins, which `packer init` downloads from Packer's own registry. */
+  async function requirePlugins({ skip }: TestContext): Promise<void> {
     const installed = await packer('plugins', 'installed');
     const missing = PLUGINS.filter((plugin) => !installed.includes(plugin));
-    skip(missing.length > 0, `not installed: ${missing.join(', ')}`);
+    skip(missing.length > 0, `needs the plugins ${missing.join(', ')}`);
   }
 
-  it('is written as Packer would write it, and reads well', async () => {
+  it('is formatted as Packer does it, and has no syntax error', async () => {
     expect(await packer('fmt', '-check', '.')).toBe('');
     expect(await packer('validate', '-syntax-only', '.')).toContain('Everything looks okay');
   });
 
-  it('asks its plugins for what they know', async (context) => {
-    await needPlugins(context);
+  it('is valid for its plugins', async (context) => {
+    await requirePlugins(context);
     expect(await validate()).toContain('The configuration is valid');
   });
 
-  it('takes no checksum that is none', async (context) => {
-    await needPlugins(context);
+  it('refuses a checksum that is not a SHA-256', async (context) => {
+    await requirePlugins(context);
     await expect(validate({ runner_sha256: 'latest' })).rejects.toMatchObject({
       stdout: expect.stringContaining('64 lower-case hex digits'),
     });

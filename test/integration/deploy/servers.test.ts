@@ -22,7 +22,7 @@ afterAll(() => folder.remove());
 const dir = folder.path;
 
 describe('acquireServer', () => {
-  it('takes the first program on PATH that is new enough', async () => {
+  it('uses the first program on PATH that is new enough', async () => {
     const old = dirname(folder.write('old/nats-server', "#!/bin/sh\necho 'nats-server: v2.9.4'\n", 0o755));
     const fresh = dirname(folder.write('fresh/nats-server', "#!/bin/sh\necho 'nats-server: v2.11.0'\n", 0o755));
     const env = { PATH: [old, fresh].join(delimiter), HOME: dir };
@@ -72,7 +72,7 @@ describe('downloadServer', () => {
     ...change,
   });
 
-  it('unpacks the program after its published sum agrees', async () => {
+  it('unpacks the program when its archive has the published SHA-256', async () => {
     const target = join(dir, 'downloaded');
     const seen: number[] = [];
     await downloadServer(plan({}), target, (bytes) => seen.push(bytes));
@@ -80,34 +80,34 @@ describe('downloadServer', () => {
     expect(seen.at(-1)).toBe(archive.length);
   });
 
-  it('refuses an archive whose pinned sum differs', async () => {
+  it('refuses an archive whose pinned SHA-256 differs', async () => {
     const wrong = plan({ sha256: 'f'.repeat(64) });
     await expect(downloadServer(wrong, join(dir, 'never'), () => undefined)).rejects.toThrow(/expected f{64}/);
   });
 
   it.each([
-    ['sums that do not name it', { sumsUrl: '/EMPTY' }, /does not name a\.tar\.gz/],
-    ['an archive that is not there', { archiveUrl: '/none.tar.gz', sha256: '0' }, /HTTP 404/],
-  ])('says so of %s', async (_what, change, message) => {
+    ['the list of checksums does not name it', { sumsUrl: '/EMPTY' }, /does not name a\.tar\.gz/],
+    ['it does not exist', { archiveUrl: '/none.tar.gz', sha256: '0' }, /HTTP 404/],
+  ])('refuses an archive when %s', async (_what, change, message) => {
     const urls = Object.fromEntries(
       Object.entries(change).map(([key, value]) => [key, value.startsWith('/') ? base + value : value]),
     );
     await expect(downloadServer(plan(urls), join(dir, 'never'), () => undefined)).rejects.toThrow(message);
   });
 
-  it('says which address does not answer', async () => {
+  it('names the address that does not answer', async () => {
     const closed = plan({ sumsUrl: 'http://127.0.0.1:9/SUMS' });
     await expect(downloadServer(closed, join(dir, 'never'), () => undefined)).rejects.toThrow(/127\.0\.0\.1:9/);
   });
 });
 
 describe('startTemporalServer', () => {
-  it('has our search attributes and a Web UI, keeps workflows over a restart, and stops', async () => {
+  it('serves a Web UI, has Baton’s search attributes, keeps workflows over a restart, and stops', async () => {
     const options = { dir: join(dir, 'temporal state'), persist: true };
     const first = await startTemporalServer(options);
     expect((await fetch(first.uiUrl ?? '')).status).toBe(200);
     await withClient(first.address, async (client) => {
-      await client.workflow.start('anything', { taskQueue: 'nobody', workflowId: 'kept' });
+      await client.workflow.start('anything', { taskQueue: 'unserved', workflowId: 'kept' });
     });
     await first.stop();
     await expect(fetch(first.uiUrl ?? '')).rejects.toThrow('fetch failed');
@@ -153,7 +153,7 @@ describe('startNatsServer', () => {
     await second.stop();
   });
 
-  it('reports the end of its log when it cannot start', async () => {
+  it('reports the end of its log when its port is taken', async () => {
     const first = await startNatsServer({ dir: join(dir, 'one') });
     const taken = startNatsServer({ dir: join(dir, 'two'), port: Number(new URL(first.url).port) });
     await expect(taken).rejects.toMatchObject({
@@ -163,7 +163,7 @@ describe('startNatsServer', () => {
     await first.stop();
   });
 
-  it('does not outlive a parent that is killed', async () => {
+  it('does not outlive a parent process that is killed', async () => {
     const module = new URL('../../../deploy/servers/nats.ts', import.meta.url).href;
     const script = `const { startNatsServer } = await import(${JSON.stringify(module)});
       const server = await startNatsServer({ dir: ${JSON.stringify(join(dir, 'orphan'))} });

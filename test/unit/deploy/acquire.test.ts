@@ -9,12 +9,12 @@ afterAll(() => folder.remove());
 const dir = folder.path;
 
 describe('acquireServer', () => {
-  it('takes an address before all else', async () => {
+  it('prefers an address in the environment', async () => {
     const env = { PATH: '/usr/bin', BATON_NATS_URL: 'nats://elsewhere:4222' };
     expect(await acquireServer('nats-server', env)).toEqual({ kind: 'address', address: 'nats://elsewhere:4222' });
   });
 
-  it('takes what the cache holds, under XDG_CACHE_HOME or HOME', async () => {
+  it('uses a program in the cache, which is under XDG_CACHE_HOME or HOME', async () => {
     const plan = getServerPlan('temporal');
     const env = { PATH: join(dir, 'nothing'), HOME: join(dir, 'home') };
     const name = `temporal-${plan.version}-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
@@ -27,7 +27,7 @@ describe('acquireServer', () => {
   });
 });
 
-describe('versions', () => {
+describe('the version of a server', () => {
   it.each([
     ['2.10.0', '2.10.0', true],
     ['2.9.9', '2.10.0', false],
@@ -37,7 +37,7 @@ describe('versions', () => {
     expect(isAtLeast(found, minimum)).toBe(expected);
   });
 
-  it('are read from what the programs print', () => {
+  it('is read from what its program prints', () => {
     expect(
       getServerPlan('temporal').versionPattern.exec('temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)')?.[1],
     ).toBe('1.29.1');

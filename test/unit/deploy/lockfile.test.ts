@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { fillGaps, findGaps, readLockfile } from '../../../deploy/launcher/complete-lockfile.ts';
 
 describe('package-lock.json', () => {
-  it('has an entry for every platform’s packages, or a fresh clone could not be installed', () => {
-    // Where this fails: `node deploy/launcher/complete-lockfile.ts`.
+  it('has entries for the packages of every platform, so that a fresh clone can be installed', () => {
+    // If this fails, run `node deploy/launcher/complete-lockfile.ts`.
     expect(findGaps(readLockfile())).toEqual([]);
   });
 });
 
 describe('fillGaps', () => {
-  it('adds what a partial mirror left out, and says what it can’t', () => {
+  it('adds the entries that a partial mirror left out, and returns those that it cannot make', () => {
     const lock = {
       all: {},
       packages: {
