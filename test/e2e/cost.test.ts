@@ -1,14 +1,10 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { costReply, type CostLine } from '../../contracts/messages/usage.ts';
 import { Cluster } from '../support/cluster.ts';
+import { runBaton } from '../support/run-baton.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
-
-const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 let cluster: Cluster;
 let sim: SimControl;
@@ -46,18 +42,15 @@ jobs:
     steps: [{ run: 'echo linting' }]
 `;
 
-async function baton(...args: string[]): Promise<string> {
-  const env = { ...process.env, BATON_NATS_CREDENTIALS: cluster.operator.credentials.observer };
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [CLI, 'cost', ...args, '--config', cluster.configFile],
-    { env, cwd: cluster.dir },
-  );
+/** What `baton cost` prints. */
+async function runCost(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runBaton(cluster, 'observer', ['cost', ...args]);
+  if (code !== 0) throw new Error(`baton cost ended with ${code}: ${stderr}`);
   return stdout;
 }
 
-async function costs(by: string): Promise<CostLine[]> {
-  const reply = costReply.parse(JSON.parse(await baton('--json', '--by', by)));
+async function listCosts(by: string): Promise<CostLine[]> {
+  const reply = costReply.parse(JSON.parse(await runCost('--json', '--by', by)));
   if (!reply.ok) throw new Error(reply.message);
   return reply.lines;
 }
@@ -67,7 +60,7 @@ describe('the cost of instances', () => {
     'is shown by `baton cost` per group, repository and job, and each instance counts once',
     { timeout: 300_000 },
     async () => {
-      expect(await baton()).toContain('no instance has ended');
+      expect(await runCost()).toContain('no instance has ended');
       await sim.push(WORKFLOW);
       await until(async () => {
         const jobs = await sim.allJobs();
@@ -76,7 +69,7 @@ describe('the cost of instances', () => {
       await expectNothingLeft(cluster);
       // A runner signals its dispatcher before it records its use: the record may come later.
       const groups = await until(async () => {
-        const lines = await costs('group');
+        const lines = await listCosts('group');
         expect(lines.reduce((sum, { instances }) => sum + instances, 0)).toBe(3);
         return lines;
       });
@@ -84,18 +77,18 @@ describe('the cost of instances', () => {
       expect(linux).toMatchObject({ instances: 2, currency: 'EUR', amount: 3, market: null });
       expect(linux?.hours).toBeGreaterThan(0);
       expect(groups.find(({ key }) => key === 'gratis')).toMatchObject({ instances: 1, currency: null, amount: null });
-      const repositories = await costs('repository');
+      const repositories = await listCosts('repository');
       expect(repositories.map(({ key, amount }) => `${key} ${amount}`).toSorted()).toEqual([
         'acme/hello 3',
         'acme/hello null',
       ]);
-      const jobs = await costs('job');
+      const jobs = await listCosts('job');
       expect(jobs.map(({ key }) => key).toSorted()).toEqual([
         'acme/hello / demo / build (a)',
         'acme/hello / demo / build (b)',
         'acme/hello / demo / lint',
       ]);
-      const text = await baton('--by', 'backend');
+      const text = await runCost('--by', 'backend');
       expect(text).toMatch(/^BACKEND +MARKET +INSTANCES +HOURS +COST\n/);
       expect(text).toMatch(/^priced +2 +0\.0\d +3\.00 EUR$/m);
       expect(text).toMatch(/^free +1 +0\.0\d +no price$/m);

@@ -1,17 +1,14 @@
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { Cluster } from '../support/cluster.ts';
+import { runBaton } from '../support/run-baton.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /** Groups that change while jobs run, and the commands for groups: two copies of each service, the real command line. */
-const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 // Each `baton …` is a process of its own, which takes seconds on a loaded machine.
 vi.setConfig({ testTimeout: 300_000 });
@@ -42,18 +39,8 @@ afterAll(async () => {
 
 /** Runs `baton …` with that credential. */
 async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ code: number; output: string }> {
-  const env = { PATH: process.env['PATH'], BATON_NATS_CREDENTIALS: cluster.operator.credentials[role] };
-  const run = promisify(execFile)(process.execPath, [CLI, ...args, '--config', cluster.configFile], {
-    env,
-    cwd: cluster.dir,
-  });
-  return await run.then(
-    ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
-    (error: { code: number; stdout: string; stderr: string }) => ({
-      code: error.code,
-      output: error.stdout + error.stderr,
-    }),
-  );
+  const { code, stdout, stderr } = await runBaton(cluster, role, args);
+  return { code, output: stdout + stderr };
 }
 
 /** A job's script that runs until {@link releaseJobs}. */

@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
@@ -13,13 +10,13 @@ import { healthReply } from '../../contracts/messages/health.ts';
 import { registerRunner } from '../../services/simulator/jobs/runners.ts';
 import { recordHistory } from '../support/histories.ts';
 import { Cluster } from '../support/cluster.ts';
+import { runBaton } from '../support/run-baton.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killInstanceIn } from '../support/instances.ts';
 import { findClusterLeftovers } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
 
 /** Health checks, every two seconds here, repair what lost messages and lost counterparts leave behind. */
-const CLI = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
 
 let cluster: Cluster;
 let sim: SimControl;
@@ -85,13 +82,8 @@ const terminateRunner = (group: string, runner: string): Promise<unknown> =>
 
 /** Runs `baton health GROUP --json`. */
 async function runHealth(group: string): Promise<{ code: number; output: string }> {
-  const env = { PATH: process.env['PATH'], BATON_NATS_CREDENTIALS: cluster.operator.credentials.observer };
-  const args = [CLI, 'health', group, '--json', '--config', cluster.configFile];
-  const run = promisify(execFile)(process.execPath, args, { env, cwd: cluster.dir });
-  return await run.then(
-    ({ stdout }) => ({ code: 0, output: stdout }),
-    (error: { code: number; stdout: string }) => ({ code: error.code, output: error.stdout }),
-  );
+  const { code, stdout } = await runBaton(cluster, 'observer', ['health', group, '--json']);
+  return { code, output: stdout };
 }
 
 describe('a job whose webhook was lost', () => {
