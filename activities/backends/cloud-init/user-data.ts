@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import type { BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
 import type { CloudBootstrap } from '../../../contracts/config/cloud.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { Bootstrap, InstanceSpec, RenderUserData } from '../../../contracts/ports/backend.ts';
+import type { InstanceSpec, RenderUserData } from '../../../contracts/ports/backend.ts';
+import { toBootstrapFile } from '../bootstrap-file.ts';
 
 /** EC2's limit for user data. Compute Engine's is larger. */
 const MAX_BYTES = 16_384;
@@ -48,23 +48,11 @@ export function createUserDataRenderer({ cloud, config, agentSha256, spot }: Use
       BATON_TTL: String(Math.max(left, 0) + TTL_MARGIN_S),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(value)}`);
-    const file = JSON.stringify(toBootstrapFile(spec, bootstrap));
+    const file = JSON.stringify(toBootstrapFile(spec, bootstrap, '/run/baton/agent/agent.sock'));
     const text = `#!/bin/sh\n${lines.join('\n')}\nbaton_bootstrap() {\n  printf %s ${quote(file)}\n}\n${script}`;
     if (Buffer.byteLength(text) <= MAX_BYTES) return text;
     const message = `rendering user data of ${spec.runner}: ${Buffer.byteLength(text)} bytes, above the limit of ${MAX_BYTES}`;
     throw new BatonError('INSTANCE_INVALID', message);
-  };
-}
-
-function toBootstrapFile(spec: InstanceSpec, bootstrap: Bootstrap): BootstrapFile {
-  return {
-    version: 1,
-    runner: spec.runner,
-    ...bootstrap,
-    program: spec.program,
-    expiresAt: spec.expiresAt,
-    madeAt: new Date().toISOString(),
-    socket: '/run/baton/agent/agent.sock',
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import type { AgentBundle, BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
+import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -11,6 +11,7 @@ import { callEngine, callEngineExpecting, connectEngine, DOCKER_LABELS, toLabelF
 import { ensureImage } from './image.ts';
 import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
+import { toBootstrapFile } from '../bootstrap-file.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -150,15 +151,7 @@ export class DockerBackend implements Backend {
   async #start(id: string, spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     const { runner } = spec;
     const container = this.#docker.getContainer(id);
-    const content: BootstrapFile = {
-      version: 1,
-      runner,
-      ...bootstrap,
-      program: spec.program,
-      expiresAt: spec.expiresAt,
-      madeAt: new Date().toISOString(),
-      socket: `${AGENT_FOLDER}/agent.sock`,
-    };
+    const content = toBootstrapFile(spec, bootstrap, `${AGENT_FOLDER}/agent.sock`);
     const archive = await packAgent(this.#options.agent, content, parseUser(spec));
     await callEngine(`copying the agent into ${runner}`, abort, (abortSignal) =>
       container.putArchive(archive, { path: '/', abortSignal }),

@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
-import { MAX_SOCKET_PATH, type AgentBundle, type BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
+import { MAX_SOCKET_PATH, type AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -24,6 +24,7 @@ import {
   type StartedProcess,
 } from './instance-process.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { toBootstrapFile } from '../bootstrap-file.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
 
@@ -207,16 +208,7 @@ export class LocalBackend implements Backend {
         throw error;
       });
       const agentFile = join(await this.#agentFolder, 'agent.mjs');
-      const content: BootstrapFile = {
-        version: 1,
-        runner,
-        ...bootstrap,
-        program: spec.program,
-        expiresAt: spec.expiresAt,
-        madeAt: new Date().toISOString(),
-        socket: toSocketPath(folder.path),
-      };
-      await folder.write('bootstrap.json', content);
+      await folder.write('bootstrap.json', toBootstrapFile(spec, bootstrap, toSocketPath(folder.path)));
       await folder.write('starting.json', {});
       started = await startInstanceProcess(folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),

@@ -107,7 +107,7 @@ function computePoints(state: BudgetState, plan: Plan, now: number): number {
 export function classifyCall(method: string, path: string): { cost: number; urgency: Urgency } {
   const cost = method === 'GET' || method === 'HEAD' ? 1 : 5;
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return { cost, urgency: 'registration' };
-  // Calls of a delegation: its runner is already running, and waits for the re-run or for its proxies' labels.
+  // Calls of a delegation: its runner already waits for the re-run, and new labels keep the proxies from taking it.
   if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return { cost, urgency: 'registration' };
   if (/\/actions\/runners(\/\d+)?$/.test(path)) return { cost, urgency: 'removal' };
   return { cost, urgency: 'background' };

@@ -68,7 +68,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         'tags an instance with its job, twice and by two processes at once, and changes no other tag': labelsStay,
         'tags no instance that never existed, and none of another installation': labelsStay,
         'reports that its credentials expired, and continues with new ones':
-          'the engine’s socket asks for no credentials',
+          'the engine’s socket requires no credentials',
         'uses the next placement when one has no capacity, and starts there next time': oneMachine,
         'reports that no placement has capacity, and creates the instance as soon as one has': oneMachine,
         'finds and deletes a new instance that is not listed yet': 'the engine lists a new container at once',
