@@ -7,7 +7,7 @@ const TESTS = fileURLToPath(new URL('../..', import.meta.url));
 /** Skips that name no reason: `it.skip`, `describe.skipIf(…)`, `context.skip()`, `context.skip(condition)`. */
 const SILENT_SKIPS = [
   /\b(?:it|test|describe)\.(?:skip|skipIf|runIf|todo)\b/,
-  /\bskip: /,
+  /[{,]\s*skip: /,
   /\.skip\((?:[^,()]|\((?:[^()]|\([^()]*\))*\))*\)/,
 ];
 
