@@ -1,4 +1,4 @@
-/** What the simulator did and saw. Tests read invariants from it: each job ran once, no busy runner was removed. */
+/** What happened in the simulator. Tests check invariants with it: each job ran once, no busy runner was removed. */
 export type SimulatorEventType =
   | 'api.call'
   | 'webhook.sent'
@@ -26,7 +26,7 @@ export interface SimulatorEvent {
   [field: string]: unknown;
 }
 
-/** An append-only log in memory that can be waited on. */
+/** An append-only log in memory; callers can wait for an event. */
 export class EventLog {
   readonly #events: SimulatorEvent[] = [];
   readonly #watchers = new Set<(event: SimulatorEvent) => void>();
@@ -44,9 +44,10 @@ export class EventLog {
   }
 
   /**
-   * The first event, past or to come, of which `matches` is true.
+   * The first event that matches, past or future.
    *
-   * @throws Error naming `what` after `timeoutMs`
+   * @param what names the event in the error
+   * @throws Error after `timeoutMs`
    */
   async waitFor(
     what: string,
@@ -64,7 +65,7 @@ export class EventLog {
       };
       const timer = setTimeout(() => {
         this.#watchers.delete(watcher);
-        reject(new Error(`waiting for ${what}: not seen within ${timeoutMs} ms`));
+        reject(new Error(`waiting for ${what}: no such event within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#watchers.add(watcher);
     });

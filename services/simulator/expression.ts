@@ -1,6 +1,6 @@
 /**
- * The part of GitHub's expressions that workflows here use: literals, context paths, `! == != && ||`, parentheses and the
- * status functions. Shared by the simulator (matrix, job conditions) and the runner (step conditions, environment).
+ * The part of GitHub's expressions that the simulator supports: literals, context paths, `! == != && ||`, parentheses and the
+ * status functions. Used by the simulator (matrix, job conditions) and by the fake runner (step conditions, environment).
  */
 export interface ExpressionScope {
   contexts: Record<string, unknown>;
@@ -116,18 +116,18 @@ class Parser {
   }
 }
 
-/** The value of one expression, without its `${{ }}`. @throws Error when it isn't one */
+/** The value of one expression, without its `${{ }}`. @throws Error when it is invalid */
 function evaluate(text: string, scope: ExpressionScope): unknown {
   return new Parser(text, scope).evaluate();
 }
 
-/** An `if:`; without a status function in it, `success() &&` is put before it, as GitHub does. */
+/** The value of an `if:`; without a status function it means `success() && …`, as on GitHub. */
 export function evaluateCondition(text: string | undefined, scope: ExpressionScope): boolean {
   const inner = (text ?? '').trim().replace(/^\$\{\{(.*)\}\}$/s, '$1');
   const success = scope.functions['success'] ?? (() => true);
   if (inner.trim() === '') return success();
-  const asksStatus = /\b(always|success|failure|cancelled)\s*\(/.test(inner);
-  return (asksStatus || success()) && truthy(evaluate(inner, scope));
+  const hasStatusFunction = /\b(always|success|failure|cancelled)\s*\(/.test(inner);
+  return (hasStatusFunction || success()) && truthy(evaluate(inner, scope));
 }
 
 /** A text with every `${{ expression }}` in it replaced by its value. */
@@ -135,7 +135,7 @@ export function replaceExpressions(text: string, scope: ExpressionScope): string
   return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_whole, inner: string) => toText(evaluate(inner, scope)));
 }
 
-/** A value as text: nothing for null, JSON for lists and maps. */
+/** A value as text: empty for null, JSON for lists and maps. */
 export function toText(value: unknown): string {
   if (typeof value === 'string') return value;
   return value === undefined || value === null ? '' : JSON.stringify(value);

@@ -4,17 +4,17 @@ import type { HookKind } from './settings.ts';
 import { startSimulator } from './simulator.ts';
 
 const USAGE = `node services/simulator/main.ts [options]
-  --host 127.0.0.1            where to listen
+  --host 127.0.0.1            address to listen on
   --port 0                    0: a free port
-  --public-url URL            the address as runners reach it
-  --repository owner/name     once or more; default octo-org/demo
-  --webhook-url URL           where webhooks go
-  --webhook-secret-env NAME   variable that holds the webhook secret
+  --public-url URL            address at which runners reach the simulator
+  --repository owner/name     may be repeated; default octo-org/demo
+  --webhook-url URL           receiver of webhooks
+  --webhook-secret-env NAME   environment variable with the webhook secret
   --webhook-kind KIND         app, organization or repository
-  --token-env NAME            variable that holds the accepted personal access token
-  --app-id N                  the GitHub App's id …
-  --app-public-key-env NAME   … and the variable that holds its public key (PEM)
-  --seed 1                    of all chance`;
+  --token-env NAME            environment variable with the accepted personal access token
+  --app-id N                  id of the GitHub App
+  --app-public-key-env NAME   environment variable with the App's public key (PEM)
+  --seed 1                    seed of all random choices`;
 
 const log = createLogger('simulator');
 
@@ -78,6 +78,6 @@ try {
     });
   }
 } catch (error) {
-  log.fatal({ err: error }, 'the simulator could not start');
+  log.fatal({ err: error }, 'cannot start the simulator');
   process.exit(1);
 }

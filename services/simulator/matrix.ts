@@ -5,8 +5,8 @@ const isRow = (value: unknown): value is MatrixRow => typeof value === 'object' 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /**
- * The combinations of a `strategy.matrix`, `include` and `exclude` applied as GitHub does: an include extends the
- * combinations whose values it doesn't overwrite, and is one of its own where it fits none. No matrix: one empty row.
+ * The combinations of a `strategy.matrix`, with `include` and `exclude` as on GitHub: an include extends the combinations whose
+ * values it doesn't overwrite; where there is none, it is a combination of its own. Without a matrix: one empty row.
  */
 export function expandMatrix(matrix: Record<string, unknown> | undefined): MatrixRow[] {
   if (!matrix) return [{}];

@@ -1,4 +1,4 @@
-/** The simulator's one page: runs, jobs, their runner and what their steps print, refreshed every second. */
+/** The simulator's page: runs, jobs, their runners and logs, refreshed every second. */
 export const page = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -68,7 +68,7 @@ async function refresh() {
     const { counts, webhooks } = state;
     document.getElementById('counts').textContent = counts.queued + ' queued · ' + counts.inProgress + ' running · ' +
       counts.completed + ' completed · ' + counts.runners + ' runners · ' + webhooks.deliveries + ' webhooks';
-    // Nothing new: leave the page, and whoever is reading in it, alone.
+    // Nothing has changed: the page stays as it is, so that its reader is not disturbed.
     const now = JSON.stringify([state.runs, state.runners, [...logs]]);
     if (now !== shown) {
     shown = now;

@@ -1,14 +1,14 @@
 import * as z from 'zod';
 
 /**
- * What the stand-in runner and the simulator say to each other: private to the two, as GitHub's own protocol is. All
- * requests but the log's carry `authorization: Bearer <secret>` and go to `<serverUrl>/_runner/<runnerId>/…`:
+ * The protocol between the fake runner and the simulator, which is internal, as GitHub's own. All requests but that for the log
+ * have the header `authorization: Bearer <secret>` and go to `<serverUrl>/_runner/<runnerId>/…`:
  *
- *     POST   session                       online; 409 while another session stands, 401 once the registration is gone
+ *     POST   session                       online; 409 while another session exists, 401 without a registration
  *     GET    message?wait=MS               200 `{jobId}`, or 204 after a while without one
- *     POST   jobs/ID/acquire               200 {@link jobMessage}; 409 when it was taken back meanwhile
- *     GET    jobs/ID/cancellation?wait=MS  200 `{cancelled}`: held open until it is, so it is the heartbeat as well
- *     POST   jobs/ID/steps                 {@link stepReport}: a step's state and more lines of its log
+ *     POST   jobs/ID/acquire               200 {@link jobMessage}; 409 when it was requeued meanwhile
+ *     GET    jobs/ID/cancellation?wait=MS  200 `{cancelled}`: held open until then, and thereby also the heartbeat
+ *     POST   jobs/ID/steps                 {@link stepReport}: the state of a step and further lines of its log
  *     POST   jobs/ID/complete              {@link completion}
  *     DELETE session                       offline
  */
@@ -50,7 +50,7 @@ export const jobMessage = z.object({
   steps: z.array(stepMessage),
   timeoutMinutes: z.number().nullable(),
   cancelGraceMs: z.number(),
-  /** GitHub's context, from which the default variables are made. */
+  /** The `github` context, from which the default variables are made. */
   github: z.object({
     run_id: z.number(),
     run_number: z.number(),
@@ -70,7 +70,7 @@ export const jobMessage = z.object({
     server_url: z.string(),
     api_url: z.string(),
   }),
-  /** The webhook payload of the event that began the run: GITHUB_EVENT_PATH's content. */
+  /** The webhook payload of the event that started the run: the content of GITHUB_EVENT_PATH. */
   event: z.record(z.string(), z.unknown()),
 });
 
@@ -83,7 +83,7 @@ export const stepReport = z.object({
   conclusion: conclusion.nullable(),
   startedAt: z.string().nullable(),
   completedAt: z.string().nullable(),
-  /** Added to what was sent before. */
+  /** Further lines, after those already sent. */
   lines: z.array(z.string()),
 });
 

@@ -1,10 +1,10 @@
-/** A seeded source of chance: the same seed gives the same run of faults and assignments. */
+/** A seeded source of random numbers: the same seed gives the same faults and assignments. */
 export interface Random {
   /** In [0, 1). */
   next(): number;
   /** True with the given probability, 0 to 1. */
   chance(rate: number): boolean;
-  /** One of them, or undefined when there is none. */
+  /** One of the items; undefined when there are none. */
   pick<T>(items: readonly T[]): T | undefined;
   /** A new array in random order. */
   shuffle<T>(items: readonly T[]): T[];
@@ -12,7 +12,7 @@ export interface Random {
   integer(min: number, max: number): number;
 }
 
-/** Mulberry32: small, fast, and good enough to deal out faults. */
+/** Mulberry32, which is small, fast, and good enough to choose faults. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

@@ -33,7 +33,7 @@ const registerOrder = z.object({
   replace: z.boolean().default(false),
 });
 
-/** The runner's side: see {@link file://./protocol.ts}. */
+/** Routes for the fake runner: see {@link file://./protocol.ts}. */
 export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simulation): Promise<void> {
   await root.register(
     async (http) => {
@@ -49,8 +49,7 @@ export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simula
         const group = ticket.scope.account.groups.get(1);
         const taken = listRunners(sim, ticket.scope).find((runner) => runner.name === order.name);
         if (taken && order.replace) removeRunner(sim, taken, 'api');
-        if (!group || (taken && !order.replace))
-          throw new RequestRefused(409, `there is a runner ${order.name} already`);
+        if (!group || (taken && !order.replace)) throw new RequestRefused(409, `runner ${order.name} exists already`);
         const labels = ['self-hosted', 'Linux', 'X64', ...order.labels];
         const runner = registerRunner(sim, { ...order, labels, scope: ticket.scope, group });
         return { jitConfig: encodeJitConfig(runner, '_work', sim.urls.runner) };
@@ -80,7 +79,7 @@ export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simula
 function addRunnerJobRoutes(http: FastifyInstance, sim: Simulation): void {
   http.post<Path>('/:id/jobs/:job/acquire', (request) => {
     const { runner, job } = findJob(sim, request);
-    if (job.startedAt !== null) throw new RequestRefused(409, `job ${job.id} has begun already`);
+    if (job.startedAt !== null) throw new RequestRefused(409, `job ${job.id} has started already`);
     startJob(sim, job, runner);
     return createJobMessage(sim, job);
   });
@@ -107,13 +106,13 @@ function addRunnerJobRoutes(http: FastifyInstance, sim: Simulation): void {
     job.annotations.push(...annotations);
     job.summary = summary;
     finishJob(sim, job, conclusion);
-    // A runner that stays takes its next job now.
+    // A runner that isn't ephemeral takes its next job now.
     requestAssignment(sim);
     return reply.code(204).send();
   });
 }
 
-/** The runner that this request proves to be. It has been seen now. @throws Refused 401 */
+/** The runner that makes this request, by its secret; records that it was seen. @throws RequestRefused 401 */
 function authenticateRunner(sim: Simulation, request: FastifyRequest<Path>): Runner {
   const runner = sim.state.runners.get(Number(request.params.id));
   const given = Buffer.from((request.headers.authorization ?? '').replace(/^Bearer /, ''));
@@ -125,11 +124,12 @@ function authenticateRunner(sim: Simulation, request: FastifyRequest<Path>): Run
   return runner;
 }
 
-/** @throws Refused 409 when the job isn't that runner's (any more) */
+/** The job in the path, and its runner. @throws RequestRefused 409 when the job isn't assigned to it (any more) */
 function findJob(sim: Simulation, request: FastifyRequest<Path>): { runner: Runner; job: Job } {
   const runner = authenticateRunner(sim, request);
   const job = runner.job;
-  if (!job || job.id !== Number(request.params.job)) throw new RequestRefused(409, 'this job is not yours');
+  if (!job || job.id !== Number(request.params.job))
+    throw new RequestRefused(409, 'this job is not assigned to this runner');
   return { runner, job };
 }
 
@@ -143,8 +143,8 @@ async function answerMessage(sim: Simulation, request: FastifyRequest<Path>, rep
 async function answerCancellation(sim: Simulation, request: FastifyRequest<Path>): Promise<{ cancelled: boolean }> {
   const { runner, job } = findJob(sim, request);
   if (job.cancelRequestedAt === null) {
-    await holdRequest(request, runner, sim.timing.pollMs, (settle) => {
-      job.answerCancellation = settle;
+    await holdRequest(request, runner, sim.timing.pollMs, (answer) => {
+      job.answerCancellation = answer;
     });
     job.answerCancellation = null;
   }
@@ -154,12 +154,12 @@ async function answerCancellation(sim: Simulation, request: FastifyRequest<Path>
 async function waitForJob(sim: Simulation, runner: Runner, request: FastifyRequest<Path>): Promise<Job | null> {
   const { wait } = waitQuery.parse(request.query);
   let found: Job | null = null;
-  await holdRequest(request, runner, Math.min(wait, sim.timing.pollMs), (settle) => {
+  await holdRequest(request, runner, Math.min(wait, sim.timing.pollMs), (answer) => {
     runner.answerPoll?.(null);
     runner.answerPoll = (job) => {
       found = job;
       runner.answerPoll = null;
-      settle();
+      answer();
     };
     requestAssignment(sim);
   });
@@ -168,26 +168,25 @@ async function waitForJob(sim: Simulation, runner: Runner, request: FastifyReque
 }
 
 /**
- * Holds a request open until it is settled, the time is over or its connection ends. Meanwhile the runner counts as
- * seen; from the end of it on, the clock runs.
+ * Holds a request open until it is answered, the time has passed or its connection ends. Meanwhile the runner counts as seen.
  */
 async function holdRequest(
   request: FastifyRequest,
   runner: Runner,
   ms: number,
-  begin: (settle: () => void) => void,
+  begin: (answer: () => void) => void,
 ): Promise<void> {
   const { socket } = request.raw;
   runner.lastSeen = Infinity;
   await new Promise<void>((resolve) => {
-    const settle = (): void => {
+    const answer = (): void => {
       clearTimeout(timer);
-      socket.off('close', settle);
+      socket.off('close', answer);
       resolve();
     };
-    const timer = setTimeout(settle, ms);
-    socket.once('close', settle);
-    begin(settle);
+    const timer = setTimeout(answer, ms);
+    socket.once('close', answer);
+    begin(answer);
   });
   runner.lastSeen = Date.now();
 }

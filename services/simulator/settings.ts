@@ -2,29 +2,29 @@ import { z } from 'zod';
 
 const ms = z.number().int().nonnegative();
 
-/** How long things take; all in milliseconds. */
+/** Times, all in milliseconds. */
 export const timing = z.strictObject({
-  /** An assigned job that its runner hasn't begun by then is queued again. */
+  /** An assigned job that its runner hasn't started after this time is queued again. */
   pickupMs: ms,
-  /** A job queued for that long fails. */
+  /** A job that was queued for this time fails. */
   queueMs: ms,
-  /** A job whose runner hasn't been heard of for that long fails: "lost communication". */
+  /** A job whose runner made no request for this time fails: "lost communication". */
   lostMs: ms,
-  /** A runner without a connection for that long is offline; until then jobs may still be handed to it. */
+  /** A runner without a connection for this time is offline; until then it may get jobs. */
   offlineAfterMs: ms,
-  /** `busy` in REST (and DELETE's view of it) turns true that long after the job began. */
+  /** `busy` in REST (also for DELETE) becomes true this time after the job started. */
   busyLagMs: ms,
-  /** A job whose runner doesn't confirm a cancellation by then is cancelled without it. */
+  /** A job whose runner doesn't confirm a cancellation within this time is cancelled without it. */
   cancelMs: ms,
-  /** Between a runner's SIGINT to a cancelled step and its SIGTERM; a third of it later comes SIGKILL. */
+  /** The time between SIGINT and SIGTERM to a cancelled step; SIGKILL comes after another third of it. */
   cancelGraceMs: ms,
-  /** A just-in-time registration that never connected is dropped after that. */
+  /** A just-in-time registration whose runner never connected is removed after this time. */
   registrationMs: ms,
-  /** A webhook without an answer by then has failed. */
+  /** A webhook without an answer within this time has failed. */
   webhookTimeoutMs: ms,
-  /** How often the times above are looked at. Read once, at the start. */
+  /** The interval at which the times above are checked. Read once, at the start. */
   sweepMs: ms.min(1),
-  /** How long a runner's question for a job is held open. */
+  /** How long a runner's request for a job is held open. */
   pollMs: ms,
 });
 
@@ -35,20 +35,20 @@ export const limits = z.strictObject({
   /** Points per minute (a read costs 1, a mutation 5); 0 for no secondary limit. GitHub's is 900. */
   secondaryPoints: z.number().int().nonnegative(),
   secondaryWindowMs: ms,
-  /** What a secondary limit says in `retry-after`. */
+  /** `retry-after` of a secondary limit. */
   retryAfterSeconds: z.number().int().positive(),
-  /** What both limits answer: GitHub uses either. */
+  /** The status of both limits: GitHub uses either. */
   status: z.union([z.literal(403), z.literal(429)]),
-  /** Webhooks in flight at once. */
+  /** Number of webhooks that are sent concurrently. */
   webhookConcurrency: z.number().int().positive(),
-  /** Webhooks begun per second; 0 for as fast as it goes. */
+  /** Number of webhooks per second; 0 for no limit. */
   webhooksPerSecond: z.number().nonnegative(),
 });
 
 export type Timing = z.infer<typeof timing>;
 export type Limits = z.infer<typeof limits>;
 
-/** GitHub's own, as far as they are known. */
+/** GitHub's own times, as far as they are known. */
 export const GITHUB_TIMING: Readonly<Timing> = {
   pickupMs: 60_000,
   queueMs: 24 * 3_600_000,
@@ -63,7 +63,7 @@ export const GITHUB_TIMING: Readonly<Timing> = {
   pollMs: 25_000,
 };
 
-/** GitHub's for an App, but without its secondary limit. */
+/** GitHub's own limits for an App, but without the secondary limit. */
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   primary: 15_000,
   primaryWindowMs: 3_600_000,
@@ -80,19 +80,19 @@ export type HookKind = 'app' | 'organization' | 'repository';
 export interface SimulatorOptions {
   /** Default 127.0.0.1. */
   host?: string | undefined;
-  /** Default 0: a free one. */
+  /** Default 0: a free port. */
   port?: number | undefined;
-  /** The simulator's address as runners reach it: goes into JIT configs. Default: where it listens. */
+  /** The address at which runners reach the simulator, for JIT configs. Default: where it listens. */
   publicUrl?: string | undefined;
-  /** Of all chance in it. Default 1. */
+  /** Seed of all random choices. Default 1. */
   seed?: number | undefined;
   /** `owner/name`; each owner becomes an organisation. Default octo-org/demo. */
   repositories?: string[] | undefined;
-  /** Personal access tokens that are good. Default `ghp_simulator`. */
+  /** Accepted personal access tokens. Default `ghp_simulator`. */
   tokens?: string[] | undefined;
   /** A GitHub App, installed in every organisation (installation ids count up from `installation`). */
   app?: AppOptions | undefined;
-  /** Where webhooks go. One of kind `app` needs {@link SimulatorOptions.app}; default app where there is one, else organization. */
+  /** The receiver of webhooks. A webhook of kind `app` needs {@link SimulatorOptions.app}; default app where there is one, else organization. */
   webhook?: { url: string; secret: string; kind?: HookKind | undefined } | undefined;
   /** Changes to {@link GITHUB_TIMING}. */
   timing?: Partial<Timing> | undefined;
@@ -106,6 +106,6 @@ export interface AppOptions {
   publicKey: string;
   /** Id of the first organisation's installation. Default 1. */
   installation?: number | undefined;
-  /** What the App may do. Default: what a runner manager needs. */
+  /** Permissions of the App. Default: those that Baton needs. */
   permissions?: Record<string, 'read' | 'write'> | undefined;
 }

@@ -5,15 +5,15 @@ import type { Job, State } from './state.ts';
 import type { WebhookSender } from './webhooks/sender.ts';
 
 export interface Urls {
-  /** Where people and REST clients reach it: `http://host:port`. */
+  /** Address for browsers and REST clients: `http://host:port`. */
   web: string;
   /** `web` + `/api/v3`, as on a GitHub Enterprise Server. */
   api: string;
-  /** Where runners reach it. */
+  /** Address for runners. */
   runner: string;
 }
 
-/** All parts of one simulator; the functions beside this file take it as their first argument. */
+/** All parts of one simulator; its functions take it as their first argument. */
 export interface Simulation {
   urls: Urls;
   state: State;
@@ -24,15 +24,15 @@ export interface Simulation {
   app: (AppOptions & { permissions: Record<string, 'read' | 'write'> }) | null;
   tokens: Set<string>;
   webhooks: WebhookSender;
-  /** The next id of a kind. */
+  /** The next id of that kind. */
   nextId(kind: IdKind): number;
-  /** Set while a round of assignment is due. */
+  /** Whether waiting jobs will be assigned at the end of this turn of the event loop. */
   assignmentDue: boolean;
-  /** Jobs behind these environments wait for an approval. */
+  /** Jobs with these environments wait for an approval. */
   protectedEnvironments: Set<string>;
 }
 
-/** Where counting begins: as large as GitHub's own, so that no one takes them for 32-bit numbers. */
+/** The first id of each kind. They are as large as GitHub's own, some above 32 bits. */
 export const FIRST_IDS = {
   account: 9_919,
   repository: 1_296_269,
@@ -46,7 +46,7 @@ export const FIRST_IDS = {
 
 export type IdKind = keyof typeof FIRST_IDS;
 
-/** Notes what happened to a job, in its timeline and in the log. */
+/** Records what happened to a job, in its timeline and in the log. */
 export function recordJob(
   sim: Simulation,
   job: Job,

@@ -18,18 +18,18 @@ import { addRepository, createEmptyState } from './world.ts';
 export interface Simulator {
   /** `http://host:port`: a forge's `url` in Baton's configuration. */
   address: string;
-  /** Its inside, for tests in the same process; {@link push} and others in jobs/ take it. */
+  /** Its state, for tests in the same process; {@link push} and other functions of jobs/ take it. */
   sim: Simulation;
   log: EventLog;
-  /** Every REST endpoint there is, as `GET /orgs/:org/…`. */
+  /** All REST endpoints, as `GET /orgs/:org/…`. */
   endpoints: readonly string[];
   close(): Promise<void>;
 }
 
-/** The token that is good unless others are given. */
+/** The accepted token, unless others are given. */
 export const DEFAULT_TOKEN = 'ghp_simulator';
 
-/** Starts a GitHub of one's own. @throws Error when the port is taken or a repository has no owner */
+/** Starts a simulated GitHub. @throws Error when the port is taken or a repository has no owner */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const http = fastify({
     bodyLimit: 10 * 1024 ** 2,
@@ -53,7 +53,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     return job ? reply.type('text/plain; charset=utf-8').send(formatJobLog(job)) : reply.code(404).send('Not Found');
   });
   http.get('/healthz', () => ({ status: 'ok' }));
-  // The page of a run or job is the one page, which scrolls there.
+  // The addresses of runs and jobs show the same page.
   for (const path of ['/', '/:owner/:repo/actions/runs/:run', '/:owner/:repo/actions/runs/:run/job/:job']) {
     http.get(path, (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
   }
@@ -111,7 +111,7 @@ function createSimulation(options: SimulatorOptions): Simulation {
   return sim;
 }
 
-/** Clients announce JSON and send nothing; GitHub takes that as no body. */
+/** GitHub accepts requests that announce JSON and have no body. */
 function acceptEmptyJson(http: FastifyInstance): void {
   const parse = http.getDefaultJsonParser('error', 'error');
   http.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {

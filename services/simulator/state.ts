@@ -7,9 +7,9 @@ type JobStatus = 'waiting' | 'queued' | 'in_progress' | 'completed';
 export interface Account {
   id: number;
   login: string;
-  /** Runner groups by id; 1 is Default. */
+  /** Runner groups by id; 1 is the group Default. */
   groups: Map<number, RunnerGroup>;
-  /** The App's installation in this organisation, where there is an App. */
+  /** The App's installation in this organisation; null without an App. */
   installationId: number | null;
 }
 
@@ -33,7 +33,7 @@ export interface RunnerGroup {
 
 export interface RunnerScope {
   account: Account;
-  /** Set: the runner belongs to this repository alone. */
+  /** Null for runners of the organisation. */
   repository: Repository | null;
 }
 
@@ -44,16 +44,16 @@ export interface Runner {
   group: RunnerGroup;
   labels: string[];
   ephemeral: boolean;
-  /** What the runner program proves itself with. */
+  /** The secret of the runner program. */
   secret: string;
   registeredAt: number;
-  /** Set from its session's begin to its end. */
+  /** True while it has a session. */
   online: boolean;
-  /** When its last request came or its last open one ended; Infinity while one is open. */
+  /** Time of its last request, or of the end of its last open one; Infinity while one is open. */
   lastSeen: number;
   everOnline: boolean;
   job: Job | null;
-  /** Answers the runner's open question for a job. */
+  /** Answers the runner's open request for a job. */
   answerPoll: ((job: Job | null) => void) | null;
 }
 
@@ -80,7 +80,7 @@ export interface Run {
   attempt: number;
   createdAt: number;
   updatedAt: number;
-  /** Jobs yet to be created in this attempt: their needs aren't met. */
+  /** Jobs of this attempt that don't exist yet, because they need others. */
   pending: JobSpec[];
   /** Jobs of all attempts. */
   jobs: Job[];
@@ -98,13 +98,13 @@ export interface Job {
   queuedAt: number;
   startedAt: number | null;
   completedAt: number | null;
-  /** Who has it or had it; on completion before pickup null, or as id 0. */
+  /** Who runs or ran it; for a job that ended before it started null, or id 0. */
   runner: { id: number; name: string; groupId: number; groupName: string } | null;
-  /** Handed to it, whether begun or not. */
+  /** The runner that it is assigned to, started or not. */
   assignedTo: Runner | null;
   assignedAt: number;
   cancelRequestedAt: number | null;
-  /** Tells the runner of a cancellation. */
+  /** Answers the runner's open request for a cancellation. */
   answerCancellation: (() => void) | null;
   steps: StepRecord[];
   annotations: JobAnnotation[];
@@ -131,7 +131,7 @@ export interface WebhookDelivery {
   hook: Hook;
   event: string;
   action: string | null;
-  /** The parsed body; its JSON is what is sent. Shared parts are shared, which keeps ten thousand of them small. */
+  /** The body before it becomes JSON. Bodies share their common parts, so that ten thousand of them stay small. */
   payload: object;
   installationId: number | null;
   repositoryId: number | null;
@@ -147,22 +147,22 @@ export interface WebhookDelivery {
   responseBody: string | null;
 }
 
-/** All that the simulator knows. */
+/** The whole state of the simulator. */
 export interface State {
   accounts: Map<string, Account>;
   repositories: Map<string, Repository>;
   runners: Map<number, Runner>;
   runs: Map<number, Run>;
   jobs: Map<number, Job>;
-  /** Waiting for a runner, in order. */
+  /** Jobs that wait for a runner, in order. */
   queue: Set<Job>;
-  /** Assigned or in progress. */
+  /** Jobs that are assigned or in progress. */
   active: Set<Job>;
   hooks: Map<number, Hook>;
   /** Newest last. */
   deliveries: Map<number, WebhookDelivery>;
   registrationTokens: Map<string, { scope: RunnerScope; expiresAt: number }>;
-  /** Every JIT config ever handed out, as it was: for tests that look whether one leaked. */
+  /** All JIT configs, for tests that check that none leaks. */
   jitConfigs: string[];
 }
 

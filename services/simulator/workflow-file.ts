@@ -61,9 +61,9 @@ interface StepSpec {
   timeoutMinutes: number | null;
 }
 
-/** One job of a workflow file, one for each combination of its matrix. */
+/** A job of a workflow file; one for each combination of its matrix. */
 export interface JobSpec {
-  /** `jobs.<key>`, what GITHUB_JOB is. */
+  /** `jobs.<key>`, the value of GITHUB_JOB. */
   key: string;
   name: string;
   labels: string[];
@@ -75,11 +75,11 @@ export interface JobSpec {
   env: Record<string, string>;
   steps: StepSpec[];
   timeoutMinutes: number | null;
-  /** How the runner's job initialisation goes: where it fails or is cancelled, no hook runs. */
+  /** The result of the job's initialisation: where it fails or is cancelled, no hook runs. */
   initialisation: 'ok' | 'fail' | 'cancel';
 }
 
-/** @throws Error (or ZodError) that says what is wrong with the file */
+/** @throws Error or ZodError with the problem of the file */
 export function parseWorkflow(text: string, path: string): { name: string; jobs: JobSpec[] } {
   const file = workflowFile.parse(parse(text));
   const jobs = Object.entries(file.jobs).flatMap(([key, job]) => {
@@ -138,5 +138,5 @@ function assertNoCycle(jobs: JobSpec[], path: string): void {
     grew = ready.length > 0;
   }
   const stuck = jobs.find((job) => !done.has(job.key));
-  if (stuck) throw new Error(`${path}: job ${stuck.key} waits for itself`);
+  if (stuck) throw new Error(`${path}: job ${stuck.key} needs itself`);
 }

@@ -12,7 +12,7 @@ import { startJob } from '../../services/simulator/jobs/finish.ts';
 import { measureUsage } from './processes.ts';
 import { percentile, listProcesses } from './scenario.ts';
 
-/** A crowd of runners in one group, half of them idle (kept warm), half busy, on instances that are nothing. */
+/** Many runners of one group, half of them idle and half busy, on a backend whose instances do nothing. */
 export interface Crowd {
   name: string;
   runners: number;
@@ -20,12 +20,12 @@ export interface Crowd {
 
 export interface CrowdResult {
   runners: number;
-  /** Until all of them were there, seconds. */
+  /** Until all runners existed, seconds. */
   filledS: number;
-  /** From a webhook's sending to its instance's creation, with the crowd there. */
+  /** From a webhook to the creation of its instance, while all other runners exist. */
   admitP50Ms: number;
   admitP99Ms: number;
-  /** What the dispatcher counts, as JSON, and how long it takes to tell it. */
+  /** The size of the dispatcher's roster as JSON, and the time of a query for it. */
   rosterKb: number;
   rosterMs: number;
   /** One health check of the group, milliseconds. */
@@ -33,18 +33,18 @@ export interface CrowdResult {
   rssMb: Record<string, number>;
 }
 
-/** Jobs that are admitted one a second while the crowd is there. */
+/** Number of jobs that are admitted, one per second, while the crowd exists. */
 const ADMISSIONS = 30;
 export const CROWD_BACKEND = 'nothing';
 
-/** `groups:` of one crowd. */
+/** The line of a crowd's group in `groups:`. */
 export function formatCrowdGroup({ name, runners }: Crowd): string {
-  const most = runners + ADMISSIONS;
+  const max = runners + ADMISSIONS;
   const times = 'time_to_start: 12h, time_to_live: 24h, health_check_interval: 12h';
-  return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${most}, ${times} }`;
+  return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${max}, ${times} }`;
 }
 
-/** The worker of the backend whose instances are nothing, for as long as the cluster runs. */
+/** Starts the worker of the backend whose instances do nothing; it runs as long as the cluster. */
 export async function startNothingWorker(cluster: Cluster): Promise<void> {
   const [port = 0] = await findFreePorts(1);
   const child = startChild({
@@ -59,7 +59,7 @@ export async function startNothingWorker(cluster: Cluster): Promise<void> {
   await waitUntilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
 }
 
-/** Fills the group, then measures admissions, queries and a health check with the crowd in it. */
+/** Fills the group, then measures admissions, a query and a health check of the full group. */
 export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promise<CrowdResult> {
   const { sim } = cluster.sim;
   const created: number[] = [];
@@ -74,19 +74,19 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
     }
   })();
   const filled = async (count: number): Promise<void> => {
-    // Of a creation only those hear who listen just then: one that was missed is not waited for.
-    for (let told = 0; created.length < count;) {
+    // A creation is published once, without a stream: don't wait for one that was missed.
+    for (let printed = 0; created.length < count;) {
       await sleep(250);
       if (created.length > count * 0.99 && (await running()) >= count) return;
-      if (created.length < told + 1000) continue;
-      told = created.length;
-      console.log(`  ${told} runners`);
+      if (created.length < printed + 1000) continue;
+      printed = created.length;
+      console.log(`  ${printed} runners`);
     }
   };
   const query = `WorkflowType = 'runner' AND BatonGroup = '${crowd.name}' AND ExecutionStatus = 'Running'`;
   const running = async (): Promise<number> => (await cluster.client.workflow.count(query)).count;
   const begun = Date.now();
-  // The warm half is there without any job; each job of the other half takes one, which is replaced.
+  // The idle half needs no job. Each job of the other half takes an idle runner, which the dispatcher replaces.
   const busy = crowd.runners / 2;
   await filled(crowd.runners - busy);
   const queued = await queueJobs(cluster, crowd.name, busy);
@@ -113,10 +113,10 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
     waits.push((created.at(-1) ?? 0) - at);
     await sleep(Math.max(0, at + 1000 - Date.now()));
   }
-  const asked = Date.now();
+  const queriedAt = Date.now();
   const handle = cluster.client.workflow.getHandle(dispatcherWorkflowId(crowd.name));
   const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
-  const rosterMs = Date.now() - asked;
+  const rosterMs = Date.now() - queriedAt;
   const healthMs = await checkHealth(cluster, crowd.name);
   subscription.unsubscribe();
   await listening;
@@ -133,12 +133,12 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
   };
 }
 
-/** As a table of one line, and the memory below it. */
+/** The figures of each crowd, and its memory. */
 export function formatCrowds(results: ReadonlyMap<string, CrowdResult>): string {
   return [...results]
     .flatMap(([name, { runners, filledS, admitP50Ms, admitP99Ms, rosterKb, rosterMs, healthMs, rssMb }]) => [
       `${name}: ${runners} runners of one group in ${filledS.toFixed(0)} s; an admission p50 ${admitP50Ms} ms, p99 ${admitP99Ms} ms;`,
-      `  the dispatcher's ${rosterKb} kB told in ${rosterMs} ms; a health check ${(healthMs / 1000).toFixed(1)} s`,
+      `  query of the dispatcher's roster: ${rosterKb} kB in ${rosterMs} ms; a health check ${(healthMs / 1000).toFixed(1)} s`,
       `  RSS (MB): ${Object.entries(rssMb)
         .map(([process, mb]) => `${process} ${mb}`)
         .join(', ')}`,

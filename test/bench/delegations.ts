@@ -18,41 +18,40 @@ const BOUND_MS = 300_000;
 const PROXY = 'proxy-a';
 
 interface Measured {
-  /** When it was handed over, milliseconds since the epoch. */
+  /** Time of its hand-over, milliseconds since the epoch. */
   at: number;
   ackMs: number;
   runningMs: number | undefined;
-  /** How often it was run again. */
-  again: number;
+  /** Number of re-runs. */
+  reruns: number;
 }
 
-/** 200 delegations at once. */
+/** The figures of 200 concurrent delegations. */
 export interface DelegationsResult {
   delegations: number;
-  /** Never began on an ephemeral runner. */
+  /** Number of jobs that never started on an ephemeral runner. */
   lost: number;
-  /** Run again more than once. */
+  /** Number of jobs that were run again more than once. */
   doubled: number;
-  /** From a request until its 202, as the client sees it, with all of them under way at once. */
+  /** From a request to its 202, at the client, with all requests made concurrently. */
   ackP50Ms: number;
   ackP99Ms: number;
-  /** From a request until its job begins on an ephemeral runner. */
+  /** From a request to the start of its job on an ephemeral runner. */
   runningP50Ms: number;
   runningP99Ms: number;
-  /** Until the last has ended, milliseconds. */
+  /** Until the last delegation has ended, milliseconds. */
   allOverMs: number;
   cpuMsPerJob: number;
-  cpuMsPerJobOf: Record<string, number>;
-  /** Of a delegation's workflow, the median. */
+  cpuMsPerJobByProcess: Record<string, number>;
+  /** Events of a delegation's workflow, the median. */
   historyEvents: number;
-  /** What a delegation asks of the forge, in points of its budget: a read is 1, a change 5. Its runner's registration, 5, is not among them. */
+  /** Cost of a delegation's calls to the forge: 1 for a read, 5 for a change. Its runner's registration, 5, is not included. */
   forgePoints: number;
 }
 
 /**
- * 200 jobs handed over at once through the API, each then failed on its proxy as its hook would. Instances are no-ops, which the
- * bench brings online as their agents would; the simulator gives each re-run to one of them. Time to running is from the
- * request until the job begins there.
+ * Hands 200 jobs over concurrently through the API, and fails each on its proxy, as its hook would. Instances do nothing: the bench
+ * sends `online` for them, as their agents would, and starts each re-run on one of them.
  */
 export async function benchDelegations(): Promise<DelegationsResult> {
   const world = await startDelegationWorld({
@@ -69,7 +68,7 @@ export async function benchDelegations(): Promise<DelegationsResult> {
     const histories = await waitUntilCompleted(world);
     const allOverMs = Date.now() - begun;
     for (const [run, measured] of runs) {
-      measured.again = (world.cluster.sim.sim.state.runs.get(run)?.attempt ?? 1) - 1;
+      measured.reruns = (world.cluster.sim.sim.state.runs.get(run)?.attempt ?? 1) - 1;
     }
     return {
       ...summarize([...runs.values()]),
@@ -84,7 +83,7 @@ export async function benchDelegations(): Promise<DelegationsResult> {
   }
 }
 
-/** As a table of one line, and what each process used. */
+/** A table of one line, and the CPU time of each process. */
 export function delegationsText(result: DelegationsResult): string {
   const heading = ['delegations', 'lost', 'doubled', '202 p50', '202 p99', 'running p50', 'running p99', 'all over'];
   const { ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs } = result;
@@ -100,17 +99,17 @@ export function delegationsText(result: DelegationsResult): string {
       ],
     ]),
     '',
-    `CPU of delegations (ms a job): ${figures(result.cpuMsPerJobOf, 1)}`,
+    `CPU of delegations (ms a job): ${figures(result.cpuMsPerJobByProcess, 1)}`,
   ].join('\n');
 }
 
-/** All calls to the forge. */
+/** The cost of all calls to the forge. */
 function countPoints({ cluster }: DelegationWorld): number {
   const calls = cluster.sim.log.since(0, 'api.call');
   return calls.reduce((sum, { method, path }) => sum + classifyCall(String(method), String(path)).cost, 0);
 }
 
-/** Waits until every delegation has ended well. @returns how many events each has */
+/** Waits until all delegations have completed. @returns the number of events of each */
 async function waitUntilCompleted({ cluster }: DelegationWorld): Promise<number[]> {
   const query = `WorkflowType = 'delegation' AND ExecutionStatus = 'Completed'`;
   for (const until = Date.now() + BOUND_MS; ; await sleep(500)) {
@@ -147,7 +146,7 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
     taken.map(async (job) => {
       const at = Date.now();
       await world.delegate(job, PROXY);
-      runs.set(job.runId, { at, ackMs: Date.now() - at, runningMs: undefined, again: 0 });
+      runs.set(job.runId, { at, ackMs: Date.now() - at, runningMs: undefined, reruns: 0 });
     }),
   );
   for (const job of taken) await world.sim.complete(job.id, 'failure');
@@ -171,14 +170,14 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
     }
     await sleep(20);
   }
-  // The last job and its runner's word, and a job that was run twice would begin again soon.
+  // The last job ends, its runner exits; and a job that is run twice by mistake would start again by then.
   await sleep(JOB_MS + 5000);
   subscription.unsubscribe();
   await bus.close();
   return runs;
 }
 
-/** Says something of a runner as its agent would, with a credential as its instance has one. */
+/** Publishes a signal of a runner as its agent would, with the credentials of its instance. */
 async function publishAsAgent(
   { cluster }: DelegationWorld,
   runner: string,
@@ -206,7 +205,7 @@ function summarize(
   return {
     delegations: all.length,
     lost: all.length - running.length,
-    doubled: all.filter(({ again }) => again > 1).length,
+    doubled: all.filter(({ reruns }) => reruns > 1).length,
     ackP50Ms: percentile(acks, 50),
     ackP99Ms: percentile(acks, 99),
     runningP50Ms: percentile(running, 50),

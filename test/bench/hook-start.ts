@@ -10,18 +10,18 @@ import { temporaryFolder } from '../support/cleanup.ts';
 
 const run = promisify(execFile);
 
-/** First target on 2 cores, milliseconds. */
+/** Target on 2 cores, milliseconds. */
 export const HOOK_TARGET_MS = 150;
 
 export interface HookStart {
-  /** From the start of the hook's shell until the agent has its signal, milliseconds. */
+  /** From the start of the hook's shell until the agent has received its signal, milliseconds. */
   p50: number;
   p99: number;
-  /** Of all that is put into an instance, bytes. */
+  /** Size of all files that are copied into an instance, bytes. */
   bundle: number;
 }
 
-/** Starts the installed hook `times` times as the forge's runner does (`bash -e job-started.sh`), against the agent's own socket. */
+/** Starts the hook `times` times as the forge's runner does (`bash -e job-started.sh`), with the agent's own socket. */
 export async function measureHookStart(times: number): Promise<HookStart> {
   const { path, remove } = temporaryFolder('hook-bench');
   const { files } = await bundleAgent();
@@ -45,7 +45,7 @@ export async function measureHookStart(times: number): Promise<HookStart> {
     for (let index = 0; index < times + 3; index++) {
       const begun = performance.now();
       await run('bash', ['-e', join(agent, 'job-started.sh')], { env });
-      // The first few bring the files into the system's cache.
+      // The first few starts fill the system's file cache.
       if (index >= 3) took.push(arrived - begun);
     }
   } finally {

@@ -26,15 +26,15 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'burst5000', jobs: 5000, perSecond: 0, jobMs: 300_000, boundMs: 600_000 },
 ];
 
-/** Only run when asked for: they take minutes. */
+/** Run only when they are named: they take minutes. */
 const CROWDS: readonly Crowd[] = [
   { name: 'idle1000', runners: 1000 },
   { name: 'idle10000', runners: 10_000 },
 ];
 
 /**
- * The simulator's senders share one event loop, and its cores with everything else: more at once would measure how long
- * deliveries wait for one another in the sender. Eight keep the ingress busy all the same.
+ * The simulator sends webhooks from one event loop, on the same cores as everything else: with more concurrent deliveries the bench
+ * would measure how long they wait for one another in the simulator. Eight are enough to keep the ingress busy.
  */
 const MAX_CONCURRENT_DELIVERIES = 8;
 
@@ -53,11 +53,11 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme] | --hook
 
-Measures the path from a webhook to the creation of an instance, against the simulator and a no-op command on the
-local backend, with one copy of each service. Scenarios: delegations (200 at once through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
-and only when asked for ${CROWDS.map(({ name }) => name).join(', ')}: so many idle and busy runners in one group.
+Measures the path from a webhook to the creation of an instance, with the simulator, a no-op command on the local
+backend and one copy of each service. Scenarios: delegations (200 concurrent ones through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
+and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle and busy runners in one group.
 --json FILE writes the figures; --readme puts the tables into
-deploy/docs/reference/benchmarks.md and the summary into README.md. --hook measures a hook's start until the agent has its signal, and nothing else.`);
+deploy/docs/reference/benchmarks.md and the summary into README.md. --hook only measures the time from the start of a hook until the agent has its signal.`);
   process.exit(0);
 }
 
@@ -75,14 +75,14 @@ const load = `load average before: ${loadavg()
   .join(' ')}`;
 const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
 const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
-/** A backend for each length of job: its instances live as long. */
+/** Durations of jobs. Each has a backend of its own, whose instances run as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
 const toBackendName = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
 const measured: Record<string, unknown> = {};
 let rssMb: Record<string, number> = {};
 if (chosen.length + crowds.length > 0) await benchRunners();
 if (values.scenario === undefined || values.scenario.includes('delegations')) {
-  console.log('delegations: 200 at once …');
+  console.log('delegations: 200 concurrent ones …');
   const delegations = await benchDelegations();
   measured['delegations'] = delegations;
   const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
@@ -97,7 +97,7 @@ if (values.json) {
   writeFileSync(values.json, `${JSON.stringify(content, null, 2)}\n`);
 }
 
-/** The scenarios and crowds that were chosen, one after the other in one cluster. */
+/** Runs the chosen scenarios and crowds, one after the other in one cluster. */
 async function benchRunners(): Promise<void> {
   console.log('starting servers and services …');
   const cluster = await Cluster.start({
@@ -123,7 +123,7 @@ ${[{ ...WARM_UP, name: 'warmup' }, ...chosen]
 ${crowds.map(formatCrowdGroup).join('\n')}
 `,
   });
-  // Ctrl-C ends what was started, the instances too.
+  // Ctrl-C stops everything that was started, the instances too.
   process.once('SIGINT', () => void cluster.stop().finally(() => process.exit(130)));
   try {
     const bus = await connectBus({
@@ -138,7 +138,7 @@ ${crowds.map(formatCrowdGroup).join('\n')}
         `${scenario.name}: ${scenario.jobs} jobs${scenario.perSecond ? `, ${scenario.perSecond} a second` : ' at once'} …`,
       );
       results.set(scenario.name, await runScenario(cluster, bus, scenario, scenario.name));
-      // A long one after it may be interrupted: what is known is told.
+      // Print the result now: a long scenario that follows may be interrupted.
       console.log(JSON.stringify(results.get(scenario.name)));
     }
     const crowded = new Map<string, CrowdResult>();

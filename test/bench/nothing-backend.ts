@@ -1,6 +1,6 @@
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
 
-/** Instances that are an entry in a table: they cost nothing, run nothing and never die. */
+/** A backend whose instances are only entries in a table: they cost nothing, run nothing and never die. */
 export class NothingBackend implements Backend {
   readonly type = 'nothing';
   readonly #instances = new Map<string, Instance>();

@@ -12,8 +12,8 @@ import { installRuntime } from '../../services/shared/worker-log.ts';
 import { NothingBackend } from './nothing-backend.ts';
 
 /**
- * A backend worker as services/backend/main.ts is one, but for a backend whose instances are nothing at all: ten thousand
- * processes would be what a bench of the actors measures.
+ * A worker as services/backend/main.ts, for the backend whose instances do nothing: with real instances, the bench of the workflows
+ * would measure ten thousand processes.
  */
 await runService('backend', async ({ config, log, stop, args }) => {
   const [name = ''] = args;

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Clock ticks a second in /proc: 100 on every Linux that Node runs on. */
+/** Clock ticks per second in /proc: 100 on every Linux that Node supports. */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 
 export interface Usage {
-  /** User and system time so far, milliseconds; children that ended and were waited for are included. */
+  /** User and system time, milliseconds; includes children that have ended and were waited for. */
   cpuMs: number;
   /** Resident memory, bytes. */
   rss: number;
@@ -16,7 +16,7 @@ interface Entry extends Usage {
   parent: number;
 }
 
-/** What each named process and those below it use. Linux only: elsewhere all are zero. */
+/** The usage of each named process and its descendants. Linux only: elsewhere all figures are zero. */
 export function measureUsage(roots: ReadonlyMap<string, number>): Map<string, Usage> {
   const all = readProcesses();
   const below = new Map<number, Entry[]>();
@@ -45,7 +45,7 @@ function readProcesses(): Entry[] {
   }
   for (const pid of pids) {
     try {
-      // The name in parentheses may hold anything; fields count from behind it (proc(5): state is field 3).
+      // The name in parentheses may contain anything; the fields after it begin with number 3, the state (proc(5)).
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       const field = (number: number): number => Number(fields[number - 3]);
@@ -57,7 +57,7 @@ function readProcesses(): Entry[] {
         rss: field(24) * PAGE_BYTES,
       });
     } catch {
-      // Ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return entries;

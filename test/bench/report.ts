@@ -37,7 +37,9 @@ export function scenarioText(
   return [
     formatTable([[...heading, 'all created', 'CPU/job', 'events', 'history'], ...rows]),
     '',
-    ...[...results].map(([name, { cpuMsPerJobOf }]) => `CPU of ${name} (ms a job): ${figures(cpuMsPerJobOf, 1)}`),
+    ...[...results].map(
+      ([name, { cpuMsPerJobByProcess }]) => `CPU of ${name} (ms a job): ${figures(cpuMsPerJobByProcess, 1)}`,
+    ),
     `RSS after all of it (MB): ${figures(rssMb, 0)}`,
     `${machine()}; ${deliveriesAtOnce} deliveries at once`,
     versions(),

@@ -10,14 +10,14 @@ import { measureUsage, type Usage } from './processes.ts';
 export interface Scenario {
   name: 'steady' | 'burst50' | 'burst500' | 'burst5000';
   jobs: number;
-  /** Queued jobs a second; 0: all at once. */
+  /** Queued jobs per second; 0 for all at once. */
   perSecond: number;
   /**
-   * How long each job runs, milliseconds: longer than it takes to create an instance for all of them, as jobs do, so that
-   * removals don't compete with what is measured.
+   * How long each job runs, milliseconds: longer than it takes to create an instance for all jobs, so that removals don't
+   * compete with the creations that are measured.
    */
   jobMs: number;
-  /** Creations that are still missing after this are lost. */
+  /** Creations that are missing after this time are lost. */
   boundMs: number;
 }
 
@@ -27,27 +27,27 @@ export interface Result {
   lost: number;
   ackP50Ms: number;
   ackP99Ms: number;
-  /** From the forge's sending of `queued` to the backend's "created". */
+  /** From the forge's webhook `queued` to the backend's "created". */
   createP50Ms: number;
   createP99Ms: number;
   /** From the first webhook to the last creation, milliseconds. */
   allCreatedMs: number;
   cpuMsPerJob: number;
   /** The same by process. */
-  cpuMsPerJobOf: Record<string, number>;
+  cpuMsPerJobByProcess: Record<string, number>;
   historyEventsPerRunner: number;
   historyBytesPerRunner: number;
 }
 
-/** What an instance does: nothing, a little longer than its job. */
+/** The command of an instance: it does nothing for a little longer than its job. */
 export const noOp = (jobMs: number): string[] => ['sleep', `'${jobMs / 1000 + 1}'`];
 
 /**
- * Queues jobs at the simulator, and takes each from there as a forge would: as soon as an instance is made, a waiting job
- * starts on it, and completes `jobMs` later, with its webhooks. Which runner gets which job is not fixed, so the k-th webhook
- * is held against the k-th creation.
+ * Queues jobs at the simulator, and runs them as a forge would: as soon as an instance exists, a waiting job starts on it, and
+ * completes `jobMs` later, with its webhooks. Any runner may get any job, so that the k-th creation is compared with the k-th
+ * webhook.
  *
- * @param group the label and name of a group of its own
+ * @param group the label and the name of the scenario's group
  */
 export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario, group: string): Promise<Result> {
   const { sim } = cluster.sim;
@@ -129,7 +129,7 @@ function findWaitingJob(cluster: Cluster, label: string): Job | undefined {
   return undefined;
 }
 
-/** Waits until every runner of the group has been removed again: what that costs counts, too. */
+/** Waits until every runner of the group is removed: the cost of removals is measured too. */
 async function waitUntilRemoved(cluster: Cluster, group: string): Promise<void> {
   for (let round = 0; round < 3600; round++) {
     const snapshot = await cluster.dispatcher(group).catch(() => undefined);
@@ -139,25 +139,28 @@ async function waitUntilRemoved(cluster: Cluster, group: string): Promise<void> 
 }
 
 export interface CpuFigures {
-  /** Of all processes that do the work, milliseconds. */
+  /** CPU time of all measured processes, milliseconds. */
   cpuMsPerJob: number;
   /** The same by process. */
-  cpuMsPerJobOf: Record<string, number>;
+  cpuMsPerJobByProcess: Record<string, number>;
 }
 
-/** What was used between two looks, for each of so many jobs. */
+/** The CPU time per job between two measurements. */
 export function computeCpu(
   before: ReadonlyMap<string, Usage>,
   after: ReadonlyMap<string, Usage>,
   jobs: number,
 ): CpuFigures {
-  const cpuMsPerJobOf = Object.fromEntries(
+  const cpuMsPerJobByProcess = Object.fromEntries(
     [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
   );
-  return { cpuMsPerJobOf, cpuMsPerJob: Object.values(cpuMsPerJobOf).reduce((sum, value) => sum + value, 0) };
+  return {
+    cpuMsPerJobByProcess,
+    cpuMsPerJob: Object.values(cpuMsPerJobByProcess).reduce((sum, value) => sum + value, 0),
+  };
 }
 
-/** All processes that do the work: not the simulator, which stands in for github.com, nor this bench. */
+/** The measured processes: the services and servers, but neither the simulator, which replaces github.com, nor this bench. */
 export function listProcesses(cluster: Cluster): Map<string, number> {
   const roots = new Map<string, number>();
   for (const [name, child] of cluster.services) if (child.pid !== undefined) roots.set(name, child.pid);

@@ -23,11 +23,11 @@ interface Received {
   body: z.infer<typeof body>;
 }
 
-/** What webhooks arrive at. */
+/** A receiver of webhooks. */
 export interface Receiver {
   url: string;
   received: Received[];
-  /** What it answers from now on; `hang`: nothing at all. */
+  /** The status of its answers; `hang` for no answer. */
   answer: number | 'hang';
   close(): Promise<void>;
 }
@@ -56,7 +56,7 @@ async function startReceiver(): Promise<Receiver> {
 
 const registration = z.object({ encoded_jit_config: z.string(), runner: z.object({ id: z.number() }) });
 
-/** One simulator with what a test needs around it. `dispose` ends all of it, also after a failure. */
+/** A simulator with a receiver of its webhooks. `dispose` ends both and all programs that the test started. */
 export class TestBench {
   readonly simulator: Simulator;
   readonly receiver: Receiver;
@@ -89,16 +89,16 @@ export class TestBench {
 
   get repository(): Repository {
     const [first] = this.sim.state.repositories.values();
-    if (!first) throw new Error('there is no repository');
+    if (!first) throw new Error('the simulator has no repository');
     return first;
   }
 
-  /** Pushes a workflow file. @returns the first jobs, those without needs */
+  /** Pushes a workflow file. @returns the jobs without needs */
   push(workflow: string, options: Partial<Parameters<typeof push>[2]> = {}): Job[] {
     return push(this.sim, this.repository, { workflow, ...options }).jobs;
   }
 
-  /** One job with these steps (YAML, one line each). */
+  /** Pushes a workflow with one job with these steps (YAML, one line each). */
   job(steps: string[], more = ''): Job {
     const list = steps.map((step) => `      - ${step}`).join('\n');
     return only(this.push(`jobs:\n  build:\n    runs-on: demo\n${more}    steps:\n${list}\n`));
@@ -122,7 +122,7 @@ export class TestBench {
     return await response.json();
   }
 
-  /** A registration of the demo organisation. */
+  /** Registers a runner in the demo organisation. */
   async register(name: string, { labels = ['demo'], group = 1, scope = '/orgs/octo-org' } = {}) {
     const order = { name, labels, runner_group_id: group };
     const response = await this.api('POST', `${scope}/actions/runners/generate-jitconfig`, order);
@@ -131,7 +131,7 @@ export class TestBench {
     return { id: runner.id, name, jit };
   }
 
-  /** A runner that is online by the protocol alone: no program, nothing is run. */
+  /** A runner that is online without a program: it runs nothing. */
   async online(name: string, options: Parameters<TestBench['register']>[1] = {}) {
     const { id, jit } = await this.register(name, options);
     const client = new RunnerClient(jitConfig.parse(JSON.parse(Buffer.from(jit, 'base64').toString('utf8'))));
@@ -139,14 +139,14 @@ export class TestBench {
     return { id, name, client, stop: this.#stop.signal };
   }
 
-  /** Starts the runner program itself. */
+  /** Starts the fake runner. */
   async runner(name: string, env: Record<string, string> = {}) {
     const { id, jit } = await this.register(name);
     const program = fileURLToPath(new URL('../../services/simulator/runner/main.ts', import.meta.url));
     return { id, ...this.spawn(process.execPath, [program, '--jitconfig', jit], env) };
   }
 
-  /** A program in the bench's folder, with its output and end. */
+  /** Starts a program in the bench's folder. */
   spawn(file: string, args: string[], env: Record<string, string> = {}) {
     const child = spawn(file, args, {
       cwd: this.path,
@@ -161,7 +161,7 @@ export class TestBench {
     return { child, exited, output: () => output.join('') };
   }
 
-  /** Resolves when that job is over and its webhooks have been sent. */
+  /** Resolves when that job has ended and its webhooks are sent. */
   async completed(job: Job): Promise<Job> {
     await this.log.waitFor(
       `job ${job.id} to end`,
@@ -171,7 +171,7 @@ export class TestBench {
     return job;
   }
 
-  /** `action` of each webhook received for a job (of all, without one), in order of arrival. */
+  /** `action` of each webhook of a job, or of all, in order of arrival. */
   actions(job?: Job): (string | undefined)[] {
     const mine = this.receiver.received.filter(({ body }) => job === undefined || body.workflow_job?.id === job.id);
     return mine.map(({ body }) => body.action);
@@ -193,14 +193,14 @@ export class TestBench {
   }
 }
 
-/** A list as JSON, parsed. */
+/** The list in a JSON answer, parsed. */
 export async function listIn<T>(answer: Response, item: z.ZodType<T>): Promise<T[]> {
   return z.array(item).parse(await answer.json());
 }
 
-/** The only one of a list. @throws Error when there are none or more */
+/** The only item of a list. @throws Error for another number of items */
 export function only<T>(items: readonly T[]): T {
   const [first] = items;
-  if (first === undefined || items.length > 1) throw new Error(`expected one, there are ${items.length}`);
+  if (first === undefined || items.length > 1) throw new Error(`expected one item, got ${items.length}`);
   return first;
 }

@@ -16,7 +16,7 @@ const tokenOrder = z.object({
   permissions: z.record(z.string(), z.string()).optional(),
 });
 
-/** The App itself, its installations and their tokens. */
+/** Routes of the App itself, its installations and their tokens. */
 export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: RateLimiter): void {
   const accounts = (): Account[] => [...sim.state.accounts.values()].filter((item) => item.installationId !== null);
   const installation = (account: Account | undefined) => {
@@ -30,7 +30,7 @@ export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: Ra
     requireApp(sim, request);
     return paginate(request, reply, accounts()).map((item) => {
       const listed = installation(item);
-      // Here alone GitHub's description asks for an account that is a user and an enterprise at once.
+      // Only here GitHub's description requires an account with the fields of both a user and an enterprise.
       const { created_at, updated_at } = listed;
       const both = { ...listed.account, name: item.login, slug: item.login, created_at, updated_at };
       return { ...listed, account: both };
@@ -86,7 +86,7 @@ export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: Ra
   });
 }
 
-/** The App, which proves itself with its JSON web token. @throws ApiError 401 */
+/** The App, where the request has its JSON web token. @throws ApiError 401 */
 export function requireApp(sim: Simulation, request: Request): NonNullable<Simulation['app']> {
   if (!sim.app || request.actor.kind !== 'app') throw new ApiError(401, 'A JSON web token could not be decoded');
   return sim.app;

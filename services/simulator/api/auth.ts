@@ -6,7 +6,7 @@ import { ApiError, invalid } from './errors.ts';
 
 export type Permissions = Record<string, string>;
 
-/** Who asks. */
+/** Who makes a request. */
 export type Actor =
   | { kind: 'app'; appId: number }
   | { kind: 'installation'; account: Account; permissions: Permissions; token: string }
@@ -36,27 +36,27 @@ function getIssuedTokens(sim: Simulation): Map<string, IssuedToken> {
   return known;
 }
 
-/** Makes an installation's token, good for an hour. @throws ApiError 422 when more is asked than the App may do */
-export function issueToken(sim: Simulation, account: Account, asked: Permissions | undefined) {
+/** Creates an installation's token, valid for an hour. @throws ApiError 422 for permissions that the App doesn't have */
+export function issueToken(sim: Simulation, account: Account, requested: Permissions | undefined) {
   const granted = sim.app?.permissions ?? {};
-  for (const [name, level] of Object.entries(asked ?? {})) {
+  for (const [name, level] of Object.entries(requested ?? {})) {
     if (granted[name] !== 'write' && granted[name] !== level) {
       throw invalid('The permissions requested are not granted to this installation.');
     }
   }
   const token = `ghs_${randomBytes(27).toString('base64url').replaceAll(/[-_]/g, '0')}`;
-  const permissions = asked ?? granted;
+  const permissions = requested ?? granted;
   const expiresAt = Date.now() + 3_600_000;
   getIssuedTokens(sim).set(token, { account, permissions, expiresAt });
   return { token, permissions, expiresAt };
 }
 
-/** Ends a token before its hour. */
+/** Makes a token invalid before its hour is over. */
 export function revokeToken(sim: Simulation, token: string): void {
   getIssuedTokens(sim).delete(token);
 }
 
-/** Reads the authorization header. @throws ApiError 401 */
+/** Finds out by the authorization header who makes a request. @throws ApiError 401 */
 export function authenticate(sim: Simulation, authorization: string | undefined): Actor {
   if (authorization === undefined) throw new ApiError(401, 'Requires authentication');
   const credential = parseCredential(authorization);
@@ -110,7 +110,7 @@ function authenticateApp(sim: Simulation, jwt: string): Actor {
   return { kind: 'app', appId: sim.app.id };
 }
 
-/** Who may do what: installation tokens as far as their permissions go, personal tokens everything. @throws ApiError 403 */
+/** Checks a permission: installation tokens have some, personal tokens have all. @throws ApiError 403 */
 export function requirePermission(actor: Actor, permission: string, level: 'read' | 'write'): void {
   if (actor.kind === 'app') throw new ApiError(401, 'Bad credentials');
   if (actor.kind === 'token') return;

@@ -1,8 +1,8 @@
-/** An answer that isn't a success, worded as GitHub words it. */
+/** An error response, worded as GitHub words it. */
 export class ApiError extends Error {
   readonly status: number;
   readonly headers: Record<string, string>;
-  /** The body's fields besides `message`, `documentation_url` and `status`. */
+  /** Fields of the body, in addition to `message`, `documentation_url` and `status`. */
   readonly more: Record<string, unknown>;
 
   constructor(
@@ -29,6 +29,6 @@ export class ApiError extends Error {
 
 export const notFound = (): ApiError => new ApiError(404, 'Not Found');
 
-/** 422 with the problems as sentences. */
+/** An error 422, with each problem as a sentence. */
 export const invalid = (message: string, errors?: string[]): ApiError =>
   new ApiError(422, message, errors ? { more: { errors } } : {});

@@ -20,7 +20,7 @@ const groupFields = {
 const newGroup = z.object({ ...groupFields, selected_repository_ids: ids.default([]), runners: ids.default([]) });
 const changedGroup = z.object(groupFields);
 
-/** An organisation's runner groups: which repositories and workflows may use which runners. */
+/** Routes of an organisation's runner groups: which repositories and workflows may use which runners. */
 export function addGroupRoutes(http: FastifyInstance, sim: Simulation): void {
   const path = '/orgs/:org/actions/runner-groups';
   const account = (request: Request): Account => findScope(sim, request, 'runners').account;
@@ -133,8 +133,8 @@ export function addGroupRoutes(http: FastifyInstance, sim: Simulation): void {
   });
 }
 
-function assertNameFree(owner: Account, name: string, but?: RunnerGroup): void {
-  const others = [...owner.groups.values()].filter((group) => group !== but);
+function assertNameFree(owner: Account, name: string, except?: RunnerGroup): void {
+  const others = [...owner.groups.values()].filter((group) => group !== except);
   if (others.some((group) => group.name.toLowerCase() === name.toLowerCase())) {
     throw new ApiError(409, `Already exists - A runner group with the name ${name} already exists.`);
   }
@@ -145,7 +145,7 @@ type GroupSettings = Pick<
   'name' | 'visibility' | 'allowsPublicRepositories' | 'restrictedToWorkflows' | 'selectedWorkflows'
 >;
 
-/** What was asked for, else what was there. */
+/** The settings of the request; where it has none, those from before. */
 function mergeGroupSettings(order: z.infer<typeof changedGroup>, before: GroupSettings): GroupSettings {
   return {
     name: order.name,

@@ -35,7 +35,7 @@ const deliveriesQuery = z.object({
 
 const THREE_DAYS_MS = 3 * 86_400_000;
 
-/** Webhooks of organisations and repositories, and the deliveries of these and of the App's. */
+/** Routes of the webhooks of organisations and repositories, and of the deliveries of all webhooks. */
 export function addHookRoutes(http: FastifyInstance, sim: Simulation): void {
   for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
     const kind = owner === '/orgs/:org' ? 'organization' : 'repository';
@@ -107,11 +107,11 @@ function addDeliveryRoutes(
   http: FastifyInstance,
   sim: Simulation,
   path: string,
-  hooksIn: (request: Request) => (hook: Hook) => boolean,
+  selectHooks: (request: Request) => (hook: Hook) => boolean,
 ): void {
-  /** Newest first; older ones than three days are forgotten. */
+  /** Newest first; none is older than three days. */
   const deliveriesIn = (request: Request): WebhookDelivery[] => {
-    const isWanted = hooksIn(request);
+    const isWanted = selectHooks(request);
     const since = Date.now() - THREE_DAYS_MS;
     return [...sim.state.deliveries.values()]
       .filter((delivery) => isWanted(delivery.hook) && delivery.deliveredAt > since)
@@ -149,7 +149,7 @@ function addDeliveryRoutes(
 
 const isDelivered = (delivery: WebhookDelivery): boolean => delivery.statusCode >= 200 && delivery.statusCode < 300;
 
-/** Makes a webhook; without a ping. */
+/** Creates a webhook; sends no ping. */
 export function addHook(
   sim: Simulation,
   order: Pick<Hook, 'kind' | 'target' | 'url' | 'secret'> & Partial<Pick<Hook, 'events' | 'active'>>,

@@ -14,7 +14,7 @@ import { parseNumber, paginate, findRepository, findScope, type Params, type Req
 const runsQuery = z.object({ status: z.string().optional(), branch: z.string().optional() });
 const jobsQuery = z.object({ filter: z.enum(['latest', 'all']).catch('latest') });
 
-/** Workflow runs and their jobs, and the repositories that they are in. */
+/** Routes of repositories, their workflow runs and jobs. */
 export function addJobRoutes(http: FastifyInstance, sim: Simulation): void {
   const actions = '/repos/:owner/:repo/actions';
 
@@ -132,7 +132,7 @@ function assertCompleted(run: Run): void {
   if (getRunState(run).status !== 'completed') throw new ApiError(403, 'The workflow run is already in progress.');
 }
 
-/** A job's log as GitHub serves it: every line of every step, one after the other. */
+/** A job's log as GitHub serves it: the lines of all its steps. */
 export function formatJobLog(job: Job): string {
   return job.steps.flatMap((step) => step.log).join('\n');
 }

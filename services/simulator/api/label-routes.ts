@@ -11,7 +11,7 @@ const names = z.array(z.string().min(1).max(256)).max(100);
 const added = z.object({ labels: names.min(1) });
 const replaced = z.object({ labels: names });
 
-/** A runner's labels: GitHub's own can't be removed. */
+/** Routes of a runner's labels; GitHub's own labels can't be removed. */
 export function addLabelRoutes(http: FastifyInstance, sim: Simulation): void {
   const change = (request: Request, labels: (before: string[]) => string[]) => {
     const runner = findRunner(sim, request);

@@ -7,7 +7,7 @@ interface Window {
   used: number;
 }
 
-/** Counts requests, as GitHub does: a primary limit per hour and a secondary one in points per minute. */
+/** Limits requests as GitHub does: a primary limit per hour, and a secondary one in points per minute. */
 export class RateLimiter {
   readonly #primary = new Map<string, Window>();
   readonly #secondary = new Map<string, Window>();
@@ -17,7 +17,7 @@ export class RateLimiter {
     this.#sim = sim;
   }
 
-  /** The state of the primary limit, without counting. */
+  /** The state of the primary limit; counts nothing. */
   peek(actor: Actor): { limit: number; remaining: number; used: number; reset: number } {
     const { primary: limit, primaryWindowMs } = this.#sim.limits;
     const window = findWindow(this.#primary, toKey(actor), primaryWindowMs);
@@ -25,7 +25,7 @@ export class RateLimiter {
     return { limit, remaining: Math.max(0, limit - window.used), used: Math.min(window.used, limit), reset };
   }
 
-  /** Counts a request. @throws ApiError 403 or 429 when it is one too many */
+  /** Counts a request. @throws ApiError 403 or 429 above the limit */
   count(actor: Actor, method: string): void {
     const { limits } = this.#sim;
     const key = toKey(actor);

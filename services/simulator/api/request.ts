@@ -8,12 +8,12 @@ import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks; set for everything under /api/v3. */
+    /** Who makes the request; set for everything under /api/v3. */
     actor: Actor;
   }
 }
 
-/** Path parameters, all of which routing guarantees where a path names them. */
+/** Path parameters; a route has those that its path names. */
 export interface Params {
   org: string;
   owner: string;
@@ -28,7 +28,7 @@ export interface Params {
 
 export type Request = FastifyRequest<{ Params: Partial<Params> }>;
 
-/** A body that a schema describes. @throws ApiError 422 naming the fields */
+/** The body, checked. @throws ApiError 422 naming the wrong fields */
 export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(request.body ?? {});
   if (parsed.success) return parsed.data;
@@ -41,7 +41,7 @@ const pageQuery = z.object({
   page: z.coerce.number().int().min(1).catch(1),
 });
 
-/** One page of a list; sets the `link` header. `per_page` is 30, at most 100. */
+/** One page of a list; sets the `link` header. `per_page` is 30 by default, and at most 100. */
 export function paginate<T>(request: Request, reply: FastifyReply, items: readonly T[]): T[] {
   const query = pageQuery.parse(request.query);
   const size = Math.min(Math.max(query.per_page, 1), 100);
@@ -55,14 +55,14 @@ export function paginate<T>(request: Request, reply: FastifyReply, items: readon
   return items.slice((query.page - 1) * size, query.page * size);
 }
 
-/** This request's address with other query parameters. */
+/** The address of this request with other query parameters. */
 export function pageUrl(request: Request, query: Record<string, string>): string {
   const url = new URL(request.url, `${request.protocol}://${request.host}`);
   for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
   return url.href;
 }
 
-/** A repository that this actor may see. @throws ApiError 404 */
+/** The repository in the path, where this actor may see it. @throws ApiError 404 */
 export function findRepository(sim: Simulation, request: Request): Repository {
   const { owner = '', repo = '' } = request.params;
   const repository = sim.state.repositories.get(toRepositoryKey(owner, repo));
@@ -70,7 +70,7 @@ export function findRepository(sim: Simulation, request: Request): Repository {
   return repository;
 }
 
-/** The organisation or repository in the path. @throws ApiError 404, 403 without the permission to do that */
+/** The organisation or repository in the path. @throws ApiError 404; 403 without the permission */
 export function findScope(sim: Simulation, request: Request, permission: 'runners' | 'hooks'): RunnerScope {
   const level = request.method === 'GET' ? 'read' : 'write';
   if (request.params.org === undefined) {
@@ -93,7 +93,7 @@ function canSee(actor: Actor, login: string): boolean {
   return actor.kind === 'token' || actor.account.login === login;
 }
 
-/** A number in the path. @throws ApiError 404 when it isn't one */
+/** A number in the path. @throws ApiError 404 for anything else */
 export function parseNumber(text: string | undefined): number {
   if (text === undefined || !/^\d+$/.test(text)) throw notFound();
   return Number(text);

@@ -15,19 +15,19 @@ import { addRunnerRoutes } from './runner-routes.ts';
 
 export const API_PREFIX = '/api/v3';
 
-/** What a log may call a token: tells one from another, and can't be used. */
+/** A short hash by which a log may name a token. */
 export function fingerprintToken(token: string): string {
   return createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
 
 export interface Api {
-  /** What goes wrong with calls on demand. */
+  /** Makes calls fail. */
   faults: ApiFaults;
-  /** `GET /orgs/:org/…`: every endpoint there is. */
+  /** All endpoints, as `GET /orgs/:org/…`. */
   endpoints: string[];
 }
 
-/** GitHub's REST API under /api/v3: authentication, limits, headers and errors for all of it. */
+/** Routes of GitHub's REST API under /api/v3, with authentication, limits, headers and errors for all of them. */
 export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Promise<Api> {
   const faults = new ApiFaults(sim.random);
   const endpoints: string[] = [];
@@ -61,7 +61,7 @@ export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Prom
 
       http.addHook('onSend', async (request, reply, payload) => {
         if (lost.has(request)) request.raw.socket.destroy();
-        // GitHub's answers say so even where the body is empty.
+        // GitHub sends this header even with an empty body.
         if (typeof payload === 'string' && payload !== '') reply.type('application/json; charset=utf-8');
         return payload;
       });

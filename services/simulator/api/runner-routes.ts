@@ -18,10 +18,10 @@ const jitOrder = z.object({
 
 const listQuery = z.object({ name: z.string().optional() });
 
-/** Where a request may name another address for the runner to call. */
+/** A header in which a request may give the runner another address of the simulator. */
 export const SERVER_URL_HEADER = 'x-simulator-runner-url';
 
-/** Registrations of an organisation's and of a repository's runners. */
+/** Routes of the runners of an organisation or repository. */
 export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
   for (const owner of ['/orgs/:org', '/repos/:owner/:repo']) {
     const path = `${owner}/actions/runners`;
@@ -68,7 +68,7 @@ export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
     for (const kind of ['registration-token', 'remove-token']) {
       http.post<{ Params: Partial<Params> }>(`${path}/${kind}`, (request, reply) => {
         const scope = findScope(sim, request, 'runners');
-        // As GitHub's: capitals and digits. One that began with a dash would be taken for an option of config.sh.
+        // Capitals and digits, as in GitHub's tokens: config.sh would take a token that begins with a dash for an option.
         const token = randomBytes(18).toString('base64url').toUpperCase().replaceAll(/[-_]/g, '0');
         const expiresAt = Date.now() + 3_600_000;
         if (kind === 'registration-token') sim.state.registrationTokens.set(token, { scope, expiresAt });
@@ -88,7 +88,7 @@ export function findRunner(sim: Simulation, request: Request): Runner {
   return runner;
 }
 
-/** What a runner program needs to come online: as large as GitHub's, which holds keys. */
+/** What a runner program needs to come online. It is as large as GitHub's, which contains keys. */
 export function encodeJitConfig(runner: Runner, workFolder: string, serverUrl: string): string {
   const config: JitConfig & { padding: string } = {
     version: 1,

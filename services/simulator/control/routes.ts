@@ -45,7 +45,7 @@ const releaseOrder = z.strictObject({ order: z.enum(['fifo', 'reverse', 'shuffle
 const logQuery = z.object({ since: z.coerce.number().int().min(0).default(0), type: z.string().optional() });
 const limitQuery = z.object({ limit: z.coerce.number().int().positive().default(100) });
 
-/** `/_sim`: what GitHub has no button for. Never asks who calls. */
+/** Routes of the control API, `/_sim`, which needs no authentication. */
 export async function addControlRoutes(root: FastifyInstance, sim: Simulation, apiFaults: ApiFaults): Promise<void> {
   await root.register(
     async (http) => {
@@ -124,7 +124,7 @@ function addJobControls(http: FastifyInstance, sim: Simulation): void {
   http.get<{ Params: { id: string } }>('/jobs/:id', (request) => toJobView(sim, findJob(sim, request.params.id), true));
   http.post<{ Params: { id: string } }>('/jobs/:id/start', (request) => {
     const job = findJob(sim, request.params.id);
-    if (job.status !== 'queued' || job.assignedTo) throw new Error(`job ${job.id} is ${job.status}, not waiting`);
+    if (job.status !== 'queued' || job.assignedTo) throw new Error(`job ${job.id} is ${job.status}, not queued`);
     startJob(sim, job, createUnregisteredRunner(startOrder.parse(request.body).runnerName));
     return toJobView(sim, job);
   });
@@ -151,7 +151,7 @@ function addJobControls(http: FastifyInstance, sim: Simulation): void {
   });
 }
 
-/** A runner that isn't registered here: drives a job without any. */
+/** A runner without a registration, to drive a job without a runner program. */
 const createUnregisteredRunner = (name: string) => ({ id: 9_000_000, name, groupId: 1, groupName: 'Default' });
 
 function applySettings(sim: Simulation, order: z.infer<typeof settingsOrder>): object {
@@ -174,27 +174,27 @@ function findOrAddRepository(sim: Simulation, fullName: string, make: boolean): 
   const [owner = '', name = ''] = fullName.split('/');
   const known = sim.state.repositories.get(toRepositoryKey(owner, name));
   if (known) return known;
-  if (!make) throw new NotFoundError(`there is no repository ${fullName}`);
+  if (!make) throw new NotFoundError(`repository ${fullName} does not exist`);
   return addRepository(sim, fullName);
 }
 
 function findJob(sim: Simulation, id: string): Job {
   const job = sim.state.jobs.get(Number(id));
-  if (!job) throw new NotFoundError(`there is no job ${id}`);
+  if (!job) throw new NotFoundError(`job ${id} does not exist`);
   return job;
 }
 
 function findRun(sim: Simulation, id: string): Run {
   const run = sim.state.runs.get(Number(id));
-  if (!run) throw new NotFoundError(`there is no run ${id}`);
+  if (!run) throw new NotFoundError(`run ${id} does not exist`);
   return run;
 }
 
-/** Many one-step jobs, each a run of its own. @returns their ids */
+/** Creates many jobs of one step, each in a run of its own. @returns their ids */
 function createPlainJobs(sim: Simulation, order: z.infer<typeof jobsOrder>): number[] {
   const [first] = sim.state.repositories.values();
   const repository = order.repository === undefined ? first : findOrAddRepository(sim, order.repository, true);
-  if (!repository) throw new NotFoundError('there is no repository');
+  if (!repository) throw new NotFoundError('the simulator has no repository');
   const step = {
     id: null,
     name: null,

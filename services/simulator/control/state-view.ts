@@ -4,7 +4,7 @@ import { formatScope } from '../jobs/runners.ts';
 import { listJobs, getRunState } from '../shapes/run.ts';
 import { getJobPage } from '../webhooks/announce.ts';
 
-/** A job for people and tests: GitHub's facts, its timeline, steps, annotations; log on demand. */
+/** A job as the control API shows it: as on GitHub, with its timeline, steps and annotations, and optionally its log. */
 export function toJobView(sim: Simulation, job: Job, withLog = false) {
   return {
     id: job.id,
@@ -38,13 +38,13 @@ export function toRunView(sim: Simulation, run: Run) {
     workflow: run.workflow,
     attempt: run.attempt,
     ...getRunState(run),
-    /** Jobs that aren't there yet: their needs aren't met. */
+    /** Jobs that don't exist yet, because they need others. */
     pending: run.pending.map((spec) => spec.name),
     jobs: listJobs(run).map((job) => toJobView(sim, job)),
   };
 }
 
-/** Everything at a glance; the newest `limit` runs. */
+/** The whole state, with the newest `limit` runs. */
 export function toStateView(sim: Simulation, limit: number) {
   const jobs = [...sim.state.jobs.values()];
   const count = (status: Job['status']): number => jobs.filter((job) => job.status === status).length;

@@ -7,7 +7,7 @@ import { listJobs } from '../shapes/run.ts';
 import { announceJob } from '../webhooks/announce.ts';
 import { requestAssignment } from './assign.ts';
 
-/** What REST and webhooks say of a job that ended before any runner had it: null or 0, GitHub does both. */
+/** The runner of a job that ended before any runner had it: GitHub sends either null or this, with id 0. */
 const NO_RUNNER = { id: 0, name: '', groupId: 0, groupName: '' };
 
 export function createJob(sim: Simulation, run: Run, spec: JobSpec): Job {
@@ -38,7 +38,7 @@ export function createJob(sim: Simulation, run: Run, spec: JobSpec): Job {
   return job;
 }
 
-/** Makes a job wait for a runner, and says so. One behind an environment is announced before and after its approval. */
+/** Queues a job and announces it. A job with an environment is announced before and after its approval. */
 function beginJob(sim: Simulation, job: Job): void {
   const { environment } = job.spec;
   if (environment === null) return enqueue(sim, job);
@@ -49,7 +49,7 @@ function beginJob(sim: Simulation, job: Job): void {
   return announceJob(sim, job, 'waiting');
 }
 
-/** Puts a job into the queue and announces it. */
+/** Queues a job for a runner, and announces it. */
 export function enqueue(sim: Simulation, job: Job): void {
   job.status = 'queued';
   job.queuedAt = Date.now();
@@ -59,7 +59,7 @@ export function enqueue(sim: Simulation, job: Job): void {
   requestAssignment(sim);
 }
 
-/** A job's end, for itself; {@link finishJob} also does what follows from it. */
+/** Ends a job; {@link finishJob} also does what follows from that. */
 export function markCompleted(sim: Simulation, job: Job, conclusion: Conclusion, detail?: string): void {
   sim.state.queue.delete(job);
   sim.state.active.delete(job);
@@ -71,7 +71,7 @@ export function markCompleted(sim: Simulation, job: Job, conclusion: Conclusion,
   announceJob(sim, job, 'completed');
 }
 
-/** Begins (or skips) the jobs of a run whose needs are met now. */
+/** Begins, or skips, the jobs of a run whose needs are met. */
 export function advanceRun(sim: Simulation, run: Run): void {
   for (let grew = true; grew;) {
     const ready = run.pending.filter((spec) => spec.needs.every((need) => isCompleted(run, need)));
@@ -108,7 +108,7 @@ function shouldRun(run: Run, spec: JobSpec): boolean {
   });
 }
 
-/** The result of all jobs of one key together, as `needs.<key>.result` has it. */
+/** The combined result of all jobs of one key, as in `needs.<key>.result`. */
 function findResult(run: Run, key: string): Conclusion {
   const ends = new Set(listJobs(run).flatMap((job) => (job.spec.key === key ? [job.conclusion] : [])));
   return (['failure', 'cancelled', 'success'] as const).find((end) => ends.has(end)) ?? 'skipped';

@@ -1,7 +1,7 @@
 import type { Job, Runner } from '../state.ts';
 import { recordJob, type Simulation } from '../simulation.ts';
 
-/** Whether that runner may be given that job: scope, group and labels. Nothing else counts. */
+/** Whether a runner may have a job: by scope, group and labels alone. */
 function accepts(runner: Runner, job: Job): boolean {
   const { repository } = job.run;
   if (runner.scope.repository) {
@@ -26,7 +26,7 @@ function groupAllows({ group }: Runner, { run }: Job): boolean {
   );
 }
 
-/** Has waiting jobs handed out soon: once for all that changes in this turn. */
+/** Assigns waiting jobs soon: once for all changes in this turn of the event loop. */
 export function requestAssignment(sim: Simulation): void {
   if (sim.assignmentDue) return;
   sim.assignmentDue = true;
@@ -36,7 +36,7 @@ export function requestAssignment(sim: Simulation): void {
   });
 }
 
-/** Hands each waiting job, oldest first, to any one of the online idle runners that may have it. */
+/** Assigns each waiting job, oldest first, to any online idle runner that may have it. */
 function assign(sim: Simulation): void {
   const idle = new Set([...sim.state.runners.values()].filter((runner) => runner.online && runner.job === null));
   for (const job of sim.state.queue) {
@@ -54,7 +54,7 @@ function assign(sim: Simulation): void {
   }
 }
 
-/** Takes a job that hasn't begun from its runner and lets it wait again. GitHub sends no webhook for that. */
+/** Takes a job that hasn't started from its runner, and queues it again. GitHub sends no webhook for that. */
 export function requeue(sim: Simulation, job: Job, detail: string): void {
   unassign(sim, job);
   sim.state.queue.add(job);
@@ -62,7 +62,7 @@ export function requeue(sim: Simulation, job: Job, detail: string): void {
   requestAssignment(sim);
 }
 
-/** Parts a job from its runner, which is then idle. */
+/** Separates a job from its runner, which is then idle. */
 export function unassign(sim: Simulation, job: Job): void {
   sim.state.active.delete(job);
   if (job.assignedTo?.job === job) job.assignedTo.job = null;

@@ -7,7 +7,7 @@ import { advanceRun, markCompleted } from './advance.ts';
 import { unassign } from './assign.ts';
 import { removeRunner } from './runners.ts';
 
-/** A runner begins a job. @param who the runner, or what to call one that isn't registered here */
+/** Starts a job. @param who the runner, which need not be registered */
 export function startJob(sim: Simulation, job: Job, who: Runner | NonNullable<Job['runner']>): void {
   job.runner =
     'scope' in who ? { id: who.id, name: who.name, groupId: who.group.id, groupName: who.group.name } : { ...who };
@@ -19,7 +19,7 @@ export function startJob(sim: Simulation, job: Job, who: Runner | NonNullable<Jo
   announceJob(sim, job, 'in_progress');
 }
 
-/** A job ends: its ephemeral runner's registration goes, its matrix may fail with it, jobs that need it begin. */
+/** Ends a job: removes its ephemeral runner, cancels the rest of its matrix where it failed, and begins the jobs that need it. */
 export function finishJob(sim: Simulation, job: Job, conclusion: Conclusion, detail?: string): void {
   if (job.status === 'completed') return;
   const runner = job.assignedTo;
@@ -34,7 +34,7 @@ export function finishJob(sim: Simulation, job: Job, conclusion: Conclusion, det
   if (job.attempt === job.run.attempt) advanceRun(sim, job.run);
 }
 
-/** The runner of a job is gone. Its registration stays, offline, as on GitHub. */
+/** Ends a job whose runner vanished. The registration stays, offline, as on GitHub. */
 export function loseJob(sim: Simulation, job: Job): void {
   const name = job.runner?.name ?? '';
   recordJob(sim, job, 'lost', { runner: name });
@@ -46,7 +46,7 @@ export function loseJob(sim: Simulation, job: Job): void {
   finishJob(sim, job, 'failure', 'lost communication');
 }
 
-/** Cancels a job: at once where it hasn't begun, through its runner where it has. @returns false when it had ended */
+/** Cancels a job: at once before it has started, else through its runner. @returns false when it had ended */
 export function cancelJob(sim: Simulation, job: Job): boolean {
   if (job.status === 'completed') return false;
   if (job.startedAt === null) {
@@ -60,7 +60,7 @@ export function cancelJob(sim: Simulation, job: Job): boolean {
   return true;
 }
 
-/** Cancels what is left of a run. @returns false when nothing was */
+/** Cancels the open jobs of a run. @returns false when there were none */
 export function cancelRun(sim: Simulation, run: Run): boolean {
   const open = listJobs(run).filter((job) => job.status !== 'completed');
   if (open.length === 0) return false;

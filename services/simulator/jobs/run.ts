@@ -12,11 +12,11 @@ export interface Push {
   workflow: string;
   path?: string | undefined;
   branch?: string | undefined;
-  /** How job initialisation goes, for jobs by key. */
+  /** The result of the initialisation of jobs, by key. */
   initialisation?: Record<string, JobSpec['initialisation']> | undefined;
 }
 
-/** A push to a repository with one workflow file. @throws Error when the file can't be read */
+/** Pushes one workflow file to a repository, which starts a run. @throws Error when the file is invalid */
 export function push(sim: Simulation, repository: Repository, order: Push): Run {
   const path = order.path ?? '.github/workflows/ci.yml';
   const { name, jobs } = parseWorkflow(order.workflow, path);
@@ -57,8 +57,8 @@ export function createRun(
 }
 
 /**
- * Repeats jobs of a finished attempt, and those that need them, as a new attempt. The others are taken over with their
- * results; as on GitHub, every job of the new attempt has an id of its own.
+ * Repeats jobs of a finished attempt, and those that need them, as a new attempt. The other jobs are copied with their
+ * results; as on GitHub, every job of the new attempt has a new id.
  */
 export function rerun(sim: Simulation, run: Run, which: (job: Job) => boolean): void {
   const before = listJobs(run);

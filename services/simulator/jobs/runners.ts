@@ -3,7 +3,7 @@ import type { Runner, RunnerGroup, RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { requestAssignment, requeue } from './assign.ts';
 
-/** Makes a registration; that its name is free was checked. */
+/** Registers a runner. The caller has checked that its name is free. */
 export function registerRunner(
   sim: Simulation,
   order: { name: string; scope: RunnerScope; group: RunnerGroup; labels: string[]; ephemeral: boolean },
@@ -24,7 +24,7 @@ export function registerRunner(
   return runner;
 }
 
-/** Drops a registration. A job that it hasn't begun waits again; one that it runs is lost to it. */
+/** Removes a registration. A job that its runner hasn't started is queued again; one that it runs is lost. */
 export function removeRunner(sim: Simulation, runner: Runner, by: 'api' | 'ephemeral' | 'expired'): void {
   const job = runner.job;
   sim.state.runners.delete(runner.id);

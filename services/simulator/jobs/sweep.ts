@@ -4,27 +4,26 @@ import { requeue } from './assign.ts';
 import { finishJob, loseJob } from './finish.ts';
 import { goOffline, removeRunner } from './runners.ts';
 
-/** Looks at everything that happens by the clock alone. Called every `timing.sweepMs`. */
+/** Does everything that depends on time alone. Called every `timing.sweepMs`. */
 export function sweep(sim: Simulation): void {
   const now = Date.now();
   for (const job of sim.state.active) sweepActive(sim, job, now);
   for (const job of sim.state.queue) {
-    // In order of queueing, but for those queued again: so no early end.
+    // The queue is not sorted by time: jobs that were queued again come last.
     if (now - job.queuedAt <= sim.timing.queueMs) continue;
     job.annotations.push({ level: 'failure', message: 'The job was queued for too long without a runner.' });
-    finishJob(sim, job, 'failure', 'no runner within the time a job may be queued');
+    finishJob(sim, job, 'failure', 'not assigned to a runner in time');
   }
   for (const runner of sim.state.runners.values()) sweepRunner(sim, runner, now);
 }
 
 function sweepActive(sim: Simulation, job: Job, now: number): void {
   if (job.startedAt === null) {
-    if (now - job.assignedAt > sim.timing.pickupMs)
-      requeue(sim, job, `${job.assignedTo?.name ?? ''} didn't pick it up`);
+    if (now - job.assignedAt > sim.timing.pickupMs) requeue(sim, job, `${job.assignedTo?.name ?? ''} didn't start it`);
     return;
   }
   if (job.cancelRequestedAt !== null && now - job.cancelRequestedAt > sim.timing.cancelMs) {
-    finishJob(sim, job, 'cancelled', 'its runner did not confirm');
+    finishJob(sim, job, 'cancelled', 'its runner did not confirm the cancellation');
     return;
   }
   if (job.assignedTo && now - job.assignedTo.lastSeen > sim.timing.lostMs) loseJob(sim, job);

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 /**
- * As the real one does it: the listener is started again when it asks for that (2), and every other end becomes 0. Signals
- * are only handed on with RUNNER_MANUALLY_TRAP_SIG set; without it whoever stops this must stop the whole process group.
+ * As GitHub's own run.sh: it restarts the listener on exit code 2, and exits with 0 in every other case. It passes signals on only
+ * with RUNNER_MANUALLY_TRAP_SIG set; without it, a signal must go to the whole process group.
  */
 const RUN_SH = `#!/bin/sh
-# Starts the stand-in runner. BATON_NODE names the Node to use; default: node on PATH.
+# Starts the fake runner. BATON_NODE is the Node to use (default: node on PATH).
 here=$(cd "$(dirname "$0")" && pwd)
 node=\${BATON_NODE:-node}
 
@@ -45,13 +45,13 @@ else
 fi
 `;
 
-/** `config.sh --url … --token … --name … --labels … --unattended --replace`: what a runner that stays needs before run.sh. */
+/** `config.sh --url … --token … --name … --labels … --unattended --replace` registers a runner that isn't ephemeral. */
 const CONFIG_SH = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 exec "\${BATON_NODE:-node}" "$here/runner.mjs" configure "$@"
 `;
 
-/** Writes `run.sh`, `config.sh` and `runner.mjs` to a folder, which then is "the forge's runner directory" of an instance. */
+/** Writes `run.sh`, `config.sh` and `runner.mjs` to a folder, the forge's runner directory of an instance. */
 export async function bundleFakeRunner(outDir: string): Promise<void> {
   mkdirSync(outDir, { recursive: true });
   await build({

@@ -11,7 +11,7 @@ import {
   type StepReport,
 } from '../protocol.ts';
 
-/** The server refused: 401 registration gone, 409 session or job not ours. */
+/** The server refused a request: 401 without a registration, 409 for a session or job that isn't this runner's. */
 export class ServerRefusal extends Error {
   readonly status: number;
 
@@ -23,10 +23,10 @@ export class ServerRefusal extends Error {
 }
 
 const RETRY_DELAYS_MS = [200, 500, 1_000, 2_000, 5_000];
-/** So long a report is repeated before the runner gives the server up. */
+/** A request without an answer is repeated for this time. */
 const REQUEST_TIMEOUT_MS = 600_000;
 
-/** The runner's connection to the server. What can't be reached is asked again, with pauses. */
+/** The runner's connection to the server. It repeats requests that get no answer. */
 export class RunnerClient {
   readonly #config: JitConfig;
   #pollMs = 25_000;
@@ -37,47 +37,47 @@ export class RunnerClient {
 
   /** Goes online. @throws ServerRefusal */
   async openSession(stop: AbortSignal): Promise<{ ephemeral: boolean }> {
-    const answer = sessionAnswer.parse(await this.#ask('POST', 'session', { stop }));
+    const answer = sessionAnswer.parse(await this.#request('POST', 'session', { stop }));
     this.#pollMs = answer.pollMs;
     return answer;
   }
 
-  /** Goes offline, if the server can still be told. */
+  /** Goes offline, if the server still answers. */
   async closeSession(): Promise<void> {
-    await this.#ask('DELETE', 'session', { stop: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    await this.#request('DELETE', 'session', { stop: AbortSignal.timeout(2_000) }).catch(() => undefined);
   }
 
   /** The next job's id, or undefined when there was none for a while. @throws ServerRefusal */
   async nextJob(stop: AbortSignal): Promise<number | undefined> {
-    const answer = await this.#ask('GET', `message?wait=${this.#pollMs}`, { stop });
+    const answer = await this.#request('GET', `message?wait=${this.#pollMs}`, { stop });
     return answer === undefined ? undefined : messageAnswer.parse(answer).jobId;
   }
 
-  /** Takes the job, or undefined when it was taken back. @throws ServerRefusal 401 */
+  /** Starts the job; undefined when it was requeued meanwhile. @throws ServerRefusal 401 */
   async acquire(jobId: number, stop: AbortSignal): Promise<JobMessage | undefined> {
     try {
-      return jobMessage.parse(await this.#ask('POST', `jobs/${jobId}/acquire`, { stop }));
+      return jobMessage.parse(await this.#request('POST', `jobs/${jobId}/acquire`, { stop }));
     } catch (error) {
       if (error instanceof ServerRefusal && error.status === 409) return undefined;
       throw error;
     }
   }
 
-  /** Resolves true on a cancellation, false when none came for a while. @throws ServerRefusal once the job isn't ours */
+  /** Resolves true on a cancellation, false when none came for a while. @throws ServerRefusal when the job isn't this runner's any more */
   async waitForCancellation(jobId: number, stop: AbortSignal): Promise<boolean> {
-    const answer = await this.#ask('GET', `jobs/${jobId}/cancellation`, { stop });
+    const answer = await this.#request('GET', `jobs/${jobId}/cancellation`, { stop });
     return cancellationAnswer.parse(answer).cancelled;
   }
 
   async reportStep(jobId: number, report: StepReport): Promise<void> {
-    await this.#ask('POST', `jobs/${jobId}/steps`, { body: report });
+    await this.#request('POST', `jobs/${jobId}/steps`, { body: report });
   }
 
   async complete(jobId: number, completion: Completion): Promise<void> {
-    await this.#ask('POST', `jobs/${jobId}/complete`, { body: completion });
+    await this.#request('POST', `jobs/${jobId}/complete`, { body: completion });
   }
 
-  async #ask(
+  async #request(
     method: string,
     path: string,
     { body, stop }: { body?: z.infer<z.ZodUnknown>; stop?: AbortSignal } = {},
@@ -85,7 +85,7 @@ export class RunnerClient {
     const until = Date.now() + REQUEST_TIMEOUT_MS;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#askOnce(method, path, body, stop);
+        return await this.#requestOnce(method, path, body, stop);
       } catch (error) {
         if (error instanceof ServerRefusal || stop?.aborted || Date.now() > until) throw error;
         await sleep(
@@ -97,7 +97,7 @@ export class RunnerClient {
     }
   }
 
-  async #askOnce(method: string, path: string, body: unknown, stop?: AbortSignal): Promise<unknown> {
+  async #requestOnce(method: string, path: string, body: unknown, stop?: AbortSignal): Promise<unknown> {
     const timeout = AbortSignal.timeout(this.#pollMs + 15_000);
     const response = await fetch(`${this.#config.serverUrl}/_runner/${this.#config.runnerId}/${path}`, {
       method,

@@ -1,6 +1,6 @@
 import type { JobAnnotation } from '../protocol.ts';
 
-/** What workflow commands in a step's output do. */
+/** The effects of workflow commands in a step's output. */
 export interface CommandEffects {
   print(line: string): void;
   annotate(annotation: JobAnnotation): void;
@@ -12,7 +12,7 @@ const COMMAND = /^::([a-z-]+)(?: ([^:]*(?::(?!:)[^:]*)*))?::(.*)$/i;
 const LEVELS = { notice: 'notice', warning: 'warning', error: 'failure' } as const;
 
 /**
- * Reads a step's output line by line: `::error file=a,line=1::text` and its like take effect, the rest is printed.
+ * Reads a step's output line by line: commands such as `::error file=a,line=1::text` take effect, other lines are printed.
  * Source: https://docs.github.com/en/actions/writing-workflows/choosing-what-your-workflow-does/workflow-commands-for-github-actions
  */
 export class OutputReader {
@@ -40,7 +40,7 @@ export class OutputReader {
     }
   }
 
-  /** @returns false when there is no such command: the line is just printed */
+  /** @returns false for an unknown command: the line is then printed */
   #run(name: string, given: Map<string, string>, value: string): boolean {
     switch (name) {
       case 'notice':

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { jitConfig, type JitConfig } from '../protocol.ts';
 
-/** What config.sh leaves for run.sh: as with the real one, a file beside the program. */
+/** The file that config.sh writes for run.sh, beside the program as with GitHub's own runner. */
 const FILE = join(dirname(fileURLToPath(import.meta.url)), '.runner');
 
 const options = z.object({
@@ -18,7 +18,7 @@ const options = z.object({
 const answer = z.object({ jitConfig: z.string() });
 
 /**
- * Registers a runner that stays, with a registration token.
+ * Registers a runner that isn't ephemeral, with a registration token.
  *
  * @throws Error when the server refuses
  */
@@ -36,15 +36,15 @@ export async function configure(args: string[]): Promise<void> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ token, name, labels: labels.split(',').filter((label) => label !== ''), replace }),
   });
-  const said: unknown = await response.json();
-  if (!response.ok) throw new Error(`Http response code: ${response.status} from '${url}': ${JSON.stringify(said)}`);
-  const config = jitConfig.parse(JSON.parse(Buffer.from(answer.parse(said).jitConfig, 'base64').toString('utf8')));
-  // The server may know itself by another address than this machine does.
+  const body: unknown = await response.json();
+  if (!response.ok) throw new Error(`Http response code: ${response.status} from '${url}': ${JSON.stringify(body)}`);
+  const config = jitConfig.parse(JSON.parse(Buffer.from(answer.parse(body).jitConfig, 'base64').toString('utf8')));
+  // The server may use another address for itself than this machine does.
   writeFileSync(FILE, JSON.stringify({ ...config, serverUrl: origin }), { mode: 0o600 });
   process.stdout.write('\n√ Runner successfully added\n√ Settings Saved.\n');
 }
 
-/** @throws Error where config.sh never ran */
+/** @throws Error when config.sh has not run */
 export function readConfiguration(): JitConfig {
   let text: string;
   try {

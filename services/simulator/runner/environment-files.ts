@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a step said through GITHUB_ENV, GITHUB_PATH, GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. */
+/** What a step wrote to GITHUB_ENV, GITHUB_PATH, GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. */
 export interface FileCommands {
   env: Map<string, string>;
   path: string[];
@@ -11,7 +11,7 @@ export interface FileCommands {
 
 const FILES = ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_OUTPUT', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY'] as const;
 
-/** Makes one step's files, empty. @returns the variables that name them */
+/** Creates the files of a step, empty. @returns the environment variables with their paths */
 export function makeEnvironmentFiles(temp: string, step: string): Record<string, string> {
   const folder = join(temp, '_runner_file_commands');
   mkdirSync(folder, { recursive: true });
@@ -20,7 +20,7 @@ export function makeEnvironmentFiles(temp: string, step: string): Record<string,
   return Object.fromEntries(named);
 }
 
-/** Reads and removes one step's files. @throws Error when one doesn't have the documented format */
+/** Reads and removes the files of a step. @throws Error when one doesn't have the documented format */
 export function readEnvironmentFiles(files: Record<string, string>): FileCommands {
   const text = (name: (typeof FILES)[number]): string => {
     try {

@@ -10,8 +10,8 @@ export const JOB_HOOKS = {
 } as const;
 
 /**
- * Runs one of the administrator's two scripts, where it is set, as a step of its own: synchronous, without a time limit,
- * and any failure of it is the job's. A cancellation doesn't interrupt it; the runner's own shutdown does.
+ * Runs one of the two job hooks, where it is set, as a step of its own, without a time limit. Where it fails, the job fails. A
+ * cancellation doesn't interrupt it; the runner's own shutdown does.
  */
 export async function runJobHook(job: RunningJob, kind: keyof typeof JOB_HOOKS, shutdown: AbortSignal): Promise<void> {
   const { variable, step } = JOB_HOOKS[kind];

@@ -3,16 +3,16 @@ import type { Conclusion, JobAnnotation, JobMessage, StepReport } from '../proto
 import { StepLog } from './step-log.ts';
 import type { Workspace } from './workspace.ts';
 
-/** Why the steps of a job are being ended: a person's cancellation, its time limit, this program's shutdown, or the server gave the job away. */
+/** Why a job is being stopped: a cancellation, its time limit, the shutdown of this program, or the server took the job away. */
 export type StopReason = 'cancelled' | 'timeout' | 'shutdown' | 'lost';
 
-/** All that one job knows while it runs. */
+/** The state of a job while it runs. */
 export class RunningJob {
   readonly message: JobMessage;
   readonly workspace: Workspace;
   /** GITHUB_* and RUNNER_* variables. */
   readonly defaults: Record<string, string>;
-  /** Workflow's and job's `env`, then what GITHUB_ENV added. */
+  /** The `env` of workflow and job, and what GITHUB_ENV added. */
   readonly env = new Map<string, string>();
   readonly pathAdditions: string[] = [];
   readonly masks = new Set<string>();
@@ -22,7 +22,7 @@ export class RunningJob {
     { outcome: Conclusion; conclusion: Conclusion; outputs: Record<string, string> }
   >();
   summary = '';
-  /** Before a stop; {@link RunningJob.status} has the last word. */
+  /** The result without regard to a stop; {@link RunningJob.status} includes it. */
   result: 'success' | 'failure' = 'success';
   readonly #stopping = new AbortController();
   readonly #send: (report: StepReport) => Promise<void>;
@@ -68,7 +68,7 @@ export class RunningJob {
     this.annotations.push({ level: 'failure', message });
   }
 
-  /** The environment of a step or hook: the runner's own, the job's, then the default variables over all. */
+  /** The environment of a step or hook: the runner's own, then the job's, then the default variables, where the last one wins. */
   environment(extra: Record<string, string> = {}): Record<string, string> {
     const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const merged = { ...Object.fromEntries(own), ...Object.fromEntries(this.env), ...extra, ...this.defaults };
@@ -76,7 +76,7 @@ export class RunningJob {
     return { ...merged, PATH: path };
   }
 
-  /** What expressions in this job's steps can name. */
+  /** The contexts and functions for expressions of this job's steps. */
   scope(status = this.status): ExpressionScope {
     return {
       contexts: {

@@ -21,10 +21,10 @@ export interface JobParts {
 }
 
 /**
- * Runs one job: initialisation, the started hook, its steps, the completed hook, and only then its result. Where
- * initialisation fails or is cancelled neither hook runs; on the runner's own shutdown the completed hook doesn't.
+ * Runs one job: initialisation, the started hook, its steps, the completed hook; then it reports the result. Neither hook runs
+ * where initialisation fails or is cancelled; the completed hook doesn't run on the runner's own shutdown.
  *
- * @returns its conclusion, or `lost` when the server took the job away meanwhile
+ * @returns its conclusion; `lost` when the server took the job away meanwhile
  */
 export async function runJob(order: JobParts): Promise<Completion['conclusion'] | 'lost'> {
   const { client, message, shutdown } = order;
@@ -33,8 +33,8 @@ export async function runJob(order: JobParts): Promise<Completion['conclusion'] 
   const debug = process.env['ACTIONS_STEP_DEBUG'] === 'true';
   const defaults = createDefaultVariables(message, workspace, { name: order.runnerName, trackingId, debug });
   const job = new RunningJob(message, workspace, defaults, (report) => client.reportStep(message.jobId, report));
-  const over = new AbortController();
-  const watch = watchForStops(job, order, over.signal);
+  const end = new AbortController();
+  const watch = watchForStops(job, order, end.signal);
   if (await initialiseJob(job, order.runnerName)) {
     const diagnostics = new WorkerLog();
     await runJobHook(job, 'started', shutdown);
@@ -52,7 +52,7 @@ export async function runJob(order: JobParts): Promise<Completion['conclusion'] 
   const ended = killMarked('RUNNER_TRACKING_ID', trackingId);
   if (ended > 0) log.print(`Terminated ${ended} orphan process(es)`);
   await log.end('success');
-  over.abort();
+  end.abort();
   await watch;
   if (job.stopReason === 'lost') return 'lost';
   const conclusion = job.status;
@@ -60,7 +60,7 @@ export async function runJob(order: JobParts): Promise<Completion['conclusion'] 
   return conclusion;
 }
 
-/** The `Set up job` step. @returns whether the job may go on */
+/** Runs the `Set up job` step. @returns whether the job continues */
 async function initialiseJob(job: RunningJob, runnerName: string): Promise<boolean> {
   const log = job.newStep('Set up job');
   log.print(`Current runner version: '${RUNNER_VERSION}'`);
@@ -73,7 +73,7 @@ async function initialiseJob(job: RunningJob, runnerName: string): Promise<boole
     if (message.initialisation === 'cancel') job.stop('cancelled');
     log.print('Prepare workflow directory');
     log.print('Prepare all required actions');
-    // Actions can't be had here: a step that uses one fails the job just where a failed download does.
+    // Actions are not supported: a step with one fails the job where a failed download does.
     if (message.initialisation === 'fail' || actions.length > 0) {
       throw new Error(`Unable to resolve action ${actions[0] ?? ''}, repository not found`);
     }
@@ -95,8 +95,8 @@ async function initialiseJob(job: RunningJob, runnerName: string): Promise<boole
 
 export const RUNNER_VERSION = '2.999.0';
 
-/** Ends the job's steps on a cancellation, on its time limit, on the runner's shutdown, or when the server forgot it. */
-async function watchForStops(job: RunningJob, order: JobParts, over: AbortSignal): Promise<void> {
+/** Stops the job on a cancellation, at its time limit, on the runner's shutdown, or when the server took it away. */
+async function watchForStops(job: RunningJob, order: JobParts, end: AbortSignal): Promise<void> {
   const { message, client, shutdown } = order;
   const limit = setTimeout(
     () => {
@@ -114,31 +114,31 @@ async function watchForStops(job: RunningJob, order: JobParts, over: AbortSignal
   };
   if (shutdown.aborted) onShutdown();
   else shutdown.addEventListener('abort', onShutdown, { once: true });
-  while (!over.aborted && job.stopReason === undefined) {
+  while (!end.aborted && job.stopReason === undefined) {
     try {
-      if (await client.waitForCancellation(message.jobId, over)) job.stop('cancelled');
+      if (await client.waitForCancellation(message.jobId, end)) job.stop('cancelled');
     } catch (error) {
       if (error instanceof ServerRefusal) job.stop('lost');
     }
   }
-  // Cancelled, but still to be heard of: always() steps and the completed hook may take their time.
-  while (!over.aborted && job.stopReason !== 'lost') {
-    await client.waitForCancellation(message.jobId, over).catch(() => undefined);
-    await sleepUnless(1_000, over);
+  // A cancelled job still sends its heartbeat: always() steps and the completed hook may take long.
+  while (!end.aborted && job.stopReason !== 'lost') {
+    await client.waitForCancellation(message.jobId, end).catch(() => undefined);
+    await sleepUnless(1_000, end);
   }
   clearTimeout(limit);
   shutdown.removeEventListener('abort', onShutdown);
 }
 
-async function sleepUnless(ms: number, over: AbortSignal): Promise<void> {
+async function sleepUnless(ms: number, end: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
-      over.removeEventListener('abort', done);
+      end.removeEventListener('abort', done);
       resolve();
     };
     const timer = setTimeout(done, ms);
-    over.addEventListener('abort', done, { once: true });
-    if (over.aborted) done();
+    end.addEventListener('abort', done, { once: true });
+    if (end.aborted) done();
   });
 }

@@ -8,9 +8,9 @@ import { RUNNER_VERSION, runJob } from './job.ts';
 import { removeWorkspace } from './workspace.ts';
 
 /**
- * The stand-in for the forge's runner program: `--jitconfig BASE64` (or ACTIONS_RUNNER_INPUT_JITCONFIG), one job, the end; or,
- * after config.sh (`configure …`), job after job.
- * Exit codes as the real listener's: 0 done or stopped, 1 no use in trying again, 2 try again.
+ * The fake runner, which takes the place of the forge's runner program. With `--jitconfig BASE64` (or
+ * ACTIONS_RUNNER_INPUT_JITCONFIG) it runs one job; after config.sh (`configure …`) it runs job after job.
+ * It has the exit codes of GitHub's own listener: 0 done or stopped, 1 don't try again, 2 try again.
  */
 const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
 
@@ -23,7 +23,7 @@ const printWithTime = (text: string): void =>
 function readConfig(): JitConfig {
   const { values } = parseArgs({ options: { jitconfig: { type: 'string' } }, allowPositionals: true, strict: false });
   const given = values.jitconfig ?? process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
-  // Steps must not see it: they would be able to stand in for this runner.
+  // Steps must not see the JIT config, with which they could act as this runner.
   delete process.env['ACTIONS_RUNNER_INPUT_JITCONFIG'];
   if (typeof given !== 'string' || given === '') return readConfiguration();
   return jitConfig.parse(JSON.parse(Buffer.from(given, 'base64').toString('utf8')));
@@ -31,7 +31,7 @@ function readConfig(): JitConfig {
 
 async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
   const client = new RunnerClient(config);
-  // In a folder of its own: several runners may be started from one place.
+  // Several runners may be started in one folder: each has a work folder of its own.
   const root = join(process.cwd(), config.workFolder, `${config.runnerName}-${randomUUID().slice(0, 8)}`);
   const { ephemeral } = await client.openSession(shutdown);
   print('\n√ Connected to GitHub\n');
@@ -77,7 +77,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (shutdown.signal.aborted) return 0;
     print(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
-    // 409: the last session of a runner that was killed may still stand for a while.
+    // 409: the session of a killed runner may exist for a while.
     return error instanceof ServerRefusal && error.status === 409 ? 2 : 1;
   }
 }

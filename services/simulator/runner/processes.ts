@@ -8,15 +8,15 @@ export interface ProcessOrder {
   env: Record<string, string>;
   cwd: string;
   onLine: (line: string) => void;
-  /** Ends it: SIGINT, SIGTERM after `graceMs`, SIGKILL to it and all below it after a third of that more. */
+  /** Ends the program: SIGINT, SIGTERM after `graceMs`, SIGKILL to it and its descendants after another third of that. */
   stop: AbortSignal;
   graceMs: number;
 }
 
-/** Output of a process that has ended may come for so long, from children that it left behind. */
+/** How long to read output after a process has ended, from children that it left behind. */
 const OUTPUT_GRACE_MS = 5_000;
 
-/** Runs a program to its end. @returns its exit code, or null when a signal ended it. @throws Error when it can't start */
+/** Runs a program to its end. @returns its exit code; null when a signal ended it. @throws Error when it can't start */
 export async function runProcess(order: ProcessOrder): Promise<number | null> {
   const child = spawn(order.file, order.args, { cwd: order.cwd, env: order.env, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', order.onLine);
@@ -56,7 +56,7 @@ export async function runProcess(order: ProcessOrder): Promise<number | null> {
   }
 }
 
-/** Ends every process that has `name=value` in its environment, itself aside. @returns how many; Linux only */
+/** Kills every other process with `name=value` in its environment. @returns their number; Linux only */
 export function killMarked(name: string, value: string): number {
   const mark = `${name}=${value}`;
   const found = listProcessIds().filter((pid) => {
@@ -67,7 +67,7 @@ export function killMarked(name: string, value: string): number {
   return found.length;
 }
 
-/** All below a process, by /proc: they stay in the runner's own process group, so that who stops that stops them. */
+/** All descendants of a process, by /proc. They stay in the runner's process group, so that a signal to the group reaches them. */
 function listDescendants(root: number): number[] {
   const parents = new Map(listProcessIds().map((pid) => [pid, readParent(pid)]));
   const found = new Set<number>([root]);
@@ -81,7 +81,7 @@ function listDescendants(root: number): number[] {
 }
 
 function readParent(pid: number): number | undefined {
-  // After the command's name, which may hold spaces and parentheses: state, parent, …
+  // The fields after the command's name, which may contain spaces and parentheses: state, parent, …
   const fields = readProc(pid, 'stat')?.split(') ').at(-1)?.split(' ');
   return fields?.[1] === undefined ? undefined : Number(fields[1]);
 }
@@ -108,6 +108,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended by itself.
+    // The process has ended by itself.
   }
 }

@@ -17,10 +17,11 @@ export interface ScriptOrder {
 }
 
 /**
- * Runs a step's or hook's script and lets its commands and environment files take effect: GITHUB_ENV and GITHUB_PATH of a
- * hook reach all later steps.
+ * Runs the script of a step or hook, and applies its commands and environment files: GITHUB_ENV and GITHUB_PATH of a hook reach
+ * all later steps.
  *
- * @returns its outputs. @throws Error when it fails; its message stands in the log
+ * @returns its outputs
+ * @throws Error when the script fails
  */
 export async function runScript(job: RunningJob, log: StepLog, order: ScriptOrder): Promise<Record<string, string>> {
   const outputs: Record<string, string> = {};
@@ -49,11 +50,11 @@ export async function runScript(job: RunningJob, log: StepLog, order: ScriptOrde
     stop: order.stop,
     graceMs: job.message.cancelGraceMs,
   });
-  const said = readEnvironmentFiles(files);
-  for (const [name, value] of said.env) job.env.set(name, value);
-  job.pathAdditions.push(...said.path);
-  job.summary += said.summary;
-  if (!order.isHook) Object.assign(outputs, Object.fromEntries(said.output));
+  const written = readEnvironmentFiles(files);
+  for (const [name, value] of written.env) job.env.set(name, value);
+  job.pathAdditions.push(...written.path);
+  job.summary += written.summary;
+  if (!order.isHook) Object.assign(outputs, Object.fromEntries(written.output));
   if (order.stop.aborted) throw new Error('The operation was canceled.');
   if (code !== 0) throw new Error(`Process completed with exit code ${code ?? 143}.`);
   return outputs;

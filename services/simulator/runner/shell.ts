@@ -4,13 +4,13 @@ import { delimiter, isAbsolute, join } from 'node:path';
 export interface ShellCommand {
   file: string;
   args: string[];
-  /** As the log shows it, `{0}` for the script. */
+  /** The command in the log, with `{0}` for the script. */
   display: string;
-  /** Of the script file. */
+  /** Of the script's file. */
   extension: '.sh' | '.ps1' | '.py' | '';
 }
 
-/** The full path of a program, or undefined when PATH has none. */
+/** The full path of a program; undefined when it isn't on PATH. */
 function findProgram(name: string, path: string | undefined): string | undefined {
   for (const folder of isAbsolute(name) ? [''] : (path ?? '').split(delimiter)) {
     const file = folder === '' ? name : join(folder, name);
@@ -18,7 +18,7 @@ function findProgram(name: string, path: string | undefined): string | undefined
       accessSync(file, constants.X_OK);
       if (isAbsolute(file) && statSync(file).isFile()) return file;
     } catch {
-      // Not here.
+      // It isn't in this folder.
     }
   }
   return undefined;
@@ -33,7 +33,7 @@ const ARGUMENTS = new Map<string, { args: string[]; extension: ShellCommand['ext
 ]);
 
 /**
- * How a `run:` step is run: by its `shell:`, else by bash, else by sh, with GitHub's own arguments for each.
+ * The command for a `run:` step: its `shell:`, else bash, else sh, with GitHub's own arguments for each.
  * Source: https://docs.github.com/en/actions/writing-workflows/workflow-syntax-for-github-actions#jobsjob_idstepsshell
  *
  * @throws Error when there is no such shell
@@ -51,9 +51,9 @@ export function findStepShell(shell: string | null, path: string | undefined): S
 }
 
 /**
- * How a job hook is run: `.sh` by bash, else sh; `.ps1` by pwsh, else powershell; no flags but these.
+ * The command for a job hook: bash, else sh for `.sh`; pwsh, else powershell for `.ps1`.
  *
- * @throws Error when the file is neither or there is no such shell
+ * @throws Error for another file, or without such a shell
  */
 export function findHookShell(script: string, path: string | undefined): ShellCommand {
   if (script.endsWith('.sh')) return createCommand(findFirst(['bash', 'sh'], path), ['-e', '{0}'], '.sh', path);
@@ -63,7 +63,7 @@ export function findHookShell(script: string, path: string | undefined): ShellCo
   throw new Error(`'${script}' is not a valid path to a script. Make sure it ends in '.sh' or '.ps1'.`);
 }
 
-/** The command with the script in the place of `{0}`. */
+/** The arguments, with the script in place of `{0}`. */
 export function toArguments(shell: ShellCommand, script: string): string[] {
   return shell.args.map((arg) => arg.replace('{0}', () => script));
 }

@@ -1,9 +1,9 @@
 import type { Conclusion, StepReport } from '../protocol.ts';
 
-/** Lines are sent together, so often. */
+/** Lines are sent together, after this time. */
 const FLUSH_DELAY_MS = 200;
 
-/** One step as the server sees it: its state and its lines, secrets masked. */
+/** Reports a step to the server: its state and its lines, with secrets masked. */
 export class StepLog {
   #lines: string[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -27,7 +27,7 @@ export class StepLog {
     this.#timer ??= setTimeout(() => this.#flush(), FLUSH_DELAY_MS);
   }
 
-  /** The step is over; resolves when the server knows. */
+  /** Ends the step; resolves when the server has the report. */
   async end(conclusion: Conclusion): Promise<void> {
     Object.assign(this.#state, { status: 'completed', conclusion, completedAt: new Date().toISOString() });
     this.#flush();
@@ -39,7 +39,7 @@ export class StepLog {
     this.#timer = undefined;
     const report = { ...this.#state, lines: this.#lines };
     this.#lines = [];
-    // One after the other; a server that refuses has its own word for this job already.
+    // One after the other. A server that refuses a report has ended this job itself.
     this.#sending = this.#sending.then(() => this.#send(report)).catch(() => undefined);
   }
 }

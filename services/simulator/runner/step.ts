@@ -8,7 +8,7 @@ import { runScript } from './script.ts';
 import { findStepShell, type ShellCommand } from './shell.ts';
 import type { StepLog } from './step-log.ts';
 
-/** Runs one step of the workflow file, or skips it by its condition. Never throws: its failure is the job's. */
+/** Runs a step of the workflow file, or skips it by its condition. Never throws: where the step fails, the job fails. */
 export async function runStep(job: RunningJob, step: StepMessage, index: number, shutdown: AbortSignal): Promise<void> {
   const log = job.newStep(
     step.name === null ? defaultName(step) : safely(() => replaceExpressions(step.name ?? '', job.scope())),
@@ -19,7 +19,7 @@ export async function runStep(job: RunningJob, step: StepMessage, index: number,
   };
   const stop = new AbortController();
   const stillWanted = (): boolean => evaluateCondition(step.if ?? undefined, job.scope());
-  // A step that runs even when the job is cancelled (`always()`) isn't interrupted by that.
+  // A cancellation doesn't interrupt a step that runs also in a cancelled job, such as `always()`.
   const onStop = (): void => {
     if (shutdown.aborted || job.stopReason === 'lost' || !stillWanted()) stop.abort();
   };
@@ -89,7 +89,7 @@ async function runShellStep(
   });
 }
 
-/** PowerShell stops at the first error and hands on the exit code of the last program, as GitHub has it. */
+/** PowerShell stops at the first error and returns the exit code of the last program, as on GitHub. */
 function scriptText(text: string, shell: ShellCommand): string {
   if (shell.extension !== '.ps1') return text.endsWith('\n') ? text : `${text}\n`;
   return [

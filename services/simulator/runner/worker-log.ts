@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const STATES = { success: '', failure: 'Failed', cancelled: 'Canceled' } as const;
 
 /**
- * The worker's own log, `_diag/Worker_….log` in the runner's folder, held open while the job runs. Of all that the real one writes
- * there, the line after each step that says how the job stands. Removed at the end: many stand-ins run in one folder.
+ * The worker's own log, `_diag/Worker_….log` in the runner's folder, which is open while the job runs. It has only the line with the
+ * job's state after each step. It is removed at the end, because many fake runners run in one folder.
  * Source: actions/runner, StepsRunner.
  */
 export class WorkerLog {
@@ -31,7 +31,7 @@ export class WorkerLog {
     try {
       rmdirSync(this.#folder);
     } catch {
-      // Another runner's log is there.
+      // The folder contains the log of another runner.
     }
   }
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { JobMessage } from '../protocol.ts';
 
 export interface Workspace {
-  /** Removed at the end: all of it belongs to this one runner. */
+  /** Belongs to this runner alone, and is removed at the end. */
   root: string;
   runnerWorkspace: string;
   githubWorkspace: string;
@@ -12,7 +12,7 @@ export interface Workspace {
   eventPath: string;
 }
 
-/** Makes a job's folders, as `<work>/<repository>/<repository>`, and the event's payload as a file. */
+/** Creates the folders of a job, as `<work>/<repository>/<repository>`, and the file with the event's payload. */
 export function makeWorkspace(root: string, message: JobMessage): Workspace {
   const repository = message.github.repository.split('/')[1] ?? 'repository';
   const runnerWorkspace = join(root, repository);
@@ -31,13 +31,13 @@ export function makeWorkspace(root: string, message: JobMessage): Workspace {
   return workspace;
 }
 
-/** Leaves nothing behind: the work folder goes as well where no other runner uses it. */
+/** Removes the folders of a runner, and the work folder where no other runner uses it. */
 export function removeWorkspace(root: string): void {
   rmSync(root, { recursive: true, force: true });
   try {
     rmdirSync(dirname(root));
   } catch {
-    // Not empty, or never made.
+    // The folder is not empty, or was never created.
   }
 }
 

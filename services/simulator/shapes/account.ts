@@ -2,7 +2,7 @@ import type { components } from '@octokit/openapi-types';
 import type { Account } from '../state.ts';
 import type { Urls } from '../simulation.ts';
 
-/** GitHub's own description of its objects. */
+/** The types of GitHub's own API description. */
 export type Schemas = components['schemas'];
 
 export const toNodeId = (prefix: string, id: number): string =>
@@ -11,7 +11,7 @@ export const toNodeId = (prefix: string, id: number): string =>
 /** A time as GitHub writes it: whole seconds, UTC. */
 export const toIsoSeconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** An account as `owner`, `actor`, `sender`. */
+/** An account as `owner`, `actor` or `sender`. */
 export function toSimpleUser(
   urls: Urls,
   { login, id }: { login: string; id: number },

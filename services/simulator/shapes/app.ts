@@ -6,7 +6,7 @@ const MADE = '2024-01-01T00:00:00Z';
 const APP_SLUG = 'baton';
 const APP_EVENTS = ['workflow_job'];
 
-/** What a runner manager's App needs. */
+/** The permissions that Baton's App needs. */
 export const DEFAULT_PERMISSIONS: Readonly<Record<string, 'read' | 'write'>> = {
   actions: 'write',
   administration: 'write',

@@ -25,7 +25,7 @@ function toStepShape(step: StepRecord) {
   };
 }
 
-/** A job as REST answers and webhooks carry it: runner fields are null until one has begun it. */
+/** A job as in REST answers and webhooks: the fields of its runner are null until it has started. */
 export function toJobShape(urls: Urls, job: Job): Schemas['job'] {
   return {
     id: job.id,
@@ -39,7 +39,7 @@ export function toJobShape(urls: Urls, job: Job): Schemas['job'] {
     status: job.status,
     conclusion: job.conclusion,
     created_at: toIsoSeconds(job.createdAt),
-    // GitHub sends the time of creation while a job has not started.
+    // GitHub sends the time of creation until the job starts.
     started_at: toIsoSeconds(job.startedAt ?? job.createdAt),
     completed_at: toTimeOrNull(job.completedAt),
     name: job.spec.name,

@@ -4,7 +4,7 @@ import { toNodeId, toSimpleUser, type Schemas } from './account.ts';
 
 const MADE = '2024-01-01T00:00:00Z';
 
-/** A repository as REST lists it and webhooks carry it. */
+/** A repository as in REST lists and webhooks. */
 export function toRepositoryShape(urls: Urls, repository: Repository): Schemas['repository-webhooks'] {
   const fullName = `${repository.owner.login}/${repository.name}`;
   const url = `${urls.api}/repos/${fullName}`;
@@ -92,13 +92,13 @@ export function toRepositoryShape(urls: Urls, repository: Repository): Schemas['
   };
 }
 
-/** The same as REST nests it in a run. */
+/** A repository as in a run. */
 export function toMinimalRepository(urls: Urls, repository: Repository): Schemas['minimal-repository'] {
   const { license: _license, ...rest } = toRepositoryShape(urls, repository);
   return rest;
 }
 
-/** The same as REST answers it by its name. */
+/** A repository as REST answers it by its name. */
 export function toFullRepository(urls: Urls, repository: Repository): Schemas['full-repository'] {
   return {
     ...toRepositoryShape(urls, repository),

@@ -6,7 +6,7 @@ import { toMinimalRepository } from './repository.ts';
 /** The jobs of one attempt, in the order they were created. */
 export const listJobs = (run: Run, attempt = run.attempt): Job[] => run.jobs.filter((job) => job.attempt === attempt);
 
-/** A run's state follows from its jobs'. */
+/** The state of a run, which follows from its jobs. */
 export function getRunState(run: Run, attempt = run.attempt): { status: string; conclusion: string | null } {
   const jobs = listJobs(run, attempt);
   if (attempt < run.attempt || (run.pending.length === 0 && jobs.every((job) => job.status === 'completed'))) {

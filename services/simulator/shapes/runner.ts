@@ -4,7 +4,7 @@ import type { Schemas } from './account.ts';
 
 const READ_ONLY = new Set(['self-hosted', 'linux', 'windows', 'macos', 'x64', 'arm', 'arm64']);
 
-/** The labels that GitHub sets itself can't be removed. */
+/** Whether GitHub sets this label itself, which then can't be removed. */
 export const isReadOnlyLabel = (label: string): boolean => READ_ONLY.has(label.toLowerCase());
 
 export function toRunnerLabels(runner: Runner): Schemas['runner-label'][] {
@@ -15,7 +15,7 @@ export function toRunnerLabels(runner: Runner): Schemas['runner-label'][] {
   }));
 }
 
-/** What REST believes: `busy` lags behind the truth by `timing.busyLagMs`. */
+/** `busy` as REST shows it: `timing.busyLagMs` late. */
 export function seemsBusy(sim: Simulation, runner: Runner): boolean {
   const startedAt = runner.job?.startedAt ?? null;
   return startedAt !== null && Date.now() - startedAt >= sim.timing.busyLagMs;

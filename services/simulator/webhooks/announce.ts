@@ -8,7 +8,7 @@ import { toAppShape } from '../shapes/app.ts';
 
 export type WebhookAction = 'queued' | 'waiting' | 'in_progress' | 'completed';
 
-/** Parts that all webhooks of a repository have in common: made once, shared by thousands of kept deliveries. */
+/** The common parts of all webhooks of a repository: made once, shared by thousands of deliveries. */
 const shared = new WeakMap<Repository, { web: string; repository: object; organization: object; sender: object }>();
 
 function sharedParts(sim: Simulation, repository: Repository) {
@@ -30,7 +30,7 @@ function isFor(hook: Hook, repository: Repository): boolean {
   return hook.target?.toLowerCase() === name.toLowerCase();
 }
 
-/** Sends `workflow_job` to every webhook that is there for it. */
+/** Sends `workflow_job` to every webhook of the job's repository. */
 export function announceJob(sim: Simulation, job: Job, action: WebhookAction): void {
   const { repository } = job.run;
   const { web: _web, ...parts } = sharedParts(sim, repository);
@@ -62,7 +62,7 @@ export function announceJob(sim: Simulation, job: Job, action: WebhookAction): v
   }
 }
 
-/** The deployment that an `environment:` makes. */
+/** The deployment of a job with an `environment:`. */
 function createDeployment(sim: Simulation, job: Job): object {
   const url = `${sim.urls.api}/repos/${job.run.repository.owner.login}/${job.run.repository.name}`;
   return {
@@ -87,7 +87,7 @@ function createDeployment(sim: Simulation, job: Job): object {
   };
 }
 
-/** Sends `ping`, as GitHub does when a webhook was made or is asked for it. */
+/** Sends `ping`, as GitHub does for a new webhook or on request. */
 export function sendPing(sim: Simulation, hook: Hook): void {
   const account = [...sim.state.accounts.values()].find((item) => item.login === hook.target?.split('/')[0]);
   const repository = [...sim.state.repositories.values()].find(
@@ -121,5 +121,5 @@ export function sendPing(sim: Simulation, hook: Hook): void {
   });
 }
 
-/** The page of a job, for people. */
+/** Address of the page of a job. */
 export const getJobPage = (sim: Simulation, job: Job): string => getJobUrls(sim.urls, job).html_url;

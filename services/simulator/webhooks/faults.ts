@@ -4,21 +4,21 @@ import type { WebhookDelivery } from '../state.ts';
 
 const rate = z.number().min(0).max(1);
 
-/** How often what goes wrong with `workflow_job` webhooks; each rate from 0 to 1. */
+/** Rates of faults of `workflow_job` webhooks, each from 0 to 1. */
 export const faultRates = z.strictObject({
-  /** Never arrives. */
+  /** The webhook never arrives. */
   loss: rate,
-  /** Whether GitHub knows of a lost one: it then stands in the list of deliveries, failed, and can be redelivered. */
+  /** Whether a lost webhook is in the list of deliveries, as failed, and can be redelivered. */
   lossIsRecorded: z.boolean(),
-  /** Arrives twice, with the same GUID. */
+  /** The webhook arrives twice, with the same GUID. */
   duplication: rate,
-  /** Arrives late. */
+  /** The webhook arrives late. */
   delay: rate,
   delayMinMs: z.number().nonnegative(),
   delayMaxMs: z.number().nonnegative(),
-  /** Arrives after the one that follows it. */
+  /** The webhook arrives after the next one. */
   reorder: rate,
-  /** A re-run sends the completed events of the jobs that it doesn't repeat once more, as GitHub may. */
+  /** A re-run sends `completed` again for the jobs that it doesn't repeat, as GitHub may. */
   resendCompletedOnRerun: z.boolean(),
 });
 
@@ -40,7 +40,7 @@ const which = {
   jobId: z.number().int().optional(),
 };
 
-/** Exactly this, to the next `count` that fit. */
+/** A fault for exactly the next `count` webhooks that match. */
 export const oneShot = z.strictObject({
   fault: z.enum(['lose', 'duplicate', 'delay']),
   ...which,
@@ -48,7 +48,7 @@ export const oneShot = z.strictObject({
   delayMs: z.number().nonnegative().default(1_000),
 });
 
-/** Everything that fits is kept back until it is released. */
+/** All webhooks that match are held until they are released. */
 export const holdRule = z.strictObject(which);
 
 export type OneShot = z.infer<typeof oneShot>;
@@ -56,7 +56,7 @@ export type HoldRule = z.infer<typeof holdRule>;
 
 export type Fate = { kind: 'send' | 'lose' | 'duplicate' | 'reorder' | 'hold' } | { kind: 'delay'; ms: number };
 
-/** Decides what happens to each webhook. Pings always arrive. */
+/** Decides the fate of each webhook. Pings always arrive. */
 export class WebhookFaults {
   rates: FaultRates = { ...NO_FAULTS };
   readonly once: OneShot[] = [];

@@ -2,19 +2,19 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
 
 export interface PostResult {
-  /** As GitHub's list of deliveries words it. */
+  /** The text in GitHub's list of deliveries. */
   status: string;
   statusCode: number;
   headers: Record<string, string>;
   body: string | null;
 }
 
-/** Keeps connections open between webhooks, as GitHub's senders do. */
+/** Sends webhooks over connections that stay open between them, as GitHub does. */
 export class Poster {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #secureAgent = new SecureAgent({ keepAlive: true });
 
-  /** Sends one webhook; never rejects: a failure is a result as well. Redirects are not followed. */
+  /** Sends one webhook. Never rejects: a failure is a result too. Doesn't follow redirects. */
   async post(url: string, headers: Record<string, string>, body: string, timeoutMs: number): Promise<PostResult> {
     const secure = url.startsWith('https:');
     try {

@@ -23,8 +23,8 @@ export type NewDelivery = Pick<
 >;
 
 /**
- * Sends webhooks: signed, at most `limits.webhookConcurrency` at once and `limits.webhooksPerSecond`, those of one job in
- * order unless a fault says otherwise. Never retries: what failed stands in the list of deliveries.
+ * Sends signed webhooks, with at most `limits.webhookConcurrency` concurrently and `limits.webhooksPerSecond`, those of one job
+ * in order unless a fault changes it. Never retries: a failed webhook stays in the list of deliveries.
  */
 export class WebhookSender {
   readonly faults: WebhookFaults;
@@ -46,7 +46,7 @@ export class WebhookSender {
     this.faults = new WebhookFaults(parts.random);
   }
 
-  /** Hands a webhook to GitHub's senders; what becomes of it, the faults decide. */
+  /** Sends a webhook, unless a fault applies to it. */
   send(order: NewDelivery): void {
     const delivery = this.#make(order, randomUUID(), false);
     const fate = this.faults.decide(delivery);
@@ -68,7 +68,7 @@ export class WebhookSender {
         return;
       case 'reorder':
         this.#overtaken.push(delivery);
-        // Nothing may follow it: then it goes out all the same.
+        // Where no other webhook follows, it is sent after this time.
         this.#sendLater(null, 1_000);
         return;
       case 'duplicate':
@@ -81,13 +81,13 @@ export class WebhookSender {
     this.#pump();
   }
 
-  /** Sends a delivery again, under the same GUID. Faults don't apply. */
+  /** Sends a delivery again, with the same GUID. Faults don't apply. */
   redeliver(delivery: WebhookDelivery): void {
     this.#outbox.push(this.#make(delivery, delivery.guid, true));
     this.#pump();
   }
 
-  /** Lets go what was held, and holds no more. @returns how many */
+  /** Sends the held webhooks, and holds no more. @returns their number */
   release(order: 'fifo' | 'reverse' | 'shuffled' = 'fifo'): number {
     this.faults.holds.length = 0;
     const held = this.#held.splice(0);
@@ -103,7 +103,7 @@ export class WebhookSender {
     return { waiting, held: this.#held.length, inFlight: this.#inFlight.size };
   }
 
-  /** Resolves when nothing is waiting or on its way (held ones aside). */
+  /** Resolves when no webhook waits or is being sent; held ones don't count. */
   async idle(): Promise<void> {
     while (!this.#closed && this.counts.waiting + this.#inFlight.size > 0) {
       await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));

@@ -11,8 +11,8 @@ afterEach(() => bench.dispose());
 
 const group = z.object({ id: z.number() });
 
-describe('a job', () => {
-  it('goes to any online runner with its labels: never to one it was meant for', async () => {
+describe('a job of the simulator', () => {
+  it('goes to any online runner with its labels, not to a particular one', async () => {
     const pairings = new Set<string>();
     for (let round = 0; round < 12 && pairings.size < 2; round++) {
       const [a, b] = [await bench.online(`a${round}`), await bench.online(`b${round}`)];
@@ -27,7 +27,7 @@ describe('a job', () => {
     expect(pairings).toEqual(new Set(['straight', 'crossed']));
   });
 
-  it('needs its labels among the runner’s, whatever their case, self-hosted implied', async () => {
+  it('needs a runner with all its labels, in any case; self-hosted is implied', async () => {
     await bench.online('small', { labels: ['demo', 'small'] });
     const wants = (labels: string) => only(bench.push(`jobs: {build: {runs-on: ${labels}, steps: [{run: "true"}]}}`));
     const large = wants('[demo, large]');
@@ -37,7 +37,7 @@ describe('a job', () => {
     expect(large.assignedTo).toBeNull();
   });
 
-  it('is kept from groups that its repository or workflow may not use', async () => {
+  it('does not go to a runner group that its repository or workflow may not use', async () => {
     const groups = '/orgs/octo-org/actions/runner-groups';
     const make = async (settings: object): Promise<number> =>
       group.parse(await (await bench.api('POST', groups, settings)).json()).id;
@@ -62,7 +62,7 @@ describe('a job', () => {
     expect(bench.sim.state.queue.size).toBe(1);
   });
 
-  it('is kept from runners of another repository', async () => {
+  it('does not go to a runner of another repository', async () => {
     await bench.control('POST', '/repos/octo-org/second/push', {
       workflow: 'jobs: {build: {runs-on: demo, steps: [{run: "true"}]}}',
     });
@@ -73,7 +73,7 @@ describe('a job', () => {
     expect(bench.sim.state.queue.size).toBe(1);
   });
 
-  it('that its runner does not pick up waits again, without a webhook', async () => {
+  it('is queued again, without a webhook, when its runner does not start it', async () => {
     bench.sim.timing.pickupMs = 50;
     const slow = await bench.online('slow');
     const job = bench.job(['run: "true"']);
@@ -85,14 +85,14 @@ describe('a job', () => {
     expect(await slow.client.acquire(job.id, slow.stop)).toMatchObject({ jobId: job.id });
   });
 
-  it('fails after too long in the queue', async () => {
+  it('fails after it was queued for too long', async () => {
     bench.sim.timing.queueMs = 30;
     const job = await bench.completed(bench.job(['run: "true"']));
     expect(job).toMatchObject({ conclusion: 'failure', runner: null });
     expect(bench.actions(job)).toEqual(['queued', 'completed']);
   });
 
-  it('fails when its runner vanishes, whose registration then stays offline', async () => {
+  it('fails when its runner vanishes, and the registration stays, offline', async () => {
     Object.assign(bench.sim.timing, { lostMs: 60, offlineAfterMs: 30, pollMs: 0 });
     const { client, id, stop } = await bench.online('doomed');
     const job = bench.job(['run: "true"']);
@@ -109,8 +109,8 @@ describe('a job', () => {
   });
 });
 
-describe('a registration', () => {
-  it('is busy while its job runs (422), and goes when its one job is done', async () => {
+describe('a registration of the simulator', () => {
+  it('is busy and cannot be deleted (422) while its job runs, and is removed when its only job is done', async () => {
     const { client, id, stop } = await bench.online('one-job');
     const job = bench.job(['run: "true"']);
     await client.nextJob(stop);
@@ -124,7 +124,7 @@ describe('a registration', () => {
     await expect(client.nextJob(stop)).rejects.toThrow('401');
   });
 
-  it('that seems idle for a while, because busy lags, can be deleted under its job', async () => {
+  it('can be deleted while its job runs, as long as `busy` lags', async () => {
     bench.sim.timing.busyLagMs = 60_000;
     const { client, id, stop } = await bench.online('lagging');
     const job = bench.job(['run: "true"']);
@@ -133,18 +133,18 @@ describe('a registration', () => {
     const path = `/orgs/octo-org/actions/runners/${id}`;
     expect(await (await bench.api('GET', path)).json()).toMatchObject({ busy: false });
     expect((await bench.api('DELETE', path)).status).toBe(204);
-    // What tests of an installation look for.
+    // Tests of an installation look for this event.
     expect(bench.log.since(0, 'runner.removed')).toMatchObject([{ by: 'api', wasBusy: true }]);
   });
 
-  it('that never connected stays, offline, and blocks its name', async () => {
+  it('stays, offline, and blocks its name when its runner never connects', async () => {
     const { id } = await bench.register('never');
     const answer = await bench.api('GET', '/orgs/octo-org/actions/runners?name=never');
     expect(await answer.json()).toMatchObject({ total_count: 1, runners: [{ id, status: 'offline', os: 'unknown' }] });
     await expect(bench.register('never')).rejects.toThrow('409');
   });
 
-  it('deleted before its job began gives the job back', async () => {
+  it('returns its job to the queue when it is deleted before the job started', async () => {
     const { client, id, stop } = await bench.online('first');
     const job = bench.job(['run: "true"']);
     await client.nextJob(stop);
@@ -153,7 +153,7 @@ describe('a registration', () => {
     expect(await second.client.nextJob(second.stop)).toBe(job.id);
   });
 
-  it('is called at the public address, or at the one a request asks for', async () => {
+  it('has the public address of the simulator, or the one that a request asks for', async () => {
     await bench.control('PUT', '/settings', { publicUrl: 'http://forge.example:8080' });
     const { jit } = await bench.register('elsewhere');
     const config: unknown = JSON.parse(Buffer.from(jit, 'base64').toString('utf8'));

@@ -30,8 +30,8 @@ async function run(job: Job, hooks: Record<string, string>): Promise<Job> {
 const steps = (job: Job) => job.steps.map(({ name, conclusion }) => `${name}: ${conclusion}`);
 const getLog = (job: Job, name: string) => job.steps.find((step) => step.name === name)?.log.join('\n') ?? '';
 
-describe('the job hooks', () => {
-  it('are steps of their own, run before and after all others, with path, shell and output shown', async () => {
+describe('the job hooks of the fake runner', () => {
+  it('are steps of their own, before and after all others, that show path, shell and output', async () => {
     const started = script(
       'started.sh',
       'echo "for $GITHUB_JOB of $GITHUB_REPOSITORY"\ntest -s "$GITHUB_EVENT_PATH"\n',
@@ -52,7 +52,7 @@ describe('the job hooks', () => {
     expect(getLog(job, 'Complete runner')).toContain('action is unset');
   });
 
-  it('pass environment and path on to all later steps, but neither outputs nor state', async () => {
+  it('pass environment variables and path to all later steps, but neither outputs nor state', async () => {
     const started = script(
       'started.sh',
       'echo "COLOUR=blue" >> "$GITHUB_ENV"\necho "/opt/extra" >> "$GITHUB_PATH"\n' +
@@ -69,7 +69,7 @@ describe('the job hooks', () => {
     ['exits with 78', 'exit 78\n', 'Process completed with exit code 78.'],
     ['has a failing command (-e)', 'false\necho never\n', 'Process completed with exit code 1.'],
   ])(
-    'fail the job when the started one %s; always() steps and the completed one still run',
+    'fail the job when the started hook %s; always() steps and the completed hook still run',
     async (_why, text, message) => {
       const hooks = { [STARTED]: script('started.sh', text), [COMPLETED]: script('completed.sh', 'echo bye\n') };
       const job = await run(bench.job(['run: echo never', '{run: echo still, if: always()}']), hooks);
@@ -84,7 +84,7 @@ describe('the job hooks', () => {
     },
   );
 
-  it('fail the job when the completed one fails, though all steps went well', async () => {
+  it('fail the job when the completed hook fails, although all steps succeeded', async () => {
     const job = await run(bench.job(['run: "true"']), { [COMPLETED]: script('completed.sh', 'exit 1\n') });
     expect(job.conclusion).toBe('failure');
   });
@@ -99,7 +99,7 @@ describe('the job hooks', () => {
     expect(job.annotations[0]?.message).toContain(message);
   });
 
-  it('take pwsh for .ps1, and fail where there is none', async () => {
+  it('run .ps1 files with pwsh, and fail without it', async () => {
     const folder = script('started.ps1', 'exit 0').replace('/started.ps1', '');
     const fake = script('pwsh', '#!/bin/sh\necho "pwsh got: $*"\n');
     const path = `${folder}:${process.env['PATH']}`;
@@ -115,7 +115,7 @@ describe('the job hooks', () => {
   it.each([
     ['fails', 'fail', 'failure'],
     ['is cancelled', 'cancel', 'cancelled'],
-  ] as const)('don’t run at all when job initialisation %s', async (_what, initialisation, conclusion) => {
+  ] as const)('do not run when the initialisation of the job %s', async (_what, initialisation, conclusion) => {
     const hooks = { [STARTED]: script('started.sh', 'echo on\n'), [COMPLETED]: script('completed.sh', 'echo off\n') };
     const [job] = bench.push('jobs: {build: {runs-on: demo, steps: [{run: "true"}]}}', {
       initialisation: { build: initialisation },
@@ -126,13 +126,13 @@ describe('the job hooks', () => {
     expect(job.steps.map(({ name }) => name)).toEqual(['Set up job', 'Complete job']);
   });
 
-  it('don’t run either when an action can’t be downloaded', async () => {
-    const job = await run(bench.job(['uses: nobody/nothing@v1']), { [STARTED]: script('started.sh', 'echo on\n') });
-    expect(job.annotations[0]?.message).toContain('Unable to resolve action nobody/nothing@v1');
+  it('do not run when an action cannot be downloaded', async () => {
+    const job = await run(bench.job(['uses: octo-org/missing@v1']), { [STARTED]: script('started.sh', 'echo on\n') });
+    expect(job.annotations[0]?.message).toContain('Unable to resolve action octo-org/missing@v1');
     expect(steps(job)).toEqual(['Set up job: failure', 'Complete job: success']);
   });
 
-  it('let the completed one run on cancellation, but not on the runner’s shutdown', async () => {
+  it('run the completed hook on a cancellation, but not on the runner’s shutdown', async () => {
     const hooks = { [COMPLETED]: script('completed.sh', 'echo bye\n') };
     for (const end of ['cancel', 'shutdown'] as const) {
       const job = bench.job(['run: echo now; exec sleep 60']);
@@ -148,15 +148,15 @@ describe('the job hooks', () => {
     }
   });
 
-  it('finish the completed one before the job is reported', async () => {
+  it('finish before the job’s result is reported', async () => {
     const mark = join(bench.path, 'mark');
     const completed = script('completed.sh', `until [ -e '${mark}' ]; do sleep 0.05; done\necho seen\n`);
     const job = bench.job(['run: "true"']);
-    const over = run(job, { [COMPLETED]: completed });
+    const ended = run(job, { [COMPLETED]: completed });
     await expect.poll(() => getLog(job, 'Complete runner')).toContain('shell:');
     expect(job.status).toBe('in_progress');
     writeFileSync(mark, '');
-    await over;
+    await ended;
     expect(getLog(job, 'Complete runner')).toContain('seen');
     expect(job.conclusion).toBe('success');
   });

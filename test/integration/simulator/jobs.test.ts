@@ -11,10 +11,10 @@ beforeEach(async () => {
 });
 afterEach(() => bench.dispose());
 
-const RUNNER = { id: 7, name: 'somebody', groupId: 1, groupName: 'Default' };
+const RUNNER = { id: 7, name: 'runner-7', groupId: 1, groupName: 'Default' };
 const STEPS = 'steps: [{run: "true"}]';
 
-describe('a run', () => {
+describe('a run of the simulator', () => {
   it('expands a matrix with include, exclude and expressions', () => {
     const jobs = bench.push(`
       name: Test
@@ -37,7 +37,7 @@ describe('a run', () => {
     expect(jobs.map(({ spec }) => spec.labels[0])).toEqual(['linux', 'linux', 'mac', 'bsd']);
   });
 
-  it('creates jobs when what they need is over, and skips with a completed event alone', async () => {
+  it('creates a job when the jobs that it needs have ended, and sends only `completed` for a skipped one', async () => {
     const first = only(
       bench.push(`
       jobs:
@@ -55,7 +55,7 @@ describe('a run', () => {
     expect(getRunState(first.run)).toEqual({ status: 'in_progress', conclusion: null });
   });
 
-  it('fails the rest of a matrix with one of it', async () => {
+  it('cancels the rest of a matrix when one of its jobs fails', async () => {
     const [one, two] = bench.push(`jobs: {t: {runs-on: demo, strategy: {matrix: {n: [1, 2]}}, ${STEPS}}}`);
     if (!one || !two) throw new Error('two jobs expected');
     startJob(bench.sim, one, RUNNER);
@@ -63,7 +63,7 @@ describe('a run', () => {
     expect(two).toMatchObject({ status: 'completed', conclusion: 'cancelled' });
   });
 
-  it('cancelled before pickup is completed by nobody: runner 0 or null', async () => {
+  it('completes with runner id 0 or null when it is cancelled before it started', async () => {
     const seen = new Set<unknown>();
     for (let round = 0; round < 20 && seen.size < 2; round++) {
       const job = bench.job(['run: "true"']);
@@ -76,7 +76,7 @@ describe('a run', () => {
     expect(seen).toEqual(new Set([0, null]));
   });
 
-  it('repeated makes a new attempt with new ids, and says again what it takes over', async () => {
+  it('creates a new attempt with new job ids when it is repeated, and sends `completed` again for the jobs that it keeps', async () => {
     const [good, bad] = bench.push(`jobs: {good: {runs-on: demo, ${STEPS}}, bad: {runs-on: demo, ${STEPS}}}`);
     if (!good || !bad) throw new Error('two jobs expected');
     for (const job of [good, bad]) startJob(bench.sim, job, RUNNER);
@@ -93,7 +93,7 @@ describe('a run', () => {
     expect(bench.actions(again)).toEqual(['queued']);
   });
 
-  it('behind an environment says queued twice, and waits where that is protected', async () => {
+  it('sends `queued` twice for a job with an environment, which waits for approval where the environment is protected', async () => {
     const workflow = `jobs: {ship: {runs-on: demo, environment: production, ${STEPS}}}`;
     const open = only(bench.push(workflow));
     await bench.control('PUT', '/settings', { protectedEnvironments: ['production'] });
@@ -106,14 +106,14 @@ describe('a run', () => {
     expect(bench.actions(guarded)).toEqual(['queued', 'waiting', 'queued']);
   });
 
-  it('with a file that can’t be read says what is wrong', async () => {
+  it('is refused with the reason when the workflow file is invalid', async () => {
     const bad = 'jobs: {a: {runs-on: demo, needs: b, steps: [{run: "true"}]}}';
     await expect(bench.control('POST', '/repos/octo-org/demo/push', { workflow: bad })).rejects.toThrow('needs b');
   });
 });
 
 describe('the simulator', () => {
-  it('drives many plain jobs without a runner', async () => {
+  it('runs many simple jobs without a runner', async () => {
     const { jobIds } = z
       .object({ jobIds: z.array(z.number()) })
       .parse(await bench.control('POST', '/jobs', { count: 300, labels: ['load'] }));
@@ -126,7 +126,7 @@ describe('the simulator', () => {
     expect(bench.log.since(0, 'job.started')).toHaveLength(300);
   });
 
-  it('is a program that says where it is, and ends when told to', async () => {
+  it('runs as a program that logs its address, and ends on SIGTERM', async () => {
     const program = fileURLToPath(new URL('../../../services/simulator/main.ts', import.meta.url));
     const args = [program, '--repository', 'acme/hello', '--token-env', 'SIM_TOKEN'];
     const { child, exited, output } = bench.spawn(process.execPath, args, { SIM_TOKEN: 'ghp_mine' });

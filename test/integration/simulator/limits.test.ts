@@ -19,8 +19,8 @@ const app = (privateKey: string) =>
 
 const RUNNERS = '/orgs/octo-org/actions/runners';
 
-describe('limits', () => {
-  it('tell what is left, and refuse with the time of the next window', async () => {
+describe('the rate limits of the simulator', () => {
+  it('are in the headers of every answer; above the primary limit a request is refused with the time of the next window', async () => {
     bench = await TestBench.start({ limits: { primary: 2 } });
     const first = await bench.api('GET', RUNNERS);
     expect(first.headers.get('x-ratelimit-remaining')).toBe('1');
@@ -33,7 +33,7 @@ describe('limits', () => {
     expect((await bench.api('GET', '/rate_limit')).status).toBe(200);
   });
 
-  it('of the secondary kind count points and say when to come back', async () => {
+  it('include a secondary one that counts points and sends `retry-after`', async () => {
     bench = await TestBench.start({ limits: { secondaryPoints: 6, retryAfterSeconds: 7, status: 429 } });
     await bench.register('five-points');
     expect((await bench.api('GET', RUNNERS)).status).toBe(200);
@@ -44,8 +44,8 @@ describe('limits', () => {
   });
 });
 
-describe('calls that go wrong on demand', () => {
-  it('answer with an error and do nothing, or do it and never answer', async () => {
+describe('faults of REST calls', () => {
+  it('answer with an error and do nothing, or do the work and never answer', async () => {
     bench = await TestBench.start();
     await bench.control('POST', '/faults/api', { fault: 'status', status: 502, path: '/actions/runners' });
     expect((await bench.api('GET', RUNNERS)).status).toBe(502);
@@ -55,13 +55,13 @@ describe('calls that go wrong on demand', () => {
   });
 });
 
-describe('authentication', () => {
+describe('the authentication of the simulator', () => {
   const keys = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
-  it('of an App gives tokens that can do what it may, in its own organisation', async () => {
+  it('gives an App tokens with its permissions, for its own organisation', async () => {
     bench = await TestBench.start({
       app: { id: 5, publicKey: keys.publicKey, permissions: { organization_self_hosted_runners: 'read' } },
       repositories: ['octo-org/demo', 'other-org/demo'],
@@ -72,17 +72,17 @@ describe('authentication', () => {
     expect(write.status).toBe(403);
     expect(await write.json()).toMatchObject({ message: 'Resource not accessible by integration' });
     expect((await bench.api('GET', '/orgs/other-org/actions/runners', undefined, token)).status).toBe(404);
-    // An App's webhooks name its installation, another kind's don't.
+    // Only the webhooks of an App name an installation.
     bench.job(['run: "true"']);
     await bench.sim.webhooks.idle();
     expect(bench.receiver.received[0]?.body).toMatchObject({ installation: { id: 1 } });
   });
 
-  it('refuses what it doesn’t know', async () => {
+  it('refuses a token of another key, an unknown token and a request without one', async () => {
     bench = await TestBench.start({ app: { id: 5, publicKey: keys.publicKey } });
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const forged = app(other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
-    await expect(forged({ type: 'installation' })).rejects.toThrow('A JSON web token could not be decoded');
+    const wrong = app(other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    await expect(wrong({ type: 'installation' })).rejects.toThrow('A JSON web token could not be decoded');
     expect((await bench.api('GET', RUNNERS, undefined, 'ghp_wrong')).status).toBe(401);
     expect((await bench.api('GET', '/app')).status).toBe(401);
     expect((await fetch(`${bench.simulator.address}/api/v3${RUNNERS}`)).status).toBe(401);

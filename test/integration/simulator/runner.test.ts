@@ -24,7 +24,7 @@ async function run(job: Job, env: Record<string, string> = {}): Promise<Job> {
   return job;
 }
 
-/** Zombies, which only wait for an init that is in no hurry, are dead. */
+/** A zombie, which init hasn't reaped yet, is dead. */
 function isAlive(pid: number): boolean {
   try {
     return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -33,8 +33,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-describe('a step', () => {
-  it('hands environment, path, outputs and summary on through files', async () => {
+describe('a step in the fake runner', () => {
+  it('passes environment variables, path, outputs and summary on through files', async () => {
     const job = await run(
       bench.job([
         '{id: one, run: "echo A=1 >> $GITHUB_ENV; printf \'B<<X\\ntwo\\nlines\\nX\\n\' >> $GITHUB_ENV; echo out=put >> $GITHUB_OUTPUT"}',
@@ -48,7 +48,7 @@ describe('a step', () => {
     expect(job.summary).toBe('# Done\n');
   });
 
-  it('speaks in workflow commands, and masks what it is told to', async () => {
+  it('has its workflow commands applied and its secrets masked', async () => {
     const job = await run(
       bench.job([
         'run: "echo \'::error file=a.ts,line=3,title=Bad::no%0Agood\'; echo ::warning::careful; echo ::debug::hidden"',
@@ -66,7 +66,7 @@ describe('a step', () => {
     expect(getOutput(job).join()).not.toContain('hidden');
   });
 
-  it('runs in the shell it asks for, and fails as that does', async () => {
+  it('runs in its shell, and fails as that shell does', async () => {
     const job = await run(
       bench.job([
         '{run: "false | true", continue-on-error: true}',
@@ -87,7 +87,7 @@ describe('a step', () => {
     );
   });
 
-  it('runs or not by its condition', async () => {
+  it('is skipped when its condition is false', async () => {
     const job = await run(
       bench.job([
         'run: exit 3',
@@ -110,8 +110,8 @@ describe('a step', () => {
   });
 });
 
-describe('a cancelled job', () => {
-  it('interrupts its step, ends what does not heed that, and still runs always() steps', async () => {
+describe('a cancelled job in the fake runner', () => {
+  it('has its step interrupted, then killed, and still runs always() steps', async () => {
     const job = bench.job([
       'run: "trap \'\' INT TERM; sleep 300 & echo child $!; wait; wait; sleep 300"',
       'run: echo never',
@@ -136,15 +136,15 @@ describe('a cancelled job', () => {
   });
 });
 
-describe('the runner', () => {
-  it('ends what a job left behind, and its own folders', async () => {
+describe('the fake runner', () => {
+  it('ends processes that a job left behind, and removes its own folders', async () => {
     const job = await run(bench.job(['run: "sleep 300 >/dev/null 2>&1 & echo child $!"']));
     const child = Number(/child (\d+)/.exec(getOutput(job).join())?.[1]);
     await expect.poll(() => isAlive(child)).toBe(false);
     expect(existsSync(join(bench.path, '_work'))).toBe(false);
   });
 
-  it('stops on SIGTERM while idle, and is offline at once', async () => {
+  it('stops on SIGTERM while it is idle, and is offline at once', async () => {
     const runner = await bench.runner('idle');
     await bench.log.waitFor('it to come online', (event) => event.type === 'runner.online');
     runner.child.kill('SIGTERM');
@@ -152,7 +152,7 @@ describe('the runner', () => {
     await bench.log.waitFor('it to go offline', (event) => event.type === 'runner.offline');
   });
 
-  it('never shows its JIT config to the job', async () => {
+  it('does not show its JIT config to the job', async () => {
     const { jit } = await bench.register('by-variable');
     const job = bench.job(['run: env']);
     const program = fileURLToPath(new URL('../../../services/simulator/runner/main.ts', import.meta.url));
@@ -162,7 +162,7 @@ describe('the runner', () => {
     expect(getOutput(job).join('\n')).not.toContain(jit.slice(0, 40));
   });
 
-  it('bundled is a folder with run.sh, which turns every end into 0', async () => {
+  it('is bundled into a folder with run.sh, which always exits with 0', async () => {
     const folder = join(bench.path, 'runner');
     await bundleFakeRunner(folder);
     const { jit } = await bench.register('bundled');
@@ -172,13 +172,13 @@ describe('the runner', () => {
     await bench.completed(job);
     expect(await good.exited).toBe(0);
     expect(good.output()).toContain('Job build completed with result: Failed');
-    // Its registration is used up.
+    // Its registration was removed with its job.
     const bad = bench.spawn(join(folder, 'run.sh'), ['--jitconfig', jit], env);
     expect(await bad.exited).toBe(0);
     expect(bad.output()).toContain('The runner registration has been deleted');
   });
 
-  it('behind run.sh is told to stop only with RUNNER_MANUALLY_TRAP_SIG', async () => {
+  it('gets a SIGTERM to run.sh when RUNNER_MANUALLY_TRAP_SIG is set', async () => {
     const folder = join(bench.path, 'runner');
     await bundleFakeRunner(folder);
     const { jit } = await bench.register('trapped');

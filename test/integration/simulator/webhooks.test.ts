@@ -14,9 +14,9 @@ beforeEach(async () => {
 });
 afterEach(() => bench.dispose());
 
-const RUNNER = { id: 7, name: 'somebody', groupId: 1, groupName: 'Default' };
+const RUNNER = { id: 7, name: 'runner-7', groupId: 1, groupName: 'Default' };
 
-/** From queued to completed, without a runner. */
+/** Runs a job from queued to completed, without a runner. */
 async function runWholeJob(): Promise<Job> {
   const job = bench.job(['run: "true"']);
   startJob(bench.sim, job, RUNNER);
@@ -37,8 +37,8 @@ function decideFates(seed: number): string[] {
 
 const listed = z.object({ id: z.number(), guid: z.string(), redelivery: z.boolean(), status: z.string() });
 
-describe('a webhook', () => {
-  it('is signed over its raw bytes and carries all that GitHub sends, with null where it has null', async () => {
+describe('a webhook of the simulator', () => {
+  it('is signed over its raw bytes and has all fields of GitHub’s, with null where GitHub sends null', async () => {
     const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['queued', 'in_progress', 'completed']);
     const webhooks = new Webhooks({ secret: SECRET });
@@ -53,10 +53,10 @@ describe('a webhook', () => {
     }
     const [queued, started] = bench.receiver.received.map(({ body }) => body.workflow_job);
     expect(queued).toMatchObject({ runner_id: null, runner_name: null, runner_group_name: null, conclusion: null });
-    expect(started).toMatchObject({ runner_id: 7, runner_name: 'somebody', status: 'in_progress' });
+    expect(started).toMatchObject({ runner_id: 7, runner_name: 'runner-7', status: 'in_progress' });
   });
 
-  it('that is refused or not answered in time is recorded, and never sent again by itself', async () => {
+  it('is recorded as failed and not sent again when it is refused or not answered in time', async () => {
     bench.receiver.answer = 503;
     bench.job(['run: "true"']);
     await bench.sim.webhooks.idle();
@@ -71,8 +71,8 @@ describe('a webhook', () => {
   });
 });
 
-describe('faults on demand', () => {
-  it('loses exactly the next queued one, which is then redelivered under its GUID', async () => {
+describe('faults of webhooks', () => {
+  it('lose exactly the next `queued`, which can be redelivered with its GUID', async () => {
     await bench.control('POST', '/faults/once', { fault: 'lose', action: 'queued' });
     const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['in_progress', 'completed']);
@@ -89,14 +89,14 @@ describe('faults on demand', () => {
     expect(newest).toMatchObject({ guid: lost?.guid, redelivery: true });
   });
 
-  it('sends the next one twice with one GUID', async () => {
+  it('duplicate the next webhook with the same GUID', async () => {
     await bench.control('POST', '/faults/once', { fault: 'duplicate' });
     const job = await runWholeJob();
     expect(bench.actions(job)).toEqual(['queued', 'queued', 'in_progress', 'completed']);
     expect(new Set(guids()).size).toBe(3);
   });
 
-  it('holds them until they are released, in reverse', async () => {
+  it('hold webhooks until they are released, in reverse order', async () => {
     await bench.control('POST', '/hold');
     const job = await runWholeJob();
     expect(bench.actions(job)).toEqual([]);
@@ -105,7 +105,7 @@ describe('faults on demand', () => {
     expect(bench.actions(job)).toEqual(['completed', 'in_progress', 'queued']);
   });
 
-  it('reorders and delays by rate', async () => {
+  it('reorder and delay webhooks by rate', async () => {
     await bench.control('PUT', '/faults', { reorder: 1 });
     const first = bench.job(['run: "true"']);
     await bench.control('PUT', '/faults', { reorder: 0 });
@@ -119,7 +119,7 @@ describe('faults on demand', () => {
     expect(Date.now() - before).toBeGreaterThanOrEqual(45);
   });
 
-  it('deals the same faults for the same seed', () => {
+  it('are the same for the same seed', () => {
     expect(decideFates(3)).toEqual(decideFates(3));
     expect(decideFates(3)).not.toEqual(decideFates(4));
     expect(new Set(decideFates(3))).toEqual(new Set(['send', 'lose', 'duplicate', 'delay', 'reorder']));

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../support/cleanup.ts';
 import { CONTRACT_PAGE, mark, outcomes, OUTCOMES_VARIABLE, type Outcomes } from '../../contract/backend/outcomes.ts';
 import { ROWS } from '../../contract/backend/rows.ts';
 
-/** `npm run contract`: runs the contract against every backend and writes its page, rows × backends. */
+/** `npm run contract`: runs the contract tests of every backend, and writes their page: rows × backends. */
 
 const folder = temporaryFolder('contract');
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -37,7 +37,7 @@ folder.remove();
 
 const missing = backends.filter((backend) => !runs.some((run) => run.backend === backend));
 if (missing.length > 0) {
-  console.error(`could not be run here, so the page stays as it is: ${missing.join(', ')}`);
+  console.error(`the page is unchanged, because these backends cannot be tested here: ${missing.join(', ')}`);
   process.exit(1);
 }
 

@@ -3,7 +3,7 @@ import { findProgram } from '../../../hooks/job-hooks/wrappers/find-program.ts';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Nothing that asks the network for more than the page: pictures are of this machine alone. */
+/** Without these, Chromium sends requests of its own, and pictures would depend on the network. */
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -15,11 +15,11 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Starts the machine's own Chromium, with a profile of its own. @throws Error where there is none on PATH */
+/** Starts this machine's Chromium, with a new profile. @throws Error without a Chromium on PATH */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = findBrowser();
   if (executablePath === undefined) {
-    throw new Error(`pictures need a Chromium, and there is none of ${PROGRAMS.join(', ')} on PATH: install one`);
+    throw new Error(`taking pictures: none of ${PROGRAMS.join(', ')} is on PATH. Install Chromium.`);
   }
   return await chromium.launch({ executablePath, args: FLAGS });
 }
@@ -27,8 +27,8 @@ export async function startBrowser(): Promise<Browser> {
 const ATTEMPTS = 5;
 
 /**
- * Writes a picture (PNG, 1280 pixels wide unless `show` changes that) of a page of its own, once `show` has brought it to
- * what shall be seen.
+ * Writes a picture of a new page (PNG, 1280 pixels wide unless `show` changes that), after `show` has brought the page into the
+ * wanted state.
  */
 export async function takePicture(browser: Browser, path: string, show: (page: Page) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -40,7 +40,7 @@ export async function takePicture(browser: Browser, path: string, show: (page: P
       timezoneId: 'UTC',
     });
     const page = await context.newPage();
-    // Chromium gives up all requests, local ones too, whenever a network comes or goes: those of containers do.
+    // Chromium aborts all requests, also local ones, when a network appears or disappears, as those of containers do.
     let networkChanged = false;
     page.on('requestfailed', (request) => {
       if (request.failure()?.errorText !== 'net::ERR_NETWORK_CHANGED') return;
@@ -60,7 +60,7 @@ export async function takePicture(browser: Browser, path: string, show: (page: P
   }
 }
 
-/** The machine's own Chromium, where it has one. */
+/** The path of this machine's Chromium, if it has one. */
 export function findBrowser(): string | undefined {
   return PROGRAMS.map((program) => findProgram(program, process.env['PATH'])).find((file) => file !== undefined);
 }

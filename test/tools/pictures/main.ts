@@ -5,7 +5,7 @@ import { startBrowser, takePicture } from './browser.ts';
 import { setScene } from './scene.ts';
 import { finishedRunnerShot, runningRunnerShot, statusPageShot, workflowListShot, type Shot } from './shots.ts';
 
-/** `npm run pictures`: the pictures of the README, taken of the real thing. */
+/** `npm run pictures`: takes the pictures of the docs from a running cluster. */
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const FOLDER = join(ROOT, 'deploy', 'docs', 'pictures');
@@ -18,7 +18,7 @@ const SHOTS: Record<string, Shot> = {
 };
 
 mkdirSync(FOLDER, { recursive: true });
-// First what can be missing.
+// The browser first, because it may be missing.
 const browser = await startBrowser();
 try {
   console.log('starting servers and services, pushing a workflow …');
@@ -30,7 +30,7 @@ try {
       console.log(`${relative(ROOT, path)}  ${Math.round(statSync(path).size / 1000)} kB`);
     }
   } finally {
-    console.log('letting the jobs end, taking everything down …');
+    console.log('waiting for the jobs to end, stopping everything …');
     await scene.end();
   }
 } finally {

@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts';
 import { push } from '../../../services/simulator/jobs/run.ts';
 import type { Job } from '../../../services/simulator/state.ts';
 
-/** A file in the cluster's folder; the long jobs run until it is there. */
+/** A file in the cluster's folder; the long jobs run until it exists. */
 const CURTAIN = 'curtain';
 
 const CONFIG = `
@@ -19,7 +19,7 @@ groups:
   - { name: release, organization: acme, labels: [release, x64], backend: local, max: 3, min: 1, runner: { directory: ROOT/runner } }
 `;
 
-/** What a repository's ordinary push does: quick checks, one of which fails, then what takes its time. */
+/** An ordinary workflow of a repository: quick checks, one of which fails, then jobs that take long. */
 const workflow = (curtain: string): string => `
 name: CI
 on: push
@@ -46,21 +46,21 @@ jobs:
     steps: [{ run: '${playUntil(curtain)}' }]
 `;
 
-/** At most ten minutes, whoever forgets to drop the curtain. */
+/** Runs until the file exists; at most ten minutes. */
 const playUntil = (curtain: string): string => `timeout 600 sh -c "until [ -e ${curtain} ]; do sleep 0.2; done"`;
 
-/** The moment that the pictures show: everything of one push is on its way, some of it done. */
+/** The moment that the pictures show: the jobs of one push, of which some run and some have completed. */
 export interface Scene {
   cluster: Cluster;
-  /** The runner that has the build, its job still running. */
+  /** The runner whose job `build` is running. */
   running: string;
-  /** The runner that had the unit tests; gone. */
+  /** The removed runner of the unit tests. */
   finished: string;
-  /** Lets all jobs end, waits until every runner is gone, and takes everything down. */
+  /** Ends all jobs, waits until every runner is removed, and stops everything. */
   end(): Promise<void>;
 }
 
-/** Starts everything, pushes a workflow, and resolves when the scene stands. */
+/** Starts everything, pushes a workflow, and resolves at the moment for the pictures. */
 export async function setScene(): Promise<Scene> {
   const cluster = await Cluster.start({ copies: 1, ui: true, installation: 'ci', backends: ['local'], config: CONFIG });
   const curtain = join(cluster.dir, CURTAIN);
@@ -70,7 +70,7 @@ export async function setScene(): Promise<Scene> {
       await until(async () => listJobs(cluster).every(({ status }) => status === 'completed'), {
         what: 'all jobs end',
       });
-      // The dispatcher that keeps one warm would start the next.
+      // Otherwise this dispatcher would replace its idle runner.
       await cluster.client.workflow.getHandle(dispatcherWorkflowId('release')).terminate('the pictures are taken');
       for (const id of await cluster.runners('Running')) await cluster.client.workflow.getHandle(id).cancel();
       await until(async () => (await cluster.runners('Running')).length === 0, { what: 'all runners end' });
@@ -90,7 +90,7 @@ export async function setScene(): Promise<Scene> {
       },
       { what: 'the build and four of the matrix run, two wait, one runner is warm' },
     );
-    // Lists in the UI come from Temporal's visibility, which follows a little later.
+    // Lists in the UI come from Temporal's visibility, which lags a little.
     await until(
       async () => {
         const counts = await Promise.all(['busy', 'gone', 'idle'].map((phase) => countInPhase(cluster, phase)));
@@ -110,7 +110,7 @@ export async function setScene(): Promise<Scene> {
         const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
         return currentDetails?.includes('hook: ') ?? false;
       },
-      { what: 'the build’s runner heard its hook' },
+      { what: 'the signal of the build’s hook' },
     );
     return { cluster, running, finished, end };
   } catch (error) {

@@ -5,16 +5,16 @@ import type { Scene } from './scene.ts';
 /** Brings the page to what the picture shows, and resolves when all of it is there. */
 export type Shot = (page: Page, scene: Scene) => Promise<void>;
 
-/** Temporal's UI: what a runner says of itself while its job runs. */
+/** Temporal's UI: the details of a runner while its job runs. */
 export const runningRunnerShot: Shot = async (page, scene) => {
   await page.goto(toWorkflowUrl(scene, runnerWorkflowId('large', scene.running)));
   await page.getByTestId('user-metadata-tab').last().click();
-  // Summary, static and current details have a frame each, made from the text in its address. Its height comes once it is loaded.
+  // Summary, static and current details each have a frame with the text in its address. A loaded frame has a height.
   const details = page.locator('iframe[title=output][height][src*="Last%20heard"]');
   await details.contentFrame().getByText('hook: job build started').waitFor();
 };
 
-/** Temporal's UI: all that happened to a runner, from its creation to its removal. */
+/** Temporal's UI: the events of a runner, from its creation to its removal. */
 export const finishedRunnerShot: Shot = async (page, scene) => {
   await remember(page, { eventView: 'compact', eventFilterSort: 'ascending', minimizeEventView: false });
   await page.setViewportSize({ width: 1280, height: 744 });
@@ -22,7 +22,7 @@ export const finishedRunnerShot: Shot = async (page, scene) => {
   const events = page.getByTestId('event-summary-row');
   await events.filter({ hasText: `delete instance ${scene.finished}` }).waitFor();
   await page.locator('svg').getByText('remove the registration from the forge').first().waitFor();
-  // Input and result, which are above the history, go just out of sight below the bar.
+  // Scroll input and result, which are above the history, out of the picture.
   await page.getByTestId('input-and-result').evaluate((above) => {
     above.style.scrollMarginTop = `${48 - above.offsetHeight}px`;
     above.scrollIntoView();
@@ -52,7 +52,7 @@ export const statusPageShot: Shot = async (page, { cluster }) => {
   await page.locator('#rows .pill.gone').nth(2).waitFor();
 };
 
-/** What the UI keeps of its user's choices, as if they had been made before. */
+/** Stores choices of the UI's user, as if they had been made before. */
 async function remember(page: Page, choices: Record<string, unknown>): Promise<void> {
   const entries = Object.entries(choices).map(([key, value]) => [key, JSON.stringify(value)]);
   await page.addInitScript(`for (const entry of ${JSON.stringify(entries)}) localStorage.setItem(...entry)`);
