@@ -11,7 +11,9 @@ import {
   startAgent,
   startAgentWorld,
   type AgentWorld,
+  type TestAgent,
 } from '../../support/agent.ts';
+import { until } from '../../support/until.ts';
 
 let world: AgentWorld;
 
@@ -123,10 +125,19 @@ describe('registration', () => {
   });
 });
 
+/** Waits until the agent is online, and its program has set its trap for SIGTERM. */
+async function untilTrapped(agent: TestAgent): Promise<void> {
+  await world.signal(agent.runner, 'online');
+  await until(() => existsSync(join(agent.folder, 'program', 'trapped')));
+}
+
 describe('stopping', () => {
   it('passes SIGTERM to the program and reports its exit', async () => {
-    const agent = await startAgent(world, `trap 'echo got TERM; exit 7' TERM; while :; do sleep 0.05; done`);
-    await world.signal(agent.runner, 'online');
+    const agent = await startAgent(
+      world,
+      `trap 'echo got TERM; exit 7' TERM; touch trapped; while :; do sleep 0.05; done`,
+    );
+    await untilTrapped(agent);
     agent.child.kill('SIGTERM');
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: 7, logTail: 'got TERM\n' });
@@ -135,9 +146,9 @@ describe('stopping', () => {
   it('kills a program that ignores SIGTERM, with its whole process group', async () => {
     const agent = await startAgent(
       world,
-      `trap '' TERM; sleep 301 & echo $! > child.pid; while :; do sleep 0.05; done`,
+      `trap '' TERM; sleep 301 & echo $! > child.pid; touch trapped; while :; do sleep 0.05; done`,
     );
-    await world.signal(agent.runner, 'online');
+    await untilTrapped(agent);
     agent.child.kill('SIGTERM');
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: 'SIGKILL' });
