@@ -1,25 +1,15 @@
-import {
-  ActivityCancellationType,
-  ApplicationFailure,
-  isCancellation,
-  proxyActivities,
-  proxyLocalActivities,
-  sleep,
-  upsertMemo,
-} from '@temporalio/workflow';
-import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
-import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import { ApplicationFailure, isCancellation, sleep, upsertMemo } from '@temporalio/workflow';
 import {
   RESOURCES_MEMO,
   type RunnerEvent,
   type RunnerInput,
   type RunnerInstance,
 } from '../../contracts/workflows/runner.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { findRootMessage } from '../lib/failure.ts';
+import { forge, local, proxyCreateInstance, proxyDeleteInstance } from './activities.ts';
 import { toRunnerInstance, toOutcome } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { Facts, type FactsState } from './facts.ts';
@@ -27,27 +17,12 @@ import { InstanceTags, type TagsState } from './tags.ts';
 import { toInstanceUse, type Purchase } from './instance-use.ts';
 import { RunnerView } from './view.ts';
 
-/** After this time without a heartbeat, an activity goes to another worker. Activities send one every 3 s. */
-const HEARTBEAT_TIMEOUT = '20 s';
 /** How long a removal waits before it tries again to remove a registration that the forge calls busy; doubled each time. */
 const BUSY_RETRY_DELAY_MS = { first: 2000, max: 60_000 };
 /** A registration that was requested just before the end may reach the forge this much later. */
 const LATE_REGISTRATION_DELAY_MS = 15_000;
 /** An agent whose answer got lost asks again, but not more often than this. */
 const MAX_GRANTS = 5;
-
-const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'requestRetirement'>>({
-  startToCloseTimeout: '20 s',
-  retry: { initialInterval: '500 ms', maximumInterval: '30 s' },
-});
-
-const forge = proxyActivities<Pick<OrchestratorActivities, 'removeRegistration'>>({
-  taskQueue: TASK_QUEUE.orchestrator,
-  startToCloseTimeout: '5 min',
-  heartbeatTimeout: HEARTBEAT_TIMEOUT,
-  retry: { initialInterval: '1 s', maximumInterval: '1 min' },
-  summary: 'remove the registration from the forge',
-});
 
 /** What continue-as-new carries over. */
 export interface RunnerState {
@@ -200,17 +175,7 @@ export class RunnerActor {
       runner,
       expiresAt: this.#endsBy.toISOString(),
     };
-    const { createInstance } = proxyActivities<Pick<BackendActivities, 'createInstance'>>({
-      taskQueue: TASK_QUEUE.backend(settings.backend),
-      // Retried until time-to-start has passed: an outage of the backend delays the runner, but does not fail it.
-      scheduleToCloseTimeout: settings.timeToStartMs,
-      startToCloseTimeout: '10 min',
-      heartbeatTimeout: HEARTBEAT_TIMEOUT,
-      retry: { initialInterval: '1 s', maximumInterval: '30 s' },
-      // The instance must not be deleted while it is still being created.
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      summary: `create instance ${runner}`,
-    });
+    const { createInstance } = proxyCreateInstance(settings, runner);
     try {
       const { instanceId, machine, market, taggable } = await this.#track(() => createInstance(spec));
       this.#instanceId = instanceId;
@@ -302,13 +267,7 @@ export class RunnerActor {
 
   async #removeInstance(): Promise<void> {
     const { settings, runner } = this.input;
-    const { deleteInstance } = proxyActivities<Pick<BackendActivities, 'deleteInstance'>>({
-      taskQueue: TASK_QUEUE.backend(settings.backend),
-      startToCloseTimeout: '10 min',
-      heartbeatTimeout: HEARTBEAT_TIMEOUT,
-      retry: { initialInterval: '1 s', maximumInterval: '1 min' },
-      summary: `delete instance ${runner}`,
-    });
+    const { deleteInstance } = proxyDeleteInstance(settings, runner);
     await deleteInstance({ runner });
   }
 

@@ -312,6 +312,8 @@ describe('a group', () => {
     const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'online'), signal(runner, 'started', jobId)]);
+    // Otherwise the dispatcher replaces the runner as soon as it is gone, because the job still waits.
+    await world.signal(group, [{ type: 'job', job: job('in_progress', jobId, runner) }]);
     for (let batch = 0; batch < 60; batch++) {
       await Promise.all(
         Array.from({ length: 50 }, () => world.signalRunner(group, runner, [signal(runner, 'started', jobId)])),

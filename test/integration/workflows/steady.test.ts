@@ -35,7 +35,7 @@ async function listEndedRuns(group: string): Promise<number[]> {
 
 describe('a dispatcher under steady load', () => {
   it('continues as new while signals keep arriving, and loses none of them', async () => {
-    // Of its own for each try.
+    // A name that no earlier run of this test used.
     const group = `steady-${randomUUID().slice(0, 8)}`;
     const stop = new AbortController();
     let last = 0;

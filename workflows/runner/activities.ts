@@ -1,0 +1,51 @@
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
+import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+
+/** After this time without a heartbeat, an activity goes to another worker. Activities send one every 3 s. */
+const HEARTBEAT_TIMEOUT = '20 s';
+
+export const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'requestRetirement'>>({
+  startToCloseTimeout: '20 s',
+  retry: { initialInterval: '500 ms', maximumInterval: '30 s' },
+});
+
+export const forge = proxyActivities<Pick<OrchestratorActivities, 'removeRegistration'>>({
+  taskQueue: TASK_QUEUE.orchestrator,
+  startToCloseTimeout: '5 min',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  retry: { initialInterval: '1 s', maximumInterval: '1 min' },
+  summary: 'remove the registration from the forge',
+});
+
+export function proxyCreateInstance(
+  settings: GroupSettings,
+  runner: string,
+): Pick<BackendActivities, 'createInstance'> {
+  return proxyActivities<Pick<BackendActivities, 'createInstance'>>({
+    taskQueue: TASK_QUEUE.backend(settings.backend),
+    // Retried until time-to-start has passed: an outage of the backend delays the runner, but does not fail it.
+    scheduleToCloseTimeout: settings.timeToStartMs,
+    startToCloseTimeout: '10 min',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { initialInterval: '1 s', maximumInterval: '30 s' },
+    // The instance must not be deleted while it is still being created.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: `create instance ${runner}`,
+  });
+}
+
+export function proxyDeleteInstance(
+  settings: GroupSettings,
+  runner: string,
+): Pick<BackendActivities, 'deleteInstance'> {
+  return proxyActivities<Pick<BackendActivities, 'deleteInstance'>>({
+    taskQueue: TASK_QUEUE.backend(settings.backend),
+    startToCloseTimeout: '10 min',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: { initialInterval: '1 s', maximumInterval: '1 min' },
+    summary: `delete instance ${runner}`,
+  });
+}
