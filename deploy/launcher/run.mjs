@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The door to everything: `npm start`, `npm test`, `npm run bench`, `baton …`. Plain JavaScript for any Node from 20 on,
+// The one entry point: `npm start`, `npm test`, `npm run bench`, `baton …`. Plain JavaScript for any Node from 20 on,
 // with nothing installed: it installs what package-lock.json names, then hands over to the project's own Node.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

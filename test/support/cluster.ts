@@ -314,7 +314,7 @@ export class Cluster {
   async stop(): Promise<void> {
     await Promise.all([...this.services.values()].map((child) => child.stop()));
     for (const cleanup of this.#cleanups.toReversed()) await cleanup();
-    killInstances(this.dir);
+    await killInstances(this.dir);
     await this.#balancer.stop();
     if (!this.#sharesForge) await this.sim.close();
     await this.#connection.close();

@@ -28,10 +28,8 @@ function findProcesses(dir: string): InstanceProcess[] {
 }
 
 /** Kills (SIGKILL) all processes of the instance in this folder. Resolves when they are gone. */
-export async function killInstanceIn(folder: string): Promise<void> {
-  killInstances(dirname(folder), (process) => process.folder === folder);
-  const left = (): boolean => findProcesses(dirname(folder)).some((process) => process.folder === folder);
-  while (left()) await new Promise((resolve) => setTimeout(resolve, 20));
+export function killInstanceIn(folder: string): Promise<void> {
+  return killInstances(dirname(folder), (process) => process.folder === folder);
 }
 
 /** Kills (SIGKILL) only the agent in the runner's instance. */
@@ -41,14 +39,27 @@ export function killAgent(dir: string, runner: string): void {
   for (const { pid } of agents) process.kill(pid, 'SIGKILL');
 }
 
-/** Kills instances' processes, for example those that a failed test left running. */
-export function killInstances(dir: string, which: (process: InstanceProcess) => boolean = () => true): void {
-  for (const { pid } of findProcesses(dir).filter(which)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // The process has already ended.
+/**
+ * Kills (SIGKILL) all processes of the instances that exist now, for example those that a failed test left running. Resolves
+ * when they are gone.
+ */
+export async function killInstances(
+  dir: string,
+  which: (process: InstanceProcess) => boolean = () => true,
+): Promise<void> {
+  const chosen = findProcesses(dir).filter(which);
+  const folders = new Set(chosen.map(({ folder }) => folder));
+  const list = (): InstanceProcess[] => findProcesses(dir).filter(({ folder }) => folders.has(folder));
+  // Again until nothing is left: a process may start another one after the list was read.
+  for (let found = chosen; found.length > 0; found = list()) {
+    for (const { pid } of found) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // The process has already ended.
+      }
     }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

@@ -83,7 +83,7 @@ describe('delegation with faults', () => {
       const taken = await takeJob('proxy-a', { run: 'echo begun; sleep 300' });
       const id = await world.handOver(taken, 'proxy-a');
       await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ status: 'running' }));
-      killInstances(world.cluster.dir);
+      await killInstances(world.cluster.dir);
       expect(await view.result(id)).toMatchObject({ status: 'failed', conclusion: 'failure' });
       expect(await view.headline(id)).toMatch(/failed: ran on \S+: failure/);
       expect(await world.findAttempts(taken.runId)).toHaveLength(2);
