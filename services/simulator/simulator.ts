@@ -7,7 +7,7 @@ import { EventLog } from './event-log.ts';
 import { sweep } from './jobs/sweep.ts';
 import { page } from './page.ts';
 import { createRandom } from './random.ts';
-import { addRunnerProtocolRoutes } from './runner-routes.ts';
+import { addRunnerProtocolRoutes } from './protocol-routes.ts';
 import { DEFAULT_PERMISSIONS } from './shapes/app.ts';
 import { DEFAULT_LIMITS, GITHUB_TIMING, type SimulatorOptions } from './settings.ts';
 import { FIRST_IDS, type IdKind, type Simulation } from './simulation.ts';

@@ -15,8 +15,8 @@ const MAX_CELL_LENGTH = 200;
 
 /**
  * `baton apply [FILE]`: checks a configuration and makes every relay and orchestrator read its own again. Where `baton start
- * --config FILE` runs in this folder, the file that its services read is first written anew from FILE (the one given to
- * `baton start`, unless another is named).
+ * --config FILE` runs in this folder, the file that its services read is first written again from FILE (by default the one given
+ * to `baton start`).
  *
  * @returns the exit code: 0 when all services applied it and have the same configuration as this file
  * @throws BatonError CONFIG_*, BUS_*

@@ -6,7 +6,7 @@ import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { readInstanceTls } from '../../shared/instance-tls.ts';
-import { findSecretNames } from './secret-names.ts';
+import { findSecretNames } from '../lib/secret-names.ts';
 
 /** As long as a runner's name, a NATS credential and a time can be. */
 const LONGEST = { runner: 63, credentials: 2000, natsUrl: 'nats://nats.example.com:4222', authority: 1500 };

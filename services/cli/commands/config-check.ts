@@ -5,7 +5,7 @@ import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { printError } from '../lib/print-error.ts';
 import { checkCloudGroup } from './cloud-check.ts';
-import { findSecretNames } from './secret-names.ts';
+import { findSecretNames } from '../lib/secret-names.ts';
 
 /**
  * `baton config check`: prints what a configuration means, or each problem with it.

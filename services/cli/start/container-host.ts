@@ -1,7 +1,8 @@
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startBridge } from './bridge.ts';
 import { findBridgeGateway, type Engine } from './engine.ts';
-import { print, type Cleanups } from './steps.ts';
+import { print } from './steps.ts';
+import type { Cleanups } from './cleanups.ts';
 
 /** The name by which containers know this machine. */
 export const CONTAINER_HOST = 'host.docker.internal';

@@ -8,7 +8,7 @@ import { requestStatus } from '../commands/status.ts';
 import { DEMO_CONCLUSIONS, DEMO_JOBS, DEMO_WORKFLOW } from './demo.ts';
 import { createJobProgress } from './job-progress.ts';
 import { listInstances } from './removal.ts';
-import type { SimulatorClient, SimulatorRun } from './simulator.ts';
+import type { SimulatorClient, SimulatorRun } from './simulator-client.ts';
 import type { TemporalView } from './temporal-view.ts';
 
 const POLL_INTERVAL_MS = 400;

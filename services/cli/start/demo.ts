@@ -4,7 +4,7 @@ export const DEMO_ORGANIZATION = 'acme';
 export const DEMO_REPOSITORY = 'hello';
 export const DEMO_LABELS = ['linux', 'x64'];
 
-/** Environment variables of the demo's secrets, which are made anew at each start. */
+/** Environment variables of the demo's secrets, which are made at each start. */
 export const DEMO_SECRETS = { webhook: 'BATON_DEMO_WEBHOOK_SECRET', token: 'BATON_DEMO_TOKEN' } as const;
 
 /**

@@ -44,7 +44,7 @@ const FILLED_IN = [
 ];
 
 /**
- * Writes the configuration that the services read anew, from a changed `source`; the addresses of the running servers stay.
+ * Writes the configuration that the services read again, from a changed `source`; the addresses of the running servers stay.
  *
  * @returns what the services have read until now, and what they will read
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID; `effective` is then unchanged

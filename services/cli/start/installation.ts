@@ -4,17 +4,18 @@ import type { Backend } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { findFreePorts } from '../../../deploy/servers/ports.ts';
 import { createBackend } from '../../backend/create-backend.ts';
-import { planService, planSimulator, type ServiceParts } from './children.ts';
+import { planService, planSimulator, type ServiceParts } from './service-plans.ts';
 import { CONTAINER_HOST, exposeToContainers } from './container-host.ts';
 import { SIGNING_KEY_VARIABLE, writeEffective } from './effective-config.ts';
 import type { StartOptions } from './options.ts';
 import { planDemo, planFromConfig, type StartPlan } from './plan.ts';
 import { endRunners, removeInstances } from './removal.ts';
 import { startServers, type Servers } from './servers.ts';
-import { SimulatorClient } from './simulator.ts';
+import { SimulatorClient } from './simulator-client.ts';
 import type { StateFolder } from './state-folder.ts';
-import { print, reportStep, type Cleanups } from './steps.ts';
-import { Supervisor } from './supervisor.ts';
+import { print, reportStep } from './steps.ts';
+import type { Cleanups } from './cleanups.ts';
+import { Supervisor, type ServicePlan } from './supervisor.ts';
 import { TemporalView } from './temporal-view.ts';
 
 export interface StartContext {
@@ -50,22 +51,17 @@ export async function startInstallation(options: StartOptions, context: StartCon
   const plan =
     options.config === undefined ? await planDemo(options.backend, state) : await planFromConfig(options.config);
   print(plan.headline);
-  const servers = await startServers({ ...plan.wants, temporalUiPort: options.portTemporalUi }, context);
+  const servers = await startServers({ ...plan.serversToStart, temporalUiPort: options.portTemporalUi }, context);
   const ports = await choosePorts(options, plan.backends);
+  const urls = toUrls(ports);
   const natsPort = servers.operator && servers.nats ? Number(new URL(servers.nats.url).port) : undefined;
   if (plan.engine) {
-    const open = [natsPort, plan.demo ? ports.simulator : undefined];
-    await exposeToContainers(
-      plan.engine,
-      open.filter((port) => port !== undefined),
-      cleanups,
-    );
+    const exposed = [natsPort, plan.demo ? ports.simulator : undefined].filter((port) => port !== undefined);
+    await exposeToContainers(plan.engine, exposed, cleanups);
   }
-  const simulatorUrl = `http://127.0.0.1:${ports.simulator}`;
-  const config = writeConfig(plan, { simulatorUrl, servers, natsPort, state });
+  const config = writeConfig(plan, { simulatorUrl: urls.simulator, servers, natsPort, state });
   const signingKey = servers.operator?.runnerSigningKeySeed;
   const secrets = { ...plan.secrets, ...(signingKey === undefined ? {} : { [SIGNING_KEY_VARIABLE]: signingKey }) };
-  const parts: ServiceParts = { config, state, operator: servers.operator, secrets };
 
   const backends = await openBackends(config);
   const temporal = await TemporalView.connect(config);
@@ -76,16 +72,13 @@ export async function startInstallation(options: StartOptions, context: StartCon
   // Instances that a killed run left behind: no service that could create one runs yet.
   if (plan.demo) await removeInstances(backends, print);
 
-  const ingressUrl = `http://127.0.0.1:${ports.ingress[0]}`;
-  const webhookUrl = `${ingressUrl}/webhooks/github`;
-  await reportStep('services', async () => {
-    const starting = startServices(supervisor, options.copies, ports, parts);
-    if (plan.demo) {
-      const publicUrl = plan.engine ? `http://${CONTAINER_HOST}:${ports.simulator}` : simulatorUrl;
-      starting.push(supervisor.start(planSimulator(ports.simulator, { publicUrl, webhookUrl }, parts)));
-    }
-    await Promise.all(starting);
-  });
+  const parts: ServiceParts = { config, state, operator: servers.operator, secrets };
+  const services = planServices(options.copies, ports, parts);
+  if (plan.demo) {
+    const publicUrl = plan.engine ? `http://${CONTAINER_HOST}:${ports.simulator}` : urls.simulator;
+    services.push(planSimulator(ports.simulator, { publicUrl, webhookUrl: urls.webhooks }, parts));
+  }
+  await reportStep('services', () => Promise.all(services.map((service) => supervisor.start(service))));
   const bus = await connectBus({
     url: config.nats.url,
     tls: config.nats.tls,
@@ -93,11 +86,27 @@ export async function startInstallation(options: StartOptions, context: StartCon
     credentialsFile: servers.operator?.credentials.observer ?? config.nats.credentials,
   });
   await cleanups.add(() => bus.close());
-  const addresses: Record<string, string> = { 'status page': `${ingressUrl}/status` };
-  if (config.temporal.ui_url) addresses['Temporal UI'] = config.temporal.ui_url;
-  if (plan.demo) addresses['simulator'] = simulatorUrl;
-  else addresses['webhooks'] = webhookUrl;
-  return { bus, temporal, backends, demo: plan.demo ? new SimulatorClient(simulatorUrl) : undefined, addresses };
+  const demo = plan.demo ? new SimulatorClient(urls.simulator) : undefined;
+  return { bus, temporal, backends, demo, addresses: listAddresses(config, urls, plan.demo) };
+}
+
+interface Urls {
+  simulator: string;
+  ingress: string;
+  webhooks: string;
+}
+
+function toUrls(ports: Ports): Urls {
+  const ingress = `http://127.0.0.1:${ports.ingress[0]}`;
+  return { simulator: `http://127.0.0.1:${ports.simulator}`, ingress, webhooks: `${ingress}/webhooks/github` };
+}
+
+function listAddresses({ temporal }: Config, urls: Urls, demo: boolean): Record<string, string> {
+  return {
+    'status page': `${urls.ingress}/status`,
+    ...(temporal.ui_url ? { 'Temporal UI': temporal.ui_url } : {}),
+    ...(demo ? { simulator: urls.simulator } : { webhooks: urls.webhooks }),
+  };
 }
 
 /** All ports in one call: a second call would find free ports that aren't used yet again. */
@@ -131,23 +140,21 @@ function openBackends(config: Config): Promise<Backend[]> {
   return Promise.all(Object.values(backends).map((backend) => createBackend(backend, { installation, agent, log })));
 }
 
-function startServices(supervisor: Supervisor, copies: number, ports: Ports, parts: ServiceParts): Promise<void>[] {
+function planServices(copies: number, ports: Ports, parts: ServiceParts): ServicePlan[] {
   const free = [...ports.others];
-  const starting: Promise<void>[] = [];
+  const plans: ServicePlan[] = [];
   for (let copy = 0; copy < copies; copy++) {
     const label = (name: string): string => (copies === 1 ? name : `${name}-${copy + 1}`);
-    const ingress = ports.ingress[copy] ?? 0;
-    const plans = [
-      planService('ingress', label('ingress'), ingress, [], parts),
+    plans.push(
+      planService('ingress', label('ingress'), ports.ingress[copy] ?? 0, [], parts),
       planService('relay', label('relay'), free.pop() ?? 0, [], parts),
       planService('orchestrator', label('orchestrator'), free.pop() ?? 0, [], parts),
       ...Object.keys(parts.config.backends).map((name) =>
         planService('backend', label(`backend-${name}`), free.pop() ?? 0, [name], parts),
       ),
-    ];
-    starting.push(...plans.map((plan) => supervisor.start(plan)));
+    );
   }
-  return starting;
+  return plans;
 }
 
 /** Ends the runners while the services that remove them still run; then the services; then removes leftover instances. */

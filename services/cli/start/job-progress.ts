@@ -2,7 +2,7 @@ import { createLogUpdate } from 'log-update';
 import { formatDuration } from '../../../contracts/format.ts';
 import type { RunnerStatus } from '../../../contracts/messages/status.ts';
 import { formatTable } from '../lib/text-table.ts';
-import type { SimulatorJob, SimulatorRun } from './simulator.ts';
+import type { SimulatorJob, SimulatorRun } from './simulator-client.ts';
 
 export interface JobProgress {
   /** Shows the present state. */

@@ -14,7 +14,7 @@ export interface StartPlan {
   demo: boolean;
   /** Number of backends. */
   backends: number;
-  wants: { temporal: boolean; nats: boolean };
+  serversToStart: { temporal: boolean; nats: boolean };
   /** The Docker engine whose containers must reach this machine. */
   engine: Engine | undefined;
   /** Secrets that were made here, by environment variable. */
@@ -41,7 +41,7 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
     headline: `Baton demo, runners on ${chosen.type} (${chosen.why})`,
     demo: true,
     backends: 1,
-    wants: { temporal: true, nats: true },
+    serversToStart: { temporal: true, nats: true },
     engine: docker?.engine,
     secrets: {
       [DEMO_SECRETS.webhook]: randomBytes(32).toString('hex'),
@@ -68,7 +68,7 @@ export async function planFromConfig(file: string): Promise<StartPlan> {
     headline: `Baton, installation ${config.name}, configured by ${file}`,
     demo: false,
     backends: Object.keys(config.backends).length,
-    wants: findServersToStart(document),
+    serversToStart: findServersToStart(document),
     engine: engine && !('absent' in engine) ? engine : undefined,
     secrets: {},
     document: () => document,

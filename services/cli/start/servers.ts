@@ -3,7 +3,8 @@ import { acquireServer } from '../../../deploy/servers/acquire.ts';
 import { startNatsServer, type NatsServer } from '../../../deploy/servers/nats.ts';
 import { startTemporalServer, type TemporalServer } from '../../../deploy/servers/temporal.ts';
 import type { StateFolder } from './state-folder.ts';
-import { reportStep, type Cleanups } from './steps.ts';
+import { reportStep } from './steps.ts';
+import type { Cleanups } from './cleanups.ts';
 
 export interface Servers {
   /** Undefined where the configuration names a server. */
@@ -22,15 +23,15 @@ export async function startServers(
   const natsProgram = wanted.nats ? await acquireServer('nats-server') : undefined;
   if (wanted.temporal) await acquireServer('temporal');
 
-  const startOurNats = async (): Promise<Pick<Servers, 'nats' | 'operator'>> => {
+  const startOwnNats = async (): Promise<Pick<Servers, 'nats' | 'operator'>> => {
     if (natsProgram === undefined) return { nats: undefined, operator: undefined };
-    const ours = natsProgram.kind === 'program';
-    const operator = ours ? await createOperatorSetup(state.operator, { storeDir: state.nats }) : undefined;
+    const isStarted = natsProgram.kind === 'program';
+    const operator = isStarted ? await createOperatorSetup(state.operator, { storeDir: state.nats }) : undefined;
     const nats = await reportStep('NATS', () => startNatsServer({ dir: state.nats, operator }));
     await cleanups.add(() => nats.stop());
     return { nats, operator };
   };
-  const startOurTemporal = async (): Promise<TemporalServer | undefined> => {
+  const startOwnTemporal = async (): Promise<TemporalServer | undefined> => {
     if (!wanted.temporal) return undefined;
     const temporal = await reportStep('Temporal', () =>
       startTemporalServer({ dir: state.temporal, persist: true, uiPort: wanted.temporalUiPort }),
@@ -38,6 +39,6 @@ export async function startServers(
     await cleanups.add(() => temporal.stop());
     return temporal;
   };
-  const [{ nats, operator }, temporal] = await Promise.all([startOurNats(), startOurTemporal()]);
+  const [{ nats, operator }, temporal] = await Promise.all([startOwnNats(), startOwnTemporal()]);
   return { nats, operator, temporal };
 }

@@ -29,9 +29,9 @@ describe('a job of the simulator', () => {
 
   it('needs a runner with all its labels, in any case; self-hosted is implied', async () => {
     await bench.online('small', { labels: ['demo', 'small'] });
-    const wants = (labels: string) => only(bench.push(`jobs: {build: {runs-on: ${labels}, steps: [{run: "true"}]}}`));
-    const large = wants('[demo, large]');
-    const small = wants('[self-hosted, DEMO, Small]');
+    const pushJob = (labels: string) => only(bench.push(`jobs: {build: {runs-on: ${labels}, steps: [{run: "true"}]}}`));
+    const large = pushJob('[demo, large]');
+    const small = pushJob('[self-hosted, DEMO, Small]');
     await bench.log.waitFor('an assignment', (event) => event.type === 'job.assigned');
     expect(small.assignedTo?.name).toBe('small');
     expect(large.assignedTo).toBeNull();

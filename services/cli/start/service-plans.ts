@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { OperatorSetup } from '../../../deploy/nats/operator.ts';
 import type { CredentialName } from '../../../deploy/nats/permissions.ts';
-import { findSecretNames } from '../commands/secret-names.ts';
+import { findSecretNames } from '../lib/secret-names.ts';
 import { DEMO_ORGANIZATION, DEMO_REPOSITORY, DEMO_SECRETS } from './demo.ts';
 import { SIGNING_KEY_VARIABLE } from './effective-config.ts';
 import type { ServicePlan } from './supervisor.ts';
