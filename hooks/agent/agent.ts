@@ -25,11 +25,11 @@ export interface AgentOptions {
 }
 
 /**
- * The agent: the Manager of `github-actions`, which reports over NATS. Runs until the forge's runner program has ended, or until
- * the runner's time to live is over.
+ * The agent: the Manager of `github-actions`, which reports over NATS. Runs until the forge's runner program has ended,
+ * or until the runner's time to live is over.
  *
- * @returns the exit code: 0 if the program has ended, whatever its own exit code, or if the agent was stopped; 1 if the program
- *   could not be started. The signal `exited` is sent in all cases.
+ * @returns the exit code: 0 if the program has ended, whatever its own exit code, or if the agent was stopped; 1 if the
+ *   program could not be started. The signal `exited` is sent in all cases.
  * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID: the bootstrap file
  */
 export async function runAgent({ bootstrap: file, version, scripts, ...options }: AgentOptions): Promise<number> {
@@ -62,8 +62,8 @@ export async function runAgent({ bootstrap: file, version, scripts, ...options }
 }
 
 /**
- * The runner's time to live. Measured by the clock of the machine that wrote the bootstrap file, if the file says when that was:
- * this instance's clock may be wrong, and would end the runner early, or at once.
+ * The runner's time to live. Measured by the clock of the machine that wrote the bootstrap file, if the file says when
+ * that was: this instance's clock may be wrong, and would end the runner early, or at once.
  */
 function computeLifetimeMs({ expiresAt, madeAt }: BootstrapFile): number {
   const start = madeAt === undefined ? Date.now() : new Date(madeAt).getTime();

@@ -4,7 +4,8 @@ import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { nameWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * Reads the bootstrap file and removes it at once, so that nothing that runs later in this instance finds the credential on disk.
+ * Reads the bootstrap file and removes it at once, so that nothing that runs later in this instance finds the
+ * credential on disk.
  *
  * @throws BatonError CONFIG_UNREADABLE (no file, not removable), CONFIG_INVALID (not the documented shape)
  */

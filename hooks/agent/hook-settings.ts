@@ -4,8 +4,9 @@ import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
 import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 
 /**
- * Makes the environment variables by which the forge's runner program finds the hooks, and the hooks the agent. The group's hook
- * settings go to a file beside the agent's socket that only this user may read: hooks may run after the agent has ended.
+ * Makes the environment variables by which the forge's runner program finds the hooks, and the hooks the agent. The
+ * group's hook settings go to a file beside the agent's socket that only this user may read: hooks may run after the
+ * agent has ended.
  *
  * @param scripts the folder of the hook scripts
  * @returns environment variables for the runner program

@@ -15,7 +15,9 @@ const POLL_INTERVAL_MS = 2000;
 const notice = z.object({ action: z.string().max(40), time: z.string().max(40).optional() });
 
 export interface InterruptionOptions {
-  /** The file to which the machine's bootstrap script writes the notice. Only that script may call the metadata service. */
+  /**
+   * The file to which the machine's bootstrap script writes the notice. Only that script may call the metadata service.
+   */
   file: string;
   runner: string;
   send: (signal: RunnerSignal) => Promise<unknown>;

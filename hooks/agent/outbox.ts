@@ -15,12 +15,15 @@ const MAX_WAITING_SIGNALS = 64;
 const FIRST_ACK_TIMEOUT_MS = 2000;
 const MAX_ACK_TIMEOUT_MS = 30_000;
 
-/** `delivered`: JetStream has it · `refused`: it can never be delivered, or too many are waiting · `expired`: aborted before */
+/**
+ * `delivered`: JetStream has it · `refused`: it can never be delivered, or too many are waiting · `expired`: aborted
+ * before
+ */
 export type SignalDelivery = 'delivered' | 'refused' | 'expired';
 
 /**
- * Publishes signals to JetStream in order. Each is published again until it is acknowledged or aborted; its message id is the
- * signal's id, so that several attempts are one message.
+ * Publishes signals to JetStream in order. Each is published again until it is acknowledged or aborted; its message id
+ * is the signal's id, so that several attempts are one message.
  */
 export class Outbox {
   readonly #bus: Promise<Bus>;

@@ -14,7 +14,10 @@ function collectStrings(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(collectStrings) : [];
 }
 
-/** All texts that must not be printed: the JIT config, its parts, the values in its credentials, and the NATS credential. */
+/**
+ * All texts that must not be printed: the JIT config, its parts, the values in its credentials, and the NATS
+ * credential.
+ */
 export function collectRegistrationSecrets(jitConfig: string, natsCredentials: string): string[] {
   const secrets = [jitConfig];
   for (const [name, content] of parseFiles(jitConfig)) {
@@ -28,8 +31,8 @@ export function collectRegistrationSecrets(jitConfig: string, natsCredentials: s
     }
   }
   secrets.push(...natsCredentials.split('\n').filter((line) => /^[\w.-]+$/.test(line) && !line.startsWith('-')));
-  // Short texts (the name of a scheme, `true`) are no secrets, and masking them would make the output unreadable. Longest
-  // first: masking a secret that is part of a longer one would leave the rest of the longer one readable.
+  // Short texts (the name of a scheme, `true`) are no secrets, and masking them would make the output unreadable.
+  // Longest first: masking a secret that is part of a longer one would leave the rest of the longer one readable.
   return [...new Set(secrets.map((text) => text.trim()))]
     .filter((text) => text.length >= 16)
     .sort((a, b) => b.length - a.length);

@@ -8,8 +8,8 @@ export interface HookParts {
 }
 
 /**
- * All parts, in one file of the bundle (hooks.mjs), so that the code that they share is in there once. Each part is evaluated at its
- * first call.
+ * All parts, in one file of the bundle (hooks.mjs), so that the code that they share is in there once. Each part is
+ * evaluated at its first call.
  */
 export const hookParts: HookParts = {
   runGroupHook: async (kind, settings) => {

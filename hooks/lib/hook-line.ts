@@ -13,7 +13,9 @@ const common = {
 /** That a job started or completed. */
 const jobLine = z.object({ ...common, kind: z.enum(['started', 'completed']), job: started.shape.job });
 
-/** What a hook writes to the agent's socket: one line of JSON. Any process of the job may connect, so it is validated. */
+/**
+ * What a hook writes to the agent's socket: one line of JSON. Any process of the job may connect, so it is validated.
+ */
 export const hookLine = z.discriminatedUnion('kind', [
   jobLine,
   z.object({ ...common, kind: z.literal('resources'), resources: jobResources }),

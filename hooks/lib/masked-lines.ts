@@ -5,7 +5,9 @@ const MAX_LINE_LENGTH = 65_536;
 
 const MASK = '***';
 
-/** Splits the output of a program into lines and masks secrets in them, including those that arrive in several chunks. */
+/**
+ * Splits the output of a program into lines and masks secrets in them, including those that arrive in several chunks.
+ */
 export class MaskedLines {
   readonly #secrets: readonly string[];
   readonly #emit: (line: string) => void;

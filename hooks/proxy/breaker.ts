@@ -22,8 +22,8 @@ export class OrchestratorUnavailable extends Error {}
 export class BreakerOpen extends Error {}
 
 /**
- * A circuit breaker whose state is in a file that all hooks of a proxy share. While it is open, hooks fail at once; after a pause,
- * one of them tries again.
+ * A circuit breaker whose state is in a file that all hooks of a proxy share. While it is open, hooks fail at once;
+ * after a pause, one of them tries again.
  */
 export class SharedBreaker {
   readonly #file: string;

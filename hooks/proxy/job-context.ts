@@ -4,8 +4,8 @@ import { jobContext, type JobContext } from '../../contracts/messages/delegation
 import { selectShareable } from './shareable-variables.ts';
 
 /**
- * Reads a hook's job from its environment. Values are only put into an object, never into a text, so that any value becomes
- * correct JSON.
+ * Reads a hook's job from its environment. Values are only put into an object, never into a text, so that any value
+ * becomes correct JSON.
  *
  * @throws ZodError if this is not the environment of a hook
  */

@@ -11,8 +11,8 @@ import { OrchestratorClient } from './orchestrator-client.ts';
 import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * The program of a proxy's hooks. `started` hands the job over and exits with 78; `completed` reports that this attempt has ended.
- * A failure becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
+ * The program of a proxy's hooks. `started` hands the job over and exits with 78; `completed` reports that this attempt
+ * has ended. A failure becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
  */
 const EXIT = { unavailable: 69, refused: 65 } as const;
 const REQUEST_TIMEOUT_MS = 10_000;

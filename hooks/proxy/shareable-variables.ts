@@ -1,4 +1,7 @@
-/** Decides which variables of a job may leave the proxy. In doubt a variable stays: running the job again does not need it. */
+/**
+ * Decides which variables of a job may leave the proxy. In doubt a variable stays: running the job again does not need
+ * it.
+ */
 
 const SECRET_PREFIXES = ['ACTIONS_', 'BATON_', 'RUNNER_TOKEN', 'INPUT_', 'STATE_'];
 const SECRET_NAME =

@@ -10,9 +10,9 @@ export function recordProgram(file: string, pid: number | undefined): void {
 }
 
 /**
- * Kills a forge's runner that an earlier proxy left running: as long as it has a session, the next one gets none. Only a process
- * whose working directory is the runner's folder is killed. On systems other than Linux that cannot be checked, and nothing is
- * killed.
+ * Kills a forge's runner that an earlier proxy left running: as long as it has a session, the next one gets none. Only
+ * a process whose working directory is the runner's folder is killed. On systems other than Linux that cannot be
+ * checked, and nothing is killed.
  *
  * @returns whether there was one
  */

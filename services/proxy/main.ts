@@ -9,9 +9,9 @@ import { readProxyOptions } from './options.ts';
 import { ProxyRunner } from './proxy-runner.ts';
 
 /**
- * Runs a proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, with its token in
- * RUNNER_TOKEN. At SIGTERM it finishes the current job, then ends. Exits with the exit code of the forge's runner, or with 1 after
- * an error.
+ * Runs a proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, with its token
+ * in RUNNER_TOKEN. At SIGTERM it finishes the current job, then ends. Exits with the exit code of the forge's runner,
+ * or with 1 after an error.
  */
 const log = createLogger('proxy');
 const stop = new AbortController();

@@ -5,7 +5,10 @@ import { BatonError } from '../../contracts/errors.ts';
 import { NAME_PATTERN } from '../../contracts/workflows/runner-name.ts';
 import { toWrongFields } from '../../contracts/lib/schema-errors.ts';
 
-/** The options of a proxy. It has no configuration file, because its machine knows nothing of groups, backends or the bus. */
+/**
+ * The options of a proxy. It has no configuration file, because its machine knows nothing of groups, backends or the
+ * bus.
+ */
 const proxyOptions = z.object({
   /** The proxy's name on the forge, and in `delegation.proxies`. */
   name: z.string().max(60).regex(NAME_PATTERN, 'expected lower-case letters, digits and dashes'),

@@ -10,7 +10,9 @@ import type { ProxyOptions, ProxySecrets } from './options.ts';
 import { RunnerProgram, type RunnerProgramExit } from './runner-program.ts';
 import { REGISTRATION_TOKEN } from './options.ts';
 
-/** Between a crash of the forge's runner and its next start; doubled each time, and reset after {@link STABLE_AFTER_MS}. */
+/**
+ * Between a crash of the forge's runner and its next start; doubled each time, and reset after {@link STABLE_AFTER_MS}.
+ */
 const RESTART_DELAY_MS = { first: 1000, max: 300_000 };
 const STABLE_AFTER_MS = 600_000;
 /** How long the forge's runner may take to end when it has no job. */
@@ -58,8 +60,8 @@ export class ProxyRunner {
   }
 
   /**
-   * Registers with the forge, and replaces an earlier registration of the same name. Without a registration token, an earlier
-   * configuration is used as it is.
+   * Registers with the forge, and replaces an earlier registration of the same name. Without a registration token, an
+   * earlier configuration is used as it is.
    *
    * @throws BatonError SECRET_MISSING if there is neither, PROGRAM_FAILED
    */
@@ -98,8 +100,8 @@ export class ProxyRunner {
   }
 
   /**
-   * Runs the forge's runner until `stop` fires, or until it ends with an expected exit code. Restarts it after a crash, with
-   * growing delays.
+   * Runs the forge's runner until `stop` fires, or until it ends with an expected exit code. Restarts it after a crash,
+   * with growing delays.
    *
    * @returns its last exit code
    */

@@ -26,7 +26,10 @@ export const JIT_CONFIG = Buffer.from(
   }),
 ).toString('base64');
 
-/** A NATS server in operator mode with Baton's streams, a registrar with answers of the test, and all signals that arrived. */
+/**
+ * A NATS server in operator mode with Baton's streams, a registrar with answers of the test, and all signals that
+ * arrived.
+ */
 export interface AgentWorld {
   nats: TestNats;
   folder: string;

@@ -33,8 +33,8 @@ export interface HookRun {
 }
 
 /**
- * Runs hooks as in an instance: with the bundle that backends install, the simulator's runner, and the agent's socket. Only NATS is
- * missing: `signals` is what the agent would publish.
+ * Runs hooks as in an instance: with the bundle that backends install, the simulator's runner, and the agent's socket.
+ * Only NATS is missing: `signals` is what the agent would publish.
  */
 export class HookBench {
   readonly bench: TestBench;

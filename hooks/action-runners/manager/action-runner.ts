@@ -3,7 +3,10 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 
 /** What the Manager passes to an ActionRunner with every call. */
 export interface ExecutionContext {
-  /** The action's name (`RUNNER_CONTEXT_NAME`). Containers and workflows are named after it, so that they can be found again. */
+  /**
+   * The action's name (`RUNNER_CONTEXT_NAME`). Containers and workflows are named after it, so that they can be found
+   * again.
+   */
   readonly name: string;
   /** `RUNNER_CONTEXT_PLATFORM_*` without that prefix; on Kubernetes `NAMESPACE` and `SERVICE_ACCOUNT_NAME`. */
   readonly platform: Readonly<Record<string, string>>;
@@ -35,8 +38,8 @@ export interface ProgramExit {
 }
 
 /**
- * Runs actions of one kind, and does nothing else: the {@link ../manager/manager.ts Manager} reads the input, sends the reports,
- * enforces the timeout and handles SIGTERM. One object runs one action.
+ * Runs actions of one kind, and does nothing else: the {@link ../manager/manager.ts Manager} reads the input, sends the
+ * reports, enforces the timeout and handles SIGTERM. One object runs one action.
  * Source: the action-runner model, `ActionRunner { Name, Start, WaitForCompletion }`.
  */
 export interface ActionRunner<Input = unknown> {
@@ -46,8 +49,8 @@ export interface ActionRunner<Input = unknown> {
   readonly input: z.ZodType<Input>;
 
   /**
-   * Starts the action. If what runs it outlives its Manager (a container, a workflow), a second start under the same context
-   * name finds it and starts nothing.
+   * Starts the action. If what runs it outlives its Manager (a container, a workflow), a second start under the same
+   * context name finds it and starts nothing.
    *
    * @throws BatonError if it cannot be started; nothing is left running then
    */

@@ -7,8 +7,8 @@ export const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
 const MAX_TAIL_BYTES = 8192;
 
 /**
- * Writes what an action prints to the log, up to a limit: a job that prints a gigabyte must not fill the disk or the memory of
- * its instance. The forge keeps the job's full log; this one is for finding out why a runner failed.
+ * Writes what an action prints to the log, up to a limit: a job that prints a gigabyte must not fill the disk or the
+ * memory of its instance. The forge keeps the job's full log; this one is for finding out why a runner failed.
  */
 export class CappedOutput {
   readonly #write: (text: string) => void;

@@ -32,8 +32,8 @@ export interface ExecutionResult {
 }
 
 /**
- * What all ActionRunners have in common: parses the input, starts the action, reports that it runs, waits for its end, ends it
- * at its timeout or at SIGTERM, and reports how it ended.
+ * What all ActionRunners have in common: parses the input, starts the action, reports that it runs, waits for its end,
+ * ends it at its timeout or at SIGTERM, and reports how it ended.
  */
 export class Manager<Input> {
   readonly #options: ManagerOptions<Input>;
@@ -44,8 +44,8 @@ export class Manager<Input> {
 
   /** Executes the action. Never rejects: a failure is part of the result, and has been reported. */
   async execute(request: ActionRequest): Promise<ExecutionResult> {
-    // No timer in here keeps the process alive, and the action may not either: without this one, the process could exit before
-    // the last report has been sent.
+    // No timer in here keeps the process alive, and the action may not either: without this one, the process could exit
+    // before the last report has been sent.
     const keepAlive = setInterval(() => undefined, 60_000);
     try {
       return await this.#run(request);

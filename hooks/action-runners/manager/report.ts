@@ -17,7 +17,10 @@ export interface Report {
   logTail: string;
 }
 
-/** Reports the state of an action to an engine, in the engine's own way. The Manager sends reports in order, one at a time. */
+/**
+ * Reports the state of an action to an engine, in the engine's own way. The Manager sends reports in order, one at a
+ * time.
+ */
 export interface Reporter {
   readonly name: string;
   /**

@@ -1,7 +1,10 @@
 /** The longest timeout that Node's timers support, milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A signal that fires after `ms`, also after more than 24 days. Uses a monotonic clock; does not keep the process alive. */
+/**
+ * A signal that fires after `ms`, also after more than 24 days. Uses a monotonic clock; does not keep the process
+ * alive.
+ */
 export function createTimeoutSignal(ms: number): AbortSignal {
   const controller = new AbortController();
   const end = performance.now() + ms;

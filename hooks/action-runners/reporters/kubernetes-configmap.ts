@@ -16,8 +16,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
  * Writes the report to the key `status` of the ConfigMap that has the action's name, in the namespace
- * `RUNNER_CONTEXT_PLATFORM_NAMESPACE`. Uses the pod's service account, which must be allowed to patch and create ConfigMaps.
- * If the engine created the ConfigMap, its other keys stay as they are.
+ * `RUNNER_CONTEXT_PLATFORM_NAMESPACE`. Uses the pod's service account, which must be allowed to patch and create
+ * ConfigMaps. If the engine created the ConfigMap, its other keys stay as they are.
  * Source: https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/
  */
 export function configMapReporter(): Reporter {

@@ -14,8 +14,9 @@ export interface RunnerConnectionOptions {
 }
 
 /**
- * A runner's connection to NATS. It is opened by the part that knows the server and the credential: by `github-actions` from
- * its input, otherwise by the command line from the environment. Signals can be sent before that; they wait in the outbox.
+ * A runner's connection to NATS. It is opened by the part that knows the server and the credential: by `github-actions`
+ * from its input, otherwise by the command line from the environment. Signals can be sent before that; they wait in the
+ * outbox.
  */
 export class RunnerConnection {
   readonly outbox: Outbox;

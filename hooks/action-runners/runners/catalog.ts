@@ -11,7 +11,8 @@ export interface ActionRunnerDependencies {
 }
 
 /**
- * The built-in ActionRunners by name. Each is loaded only when it is used: running a script does not need a Docker client.
+ * The built-in ActionRunners by name. Each is loaded only when it is used: running a script does not need a Docker
+ * client.
  */
 export const BUILT_IN_ACTION_RUNNERS: Readonly<
   Record<string, (parts: ActionRunnerDependencies) => Promise<ActionRunner>>

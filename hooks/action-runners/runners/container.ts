@@ -45,9 +45,9 @@ const input = z.strictObject({
 type ContainerInput = z.infer<typeof input>;
 
 /**
- * Runs a container on a Docker engine, without privileges and without access to the engine's socket. Succeeds if the container
- * ends with code 0, and then removes it. The container has the action's name, so that a Manager that is restarted after a crash
- * finds it again.
+ * Runs a container on a Docker engine, without privileges and without access to the engine's socket. Succeeds if the
+ * container ends with code 0. The container is removed at its end. It has the action's name, so that a Manager that is
+ * restarted after a crash finds it again.
  */
 export class ContainerRunner implements ActionRunner<ContainerInput> {
   readonly name = 'container';

@@ -25,8 +25,9 @@ export interface GithubActionsOptions {
 }
 
 /**
- * Runs the forge's runner program for one job: requests its registration over NATS, listens for its hooks, and waits for its
- * end. Succeeds when the program has ended, whatever its exit code: the forge and the hooks report the job's result.
+ * Runs the forge's runner program for one job: requests its registration over NATS, listens for its hooks, and waits
+ * for its end. Succeeds when the program has ended, whatever its exit code: the forge and the hooks report the job's
+ * result.
  */
 export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
   readonly name = 'github-actions';
@@ -88,9 +89,9 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
 }
 
 /**
- * The command to run. Without `command`: `./run.sh --jitconfig CONFIG`. With it, every `{jitconfig}` is replaced; if there is
- * none, `--jitconfig CONFIG` is appended. The forge's runner takes its config as an argument, so it is visible in this
- * instance's list of processes. It is valid for one job, and already used by the time that the program runs.
+ * The command to run. Without `command`: `./run.sh --jitconfig CONFIG`. With it, every `{jitconfig}` is replaced; if
+ * there is none, `--jitconfig CONFIG` is appended. The forge's runner takes its config as an argument, so it is visible
+ * in this instance's list of processes. It is valid for one job, and already used by the time that the program runs.
  */
 function buildCommand(program: BootstrapFile['program'], jitConfig: string): string[] {
   const command = program.command ?? ['./run.sh', '--jitconfig', PLACEHOLDER];

@@ -1,4 +1,7 @@
-/** The values of these environment variables, to be masked, longest first. Of a value with several lines, also each line. */
+/**
+ * The values of these environment variables, to be masked, longest first. Of a value with several lines, also each
+ * line.
+ */
 export function collectSecretValues(names: readonly string[], env: NodeJS.ProcessEnv): string[] {
   const values = names.flatMap((name) => {
     const value = env[name]?.trim() ?? '';

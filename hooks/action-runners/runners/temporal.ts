@@ -25,9 +25,9 @@ const input = z.strictObject({
 type TemporalInput = z.infer<typeof input>;
 
 /**
- * Starts a workflow, whose id is the action's name, and waits for its result. A Manager that is restarted after a crash waits for
- * the workflow that is running, or takes the result of the one that succeeded; one that failed is started again. At SIGTERM and
- * at the timeout the workflow is cancelled, but never terminated, so that it can clean up.
+ * Starts a workflow, whose id is the action's name, and waits for its result. A Manager that is restarted after a crash
+ * waits for the workflow that is running, or takes the result of the one that succeeded; one that failed is started
+ * again. At SIGTERM and at the timeout the workflow is cancelled, but never terminated, so that it can clean up.
  */
 export class TemporalRunner implements ActionRunner<TemporalInput> {
   readonly name = 'temporal';

@@ -5,9 +5,9 @@ import { requireDocker } from '../wrappers/docker-action.ts';
 const KINDS = ['container', 'network', 'volume', 'image'] as const;
 
 /**
- * Removes what no running container uses from this instance's Docker engine: stopped containers, networks, unnamed volumes and
- * dangling images; with the input `all: true` also named volumes and every unused image. The input `filter` limits it, as
- * `docker … prune --filter` does.
+ * Removes what no running container uses from this instance's Docker engine: stopped containers, networks, unnamed
+ * volumes and dangling images; with the input `all: true` also named volumes and every unused image. The input `filter`
+ * limits it, as `docker … prune --filter` does.
  *
  * @throws BatonError WRAPPER_FAILED without a docker CLI or engine; Error if a prune fails
  */

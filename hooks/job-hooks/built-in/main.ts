@@ -6,8 +6,8 @@ import { record } from './resource-usage/recorder.ts';
 import { startRecorder, reportUsage } from './resource-usage/resource-usage.ts';
 
 /**
- * The wrappers that come with Baton: `built-in.mjs NAME PHASE`. Each phase is a process of its own, as in any other wrapper, so
- * that one that hangs or crashes is handled in the same way.
+ * The wrappers that come with Baton: `built-in.mjs NAME PHASE`. Each phase is a process of its own, as in any other
+ * wrapper, so that one that hangs or crashes is handled in the same way.
  */
 async function main([name, phase, file]: string[]): Promise<void> {
   const env = Object.fromEntries(

@@ -7,9 +7,10 @@ import type { HookParts } from '../hooks.ts';
 import { sendToAgent } from './send-to-agent.ts';
 
 /**
- * The program of the hook scripts: signals that a job started or completed, and runs the group's wrappers, if it has any. It is kept
- * very small (no schema library, no NATS client), because it starts twice in every job. The started signal is sent before the
- * wrappers run, the completed signal after them: so Baton knows of a job early, and knows when the hooks are done with it.
+ * The program of the hook scripts: signals that a job started or completed, and runs the group's wrappers, if it has
+ * any. It is kept very small (no schema library, no NATS client), because it starts twice in every job. The started
+ * signal is sent before the wrappers run, the completed signal after them: so Baton knows of a job early, and knows
+ * when the hooks are done with it.
  *
  * Exits with 0 unless the group's policy is strict and something failed.
  */

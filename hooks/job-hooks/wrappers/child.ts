@@ -21,8 +21,8 @@ const STOP_GRACE_MS = 2000;
 const DRAIN_TIMEOUT_MS = 500;
 
 /**
- * Runs a command in its own process group for at most `timeoutMs`. Its background processes stay, unless it reached the timeout:
- * then the group receives SIGTERM, and SIGKILL later.
+ * Runs a command in its own process group for at most `timeoutMs`. Its background processes stay, unless it reached the
+ * timeout: then the group receives SIGTERM, and SIGKILL later.
  *
  * @throws Error if it cannot be started
  */

@@ -9,9 +9,9 @@ export interface CommandListener {
 }
 
 /**
- * Filters the output of one phase on its way to the hook's output. `save-state` and `set-output`, which the forge's runner refuses
- * in a hook, go to the listener; all other commands pass. A group or stopped commands that the phase left open are closed at its
- * end, so that they do not change the meaning of later output.
+ * Filters the output of one phase on its way to the hook's output. `save-state` and `set-output`, which the forge's
+ * runner refuses in a hook, go to the listener; all other commands pass. A group or stopped commands that the phase
+ * left open are closed at its end, so that they do not change the meaning of later output.
  */
 export class CommandFilter {
   #stopToken: string | undefined;

@@ -27,8 +27,8 @@ const CONTAINER_PATHS = {
 } as const;
 
 /**
- * Makes the `docker run` of one phase of a docker action, with the mounts of the forge's runner. The image of a Dockerfile is built
- * when it is first needed.
+ * Makes the `docker run` of one phase of a docker action, with the mounts of the forge's runner. The image of a
+ * Dockerfile is built when it is first needed.
  *
  * @throws BatonError WRAPPER_FAILED without a docker CLI or engine, or if the build fails
  */

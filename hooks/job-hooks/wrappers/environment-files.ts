@@ -16,7 +16,9 @@ export interface PhaseOutput {
   problems: string[];
 }
 
-/** The environment files of one phase. Each phase has its own, so that other phases cannot read its state and outputs. */
+/**
+ * The environment files of one phase. Each phase has its own, so that other phases cannot read its state and outputs.
+ */
 export class EnvironmentFiles {
   readonly folder: string;
 

@@ -25,7 +25,8 @@ const FUNCTIONS = Object.keys(STATUS_FUNCTIONS).map((name) => ({ name, minArgs: 
 const CONTEXTS = ['github', 'runner', 'env', 'inputs', 'job', 'steps', 'secrets', 'strategy', 'matrix'];
 
 /**
- * Evaluates a `pre-if` or `post-if`. As on GitHub, a condition without a status function means `success() && (condition)`.
+ * Evaluates a `pre-if` or `post-if`. As on GitHub, a condition without a status function means `success() &&
+ * (condition)`.
  *
  * @throws BatonError WRAPPER_INVALID if it is not an expression
  */
@@ -68,7 +69,10 @@ function statusFunctions(status: StepsStatus) {
   );
 }
 
-/** `github` and `runner` are read from their variables. A hook has no token, and does not know the job's `steps` and `matrix`. */
+/**
+ * `github` and `runner` are read from their variables. A hook has no token, and does not know the job's `steps` and
+ * `matrix`.
+ */
 function contexts({ env, inputs, status }: ActionExpressionScope): data.Dictionary {
   const github = pickByPrefix(env, 'GITHUB_');
   const all: Record<string, Record<string, string | undefined>> = {
@@ -87,7 +91,9 @@ function contexts({ env, inputs, status }: ActionExpressionScope): data.Dictiona
   return new data.Dictionary(...pairs);
 }
 
-/** The payload of the event that started the workflow, from the file of the forge's runner; null if it cannot be read. */
+/**
+ * The payload of the event that started the workflow, from the file of the forge's runner; null if it cannot be read.
+ */
 function readEvent(env: ActionExpressionScope['env']): data.ExpressionData {
   try {
     return toData(JSON.parse(readFileSync(env['GITHUB_EVENT_PATH'] ?? '', 'utf8')));

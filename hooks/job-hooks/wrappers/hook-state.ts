@@ -21,8 +21,8 @@ type Content = z.infer<typeof schema>;
 const EMPTY: Content = { version: 1, stack: [], states: {}, outputs: {}, failed: false };
 
 /**
- * What the completed hook needs from the started hook. It is written to disk before a phase runs, so that a hook that is killed
- * loses no post.
+ * What the completed hook needs from the started hook. It is written to disk before a phase runs, so that a hook that
+ * is killed loses no post.
  */
 export class HookState {
   readonly #file: string;

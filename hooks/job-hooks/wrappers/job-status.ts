@@ -8,9 +8,9 @@ const MAX_TAIL_BYTES = 256 * 1024;
 const STATES: Record<string, StepsStatus> = { Succeeded: 'success', Failed: 'failure', Canceled: 'cancelled' };
 
 /**
- * Reads the job's status from the log of the forge's runner, which writes it after every step (`job state = 'Failed'`): a hook's
- * environment does not contain it. The log is found as an open file of a parent process, so that it is never the log of another
- * runner on this machine. `success` if there is no such log, as on systems without /proc.
+ * Reads the job's status from the log of the forge's runner, which writes it after every step (`job state = 'Failed'`):
+ * a hook's environment does not contain it. The log is found as an open file of a parent process, so that it is never
+ * the log of another runner on this machine. `success` if there is no such log, as on systems without /proc.
  *
  * Source: actions/runner, StepsRunner: the last line of its loop.
  */

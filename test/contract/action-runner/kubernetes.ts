@@ -38,8 +38,9 @@ interface ConfigMap {
 type Fault = 'none' | 'unavailable' | 'throttled' | 'reset' | 'forbidden' | 'created-meanwhile';
 
 /**
- * The ConfigMaps of an API server over TLS. It checks requests by the API's rules (method, media type, shape, names, bearer
- * token), and its answers have the shapes of the real one. Source: the Kubernetes API reference, ConfigMap v1, and `Status`.
+ * The ConfigMaps of an API server over TLS. It checks requests by the API's rules (method, media type, shape, names,
+ * bearer token), and its answers have the shapes of the real one. Source: the Kubernetes API reference, ConfigMap v1,
+ * and `Status`.
  */
 export interface FakeKubernetes {
   /** A pod's environment variables, with the folder of its service account. */

@@ -147,7 +147,8 @@ describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
       expect(own).toMatch(/^10\./);
       expect(own).not.toBe(address);
       const reached = printed.filter((line) => line.startsWith('knock ') && line.endsWith(' connect'));
-      // These show that knocking works: its own container, its own socket, and the port of this machine that it may reach.
+      // These show that knocking works: its own container, its own socket, and the port of this machine that it may
+      // reach.
       expect(reached.sort()).toEqual(
         [
           `knock ${own} 8080 connect`,

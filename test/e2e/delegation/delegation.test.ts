@@ -11,7 +11,9 @@ import { recordHistory } from '../../support/histories.ts';
 import { until } from '../../support/until.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from './world.ts';
 
-/** A delegation from its hand-over to its end, with real servers, services and runners. The test plays only the proxies. */
+/**
+ * A delegation from its hand-over to its end, with real servers, services and runners. The test plays only the proxies.
+ */
 
 const CLI = fileURLToPath(new URL('../../../services/cli/main.ts', import.meta.url));
 
@@ -19,7 +21,9 @@ let world: DelegationWorld;
 beforeAll(async () => {
   world = await startDelegationWorld();
 }, 180_000);
-/** Names of the histories to record, by delegation. The replay test checks later versions of the workflows against them. */
+/**
+ * Names of the histories to record, by delegation. The replay test checks later versions of the workflows against them.
+ */
 const shapes = new Map<string, string>();
 afterAll(async () => {
   if (process.env['BATON_RECORD'] !== undefined) {

@@ -56,8 +56,8 @@ describe('delegation while the ingress is down', () => {
       const outage = sleep(OUTAGE_MS);
       await world.sim.complete(before, 'failure');
       const annotations: string[] = [];
-      // Each hook sends its request three times. After three hooks in a row without an answer the breaker opens, and further hooks
-      // are held back for half a minute.
+      // Each hook sends its request three times. After three hooks in a row without an answer the breaker opens, and
+      // further hooks are held back for half a minute.
       let jobs = 0;
       while (jobs < 5 || (jobs < 20 && (await proxy.metric('baton_proxy_hooks_total', 'held-back')) === 0)) {
         annotations.push(...(await failOnProxy()));

@@ -13,8 +13,8 @@ import { bootMachine, type TestMachine } from './machine.ts';
 const POLL_INTERVAL_MS = 300;
 
 /**
- * Boots a machine for each of the emulator's instances: a container that runs the user data. An instance whose machine powers itself
- * off is terminated; a terminated instance's machine loses its power.
+ * Boots a machine for each of the emulator's instances: a container that runs the user data. An instance whose machine
+ * powers itself off is terminated; a terminated instance's machine loses its power.
  */
 export class Ec2Machines {
   readonly emulator: Emulator;

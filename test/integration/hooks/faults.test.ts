@@ -107,8 +107,8 @@ describe('a hook that is killed', () => {
     const { logTail } = await world.signal(agent.runner, 'exited');
     expect(logTail).toContain('killed hook 0\n');
     expect(logTail).toContain('\nhook 0\n');
-    // The killed hook may have sent its signal before; the others come in order. One whose acknowledgement was lost with NATS
-    // comes again with the same id.
+    // The killed hook may have sent its signal before; the others come in order. One whose acknowledgement was lost
+    // with NATS comes again with the same id.
     const kinds = new Set(listKinds(agent.runner).filter((kind) => kind !== 'started'));
     expect([...kinds]).toEqual(['online', 'completed', 'exited']);
   });

@@ -103,7 +103,8 @@ describe('an agent without a connection to NATS', () => {
       agent.go();
       await agent.printed('the runner program ended');
       expect(agent.output().match(/^hook 0$/gm)).toHaveLength(2);
-      // What was sent over the frozen connection is lost. The agent must notice by itself that it needs a new connection.
+      // What was sent over the frozen connection is lost. The agent must notice by itself that it needs a new
+      // connection.
       expect(await agent.exited).toEqual({ code: 0, signal: null });
       await world.signal(agent.runner, 'exited');
       expect(world.findSignals(agent.runner).map(({ kind }) => kind)).toEqual([

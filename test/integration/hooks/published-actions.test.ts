@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HookBench, which, wrapper } from '../../support/hook.ts';
 
 /**
- * Real published actions as wrappers, unchanged. They are in no package registry and not in this repository: BATON_ACTIONS names a
- * folder with clones of them (`checkout`, `cache` of github.com/actions, `ssh-agent` of github.com/webfactory).
+ * Real published actions as wrappers, unchanged. They are in no package registry and not in this repository:
+ * BATON_ACTIONS names a folder with clones of them (`checkout`, `cache` of github.com/actions, `ssh-agent` of
+ * github.com/webfactory).
  */
 const ACTIONS = process.env['BATON_ACTIONS'] ?? '';
 const actionFolder = (name: string): string => join(ACTIONS, name);

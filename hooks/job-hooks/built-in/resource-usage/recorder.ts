@@ -5,9 +5,10 @@ import { readCapacity, readCounters, type Counters } from './sample.ts';
 const SAMPLE_INTERVAL_MS = 1000;
 
 /**
- * Writes a sample to a file every second, until the file is removed. A sample is a line of JSON: `[ms, cores, memory, read,
- * written, received, sent, own]`. `ms` is this process's clock; `read` to `sent` are bytes since the last line; `own` is the CPU
- * time of the recorder itself, milliseconds. The first line, `[cores, memory]`, is the capacity of the machine.
+ * Writes a sample to a file every second, until the file is removed. A sample is a line of JSON: `[ms, cores, memory,
+ * read, written, received, sent, own]`. `ms` is this process's clock; `read` to `sent` are bytes since the last line;
+ * `own` is the CPU time of the recorder itself, milliseconds. The first line, `[cores, memory]`, is the capacity of the
+ * machine.
  */
 export function record(file: string): void {
   const { cores, memory } = readCapacity();

@@ -19,8 +19,8 @@ export interface Recording {
 const FIELDS = 8;
 
 /**
- * Reads a recorder's file. Skips a line that was cut off, or that a job wrote. Parses by hand: a schema library would make this
- * program more than ten times as large.
+ * Reads a recorder's file. Skips a line that was cut off, or that a job wrote. Parses by hand: a schema library would
+ * make this program more than ten times as large.
  *
  * @returns undefined if there is no sample
  */
