@@ -63,7 +63,7 @@ async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
 }
 
 function formatAudit(entries: readonly AuditEntry[]): string {
-  if (entries.length === 0) return 'the audit stream has no such entries';
+  if (entries.length === 0) return 'no audit entries found';
   const rows = entries.map(({ at, who, action, delegation, repository, runId, outcome, detail }) => [
     at.slice(0, 19).replace('T', ' '),
     who,

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError } from '../../../contracts/errors.ts';
 import { controlReply, type ControlRequest } from '../../../contracts/messages/control.ts';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import { natsOptions, parseOptions } from '../lib/options.ts';
-import { request, withNats } from '../lib/request.ts';
+import { request, toError, withNats } from '../lib/request.ts';
 import { requestStatus } from './status.ts';
 
 const POLL_INTERVAL_MS = 1000;
@@ -30,7 +29,7 @@ export async function controlGroup(group: string, mode: ControlRequest['mode'], 
   const action = `setting group ${group} to ${mode}`;
   return await withNats(nats, 'admin', async (bus) => {
     const reply = await request(bus, { subject: subjects.control, body, action }, controlReply);
-    if (!reply.ok) throw new BatonError(reply.code === 'GROUP_UNKNOWN' ? reply.code : 'INTERNAL', reply.message);
+    if (!reply.ok) throw toError(reply);
     console.log(`group ${group} ${RESULT_TEXTS[mode]}`);
     return mode === 'draining' && wait ? await waitUntilDrained(bus, group) : 0;
   });

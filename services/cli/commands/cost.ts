@@ -3,7 +3,7 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import { duration } from '../../../contracts/config/duration.ts';
 import { COST_KEYS, costReply, type CostReply } from '../../../contracts/messages/usage.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
-import { request, withNats } from '../lib/request.ts';
+import { request, toError, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
 
 const options = printOptions.extend({ since: duration.prefault('30d'), by: z.enum(COST_KEYS).default('group') });
@@ -14,7 +14,7 @@ const TIMEOUT_MS = 60_000;
  * `baton cost`: requests what finished instances were used for and cost, and prints the answer.
  *
  * @returns the exit code
- * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
+ * @throws BatonError CONFIG_*, BUS_*; the error of the orchestrator
  */
 export async function showCost(given: unknown): Promise<number> {
   const { since, by, json, ...nats } = parseOptions(options, given);
@@ -24,7 +24,7 @@ export async function showCost(given: unknown): Promise<number> {
   );
   if (json) console.log(JSON.stringify(answer, null, 2));
   else if (answer.ok) console.log(formatCost(answer, by));
-  else console.error(`error: requesting costs: ${answer.message} (${answer.code})`);
+  else throw toError(answer);
   return answer.ok ? 0 : 1;
 }
 

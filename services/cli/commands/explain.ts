@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { explainReply, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
 import { parseOptions, printOptions, UsageError } from '../lib/options.ts';
-import { request, withNats } from '../lib/request.ts';
+import { request, toError, withNats } from '../lib/request.ts';
 
 const options = printOptions.extend({
   labels: z.string().optional(),
@@ -36,7 +35,7 @@ export async function explainJob(job: string | undefined, given: unknown): Promi
       explainReply,
     );
   });
-  if (!reply.ok) throw new BatonError('INTERNAL', reply.message);
+  if (!reply.ok) throw toError(reply);
   console.log(wanted.json ? JSON.stringify(reply, null, 2) : formatExplanation(reply, Date.now()));
   if (reply.needs === null && reply.jobStatuses.length === 0 && reply.runners.length === 0) return 2;
   const taken = reply.match ? reply.match.group !== null || reply.match.proxies : true;

@@ -1,7 +1,7 @@
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { healthReply, type HealthReply } from '../../../contracts/messages/health.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
-import { request, withNats } from '../lib/request.ts';
+import { request, toError, withNats } from '../lib/request.ts';
 
 /** A little longer than the orchestrator takes at most. */
 const TIMEOUT_MS = 118_000;
@@ -10,7 +10,7 @@ const TIMEOUT_MS = 118_000;
  * `baton health GROUP`: has the group checked now, waits for the result and prints it.
  *
  * @returns the exit code: 0 where all is well or repaired, 1 where something gave no answer or the check was not made
- * @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED
+ * @throws BatonError CONFIG_*, BUS_*; the error of the orchestrator
  */
 export async function checkHealth(group: string, given: unknown): Promise<number> {
   const { json, ...nats } = parseOptions(printOptions, given);
@@ -20,7 +20,7 @@ export async function checkHealth(group: string, given: unknown): Promise<number
   );
   if (json) console.log(JSON.stringify(answer, null, 2));
   else if (answer.ok) console.log(formatHealth(answer));
-  else console.error(`error: ${action}: ${answer.message} (${answer.code})`);
+  else throw toError(answer);
   return answer.ok && answer.report.unanswered.length === 0 ? 0 : 1;
 }
 

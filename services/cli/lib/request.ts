@@ -1,7 +1,7 @@
-import { ErrorCode, NatsError, RequestStrategy } from 'nats';
+import { ErrorCode as NatsErrorCode, NatsError, RequestStrategy } from 'nats';
 import type { z } from 'zod';
 import { connectBus, decode, encode, type Bus } from '../../../contracts/lib/nats.ts';
-import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
+import { BatonError, ERRORS, getErrorMessage, type ErrorCode } from '../../../contracts/errors.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { findNats, type NatsRole } from './find-nats.ts';
 import type { natsOptions } from './options.ts';
@@ -58,13 +58,22 @@ export async function request<T extends z.ZodType>(
   }
 }
 
-const NO_RESPONDERS: string = ErrorCode.NoResponders;
-const TIMEOUT: string = ErrorCode.Timeout;
+const NO_RESPONDERS: string = NatsErrorCode.NoResponders;
+const TIMEOUT: string = NatsErrorCode.Timeout;
 
 function findReason(error: unknown, timeoutMs: number): string {
   const code = error instanceof NatsError ? error.code : undefined;
   if (code === NO_RESPONDERS) return 'no orchestrator listens';
   return code === TIMEOUT ? `no answer within ${formatDuration(timeoutMs)}` : getErrorMessage(error);
+}
+
+/** The error of a service that could not do what was requested. */
+export function toError({ code, message }: { code: string; message: string }): BatonError {
+  return new BatonError(isErrorCode(code) ? code : 'INTERNAL', message);
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return code in ERRORS;
 }
 
 /** Makes a request that any number of services answer, and collects their replies; none where no service listens. */

@@ -57,7 +57,7 @@ async function explain(
     jobId === null || repository === null ? undefined : findForgeJob(options, repository, jobId),
   ]);
   const [needs, source] = findFirstKnown([
-    [givenNeeds, 'you'],
+    [givenNeeds, 'the request'],
     [jobStatuses.find(({ needs }) => needs !== null)?.needs, 'the group'],
     [forgeJob && toJobNeeds(forgeJob), 'the forge'],
     [dead && toJobNeeds(dead.event), 'the dead letters'],
