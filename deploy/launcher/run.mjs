@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The one entry point: `npm start`, `npm test`, `npm run bench`, `baton …`. Plain JavaScript for any Node from 20 on,
-// with nothing installed: it installs what package-lock.json names, then hands over to the project's own Node.
+// The one entry point: `npm start`, `npm test`, `npm run bench`, `baton …`. Plain JavaScript that any Node from 20 on runs before
+// anything is installed: it installs what package-lock.json names, then starts the project's own Node.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -64,7 +64,7 @@ function isInstalled(wanted) {
   }
 }
 
-/** Whether somebody installed just this by hand (`npm install`, `npm ci`): npm writes down what it put there. */
+/** Whether these dependencies were already installed by hand (`npm install`, `npm ci`): npm records what it installed. */
 function treeMatches() {
   try {
     const wanted = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages;
@@ -102,7 +102,7 @@ async function npmCi() {
   process.exit(1);
 }
 
-/** One line that tells the time on a terminal; elsewhere a line at the start, each 15 s and at the end. */
+/** On a terminal, one line with the seconds; elsewhere a line at the start, every 15 s and at the end. */
 function showStep(title) {
   const since = Date.now();
   const live = process.stderr.isTTY;
@@ -132,7 +132,7 @@ function run(args, options = {}) {
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 
-/** We stay until the child has ended: a signal to us alone goes on to it; Ctrl-C reaches it anyhow and is harmless twice. */
+/** Passes signals on to the child and waits for its end. Ctrl-C reaches the child anyway; a second signal does no harm. */
 function passSignals(child) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     const pass = () => void child.kill(signal);
