@@ -8,6 +8,7 @@ import { SimControl } from '../support/simulator-control.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { whyNoDocker } from '../support/docker.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { TRY_300_PROCESSES } from '../support/process-limit.ts';
 import { until } from '../support/until.ts';
 
 /** The whole path with containers as instances: their isolation, their limits, and what happens when one is lost. */
@@ -157,7 +158,7 @@ groups:
         'ls /var/run/docker.sock /run/docker.sock /dev/sda /dev/mem 2>/dev/null',
         'touch /etc/owned /baton/../owned /sys/owned /proc/sys/kernel/hostname 2>/dev/null && echo "wrote"',
         'cat /etc/shadow 2>/dev/null && echo "read"',
-        'for i in $(seq 300); do sleep 3 & done 2>/dev/null; echo "children $(jobs -p | wc -l)"; kill $(jobs -p)',
+        TRY_300_PROCESSES,
         knock(address, 8080),
         knock('host.docker.internal', Number(new URL(cluster.temporal.address.replace(/^/, 'http://')).port)),
         knock('host.docker.internal', Number(new URL(cluster.nats.url).port)),
