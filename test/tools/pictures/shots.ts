@@ -10,7 +10,7 @@ export const runningRunnerShot: Shot = async (page, scene) => {
   await page.goto(toWorkflowUrl(scene, runnerWorkflowId('large', scene.running)));
   await page.getByTestId('user-metadata-tab').last().click();
   // Summary, static and current details each have a frame with the text in its address. A loaded frame has a height.
-  const details = page.locator('iframe[title=output][height][src*="Last%20heard"]');
+  const details = page.locator('iframe[title=output][height][src*="Last%20events"]');
   await details.contentFrame().getByText('hook: job build started').waitFor();
 };
 
