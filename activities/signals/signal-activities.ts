@@ -137,7 +137,7 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
 function toStaticDetails({ scope, labels, instance, installation }: GroupSettings): string {
   const { image, cpu, memoryBytes, user } = instance;
   const facts = [
-    `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization}, made by ${installation}`,
+    `**Belongs to** ${scope.repository ? `${scope.organization}/${scope.repository}` : scope.organization} (installation ${installation})`,
     `**Labels** ${labels.map((label) => `\`${label}\``).join(' ')}`,
     `**Instance** ${image ? `\`${image}\`` : 'no image'}, ${cpu ?? 'all'} CPU, ${memoryBytes ? `${Math.round(memoryBytes / 1024 ** 2)} MiB` : 'all memory'}, user ${user}`,
   ];

@@ -84,7 +84,7 @@ export class Facts {
         if (this.died !== undefined) return false;
         this.died = { reason: event.died.reason, exitCode: event.died.exitCode };
         this.diedAtWork = event.died.exitCode !== 0 && !this.hookCompleted && !this.forgeCompleted && !this.exited;
-        return this.#addToLog(event.died.at, `backend: instance ${event.died.reason}`);
+        return this.#addToLog(event.died.at, `backend: instance died (${event.died.reason})`);
       case 'job':
         return this.#applyJob(event.job);
       case 'retire':
