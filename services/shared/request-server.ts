@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { decode, encode, type Bus, type Msg } from '../../contracts/lib/nats.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
-import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
+import { parseValue } from '../../contracts/lib/parse-value.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
 /** What a handler knows of a request besides its body. */
@@ -99,7 +99,5 @@ async function answer<Body>(
 
 /** @throws BatonError MESSAGE_INVALID */
 function parseBody<Body>({ schema, name }: RequestHandler<Body>, { subject, data }: Msg): Body {
-  const parsed = schema.safeParse(data.length === 0 ? undefined : decode(data));
-  if (parsed.success) return parsed.data;
-  throw new BatonError('MESSAGE_INVALID', `reading a ${name} on ${subject}: ${describeWrongFields(parsed.error)}`);
+  return parseValue(schema, data.length === 0 ? undefined : decode(data), `a ${name} on ${subject}`);
 }

@@ -2,6 +2,7 @@ import { ErrorCode as NatsErrorCode, NatsError, RequestStrategy } from 'nats';
 import type { z } from 'zod';
 import { connectBus, decode, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { BatonError, ERRORS, getErrorMessage, type ErrorCode } from '../../../contracts/errors.ts';
+import { parseValue } from '../../../contracts/lib/parse-value.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { findNats, type NatsRole } from './find-nats.ts';
 import type { natsOptions } from './options.ts';
@@ -50,7 +51,7 @@ export async function request<T extends z.ZodType>(
   try {
     const data = body === undefined ? undefined : encode(body);
     const reply = await bus.request(subject, data, { timeout: timeoutMs });
-    return schema.parse(decode(reply.data));
+    return parseValue(schema, decode(reply.data), `the reply on ${subject}`);
   } catch (error) {
     const code = error instanceof NatsError && /PERMISSION/i.test(error.code) ? 'BUS_DENIED' : 'BUS_UNAVAILABLE';
     const message = `${action} at ${bus.getServer()}: ${findReason(error, timeoutMs)}`;
@@ -87,7 +88,7 @@ export async function requestAll<T extends z.ZodType>(bus: Bus, subject: string,
   for await (const message of messages) {
     // No service listens, or NATS ended the request: the replies so far count.
     if (message instanceof Error) break;
-    replies.push(schema.parse(decode(message.data)));
+    replies.push(parseValue(schema, decode(message.data), `a reply on ${subject}`));
   }
   return replies;
 }

@@ -1,4 +1,5 @@
 import { decode } from '../../../contracts/lib/nats.ts';
+import { parseValue } from '../../../contracts/lib/parse-value.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import { status, type Status } from '../../../contracts/messages/status.ts';
@@ -30,7 +31,7 @@ export async function fetchStatus(link: NatsLink): Promise<Status> {
   const answer = await bus.request(subjects.status, undefined, { timeout: ANSWER_TIMEOUT_MS }).catch((error) => {
     throw new Error('the orchestrator does not answer', { cause: error });
   });
-  return status.parse(decode(answer.data));
+  return parseValue(status, decode(answer.data), 'the status');
 }
 
 /** Requests the status at most once a second, for all viewers together, and not at all without viewers. */
