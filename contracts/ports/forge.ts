@@ -38,6 +38,25 @@ export interface Registration {
   jitConfig: string;
 }
 
+/** What one call may be bound to. */
+export interface CallOptions {
+  /** Fires when nobody waits for the answer any more: a call that is still queued is not sent. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What the forge's limits allow for registrations now. */
+export interface RegistrationOutlook {
+  /** Registrations a minute that all Apps of the scope may make together; null: no limit known. */
+  perMinute: number | null;
+  /** Estimated wait of a registration asked for now, milliseconds: queue, budget, block, outage. */
+  waitMs: number;
+  /**
+   * Why nothing is sent now, one clause for people (`GitHub's rate limit until 12:03:44Z`, `GitHub does not answer since …`);
+   * null: nothing blocks.
+   */
+  blocked: string | null;
+}
+
 /**
  * - `removed`: it existed and was removed
  * - `absent`: the forge answered that none of that name exists
@@ -89,7 +108,10 @@ export interface Forge {
   readonly type: string;
 
   /** Creates a registration for a single job. Replaces one of the same name, which a lost answer may have left. */
-  register(order: RegistrationOrder): Promise<Registration>;
+  register(order: RegistrationOrder, options?: CallOptions): Promise<Registration>;
+
+  /** What the limits allow for registrations in that scope now. Asks nobody: from what this process knows. */
+  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook;
 
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;

@@ -24,7 +24,7 @@ export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger):
     const client = createGithubClient({ url: config.url, auth, budget, log });
     return {
       organization,
-      forge: new Github(client),
+      forge: new Github(client, budget),
       runs: new GithubRuns(client),
       room: () => budget.getRemainingShare(),
     };

@@ -18,15 +18,20 @@ export class AppChoice<T extends App> {
 
   /** The App for calls about an organisation; the first App where none serves the organisation. */
   choose(organization: string): T {
-    const wanted = organization.toLowerCase();
-    const fit = this.all.filter((app) => (app.organization ?? wanted).toLowerCase() === wanted);
+    const fit = this.list(organization);
     this.#turn += 1;
     // Apps with the same budget take turns.
     const turned = fit.map((_app, index) => fit[(index + this.#turn) % fit.length]).filter((app) => app !== undefined);
     const [best] = turned.sort((a, b) => b.room() - a.room());
-    const chosen = best ?? this.all[0];
-    if (chosen === undefined) throw new Error('no App is configured');
-    return chosen;
+    if (best === undefined) throw new Error('no App is configured');
+    return best;
+  }
+
+  /** The Apps that serve an organisation; the first App where none does. */
+  list(organization: string): readonly T[] {
+    const wanted = organization.toLowerCase();
+    const fit = this.all.filter((app) => (app.organization ?? wanted).toLowerCase() === wanted);
+    return fit.length > 0 ? fit : this.all.slice(0, 1);
   }
 
   /** The App for calls about the repository `owner/name`. */

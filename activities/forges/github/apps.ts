@@ -1,4 +1,5 @@
 import type {
+  CallOptions,
   DeregistrationResult,
   Forge,
   ForgeGroup,
@@ -10,6 +11,7 @@ import type {
   RedeliveryOrder,
   Registration,
   RegistrationOrder,
+  RegistrationOutlook,
 } from '../../../contracts/ports/forge.ts';
 import { AppChoice, type App } from './app-choice.ts';
 
@@ -27,8 +29,20 @@ export class GithubApps implements Forge {
     this.#choice = new AppChoice(apps);
   }
 
-  register(order: RegistrationOrder): Promise<Registration> {
-    return this.#choice.choose(order.scope.organization).forge.register(order);
+  register(order: RegistrationOrder, options?: CallOptions): Promise<Registration> {
+    return this.#choice.choose(order.scope.organization).forge.register(order, options);
+  }
+
+  /** The Apps' rates together, and the wait of the App that can register soonest: that one is chosen. */
+  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
+    const outlooks = this.#choice.list(scope.organization).map(({ forge }) => forge.getRegistrationOutlook(scope));
+    const soonest = outlooks.toSorted((a, b) => a.waitMs - b.waitMs)[0];
+    const rates = outlooks.map(({ perMinute }) => perMinute);
+    return {
+      perMinute: rates.reduce((sum, rate) => (sum === null || rate === null ? null : sum + rate), 0),
+      waitMs: soonest?.waitMs ?? 0,
+      blocked: soonest?.blocked ?? null,
+    };
   }
 
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BatonError } from '../../../contracts/errors.ts';
 import type {
+  CallOptions,
   DeregistrationResult,
   Forge,
   ForgeGroup,
@@ -12,6 +13,7 @@ import type {
   RedeliveryOrder,
   Registration,
   RegistrationOrder,
+  RegistrationOutlook,
 } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { redeliver } from './deliveries.ts';
@@ -29,22 +31,31 @@ const runnerList = z.object({
 /** A repository's runners always belong to the group "Default", whose id is 1. */
 const REPOSITORY_GROUP = 1;
 
+/** The limits of a client's calls, as far as registrations are concerned. */
+export interface RegistrationLimits {
+  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook;
+}
+
 /** GitHub, GHES and *.ghe.com. */
 export class Github implements Forge {
   readonly type = 'github';
   readonly #client: GithubClient;
   readonly #groups: RunnerGroups;
 
-  constructor(client: GithubClient) {
+  readonly #limits: RegistrationLimits | undefined;
+
+  /** @param limits the client's own; none: nothing is known of limits */
+  constructor(client: GithubClient, limits?: RegistrationLimits) {
     this.#client = client;
+    this.#limits = limits;
     this.#groups = new RunnerGroups(client);
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization */
-  async register(order: RegistrationOrder): Promise<Registration> {
+  async register(order: RegistrationOrder, options: CallOptions = {}): Promise<Registration> {
     const doing = `registering runner ${order.runner} in ${toScopeName(order.scope)}`;
     try {
-      return await this.#generateJitConfig(order);
+      return await this.#generateJitConfig(order, options);
     } catch (error) {
       if (getGithubStatus(error) !== 409) throw toGithubError(doing, error);
     }
@@ -54,10 +65,14 @@ export class Github implements Forge {
       throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is already running a job`);
     }
     try {
-      return await this.#generateJitConfig(order);
+      return await this.#generateJitConfig(order, options);
     } catch (error) {
       throw toGithubError(doing, error);
     }
+  }
+
+  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
+    return this.#limits?.getRegistrationOutlook(scope) ?? { perMinute: null, waitMs: 0, blocked: null };
   }
 
   /**
@@ -119,7 +134,7 @@ export class Github implements Forge {
     return await redeliver(this.#client, order);
   }
 
-  async #generateJitConfig(order: RegistrationOrder): Promise<Registration> {
+  async #generateJitConfig(order: RegistrationOrder, { signal }: CallOptions): Promise<Registration> {
     const groupId = order.scope.repository
       ? REPOSITORY_GROUP
       : await this.#groups.findId(order.scope.organization, order.group, order.access);
@@ -128,7 +143,7 @@ export class Github implements Forge {
       runner_group_id: groupId,
       labels: [...new Set(['self-hosted', ...order.labels])].slice(0, 100),
       // After a lost answer the runner is found by its name; a retry by the plugin would only get a 409.
-      request: { retries: 0 },
+      request: { retries: 0, signal },
     });
     const { runner, encoded_jit_config } = jitAnswer.parse(answer.data);
     return { runnerId: runner.id, jitConfig: encoded_jit_config };

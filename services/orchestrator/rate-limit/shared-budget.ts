@@ -16,6 +16,7 @@ import type { SharedBudget } from '../../../activities/forges/github/metered-fet
 import { decode, encode } from '../../../contracts/lib/nats.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
+import type { RegistrationOutlook } from '../../../contracts/ports/forge.ts';
 
 const stored = z.object({
   points: z.number(),
@@ -23,6 +24,8 @@ const stored = z.object({
   blockedUntil: z.number(),
   primary: z.object({ limit: z.number(), remaining: z.number(), resetAt: z.number() }).optional(),
 });
+
+const REGISTRATION = { cost: 5, urgency: 'registration' } as const;
 
 /** Attempts to write a state that other processes change at the same time; after that this process counts alone. */
 const MAX_ATTEMPTS = 50;
@@ -101,6 +104,18 @@ export class KeyValueBudget implements SharedBudget {
 
   view(): BudgetView {
     return { key: this.#options.key, waiting: this.#waiting, state: this.#state };
+  }
+
+  /** What this budget allows for registrations now. */
+  getRegistrationOutlook(): RegistrationOutlook {
+    const now = Date.now();
+    const { blockedUntil } = this.#state;
+    const waitMs = computeWait(this.#state, this.#plan, REGISTRATION, now);
+    return {
+      perMinute: this.#plan === undefined ? null : Math.floor(this.#options.pointsPerMinute / REGISTRATION.cost),
+      waitMs,
+      blocked: blockedUntil > now ? `the forge's rate limit until ${new Date(blockedUntil).toISOString()}` : null,
+    };
   }
 
   /** The share of the budget that is left, 0 to 1: to choose among several budgets. */
