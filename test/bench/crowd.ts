@@ -1,12 +1,8 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../contracts/workflows/dispatcher.ts';
 import { decode, type Bus } from '../../contracts/lib/nats.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
-import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { startJob } from '../../services/simulator/jobs/finish.ts';
 import { measureUsage } from './processes.ts';
@@ -42,21 +38,6 @@ export function formatCrowdGroup({ name, runners }: Crowd): string {
   const max = runners + ADMISSIONS;
   const times = 'time_to_start: 12h, time_to_live: 24h, health_check_interval: 12h';
   return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${max}, ${times} }`;
-}
-
-/** Starts the worker of the backend whose instances do nothing; it runs as long as the cluster. */
-export async function startNothingWorker(cluster: Cluster): Promise<void> {
-  const [port = 0] = await findFreePorts(1);
-  const child = startChild({
-    name: 'backend-nothing',
-    command: process.execPath,
-    args: [fileURLToPath(new URL('nothing-worker.ts', import.meta.url)), CROWD_BACKEND, '--port', String(port)],
-    logFile: join(cluster.dir, 'logs', 'backend-nothing.log'),
-    env: cluster.environment('backend'),
-    cwd: cluster.dir,
-  });
-  cluster.services.set('backend-nothing', child);
-  await waitUntilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
 }
 
 /** Fills the group, then measures admissions, a query and a health check of the full group. */

@@ -3,16 +3,10 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { Cluster } from '../support/cluster.ts';
-import {
-  CROWD_BACKEND,
-  formatCrowdGroup,
-  formatCrowds,
-  runCrowd,
-  startNothingWorker,
-  type Crowd,
-  type CrowdResult,
-} from './crowd.ts';
+import { startBenchWorker } from './bench-worker.ts';
+import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
+import { formatGithubBursts, GITHUB_BURSTS, runGithubBurst, type GithubResult } from './github.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
 import { machine, scenarioText, versions } from './report.ts';
@@ -55,7 +49,8 @@ if (values.help) {
 
 Measures the path from a webhook to the creation of an instance, with the simulator, a no-op command on the local
 backend and one copy of each service. Scenarios: delegations (200 concurrent ones through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
-and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle and busy runners in one group.
+and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle and busy runners in one group;
+github: bursts against all of GitHub's limits, ${GITHUB_BURSTS.map(({ name }) => name).join(', ')}, which take half an hour.
 --json FILE writes the figures; --readme puts the tables into
 deploy/docs/reference/benchmarks.md and the summary into README.md. --hook only measures the time from the start of a hook until the agent has its signal.`);
   process.exit(0);
@@ -74,6 +69,9 @@ const load = `load average before: ${loadavg()
   .map((value) => value.toFixed(2))
   .join(' ')}`;
 const chosen = SCENARIOS.filter(({ name }) => values.scenario === undefined || values.scenario.includes(name));
+const bursts = GITHUB_BURSTS.filter(
+  ({ name }) => values.scenario?.includes(name) || values.scenario?.includes('github'),
+);
 const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
 /** Durations of jobs. Each has a backend of its own, whose instances run as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
@@ -92,9 +90,25 @@ if (values.scenario === undefined || values.scenario.includes('delegations')) {
     await writeSummary({ delegations });
   }
 }
+if (bursts.length > 0) await benchGithub();
 if (values.json) {
   const content = { scenarios: measured, rssMb, machine: machine(), versions: versions() };
   writeFileSync(values.json, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** Runs bursts against GitHub's limits, each in a cluster of its own. */
+async function benchGithub(): Promise<void> {
+  const results = new Map<string, GithubResult>();
+  for (const burst of bursts) {
+    console.log(`${burst.name}: ${burst.jobs} jobs at once, ${burst.apps} App${burst.apps === 1 ? '' : 's'} …`);
+    const result = await runGithubBurst(burst);
+    results.set(burst.name, result);
+    console.log(JSON.stringify(result));
+  }
+  Object.assign(measured, Object.fromEntries(results));
+  const text = [formatGithubBursts(results), `${machine()}; ${load}`].join('\n');
+  console.log(`\n${text}`);
+  if (values.readme) await writeReport('bench:github', 'npm run bench -- --scenario github --readme', text);
 }
 
 /** Runs the chosen scenarios and crowds, one after the other in one cluster. */
@@ -142,7 +156,7 @@ ${crowds.map(formatCrowdGroup).join('\n')}
       console.log(JSON.stringify(results.get(scenario.name)));
     }
     const crowded = new Map<string, CrowdResult>();
-    if (crowds.length > 0) await startNothingWorker(cluster);
+    if (crowds.length > 0) await startBenchWorker(cluster, { file: 'nothing-worker.ts', backend: CROWD_BACKEND });
     for (const crowd of crowds) {
       console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
       crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));

@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from '@temporalio/worker';
+import { createBackendActivities } from '../../activities/backends/activities.ts';
+import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
+import { withFailures } from '../../activities/lib/failure.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { encode } from '../../contracts/lib/nats.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
+import { subjects } from '../../contracts/messages/subjects.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import type { Backend } from '../../contracts/ports/backend.ts';
+import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { NatsLink } from '../../services/shared/nats-link.ts';
+import { dataConverter } from '../../services/shared/payload-codec.ts';
+import { runService } from '../../services/shared/service.ts';
+import { connectTemporal } from '../../services/shared/temporal.ts';
+import { installRuntime } from '../../services/shared/worker-log.ts';
+import type { Cluster } from '../support/cluster.ts';
+
+/**
+ * Runs a worker as services/backend/main.ts, for a backend of the bench: with real instances, the bench would measure thousands of
+ * processes. Its arguments are the backend's name and what `create` takes.
+ */
+export async function runBenchWorker(create: (args: readonly string[], log: Logger) => Backend): Promise<void> {
+  await runService('backend', async ({ config, log, stop, args }) => {
+    const [name = '', ...more] = args;
+    installRuntime(log);
+    const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
+    link.open();
+    const bus = await link.connected(60_000);
+    const connection = await connectTemporal(config.temporal, log, stop);
+    const { account, runner_signing_key: key } = config.nats;
+    const worker = await Worker.create({
+      connection,
+      dataConverter,
+      namespace: config.temporal.namespace,
+      taskQueue: TASK_QUEUE.backend(name),
+      activities: withFailures(
+        createBackendActivities({
+          backend: create(more, log),
+          natsUrl: config.nats.url,
+          mint: account && key ? createCredentialMint(account, readSecret(key)) : undefined,
+          onCreated: (created) => bus.publish(subjects.instanceCreated(created.runner), encode(created)),
+          observe: () => undefined,
+          log,
+        }),
+      ),
+    });
+    const running = worker.run();
+    return {
+      ready: () => Promise.resolve(worker.getState() === 'RUNNING'),
+      run: async () => {
+        stop.addEventListener('abort', () => worker.shutdown());
+        await running;
+        await link.close(5000);
+        await connection.close();
+      },
+    };
+  });
+}
+
+/**
+ * Starts the worker of a bench backend; it runs as long as the cluster.
+ *
+ * @param file of this folder, which calls {@link runBenchWorker}
+ */
+export async function startBenchWorker(
+  cluster: Cluster,
+  { file, backend, args = [] }: { file: string; backend: string; args?: string[] },
+): Promise<void> {
+  const [port = 0] = await findFreePorts(1);
+  const name = `backend-${backend}`;
+  const child = startChild({
+    name,
+    command: process.execPath,
+    args: [fileURLToPath(new URL(file, import.meta.url)), backend, ...args, '--port', String(port)],
+    logFile: join(cluster.dir, 'logs', `${name}.log`),
+    env: cluster.environment('backend'),
+    cwd: cluster.dir,
+  });
+  cluster.services.set(name, child);
+  await waitUntilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+}
