@@ -5,6 +5,7 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { createWorkerLogger } from '../shared/worker-log.ts';
+import { useQuickWorkflowThreads } from './workflow-threads/quick-threads.ts';
 
 const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 
@@ -16,12 +17,18 @@ export async function createOrchestratorWorker(options: {
   log: Logger;
 }): Promise<Worker> {
   const { connection, namespace, activities, log } = options;
+  useQuickWorkflowThreads(log);
   return await Worker.create({
     connection,
     dataConverter,
     namespace,
     taskQueue: TASK_QUEUE.orchestrator,
-    workflowBundle: await bundleWorkflowCode({ workflowsPath: WORKFLOWS, logger: createWorkerLogger(log) }),
+    workflowBundle: await bundleWorkflowCode({
+      workflowsPath: WORKFLOWS,
+      // Loaded once, not once per workflow: they keep no state of their own, and the SDK freezes them.
+      preloadModules: [WORKFLOWS],
+      logger: createWorkerLogger(log),
+    }),
     activities: withFailures(activities),
     // About 300 kB each: 1,000 cached workflows of busy or idle runners take 300 MB.
     maxCachedWorkflows: 1000,

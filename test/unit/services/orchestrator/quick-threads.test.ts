@@ -1,0 +1,62 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { Worker as Thread } from 'node:worker_threads';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { WorkerThreadClient } from '@temporalio/worker/lib/workflow/threaded-vm.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createLogger } from '../../../../contracts/lib/log.ts';
+import { useQuickWorkflowThreads } from '../../../../services/orchestrator/workflow-threads/quick-threads.ts';
+import { createWatchedClient } from '../../../../services/orchestrator/workflow-threads/watched-client.ts';
+import { recordedHistories } from '../../../support/histories.ts';
+
+const log = createLogger('test', 'silent');
+const quiet = new DefaultLogger('ERROR');
+const sdk: { WorkerThreadClient: typeof WorkerThreadClient } = createRequire(import.meta.url)(
+  '@temporalio/worker/lib/workflow/threaded-vm.js',
+);
+
+describe('quick workflow threads', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
+  it('leave the SDK as it is where BATON_TEMPORAL_STACKS is 1', () => {
+    vi.stubEnv('BATON_TEMPORAL_STACKS', '1');
+    expect(useQuickWorkflowThreads(log)).toBe(false);
+  });
+
+  it('leave an SDK of another version as it is, with a warning', () => {
+    const warn = vi.spyOn(log, 'warn');
+    expect(useQuickWorkflowThreads(log, '1.25.0')).toBe(false);
+    expect(warn.mock.calls[0]?.[0]).toEqual({ version: '1.25.0', known: '1.24.0' });
+  });
+
+  /** After an upgrade of the SDK: compare its threaded-vm.js and workflow-worker-thread.js with what quick-threads.ts replaces. */
+  it('know the installed SDK, and replay every recorded history without time limits and promise hooks', async () => {
+    expect(useQuickWorkflowThreads(log)).toBe(true);
+    Runtime.install({ logger: quiet });
+    const workflowsPath = fileURLToPath(new URL('../../../../workflows/index.ts', import.meta.url));
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath, preloadModules: [workflowsPath], logger: quiet });
+    const failed: string[] = [];
+    // By default, a replay has no threads.
+    const options = { workflowBundle, debugMode: false };
+    const replays = Worker.runReplayHistories(options, recordedHistories());
+    for await (const { workflowId, error } of replays) if (error) failed.push(`${workflowId}: ${error.message}`);
+    expect(failed).toEqual([]);
+  }, 300_000);
+});
+
+describe('a watched workflow thread', () => {
+  it('is ended when it does not return, and its request fails', async () => {
+    const error = vi.spyOn(log, 'error');
+    const Client = createWatchedClient(sdk.WorkerThreadClient, log, {
+      intervalMs: 10,
+      checksUntilLogged: 2,
+      checksUntilEnded: 4,
+    });
+    const client = new Client(new Thread('for (;;) {}', { eval: true }), quiet);
+    await expect(client.send({ type: 'dispose-workflow', runId: 'run-1' })).rejects.toThrow('exited');
+    expect(error.mock.calls.map(([fields]) => fields)).toEqual([{ run: 'run-1', waiting: 1 }, { run: 'run-1' }]);
+  });
+});
