@@ -4,6 +4,7 @@ import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck';
 import type { Logger } from '../../../contracts/lib/log.ts';
+import { conditionalFetch } from './conditional-fetch.ts';
 import { meteredFetch, MAX_WAIT_MS, type SharedBudget } from './metered-fetch.ts';
 
 const Client = Octokit.plugin(retry, throttling);
@@ -56,7 +57,7 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
     ...authentication,
     baseUrl: toApiUrl(options.url),
     userAgent: 'baton',
-    ...(options.budget === undefined ? {} : { request: { fetch: meteredFetch(options.budget) } }),
+    request: { fetch: conditionalFetch(options.budget === undefined ? fetch : meteredFetch(options.budget)) },
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     retry: { retries: 2 },
     throttle: {
