@@ -7,6 +7,10 @@ export const ERRORS = {
   CONFIG_UNREADABLE: { retryable: false, help: 'Check that the file exists and that this user may read it.' },
   INPUT_INVALID: { retryable: false, help: 'Correct the named fields of the input manifest.' },
   SECRET_MISSING: { retryable: false, help: 'Set the named environment variable for this process.' },
+  SECRET_INVALID: {
+    retryable: false,
+    help: 'Set the named environment variable again, then run `baton config check FILE` in the same environment.',
+  },
   WEBHOOK_SIGNATURE: {
     retryable: false,
     help: 'The webhook secret on GitHub does not match Baton’s: set the same secret on both sides.',

@@ -1,4 +1,4 @@
-import { readSecret } from '../../contracts/lib/read-secret.ts';
+import { readExactSecret } from '../../contracts/lib/read-secret.ts';
 import type { HookSettings, HookValue, ResolvedHooks } from '../../contracts/workflows/hook-settings.ts';
 
 /**
@@ -13,7 +13,7 @@ export function resolveHooks(hooks: HookSettings, env: NodeJS.ProcessEnv = proce
     return Object.fromEntries(
       Object.entries(values).map(([name, value]) => {
         if (typeof value === 'string') return [name, value];
-        const secret = readSecret(value, env);
+        const secret = readExactSecret(value, env);
         secrets.add(secret);
         return [name, secret];
       }),

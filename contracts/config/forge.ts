@@ -1,8 +1,16 @@
 import { z } from 'zod';
+import { findForgeUrlProblem } from './forge-url.ts';
 import { secretRef } from './secret.ts';
 
+/** GitHub Apps have client ids such as `Iv23liABCDEF` and `Iv1.0123456789abcdef`; those of OAuth apps begin with `Ov`. */
+const clientId = z
+  .string()
+  .regex(/^Iv[\w.]+$/, 'neither the id of a GitHub App (a number without quotation marks) nor its client id (Iv…)');
+
 const app = z.strictObject({
-  id: z.number().int().positive().describe('The App’s id.'),
+  id: z
+    .union([z.number().int().positive(), clientId], { error: 'expected number (the App’s id) or its client id (Iv…)' })
+    .describe('The App’s id, or its client id.'),
   installation: z.number().int().positive().describe('The id of its installation in the organisation.'),
   private_key: secretRef.describe('The App’s private key, PEM. Used by orchestrator.'),
   organization: z
@@ -17,7 +25,15 @@ export const forgeConfig = z
   .strictObject({
     type: z.literal('github').default('github').describe('The kind of forge. GHES is `github` too.'),
     url: z
-      .url({ protocol: /^https?$/ })
+      .url({
+        protocol: /^https?$/,
+        error: 'not a URL: write https://github.com, or https:// and your server’s name',
+        abort: true,
+      })
+      .superRefine((url, context) => {
+        const message = findForgeUrlProblem(url);
+        if (message !== undefined) context.addIssue({ code: 'custom', message });
+      })
       .default('https://github.com')
       .describe('https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com.'),
     app: app.optional().describe('A GitHub App, recommended for production.'),

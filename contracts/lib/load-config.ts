@@ -86,7 +86,8 @@ function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounte
     const message = issue.issues.map((one) => one.message).join('; ');
     return [{ ...locate(issue.path, document, lines), path: toPathText(issue.path), message }];
   }
-  const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
+  const missing =
+    (issue.code === 'invalid_type' || issue.code === 'invalid_union') && document.getIn(issue.path) === undefined;
   const message = missing ? `required, but not given: ${issue.message}` : issue.message;
   return [{ ...locate(issue.path, document, lines), path: toPathText(issue.path), message }];
 }

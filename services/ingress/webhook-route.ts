@@ -105,13 +105,17 @@ function readHeader(request: FastifyRequest, name: string, pattern: RegExp): str
 
 async function verifyBody(body: Buffer, signature: unknown, check: SignatureCheck): Promise<string> {
   if (typeof signature !== 'string') {
-    throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: header x-hub-signature-256 is missing');
+    throw new BatonError(
+      'WEBHOOK_SIGNATURE',
+      'verifying a webhook: header x-hub-signature-256 is missing, so the webhook on the forge has no secret',
+    );
   }
   // Decoding invalid UTF-8 would change the bytes that are verified; JSON is always UTF-8.
   if (!isUtf8(body)) throw new BatonError('WEBHOOK_INVALID', 'reading a webhook: the body is not UTF-8');
   const text = body.toString('utf8');
-  if (await check(text, signature)) return text;
-  throw new BatonError('WEBHOOK_SIGNATURE', 'verifying a webhook: the signature does not match the body');
+  const result = await check(text, signature);
+  if (result.valid) return text;
+  throw new BatonError('WEBHOOK_SIGNATURE', `verifying a webhook: ${result.reason}`);
 }
 
 function parseJson(text: string): unknown {

@@ -4,7 +4,7 @@ import { createGithubClient, type GithubAuth } from '../../activities/forges/git
 import { Github } from '../../activities/forges/github/github.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
 import { getPointsPerMinute, type ForgeConfig } from '../../contracts/config/forge.ts';
-import { readSecret } from '../../contracts/lib/read-secret.ts';
+import { readPrivateKey, readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
@@ -15,7 +15,7 @@ import type { Budgets } from './rate-limit/budgets.ts';
  * Clients of the configured forge, for runners and for delegations. Reads the forge's credentials from the environment; each App
  * (or the token) has a rate-limit budget of its own.
  *
- * @throws BatonError SECRET_MISSING
+ * @throws BatonError SECRET_MISSING, SECRET_INVALID
  */
 export function createForge(config: ForgeConfig, budgets: Budgets, log: Logger): { forge: Forge; runs: RunControl } {
   const points = getPointsPerMinute(config);
@@ -47,6 +47,6 @@ function readCredentials(config: ForgeConfig): Credential[] {
   return apps.map(({ id, installation, private_key: key, organization }) => ({
     key: `app-${id}-${installation}`,
     organization,
-    auth: { app: { id, installation, privateKey: readSecret(key) } },
+    auth: { app: { id, installation, privateKey: readPrivateKey(key) } },
   }));
 }

@@ -3,6 +3,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../contracts/config/config.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
+import { examineSecrets } from '../../contracts/lib/examine-secrets.ts';
 import { createLogger, type Logger } from '../../contracts/lib/log.ts';
 import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
@@ -66,6 +67,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
       },
     });
     const live = new LiveConfig(values.config);
+    for (const warning of examineSecrets(live.current)) log.warn(warning);
     process.on('SIGHUP', () => {
       live.reload().then(
         (result) => log.info(result, 'configuration read again'),

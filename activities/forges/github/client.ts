@@ -11,7 +11,8 @@ const Client = Octokit.plugin(retry, throttling);
 
 export type GithubClient = InstanceType<typeof Client>;
 
-export type GithubAuth = { app: { id: number; installation: number; privateKey: string } } | { token: string };
+/** An App is named by its id or its client id. */
+export type GithubAuth = { app: { id: number | string; installation: number; privateKey: string } } | { token: string };
 
 export interface GithubClientOptions {
   /** https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com. */

@@ -1,5 +1,6 @@
 import { formatDuration } from '../../../contracts/format.ts';
 import type { Config } from '../../../contracts/config/config.ts';
+import { examineSecrets } from '../../../contracts/lib/examine-secrets.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
@@ -8,7 +9,7 @@ import { checkCloudGroup } from './cloud-check.ts';
 import { findSecretNames } from '../lib/secret-names.ts';
 
 /**
- * `baton config check`: prints what a configuration means, or each problem with it.
+ * `baton config check`: prints what a configuration means, or each problem with it and with the secrets that are set here.
  *
  * @returns the exit code
  */
@@ -24,6 +25,7 @@ export function checkConfig(file: string): number {
       console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
+    for (const warning of examineSecrets(config)) console.log(`  warning: ${warning}`);
     if (secrets.length > 0) console.log(`  environment variables not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Document } from 'yaml';
+import { examineSecrets } from '../../../contracts/lib/examine-secrets.ts';
 import { parseConfig } from '../../../contracts/lib/load-config.ts';
 import { chooseBackend } from './demo-backend.ts';
 import { DEMO_SECRETS, createDemoConfig, toInstallationName } from './demo.ts';
@@ -54,11 +55,13 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
 /**
  * Plans an installation with a configuration of your own. The servers that it names are used, the others are started.
  *
- * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID
+ * @throws BatonError CONFIG_UNREADABLE, CONFIG_INVALID, SECRET_INVALID
  */
 export async function planFromConfig(file: string): Promise<StartPlan> {
   const document = readDocument(file);
   const config = parseConfig(document.toString(), file);
+  // Before any server starts. The services warn of what Baton corrects by itself.
+  examineSecrets(config);
   const docker = Object.values(config.backends).find((backend) => backend.type === 'docker');
   const engine =
     docker && !docker.socket.startsWith('tcp://')

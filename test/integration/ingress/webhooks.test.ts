@@ -147,6 +147,7 @@ describe('the check of a webhook', () => {
     }
     const wrong = await sendWebhook(ingress.address, body, { event: 'ping', secret: 'third secret' });
     expect(wrong).toMatchObject({ status: 401, body: { code: 'WEBHOOK_SIGNATURE' } });
+    expect(wrong.body.message).toContain('the forge has another secret');
     expect(wrong.body.help).toContain('secret');
     const missing = await sendWebhook(ingress.address, body, {
       event: 'ping',

@@ -3,6 +3,11 @@ import type { Key } from './keys.ts';
 const APP = '{ id: 1, installation: 2, private_key: "${KEY}" }';
 const app = { id: 1, installation: 2, private_key: { env: 'KEY' } };
 
+/** A row for an address that is not the forge's. */
+function url(value: string, message: RegExp): Key['invalid'][number] {
+  return [{ forge: `  token: \${TOKEN}\n  url: ${value}` }, 4, 3, message];
+}
+
 /** The keys of the installation: all but those of backends and groups. */
 export const INSTALLATION_KEYS: Key[] = [
   {
@@ -27,8 +32,23 @@ export const INSTALLATION_KEYS: Key[] = [
     valid: [
       [{ forge: '  token: ${TOKEN}\n  url: https://ghes.example' }, 'https://ghes.example'],
       [{ forge: '  token: ${TOKEN}\n  url: https://acme.ghe.com' }, 'https://acme.ghe.com'],
+      [{ forge: '  token: ${TOKEN}\n  url: https://github.com/' }, 'https://github.com/'],
+      [{ forge: '  token: ${TOKEN}\n  url: http://127.0.0.1:8080' }, 'http://127.0.0.1:8080'],
     ],
-    invalid: [[{ forge: '  token: ${TOKEN}\n  url: ghes.example' }, 4, 3, /URL/]],
+    invalid: [
+      url('ghes.example', /URL: write https:/),
+      url('ssh://ghes.example', /URL: write https:/),
+      url('https://api.github.com', /the API.*write https:\/\/github\.com$/),
+      url('https://ghes.example/api/v3', /the API.*write https:\/\/ghes\.example$/),
+      url('https://ghes.example:8443/api/graphql', /the API.*write https:\/\/ghes\.example:8443$/),
+      url('https://api.acme.ghe.com', /the API.*write https:\/\/acme\.ghe\.com$/),
+      url('https://www.github.com', /redirects: https:\/\/github\.com$/),
+      url('http://github.com', /redirects: https:\/\/github\.com$/),
+      url('https://github.com/acme', /without a path; write https:\/\/github\.com;.*`organization: acme`/),
+      url('https://ghes.example/acme/repo', /write https:\/\/ghes\.example;.*`organization: acme`/),
+      url('"https://ghes.example/?a=b"', /without a path; write https:\/\/ghes\.example$/),
+      url('https://user:secret@ghes.example', /no user or password/),
+    ],
   },
   {
     path: 'forge.points_per_minute',
@@ -58,9 +78,16 @@ export const INSTALLATION_KEYS: Key[] = [
     path: 'forge.app.id',
     base: { forge: `  app: ${APP}` },
     default: 1,
-    valid: [[{ forge: '  app: { id: 7, installation: 2, private_key: "${K}" }' }, 7]],
+    valid: [
+      [{ forge: '  app: { id: 7, installation: 2, private_key: "${K}" }' }, 7],
+      [{ forge: '  app: { id: Iv23liA0, installation: 2, private_key: "${K}" }' }, 'Iv23liA0'],
+      [{ forge: '  app: { id: Iv1.0a, installation: 2, private_key: "${K}" }' }, 'Iv1.0a'],
+    ],
     invalid: [
-      [{ forge: '  app: { id: x, installation: 2, private_key: "${K}" }' }, 3, 10, /expected number/],
+      [{ forge: '  app: { id: x, installation: 2, private_key: "${K}" }' }, 3, 10, /neither the id of a GitHub App/],
+      [{ forge: '  app: { id: "7", installation: 2, private_key: "${K}" }' }, 3, 10, /without quotation marks/],
+      [{ forge: '  app: { id: -7, installation: 2, private_key: "${K}" }' }, 3, 10, />0/],
+      [{ forge: '  app: { id: true, installation: 2, private_key: "${K}" }' }, 3, 10, /expected number .* client id/],
       [{ forge: '  app: { installation: 2, private_key: "${K}" }' }, 3, 3, /required, but not given/],
     ],
   },
