@@ -67,6 +67,10 @@ export const ERRORS = {
     retryable: false,
     help: 'This runner may not register; its phase in Temporal’s UI says why.',
   },
+  REGISTRATION_DELAYED: {
+    retryable: true,
+    help: 'Nothing to do: the runner asks again when the forge lets it register. `baton status` shows what it waits for.',
+  },
   FORGE_UNAVAILABLE: { retryable: true, help: 'The forge did not answer; Baton retries.' },
   FORGE_REFUSED: { retryable: false, help: 'Check the permissions of the App or token.' },
   FORGE_RATE_LIMITED: { retryable: true, help: 'The forge limits the rate; Baton retries after the time it names.' },

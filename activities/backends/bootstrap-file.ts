@@ -12,6 +12,7 @@ export function toBootstrapFile(spec: InstanceSpec, bootstrap: Bootstrap, socket
     runner: spec.runner,
     ...bootstrap,
     program: spec.program,
+    startBy: spec.startBy,
     expiresAt: spec.expiresAt,
     madeAt: new Date().toISOString(),
     socket,

@@ -46,6 +46,10 @@ export const bootstrapFile = z.object({
   program: z.object({ directory: z.string().min(1), command: z.array(z.string()).min(1).optional() }),
   /** End of the runner's time to live, ISO 8601: the agent then exits, whatever happens. */
   expiresAt: z.iso.datetime(),
+  /**
+   * End of the runner's time to start, ISO 8601: an agent without a registration then gives up. Absent: 10 minutes after its start.
+   */
+  startBy: z.iso.datetime().optional(),
   /** When this file was created, ISO 8601, by the clock of the backend worker: the instance's clock may be wrong. */
   madeAt: z.iso.datetime().optional(),
   /** Where the agent listens for hook scripts; its folder is created with mode 0700 if it does not exist. */

@@ -20,6 +20,8 @@ export interface InstanceSpec {
   program: { directory: string; command?: string[] | undefined };
   /** The group's hook settings, secrets by name. Absent: the hooks only send signals. */
   hooks?: HookSettings | undefined;
+  /** End of the runner's time to start, ISO 8601: an agent without a registration then gives up. Absent: after 10 minutes. */
+  startBy?: string | undefined;
   /** End of the runner's time to live, ISO 8601: its credential expires then, and the instance should end by itself. */
   expiresAt: string;
 }

@@ -107,7 +107,10 @@ export interface Redelivery {
 export interface Forge {
   readonly type: string;
 
-  /** Creates a registration for a single job. Replaces one of the same name, which a lost answer may have left. */
+  /**
+   * Creates a registration for a single job. Replaces one of the same name, which a lost answer may have left, unless its runner
+   * is online: that is REGISTRATION_DELAYED.
+   */
   register(order: RegistrationOrder, options?: CallOptions): Promise<Registration>;
 
   /** What the limits allow for registrations in that scope now. Asks nobody: from what this process knows. */

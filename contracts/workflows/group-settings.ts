@@ -19,5 +19,5 @@ export interface GroupSettings {
   timeToStartMs: number;
   timeToLiveMs: number;
   /** The part of {@link InstanceSpec} that is the same for every runner of the group. */
-  instance: Omit<InstanceSpec, 'installation' | 'group' | 'runner' | 'expiresAt'>;
+  instance: Omit<InstanceSpec, 'installation' | 'group' | 'runner' | 'startBy' | 'expiresAt'>;
 }

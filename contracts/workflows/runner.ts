@@ -27,8 +27,11 @@ export type RunnerEvent =
   /** Its group no longer needs it: it is removed, unless the forge says that it runs a job. */
   | { type: 'retire' };
 
-/** Update; resolves when the runner may be registered with the forge, which happens once. */
+/** Update; resolves when the runner may be registered with the forge. */
 export const REGISTER_RUNNER = 'registerRunner';
+
+/** Query; answers why the runner may not be registered, or null if it may. It adds nothing to the history. */
+export const REGISTRATION_REFUSAL = 'registrationRefusal';
 
 /** Query; answers {@link RunnerInstance}. */
 export const RUNNER_INSTANCE = 'runnerInstance';

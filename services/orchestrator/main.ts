@@ -13,7 +13,9 @@ import { createControlHandler } from './requests/control.ts';
 import { createCostHandler } from './requests/cost.ts';
 import { createExplainHandler } from './requests/explain.ts';
 import { createHealthHandler } from './requests/health.ts';
-import { createRegistrationHandler } from './requests/registration.ts';
+import { createRegistrationHandler } from './requests/registration/handler.ts';
+import { createWorkflowGate } from './requests/registration/gate.ts';
+import { RegistrationRecords } from './requests/registration/records.ts';
 import { createStatusHandler } from './requests/status.ts';
 import { createOrchestratorWorker } from './worker.ts';
 
@@ -30,6 +32,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
   const budgets = await Budgets.open(bus, metrics, log);
+  const records = await RegistrationRecords.open(bus, log);
   const { forge, runs } = createForge(config.forge, budgets, log);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
@@ -38,7 +41,15 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
 
   const activities = createOrchestratorActivities({ bus, client, forge, runs, live, log, metrics, traces });
   const worker = await createOrchestratorWorker({ connection, namespace, activities, log });
-  const registration = createRegistrationHandler({ client, forge, live, log, metrics });
+  const registration = createRegistrationHandler({
+    forge,
+    gate: createWorkflowGate(client),
+    records,
+    live,
+    log,
+    metrics,
+    stop,
+  });
   const status = createStatusHandler({ bus, client, live, limits: () => budgets.limits(), log });
   const running = worker.run();
   const stopReconciling = await startReconciling({ client, forge, live, log });

@@ -38,6 +38,8 @@ export interface RequestHandler<Body> {
   logFields?: (subject: string) => Record<string, unknown>;
   /** The reply after an error; undefined for none. Default: {@link toErrorReply}. */
   onError?: (error: unknown) => ErrorReply | undefined;
+  /** Whether an error is part of the normal course: it is logged at debug only. Default: none is. */
+  isExpected?: (error: unknown) => boolean;
   /** Called after each request, for metrics; `error` is undefined where it succeeded. */
   observe?: (result: { subject: string; error: unknown; seconds: number }) => void;
 }
@@ -74,7 +76,7 @@ async function answer<Body>(
   message: Msg,
   { log, stop }: { log: Logger; stop: AbortSignal },
 ): Promise<void> {
-  const { name, handle, logFields, onError = toErrorReply, observe } = handler;
+  const { name, handle, logFields, onError = toErrorReply, isExpected, observe } = handler;
   const { subject } = message;
   const startedAt = performance.now();
   let error: unknown;
@@ -86,7 +88,9 @@ async function answer<Body>(
     const errorReply = onError(error);
     reply = errorReply;
     const { code, message: reason } = errorReply ?? toErrorReply(error);
-    log.warn({ ...logFields?.(subject), code, reason }, `${name} failed`);
+    const fields = { ...logFields?.(subject), code, reason };
+    if (isExpected?.(error)) log.debug(fields, `${name} postponed`);
+    else log.warn(fields, `${name} failed`);
   }
   observe?.({ subject, error, seconds: (performance.now() - startedAt) / 1000 });
   if (error !== undefined && reply === undefined) return;

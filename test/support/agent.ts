@@ -10,7 +10,11 @@ import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
 import { connectBus, decode, encode, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
 import { STREAMS } from '../../contracts/messages/streams.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
-import { registrationRequest, type RegistrationReply } from '../../contracts/messages/registration.ts';
+import {
+  registrationRequest,
+  type RegistrationReply,
+  type RegistrationRequest,
+} from '../../contracts/messages/registration.ts';
 import { runnerSignal, type RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { bundleAgent } from '../../services/backend/agent-bundle.ts';
@@ -36,8 +40,8 @@ export interface AgentWorld {
   setup: OperatorSetup;
   /** The registrar's next answers, in order; the last one is repeated. */
   answers: RegistrationReply[];
-  /** How many requests the registrar received. */
-  asked(): number;
+  /** The requests that the registrar received, and when. */
+  requests: readonly (RegistrationRequest & { at: number })[];
   mint(runner: string, expiresAt?: Date): Promise<string>;
   /** Resolves with the first signal of that runner and kind, also if it has yet to arrive. */
   signal<K extends RunnerSignal['kind']>(runner: string, kind: K): Promise<Extract<RunnerSignal, { kind: K }>>;
@@ -63,12 +67,11 @@ export async function startAgentWorld(
   });
   await ensureStreams(relay);
   const answers: RegistrationReply[] = [{ ok: true, jitConfig: JIT_CONFIG }];
-  let asked = 0;
+  const requests: (RegistrationRequest & { at: number })[] = [];
   registrar.subscribe(wildcards.register, {
     callback: (_error, message) => {
-      registrationRequest.parse(decode(message.data));
+      requests.push({ ...registrationRequest.parse(decode(message.data)), at: performance.now() });
       const answer = answers.length > 1 ? answers.shift() : answers[0];
-      asked++;
       message.respond(encode(answer));
     },
   });
@@ -84,7 +87,7 @@ export async function startAgentWorld(
     folder,
     setup,
     answers,
-    asked: () => asked,
+    requests,
     mint: (runner, expiresAt = new Date(Date.now() + 600_000)) => mint({ runner, expiresAt: expiresAt.toISOString() }),
     signal: (runner, kind) =>
       new Promise((resolve) => {

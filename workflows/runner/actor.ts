@@ -1,4 +1,4 @@
-import { ApplicationFailure, isCancellation, sleep, upsertMemo } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation, upsertMemo } from '@temporalio/workflow';
 import {
   RESOURCES_MEMO,
   type RunnerEvent,
@@ -9,20 +9,14 @@ import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { findRootMessage } from '../lib/failure.ts';
-import { forge, local, proxyCreateInstance, proxyDeleteInstance } from './activities.ts';
+import { local, proxyCreateInstance, proxyDeleteInstance } from './activities.ts';
 import { toRunnerInstance, toOutcome } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { Facts, type FactsState } from './facts.ts';
 import { InstanceTags, type TagsState } from './tags.ts';
 import { toInstanceUse, type Purchase } from './instance-use.ts';
+import { RunnerRegistration } from './registration.ts';
 import { RunnerView } from './view.ts';
-
-/** How long a removal waits before it tries again to remove a registration that the forge calls busy; doubled each time. */
-const BUSY_RETRY_DELAY_MS = { first: 2000, max: 60_000 };
-/** A registration that was requested just before the end may reach the forge this much later. */
-const LATE_REGISTRATION_DELAY_MS = 15_000;
-/** An agent whose answer got lost asks again, but not more often than this. */
-const MAX_GRANTS = 5;
 
 /** What continue-as-new carries over. */
 export interface RunnerState {
@@ -33,7 +27,6 @@ export interface RunnerState {
   purchase?: Purchase | undefined;
   /** Absent where the backend can't tag. */
   tags?: TagsState | undefined;
-  grants: number;
   retireAsked: boolean;
 }
 
@@ -57,10 +50,9 @@ export class RunnerActor {
   #tags: InstanceTags | undefined;
   /** Why the instance could not be created. */
   #createProblem: string | undefined;
-  #unregistered = false;
+  readonly #registration: RunnerRegistration;
   /** Its group asked it to retire, and it has not decided yet. */
   #retireAsked = false;
-  #grants: number;
   /** How many activities are running. */
   #activitiesRunning = 0;
 
@@ -68,6 +60,7 @@ export class RunnerActor {
   constructor(input: RunnerInput, startedAt: Date, carried?: RunnerState) {
     this.input = input;
     this.facts = new Facts(carried?.facts);
+    this.#registration = new RunnerRegistration(input, this.facts);
     this.#createdAt = carried ? new Date(carried.createdAt) : startedAt;
     this.#view = new RunnerView(input);
     this.#phases = new PhaseLog(this.#createdAt.getTime(), carried?.phases);
@@ -76,7 +69,6 @@ export class RunnerActor {
     this.#instanceId = carried?.instanceId;
     this.#purchase = carried?.purchase;
     if (carried?.tags) this.#tags = this.#makeTags(carried.tags);
-    this.#grants = carried?.grants ?? 0;
     this.#retireAsked = carried?.retireAsked ?? false;
   }
 
@@ -88,7 +80,6 @@ export class RunnerActor {
       instanceId: this.#instanceId,
       purchase: this.#purchase,
       tags: this.#tags?.toState(),
-      grants: this.#grants,
       retireAsked: this.#retireAsked,
     };
   }
@@ -147,19 +138,19 @@ export class RunnerActor {
     return Math.max(1, this.#endsBy.getTime() - Date.now());
   }
 
-  /** Throws unless the runner may register: once (and again if the answer got lost), and only before it is online. */
+  /** Why the runner may not register; undefined where it may: however often it asks, but only before it is online. */
+  findRegistrationRefusal(): string | undefined {
+    const ready = !this.facts.online && !this.facts.started && !this.#registration.removed;
+    if (ready && !this.isFinished() && this.#end === undefined) return undefined;
+    return `runner ${this.input.runner} may not register: it is ${this.#phase()}`;
+  }
+
   assertMayRegister(): void {
-    const ready = !this.facts.online && !this.facts.started && !this.#unregistered;
-    const open = ready && !this.isFinished() && this.#end === undefined;
-    if (open && this.#grants < MAX_GRANTS) return;
-    throw ApplicationFailure.nonRetryable(
-      `runner ${this.input.runner} may not register: it is ${this.#phase()}${open ? ' and asked too often' : ''}`,
-      'REGISTRATION_REFUSED',
-    );
+    const refusal = this.findRegistrationRefusal();
+    if (refusal !== undefined) throw ApplicationFailure.nonRetryable(refusal, 'REGISTRATION_REFUSED');
   }
 
   grantRegistration(): void {
-    this.#grants += 1;
     this.facts.granted = true;
     this.updateView();
   }
@@ -173,6 +164,7 @@ export class RunnerActor {
       installation: settings.installation,
       group: settings.name,
       runner,
+      startBy: this.#startsBy.toISOString(),
       expiresAt: this.#endsBy.toISOString(),
     };
     const { createInstance } = proxyCreateInstance(settings, runner);
@@ -196,13 +188,14 @@ export class RunnerActor {
     return (await this.#track(() => local.requestRetirement({ group: settings.name, runner }))) === 'retire';
   }
 
+  /** Waits for the forge's own webhook after a completed hook. See {@link RunnerRegistration.awaitCompletedWebhook}. */
+  awaitCompletedWebhook(): Promise<boolean> {
+    return this.#registration.awaitCompletedWebhook();
+  }
+
   /** Removes the registration; false where the forge answers that a job runs on it. */
   async tryUnregister(): Promise<boolean> {
-    if (!this.facts.granted) return true;
-    const { settings, runner } = this.input;
-    const result = await this.#track(() => forge.removeRegistration({ scope: settings.scope, runner }));
-    this.#unregistered = result !== 'busy';
-    return this.#unregistered;
+    return await this.#track(() => this.#registration.tryRemove());
   }
 
   /** Removes everything that belongs to this runner, retrying for as long as it takes; then reports to the dispatcher. */
@@ -272,17 +265,8 @@ export class RunnerActor {
   }
 
   async #removeRegistration(): Promise<void> {
-    // Without a grant there is none. An ephemeral registration ends with its job, but only the forge knows when.
-    if (!this.facts.granted || this.#unregistered) return;
-    const { settings, runner } = this.input;
-    if (!this.facts.online && !this.facts.started) {
-      await sleep(LATE_REGISTRATION_DELAY_MS, { summary: 'a registration may still reach the forge' });
-    }
-    for (let pause = BUSY_RETRY_DELAY_MS.first; ; pause = Math.min(pause * 2, BUSY_RETRY_DELAY_MS.max)) {
-      const result = await forge.removeRegistration({ scope: settings.scope, runner });
-      if (result !== 'busy') return;
-      this.setNote('the forge still calls it busy: its registration is removed as soon as the forge allows');
-      await sleep(pause, { summary: 'registration is busy: try again' });
-    }
+    await this.#registration.remove(() =>
+      this.setNote('the forge still calls it busy: its registration is removed as soon as the forge allows'),
+    );
   }
 }

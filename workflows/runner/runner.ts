@@ -14,6 +14,7 @@ import {
 } from '@temporalio/workflow';
 import {
   REGISTER_RUNNER,
+  REGISTRATION_REFUSAL,
   RUNNER_EVENTS,
   RUNNER_INSTANCE,
   type RunnerEvent,
@@ -27,6 +28,7 @@ import { RunnerActor, type RunnerState } from './actor.ts';
 
 const eventsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
 const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
+const refusalQuery = defineQuery<string | null>(REGISTRATION_REFUSAL);
 const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 
 /** After the completed hook or webhook, the runner program still has to report to the forge and to exit. */
@@ -43,6 +45,7 @@ export async function runner(input: RunnerInput & { carried?: RunnerState }): Pr
   setHandler(eventsSignal, (events) => actor.apply(events));
   setHandler(instanceQuery, () => actor.describeInstance());
   setHandler(registerUpdate, () => actor.grantRegistration(), { validator: () => actor.assertMayRegister() });
+  setHandler(refusalQuery, () => actor.findRegistrationRefusal() ?? null);
   actor.updateView();
 
   const end = await runWithTimeToLive(actor);
@@ -101,8 +104,10 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
   }
   for (;;) {
     if (facts.died) return 'instance-died';
+    if (facts.forgeCompleted) return 'agent-exited';
+    if (await actor.awaitCompletedWebhook()) continue;
     // The instance may still be running: it is deleted only when the forge confirms that no job runs on it.
-    if (facts.forgeCompleted || (await actor.tryUnregister())) return 'agent-exited';
+    if (await actor.tryUnregister()) return 'agent-exited';
     actor.setNote('not removed: the forge says that its job is still running');
     await condition(() => facts.died !== undefined || facts.forgeCompleted, BUSY_LAG_MS, {
       summary: 'the forge says busy: ask again after this time',

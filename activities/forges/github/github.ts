@@ -28,6 +28,11 @@ const runnerList = z.object({
   runners: z.array(z.object({ id: z.number(), name: z.string(), busy: z.boolean() })),
 });
 
+const runnerMatch = z.object({ id: z.number(), name: z.string(), busy: z.boolean(), status: z.string() });
+
+/** When to ask again for a runner that is online although its agent asks for its registration. */
+const USED_RETRY_MS = 30_000;
+
 /** A repository's runners always belong to the group "Default", whose id is 1. */
 const REPOSITORY_GROUP = 1;
 
@@ -59,11 +64,8 @@ export class Github implements Forge {
     } catch (error) {
       if (getGithubStatus(error) !== 409) throw toGithubError(doing, error);
     }
-    // An earlier call took the name and its answer was lost: no other client uses names like this (with a random part).
-    const left = await this.deregister(order.scope, order.runner);
-    if (left === 'busy') {
-      throw new BatonError('REGISTRATION_REFUSED', `${doing}: a runner of that name is already running a job`);
-    }
+    // An earlier call's answer was lost: no other client uses names like this (with a random part).
+    await this.#removeUnused(order, doing);
     try {
       return await this.#generateJitConfig(order, options);
     } catch (error) {
@@ -83,11 +85,7 @@ export class Github implements Forge {
   async deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
     const doing = `removing the registration of runner ${runner} from ${toScopeName(scope)}`;
     try {
-      const found = await this.#client.request(`GET ${toScopePath(scope)}/actions/runners`, {
-        name: runner,
-        per_page: 100,
-      });
-      const match = runnerList.parse(found.data).runners.find((candidate) => candidate.name === runner);
+      const match = await this.#findRunner(scope, runner);
       if (match === undefined) return 'absent';
       if (match.busy) return 'busy';
       await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
@@ -132,6 +130,47 @@ export class Github implements Forge {
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
     return await redeliver(this.#client, order);
+  }
+
+  /**
+   * Removes a registration that nobody uses. One whose runner is online or busy is in use, whatever was lost: it stays.
+   *
+   * @throws BatonError REGISTRATION_DELAYED for one in use, FORGE_*
+   */
+  async #removeUnused({ scope, runner }: RegistrationOrder, doing: string): Promise<void> {
+    let used = false;
+    try {
+      const match = await this.#findRunner(scope, runner);
+      if (match === undefined) return;
+      used = match.busy || match.status !== 'offline';
+      if (!used) {
+        await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
+      }
+    } catch (error) {
+      if (getGithubStatus(error) === 404 && getRequestMethod(error) === 'DELETE') return;
+      if (getGithubStatus(error) !== 422) throw toGithubError(doing, error);
+      used = true;
+    }
+    if (used) {
+      throw new BatonError(
+        'REGISTRATION_DELAYED',
+        `${doing}: its name is registered already, and that runner is online`,
+        {
+          details: { retryAfterMs: USED_RETRY_MS },
+        },
+      );
+    }
+  }
+
+  async #findRunner(scope: ForgeScope, runner: string): Promise<z.infer<typeof runnerMatch> | undefined> {
+    const found = await this.#client.request(`GET ${toScopePath(scope)}/actions/runners`, {
+      name: runner,
+      per_page: 100,
+    });
+    return z
+      .object({ runners: z.array(runnerMatch) })
+      .parse(found.data)
+      .runners.find((candidate) => candidate.name === runner);
   }
 
   async #generateJitConfig(order: RegistrationOrder, { signal }: CallOptions): Promise<Registration> {

@@ -13,8 +13,10 @@ import { describeExit, startProgram, type RunningProgram } from './program.ts';
 
 const PLACEHOLDER = '{jitconfig}';
 
-/** How long to wait for a registration. After that the instance gives up, and another one can replace it. */
+/** How long to wait for a registration where the bootstrap file doesn't say it. */
 const REGISTRATION_TIMEOUT_MS = 600_000;
+/** At the end of the time to start its workflow removes the instance: only where nothing of Baton runs, the agent gives up itself. */
+const REMOVAL_MS = 120_000;
 
 export interface GithubActionsOptions {
   /** Opened with the input's server and credential. */
@@ -59,7 +61,7 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     const bus = await Promise.race([opening, waitForAbort(signal)]);
     signal.throwIfAborted();
     if (bus === undefined) throw new BatonError('INTERNAL', `connecting ${runner} to NATS: no connection`);
-    const options = { runner, agentVersion, timeoutMs: REGISTRATION_TIMEOUT_MS, abort: signal, log };
+    const options = { runner, agentVersion, timeoutMs: computeRegistrationTimeout(bootstrap), abort: signal, log };
     const jitConfig = await requestRegistration(bus, options);
     signal.throwIfAborted();
     const { program } = bootstrap;
@@ -106,4 +108,10 @@ async function findFolder(program: BootstrapFile['program']): Promise<string> {
     () => false,
   );
   return exists || program.command === undefined ? program.directory : process.cwd();
+}
+
+/** How long to wait for a registration: until the runner's time to start is over, by the clock that wrote the bootstrap file. */
+function computeRegistrationTimeout({ startBy, madeAt }: BootstrapFile): number {
+  if (startBy === undefined || madeAt === undefined) return REGISTRATION_TIMEOUT_MS;
+  return Math.max(0, new Date(startBy).getTime() - new Date(madeAt).getTime()) + REMOVAL_MS;
 }

@@ -39,6 +39,7 @@ export function checkCloudGroup(config: Config, group: GroupConfig): string | un
     installation: config.name,
     group: group.name,
     runner: `${config.name}-${group.name}-`.padEnd(LONGEST.runner, 'x'),
+    startBy: new Date().toISOString(),
     expiresAt: new Date(Date.now() + (group.time_to_live ?? config.time_to_live)).toISOString(),
   };
   const natsUrl = backend.nats_url ?? LONGEST.natsUrl;

@@ -11,7 +11,7 @@ import { TestBench } from '../../support/simulator.ts';
 import { addRepository } from '../../../services/simulator/world.ts';
 
 /**
- * Baton's calls to GitHub except registrations, against the simulator, which is tested against GitHub's own
+ * Baton's calls to GitHub, against the simulator, which is tested against GitHub's own
  * description.
  */
 const ALL: GroupAccess = { allowPublic: true };
@@ -186,5 +186,26 @@ describe('the search for waiting jobs', () => {
       job: { id: waiting.id },
     });
     expect(await github.getJob('octo-org/demo', 1)).toBeUndefined();
+  });
+});
+
+describe('the registration of a runner whose name is taken', () => {
+  const orderOf = (runner: string) => ({ ...order(ALL), group: 'Default', runner, labels: ['demo'] });
+  const listIds = (runner: string): number[] =>
+    [...bench.sim.state.runners.values()].filter((known) => known.name === runner).map(({ id }) => id);
+
+  it('replaces what a lost answer left', async () => {
+    const lost = await bench.register(`${name}-lost`);
+    const { runnerId } = await github.register(orderOf(lost.name));
+    expect(runnerId).not.toBe(lost.id);
+    expect(listIds(lost.name)).toEqual([runnerId]);
+  });
+
+  it('does not touch a runner that came online', async () => {
+    const online = await bench.online(`${name}-online`);
+    const before = bench.simulator.log.since().length;
+    await expect(github.register(orderOf(online.name))).rejects.toMatchObject({ code: 'REGISTRATION_DELAYED' });
+    expect(listIds(online.name)).toEqual([online.id]);
+    expect(callsSince(before).filter((call) => call.startsWith('DELETE'))).toEqual([]);
   });
 });

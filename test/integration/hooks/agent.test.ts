@@ -102,10 +102,32 @@ describe('registration', () => {
   it('retries while the registrar asks it to', async () => {
     const busy = { ok: false as const, code: 'FORGE_RATE_LIMITED', message: 'wait', retryable: true };
     world.answers.splice(0, 1, busy, busy, { ok: true, jitConfig: JIT_CONFIG });
-    const before = world.asked();
+    const before = world.requests.length;
     const agent = await startAgent(world, 'exit 0');
     expect(await agent.exited).toEqual({ code: 0, signal: null });
-    expect(world.asked() - before).toBe(3);
+    expect(world.requests.length - before).toBe(3);
+  });
+
+  it('waits for as long as the registrar says, and logs what it waits for', async () => {
+    const message = 'wait about 1 s: others are first within the forge’s limits';
+    const delayed = { ok: false as const, code: 'REGISTRATION_DELAYED', message, retryable: true, retryAfterMs: 800 };
+    world.answers.splice(0, 1, delayed, { ok: true, jitConfig: JIT_CONFIG });
+    const before = world.requests.length;
+    const agent = await startAgent(world, 'exit 0');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    const [first, second] = world.requests.slice(before);
+    expect([first?.attempt, second?.attempt]).toEqual([0, 1]);
+    const waited = (second?.at ?? 0) - (first?.at ?? 0);
+    expect(waited).toBeGreaterThanOrEqual(790);
+    expect(agent.output()).toContain(`waiting for the registration: ${message}`);
+  });
+
+  it('is asked for again after a refusal by the forge, even if an older registrar calls it final', async () => {
+    const refused = { ok: false as const, code: 'FORGE_REFUSED', message: '403', retryable: false };
+    world.answers.splice(0, 1, refused, { ok: true, jitConfig: JIT_CONFIG });
+    const agent = await startAgent(world, 'exit 0');
+    expect(await agent.exited).toEqual({ code: 0, signal: null });
+    expect(await world.signal(agent.runner, 'online')).toMatchObject({ runner: agent.runner });
   });
 
   it('gives up at a final refusal, reports the reason, and starts nothing', async () => {

@@ -65,7 +65,7 @@ describe('a full disk', () => {
 
   it('that is full from the start accepts no job, and reports why', async (context) => {
     context.skip(!here, 'a small disk can be mounted by root alone');
-    const asked = world.asked();
+    const asked = world.requests.length;
     const agent = await startAgent(world, 'touch started', {
       // Two inodes: the root's, and one that is in use.
       wrap: onSmallDisk('size=64k,nr_inodes=2'),
@@ -74,7 +74,7 @@ describe('a full disk', () => {
     expect(await agent.exited).toEqual({ code: 1, signal: null });
     const { logTail } = await world.signal(agent.runner, 'exited');
     expect(logTail).toMatch(/listening for hooks at .*no space left on device/);
-    expect(world.asked()).toBe(asked);
+    expect(world.requests.length).toBe(asked);
     expect(existsSync(join(agent.folder, 'program', 'started'))).toBe(false);
   });
 });
