@@ -15,7 +15,10 @@ export type SimulatorEventType =
   | 'job.started'
   | 'job.cancelling'
   | 'job.lost'
-  | 'job.completed';
+  | 'job.completed'
+  | 'repository.moved'
+  | 'repository.deleted'
+  | 'group.recreated';
 
 export interface SimulatorEvent {
   /** 1, 2, 3, … without a gap. */

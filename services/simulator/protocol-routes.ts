@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { encodeJitConfig } from './api/runner-routes.ts';
 import { requestAssignment } from './jobs/assign.ts';
 import { finishJob, startJob } from './jobs/finish.ts';
-import { goOffline, goOnline, registerRunner, removeRunner, listRunners } from './jobs/runners.ts';
+import { formatScope, goOffline, goOnline, registerRunner, removeRunner, listRunners } from './jobs/runners.ts';
 import { completion, stepReport, type JobMessage } from './protocol.ts';
 import { PUSHER, toSimpleUser } from './shapes/account.ts';
 import { toRepositoryShape } from './shapes/repository.ts';
@@ -47,9 +47,12 @@ export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simula
         if (!ticket || ticket.expiresAt < Date.now())
           throw new RequestRefused(401, 'the registration token is not valid');
         const group = ticket.scope.account.groups.get(1);
-        const taken = listRunners(sim, ticket.scope).find((runner) => runner.name === order.name);
+        const taken = listRunners(sim, ticket.scope).find(
+          (runner) => runner.name.toLowerCase() === order.name.toLowerCase(),
+        );
         if (taken && order.replace) removeRunner(sim, taken, 'api');
         if (!group || (taken && !order.replace)) throw new RequestRefused(409, `runner ${order.name} exists already`);
+        sim.limiter.register(null, formatScope(ticket.scope));
         const labels = ['self-hosted', 'Linux', 'X64', ...order.labels];
         const runner = registerRunner(sim, { ...order, labels, scope: ticket.scope, group });
         return { jitConfig: encodeJitConfig(runner, '_work', sim.urls.runner) };

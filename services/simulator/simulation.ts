@@ -1,7 +1,8 @@
 import type { EventLog } from './event-log.ts';
 import type { Random } from './random.ts';
-import type { AppOptions, Limits, Timing } from './settings.ts';
-import type { Job, State } from './state.ts';
+import type { RateLimiter } from './limits/rate-limiter.ts';
+import type { Limits, Timing } from './settings.ts';
+import type { GithubApp, Job, State } from './state.ts';
 import type { WebhookSender } from './webhooks/sender.ts';
 
 export interface Urls {
@@ -21,7 +22,9 @@ export interface Simulation {
   random: Random;
   timing: Timing;
   limits: Limits;
-  app: (AppOptions & { permissions: Record<string, 'read' | 'write'> }) | null;
+  limiter: RateLimiter;
+  /** By id. */
+  apps: Map<number, GithubApp>;
   tokens: Set<string>;
   webhooks: WebhookSender;
   /** The next id of that kind. */
@@ -37,6 +40,7 @@ export const FIRST_IDS = {
   account: 9_919,
   repository: 1_296_269,
   runner: 1,
+  group: 2,
   run: 16_011_100_000,
   job: 45_200_000_000,
   workflow: 161_335,

@@ -9,8 +9,11 @@ import { page } from './page.ts';
 import { createRandom } from './random.ts';
 import { addRunnerProtocolRoutes } from './protocol-routes.ts';
 import { DEFAULT_PERMISSIONS } from './shapes/app.ts';
-import { DEFAULT_LIMITS, GITHUB_TIMING, type SimulatorOptions } from './settings.ts';
+import { findRepositoryUrl } from './api/redirect.ts';
+import { RateLimiter } from './limits/rate-limiter.ts';
+import { DEFAULT_LIMITS, GITHUB_TIMING, type AppOptions, type SimulatorOptions } from './settings.ts';
 import { FIRST_IDS, type IdKind, type Simulation } from './simulation.ts';
+import type { GithubApp } from './state.ts';
 import { WebhookSender } from './webhooks/sender.ts';
 import { addRepository, createEmptyState } from './world.ts';
 
@@ -31,16 +34,17 @@ export const DEFAULT_TOKEN = 'ghp_simulator';
 
 /** Starts a simulated GitHub. @throws Error when the port is taken or a repository has no owner */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const sim = createSimulation(options);
   const http = fastify({
     bodyLimit: 10 * 1024 ** 2,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 300 },
+    rewriteUrl: ({ url = '' }) => findRepositoryUrl(sim, url),
   });
   acceptEmptyJson(http);
-  const sim = createSimulation(options);
   const [repository] = (options.repositories ?? ['octo-org/demo']).map((name) => addRepository(sim, name));
   if (options.webhook && repository) {
-    const { url, secret, kind = sim.app ? 'app' : 'organization' } = options.webhook;
+    const { url, secret, kind = sim.apps.size > 0 ? 'app' : 'organization' } = options.webhook;
     const owner = repository.owner.login;
     const target = kind === 'app' ? null : kind === 'organization' ? owner : `${owner}/${repository.name}`;
     addHook(sim, { kind, target, url, secret: secret === '' ? null : secret });
@@ -94,7 +98,8 @@ function createSimulation(options: SimulatorOptions): Simulation {
     timing,
     limits,
     nextId,
-    app: options.app ? { ...options.app, permissions: options.app.permissions ?? { ...DEFAULT_PERMISSIONS } } : null,
+    limiter: new RateLimiter(limits, createRandom((options.seed ?? 1) + 1)),
+    apps: createApps([...(options.app ? [options.app] : []), ...(options.apps ?? [])]),
     tokens: new Set(options.tokens ?? [DEFAULT_TOKEN]),
     assignmentDue: false,
     protectedEnvironments: new Set(),
@@ -109,6 +114,22 @@ function createSimulation(options: SimulatorOptions): Simulation {
     }),
   };
   return sim;
+}
+
+/** Each App with its defaults, by id. */
+function createApps(all: AppOptions[]): Map<number, GithubApp> {
+  const apps = all.map((app, index): [number, GithubApp] => [
+    app.id,
+    {
+      ...app,
+      installation: app.installation ?? 1 + index * 1_000,
+      permissions: app.permissions ?? { ...DEFAULT_PERMISSIONS },
+      clientId: `Iv23li${String(app.id).padStart(14, '0')}`,
+      slug: index === 0 ? 'baton' : `baton-${app.id}`,
+      suspended: false,
+    },
+  ]);
+  return new Map(apps);
 }
 
 /** GitHub accepts requests that announce JSON and have no body. */

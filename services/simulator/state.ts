@@ -1,6 +1,6 @@
 import type { Conclusion, JobAnnotation } from './protocol.ts';
 import type { JobSpec } from './workflow-file.ts';
-import type { HookKind } from './settings.ts';
+import type { AppOptions, HookKind } from './settings.ts';
 
 type JobStatus = 'waiting' | 'queued' | 'in_progress' | 'completed';
 
@@ -9,8 +9,18 @@ export interface Account {
   login: string;
   /** Runner groups by id; 1 is the group Default. */
   groups: Map<number, RunnerGroup>;
-  /** The App's installation in this organisation; null without an App. */
-  installationId: number | null;
+  /** Ids of the Apps' installations in this organisation, by the Apps' ids. */
+  installations: Map<number, number>;
+}
+
+/** A GitHub App, which is installed in every organisation. */
+export interface GithubApp extends Required<AppOptions> {
+  /** The permissions that its installations have granted. */
+  permissions: Record<string, 'read' | 'write'>;
+  clientId: string;
+  slug: string;
+  /** Whether its installations are suspended: all calls are refused, and no webhooks sent. */
+  suspended: boolean;
 }
 
 export interface Repository {
@@ -117,6 +127,8 @@ export interface Hook {
   kind: HookKind;
   /** Login, or `owner/name`; null for an App's. */
   target: string | null;
+  /** The App that it belongs to; null for others. */
+  appId: number | null;
   url: string;
   secret: string | null;
   contentType: string;
@@ -151,6 +163,8 @@ export interface WebhookDelivery {
 export interface State {
   accounts: Map<string, Account>;
   repositories: Map<string, Repository>;
+  /** Former names of renamed and transferred repositories. */
+  formerNames: Map<string, Repository>;
   runners: Map<number, Runner>;
   runs: Map<number, Run>;
   jobs: Map<number, Job>;

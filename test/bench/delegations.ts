@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { classifyCall } from '../../activities/forges/github/budget.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { connectBus, decode, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { runnerInbox, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated, type RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { formatTable } from '../../services/cli/lib/text-table.ts';
+import { LENIENT } from '../support/simulator.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from '../e2e/delegation/world.ts';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
 import { measureUsage } from './processes.ts';
@@ -58,6 +58,7 @@ export async function benchDelegations(): Promise<DelegationsResult> {
     delegation: '  requests_per_minute: 100000',
     max: 10_000,
     command: noOp(BOUND_MS),
+    simulator: { ...LENIENT, timing: { ...LENIENT.timing, sweepMs: 50 } },
   });
   const interrupted = (): void => void world.cluster.stop().finally(() => process.exit(130));
   process.once('SIGINT', interrupted);
@@ -106,7 +107,7 @@ export function delegationsText(result: DelegationsResult): string {
 /** The cost of all calls to the forge. */
 function countPoints({ cluster }: DelegationWorld): number {
   const calls = cluster.sim.log.since(0, 'api.call');
-  return calls.reduce((sum, { method, path }) => sum + classifyCall(String(method), String(path)).cost, 0);
+  return calls.reduce((sum, { cost }) => sum + Number(cost), 0);
 }
 
 /** Waits until all delegations have completed. @returns the number of events of each */

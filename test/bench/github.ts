@@ -76,7 +76,7 @@ export async function runGithubBurst(burst: GithubBurst): Promise<GithubResult> 
   const cluster = await Cluster.start({
     copies: 1,
     backends: [],
-    app: true,
+    apps: burst.apps,
     logLevel: 'info',
     config: `
 backends:

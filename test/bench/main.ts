@@ -3,6 +3,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connectBus } from '../../contracts/lib/nats.ts';
 import { Cluster } from '../support/cluster.ts';
+import { LENIENT } from '../support/simulator.ts';
 import { startBenchWorker } from './bench-worker.ts';
 import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
@@ -117,7 +118,7 @@ async function benchRunners(): Promise<void> {
   const cluster = await Cluster.start({
     copies: 1,
     backends: [...lengths].map((jobMs) => toBackendName({ jobMs })),
-    simulator: { limits: { webhookConcurrency: MAX_CONCURRENT_DELIVERIES } },
+    simulator: { limits: { ...LENIENT.limits, webhookConcurrency: MAX_CONCURRENT_DELIVERIES } },
     config: `
 backends:
 ${[...lengths]

@@ -3,6 +3,7 @@ import { createAppAuth } from '@octokit/auth-app';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
+import type { Limits } from '../../services/simulator/settings.ts';
 import type { Job } from '../../services/simulator/state.ts';
 import { TestBench } from '../support/simulator.ts';
 import { Description } from './forge/description.ts';
@@ -35,7 +36,7 @@ let driver: Driver;
 let appToken = '';
 
 beforeAll(async () => {
-  bench = await TestBench.start({ app: { id: 5, publicKey: keys.publicKey } });
+  bench = await TestBench.start({ app: { id: 5, publicKey: keys.publicKey }, timing: { busyLagMs: 0 } });
   prism = await startPrism(`${bench.simulator.address}/api/v3`);
   description = new Description();
   driver = new Driver(prism.url, description);
@@ -56,6 +57,16 @@ const app = () =>
   });
 const call: Driver['call'] = (...order) => driver.call(...order);
 const parseId = (answer: unknown): number => identified.parse(answer).id;
+
+/** Runs `during` with other limits, and forgets afterwards what they counted. */
+async function withLimits(changed: Partial<Limits>, during: () => Promise<void>): Promise<void> {
+  const before = { ...bench.sim.limits };
+  bench.sim.limiter.reset();
+  Object.assign(bench.sim.limits, changed);
+  await during();
+  Object.assign(bench.sim.limits, before);
+  bench.sim.limiter.reset();
+}
 
 function finishOneJob(steps: string): Job {
   const job = bench.job([steps]);
@@ -205,18 +216,68 @@ describe('the simulator’s REST API', () => {
     expect(driver.problems).toEqual([]);
   });
 
-  it('follows GitHub’s description when a rate limit is exceeded or a permission is missing', async () => {
-    const { limits } = bench.sim;
-    const before = { ...limits };
-    Object.assign(limits, { secondaryPoints: 1 });
-    await call(403, 'POST /orgs/{org}/actions/runners/registration-token', ORG);
-    Object.assign(limits, before, { primary: 0, status: 429 });
-    await call(429, 'GET /orgs/{org}/actions/runners', ORG);
-    Object.assign(limits, before);
+  it.each([
+    ['429', 429],
+    ['403', 403],
+    ['403-no-header', 403],
+    ['403-abuse', 403],
+  ] as const)('follows GitHub’s description above a secondary limit, in the form %s', async (secondaryForm, status) => {
+    await withLimits({ secondaryPoints: 1, secondaryForm }, async () => {
+      await call(status, 'POST /orgs/{org}/actions/runners/registration-token', ORG);
+    });
+    expect(driver.problems).toEqual([]);
+  });
+
+  it.each([403, 429] as const)('follows GitHub’s description above a primary limit: %s', async (primaryStatus) => {
+    await withLimits({ primary: 0, primaryStatus }, async () => {
+      await call(primaryStatus, 'GET /orgs/{org}/actions/runners', ORG);
+    });
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('follows GitHub’s description when no more runners may be registered', async () => {
+    const jit = 'POST /orgs/{org}/actions/runners/generate-jitconfig';
+    const order = { ...ORG, name: 'too-many', runner_group_id: 1, labels: ['demo'] };
+    await bench.register('first');
+    await withLimits({ runnersPerGroup: 1 }, async () => {
+      await call(422, jit, order);
+    });
+    await withLimits({ registrationsPerHour: 0, primaryStatus: 403 }, async () => {
+      await call(403, jit, order);
+    });
+    await withLimits({ registrations: 1, secondaryForm: '429' }, async () => {
+      await call(201, jit, order);
+      await call(429, jit, { ...order, name: 'one-too-many' });
+    });
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('follows GitHub’s description when an App or its token is refused', async () => {
     const weak = await app()({ type: 'installation', permissions: { metadata: 'read' } });
     await call(403, 'GET /orgs/{org}/actions/runners', ORG, weak.token);
     await call(204, 'DELETE /installation/token', {}, weak.token);
     await call(401, 'GET /orgs/{org}/actions/runners', ORG, weak.token);
+    await bench.control('PATCH', '/apps/5', { suspended: true });
+    await call(200, 'GET /app/installations/{installation_id}', { installation_id: 1 }, appToken);
+    await call(403, 'POST /app/installations/{installation_id}/access_tokens', { installation_id: 1 }, appToken);
+    await call(403, 'GET /orgs/{org}/actions/runners', ORG);
+    await bench.control('PATCH', '/apps/5', { suspended: false });
+    await bench.control('POST', '/faults/api', { fault: 'sso', app: 5 });
+    await call(403, 'GET /orgs/{org}/actions/runners', ORG);
+    expect(driver.problems).toEqual([]);
+  });
+
+  it('follows GitHub’s description for a repository that was renamed', async () => {
+    await bench.control('PATCH', '/repos/octo-org/demo', { name: 'renamed' });
+    // Prism and fetch follow redirections; so this call bypasses them.
+    const former = await fetch(`${bench.simulator.address}/api/v3/repos/octo-org/demo`, {
+      headers: { authorization: `Bearer ${driver.token}` },
+      redirect: 'manual',
+    });
+    expect(former.status).toBe(301);
+    expect(description.problems('basic-error', await former.json())).toEqual([]);
+    await call(200, 'GET /repos/{owner}/{repo}', { ...REPO, repo: 'renamed' });
+    await bench.control('PATCH', '/repos/octo-org/renamed', { name: 'demo' });
     expect(driver.problems).toEqual([]);
   });
 

@@ -23,7 +23,7 @@ let sim: SimControl;
 beforeAll(async () => {
   cluster = await Cluster.start({
     backends: ['local'],
-    app: true,
+    apps: 1,
     simulator: { seed: SEED, timing: { busyLagMs: 60_000, sweepMs: 50 } },
     config: `
 health_check_interval: 3s

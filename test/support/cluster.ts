@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,15 +19,13 @@ import { addHook } from '../../services/simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../../services/simulator/simulator.ts';
 import type { SimulatorOptions } from '../../services/simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
+import { createForgeAccess, CLUSTER_TOKEN, type ForgeAccess } from './forge-access.ts';
 import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
 import { writeTlsConfig } from './tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
-const APP = { id: 5, installation: 1 };
-const APP_CONFIG = `app: { id: ${APP.id}, installation: ${APP.installation}, private_key: '\${E2E_APP_KEY}' }`;
-const FORGE_TOKEN = 'ghp_a_token_of_the_e2e_tests';
 /** The value of `${E2E_HOOK_SECRET}` in a group's `env` and wrappers. */
 export const HOOK_SECRET = 'hook-secret-of-the-group-0123456789';
 
@@ -53,9 +50,10 @@ export interface ClusterOptions {
   copies?: number;
   /** Names of the backends that get workers. */
   backends: string[];
+  /** The simulator has GitHub's limits, but `busy` has no lag: most tests would only wait for it. Its own options come first. */
   simulator?: Partial<SimulatorOptions>;
-  /** Sign in to the forge as an App, which then has the webhook. Default: with a token; the organisation has the webhook. */
-  app?: boolean;
+  /** Sign in to the forge as so many Apps; the first has the webhook. Default: with a token; the organisation has the webhook. */
+  apps?: number;
   /** Another cluster: this one's installation uses the same forge. */
   forgeOwner?: Cluster;
   /** Whether instances are containers, which then can reach NATS and the simulator on this machine's loopback interface. */
@@ -90,8 +88,8 @@ export class Cluster {
   #env: Record<string, string> = {};
   #sharesForge = false;
   #hookUrl = '';
-  #appKey: string | undefined;
-  readonly secrets = [WEBHOOK_SECRET, FORGE_TOKEN];
+  #access: ForgeAccess = createForgeAccess(0);
+  readonly secrets = [WEBHOOK_SECRET, CLUSTER_TOKEN];
   readonly #connection: Connection;
   readonly #balancer: Balancer;
   readonly #cleanups: (() => Promise<void> | void)[] = [];
@@ -138,7 +136,7 @@ export class Cluster {
     // A single ingress gets webhooks directly: the bench measures its answers, not the balancer's.
     const hookUrl = `${copies === 1 ? ingressUrls[0] : balancer.url}/webhooks/github`;
     const { forgeOwner } = options;
-    const appKeys = options.app ? makeAppKeys() : undefined;
+    const access = createForgeAccess(options.apps ?? 0);
     if (forgeOwner) {
       addHook(forgeOwner.sim.sim, { kind: 'organization', target: 'acme', url: hookUrl, secret: WEBHOOK_SECRET });
     }
@@ -146,10 +144,10 @@ export class Cluster {
       forgeOwner?.sim ??
       (await startSimulator({
         repositories: ['acme/hello'],
-        tokens: [FORGE_TOKEN],
-        ...(appKeys === undefined ? {} : { app: { id: APP.id, publicKey: appKeys.publicKey } }),
+        ...access.simulator,
         webhook: { url: hookUrl, secret: WEBHOOK_SECRET },
         ...options.simulator,
+        timing: { busyLagMs: 0, ...options.simulator?.timing },
       }));
     const connection = await Connection.connect({ address: temporal.address });
     if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
@@ -157,7 +155,7 @@ export class Cluster {
     cluster.ingressUrls.push(...ingressUrls);
     cluster.#sharesForge = forgeOwner !== undefined;
     cluster.#hookUrl = hookUrl;
-    cluster.#appKey = appKeys?.privateKey;
+    cluster.#access = access;
     cluster.#logLevel = options.logLevel ?? 'info';
     cluster.#backendEnv = options.backendEnv ?? {};
     cluster.#env = options.env ?? {};
@@ -201,7 +199,7 @@ export class Cluster {
     const secrets = {
       ingress: { E2E_WEBHOOK_SECRET: WEBHOOK_SECRET },
       relay: {},
-      orchestrator: this.#appKey === undefined ? { E2E_FORGE_TOKEN: FORGE_TOKEN } : { E2E_APP_KEY: this.#appKey },
+      orchestrator: this.#access.environment,
       backend: {
         E2E_SIGNING_KEY: this.operator.runnerSigningKeySeed,
         E2E_HOOK_SECRET: HOOK_SECRET,
@@ -330,7 +328,7 @@ export class Cluster {
 name: ${this.installation}
 forge:
   url: ${this.sim.address}
-  ${this.#appKey === undefined ? 'token: ${E2E_FORGE_TOKEN}' : APP_CONFIG}
+  ${this.#access.config}
 webhook:
   secrets: ["\${E2E_WEBHOOK_SECRET}"]
   url: ${this.#hookUrl}
@@ -344,13 +342,4 @@ ${config}
 `;
     writeFileSync(this.configFile, text);
   }
-}
-
-/** An App's key pair, PEM, as GitHub creates it. */
-function makeAppKeys(): { publicKey: string; privateKey: string } {
-  return generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  });
 }

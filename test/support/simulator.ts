@@ -23,6 +23,12 @@ interface Received {
   body: z.infer<typeof body>;
 }
 
+/** Less strict than GitHub: no limits, and `busy` without a lag. For tests of something else that would only wait for these. */
+export const LENIENT = {
+  timing: { busyLagMs: 0 },
+  limits: { secondaryPoints: 0, concurrentCalls: 0, registrations: 0, runnersPerGroup: 0 },
+} as const satisfies SimulatorOptions;
+
 /** A receiver of webhooks. */
 export interface Receiver {
   url: string;
@@ -104,10 +110,16 @@ export class TestBench {
     return only(this.push(`jobs:\n  build:\n    runs-on: demo\n${more}    steps:\n${list}\n`));
   }
 
-  async api(method: string, path: string, order?: object, token = DEFAULT_TOKEN): Promise<Response> {
+  async api(
+    method: string,
+    path: string,
+    order?: object,
+    token = DEFAULT_TOKEN,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     return await fetch(`${this.simulator.address}${API_PREFIX}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
       ...(order === undefined ? {} : { body: JSON.stringify(order) }),
     });
   }

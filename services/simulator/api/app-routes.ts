@@ -1,14 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { toRepositoryKey, type Account } from '../state.ts';
+import type { Account, GithubApp } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { toIsoSeconds } from '../shapes/account.ts';
 import { toAppShape, toInstallationShape } from '../shapes/app.ts';
 import { toRepositoryShape } from '../shapes/repository.ts';
 import { issueToken, revokeToken } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
-import { parseBody, parseNumber, paginate, type Params, type Request } from './request.ts';
-import type { RateLimiter } from './rate-limit.ts';
+import { findNamedRepository, parseBody, parseNumber, paginate, type Params, type Request } from './request.ts';
 
 const tokenOrder = z.object({
   repositories: z.array(z.string()).optional(),
@@ -16,20 +15,22 @@ const tokenOrder = z.object({
   permissions: z.record(z.string(), z.string()).optional(),
 });
 
-/** Routes of the App itself, its installations and their tokens. */
-export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: RateLimiter): void {
-  const accounts = (): Account[] => [...sim.state.accounts.values()].filter((item) => item.installationId !== null);
-  const installation = (account: Account | undefined) => {
-    if (!sim.app || !account || account.installationId === null) throw notFound();
-    return toInstallationShape(sim, sim.app, account);
+/** Routes of an App itself, its installations and their tokens. */
+export function addAppRoutes(http: FastifyInstance, sim: Simulation): void {
+  const listInstallations = (app: GithubApp): Account[] =>
+    [...sim.state.accounts.values()].filter(({ installations }) => installations.has(app.id));
+  const findInstallation = (app: GithubApp, id: number): Account => {
+    const account = listInstallations(app).find(({ installations }) => installations.get(app.id) === id);
+    if (!account) throw notFound();
+    return account;
   };
 
-  http.get<{ Params: Partial<Params> }>('/app', (request) => toAppShape(sim, requireApp(sim, request)));
+  http.get<{ Params: Partial<Params> }>('/app', (request) => toAppShape(sim, requireApp(request)));
 
   http.get<{ Params: Partial<Params> }>('/app/installations', (request, reply) => {
-    requireApp(sim, request);
-    return paginate(request, reply, accounts()).map((item) => {
-      const listed = installation(item);
+    const app = requireApp(request);
+    return paginate(request, reply, listInstallations(app)).map((item) => {
+      const listed = toInstallationShape(sim, app, item);
       // Only here GitHub's description requires an account with the fields of both a user and an enterprise.
       const { created_at, updated_at } = listed;
       const both = { ...listed.account, name: item.login, slug: item.login, created_at, updated_at };
@@ -38,31 +39,31 @@ export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: Ra
   });
 
   http.get<{ Params: Partial<Params> }>('/app/installations/:id', (request) => {
-    requireApp(sim, request);
-    const id = parseNumber(request.params.id);
-    return installation(accounts().find((account) => account.installationId === id));
+    const app = requireApp(request);
+    return toInstallationShape(sim, app, findInstallation(app, parseNumber(request.params.id)));
   });
 
   http.post<{ Params: Partial<Params> }>('/app/installations/:id/access_tokens', (request, reply) => {
-    requireApp(sim, request);
+    const app = requireApp(request);
     const id = parseNumber(request.params.id);
-    const account = accounts().find((item) => item.installationId === id);
-    if (!account) throw notFound();
-    const { token, permissions, expiresAt } = issueToken(sim, account, parseBody(request, tokenOrder).permissions);
+    const installation = { app, id, account: findInstallation(app, id) };
+    const { permissions: wanted } = parseBody(request, tokenOrder);
+    const { token, permissions, expiresAt } = issueToken(sim, installation, wanted);
     return reply
       .code(201)
       .send({ token, expires_at: toIsoSeconds(expiresAt), permissions, repository_selection: 'all' });
   });
 
   http.get<{ Params: Partial<Params> }>('/orgs/:org/installation', (request) => {
-    requireApp(sim, request);
-    return installation(sim.state.accounts.get((request.params.org ?? '').toLowerCase()));
+    const app = requireApp(request);
+    const account = sim.state.accounts.get((request.params.org ?? '').toLowerCase());
+    if (!account) throw notFound();
+    return toInstallationShape(sim, app, account);
   });
 
   http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo/installation', (request) => {
-    requireApp(sim, request);
-    const { owner = '', repo = '' } = request.params;
-    return installation(sim.state.repositories.get(toRepositoryKey(owner, repo))?.owner);
+    const app = requireApp(request);
+    return toInstallationShape(sim, app, findNamedRepository(sim, request).owner);
   });
 
   http.get<{ Params: Partial<Params> }>('/installation/repositories', (request, reply) => {
@@ -80,14 +81,15 @@ export function addAppRoutes(http: FastifyInstance, sim: Simulation, limiter: Ra
   });
 
   http.get<{ Params: Partial<Params> }>('/rate_limit', (request) => {
-    const core = limiter.peek(request.actor);
-    const other = { limit: 30, remaining: 30, used: 0, reset: core.reset };
-    return { resources: { core, search: other, actions_runner_registration: { ...other, limit: 10_000 } }, rate: core };
+    const core = sim.limiter.peek(request.actor);
+    const registration = sim.limiter.peek(request.actor, 'actions_runner_registration');
+    const search = { limit: 30, remaining: 30, used: 0, reset: core.reset };
+    return { resources: { core, search, actions_runner_registration: registration }, rate: core };
   });
 }
 
 /** The App, where the request has its JSON web token. @throws ApiError 401 */
-export function requireApp(sim: Simulation, request: Request): NonNullable<Simulation['app']> {
-  if (!sim.app || request.actor.kind !== 'app') throw new ApiError(401, 'A JSON web token could not be decoded');
-  return sim.app;
+export function requireApp(request: Request): GithubApp {
+  if (request.actor.kind !== 'app') throw new ApiError(401, 'A JSON web token could not be decoded');
+  return request.actor.app;
 }

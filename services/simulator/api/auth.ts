@@ -1,16 +1,9 @@
-import { createPublicKey, randomBytes, verify } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
 import { z } from 'zod';
-import type { Account } from '../state.ts';
+import type { Account, GithubApp } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
+import type { Actor, Permissions } from './actor.ts';
 import { ApiError, invalid } from './errors.ts';
-
-export type Permissions = Record<string, string>;
-
-/** Who makes a request. */
-export type Actor =
-  | { kind: 'app'; appId: number }
-  | { kind: 'installation'; account: Account; permissions: Permissions; token: string }
-  | { kind: 'token'; token: string };
 
 const header = z.object({ alg: z.literal('RS256') });
 const claims = z.object({
@@ -23,6 +16,8 @@ const decode = (part: string | undefined): unknown =>
   JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8')) as unknown;
 
 interface IssuedToken {
+  app: GithubApp;
+  installationId: number;
   account: Account;
   permissions: Permissions;
   expiresAt: number;
@@ -36,9 +31,24 @@ function getIssuedTokens(sim: Simulation): Map<string, IssuedToken> {
   return known;
 }
 
-/** Creates an installation's token, valid for an hour. @throws ApiError 422 for permissions that the App doesn't have */
-export function issueToken(sim: Simulation, account: Account, requested: Permissions | undefined) {
-  const granted = sim.app?.permissions ?? {};
+/** A short hash by which a log may name a token. */
+export function fingerprintToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex').slice(0, 12);
+}
+
+/**
+ * Creates an installation's token, valid for an hour.
+ *
+ * @throws ApiError 403 where the installation is suspended; 422 for permissions that the App doesn't have
+ */
+export function issueToken(
+  sim: Simulation,
+  installation: { app: GithubApp; account: Account; id: number },
+  requested: Permissions | undefined,
+) {
+  const { app, account, id } = installation;
+  if (app.suspended) throw createSuspendedError();
+  const granted = app.permissions;
   for (const [name, level] of Object.entries(requested ?? {})) {
     if (granted[name] !== 'write' && granted[name] !== level) {
       throw invalid('The permissions requested are not granted to this installation.');
@@ -47,7 +57,7 @@ export function issueToken(sim: Simulation, account: Account, requested: Permiss
   const token = `ghs_${randomBytes(27).toString('base64url').replaceAll(/[-_]/g, '0')}`;
   const permissions = requested ?? granted;
   const expiresAt = Date.now() + 3_600_000;
-  getIssuedTokens(sim).set(token, { account, permissions, expiresAt });
+  getIssuedTokens(sim).set(token, { app, installationId: id, account, permissions: { ...permissions }, expiresAt });
   return { token, permissions, expiresAt };
 }
 
@@ -61,11 +71,28 @@ export function authenticate(sim: Simulation, authorization: string | undefined)
   if (authorization === undefined) throw new ApiError(401, 'Requires authentication');
   const credential = parseCredential(authorization);
   if (credential.split('.').length === 3) return authenticateApp(sim, credential);
-  if (sim.tokens.has(credential)) return { kind: 'token', token: credential };
+  if (sim.tokens.has(credential)) {
+    return { kind: 'token', token: credential, fingerprint: fingerprintToken(credential) };
+  }
   const token = getIssuedTokens(sim).get(credential);
   if (!token || token.expiresAt <= Date.now()) throw new ApiError(401, 'Bad credentials');
-  return { kind: 'installation', account: token.account, permissions: token.permissions, token: credential };
+  const { app, account, installationId } = token;
+  if (app.suspended) throw createSuspendedError();
+  // What the App has lost meanwhile, its tokens have lost too.
+  const permissions = Object.fromEntries(
+    Object.entries(token.permissions).flatMap(([name, level]) => {
+      const now = app.permissions[name];
+      return now === undefined ? [] : [[name, now === 'write' ? level : now]];
+    }),
+  );
+  return { kind: 'installation', app, account, installationId, permissions, token: credential };
 }
+
+/** The answer to all calls of a suspended installation. */
+export const createSuspendedError = (): ApiError => new ApiError(403, 'This installation has been suspended');
+
+/** The answer to a call without the permission that it needs. */
+export const createForbiddenError = (): ApiError => new ApiError(403, 'Resource not accessible by integration');
 
 function parseCredential(authorization: string): string {
   const [scheme = '', value = ''] = authorization.split(/\s+/);
@@ -77,7 +104,6 @@ function parseCredential(authorization: string): string {
 function authenticateApp(sim: Simulation, jwt: string): Actor {
   const undecodable = new ApiError(401, 'A JSON web token could not be decoded');
   const [head, body, signature = ''] = jwt.split('.');
-  if (!sim.app) throw undecodable;
   let parsed: z.infer<typeof claims>;
   try {
     header.parse(decode(head));
@@ -85,10 +111,14 @@ function authenticateApp(sim: Simulation, jwt: string): Actor {
   } catch {
     throw undecodable;
   }
+  const app = [...sim.apps.values()].find(
+    ({ id, clientId }) => String(parsed.iss) === String(id) || parsed.iss === clientId,
+  );
+  if (!app) throw sim.apps.size === 0 ? undecodable : new ApiError(404, 'Integration not found');
   const good = verify(
     'RSA-SHA256',
     Buffer.from(`${head}.${body}`),
-    createPublicKey(sim.app.publicKey),
+    createPublicKey(app.publicKey),
     Buffer.from(signature, 'base64url'),
   );
   if (!good) throw undecodable;
@@ -103,11 +133,7 @@ function authenticateApp(sim: Simulation, jwt: string): Actor {
       "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
     );
   }
-  const clientId = `Iv23li${String(sim.app.id).padStart(14, '0')}`;
-  if (String(parsed.iss) !== String(sim.app.id) && parsed.iss !== clientId) {
-    throw new ApiError(404, 'Integration not found');
-  }
-  return { kind: 'app', appId: sim.app.id };
+  return { kind: 'app', app };
 }
 
 /** Checks a permission: installation tokens have some, personal tokens have all. @throws ApiError 403 */
@@ -115,5 +141,5 @@ export function requirePermission(actor: Actor, permission: string, level: 'read
   if (actor.kind === 'app') throw new ApiError(401, 'Bad credentials');
   if (actor.kind === 'token') return;
   const has = actor.permissions[permission];
-  if (has !== 'write' && has !== level) throw new ApiError(403, 'Resource not accessible by integration');
+  if (has !== 'write' && has !== level) throw createForbiddenError();
 }

@@ -20,9 +20,9 @@ export class ApiError extends Error {
   body(): Record<string, unknown> {
     return {
       message: this.message,
-      ...this.more,
       documentation_url: 'https://docs.github.com/rest',
       status: String(this.status),
+      ...this.more,
     };
   }
 }

@@ -50,7 +50,7 @@ export function addGroupRoutes(http: FastifyInstance, sim: Simulation): void {
     const order = parseBody(request, newGroup);
     assertNameFree(owner, order.name);
     const group: RunnerGroup = {
-      id: Math.max(...owner.groups.keys()) + 1,
+      id: sim.nextId('group'),
       default: false,
       repositoryIds: new Set(order.selected_repository_ids),
       ...mergeGroupSettings(order, {

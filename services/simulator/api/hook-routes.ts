@@ -98,8 +98,8 @@ export function addHookRoutes(http: FastifyInstance, sim: Simulation): void {
   }
 
   addDeliveryRoutes(http, sim, '/app/hook/deliveries', (request) => {
-    requireApp(sim, request);
-    return (candidate) => candidate.kind === 'app';
+    const app = requireApp(request);
+    return (candidate) => candidate.appId === app.id;
   });
 }
 
@@ -149,14 +149,15 @@ function addDeliveryRoutes(
 
 const isDelivered = (delivery: WebhookDelivery): boolean => delivery.statusCode >= 200 && delivery.statusCode < 300;
 
-/** Creates a webhook; sends no ping. */
+/** Creates a webhook, by default of the first App where it is an App's; sends no ping. */
 export function addHook(
   sim: Simulation,
-  order: Pick<Hook, 'kind' | 'target' | 'url' | 'secret'> & Partial<Pick<Hook, 'events' | 'active'>>,
+  order: Pick<Hook, 'kind' | 'target' | 'url' | 'secret'> & Partial<Pick<Hook, 'events' | 'active' | 'appId'>>,
 ): Hook {
   const hook: Hook = {
     events: ['workflow_job'],
     active: true,
+    appId: order.kind === 'app' ? ([...sim.apps.keys()][0] ?? null) : null,
     ...order,
     id: sim.nextId('hook'),
     contentType: 'json',

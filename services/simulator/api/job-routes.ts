@@ -42,9 +42,11 @@ export function addJobRoutes(http: FastifyInstance, sim: Simulation): void {
     return paginate(request, reply, theirs).map((one) => toMinimalRepository(sim.urls, one));
   });
 
-  http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo', (request) =>
-    toFullRepository(sim.urls, findRepository(sim, request)),
-  );
+  http.get<{ Params: Partial<Params> }>('/repos/:owner/:repo', (request, reply) => {
+    const repository = toFullRepository(sim.urls, findRepository(sim, request));
+    reply.header('last-modified', new Date(repository.updated_at).toUTCString());
+    return repository;
+  });
 
   http.get<{ Params: Partial<Params> }>(`${actions}/runs`, (request, reply) => {
     const owner = repository(request);

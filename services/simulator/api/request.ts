@@ -2,8 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { toRepositoryKey, type Repository, type RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { requirePermission, type Actor } from './auth.ts';
+import type { Actor } from './actor.ts';
+import { requirePermission } from './auth.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
+import { createRedirect, findMovedRepository } from './redirect.ts';
 import { toWrongFields } from '../../../contracts/lib/schema-errors.ts';
 
 declare module 'fastify' {
@@ -62,11 +64,19 @@ export function pageUrl(request: Request, query: Record<string, string>): string
   return url.href;
 }
 
-/** The repository in the path, where this actor may see it. @throws ApiError 404 */
-export function findRepository(sim: Simulation, request: Request): Repository {
+/** The repository in the path. @throws ApiError 404; 301 or 307 for a former name */
+export function findNamedRepository(sim: Simulation, request: Request): Repository {
   const { owner = '', repo = '' } = request.params;
   const repository = sim.state.repositories.get(toRepositoryKey(owner, repo));
-  if (!repository || !canSee(request.actor, repository.owner.login)) throw notFound();
+  if (repository) return repository;
+  const moved = findMovedRepository(sim, owner, repo);
+  throw moved ? createRedirect(request, moved) : notFound();
+}
+
+/** The repository in the path, where this actor may see it. @throws ApiError 404; 301 or 307 for a former name */
+export function findRepository(sim: Simulation, request: Request): Repository {
+  const repository = findNamedRepository(sim, request);
+  if (!canSee(request.actor, repository.owner.login)) throw notFound();
   return repository;
 }
 

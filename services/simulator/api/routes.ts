@@ -1,23 +1,29 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { LimitError, type LimitResource } from '../limits/limit-error.ts';
+import type { PrimaryState } from '../limits/primary-limit.ts';
+import { toCost } from '../limits/rate-limiter.ts';
 import type { Simulation } from '../simulation.ts';
 import { addAppRoutes } from './app-routes.ts';
-import { authenticate } from './auth.ts';
+import { authenticate, createForbiddenError, createSuspendedError } from './auth.ts';
+import { trackCall } from './call.ts';
+import { isUnchanged } from './conditional.ts';
 import { ApiError, notFound } from './errors.ts';
-import { ApiFaults } from './faults.ts';
+import { ApiFaults, type ApiFault } from './faults.ts';
 import { addGroupRoutes } from './group-routes.ts';
 import { addHookRoutes } from './hook-routes.ts';
 import { addJobRoutes } from './job-routes.ts';
 import { addLabelRoutes } from './label-routes.ts';
-import { RateLimiter } from './rate-limit.ts';
 import { addRunnerRoutes } from './runner-routes.ts';
+
+export { fingerprintToken } from './auth.ts';
 
 export const API_PREFIX = '/api/v3';
 
-/** A short hash by which a log may name a token. */
-export function fingerprintToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex').slice(0, 12);
+/** What GitHub's load balancer answers when nothing behind it does: a page, not JSON. */
+class BadGateway extends Error {
+  readonly page = '<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>';
 }
 
 export interface Api {
@@ -31,13 +37,23 @@ export interface Api {
 export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Promise<Api> {
   const faults = new ApiFaults(sim.random);
   const endpoints: string[] = [];
-  const limiter = new RateLimiter(sim);
-  const lost = new WeakSet<FastifyRequest>();
   await root.register(
     async (http) => {
       http.decorateRequest('actor');
+      http.decorateRequest('call');
       http.addHook('onRoute', ({ method, url }) => {
         if (method !== 'HEAD') endpoints.push(`${[method].flat().join(',')} ${url.slice(API_PREFIX.length)}`);
+      });
+
+      http.addHook('onRequest', async (request, reply) => {
+        trackCall(sim, request, reply);
+        const outage = faults.findOutage();
+        if (outage === 'status') throw new BadGateway();
+        if (outage === 'hang') {
+          reply.hijack();
+          await faults.untilOutageEnds();
+          loseConnection(request);
+        }
       });
 
       http.addHook('onRequest', async (request, reply) => {
@@ -46,42 +62,45 @@ export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Prom
           'x-github-media-type': 'github.v3; format=json',
           'x-github-api-version-selected': request.headers['x-github-api-version'] ?? '2022-11-28',
         });
-        const fault = faults.take(request.method, request.url.slice(API_PREFIX.length));
-        if (fault?.fault === 'status') throw new ApiError(fault.status, 'Server Error');
-        if (fault?.fault === 'slow') await sleep(fault.delayMs);
-        if (fault?.fault === 'lost') lost.add(request);
         request.actor = authenticate(sim, request.headers.authorization);
-        const free = request.routeOptions.url === `${API_PREFIX}/rate_limit`;
-        try {
-          if (!free) limiter.count(request.actor, request.method);
-        } finally {
-          setLimitHeaders(reply, limiter.peek(request.actor));
+        if (request.routeOptions.url !== `${API_PREFIX}/rate_limit`) {
+          const cost = toCost(request.method);
+          const end = sim.limiter.begin(request.actor, cost);
+          reply.raw.once('close', end);
+          request.call.cost = cost;
         }
+        if (sim.timing.apiMs > 0) await sleep(sim.timing.apiMs);
+        const path = request.url.slice(API_PREFIX.length);
+        const app = request.actor.kind === 'token' ? null : request.actor.app.id;
+        const fault = faults.take({ method: request.method, path, app });
+        if (fault) await applyFault(sim, request, fault);
       });
 
       http.addHook('onSend', async (request, reply, payload) => {
-        if (lost.has(request)) request.raw.socket.destroy();
+        if (request.call.lost) loseConnection(request);
+        if (!request.actor) return payload;
+        const isText = typeof payload === 'string' && payload !== '';
         // GitHub sends this header even with an empty body.
-        if (typeof payload === 'string' && payload !== '') reply.type('application/json; charset=utf-8');
-        return payload;
+        if (isText) reply.type('application/json; charset=utf-8');
+        const unchanged =
+          isText && request.method === 'GET' && reply.statusCode === 200 && isUnchanged(request, reply, payload);
+        if (unchanged) {
+          reply.code(304).removeHeader('content-type').removeHeader('content-length');
+          if (request.call.cost > 0) sim.limiter.refund(request.actor);
+        }
+        setLimitHeaders(reply, request.call.resource, sim.limiter.peek(request.actor, request.call.resource));
+        return unchanged ? null : payload;
       });
 
-      http.addHook('onResponse', async (request, reply) => {
-        const { actor } = request;
-        sim.log.add('api.call', {
-          method: request.method,
-          path: request.url.slice(API_PREFIX.length).split('?')[0],
-          status: lost.has(request) ? 0 : reply.statusCode,
-          actor: actor?.kind ?? null,
-          by: actor?.kind === 'token' ? fingerprintToken(actor.token) : null,
-          ms: Math.round(reply.elapsedTime),
-        });
+      http.setErrorHandler<FastifyError>((error, request, reply) => {
+        if (error instanceof LimitError)
+          Object.assign(request.call, { limited: error.limit, resource: error.resource });
+        if (error instanceof BadGateway) return reply.code(502).type('text/html').send(error.page);
+        return sendError(reply, error);
       });
-
-      http.setErrorHandler<FastifyError>((error, _request, reply) => sendError(reply, error));
       http.setNotFoundHandler((_request, reply) => sendError(reply, notFound()));
 
-      addAppRoutes(http, sim, limiter);
+      addAppRoutes(http, sim);
       addRunnerRoutes(http, sim);
       addLabelRoutes(http, sim);
       addGroupRoutes(http, sim);
@@ -93,16 +112,42 @@ export async function addApiRoutes(root: FastifyInstance, sim: Simulation): Prom
   return { faults, endpoints };
 }
 
-function setLimitHeaders(
-  reply: FastifyReply,
-  state: { limit: number; remaining: number; used: number; reset: number },
-): void {
+/** @throws ApiError where the fault is an answer */
+async function applyFault(sim: Simulation, request: FastifyRequest, fault: ApiFault): Promise<void> {
+  if (fault.fault === 'status') throw new ApiError(fault.status, 'Server Error');
+  if (fault.fault === 'suspended') throw createSuspendedError();
+  if (fault.fault === 'forbidden') throw createForbiddenError();
+  if (fault.fault === 'sso') throw createSsoError(request);
+  if (fault.fault === 'limited') throw sim.limiter.block(request.actor);
+  if (fault.fault === 'slow') await sleep(fault.delayMs);
+  else request.call.lost = true;
+}
+
+/** The answer to a token that an organisation's single sign-on doesn't accept. */
+function createSsoError(request: FastifyRequest): ApiError {
+  const [, , owner = ''] = request.url.slice(API_PREFIX.length).split(/[/?]/);
+  const url = `${request.protocol}://${request.host}/orgs/${owner}/sso?authorization_request=A`;
+  return new ApiError(
+    403,
+    'Resource protected by organization SAML enforcement. You must grant your OAuth token access to this organization.',
+    { headers: { 'x-github-sso': `required; url=${url}` } },
+  );
+}
+
+/** Breaks the connection: the caller gets no answer. */
+function loseConnection(request: FastifyRequest): void {
+  request.call.lost = true;
+  request.raw.socket.destroy();
+}
+
+function setLimitHeaders(reply: FastifyReply, resource: LimitResource, state: PrimaryState): void {
+  const { limit, remaining, used, reset } = state;
   reply.headers({
-    'x-ratelimit-limit': state.limit,
-    'x-ratelimit-remaining': state.remaining,
-    'x-ratelimit-used': state.used,
-    'x-ratelimit-reset': state.reset,
-    'x-ratelimit-resource': 'core',
+    'x-ratelimit-limit': limit,
+    'x-ratelimit-remaining': remaining,
+    'x-ratelimit-used': used,
+    'x-ratelimit-reset': reset,
+    'x-ratelimit-resource': resource,
   });
 }
 

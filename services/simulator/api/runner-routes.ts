@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { registerRunner, removeRunner, listRunners } from '../jobs/runners.ts';
+import { formatScope, registerRunner, removeRunner, listRunners } from '../jobs/runners.ts';
 import type { JitConfig } from '../protocol.ts';
 import { toRunnerShape, seemsBusy } from '../shapes/runner.ts';
-import type { Runner, RunnerScope } from '../state.ts';
+import type { Runner, RunnerGroup, RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
 import { parseBody, parseNumber, paginate, findScope, type Params, type Request } from './request.ts';
@@ -34,6 +34,8 @@ export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
       if (listRunners(sim, scope).some((runner) => runner.name.toLowerCase() === order.name.toLowerCase())) {
         throw new ApiError(409, `Already exists - A runner with the name ${order.name} already exists.`);
       }
+      assertRoom(sim, group);
+      sim.limiter.register(request.actor, formatScope(scope));
       const labels = [...new Set(order.labels)];
       const runner = registerRunner(sim, { name: order.name, scope, group, labels, ephemeral: true });
       const address = request.headers[SERVER_URL_HEADER];
@@ -75,6 +77,16 @@ export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
         return reply.code(201).send({ token, expires_at: new Date(expiresAt).toISOString() });
       });
     }
+  }
+}
+
+/** Checks that a group can get one more runner. @throws ApiError 422 */
+function assertRoom(sim: Simulation, group: RunnerGroup): void {
+  const max = sim.limits.runnersPerGroup;
+  if (max === 0 || sim.state.runners.size < max) return;
+  const members = [...sim.state.runners.values()].filter((runner) => runner.group === group).length;
+  if (members >= max) {
+    throw invalid(`Invalid Argument - Runner group ${group.id} has reached max limit of ${max} runners.`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { apiFault, apiFaultRate, type ApiFaults } from '../api/faults.ts';
+import type { ApiFaults } from '../api/faults.ts';
 import { enqueue } from '../jobs/advance.ts';
 import { cancelJob, cancelRun, finishJob, startJob } from '../jobs/finish.ts';
 import { createRun, push, rerun } from '../jobs/run.ts';
@@ -9,7 +9,9 @@ import { toRepositoryKey, type Job, type Repository, type Run } from '../state.t
 import type { Simulation } from '../simulation.ts';
 import { addRepository } from '../world.ts';
 import { sendPing } from '../webhooks/announce.ts';
-import { faultRates, holdRule, oneShot } from '../webhooks/faults.ts';
+import { addFaultControls } from './fault-controls.ts';
+import { addForgeControls } from './forge-controls.ts';
+import { NotFoundError } from './not-found.ts';
 import { toJobView, toRunView, toStateView } from './state-view.ts';
 
 const pushOrder = z.strictObject({
@@ -41,7 +43,6 @@ const completeOrder = z.strictObject({
   conclusion: z.enum(['success', 'failure', 'cancelled', 'skipped']).default('success'),
   runnerName: z.string().min(1).optional(),
 });
-const releaseOrder = z.strictObject({ order: z.enum(['fifo', 'reverse', 'shuffled']).default('fifo') });
 const logQuery = z.object({ since: z.coerce.number().int().min(0).default(0), type: z.string().optional() });
 const limitQuery = z.object({ limit: z.coerce.number().int().positive().default(100) });
 
@@ -60,34 +61,11 @@ export async function addControlRoutes(root: FastifyInstance, sim: Simulation, a
       });
 
       http.put('/settings', (request) => applySettings(sim, settingsOrder.parse(request.body)));
-      http.get('/faults', () => toFaultsView(sim, apiFaults));
-      http.put('/faults', (request) => {
-        Object.assign(sim.webhooks.faults.rates, faultRates.partial().parse(request.body));
-        return toFaultsView(sim, apiFaults);
+      http.post('/limits/reset', () => {
+        sim.limiter.reset();
+        return sim.limiter.view();
       });
-      http.post('/faults/once', (request) => {
-        sim.webhooks.faults.once.push(oneShot.parse(request.body));
-        return toFaultsView(sim, apiFaults);
-      });
-      http.post('/faults/api', (request) => {
-        apiFaults.pending.push(apiFault.parse(request.body));
-        return toFaultsView(sim, apiFaults);
-      });
-      http.put('/faults/api', (request) => {
-        apiFaults.rate = apiFaultRate.parse(request.body).rate;
-        return toFaultsView(sim, apiFaults);
-      });
-      http.delete('/faults/api', () => {
-        apiFaults.pending.length = 0;
-        return toFaultsView(sim, apiFaults);
-      });
-      http.post('/hold', (request) => {
-        sim.webhooks.faults.holds.push(holdRule.parse(request.body ?? {}));
-        return toFaultsView(sim, apiFaults);
-      });
-      http.post('/release', (request) => ({
-        released: sim.webhooks.release(releaseOrder.parse(request.body ?? {}).order),
-      }));
+      addFaultControls(http, sim, apiFaults);
       http.post('/ping', () => {
         for (const hook of sim.state.hooks.values()) sendPing(sim, hook);
         return { sent: sim.state.hooks.size };
@@ -97,6 +75,7 @@ export async function addControlRoutes(root: FastifyInstance, sim: Simulation, a
         const repository = findOrAddRepository(sim, `${request.params.owner}/${request.params.repo}`, true);
         return reply.code(201).send(toRunView(sim, push(sim, repository, pushOrder.parse(request.body))));
       });
+      addForgeControls(http, sim);
       addRunControls(http, sim);
       addJobControls(http, sim);
     },
@@ -162,13 +141,6 @@ function applySettings(sim: Simulation, order: z.infer<typeof settingsOrder>): o
   if (order.protectedEnvironments) sim.protectedEnvironments = new Set(order.protectedEnvironments);
   return { timing: sim.timing, limits: sim.limits, publicUrl: sim.urls.runner };
 }
-
-function toFaultsView(sim: Simulation, apiFaults: ApiFaults): object {
-  const { rates, once, holds } = sim.webhooks.faults;
-  return { rates, once, holds, api: apiFaults.pending };
-}
-
-class NotFoundError extends Error {}
 
 function findOrAddRepository(sim: Simulation, fullName: string, make: boolean): Repository {
   const [owner = '', name = ''] = fullName.split('/');

@@ -57,6 +57,7 @@ export function toStateView(sim: Simulation, limit: number) {
       completed: count('completed'),
       runners: sim.state.runners.size,
     },
+    limits: sim.limiter.view(),
     webhooks: { ...sim.webhooks.counts, deliveries: sim.state.deliveries.size },
     runners: [...sim.state.runners.values()].slice(-limit).map((runner) => ({
       id: runner.id,

@@ -1,9 +1,8 @@
-import type { Account } from '../state.ts';
+import type { Account, GithubApp } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
-import { toSimpleUser, type Schemas } from './account.ts';
+import { PUSHER, toSimpleUser, type Schemas } from './account.ts';
 
 const MADE = '2024-01-01T00:00:00Z';
-const APP_SLUG = 'baton';
 const APP_EVENTS = ['workflow_job'];
 
 /** The permissions that Baton's App needs. */
@@ -16,17 +15,17 @@ export const DEFAULT_PERMISSIONS: Readonly<Record<string, 'read' | 'write'>> = {
   organization_self_hosted_runners: 'write',
 };
 
-export function toAppShape(sim: Simulation, app: { id: number; permissions: Record<string, string> }): object {
+export function toAppShape(sim: Simulation, app: GithubApp): object {
   return {
     id: app.id,
-    slug: APP_SLUG,
+    slug: app.slug,
     node_id: `A_${app.id}`,
-    client_id: `Iv23li${String(app.id).padStart(14, '0')}`,
+    client_id: app.clientId,
     owner: toSimpleUser(sim.urls, { login: 'octo-apps', id: 1 }),
     name: 'Baton',
     description: 'Self-hosted runners',
     external_url: sim.urls.web,
-    html_url: `${sim.urls.web}/apps/${APP_SLUG}`,
+    html_url: `${sim.urls.web}/apps/${app.slug}`,
     created_at: MADE,
     updated_at: MADE,
     permissions: app.permissions,
@@ -35,12 +34,8 @@ export function toAppShape(sim: Simulation, app: { id: number; permissions: Reco
   };
 }
 
-export function toInstallationShape(
-  sim: Simulation,
-  app: { id: number; permissions: Record<string, string> },
-  account: Account,
-): Schemas['installation'] {
-  const id = account.installationId ?? 0;
+export function toInstallationShape(sim: Simulation, app: GithubApp, account: Account): Schemas['installation'] {
+  const id = account.installations.get(app.id) ?? 0;
   return {
     id,
     account: toSimpleUser(sim.urls, account),
@@ -49,7 +44,7 @@ export function toInstallationShape(
     repositories_url: `${sim.urls.api}/installation/repositories`,
     html_url: `${sim.urls.web}/organizations/${account.login}/settings/installations/${id}`,
     app_id: app.id,
-    app_slug: APP_SLUG,
+    app_slug: app.slug,
     target_id: account.id,
     target_type: 'Organization',
     permissions: app.permissions,
@@ -59,7 +54,7 @@ export function toInstallationShape(
     single_file_name: null,
     has_multiple_single_files: false,
     single_file_paths: [],
-    suspended_by: null,
-    suspended_at: null,
+    suspended_by: app.suspended ? toSimpleUser(sim.urls, PUSHER, 'User') : null,
+    suspended_at: app.suspended ? MADE : null,
   };
 }

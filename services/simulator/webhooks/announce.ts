@@ -9,13 +9,24 @@ import { toAppShape } from '../shapes/app.ts';
 export type WebhookAction = 'queued' | 'waiting' | 'in_progress' | 'completed';
 
 /** The common parts of all webhooks of a repository: made once, shared by thousands of deliveries. */
-const shared = new WeakMap<Repository, { web: string; repository: object; organization: object; sender: object }>();
+interface SharedParts {
+  /** Address and name at the time; they can change. */
+  web: string;
+  name: string;
+  repository: object;
+  organization: object;
+  sender: object;
+}
 
-function sharedParts(sim: Simulation, repository: Repository) {
+const shared = new WeakMap<Repository, SharedParts>();
+
+function sharedParts(sim: Simulation, repository: Repository): SharedParts {
+  const name = `${repository.owner.login}/${repository.name}`;
   const known = shared.get(repository);
-  if (known?.web === sim.urls.web) return known;
+  if (known?.web === sim.urls.web && known.name === name) return known;
   const parts = {
     web: sim.urls.web,
+    name,
     repository: toRepositoryShape(sim.urls, repository),
     organization: toOrganizationShape(sim.urls, repository.owner),
     sender: toSimpleUser(sim.urls, PUSHER, 'User'),
@@ -24,8 +35,14 @@ function sharedParts(sim: Simulation, repository: Repository) {
   return parts;
 }
 
-function isFor(hook: Hook, repository: Repository): boolean {
-  if (hook.kind === 'app') return repository.owner.installationId !== null;
+/** The App's installation that a webhook is sent for; null: none, or it is suspended. */
+function findInstallation(sim: Simulation, hook: Hook, repository: Repository): number | null {
+  const app = sim.apps.get(hook.appId ?? 0);
+  return app && !app.suspended ? (repository.owner.installations.get(app.id) ?? null) : null;
+}
+
+function isFor(sim: Simulation, hook: Hook, repository: Repository): boolean {
+  if (hook.kind === 'app') return findInstallation(sim, hook, repository) !== null;
   const name = hook.kind === 'organization' ? repository.owner.login : `${repository.owner.login}/${repository.name}`;
   return hook.target?.toLowerCase() === name.toLowerCase();
 }
@@ -33,14 +50,16 @@ function isFor(hook: Hook, repository: Repository): boolean {
 /** Sends `workflow_job` to every webhook of the job's repository. */
 export function announceJob(sim: Simulation, job: Job, action: WebhookAction): void {
   const { repository } = job.run;
-  const { web: _web, ...parts } = sharedParts(sim, repository);
+  const { web: _web, name: _name, ...parts } = sharedParts(sim, repository);
   const workflowJob = toJobShape(sim.urls, job);
   const wanted = [...sim.state.hooks.values()].filter(
     (hook) =>
-      hook.active && isFor(hook, repository) && hook.events.some((event) => event === '*' || event === 'workflow_job'),
+      hook.active &&
+      isFor(sim, hook, repository) &&
+      hook.events.some((event) => event === '*' || event === 'workflow_job'),
   );
   for (const hook of wanted) {
-    const installationId = hook.kind === 'app' ? repository.owner.installationId : null;
+    const installationId = findInstallation(sim, hook, repository);
     const payload = {
       action,
       workflow_job: workflowJob,
@@ -93,13 +112,14 @@ export function sendPing(sim: Simulation, hook: Hook): void {
   const repository = [...sim.state.repositories.values()].find(
     (item) => `${item.owner.login}/${item.name}` === hook.target,
   );
+  const app = hook.appId === null ? undefined : sim.apps.get(hook.appId);
   const described =
     hook.kind === 'app'
       ? {
           ...toHookShape(sim, hook),
           type: 'App',
-          app_id: sim.app?.id,
-          ...(sim.app ? { app: toAppShape(sim, sim.app) } : {}),
+          app_id: app?.id,
+          ...(app ? { app: toAppShape(sim, app) } : {}),
         }
       : toHookShape(sim, hook);
   const payload = {

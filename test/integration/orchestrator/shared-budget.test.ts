@@ -67,11 +67,12 @@ describe('the shared rate-limit budget', () => {
     const [one, two] = await Promise.all([openBudgets(), openBudgets()]);
     const budgets = [one.create('limited', 0), two.create('limited', 0)] as const;
     const before = { ...bench.sim.limits };
-    Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300 });
+    Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300, secondaryForm: '429' });
     await expect(createGithub('ghp_one', budgets[0]).listRegistrations(ORDER)).resolves.toEqual([]);
     const refused = createGithub('ghp_one', budgets[0]).listRegistrations(ORDER);
     await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED' });
     Object.assign(bench.sim.limits, before);
+    bench.sim.limiter.reset();
     await expect.poll(() => budgets[1].take({ cost: 1, urgency: 'background' }, 0)).toBeGreaterThan(200_000);
     const calls = bench.log.since(0, 'api.call').length;
     await expect(createGithub('ghp_one', budgets[1]).listRegistrations(ORDER)).rejects.toMatchObject({

@@ -5,7 +5,7 @@ import { only, TestBench } from '../../support/simulator.ts';
 
 let bench: TestBench;
 beforeEach(async () => {
-  bench = await TestBench.start({ timing: { sweepMs: 10 } });
+  bench = await TestBench.start({ timing: { sweepMs: 10, busyLagMs: 0 } });
 });
 afterEach(() => bench.dispose());
 
