@@ -1,20 +1,14 @@
 import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
-import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import type { DelegatedJobActivities } from '../../contracts/ports/forge-activities.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import type { RunJob, RunControl } from '../../contracts/ports/run-control.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 
-/** How long the new job of a re-run may take to appear on the forge. */
-const RERUN_TIMEOUT_MS = 30_000;
-const POLL_INTERVAL_MS = 500;
-
-type JobActivities = Pick<
-  DelegationActivities,
-  'findDelegatedJob' | 'observeDelegatedJob' | 'rerunDelegatedJob' | 'labelProxies'
->;
-
 /** A delegation's activities on the forge. A job belongs to the delegation that claimed it first. */
-export function createDelegatedJobActivities(runs: RunControl, store: () => Promise<DelegationStore>): JobActivities {
+export function createDelegatedJobActivities(
+  runs: RunControl,
+  store: () => Promise<DelegationStore>,
+): DelegatedJobActivities {
   const claim = async (id: string, job: RunJob): Promise<{ job: RunJob } | { handedTo: string }> => {
     const owner = await (await store()).claim(job, id);
     return owner === id ? { job } : { handedTo: owner };
@@ -68,19 +62,9 @@ export function createDelegatedJobActivities(runs: RunControl, store: () => Prom
           if (now.attempt === attempt) throw error;
           return { state: 'busy', job };
         }
-        const deadline = Date.now() + RERUN_TIMEOUT_MS;
-        for (;;) {
-          const now = await runs.getLatestAttempt(repository, job.runId);
-          const again = findNewest(now.jobs, job);
-          if (again.id !== job.id && now.attempt > attempt) {
-            const result = await claim(id, again);
-            return 'job' in result ? { state: 'rerunning', job: again } : result;
-          }
-          if (Date.now() > deadline) {
-            throw new BatonError('FORGE_UNAVAILABLE', `running job ${job.id} again: its new attempt does not appear`);
-          }
-          await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
-        }
+        // The new attempt's job appears some seconds later, and its webhook goes to the owner of that attempt: to this delegation.
+        const next = { attempt: attempt + 1, status: 'queued', conclusion: null, runnerName: null } as const;
+        return { state: 'rerunning', job: { ...job, ...next } };
       }),
 
     async labelProxies({ scope, names, labels }) {

@@ -2,7 +2,7 @@ import { type Bus, encode } from '../../contracts/lib/nats.ts';
 import { publishOnce } from '../../contracts/lib/publish-once.ts';
 import type { DelegationStore } from '../../contracts/lib/delegation-store.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
-import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 
@@ -14,14 +14,16 @@ export function createRecordActivities(options: {
   store: () => Promise<DelegationStore>;
   /** Called with every recorded state, for metrics. */
   observe: (job: DelegatedJob) => void;
-}): Pick<DelegationActivities, 'recordDelegation' | 'recordAudit'> {
+}): Pick<SignalActivities, 'recordDelegation' | 'recordAudit'> {
   const { bus, store, observe } = options;
   const audit = (entry: AuditEntry): Promise<void> => writeAudit(bus, entry);
   return {
-    async recordDelegation({ job, audit: entry }) {
-      await (await store()).put(job);
-      if (entry !== null) await audit(entry);
-      observe(job);
+    async recordDelegation({ records }) {
+      const newest = records.at(-1);
+      if (newest === undefined) return;
+      await (await store()).put(newest.job);
+      for (const { audit: entry } of records) await audit(entry);
+      for (const { job } of records) observe(job);
     },
     recordAudit: ({ audit: entry }) => audit(entry),
   };

@@ -8,7 +8,7 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import { isRunnerOfGroup } from '../../contracts/workflows/runner-name.ts';
 import { REMOVAL_REASONS } from '../../contracts/workflows/phase.ts';
-import type { SignalDispatcher } from '../signals/signal-activities.ts';
+import type { SignalDispatcher } from '../signals/signaller.ts';
 import { withHeartbeats } from '../lib/heartbeat.ts';
 import { ignoreMissing } from '../lib/missing.ts';
 import { findLostJobs, recheckDemand } from './demand.ts';

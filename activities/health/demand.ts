@@ -5,7 +5,7 @@ import type { GroupSettings } from '../../contracts/workflows/group-settings.ts'
 import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
-import type { SignalDispatcher } from '../signals/signal-activities.ts';
+import type { SignalDispatcher } from '../signals/signaller.ts';
 import { queryRoster } from './observations.ts';
 
 export interface DemandOptions {

@@ -3,7 +3,7 @@ import type { GroupSettings } from '../workflows/group-settings.ts';
 import type { ObservedRegistration, ObservedWorkflow } from '../workflows/health.ts';
 import type { GroupAccess, HookOwner } from './forge.ts';
 
-/** Activities of the health check on the orchestrator's task queue. */
+/** Activities of the health check on {@link TASK_QUEUE}.forgeBackground, but for those on instances. */
 export interface HealthActivities {
   /** The group's running runner workflows, from Temporal's visibility. */
   listWorkflows(order: { settings: GroupSettings }): Promise<ObservedWorkflow[]>;

@@ -24,7 +24,9 @@ export type DelegationEvent =
   /** The proxy's completed hook: the failed attempt is about to end on the forge. */
   | { type: 'attempt-ended' }
   /** All proxies of the group stepped aside; or why that failed. */
-  | { type: 'stepped-aside'; problem: string | null };
+  | { type: 'stepped-aside'; problem: string | null }
+  /** No runner of the group is online yet, and this is why. */
+  | { type: 'no-runner'; problem: string };
 
 export interface DelegationOutcome {
   id: string;
@@ -37,7 +39,7 @@ export interface DelegationOutcome {
 export const demandKey = (delegation: string): string => `delegation:${delegation}`;
 export const isDemandKey = (key: string): boolean => key.startsWith(demandKey(''));
 
-/** What a delegation that waits for a runner knows of its group. */
+/** What delegations that wait for a runner know of its group. */
 export interface GroupView {
   /** Runners whose program is connected to the forge. */
   online: number;
@@ -61,5 +63,11 @@ export interface ProxiesSettings {
 /** Signal; its argument is a batch: {@link ProxiesEvent}[]. */
 export const PROXIES_EVENTS = 'proxiesEvents';
 
-/** A delegation needs the proxies of its group to step aside (`hold`), or no longer needs that (`release`). */
-export type ProxiesEvent = { type: 'hold' | 'release'; delegation: string };
+/**
+ * A delegation needs the proxies of its group to step aside: now (`hold`), or as soon as a runner of the group is online
+ * (`hold-when-online`). Or it no longer needs that (`release`).
+ */
+export interface ProxiesEvent {
+  type: 'hold' | 'hold-when-online' | 'release';
+  delegation: string;
+}

@@ -1,6 +1,7 @@
 import type { HookJob } from '../messages/runner-signal.ts';
 import type { SlotGrant } from './capacity.ts';
 import type { GroupSettings } from './group-settings.ts';
+import type { InstanceUse } from './instance-use.ts';
 import type { JobNeeds, JobNotice } from './job.ts';
 import type { RunnerOutcome } from './phase.ts';
 
@@ -27,7 +28,8 @@ export type DispatcherEvent =
   | { type: 'job'; job: JobNotice }
   /** A runner's hook reports that a job started on it. */
   | { type: 'busy'; runner: string; job: HookJob }
-  | { type: 'gone'; outcome: RunnerOutcome };
+  /** A runner is gone; `use`: what its instance was used for, to be recorded. */
+  | { type: 'gone'; outcome: RunnerOutcome; use?: InstanceUse | undefined };
 
 /**
  * The mode an operator sets: a `paused` group starts no runners, a `draining` one also retires its idle runners. Busy runners
@@ -35,8 +37,8 @@ export type DispatcherEvent =
  */
 export type GroupMode = 'active' | 'paused' | 'draining';
 
-/** Update with a runner's name; answers whether that runner may retire. */
-export const MAY_RETIRE_RUNNER = 'mayRetireRunner';
+/** Update with names of runners; answers which of them may retire. */
+export const MAY_RETIRE_RUNNERS = 'mayRetireRunners';
 
 /** Query; answers {@link DispatcherSnapshot}. */
 export const DISPATCHER_STATUS = 'dispatcherStatus';

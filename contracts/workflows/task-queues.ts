@@ -1,5 +1,15 @@
-/** The task queues of Baton's workers. */
+/**
+ * The task queues of Baton's workers. What may wait long never shares a queue with what must be quick: a worker has a fixed number of
+ * slots, and activities that wait would take them all.
+ */
 export const TASK_QUEUE = {
+  /** All workflows, and the activities that start runners and hand out slots. */
   orchestrator: 'baton-orchestrator',
+  /** Questions to workflows, signals to many of them, and records on the bus. */
+  signals: 'baton-signals',
+  /** Calls to the forge on behalf of a runner or a delegation. */
+  forge: 'baton-forge',
+  /** Health checks, which no job waits for. */
+  forgeBackground: 'baton-forge-background',
   backend: (name: string): string => `baton-backend-${name}`,
 } as const;

@@ -34,7 +34,10 @@ export async function createBackend(
   }
 }
 
-/** How many activities of this backend a worker runs at once: more would slow a Docker engine down; processes are cheap. */
+/**
+ * How many activities of this backend a worker runs at once: more would slow a Docker engine down; processes are cheap; a cloud limits
+ * its API's calls by itself, and an activity there mostly waits for it.
+ */
 export function getMaxConcurrentActivities(config: BackendConfig): number {
   return config.type === 'docker' ? 16 : 100;
 }

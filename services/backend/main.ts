@@ -10,7 +10,7 @@ import type { Config } from '../../contracts/config/config.ts';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { NatsLink } from '../shared/nats-link.ts';
-import { installRuntime } from '../shared/worker-log.ts';
+import { installRuntime } from '../shared/worker-runtime.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal } from '../shared/temporal.ts';
@@ -35,7 +35,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     );
   }
   const log = serviceLog.child({ backend: name });
-  installRuntime(log);
+  await installRuntime(log, metrics);
   const backend = await createBackend(backendConfig, { installation: config.name, agent: await bundleAgent(), log });
   const link = new NatsLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
@@ -61,7 +61,9 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     namespace: config.temporal.namespace,
     taskQueue: TASK_QUEUE.backend(name),
     activities: withFailures(activities),
+    // Its only slots: no workflows run here, and so no local activities.
     maxConcurrentActivityTaskExecutions: getMaxConcurrentActivities(backendConfig),
+    maxConcurrentActivityTaskPolls: 10,
     // An activity learns of its cancellation by a heartbeat; the SDK's default holds heartbeats back for most of their timeout.
     maxHeartbeatThrottleInterval: '2 s',
     // Enough to finish creating or deleting an instance, not to finish pulling an image.

@@ -1,28 +1,34 @@
 import type { Client } from '@temporalio/client';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { createDelegatedJobActivities } from '../../activities/delegation/jobs.ts';
-import { createWorkflowSignalActivities } from '../../activities/delegation/workflow-signals.ts';
+import { createObservationActivities } from '../../activities/delegation/observations.ts';
 import { createRecordActivities } from '../../activities/delegation/record.ts';
 import type { Bus } from '../../contracts/lib/nats.ts';
 import { DelegationStore } from '../../contracts/lib/delegation-store.ts';
-import type { DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import type { DelegatedJobActivities } from '../../contracts/ports/forge-activities.ts';
+import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
 import type { RunControl } from '../../contracts/ports/run-control.ts';
 
-/** All activities of delegations, with their metrics. */
+/** The activities of delegations that wait for the forge, for the bus or for workflows, with their metrics. */
 export function createDelegationActivities(options: {
   bus: Bus;
   client: Client;
   runs: RunControl;
   metrics: Registry;
-}): DelegationActivities {
+}): {
+  forge: DelegatedJobActivities;
+  signals: Omit<SignalActivities, 'requestRetirement' | 'recordUses' | 'moveJobs'>;
+} {
   const { bus, client, runs, metrics } = options;
   let store: Promise<DelegationStore> | undefined;
   const openStore = (): Promise<DelegationStore> => (store ??= DelegationStore.open(bus));
   return {
-    ...createRecordActivities({ bus, store: openStore, observe: createDelegationMetrics(metrics) }),
-    ...createDelegatedJobActivities(runs, openStore),
-    ...createWorkflowSignalActivities(client),
+    forge: createDelegatedJobActivities(runs, openStore),
+    signals: {
+      ...createRecordActivities({ bus, store: openStore, observe: createDelegationMetrics(metrics) }),
+      ...createObservationActivities(client),
+    },
   };
 }
 

@@ -3,8 +3,8 @@ import { NatsLink } from '../shared/nats-link.ts';
 import { serveRequests } from '../shared/request-server.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal, createClient } from '../shared/temporal.ts';
-import { installRuntime } from '../shared/worker-log.ts';
-import { createOrchestratorActivities } from './activities.ts';
+import { installRuntime } from '../shared/worker-runtime.ts';
+import { createWorkerActivities } from './activities.ts';
 import { createForge } from './forge.ts';
 import { Budgets } from './rate-limit/budgets.ts';
 import { startReconciling } from './reconcile/reconcile.ts';
@@ -17,17 +17,17 @@ import { createRegistrationHandler } from './requests/registration/handler.ts';
 import { createWorkflowGate } from './requests/registration/gate.ts';
 import { RegistrationRecords } from './requests/registration/records.ts';
 import { createStatusHandler } from './requests/status.ts';
-import { createOrchestratorWorker } from './worker.ts';
+import { OrchestratorWorkers } from './workers.ts';
 
 /** The longest delay of a Node.js timer: a service waits for its servers as long as it takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * The orchestrator: a Temporal worker for all workflows and for the forge's activities, and the server of all requests over NATS
+ * The orchestrator: Temporal workers for all workflows, their signals and the forge's activities, and the server of all requests over NATS
  * (registration, status, health, cost, explain, control). Holds the forge's credential. Start as many as you like.
  */
 await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
-  installRuntime(log);
+  await installRuntime(log, metrics);
   const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
@@ -39,8 +39,8 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const { namespace } = config.temporal;
   await ensureSearchAttributes(connection, namespace);
 
-  const activities = createOrchestratorActivities({ bus, client, forge, runs, live, log, metrics, traces });
-  const worker = await createOrchestratorWorker({ connection, namespace, activities, log });
+  const activities = createWorkerActivities({ bus, client, forge, runs, live, log, metrics, traces });
+  const workers = await OrchestratorWorkers.create({ connection, namespace, activities, log });
   const registration = createRegistrationHandler({
     forge,
     gate: createWorkflowGate(client),
@@ -51,15 +51,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
     stop,
   });
   const status = createStatusHandler({ bus, client, live, limits: () => budgets.limits(), log });
-  const running = worker.run();
+  const running = workers.run(stop);
   const stopReconciling = await startReconciling({ client, forge, live, log });
   answerApplyRequests('orchestrator', live, link, log);
 
   return {
-    ready: () => Promise.resolve(link.isUp && worker.getState() === 'RUNNING'),
+    ready: () => Promise.resolve(link.isUp && workers.areRunning()),
     run: async () => {
-      stop.addEventListener('abort', () => worker.shutdown());
-      if (stop.aborted) worker.shutdown();
       const server = { bus, log, stop };
       await Promise.all([
         running,

@@ -1,4 +1,4 @@
-import { DefaultLogger, makeTelemetryFilterString, Runtime, type LogLevel } from '@temporalio/worker';
+import { DefaultLogger, type LogLevel } from '@temporalio/worker';
 import type { Logger } from '../../contracts/lib/log.ts';
 
 const LEVELS: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
@@ -13,14 +13,5 @@ const LEVELS: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = 
 export function createWorkerLogger(log: Logger): DefaultLogger {
   return new DefaultLogger('INFO', ({ level, message, meta }) => {
     log[LEVELS[level]]({ ...meta, component: 'temporal' }, message);
-  });
-}
-
-/** Sets up the SDK for this process: it writes to our log, also from its native part, and leaves signals to us. Call it once. */
-export function installRuntime(log: Logger): void {
-  Runtime.install({
-    logger: createWorkerLogger(log),
-    shutdownSignals: [],
-    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} } },
   });
 }

@@ -16,7 +16,7 @@ import { NatsLink } from '../../services/shared/nats-link.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { runService } from '../../services/shared/service.ts';
 import { connectTemporal } from '../../services/shared/temporal.ts';
-import { installRuntime } from '../../services/shared/worker-log.ts';
+import { installRuntime } from '../../services/shared/worker-runtime.ts';
 import type { Cluster } from '../support/cluster.ts';
 
 /**
@@ -24,9 +24,9 @@ import type { Cluster } from '../support/cluster.ts';
  * processes. Its arguments are the backend's name and what `create` takes.
  */
 export async function runBenchWorker(create: (args: readonly string[], log: Logger) => Backend): Promise<void> {
-  await runService('backend', async ({ config, log, stop, args }) => {
+  await runService('backend', async ({ config, log, metrics, stop, args }) => {
     const [name = '', ...more] = args;
-    installRuntime(log);
+    await installRuntime(log, metrics);
     const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
     link.open();
     const bus = await link.connected(60_000);

@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { createSignalActivities, createDispatcherSignaller } from '../../activities/signals/signal-activities.ts';
+import { createDispatcherActivities } from '../../activities/signals/dispatcher-activities.ts';
+import { createLocalActivities } from '../../activities/signals/local-activities.ts';
+import { createRetirementQuestion } from '../../activities/signals/retirement.ts';
+import { createSignaller } from '../../activities/signals/signaller.ts';
 import {
   DISPATCHER_EVENTS,
   DISPATCHER_STATUS,
@@ -13,13 +17,16 @@ import {
   type DispatcherSnapshot,
   dispatcherWorkflowId,
 } from '../../contracts/workflows/dispatcher.ts';
-import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { ForgeActivities } from '../../contracts/ports/forge-activities.ts';
+import type { LocalActivities } from '../../contracts/ports/local-activities.ts';
+import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import { type MovedJob } from '../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
-import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
@@ -37,6 +44,10 @@ export interface FakeEdges {
   beforeStart?: (runners: string[]) => Promise<void>;
   /** Set where the backend can tag instances. */
   tag?: (tags: JobTags) => Promise<void>;
+  /** Batches of uses, each recorded by one activity. */
+  uses: InstanceUse[][];
+  /** Called before uses are recorded, which waits for it. */
+  beforeRecord?: () => Promise<void>;
 }
 
 const INSTALLATION = 'demo';
@@ -55,11 +66,18 @@ export interface WorkflowWorld {
   stop(): Promise<void>;
 }
 
+export interface WorldOptions {
+  /** Slots of each worker for workflow tasks, and for activities. Default: the SDK's. */
+  slots?: number;
+  /** Until it resolves, neither forge nor bus answer. */
+  outage?: Promise<void>;
+}
+
 /**
- * A real Temporal server and a real worker with our workflows and their activities. Only the two edges, backend and forge, are
+ * A real Temporal server and real workers with our workflows and their activities. Only the edges, backend, forge and bus, are
  * fakes: their contract suites test the real ones.
  */
-export async function startWorkflowWorld(): Promise<WorkflowWorld> {
+export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): Promise<WorkflowWorld> {
   const dir = mkdtempSync(join(tmpdir(), 'baton-workflows-'));
   const server = await startTemporalServer({ dir, ui: false });
   Runtime.install({
@@ -77,27 +95,49 @@ export async function startWorkflowWorld(): Promise<WorkflowWorld> {
       unregistered: [],
       create: () => Promise.resolve(),
       unregister: () => 'absent' as const,
+      uses: [],
     };
     groups.set(group, known);
     return known;
   };
   const moved: MovedJob[] = [];
   const findEdgesOfRunner = (runner: string): FakeEdges => edges(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
-  const activities = createSignalActivities(client, createDispatcherSignaller(client), () => Promise.resolve());
-  const orchestrator: Omit<OrchestratorActivities, keyof HealthActivities> = {
-    ...activities,
+  const signaller = createSignaller(client);
+  const started = createDispatcherActivities(client, signaller.signalDispatcher);
+  const orchestrator: OrchestratorActivities & LocalActivities = {
+    ...createLocalActivities(signaller),
+    ...started,
     startRunners: async (order) => {
       await edges(order.settings.name).beforeStart?.(order.runners);
-      await activities.startRunners(order);
+      await started.startRunners(order);
+    },
+  };
+  const mayRetire = createRetirementQuestion(client);
+  const signals: Pick<SignalActivities, 'requestRetirement' | 'recordUses' | 'moveJobs' | 'recordDelegation'> = {
+    requestRetirement: async ({ group, runner }) =>
+      (await mayRetire(group, [runner])).has(runner) ? 'retire' : 'keep',
+    recordDelegation: async () => await outage,
+    recordUses: async ({ uses }) => {
+      await outage;
+      const group = edges(uses[0]?.group ?? '');
+      await group.beforeRecord?.();
+      group.uses.push(uses);
     },
     moveJobs: ({ jobs }) => {
       moved.push(...jobs);
       return Promise.resolve();
     },
-    removeRegistration: ({ runner }) => {
+  };
+  const forge: Pick<ForgeActivities, 'removeRegistration' | 'findDelegatedJob'> = {
+    findDelegatedJob: async () => {
+      await outage;
+      throw ApplicationFailure.nonRetryable('the fake forge has no such job');
+    },
+    removeRegistration: async ({ runner }) => {
       const answer = findEdgesOfRunner(runner).unregister(runner);
+      await outage;
       if (answer !== 'busy') findEdgesOfRunner(runner).unregistered.push(runner);
-      return Promise.resolve(answer);
+      return answer;
     },
   };
   const backend: Omit<BackendActivities, 'listInstances'> = {
@@ -121,9 +161,19 @@ export async function startWorkflowWorld(): Promise<WorkflowWorld> {
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
     logger: new DefaultLogger('ERROR'),
   });
-  const shared = { connection, namespace: server.namespace, dataConverter };
+  const shared = {
+    connection,
+    namespace: server.namespace,
+    dataConverter,
+    ...(slots !== undefined && {
+      maxConcurrentWorkflowTaskExecutions: slots,
+      maxConcurrentActivityTaskExecutions: slots,
+    }),
+  };
   const workers = [
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.orchestrator, workflowBundle, activities: orchestrator }),
+    await Worker.create({ ...shared, taskQueue: TASK_QUEUE.signals, activities: signals }),
+    await Worker.create({ ...shared, taskQueue: TASK_QUEUE.forge, activities: forge }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.backend('test'), activities: backend }),
   ];
   const running = workers.map((worker) => worker.run());

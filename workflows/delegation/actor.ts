@@ -1,4 +1,4 @@
-import { proxyActivities, proxyLocalActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import { proxyActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../contracts/workflows/job.ts';
@@ -9,33 +9,30 @@ import {
   type GroupView,
   type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
-import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import type { DelegatedJobActivities } from '../../contracts/ports/forge-activities.ts';
 import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
+import { local } from '../lib/local-activities.ts';
+import { proxySignalActivities } from '../lib/signal-activities.ts';
 import { renderDelegationDetails, type Step } from './details.ts';
 import { DelegationProgress } from './progress.ts';
+import { Recorder } from './recorder.ts';
 
 const MAX_STEPS = 30;
 const MAX_DETAIL_LENGTH = 1500;
 
-const local = proxyLocalActivities<
-  Pick<
-    DelegationActivities,
-    'recordDelegation' | 'signalDemand' | 'observeGroup' | 'describeRunner' | 'signalProxies' | 'recordAudit'
-  >
->({ startToCloseTimeout: '20 s', retry: { initialInterval: '500 ms', maximumInterval: '15 s' } });
+const { observeGroup } = proxySignalActivities('look whether runners are online');
+const { describeRunner } = proxySignalActivities('ask the runner about its instance');
 
-const forge = proxyActivities<
-  Pick<DelegationActivities, 'findDelegatedJob' | 'observeDelegatedJob' | 'rerunDelegatedJob'>
->({
-  taskQueue: TASK_QUEUE.orchestrator,
+const forge = proxyActivities<Pick<DelegatedJobActivities, 'observeDelegatedJob' | 'rerunDelegatedJob'>>({
+  taskQueue: TASK_QUEUE.forge,
   startToCloseTimeout: '5 min',
   heartbeatTimeout: '20 s',
   retry: { initialInterval: '1 s', maximumInterval: '1 min' },
 });
-const finder = proxyActivities<Pick<DelegationActivities, 'findDelegatedJob'>>({
-  taskQueue: TASK_QUEUE.orchestrator,
+const finder = proxyActivities<Pick<DelegatedJobActivities, 'findDelegatedJob'>>({
+  taskQueue: TASK_QUEUE.forge,
   startToCloseTimeout: '1 min',
   // The forge's list lags behind. After this time, the job is lost.
   scheduleToCloseTimeout: '1 hour',
@@ -61,6 +58,12 @@ export class DelegationActor {
   aside = false;
   /** The job has probably changed: ask the forge before the timer fires. */
   hint = false;
+  /** Why no runner of the group is online, as the group's proxies workflow last reported. */
+  runnerProblem: string | undefined;
+  readonly #recorder = new Recorder();
+  #demanding = false;
+  /** Its proxies were asked to step aside, and not yet to come back. */
+  #holding = false;
   readonly #steps: Step[] = [];
   #shown = '';
 
@@ -83,6 +86,9 @@ export class DelegationActor {
         case 'stepped-aside':
           this.aside = true;
           if (event.problem) this.#addStep(event.problem);
+          break;
+        case 'no-runner':
+          this.runnerProblem = event.problem;
           break;
         default:
           event satisfies never;
@@ -116,11 +122,13 @@ export class DelegationActor {
 
   /** Whether the group's runners are online. */
   async observeGroup(): Promise<GroupView> {
-    return await local.observeGroup({ group: this.input.proxies.group });
+    return await observeGroup({ group: this.input.proxies.group });
   }
 
   /** Requests a runner from the group's dispatcher, or withdraws the request; the group's `max` applies as usual. */
   async signalDemand(wanted: boolean): Promise<void> {
+    if (wanted === this.#demanding) return;
+    this.#demanding = wanted;
     const { id, repository, runId, workflow, url, requestedAt } = this.job;
     const notice: JobNotice = {
       key: demandKey(id),
@@ -146,18 +154,22 @@ export class DelegationActor {
 
   /** Asks the proxies to step aside for this delegation, or lets them come back. */
   async signalProxies(type: ProxiesEvent['type']): Promise<void> {
-    if (type === 'release') this.aside = false;
+    if (type === 'release') {
+      this.aside = false;
+      if (!this.#holding) return;
+    }
+    this.#holding = type !== 'release';
     await local.signalProxies({ proxies: this.input.proxies, events: [{ type, delegation: this.job.id }] });
   }
 
   async describeRunner(): Promise<RunnerInstance | null> {
     const { runner } = this.job;
     if (runner === null) return null;
-    return await local.describeRunner({ group: this.input.proxies.group, runner });
+    return await describeRunner({ group: this.input.proxies.group, runner });
   }
 
-  /** Changes the job's state in the UI and for the API, and adds a step and an audit entry. */
-  async record(action: AuditEntry['action'], change: Partial<DelegatedJob>, outcome = 'ok'): Promise<void> {
+  /** Changes the job's state in the UI and, in the background, for the API, and adds a step and an audit entry. */
+  record(action: AuditEntry['action'], change: Partial<DelegatedJob>, outcome = 'ok'): void {
     this.describe(change);
     const { id, repository, runId, detail } = this.job;
     const audit: AuditEntry = {
@@ -173,7 +185,12 @@ export class DelegationActor {
       outcome,
       detail: detail.slice(0, MAX_DETAIL_LENGTH),
     };
-    await local.recordDelegation({ job: this.job, audit });
+    this.#recorder.add({ job: this.job, audit });
+  }
+
+  /** Resolves when everything is recorded. */
+  async finishRecords(): Promise<void> {
+    await this.#recorder.finish();
   }
 
   /** Changes what Temporal's UI shows, and nothing else. */

@@ -35,14 +35,12 @@ const SILENCE_TIMEOUT_MS: Record<Exclude<Stage, 'finished' | 'handed-back'>, Gro
 };
 /** A proxy's hook exits right after the hand-over: an attempt that still runs after this time is reported. */
 const LONG_HELD_MS = 4000;
-/** How often the group's runners are observed while none is online. */
-const OBSERVE_INTERVAL_MS: GrowingDelay = { first: 300, max: 10_000 };
 /** How long to wait before another attempt to re-run a job whose run is busy with other jobs. */
 const BUSY_RETRY_DELAY_MS: GrowingDelay = { first: 2000, max: 30_000 };
 /** If the proxies have not stepped aside after this time, their workflow is signalled again. */
-const ASIDE_TIMEOUT_MS = 60_000;
-/** How long to wait between looks at the runner after its job's end: its program exits a moment later. */
-const LAST_FACTS_INTERVAL_MS: GrowingDelay = { first: 500, max: 8000 };
+const RENEWAL_INTERVAL_MS = 60_000;
+/** How long to wait before each look at the runner after its job's end: its program exits a moment later. */
+const LAST_FACTS_INTERVAL_MS: GrowingDelay = { first: 1000, max: 8000 };
 /** A re-run that a proxy takes is run again, at most this many times. */
 const MAX_PROXY_RERUNS = 10;
 
@@ -67,13 +65,10 @@ export async function delegation(input: DelegationInput): Promise<DelegationOutc
   return await CancellationScope.nonCancellable(async () => {
     const { failure, ...last } = await collectLastFacts(actor);
     const detailWithFailure = failure === null ? end.detail : `${end.detail}; the runner: ${failure}`;
-    await actor.record(
-      end.action,
-      { ...last, status: end.status, detail: detailWithFailure },
-      end.lost ? 'lost' : 'ok',
-    );
+    actor.record(end.action, { ...last, status: end.status, detail: detailWithFailure }, end.lost ? 'lost' : 'ok');
     await actor.signalDemand(false);
     await actor.signalProxies('release');
+    await actor.finishRecords();
     await condition(allHandlersFinished);
     const { id, status, conclusion, detail } = actor.job;
     const outcome: DelegationOutcome = {
@@ -99,12 +94,12 @@ async function runToEnd(actor: DelegationActor): Promise<End> {
 
 /** Follows the job from the hand-over to its end. */
 async function follow(actor: DelegationActor): Promise<End> {
-  await actor.record('requested', { detail: 'looking for the job on the forge' });
+  actor.record('requested', { detail: 'looking for the job on the forge' });
   const handedOn = await actor.findJob();
   if (handedOn) return toHandedOnEnd(handedOn);
-  await actor.record('found', { detail: `job ${actor.progress.job?.name ?? ''} is on ${actor.job.runnerName}` });
+  actor.record('found', { detail: `job ${actor.progress.job?.name ?? ''} is on ${actor.job.runnerName}` });
   await actor.signalDemand(true);
-  await actor.record('runner-ordered', {
+  actor.record('runner-ordered', {
     detail: 'requested an ephemeral runner; waiting for the attempt on the proxy to fail',
   });
   for (let proxyReruns = 0; ;) {
@@ -167,13 +162,14 @@ async function rerunOnRunner(actor: DelegationActor): Promise<End | undefined> {
   if (problem !== undefined) {
     return toLostEnd(`no ephemeral runner came up within ${formatDuration(waitForRunnerMs)}: ${problem}`);
   }
+  actor.describe({ detail: 'an ephemeral runner is online, and the proxies stepped aside' });
   for (let pause = BUSY_RETRY_DELAY_MS.first; ; pause = Math.min(pause * 2, BUSY_RETRY_DELAY_MS.max)) {
     await waitUntilAside(actor);
     const result = await actor.rerunJob();
     if (result instanceof HandedOn) return toHandedOnEnd(result);
     if (result !== 'busy') {
       if (result === 'rerunning')
-        await actor.record('re-run', { detail: 'run again; waiting for the ephemeral runner to take it' });
+        actor.record('re-run', { detail: 'run again; waiting for the ephemeral runner to take it' });
       return undefined;
     }
     // The forge allows one new attempt of a run at a time, and none while a job of the run is running.
@@ -186,29 +182,35 @@ async function rerunOnRunner(actor: DelegationActor): Promise<End | undefined> {
   }
 }
 
-/** Waits until a runner of the group is online. @returns why none is, once the deadline has passed */
+/**
+ * Waits until a runner of the group is online and the group's proxies have stepped aside for it. One workflow per group looks, and
+ * not every delegation.
+ *
+ * @returns why no runner is online, once the deadline has passed
+ */
 async function waitForRunner(actor: DelegationActor, deadline: number): Promise<string | undefined> {
-  const hasLeft = (): boolean => actor.progress.getStage() !== 'handed-back';
-  let known: string | undefined;
-  for (let pause = OBSERVE_INTERVAL_MS.first; ; pause = Math.min(pause * 2, OBSERVE_INTERVAL_MS.max)) {
-    const { online, problem } = await actor.observeGroup();
-    if (online > 0) return undefined;
-    // A runner that is just being created has no problem yet: the last known one stays.
-    known = problem ?? known;
-    if (problem) actor.describe({ detail: `waiting for an ephemeral runner: ${problem}` });
+  const isDone = (): boolean => actor.aside || actor.progress.getStage() !== 'handed-back';
+  for (let known: string | undefined; ;) {
+    await actor.signalProxies('hold-when-online');
+    // What was signalled is forgotten after a while: it is signalled again as long as this waits.
+    const renewAt = Date.now() + RENEWAL_INTERVAL_MS;
+    while (Date.now() < Math.min(renewAt, deadline)) {
+      const left = Math.max(1, Math.min(renewAt, deadline) - Date.now());
+      const hasChanged = (): boolean => isDone() || actor.runnerProblem !== known;
+      if (!(await condition(hasChanged, left, { summary: 'no runner is online yet' }))) break;
+      if (isDone()) return undefined;
+      known = actor.runnerProblem;
+      actor.describe({ detail: `waiting for an ephemeral runner: ${known}` });
+    }
     if (Date.now() >= deadline) return known ?? 'none was created yet; the group may have reached its max';
-    const left = Math.max(1, Math.min(pause, deadline - Date.now()));
-    if (await condition(hasLeft, left, { summary: 'no runner is online yet' })) return undefined;
   }
 }
 
 /** Waits until the group's proxies have stepped aside. */
 async function waitUntilAside(actor: DelegationActor): Promise<void> {
-  actor.describe({ detail: 'an ephemeral runner is online; the proxies step aside' });
-  for (;;) {
+  while (!actor.aside) {
     await actor.signalProxies('hold');
-    if (await condition(() => actor.aside, ASIDE_TIMEOUT_MS, { summary: 'waits for the proxies to step aside' }))
-      return;
+    await condition(() => actor.aside, RENEWAL_INTERVAL_MS, { summary: 'waits for the proxies to step aside' });
   }
 }
 
@@ -217,7 +219,7 @@ async function recordRunning(actor: DelegationActor): Promise<void> {
   const runner = actor.progress.job?.runnerName ?? null;
   actor.job = { ...actor.job, runner };
   const instance = await actor.describeRunner();
-  await actor.record('running', {
+  actor.record('running', {
     status: 'running',
     detail: `running on ${runner ?? 'a runner'}`,
     containerId: instance?.instanceId ?? null,

@@ -67,5 +67,7 @@ export class DelegationProgress {
 
 function isNewer(job: RunJob, known: RunJob): boolean {
   if (job.attempt !== known.attempt) return job.attempt > known.attempt;
-  return (RANKS.get(job.status) ?? 0) > (RANKS.get(known.status) ?? 0);
+  const [rank, knownRank] = [RANKS.get(job.status) ?? 0, RANKS.get(known.status) ?? 0];
+  // A re-run is known before the forge has given it its own id.
+  return rank > knownRank || (rank === knownRank && job.id > known.id);
 }

@@ -1,21 +1,21 @@
 import { proxyActivities, uuid4 } from '@temporalio/workflow';
 import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { DispatcherEvent, DispatcherSnapshot, GroupMode, Roster } from '../../contracts/workflows/dispatcher.ts';
 import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
+import { proxySignalActivities } from '../lib/signal-activities.ts';
 import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
 import { SlotTracker, type SlotsState } from './slots.ts';
+import { UseOutbox } from './use-outbox.ts';
 
 /** Measured: 500 starts in one workflow task time out; chunks of 50 are as fast as chunks of 10. */
 const START_CHUNK = 50;
 /** Jobs and runners named in one activity. */
 const MOVE_CHUNK = 200;
 
-type DispatcherActivities = Pick<
-  OrchestratorActivities,
-  'startRunners' | 'retireRunners' | 'moveJobs' | 'requestSlots'
->;
+type DispatcherActivities = Pick<OrchestratorActivities, 'startRunners' | 'retireRunners' | 'requestSlots'>;
 
 /** Not local activities: these would keep the workflow task open while a burst of signals waits in the server. */
 const proxy = (summary: string): DispatcherActivities =>
@@ -26,7 +26,7 @@ const proxy = (summary: string): DispatcherActivities =>
   });
 const { startRunners } = proxy('start runners');
 const { retireRunners } = proxy('ask surplus runners to retire');
-const { moveJobs } = proxy('move waiting jobs to other groups');
+const { moveJobs } = proxySignalActivities('move waiting jobs to other groups');
 const { requestSlots } = proxy('request slots on the backend');
 
 /** What continue-as-new carries over. */
@@ -36,6 +36,8 @@ export interface DispatcherState {
   mode: GroupMode;
   removed: boolean;
   review: boolean;
+  /** Not recorded yet. */
+  uses: InstanceUse[];
 }
 
 /** A dispatcher's state, the events that change it, and the activities that follow from it. */
@@ -43,6 +45,7 @@ export class DispatcherActor {
   settings: GroupSettings;
   readonly demand: DemandTracker;
   readonly #slots: SlotTracker;
+  readonly #uses: UseOutbox;
   #mode: GroupMode;
   #removed: boolean;
   /** Something changed: some runners may no longer be needed. */
@@ -54,6 +57,7 @@ export class DispatcherActor {
     this.settings = settings;
     this.demand = new DemandTracker(carried?.demand);
     this.#slots = new SlotTracker(carried?.slots);
+    this.#uses = new UseOutbox(carried?.uses);
     this.#mode = carried?.mode ?? 'active';
     this.#removed = carried?.removed ?? false;
     this.#review = carried?.review ?? false;
@@ -66,6 +70,7 @@ export class DispatcherActor {
       mode: this.#mode,
       removed: this.#removed,
       review: this.#review,
+      uses: this.#uses.toState(),
     };
   }
 
@@ -93,6 +98,7 @@ export class DispatcherActor {
         demand.markBusy(event.runner, event.job);
         break;
       case 'gone':
+        if (event.use !== undefined) this.#uses.add(event.use);
         // A runner that is still being started has no workflow yet: that does not mean that it vanished.
         if (event.outcome.reason === 'vanished' && this.#startingRunners.includes(event.outcome.runner)) break;
         demand.removeRunner(event.outcome, Date.now());
@@ -104,12 +110,19 @@ export class DispatcherActor {
 
   /** Whether nothing is left to do for a group that was removed. */
   get isDone(): boolean {
-    if (!this.#removed || this.demand.size > 0 || this.demand.listForMove(1).length > 0) return false;
+    if (!this.#removed || this.#uses.size > 0) return false;
+    if (this.demand.size > 0 || this.demand.listForMove(1).length > 0) return false;
     return this.#slots.backends().every((backend) => this.#slots.isReleased(backend));
   }
 
-  mayRetire(runner: string): boolean {
-    return this.demand.mayRetire(runner, this.#limits());
+  /** Which of these runners may retire. */
+  listRetirable(runners: readonly string[]): string[] {
+    return runners.filter((runner) => this.demand.mayRetire(runner, this.#limits()));
+  }
+
+  /** Records in the background what ended instances were used for. */
+  async recordUses(): Promise<void> {
+    await this.#uses.run(() => this.#removed);
   }
 
   /** Everything that is counted, by name, for the health check; without runners whose workflows may not exist yet. */

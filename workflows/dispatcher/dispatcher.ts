@@ -17,7 +17,7 @@ import {
   type DispatcherInput,
   type DispatcherSnapshot,
   type JobStatus,
-  MAY_RETIRE_RUNNER,
+  MAY_RETIRE_RUNNERS,
   type Roster,
 } from '../../contracts/workflows/dispatcher.ts';
 import { DispatcherActor, type DispatcherState } from './actor.ts';
@@ -28,7 +28,7 @@ const eventsSignal = defineSignal<[DispatcherEvent[]]>(DISPATCHER_EVENTS);
 const statusQuery = defineQuery<DispatcherSnapshot>(DISPATCHER_STATUS);
 const rosterQuery = defineQuery<Roster>(DISPATCHER_ROSTER);
 const jobQuery = defineQuery<JobStatus, [number]>(DISPATCHER_JOB_STATUS);
-const mayRetireUpdate = defineUpdate<boolean, [string]>(MAY_RETIRE_RUNNER);
+const mayRetireUpdate = defineUpdate<string[], [string[]]>(MAY_RETIRE_RUNNERS);
 
 /**
  * Turns a group's demand into runners: never more than `max`, and never more than a capped backend has slots for. It ends only
@@ -42,10 +42,11 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
     for (const event of events) actor.apply(event);
     changed = true;
   });
-  setHandler(mayRetireUpdate, (runner) => actor.mayRetire(runner));
+  setHandler(mayRetireUpdate, (runners) => actor.listRetirable(runners));
   setHandler(statusQuery, () => actor.toSnapshot());
   setHandler(jobQuery, (jobId) => actor.demand.getJobStatus(jobId));
   setHandler(rosterQuery, () => actor.toRoster());
+  void actor.recordUses();
 
   for (;;) {
     changed = false;
@@ -66,7 +67,8 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
       if (!changed) return;
     }
     const next = actor.findNextWakeUp();
-    if (next === undefined) await condition(() => changed);
-    else await condition(() => changed, Math.max(1, next.at - Date.now()), { summary: next.summary });
+    const hasWork = (): boolean => changed || actor.isDone;
+    if (next === undefined) await condition(hasWork);
+    else await condition(hasWork, Math.max(1, next.at - Date.now()), { summary: next.summary });
   }
 }

@@ -1,5 +1,5 @@
 import { isCancellation, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/workflows/health.ts';
@@ -24,7 +24,7 @@ const OPTIONS = {
   retry: { initialInterval: '1 s', maximumInterval: '10 s', maximumAttempts: 3, nonRetryableErrorTypes: FORGE_ERRORS },
 };
 
-const orchestrator = proxyActivities<OrchestratorActivities>({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
+const orchestrator = proxyActivities<HealthActivities>({ ...OPTIONS, taskQueue: TASK_QUEUE.forgeBackground });
 
 /**
  * One check of one group, started by its schedule. It compares forge, backend and workflows, marks what has no counterpart and

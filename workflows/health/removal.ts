@@ -1,6 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import pMap from 'p-map';
-import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { ForgeActivities } from '../../contracts/ports/forge-activities.ts';
+import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
@@ -17,8 +18,8 @@ const OPTIONS = {
 const MAX_CONCURRENT_REMOVALS = 8;
 
 const orchestrator = proxyActivities<
-  Pick<OrchestratorActivities, 'removeRegistration' | 'freeSlots' | 'signalInstanceMissing' | 'confirmOrphaned'>
->({ ...OPTIONS, taskQueue: TASK_QUEUE.orchestrator });
+  Pick<ForgeActivities & HealthActivities, 'removeRegistration' | 'freeSlots' | 'signalInstanceMissing'>
+>({ ...OPTIONS, taskQueue: TASK_QUEUE.forgeBackground });
 
 type Ask = <T>(what: string, question: () => Promise<T>) => Promise<T | undefined>;
 

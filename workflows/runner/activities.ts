@@ -1,24 +1,23 @@
-import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
-import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { ForgeActivities } from '../../contracts/ports/forge-activities.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { proxySignalActivities } from '../lib/signal-activities.ts';
 
 /** After this time without a heartbeat, an activity goes to another worker. Activities send one every 3 s. */
 const HEARTBEAT_TIMEOUT = '20 s';
 
-export const local = proxyLocalActivities<Pick<OrchestratorActivities, 'reportGone' | 'requestRetirement'>>({
-  startToCloseTimeout: '20 s',
-  retry: { initialInterval: '500 ms', maximumInterval: '30 s' },
-});
-
-export const forge = proxyActivities<Pick<OrchestratorActivities, 'removeRegistration'>>({
-  taskQueue: TASK_QUEUE.orchestrator,
+export const forge = proxyActivities<Pick<ForgeActivities, 'removeRegistration'>>({
+  taskQueue: TASK_QUEUE.forge,
   startToCloseTimeout: '5 min',
   heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: { initialInterval: '1 s', maximumInterval: '1 min' },
   summary: 'remove the registration from the forge',
 });
+
+export const { requestRetirement } = proxySignalActivities('ask whether the group needs this runner');
+export const { recordUses: recordOwnUse } = proxySignalActivities('record what the instance was used for');
 
 export function proxyCreateInstance(
   settings: GroupSettings,

@@ -9,7 +9,8 @@ import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { findRootMessage } from '../lib/failure.ts';
-import { local, proxyCreateInstance, proxyDeleteInstance } from './activities.ts';
+import { local } from '../lib/local-activities.ts';
+import { proxyCreateInstance, proxyDeleteInstance, recordOwnUse, requestRetirement } from './activities.ts';
 import { toRunnerInstance, toOutcome } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { Facts, type FactsState } from './facts.ts';
@@ -185,7 +186,7 @@ export class RunnerActor {
   /** Asks the dispatcher whether the group has more idle runners than it needs. */
   async mayRetire(): Promise<boolean> {
     const { settings, runner } = this.input;
-    return (await this.#track(() => local.requestRetirement({ group: settings.name, runner }))) === 'retire';
+    return (await this.#track(() => requestRetirement({ group: settings.name, runner }))) === 'retire';
   }
 
   /** Waits for the forge's own webhook after a completed hook. See {@link RunnerRegistration.awaitCompletedWebhook}. */
@@ -210,7 +211,9 @@ export class RunnerActor {
     const use = this.#purchase && toInstanceUse(settings, runner, this.#purchase, this.facts);
     const { backend } = settings;
     const life = { backend, phases: this.#phases.toState(), until: Date.now(), jobId: this.facts.job?.jobId };
-    await local.reportGone({ group: settings.name, outcome, use, life });
+    const reported = await local.reportGone({ group: settings.name, outcome, use, life });
+    // Otherwise the dispatcher records it.
+    if (reported === 'missing' && use !== undefined) await recordOwnUse({ uses: [use] });
     this.#end = outcome.failed ? 'failed' : 'gone';
     this.setNote(outcome.detail);
     return outcome;

@@ -6,7 +6,7 @@ import type { Config } from '../../../contracts/config/config.ts';
 import { servesDelegation } from '../../../contracts/config/delegation.ts';
 import { isDemandKey } from '../../../contracts/workflows/delegation.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import type { OrchestratorActivities } from '../../../contracts/ports/orchestrator-activities.ts';
+import type { SignalActivities } from '../../../contracts/ports/signal-activities.ts';
 import { createDispatcherStart } from '../../shared/dispatcher-start.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 import { matchConfig, matchJob, type Match } from '../../shared/matching/match.ts';
@@ -28,7 +28,7 @@ export function createMoveJobs(options: {
   live: LiveConfig;
   deadLetterJob: DeadLetterJob;
   log: Logger;
-}): OrchestratorActivities['moveJobs'] {
+}): SignalActivities['moveJobs'] {
   const { client, live, deadLetterJob, log } = options;
   return async ({ from, jobs }) => {
     const config = live.current;

@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { publishOnce } from '../../../contracts/lib/publish-once.ts';
@@ -8,6 +9,8 @@ import { computeCost, instanceMs } from './instance-cost.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 
 const ACK_TIMEOUT_MS = 5000;
+/** Publications that wait for their acknowledgement at once. */
+const MAX_CONCURRENT_RECORDS = 32;
 const HOUR_MS = 3_600_000;
 const LABELS = ['group', 'repository', 'backend', 'machine', 'market'] as const;
 
@@ -45,11 +48,15 @@ export class UsageRecorder {
   }
 
   /**
-   * Resolves when the stream has the record. Recording the same runner again changes nothing.
+   * Resolves when the stream has all records. Recording the same runner again changes nothing.
    *
    * @throws BatonError BUS_UNAVAILABLE
    */
-  async record(use: InstanceUse): Promise<void> {
+  async record(uses: readonly InstanceUse[]): Promise<void> {
+    await pMap(uses, (use) => this.#record(use), { concurrency: MAX_CONCURRENT_RECORDS });
+  }
+
+  async #record(use: InstanceUse): Promise<void> {
     const cost = computeCost(use, this.#live.current.backends[use.backend]?.prices);
     const message: UsageMessage = { version: 1, ...use, cost };
     const { duplicate } = await publishOnce(this.#bus, subjects.usage(use.group), encode(message), {

@@ -1,6 +1,9 @@
 import { code, generatedFrom, markdownTable } from './markdown.ts';
 import { readMetrics } from './metrics-source.ts';
 
+/** The heading of a folder that is no service by itself. */
+const HEADINGS: Record<string, string> = { shared: 'backend and orchestrator' };
+
 /** The page of all metrics, from the sources of the services. */
 export function metricsPage(): string {
   const metrics = readMetrics();
@@ -19,7 +22,7 @@ ${services
     const rows = metrics
       .filter((metric) => metric.service === service)
       .map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(' ') || '–', help]);
-    return `## ${service}\n\n${markdownTable(['Metric', 'Type', 'Labels', 'Meaning'], rows)}`;
+    return `## ${HEADINGS[service] ?? service}\n\n${markdownTable(['Metric', 'Type', 'Labels', 'Meaning'], rows)}`;
   })
   .join('\n\n')}
 `;

@@ -1,40 +1,28 @@
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
-import { DISPATCHER_EVENTS, dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
+import pMap from 'p-map';
 import { RUNNER_INSTANCE, type RunnerInstance, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import {
   DELEGATION_EVENTS,
-  PROXIES_WORKFLOW,
   delegationWorkflowId,
-  PROXIES_EVENTS,
-  proxiesWorkflowId,
   type DelegationEvent,
   type GroupView,
-  type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
-import { type DelegationActivities } from '../../contracts/ports/delegation-activities.ts';
+import { type SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import { ignoreMissing, isMissing } from '../lib/missing.ts';
 
 /** How long a group's view is used: many delegations of a group share it. */
 const VIEW_CACHE_MS = 1000;
 
-type WorkflowSignalActivities = Pick<
-  DelegationActivities,
-  'signalDemand' | 'observeGroup' | 'describeRunner' | 'signalProxies' | 'signalDelegations'
->;
+/** More calls at once would only queue in the Temporal server. */
+const MAX_CONCURRENT_SIGNALS = 16;
 
-/** A delegation's signals to other workflows, and what it reads of them, through Temporal's client. */
-export function createWorkflowSignalActivities(client: Client): WorkflowSignalActivities {
+/** What delegations read of other workflows, and their proxies' answers to them, through Temporal's client. */
+export function createObservationActivities(
+  client: Client,
+): Pick<SignalActivities, 'observeGroup' | 'describeRunner' | 'signalDelegations'> {
   const views = new Map<string, { at: number; view: Promise<GroupView> }>();
   return {
-    async signalDemand({ group, job }) {
-      await ignoreMissing(
-        client.workflow.getHandle(dispatcherWorkflowId(group)).signal(DISPATCHER_EVENTS, [{ type: 'job', job }]),
-      );
-    },
-
     async observeGroup({ group }) {
       const last = views.get(group);
       if (last !== undefined && Date.now() - last.at < VIEW_CACHE_MS) return await last.view;
@@ -53,24 +41,13 @@ export function createWorkflowSignalActivities(client: Client): WorkflowSignalAc
       }
     },
 
-    async signalProxies({ proxies, events }) {
-      const signalArgs: [ProxiesEvent[]] = [events];
-      await client.workflow.signalWithStart(PROXIES_WORKFLOW, {
-        workflowId: proxiesWorkflowId(proxies.group),
-        taskQueue: TASK_QUEUE.orchestrator,
-        args: [{ settings: proxies }],
-        signal: PROXIES_EVENTS,
-        signalArgs,
-        staticSummary: `proxies of ${proxies.group}`,
-        typedSearchAttributes: [{ key: SEARCH_ATTRIBUTES.group, value: proxies.group }],
-      });
-    },
-
     async signalDelegations({ ids, events }) {
       const args: [DelegationEvent[]] = [events];
-      for (const id of ids) {
-        await ignoreMissing(client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, ...args));
-      }
+      await pMap(
+        ids,
+        (id) => ignoreMissing(client.workflow.getHandle(delegationWorkflowId(id)).signal(DELEGATION_EVENTS, ...args)),
+        { concurrency: MAX_CONCURRENT_SIGNALS },
+      );
     },
   };
 }

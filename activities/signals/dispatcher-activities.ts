@@ -6,40 +6,17 @@ import {
   RUNNER_WORKFLOW,
   type RunnerInput,
   type RunnerEvent,
-  type RunnerReport,
   runnerWorkflowId,
 } from '../../contracts/workflows/runner.ts';
 import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
-import {
-  MAY_RETIRE_RUNNER,
-  DISPATCHER_EVENTS,
-  type DispatcherEvent,
-  dispatcherWorkflowId,
-} from '../../contracts/workflows/dispatcher.ts';
 import { CAPACITY_EVENTS, type CapacityEvent, capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
-import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
-import { ignoreMissing, isMissing } from '../lib/missing.ts';
+import { ignoreMissing } from '../lib/missing.ts';
+import type { SignalDispatcher } from './signaller.ts';
 
 /** More calls at once would only queue in the Temporal server. */
 const CONCURRENTLY = { concurrency: 16 };
-
-type SignalActivities = Pick<
-  OrchestratorActivities,
-  'startRunners' | 'retireRunners' | 'reportGone' | 'requestRetirement' | 'requestSlots' | 'grantSlots'
->;
-
-/** Signals a group's dispatcher; resolves when Temporal has the signal, or when the group was removed. */
-export type SignalDispatcher = (group: string, events: DispatcherEvent[]) => Promise<void>;
-
-/** Sends one signal per call. */
-export function createDispatcherSignaller(client: Client): SignalDispatcher {
-  return async (group, events) => {
-    const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
-    await ignoreMissing(handle.signal(DISPATCHER_EVENTS, events));
-  };
-}
 
 /**
  * Starts and signals workflows through Temporal's client. One activity for fifty runners adds a few events to a
@@ -47,16 +24,9 @@ export function createDispatcherSignaller(client: Client): SignalDispatcher {
  * open.
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
- * @param signalDispatcher reports the end of a runner; may send several reports in one signal
- * @param recordUse records what an instance was used for; the same runner twice counts once
- * @param trace records the runner's trace, where tracing is on; the same runner twice counts once
+ * @param signalDispatcher may send several calls' events in one signal
  */
-export function createSignalActivities(
-  client: Client,
-  signalDispatcher: SignalDispatcher,
-  recordUse: (use: InstanceUse) => Promise<void>,
-  trace?: (report: RunnerReport) => void,
-): SignalActivities {
+export function createDispatcherActivities(client: Client, signalDispatcher: SignalDispatcher): OrchestratorActivities {
   return {
     async startRunners({ settings, runners }) {
       await pMap(runners, (runner) => startRunner(client, settings, runner), CONCURRENTLY);
@@ -84,26 +54,6 @@ export function createSignalActivities(
 
     async grantSlots(grants) {
       await pMap(grants, ({ group, grant }) => signalDispatcher(group, [{ type: 'slots', grant }]), CONCURRENTLY);
-    },
-
-    async reportGone(report) {
-      const { group, outcome, use } = report;
-      // First: the group must not wait for a lost NATS connection.
-      await signalDispatcher(group, [{ type: 'gone', outcome }]);
-      if (use !== undefined) await recordUse(use);
-      trace?.(report);
-    },
-
-    async requestRetirement({ group, runner }) {
-      try {
-        const may = await client.workflow
-          .getHandle(dispatcherWorkflowId(group))
-          .executeUpdate<boolean, [string]>(MAY_RETIRE_RUNNER, { args: [runner] });
-        return may ? 'retire' : 'keep';
-      } catch (error) {
-        if (isMissing(error)) return 'retire';
-        throw error;
-      }
     },
   };
 }

@@ -1,0 +1,99 @@
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { withFailures } from '../../activities/lib/failure.ts';
+import type { Logger } from '../../contracts/lib/log.ts';
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
+import { dataConverter } from '../shared/payload-codec.ts';
+import { createWorkerLogger } from '../shared/worker-log.ts';
+import type { WorkerActivities } from './activities.ts';
+import { useQuickWorkflowThreads } from './workflow-threads/quick-threads.ts';
+
+const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+
+/**
+ * The slots of each worker. deploy/docs/guides/operate.md explains them to whoever sizes an installation. A slot costs next to
+ * nothing but what its work costs: workflow tasks share one thread, and activities mostly wait.
+ */
+const SLOTS = {
+  orchestrator: {
+    // A workflow task takes its thread for milliseconds, but keeps its slot while a local activity sends its signal: more than the
+    // thread can use, so that signals that wait for a slow server leave slots for starts.
+    maxConcurrentWorkflowTaskExecutions: 100,
+    maxConcurrentWorkflowTaskPolls: 10,
+    // A workflow task has few local activities at a time: none of them ever waits for a slot.
+    maxConcurrentLocalActivityExecutions: 200,
+    // One of each dispatcher at a time: as many groups as can start runners at once.
+    maxConcurrentActivityTaskExecutions: 100,
+    maxConcurrentActivityTaskPolls: 10,
+    // About 300 kB each: 1,000 cached workflows of busy or idle runners take 300 MB.
+    maxCachedWorkflows: 1000,
+  },
+  // They wait for answers of workflows or of the bus: many questions at once become few, as they are sent in batches.
+  signals: { maxConcurrentActivityTaskExecutions: 200, maxConcurrentActivityTaskPolls: 10 },
+  // The forge's scheduler sends few calls at once, the most urgent first: it has to see those that wait.
+  forge: { maxConcurrentActivityTaskExecutions: 200, maxConcurrentActivityTaskPolls: 5 },
+  // A health check makes its calls one after the other. Those of many groups take their time.
+  forgeBackground: { maxConcurrentActivityTaskExecutions: 20, maxConcurrentActivityTaskPolls: 2 },
+} as const satisfies Record<keyof WorkerActivities, Partial<WorkerOptions>>;
+
+/** All workers of an orchestrator: they start, run and stop together. */
+export class OrchestratorWorkers {
+  readonly #workers: readonly Worker[];
+
+  private constructor(workers: readonly Worker[]) {
+    this.#workers = workers;
+  }
+
+  /** Creates the worker of all workflows and one for each kind of activity. Bundles the workflow code, which takes seconds. */
+  static async create(options: {
+    connection: NativeConnection;
+    namespace: string;
+    activities: WorkerActivities;
+    log: Logger;
+  }): Promise<OrchestratorWorkers> {
+    const { connection, namespace, activities, log } = options;
+    useQuickWorkflowThreads(log);
+    const workflowBundle = await bundleWorkflowCode({
+      workflowsPath: WORKFLOWS,
+      // Loaded once, not once per workflow: they keep no state of their own, and the SDK freezes them.
+      preloadModules: [WORKFLOWS],
+      logger: createWorkerLogger(log),
+    });
+    const create = async (name: keyof WorkerActivities, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
+      await Worker.create({
+        connection,
+        dataConverter,
+        namespace,
+        taskQueue: TASK_QUEUE[name],
+        activities: withFailures(activities[name]),
+        ...SLOTS[name],
+        // The SDK's default holds heartbeats back for most of their timeout.
+        maxHeartbeatThrottleInterval: '5 s',
+        shutdownGraceTime: '20 s',
+        shutdownForceTime: '30 s',
+        ...more,
+      });
+    return new OrchestratorWorkers([
+      await create('orchestrator', { workflowBundle }),
+      await create('signals'),
+      await create('forge'),
+      await create('forgeBackground'),
+    ]);
+  }
+
+  /** Runs all workers; they finish their work when `stop` fires. Rejects when one of them cannot go on. */
+  async run(stop: AbortSignal): Promise<void> {
+    const running = Promise.all(this.#workers.map((worker) => worker.run()));
+    const shutDown = (): void => {
+      for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    stop.addEventListener('abort', shutDown, { once: true });
+    if (stop.aborted) shutDown();
+    await running;
+  }
+
+  /** Whether every worker takes tasks. */
+  areRunning(): boolean {
+    return this.#workers.every((worker) => worker.getState() === 'RUNNING');
+  }
+}
