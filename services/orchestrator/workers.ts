@@ -1,14 +1,11 @@
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import { withFailures } from '../../activities/lib/failure.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
-import { createWorkerLogger } from '../shared/worker-log.ts';
 import type { WorkerActivities } from './activities.ts';
+import { bundleWorkflows } from './workflow-threads/bundle.ts';
 import { useQuickWorkflowThreads } from './workflow-threads/quick-threads.ts';
-
-const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 
 /**
  * The slots of each worker. deploy/docs/guides/operate.md explains them to whoever sizes an installation. A slot costs next to
@@ -53,12 +50,7 @@ export class OrchestratorWorkers {
   }): Promise<OrchestratorWorkers> {
     const { connection, namespace, activities, log } = options;
     useQuickWorkflowThreads(log);
-    const workflowBundle = await bundleWorkflowCode({
-      workflowsPath: WORKFLOWS,
-      // Loaded once, not once per workflow: they keep no state of their own, and the SDK freezes them.
-      preloadModules: [WORKFLOWS],
-      logger: createWorkerLogger(log),
-    });
+    const workflowBundle = await bundleWorkflows();
     const create = async (name: keyof WorkerActivities, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
       await Worker.create({
         connection,
