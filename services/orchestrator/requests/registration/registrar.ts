@@ -17,11 +17,13 @@ const REPLY_MARGIN_MS = 2000;
 const STOP_GRACE_MS = 3000;
 /** A runner that its workflow refused never gets permitted again: job code that keeps asking costs no more than this. */
 const REMEMBER_REFUSAL_MS = 60_000;
+/** A runner whose registration took longer may have been removed meanwhile: its workflow looks once more after 15 s, and no later. */
+const LATE_MS = 10_000;
 /** The agent of a request whose call is under way may ask again soon. */
 const UNDER_WAY_RETRY_MS = 1000;
 
 export interface RegistrarOptions {
-  forge: Pick<Forge, 'register' | 'getRegistrationOutlook'>;
+  forge: Pick<Forge, 'register' | 'deregister' | 'getRegistrationOutlook'>;
   gate: RegistrationGate;
   records: RegistrationRecords;
   /** Fires when this orchestrator stops. */
@@ -132,7 +134,7 @@ export class Registrar {
   }
 
   async #ask(order: RegistrationOrder, request: OpenRequest): Promise<string> {
-    const { forge, gate } = this.#options;
+    const { gate } = this.#options;
     const { runner } = order;
     const kept = this.#kept.get(runner);
     const claim = await this.#claim(runner, request.attempt, kept?.answeredAt ?? 0);
@@ -142,7 +144,7 @@ export class Registrar {
       await gate.check(order.group, runner, claim.record.granted);
       change.granted = true;
       const known = kept?.answeredAt === claim.record.answeredAt ? kept.jitConfig : undefined;
-      jitConfig = known ?? (await forge.register(order, { signal: request.signal })).jitConfig;
+      jitConfig = known ?? (await this.#registerOnForge(order, request.signal));
       change.answers = claim.record.answers + 1;
       change.answeredAt = Date.now();
     } finally {
@@ -153,6 +155,22 @@ export class Registrar {
     }
     if (jitConfig === undefined) {
       throw createDelay(runner, UNDER_WAY_RETRY_MS, 'another orchestrator has taken its registration over');
+    }
+    return jitConfig;
+  }
+
+  /** Registers the runner; takes that back where its workflow has ended in the meantime. */
+  async #registerOnForge(order: RegistrationOrder, signal: AbortSignal): Promise<string> {
+    const { forge, gate } = this.#options;
+    const askedAt = performance.now();
+    const { jitConfig } = await forge.register(order, { signal });
+    if (performance.now() - askedAt < LATE_MS) return jitConfig;
+    try {
+      await gate.check(order.group, order.runner, true);
+    } catch (error) {
+      // Nobody has this registration's JIT config, so that no job can be running on it.
+      if (!toRefusal(error).retryable) await forge.deregister(order.scope, order.runner);
+      throw error;
     }
     return jitConfig;
   }

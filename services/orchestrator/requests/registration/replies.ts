@@ -26,19 +26,15 @@ function formatSeconds(ms: number): string {
   return `${Math.max(1, Math.round(ms / 1000))} s`;
 }
 
-/**
- * An error as a reply.
- *
- * @param outlookMs the wait that the forge's limits cause now
- */
-export function toRefusal(error: unknown, outlookMs = 0): Extract<RegistrationReply, { ok: false }> {
+/** An error as a reply. Where the forge's limits or an outage make the runner wait longer, its next request is told so. */
+export function toRefusal(error: unknown): Extract<RegistrationReply, { ok: false }> {
   const known = error instanceof BatonError ? error : undefined;
   const code = known?.code ?? 'INTERNAL';
   const message = getErrorMessage(error);
   if (FINAL.has(code)) return { ok: false, code, message, retryable: false };
   const usual = Object.entries(RETRY_AFTER_MS).find(([name]) => name === code)?.[1];
   const asked = known?.details['retryAfterMs'];
-  const wait = typeof asked === 'number' ? asked : usual && Math.max(usual, outlookMs);
+  const wait = typeof asked === 'number' ? asked : usual;
   const retryAfterMs = wait === undefined ? {} : { retryAfterMs: Math.min(MAX_RETRY_AFTER_MS, wait) };
   return { ok: false, code, message, retryable: true, ...retryAfterMs };
 }

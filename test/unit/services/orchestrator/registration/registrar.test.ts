@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { BatonError } from '../../../../../contracts/errors.ts';
 import { createLogger } from '../../../../../contracts/lib/log.ts';
-import type { CallOptions, Registration, RegistrationOrder } from '../../../../../contracts/ports/forge.ts';
+import type { CallOptions, ForgeScope, Registration, RegistrationOrder } from '../../../../../contracts/ports/forge.ts';
 import { MAX_ANSWERS } from '../../../../../services/orchestrator/requests/registration/claim.ts';
 import {
   RegistrationRecords,
@@ -51,12 +51,18 @@ class FakeBucket implements RecordBucket {
 class FakeForge {
   asked = 0;
   waitMs = 0;
+  readonly removed: string[] = [];
   answer: (options: CallOptions | undefined) => Promise<Registration> = () =>
     Promise.resolve({ runnerId: this.asked, jitConfig: `config ${this.asked}` });
 
   register(_order: RegistrationOrder, options?: CallOptions): Promise<Registration> {
     this.asked += 1;
     return this.answer(options);
+  }
+
+  deregister(_scope: ForgeScope, runner: string): Promise<'removed'> {
+    this.removed.push(runner);
+    return Promise.resolve('removed');
   }
 
   getRegistrationOutlook() {
@@ -182,6 +188,19 @@ describe('a runner', () => {
     expect(await ask(startRegistrar(false), 2)).toBe('held');
   });
 
+  it('that was removed while the forge was slow leaves no registration behind', async () => {
+    const clock = vi.spyOn(performance, 'now');
+    const held = holdAnswer();
+    const asking = ask(startRegistrar());
+    await vi.waitUntil(() => forge.asked === 1);
+    refusal = new BatonError('RUNNER_UNKNOWN', 'it has no open workflow');
+    clock.mockReturnValue(performance.now() + 11_000);
+    held.give();
+    await expect(asking).rejects.toMatchObject({ code: 'RUNNER_UNKNOWN' });
+    expect(forge.removed).toEqual([RUNNER]);
+    clock.mockRestore();
+  });
+
   it('that its workflow refused does not cost another question', async () => {
     const registrar = startRegistrar();
     refusal = new BatonError('REGISTRATION_REFUSED', 'it is idle');
@@ -209,14 +228,19 @@ describe('an answer of the forge', () => {
 
 describe('an orchestrator that stops', () => {
   it('gives up the calls that are not sent yet, and tells their runners to ask again', async () => {
+    let withdrawn = false;
     forge.answer = (options) =>
       new Promise((_resolve, reject) => {
-        options?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+        options?.signal?.addEventListener('abort', () => {
+          withdrawn = true;
+          reject(new Error('aborted'));
+        });
       });
     const asking = ask(startRegistrar());
     await vi.waitUntil(() => forge.asked === 1);
     stopping.abort();
     await expect(asking).rejects.toMatchObject(delayed);
+    expect(withdrawn).toBe(true);
     await expect(ask(startRegistrar())).rejects.toMatchObject(delayed);
   });
 
