@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
+import type { RunnerSignal } from '../../contracts/messages/runner-signal.ts';
 import { RunnerConnection } from '../../hooks/action-runners/reporters/runner-connection.ts';
 import { natsReporter } from '../../hooks/action-runners/reporters/nats.ts';
 import { requestRegistration } from '../../hooks/agent/registration.ts';
@@ -85,7 +87,8 @@ export class AgentsBackend implements Backend {
       const client = new RunnerClient(jitConfig.parse(JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'))));
       await client.openSession(stop);
       await report('running');
-      await runOneJob(client, jobMs, stop);
+      const send = (signal: RunnerSignal): Promise<unknown> => connection.outbox.send(signal, stop);
+      await runOneJob(client, { runner, jobMs, stop, send });
       await client.closeSession();
       await report('succeeded');
     } finally {
@@ -94,13 +97,29 @@ export class AgentsBackend implements Backend {
   }
 }
 
-async function runOneJob(client: RunnerClient, jobMs: number, stop: AbortSignal): Promise<void> {
+interface JobOptions {
+  runner: string;
+  jobMs: number;
+  stop: AbortSignal;
+  /** Sends what its hooks would. */
+  send: (signal: RunnerSignal) => Promise<unknown>;
+}
+
+async function runOneJob(client: RunnerClient, { runner, jobMs, stop, send }: JobOptions): Promise<void> {
   for (;;) {
     const jobId = await client.nextJob(stop);
-    const job = jobId === undefined ? undefined : await client.acquire(jobId, stop);
-    if (job === undefined) continue;
+    const message = jobId === undefined ? undefined : await client.acquire(jobId, stop);
+    if (message === undefined) continue;
+    const { github, key: jobKey } = message;
+    const { run_id: runId, run_attempt: runAttempt, repository, workflow } = github;
+    const job = { runId, runAttempt, repository, workflow, jobKey };
+    const signal = (): { version: 1; id: string; runner: string; at: string } => {
+      return { version: 1, id: randomUUID(), runner, at: new Date().toISOString() };
+    };
+    await send({ ...signal(), kind: 'started', job });
     await sleep(jobMs, undefined, { signal: stop });
-    await client.complete(job.jobId, { conclusion: 'success', annotations: [], summary: '' });
+    await send({ ...signal(), kind: 'completed', job });
+    await client.complete(message.jobId, { conclusion: 'success', annotations: [], summary: '' });
     return;
   }
 }
