@@ -47,9 +47,9 @@ export const forgeConfig = z
       .number()
       .int()
       .nonnegative()
-      .optional()
+      .default(900)
       .describe(
-        'Points per minute of each App or token: a read costs 1, a change 5. 0: no limit of Baton’s own. Default: 900 on github.com and *.ghe.com, else 0.',
+        'Points per minute of each App or token: a read costs 1, a change 5. 900 is GitHub’s limit. 0: no limits of Baton’s own, for a GHES without rate limits.',
       ),
   })
   .superRefine((forge, context) => {
@@ -70,15 +70,6 @@ export type AppConfig = z.infer<typeof app>;
 export function findApps(forge: ForgeConfig, organization: string): AppConfig[] {
   const apps = forge.app === undefined ? (forge.apps ?? []) : [forge.app];
   return apps.filter((app) => app.organization === undefined || sameName(app.organization, organization));
-}
-
-/** GitHub's secondary limit. A GHES has none unless its administrator enabled it. */
-const GITHUB_POINTS = 900;
-
-/** Points per minute for each App (or the token); 0: only the limits that the forge reports. */
-export function getPointsPerMinute({ points_per_minute: points, url }: ForgeConfig): number {
-  const { host } = new URL(url);
-  return points ?? (host === 'github.com' || host.endsWith('.ghe.com') ? GITHUB_POINTS : 0);
 }
 
 function sameName(one: string, other: string): boolean {

@@ -45,17 +45,36 @@ export const groupStatus = z.object({
 /** A job or message that can never be handled. */
 export const deadLetter = z.object({ at: z.string(), code: z.string(), reason: z.string() });
 
-/** The rate limit of an App or the token. */
+/** The calls to the forge of one priority. */
+export const forgeCalls = z.object({
+  priority: z.enum(['registration', 'removal', 'background']),
+  /** In the queues of all orchestrators, and how long the first of them has waited. */
+  waiting: z.number(),
+  longestWaitMs: z.number(),
+  /** Calls of the answering orchestrator that have no answer yet. */
+  inFlight: z.number(),
+  /** In the last minute, by all orchestrators. */
+  pointsUsed: z.number(),
+});
+
+/** The rate limit of an App or the token, and its calls. */
 export const forgeLimit = z.object({
   name: z.string(),
-  /** How many calls of the answering orchestrator wait for the limit. */
+  /** How many calls of all orchestrators wait for their turn. */
   waiting: z.number(),
   /** The forge's primary limit, where the forge has reported it. */
   limit: z.number().nullable(),
   remaining: z.number().nullable(),
   resetAt: z.string().nullable(),
-  /** Until then, the forge accepts no calls. */
+  /** Until then, no calls are sent. */
   blockedUntil: z.string().nullable(),
+  /** Why not, one clause for people to read. */
+  blockedBy: z.string().nullable().default(null),
+  /** The limit that Baton keeps itself; null: none. */
+  pointsPerMinute: z.number().nullable().default(null),
+  /** The bound on calls at once in each orchestrator. */
+  maxInFlight: z.number().default(0),
+  calls: z.array(forgeCalls).default([]),
 });
 
 /** The answer on `status`: all groups, runners and limits. */
@@ -73,6 +92,7 @@ export const status = z.object({
   forge: z.array(forgeLimit).default([]),
 });
 
+export type ForgeCalls = z.infer<typeof forgeCalls>;
 export type ForgeLimit = z.infer<typeof forgeLimit>;
 export type RunnerStatus = z.infer<typeof runnerStatus>;
 export type GroupStatus = z.infer<typeof groupStatus>;

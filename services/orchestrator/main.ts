@@ -6,7 +6,7 @@ import { connectTemporal, createClient } from '../shared/temporal.ts';
 import { installRuntime } from '../shared/worker-runtime.ts';
 import { createWorkerActivities } from './activities.ts';
 import { createForge } from './forge.ts';
-import { Budgets } from './rate-limit/budgets.ts';
+import { Schedulers } from './rate-limit/schedulers.ts';
 import { startReconciling } from './reconcile/reconcile.ts';
 import { ensureSearchAttributes } from './reconcile/search-attributes.ts';
 import { createControlHandler } from './requests/control.ts';
@@ -31,9 +31,9 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
-  const budgets = await Budgets.open(bus, metrics, log);
+  const schedulers = await Schedulers.open(bus, metrics, log);
   const records = await RegistrationRecords.open(bus, log);
-  const { forge, runs } = createForge(config.forge, budgets, log);
+  const { forge, runs } = createForge(config.forge, schedulers);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   const { namespace } = config.temporal;
@@ -50,7 +50,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
     metrics,
     stop,
   });
-  const status = createStatusHandler({ bus, client, live, limits: () => budgets.limits(), log });
+  const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), log });
   const running = workers.run(stop);
   const stopReconciling = await startReconciling({ client, forge, live, log });
   answerApplyRequests('orchestrator', live, link, log);

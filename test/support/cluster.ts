@@ -50,7 +50,10 @@ export interface ClusterOptions {
   copies?: number;
   /** Names of the backends that get workers. */
   backends: string[];
-  /** The simulator has GitHub's limits, but `busy` has no lag: most tests would only wait for it. Its own options come first. */
+  /**
+   * The simulator has GitHub's limits, but `busy` has no lag: most tests would only wait for it. Its own options come
+   * first. Where it has no limit on points (`secondaryPoints: 0`), Baton keeps none of its own either.
+   */
   simulator?: Partial<SimulatorOptions>;
   /** Sign in to the forge as so many Apps; the first has the webhook. Default: with a token; the organisation has the webhook. */
   apps?: number;
@@ -328,7 +331,7 @@ export class Cluster {
 name: ${this.installation}
 forge:
   url: ${this.sim.address}
-  ${this.#access.config}
+  ${this.#access.config}${options.simulator?.limits?.secondaryPoints === 0 ? '\n  points_per_minute: 0' : ''}
 webhook:
   secrets: ["\${E2E_WEBHOOK_SECRET}"]
   url: ${this.#hookUrl}

@@ -1,12 +1,27 @@
+import { REGISTRATION_COST, type ForgeCall, type Priority } from './scheduler/call.ts';
+
 /** One App (or the token). */
 export interface App {
   /** Undefined: it serves all organisations. */
   organization?: string | undefined;
-  /** The part of its budget that is left, 0 to 1. */
-  room: () => number;
+  limits: AppLimits;
 }
 
-/** Chooses among several Apps that share the load: the one of the organisation that has the most budget left. */
+/** What an App's limits allow now, as far as this process knows. */
+export interface AppLimits {
+  /** How long such a call would have to wait, milliseconds. */
+  getWait(call: ForgeCall): number;
+  /** The part of its budget that is left, at most 1. */
+  getRoom(): number;
+}
+
+/** What is typical for a priority: a registration or a removal is a change, a look at the state reads. */
+const TYPICAL_COST: Readonly<Record<Priority, number>> = { registration: REGISTRATION_COST, removal: 5, background: 1 };
+
+/**
+ * Chooses among several Apps that share the load: the one of the organisation that can send the call soonest; of several, the one
+ * that has the most budget left.
+ */
 export class AppChoice<T extends App> {
   readonly all: readonly T[];
   #turn = 0;
@@ -17,14 +32,16 @@ export class AppChoice<T extends App> {
   }
 
   /** The App for calls about an organisation; the first App where none serves the organisation. */
-  choose(organization: string): T {
+  choose(organization: string, priority: Priority): T {
     const fit = this.list(organization);
     this.#turn += 1;
+    const call: ForgeCall = { priority, cost: TYPICAL_COST[priority], actor: 'installation' };
     // Apps with the same budget take turns.
     const turned = fit.map((_app, index) => fit[(index + this.#turn) % fit.length]).filter((app) => app !== undefined);
-    const [best] = turned.sort((a, b) => b.room() - a.room());
+    const ranked = turned.map((app) => ({ app, waitMs: app.limits.getWait(call), room: app.limits.getRoom() }));
+    const [best] = ranked.sort((a, b) => a.waitMs - b.waitMs || b.room - a.room);
     if (best === undefined) throw new Error('no App is configured');
-    return best;
+    return best.app;
   }
 
   /** The Apps that serve an organisation; the first App where none does. */
@@ -35,7 +52,7 @@ export class AppChoice<T extends App> {
   }
 
   /** The App for calls about the repository `owner/name`. */
-  chooseForRepository(repository: string): T {
-    return this.choose(repository.split('/')[0] ?? '');
+  chooseForRepository(repository: string, priority: Priority): T {
+    return this.choose(repository.split('/')[0] ?? '', priority);
   }
 }

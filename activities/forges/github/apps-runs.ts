@@ -18,21 +18,21 @@ export class GithubAppsRuns implements RunControl {
   }
 
   listAttemptJobs(repository: string, runId: number, attempt: number): Promise<RunJob[]> {
-    return this.#choice.chooseForRepository(repository).runs.listAttemptJobs(repository, runId, attempt);
+    return this.#choice.chooseForRepository(repository, 'background').runs.listAttemptJobs(repository, runId, attempt);
   }
 
   getLatestAttempt(
     repository: string,
     runId: number,
   ): Promise<{ isCompleted: boolean; attempt: number; jobs: RunJob[] }> {
-    return this.#choice.chooseForRepository(repository).runs.getLatestAttempt(repository, runId);
+    return this.#choice.chooseForRepository(repository, 'background').runs.getLatestAttempt(repository, runId);
   }
 
   rerunJob(repository: string, jobId: number): Promise<void> {
-    return this.#choice.chooseForRepository(repository).runs.rerunJob(repository, jobId);
+    return this.#choice.chooseForRepository(repository, 'registration').runs.rerunJob(repository, jobId);
   }
 
   replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    return this.#choice.choose(scope.organization).runs.replaceRunnerLabels(scope, runner, labels);
+    return this.#choice.choose(scope.organization, 'registration').runs.replaceRunnerLabels(scope, runner, labels);
   }
 }

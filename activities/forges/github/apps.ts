@@ -14,59 +14,62 @@ import type {
   RegistrationOutlook,
 } from '../../../contracts/ports/forge.ts';
 import { AppChoice, type App } from './app-choice.ts';
+import { toScopeName } from './paths.ts';
+import { mergeOutlooks } from './scheduler/outlook.ts';
+import type { ScopeLimit } from './scheduler/scope-limit.ts';
 
 export interface ForgeApp extends App {
   forge: Forge;
 }
 
-/** Several Apps that share the load: each call uses the App of its organisation that has the most budget left. */
+/** Several Apps that share the load: each call uses the App of its organisation that can send it soonest. */
 export class GithubApps implements Forge {
   readonly type = 'github';
   readonly #choice: AppChoice<ForgeApp>;
+  readonly #scopes: ScopeLimit | undefined;
 
-  /** @param apps at least one */
-  constructor(apps: readonly ForgeApp[]) {
+  /**
+   * @param apps at least one
+   * @param scopes the limit of registrations that the Apps share in each scope
+   */
+  constructor(apps: readonly ForgeApp[], scopes?: ScopeLimit) {
     this.#choice = new AppChoice(apps);
+    this.#scopes = scopes;
   }
 
   register(order: RegistrationOrder, options?: CallOptions): Promise<Registration> {
-    return this.#choice.choose(order.scope.organization).forge.register(order, options);
+    return this.#choice.choose(order.scope.organization, 'registration').forge.register(order, options);
   }
 
   /** The Apps' rates together, and the wait of the App that can register soonest: that one is chosen. */
   getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
     const outlooks = this.#choice.list(scope.organization).map(({ forge }) => forge.getRegistrationOutlook(scope));
-    const soonest = outlooks.toSorted((a, b) => a.waitMs - b.waitMs)[0];
-    const rates = outlooks.map(({ perMinute }) => perMinute);
-    return {
-      perMinute: rates.reduce((sum, rate) => (sum === null || rate === null ? null : sum + rate), 0),
-      waitMs: soonest?.waitMs ?? 0,
-      blocked: soonest?.blocked ?? null,
-    };
+    return mergeOutlooks(outlooks, this.#scopes, toScopeName(scope));
   }
 
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
-    return this.#choice.choose(scope.organization).forge.deregister(scope, runner);
+    return this.#choice.choose(scope.organization, 'removal').forge.deregister(scope, runner);
   }
 
   listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]> {
-    return this.#choice.choose(group.scope.organization).forge.listRegistrations(group);
+    return this.#choice.choose(group.scope.organization, 'background').forge.listRegistrations(group);
   }
 
   reconcileRunnerGroup(group: ForgeGroup): Promise<string[]> {
-    return this.#choice.choose(group.scope.organization).forge.reconcileRunnerGroup(group);
+    return this.#choice.choose(group.scope.organization, 'background').forge.reconcileRunnerGroup(group);
   }
 
   getJob(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return this.#choice.chooseForRepository(repository).forge.getJob(repository, id);
+    return this.#choice.chooseForRepository(repository, 'background').forge.getJob(repository, id);
   }
 
   listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return this.#choice.choose(order.scope.organization).forge.listQueuedJobs(order);
+    return this.#choice.choose(order.scope.organization, 'background').forge.listQueuedJobs(order);
   }
 
   async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
-    if (order.hook.kind !== 'app') return await this.#choice.choose(order.hook.organization).forge.redeliver(order);
+    if (order.hook.kind !== 'app')
+      return await this.#choice.choose(order.hook.organization, 'background').forge.redeliver(order);
     // Each App has its own webhook.
     const all = await Promise.all(this.#choice.all.map(({ forge }) => forge.redeliver(order)));
     return { again: all.flatMap(({ again }) => again), notes: all.flatMap(({ notes }) => notes) };

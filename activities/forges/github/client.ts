@@ -1,15 +1,10 @@
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/core';
-import { retry } from '@octokit/plugin-retry';
-import { throttling } from '@octokit/plugin-throttling';
-import Bottleneck from 'bottleneck';
-import type { Logger } from '../../../contracts/lib/log.ts';
 import { conditionalFetch } from './conditional-fetch.ts';
-import { meteredFetch, MAX_WAIT_MS, type SharedBudget } from './metered-fetch.ts';
+import { scheduleFetch } from './scheduler/schedule-fetch.ts';
+import type { CallScheduler } from './scheduler/scheduler.ts';
 
-const Client = Octokit.plugin(retry, throttling);
-
-export type GithubClient = InstanceType<typeof Client>;
+export type GithubClient = Octokit;
 
 /** An App is named by its id or its client id. */
 export type GithubAuth = { app: { id: number | string; installation: number; privateKey: string } } | { token: string };
@@ -18,13 +13,9 @@ export interface GithubClientOptions {
   /** https://github.com, a GHES address, or https://SUBDOMAIN.ghe.com. */
   url: string;
   auth: GithubAuth;
-  /** Each call first takes its points from this budget. */
-  budget?: SharedBudget;
-  log: Logger;
+  /** Decides when each call is sent, and whether it is sent again. Without one, calls are sent at once, and once. */
+  scheduler?: CallScheduler;
 }
-
-/** Replaces the plugin's limit of one write per second; the budget limits the writes per minute. */
-const MAX_CONCURRENT_WRITES = 10;
 
 /**
  * The REST endpoint of a GitHub instance by its web address.
@@ -37,11 +28,8 @@ export function toApiUrl(url: string): string {
   return `${origin}/api/v3`;
 }
 
-/**
- * An Octokit that authenticates as the App's installation or by token, waits for rate limits, and retries failed calls.
- */
-export function createGithubClient(options: GithubClientOptions): GithubClient {
-  const { auth, log } = options;
+/** An Octokit that authenticates as the App's installation or by token, and sends its calls when the scheduler lets them. */
+export function createGithubClient({ url, auth, scheduler }: GithubClientOptions): GithubClient {
   const authentication =
     'app' in auth
       ? {
@@ -49,22 +37,11 @@ export function createGithubClient(options: GithubClientOptions): GithubClient {
           auth: { appId: auth.app.id, privateKey: auth.app.privateKey, installationId: auth.app.installation },
         }
       : { auth: auth.token };
-  const wait = (kind: string) => (retryAfter: number, request: { method: string; url: string }) => {
-    const repeat = retryAfter * 1000 <= MAX_WAIT_MS;
-    log.warn({ kind, retryAfter, method: request.method, url: request.url, repeat }, 'GitHub asked to wait');
-    return repeat;
-  };
-  return new Client({
+  return new Octokit({
     ...authentication,
-    baseUrl: toApiUrl(options.url),
+    baseUrl: toApiUrl(url),
     userAgent: 'baton',
-    request: { fetch: conditionalFetch(options.budget === undefined ? fetch : meteredFetch(options.budget)) },
+    request: { fetch: conditionalFetch(scheduler === undefined ? fetch : scheduleFetch(scheduler)) },
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-    retry: { retries: 2 },
-    throttle: {
-      write: new Bottleneck.Group({ maxConcurrent: MAX_CONCURRENT_WRITES }),
-      onRateLimit: wait('primary rate limit'),
-      onSecondaryRateLimit: wait('secondary rate limit'),
-    },
   });
 }

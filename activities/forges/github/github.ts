@@ -181,8 +181,7 @@ export class Github implements Forge {
       name: order.runner,
       runner_group_id: groupId,
       labels: [...new Set(['self-hosted', ...order.labels])].slice(0, 100),
-      // After a lost answer the runner is found by its name; a retry by the plugin would only get a 409.
-      request: { retries: 0, signal },
+      request: { signal },
     });
     const { runner, encoded_jit_config } = jitAnswer.parse(answer.data);
     return { runnerId: runner.id, jitConfig: encoded_jit_config };

@@ -54,10 +54,7 @@ export class GithubRuns implements RunControl {
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run */
   async rerunJob(repository: string, jobId: number): Promise<void> {
     await this.#call(`running job ${jobId} of ${repository} again`, async () => {
-      await this.#client.request(`POST ${toRepositoryPath(repository)}/actions/jobs/${jobId}/rerun`, {
-        // After a lost answer the caller looks for the new attempt; a retry would start another one or be refused.
-        request: { retries: 0 },
-      });
+      await this.#client.request(`POST ${toRepositoryPath(repository)}/actions/jobs/${jobId}/rerun`);
     });
   }
 

@@ -2,6 +2,7 @@ import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
+import { formatForgeLimits } from '../lib/forge-limits-table.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
@@ -55,15 +56,8 @@ function formatStatus(answer: Status): string {
     .slice(0, 10)
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), runner.resources ?? '']);
   if (used.length > 0) parts.push(formatTable([['RECENT RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'USED'], ...used]));
-  for (const { name, waiting, limit, remaining, resetAt, blockedUntil } of answer.forge) {
-    if (blockedUntil !== null)
-      parts.push(`calls to the forge by ${name} are blocked until ${blockedUntil}; ${waiting} wait`);
-    else if (waiting > 0 || (limit !== null && remaining !== null && remaining < limit / 10)) {
-      parts.push(
-        `calls to the forge by ${name}: ${remaining ?? '?'} of ${limit ?? '?'} left until ${resetAt ?? '?'}; ${waiting} wait`,
-      );
-    }
-  }
+  const limits = formatForgeLimits(answer.forge);
+  if (limits !== '') parts.push(limits);
   if (answer.deadLetters > 0) {
     const newest = answer.unserved.map(({ at, code, reason }) => `  ${since(at)} ago, ${code}: ${reason}`);
     parts.push([`dead letters: ${answer.deadLetters}`, ...newest].join('\n'));

@@ -221,13 +221,30 @@ function describeProblem() {
   return '';
 }
 
-function describeForgeLimit({ name, waiting, remaining, limit, blockedUntil }) {
-  const requests = countWaiting(waiting, 'request');
-  if (blockedUntil !== null) {
-    return `${name}: the forge blocks all requests for ${formatDuration(-elapsedSince(blockedUntil))}; ${requests}`;
+const FORGE_CALLS = { registration: 'registration', removal: 'removal', background: 'other request' };
+
+/** What waits, what is under way, and what holds it back; by priority. */
+function describeForgeLimit({ name, calls, limit, remaining, blockedBy, pointsPerMinute, maxInFlight }) {
+  const parts = calls
+    .filter(({ waiting }) => waiting > 0)
+    .map(({ priority, waiting, longestWaitMs }) => {
+      return `${countWaiting(waiting, FORGE_CALLS[priority])}, the longest for ${formatDuration(longestWaitMs)}`;
+    });
+  if (blockedBy !== null) parts.unshift(blockedBy);
+  const inFlight = calls.reduce((sum, call) => sum + call.inFlight, 0);
+  if (inFlight > 0) parts.push(`${inFlight} of ${maxInFlight} requests at once`);
+  const used = calls.filter(({ pointsUsed }) => pointsUsed > 0);
+  if (pointsPerMinute !== null && used.length > 0) {
+    const total = used.reduce((sum, call) => sum + call.pointsUsed, 0);
+    const byPriority = used.map(({ priority, pointsUsed }) => `${priority} ${pointsUsed}`).join(', ');
+    parts.push(`${total} of ${pointsPerMinute} points in the last minute (${byPriority})`);
   }
-  const left = limit === null ? '' : `; ${remaining} of ${limit} left this hour`;
-  return `${name}: ${requests} for the forge’s rate limit${left}`;
+  if (limit !== null && remaining !== null) parts.push(`${remaining} of ${limit} left this hour`);
+  return `${name}: ${parts.join('; ')}`;
+}
+
+function isForgeBusy({ calls, blockedBy }) {
+  return blockedBy !== null || calls.some((call) => call.waiting > 0 || call.inFlight > 0 || call.pointsUsed > 0);
 }
 
 function render() {
@@ -263,10 +280,13 @@ function render() {
   );
   syncChildren(
     byId('forge'),
-    status.forge.filter((limit) => limit.blockedUntil !== null || limit.waiting > 0),
+    status.forge.filter(isForgeBusy),
     (limit) => limit.name,
     () => createElement('li'),
-    (line, limit) => setText(line, describeForgeLimit(limit)),
+    (line, limit) => {
+      line.className = limit.blockedBy === null ? '' : 'blocked';
+      setText(line, describeForgeLimit(limit));
+    },
   );
   const ui = byId('ui');
   ui.hidden = status.temporalUi === null;

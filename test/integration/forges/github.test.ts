@@ -2,7 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
 import type { ForgeGroup, GroupAccess } from '../../../contracts/ports/forge.ts';
-import { createLogger } from '../../../contracts/lib/log.ts';
 import { addHook } from '../../../services/simulator/api/hook-routes.ts';
 import type { HookKind } from '../../../services/simulator/settings.ts';
 import { DEFAULT_TOKEN } from '../../../services/simulator/simulator.ts';
@@ -25,8 +24,7 @@ let name = '';
 beforeAll(async () => {
   bench = await TestBench.start();
   addRepository(bench.sim, 'octo-org/second');
-  const log = createLogger('test', 'silent');
-  github = new Github(createGithubClient({ url: bench.simulator.address, auth: { token: DEFAULT_TOKEN }, log }));
+  github = new Github(createGithubClient({ url: bench.simulator.address, auth: { token: DEFAULT_TOKEN } }));
 });
 afterAll(async () => {
   await bench?.dispose();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
-import type { Status } from '../../../contracts/messages/status.ts';
+import type { ForgeLimit, Status } from '../../../contracts/messages/status.ts';
 import { findBrowser, startBrowser } from '../../tools/pictures/browser.ts';
 import { sampleStatus } from '../../support/sample-status.ts';
 import { startStatusFixture, type StatusFixture } from '../../support/status-feed.ts';
@@ -54,17 +54,33 @@ describe('the status page', () => {
     await page.locator('#rows tr').first().waitFor();
     const sample = sampleStatus({});
     const [first, ...others] = sample.runners.map((runner) => ({ ...runner, job: '<img src=x onerror=alert(1)>' }));
-    const limit = { name: 'app-1', waiting: 3, limit: 5000, remaining: 0, resetAt: null };
-    const blockedUntil = new Date(Date.now() + 600_000).toISOString();
+    const limit: ForgeLimit = {
+      name: 'app-1',
+      waiting: 3,
+      limit: 5000,
+      remaining: 0,
+      resetAt: null,
+      blockedUntil: new Date(Date.now() + 600_000).toISOString(),
+      blockedBy: 'GitHub’s secondary rate limit until 12:03:44Z',
+      pointsPerMinute: 900,
+      maxInFlight: 30,
+      calls: [
+        { priority: 'registration', waiting: 3, longestWaitMs: 62_000, inFlight: 2, pointsUsed: 805 },
+        { priority: 'removal', waiting: 0, longestWaitMs: 0, inFlight: 0, pointsUsed: 20 },
+      ],
+    };
     if (first === undefined) throw new Error('the sample has no runner');
     status = {
       ...sample,
       runners: [{ ...first, repository: 'octo-org/octo-repo', closedAt: null }, ...others],
-      forge: [{ ...limit, blockedUntil }],
+      forge: [limit],
     };
     await expect
       .poll(() => page.locator('#forge').innerText())
-      .toMatch(/app-1: the forge blocks all requests for \d+m.*; 3 requests wait/);
+      .toBe(
+        'app-1: GitHub’s secondary rate limit until 12:03:44Z; 3 registrations wait, the longest for 1m 2s; ' +
+          '2 of 30 requests at once; 825 of 900 points in the last minute (registration 805, removal 20); 0 of 5000 left this hour',
+      );
     expect(await page.locator('#rows').innerText()).toContain('<img src=x');
     expect(await page.locator('#rows img').count()).toBe(0);
     await page.close();

@@ -52,7 +52,7 @@ export const INSTALLATION_KEYS: Key[] = [
   },
   {
     path: 'forge.points_per_minute',
-    default: undefined,
+    default: 900,
     valid: [
       [{ forge: '  token: ${TOKEN}\n  points_per_minute: 300' }, 300],
       [{ forge: '  token: ${TOKEN}\n  points_per_minute: 0' }, 0],

@@ -1,0 +1,49 @@
+/** From most to least urgent: a machine waits for a registration or for a re-run; a removal; a look at the state. */
+export const PRIORITIES = ['registration', 'removal', 'background'] as const;
+
+export type Priority = (typeof PRIORITIES)[number];
+
+/** What limits a call to GitHub. */
+export interface ForgeCall {
+  priority: Priority;
+  /** As GitHub counts for its secondary limit: a read costs 1, a change 5. */
+  cost: number;
+  /** Who calls: GitHub counts an App's own calls (with its JWT) and those of its installation separately. */
+  actor: 'installation' | 'app';
+  /** The scope that a registration counts against: `acme` or `acme/web`, in lower case. */
+  registers?: string | undefined;
+}
+
+/** What a registration costs without its scope: for the outlook and for choosing among Apps. */
+export const REGISTRATION_COST = 5;
+
+/**
+ * What a call costs and how urgent it is, by its method and path.
+ *
+ * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
+ */
+export function classifyCall(method: string, path: string): ForgeCall {
+  const cost = isRead(method) ? 1 : REGISTRATION_COST;
+  const actor = /\/app(\/|$)/.test(path) && !/\/(repos|orgs)\//.test(path) ? 'app' : 'installation';
+  const scope = /\/(?:orgs|repos)\/([^/]+(?:\/[^/]+)?)\/actions\/runners\/generate-jitconfig$/.exec(path)?.[1];
+  const registers = scope === undefined ? undefined : decodeURIComponent(scope).toLowerCase();
+  return { cost, actor, priority: findPriority(path), ...(registers === undefined ? {} : { registers }) };
+}
+
+/** Whether a call changes nothing: it can be sent again, and nobody misses its answer. */
+export function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** Whether sending a call twice has the same effect as sending it once. */
+export function isRepeatable(method: string): boolean {
+  return isRead(method) || method === 'DELETE' || method === 'PUT';
+}
+
+function findPriority(path: string): Priority {
+  if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return 'registration';
+  // Calls of a delegation: its runner already waits for the re-run, and new labels keep the proxies from taking it.
+  if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return 'registration';
+  if (/\/actions\/runners(\/\d+)?$/.test(path)) return 'removal';
+  return 'background';
+}

@@ -1,0 +1,28 @@
+import type { RegistrationOutlook } from '../../../../contracts/ports/forge.ts';
+import { toClock } from './blocks.ts';
+import type { ScopeLimit } from './scope-limit.ts';
+
+/** The outlook of several Apps that register in one scope: their rates together, up to the scope's own limit. */
+export function mergeOutlooks(
+  outlooks: readonly RegistrationOutlook[],
+  scopes?: ScopeLimit,
+  scope = '',
+): RegistrationOutlook {
+  // A blocked App registers nothing now; where all are, their usual rate is of use.
+  const free = outlooks.filter(({ blocked }) => blocked === null);
+  const counted = free.length > 0 ? free : outlooks;
+  const rates = counted.map(({ perMinute }) => perMinute);
+  const soonest = counted.toSorted((a, b) => a.waitMs - b.waitMs)[0];
+  const together = rates.reduce((sum, rate) => (sum === null || rate === null ? null : sum + rate), 0);
+  const outlook = { perMinute: together, waitMs: soonest?.waitMs ?? 0, blocked: soonest?.blocked ?? null };
+  if (scopes === undefined || together === null) return outlook;
+  const room = scopes.getRoom(scope);
+  if (room > 0) return { ...outlook, perMinute: Math.min(together, room) };
+  const waitMs = scopes.getWait(scope, 1);
+  const steady = Math.max(1, Math.floor((scopes.cap * 60_000) / scopes.window.lengthMs));
+  return {
+    perMinute: Math.min(together, steady),
+    waitMs: Math.max(outlook.waitMs, waitMs),
+    blocked: outlook.blocked ?? `GitHub’s limit of registrations in ${scope} until ${toClock(Date.now() + waitMs)}`,
+  };
+}

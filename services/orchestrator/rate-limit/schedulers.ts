@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import type { KV } from 'nats';
+import type { Registry } from 'prom-client';
+import { Budget } from '../../../activities/forges/github/scheduler/budget.ts';
+import { describeBlock } from '../../../activities/forges/github/scheduler/blocks.ts';
+import { PRIORITIES } from '../../../activities/forges/github/scheduler/call.ts';
+import { CallScheduler, MAX_IN_FLIGHT } from '../../../activities/forges/github/scheduler/scheduler.ts';
+import { ScopeLimit } from '../../../activities/forges/github/scheduler/scope-limit.ts';
+import { budgetState, EMPTY_STATE } from '../../../activities/forges/github/scheduler/state.ts';
+import { windowUses, type WindowLength, type WindowUses } from '../../../activities/lib/sliding-window.ts';
+import { FORGE_BUCKET, type Bus } from '../../../contracts/lib/nats.ts';
+import type { Logger } from '../../../contracts/lib/log.ts';
+import type { ForgeCalls, ForgeLimit } from '../../../contracts/messages/status.ts';
+import { KeyValueDocument } from './key-value-document.ts';
+import { SchedulerMetrics } from './scheduler-metrics.ts';
+
+/** An hour after its last call a budget is full again: its state is no longer needed. */
+const STATE_TTL_MS = 2 * 3_600_000;
+
+export interface SchedulersOptions {
+  /** Default: GitHub's minute. */
+  window?: WindowLength;
+  /** Default: GitHub's limit of registrations in a scope. */
+  scope?: { cap: number; window: WindowLength };
+}
+
+/** The schedulers of the installation's Apps (or token); all orchestrators share their budgets. */
+export class Schedulers {
+  /** The limit of registrations that all Apps share. */
+  readonly scopes: ScopeLimit;
+  /** What all orchestrators share about the forge. */
+  readonly bucket: KV;
+  readonly #log: Logger;
+  readonly #window: WindowLength | undefined;
+  readonly #metrics: SchedulerMetrics;
+  readonly #process = randomUUID().slice(0, 8);
+  readonly #schedulers: CallScheduler[] = [];
+
+  private constructor(bucket: KV, metrics: Registry, log: Logger, options: SchedulersOptions) {
+    this.bucket = bucket;
+    this.#log = log;
+    this.#window = options.window;
+    this.#metrics = new SchedulerMetrics(metrics, this.#schedulers);
+    const open = (scope: string): KeyValueDocument<WindowUses> => {
+      // A key may not have two dots in a row, as a repository's name may; `=` is in no name.
+      const key = `registrations/${scope.replaceAll('.', '=')}`;
+      return new KeyValueDocument({ bucket, key, schema: windowUses, empty: [], log });
+    };
+    this.scopes = new ScopeLimit({ open, ...options.scope });
+  }
+
+  /** Opens the NATS bucket that holds the shared budgets. */
+  static async open(bus: Bus, metrics: Registry, log: Logger, options: SchedulersOptions = {}): Promise<Schedulers> {
+    const bucket = await bus.jetstream().views.kv(FORGE_BUCKET, { ttl: STATE_TTL_MS, history: 1 });
+    return new Schedulers(bucket, metrics, log, options);
+  }
+
+  /**
+   * Creates a scheduler; metrics and status show it from now on.
+   *
+   * @param key names the App or token in the bucket, metrics and status: letters, digits and dashes
+   * @param pointsPerMinute 0: no limit of Baton's own
+   */
+  create(key: string, pointsPerMinute: number): CallScheduler {
+    const log = this.#log;
+    const document = new KeyValueDocument({ bucket: this.bucket, key, schema: budgetState, empty: EMPTY_STATE, log });
+    const budget = new Budget({
+      pointsPerMinute,
+      document,
+      scopes: this.scopes,
+      process: this.#process,
+      ...(this.#window === undefined ? {} : { window: this.#window }),
+    });
+    const scheduler = new CallScheduler({ name: key, budget, scopes: this.scopes, log, ...this.#metrics.observe(key) });
+    this.#schedulers.push(scheduler);
+    return scheduler;
+  }
+
+  /** The Apps' limits as the status shows them. */
+  limits(): ForgeLimit[] {
+    return this.#schedulers.map((scheduler) => toForgeLimit(scheduler));
+  }
+}
+
+function toForgeLimit(scheduler: CallScheduler): ForgeLimit {
+  const { budget, inFlight } = scheduler.view();
+  const now = Date.now();
+  const { state } = budget;
+  const primary = state.primary['installation core'];
+  // The queue of this process as it is now, those of the others as they last said.
+  const queues = scheduler.listQueues();
+  const used = budget.getUsed();
+  const calls = PRIORITIES.map((priority): ForgeCalls => {
+    const waiting = queues.map((queue) => queue[priority]).filter((queue) => queue.waiting > 0);
+    const since = Math.min(...waiting.map((queue) => queue.since));
+    return {
+      priority,
+      waiting: waiting.reduce((sum, queue) => sum + queue.waiting, 0),
+      longestWaitMs: waiting.length === 0 ? 0 : Math.max(0, now - since),
+      inFlight: inFlight[priority],
+      pointsUsed: used[priority],
+    };
+  });
+  const blocks = Object.values(state.blocks).filter(({ until, probeUntil }) => until > now || probeUntil > now);
+  const [longest] = blocks.sort((a, b) => b.until - a.until);
+  return {
+    name: scheduler.name,
+    waiting: calls.reduce((sum, { waiting }) => sum + waiting, 0),
+    limit: primary?.limit ?? null,
+    remaining: primary?.remaining ?? null,
+    resetAt: primary === undefined ? null : new Date(primary.resetAt).toISOString(),
+    blockedUntil: longest === undefined ? null : new Date(longest.until).toISOString(),
+    blockedBy: longest === undefined ? null : describeBlock(longest),
+    pointsPerMinute: budget.cap === 0 ? null : budget.cap,
+    maxInFlight: MAX_IN_FLIGHT,
+    calls,
+  };
+}

@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Registry } from 'prom-client';
+import { createGithubClient } from '../../../activities/forges/github/client.ts';
+import { Github } from '../../../activities/forges/github/github.ts';
+import { GithubApps } from '../../../activities/forges/github/apps.ts';
+import { GithubAppsRuns } from '../../../activities/forges/github/apps-runs.ts';
+import { GithubRuns } from '../../../activities/forges/github/runs.ts';
+import { scheduleFetch } from '../../../activities/forges/github/scheduler/schedule-fetch.ts';
+import type { CallScheduler } from '../../../activities/forges/github/scheduler/scheduler.ts';
+import { connectBus, encode, type Bus } from '../../../contracts/lib/nats.ts';
+import { createLogger } from '../../../contracts/lib/log.ts';
+import { Schedulers, type SchedulersOptions } from '../../../services/orchestrator/rate-limit/schedulers.ts';
+import { fingerprintToken } from '../../../services/simulator/api/routes.ts';
+import { JIT } from '../../support/scheduled-forge.ts';
+import { TestBench } from '../../support/simulator.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+
+/** The schedulers of several orchestrators, whose budgets are in one bucket of a real NATS, and the simulator's own limits. */
+const log = createLogger('test', 'silent');
+const buses: Bus[] = [];
+let nats: TestNats;
+let bench: TestBench;
+
+beforeAll(async () => {
+  nats = await startNats();
+  bench = await TestBench.start({ tokens: ['ghp_one', 'ghp_two'] });
+});
+afterAll(async () => {
+  await Promise.all(buses.map((bus) => bus.close()));
+  await bench?.dispose();
+  await nats?.stop();
+});
+
+/** The schedulers of one more orchestrator. */
+async function openSchedulers(options: SchedulersOptions = {}, metrics = new Registry()): Promise<Schedulers> {
+  const bus = await connectBus({ url: nats.address, name: 'test' });
+  buses.push(bus);
+  return await Schedulers.open(bus, metrics, log, options);
+}
+
+const createClient = (token: string, scheduler: CallScheduler) =>
+  createGithubClient({ url: bench.simulator.address, auth: { token }, scheduler });
+const createGithub = (token: string, scheduler: CallScheduler): Github =>
+  new Github(createClient(token, scheduler), scheduler);
+
+const ORDER = { scope: { organization: 'octo-org', repository: 'demo' }, group: 'g', access: { allowPublic: true } };
+/** A minute of a second, as far as the forge is concerned; the margin is large, so that a slow machine changes nothing. */
+const SECOND = { lengthMs: 1000, slotMs: 50, marginMs: 1000 };
+
+/** `fetch` that is answered at once, and when it was. */
+function countCalls(sentAt: number[]): typeof fetch {
+  return () => {
+    sentAt.push(Date.now());
+    return Promise.resolve(new Response('{}', { status: 201 }));
+  };
+}
+
+const post = async (send: typeof fetch, url = JIT): Promise<number> => (await send(url, { method: 'POST' })).status;
+const maxWithin = (times: readonly number[], ms: number): number =>
+  Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + ms).length));
+
+describe('the budget of several orchestrators', () => {
+  it('is used up at once, and never more than its points in any window, although all of them use it together', async () => {
+    const all = await Promise.all([openSchedulers({ window: SECOND }), openSchedulers({ window: SECOND })]);
+    const key = `shared-${randomUUID()}`;
+    const sentAt: number[] = [];
+    const sends = all.map((one) => scheduleFetch(one.create(key, 100), countCalls(sentAt)));
+    const calls = Array.from({ length: 50 }, (_, index) => sends[index % 2]).flatMap((send) => send ?? []);
+    const answers = await Promise.all(calls.map((send) => post(send)));
+    expect(answers).toEqual(answers.map(() => 201));
+    expect(maxWithin(sentAt, SECOND.lengthMs)).toBe(20);
+  });
+
+  it('allows a scope its registrations, whichever of the Apps and orchestrators makes them', async () => {
+    const options = { scope: { cap: 12, window: SECOND } };
+    const all = await Promise.all([openSchedulers(options), openSchedulers(options)]);
+    const sentAt: number[] = [];
+    const url = JIT.replace('acme', `org.${randomUUID()}`);
+    const sends = all.flatMap((one) =>
+      ['a', 'b'].map((app) => scheduleFetch(one.create(`${app}-${randomUUID()}`, 900), countCalls(sentAt))),
+    );
+    const calls = Array.from({ length: 30 }, (_, index) => sends[index % 4]).flatMap((send) => send ?? []);
+    await Promise.all(calls.map((send) => post(send, url)));
+    expect(sentAt).toHaveLength(30);
+    expect(maxWithin(sentAt, SECOND.lengthMs)).toBe(12);
+  });
+
+  it('replaces what an older version has stored', async () => {
+    const schedulers = await openSchedulers();
+    const key = `old-${randomUUID()}`;
+    await schedulers.bucket.put(key, encode({ points: 0, at: Date.now(), blockedUntil: Date.now() + 3_600_000 }));
+    const sentAt: number[] = [];
+    const scheduler = schedulers.create(key, 900);
+    expect(await post(scheduleFetch(scheduler, countCalls(sentAt)))).toBe(201);
+    expect(scheduler.view().budget.getUsed().registration).toBe(5);
+  });
+
+  it('is counted by each for itself without NATS', async () => {
+    const schedulers = await openSchedulers();
+    const sentAt: number[] = [];
+    const send = scheduleFetch(schedulers.create('alone', 900), countCalls(sentAt));
+    expect(await post(send)).toBe(201);
+    await buses.at(-1)?.close();
+    expect(await post(send)).toBe(201);
+  });
+
+  it('carries a limit that the forge reports to one over to the others', async () => {
+    const [one, two] = await Promise.all([openSchedulers(), openSchedulers()]);
+    const schedulers = [one.create('limited', 0), two.create('limited', 0)] as const;
+    const before = { ...bench.sim.limits };
+    Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300, secondaryForm: '429' });
+    await expect(createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER)).resolves.toEqual([]);
+    const refused = createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER);
+    await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED', details: { retryAfterMs: 300_000 } });
+    Object.assign(bench.sim.limits, before);
+    bench.sim.limiter.reset();
+    await expect.poll(() => schedulers[1].getRegistrationOutlook(ORDER.scope).waitMs).toBeGreaterThan(200_000);
+    const calls = bench.log.since(0, 'api.call').length;
+    await expect(createGithub('ghp_one', schedulers[1]).listRegistrations(ORDER)).rejects.toMatchObject({
+      code: 'FORGE_RATE_LIMITED',
+      details: { sent: false },
+    });
+    expect(bench.log.since(0, 'api.call')).toHaveLength(calls);
+    for (const view of [...one.limits(), ...two.limits()]) {
+      expect(view).toMatchObject({ blockedUntil: expect.any(String), blockedBy: expect.stringContaining('secondary') });
+    }
+  });
+});
+
+describe('several Apps', () => {
+  it('share the calls, and an App that has reached its limit gets none', async () => {
+    const schedulers = await openSchedulers();
+    const [one, two] = [schedulers.create('app-1', 0), schedulers.create('app-2', 0)];
+    const apps = new GithubApps([
+      { forge: createGithub('ghp_one', one), limits: one },
+      { forge: createGithub('ghp_two', two), limits: two },
+    ]);
+    const used = async (count: number, ask: () => Promise<unknown>): Promise<Set<unknown>> => {
+      const before = bench.log.since().length;
+      for (let index = 0; index < count; index++) await ask();
+      return new Set(bench.log.since(before, 'api.call').map((event) => event['by']));
+    };
+    const runs = new GithubAppsRuns([
+      { runs: new GithubRuns(createClient('ghp_one', one)), limits: one },
+      { runs: new GithubRuns(createClient('ghp_two', two)), limits: two },
+    ]);
+    const asks = [
+      () => apps.listRegistrations(ORDER),
+      () => runs.replaceRunnerLabels(ORDER.scope, 'no-such-runner', ['team']),
+    ];
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(fingerprintToken)));
+    const limited: typeof fetch = () =>
+      Promise.resolve(new Response('', { status: 429, headers: { 'retry-after': '600' } }));
+    expect(await post(scheduleFetch(one, limited))).toBe(429);
+    for (const ask of asks) expect(await used(4, ask)).toEqual(new Set([fingerprintToken('ghp_two')]));
+    expect(apps.getRegistrationOutlook(ORDER.scope)).toMatchObject({ waitMs: 0, blocked: null });
+  });
+
+  it('are those of an organisation: a delegation’s calls count against its App', async () => {
+    const schedulers = await openSchedulers();
+    const [other, own] = [schedulers.create('other-org', 900), schedulers.create('own-org', 900)];
+    const runs = new GithubAppsRuns([
+      { organization: 'other', runs: new GithubRuns(createClient('ghp_one', other)), limits: other },
+      { organization: 'Octo-Org', runs: new GithubRuns(createClient('ghp_two', own)), limits: own },
+    ]);
+    const before = bench.log.since().length;
+    await expect(runs.rerunJob('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.getLatestAttempt('octo-org/demo', 4711)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    await expect(runs.listAttemptJobs('octo-org/demo', 4711, 1)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    const calls = bench.log.since(before, 'api.call');
+    expect(calls.map((event) => event['by'])).toEqual(calls.map(() => fingerprintToken('ghp_two')));
+    expect(other.view().budget.getUsed()).toEqual({ registration: 0, removal: 0, background: 0 });
+    expect(own.view().budget.getUsed()).toEqual({ registration: 5, removal: 0, background: 2 });
+  });
+});
+
+describe('status and metrics', () => {
+  it('show what waits, for how long, what was used and what blocks, by App and priority', async () => {
+    const metrics = new Registry();
+    const schedulers = await openSchedulers({}, metrics);
+    const key = `shown-${randomUUID().slice(0, 8)}`;
+    const other = await openSchedulers();
+    const [own, others] = [schedulers.create(key, 10), other.create(key, 10)];
+    const sentAt: number[] = [];
+    const send = scheduleFetch(own, countCalls(sentAt));
+    const asker = new AbortController();
+    await Promise.all([post(send), post(send)]);
+    const waiting = [scheduleFetch(others, countCalls(sentAt)), send].map((one) =>
+      one(JIT, { method: 'POST', signal: asker.signal }).catch((error: unknown) => error),
+    );
+    // The other orchestrator's queue is known from the shared state.
+    await expect
+      .poll(() => {
+        own.getRegistrationOutlook(ORDER.scope);
+        return schedulers.limits()[0]?.calls[0];
+      })
+      .toEqual({
+        priority: 'registration',
+        waiting: 2,
+        longestWaitMs: expect.any(Number),
+        inFlight: 0,
+        pointsUsed: 10,
+      });
+    expect(schedulers.limits()[0]).toMatchObject({ name: key, waiting: 2, pointsPerMinute: 10, maxInFlight: 30 });
+    asker.abort();
+    for (const error of await Promise.all(waiting)) expect(error).toMatchObject({ details: { sent: false } });
+    const text = await metrics.metrics();
+    for (const line of [
+      `baton_forge_calls_total{app="${key}",priority="registration",result="ok"} 2`,
+      `baton_forge_calls_total{app="${key}",priority="registration",result="withdrawn"} 1`,
+      `baton_forge_points_total{app="${key}",priority="registration"} 10`,
+      `baton_forge_queue_length{app="${key}",priority="registration"} 0`,
+      `baton_forge_calls_in_flight{app="${key}",priority="registration"} 0`,
+      `baton_forge_wait_seconds_count{app="${key}",priority="registration"} 3`,
+      `baton_forge_blocked_seconds{app="${key}"} 0`,
+    ]) {
+      expect(text).toContain(line);
+    }
+  });
+});
