@@ -63,7 +63,7 @@ async function startRunner(client: Client, settings: GroupSettings, runner: stri
   try {
     await client.workflow.start(RUNNER_WORKFLOW, {
       workflowId: runnerWorkflowId(settings.name, runner),
-      taskQueue: TASK_QUEUE.orchestrator,
+      taskQueue: TASK_QUEUE.runners,
       args: [input],
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       requestEagerStart: true,

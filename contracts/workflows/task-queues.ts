@@ -3,8 +3,10 @@
  * slots, and activities that wait would take them all.
  */
 export const TASK_QUEUE = {
-  /** All workflows, and the activities that start runners and hand out slots. */
+  /** Dispatchers and all other workflows but runners, and the activities that start runners and hand out slots. */
   orchestrator: 'baton-orchestrator',
+  /** Runners' workflows: hundreds may have something to do at once, and no dispatcher waits behind them. */
+  runners: 'baton-runners',
   /** Questions to workflows, signals to many of them, and records on the bus. */
   signals: 'baton-signals',
   /** Calls to the forge on behalf of a runner or a delegation. */

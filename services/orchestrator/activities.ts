@@ -38,8 +38,9 @@ export interface ActivityOptions {
 
 /** The orchestrator's activities, by the worker that runs them. */
 export interface WorkerActivities {
-  /** The local ones too: they run on the worker of the workflows. */
+  /** The local ones too: they run on the worker of their workflow. */
   orchestrator: OrchestratorActivities & LocalActivities;
+  runners: LocalActivities;
   signals: SignalActivities;
   forge: ForgeActivities;
   forgeBackground: HealthActivities & Pick<ForgeActivities, 'removeRegistration'>;
@@ -55,14 +56,13 @@ export function createWorkerActivities(options: ActivityOptions): WorkerActiviti
   const delegations = createDelegationActivities({ bus, client, runs, metrics });
   const { signalDispatcher } = signaller;
   const registrations = createForgeActivities(forge);
+  const local = createLocalActivities(
+    signaller,
+    traces && ((report) => recordRunnerSpans(traces, report, live.current.forge.type)),
+  );
   return {
-    orchestrator: {
-      ...createLocalActivities(
-        signaller,
-        traces && ((report) => recordRunnerSpans(traces, report, live.current.forge.type)),
-      ),
-      ...createDispatcherActivities(client, signalDispatcher),
-    },
+    orchestrator: { ...local, ...createDispatcherActivities(client, signalDispatcher) },
+    runners: local,
     signals: {
       ...delegations.signals,
       requestRetirement: async ({ group, runner }) => ((await mayRetire(group, runner)) ? 'retire' : 'keep'),

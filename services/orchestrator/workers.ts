@@ -9,7 +9,7 @@ import { useQuickWorkflowThreads } from './workflow-threads/quick-threads.ts';
 
 /**
  * The slots of each worker. deploy/docs/guides/operate.md explains them to whoever sizes an installation. A slot costs next to
- * nothing but what its work costs: workflow tasks share one thread, and activities mostly wait.
+ * nothing but what its work costs: the workflow tasks of a worker share one thread, and activities mostly wait.
  */
 const SLOTS = {
   orchestrator: {
@@ -22,7 +22,14 @@ const SLOTS = {
     // One of each dispatcher at a time: as many groups as can start runners at once.
     maxConcurrentActivityTaskExecutions: 100,
     maxConcurrentActivityTaskPolls: 10,
-    // About 300 kB each: 1,000 cached workflows of busy or idle runners take 300 MB.
+    // Dispatchers and delegations.
+    maxCachedWorkflows: 500,
+  },
+  // As above. With runners' workflow tasks on their own, a dispatcher never waits behind the tasks of hundreds of runners.
+  runners: {
+    maxConcurrentWorkflowTaskExecutions: 100,
+    maxConcurrentWorkflowTaskPolls: 10,
+    maxConcurrentLocalActivityExecutions: 200,
     maxCachedWorkflows: 1000,
   },
   // They wait for answers of workflows or of the bus: many questions at once become few, as they are sent in batches.
@@ -41,7 +48,7 @@ export class OrchestratorWorkers {
     this.#workers = workers;
   }
 
-  /** Creates the worker of all workflows and one for each kind of activity. Bundles the workflow code, which takes seconds. */
+  /** Creates the workers of workflows and one for each kind of activity. Bundles the workflow code, which takes seconds. */
   static async create(options: {
     connection: NativeConnection;
     namespace: string;
@@ -67,6 +74,7 @@ export class OrchestratorWorkers {
       });
     return new OrchestratorWorkers([
       await create('orchestrator', { workflowBundle }),
+      await create('runners', { workflowBundle }),
       await create('signals'),
       await create('forge'),
       await create('forgeBackground'),

@@ -172,6 +172,7 @@ export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): 
   };
   const workers = [
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.orchestrator, workflowBundle, activities: orchestrator }),
+    await Worker.create({ ...shared, taskQueue: TASK_QUEUE.runners, workflowBundle, activities: orchestrator }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.signals, activities: signals }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.forge, activities: forge }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.backend('test'), activities: backend }),
