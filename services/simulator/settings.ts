@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { WebhookPoster } from './webhooks/post.ts';
 
 const ms = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
@@ -130,6 +131,8 @@ export interface SimulatorOptions {
   timing?: Partial<Timing> | undefined;
   /** Changes to {@link DEFAULT_LIMITS}. */
   limits?: Partial<Limits> | undefined;
+  /** Sends the webhooks. Default: this process does. */
+  poster?: WebhookPoster | undefined;
 }
 
 export interface AppOptions {

@@ -14,6 +14,7 @@ import { RateLimiter } from './limits/rate-limiter.ts';
 import { DEFAULT_LIMITS, GITHUB_TIMING, type AppOptions, type SimulatorOptions } from './settings.ts';
 import { FIRST_IDS, type IdKind, type Simulation } from './simulation.ts';
 import type { GithubApp } from './state.ts';
+import { Poster } from './webhooks/post.ts';
 import { WebhookSender } from './webhooks/sender.ts';
 import { addRepository, createEmptyState } from './world.ts';
 
@@ -111,6 +112,7 @@ function createSimulation(options: SimulatorOptions): Simulation {
       deliveries: state.deliveries,
       nextDeliveryId: () => nextId('delivery'),
       host: () => new URL(sim.urls.web).host,
+      poster: options.poster ?? new Poster(),
     }),
   };
   return sim;

@@ -12,6 +12,7 @@ import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
 import { machine, scenarioText, versions } from './report.ts';
 import { noOp, listProcesses, runScenario, type Result, type Scenario } from './scenario.ts';
+import { SenderProcess } from './sender-process.ts';
 import { writeReport, writeSummary } from './write-report.ts';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -28,8 +29,8 @@ const CROWDS: readonly Crowd[] = [
 ];
 
 /**
- * The simulator sends webhooks from one event loop, on the same cores as everything else: with more concurrent deliveries the bench
- * would measure how long they wait for one another in the simulator. Eight are enough to keep the ingress busy.
+ * One process sends the webhooks, on the same cores as everything else: with more concurrent deliveries the bench would measure
+ * how long they wait for one another. Eight are enough to keep the ingress busy.
  */
 const MAX_CONCURRENT_DELIVERIES = 8;
 
@@ -118,7 +119,10 @@ async function benchRunners(): Promise<void> {
   const cluster = await Cluster.start({
     copies: 1,
     backends: [...lengths].map((jobMs) => toBackendName({ jobMs })),
-    simulator: { limits: { ...LENIENT.limits, webhookConcurrency: MAX_CONCURRENT_DELIVERIES } },
+    simulator: {
+      limits: { ...LENIENT.limits, webhookConcurrency: MAX_CONCURRENT_DELIVERIES },
+      poster: new SenderProcess(),
+    },
     config: `
 backends:
 ${[...lengths]

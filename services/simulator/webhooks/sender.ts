@@ -4,7 +4,7 @@ import type { Random } from '../random.ts';
 import type { Limits, Timing } from '../settings.ts';
 import type { WebhookDelivery } from '../state.ts';
 import { WebhookFaults } from './faults.ts';
-import { Poster } from './post.ts';
+import type { WebhookPoster } from './post.ts';
 
 export interface SenderParts {
   log: EventLog;
@@ -15,6 +15,7 @@ export interface SenderParts {
   nextDeliveryId: () => number;
   /** Value of `X-GitHub-Enterprise-Host`. */
   host: () => string;
+  poster: WebhookPoster;
 }
 
 export type NewDelivery = Pick<
@@ -29,7 +30,6 @@ export type NewDelivery = Pick<
 export class WebhookSender {
   readonly faults: WebhookFaults;
   readonly #parts: SenderParts;
-  readonly #poster = new Poster();
   readonly #outbox: WebhookDelivery[] = [];
   readonly #held: WebhookDelivery[] = [];
   readonly #late = new Set<NodeJS.Timeout>();
@@ -115,7 +115,7 @@ export class WebhookSender {
     this.#outbox.length = 0;
     if (this.#slotTimer) clearTimeout(this.#slotTimer);
     for (const timer of this.#late) clearTimeout(timer);
-    this.#poster.close();
+    this.#parts.poster.close();
     this.#wakeIdle();
   }
 
@@ -178,13 +178,14 @@ export class WebhookSender {
     const body = JSON.stringify(delivery.payload);
     delivery.deliveredAt = Date.now();
     delivery.requestHeaders = this.#headers(delivery, body);
-    const result = await this.#poster.post(
+    const result = await this.#parts.poster.post(
       delivery.hook.url,
       delivery.requestHeaders,
       body,
       this.#parts.timing.webhookTimeoutMs,
     );
-    delivery.duration = (Date.now() - delivery.deliveredAt) / 1000;
+    delivery.deliveredAt = result.sentAt;
+    delivery.duration = Math.round(result.durationMs) / 1000;
     delivery.status = result.status;
     delivery.statusCode = result.statusCode;
     delivery.responseHeaders = result.headers;
