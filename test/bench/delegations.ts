@@ -12,9 +12,11 @@ import { measureUsage } from './processes.ts';
 import { figures, ms } from './report.ts';
 import { computeCpu, noOp, percentile, listProcesses, type CpuFigures } from './scenario.ts';
 
-const JOBS = 200;
 const JOB_MS = 2000;
-const BOUND_MS = 300_000;
+/** How long the credential of one signal is valid. */
+const CREDENTIAL_MS = 60_000;
+/** When the rest counts as lost. Two cores do about five delegations a second. */
+const BOUND_MS = { least: 300_000, perJob: 600 };
 const PROXY = 'proxy-a';
 
 interface Measured {
@@ -26,7 +28,7 @@ interface Measured {
   reruns: number;
 }
 
-/** The figures of 200 concurrent delegations. */
+/** The figures of concurrent delegations. */
 export interface DelegationsResult {
   delegations: number;
   /** Number of jobs that never started on an ephemeral runner. */
@@ -50,14 +52,15 @@ export interface DelegationsResult {
 }
 
 /**
- * Hands 200 jobs over concurrently through the API, and fails each on its proxy, as its hook would. Instances do nothing: the bench
+ * Hands jobs over concurrently through the API, and fails each on its proxy, as its hook would. Instances do nothing: the bench
  * sends `online` for them, as their agents would, and starts each re-run on one of them.
  */
-export async function benchDelegations(): Promise<DelegationsResult> {
+export async function benchDelegations(count: number): Promise<DelegationsResult> {
+  const boundMs = Math.max(BOUND_MS.least, BOUND_MS.perJob * count);
   const world = await startDelegationWorld({
     delegation: '  requests_per_minute: 100000',
     max: 10_000,
-    command: noOp(BOUND_MS),
+    command: noOp(boundMs),
     simulator: { ...LENIENT, timing: { ...LENIENT.timing, sweepMs: 50 } },
   });
   const interrupted = (): void => void world.cluster.stop().finally(() => process.exit(130));
@@ -65,8 +68,8 @@ export async function benchDelegations(): Promise<DelegationsResult> {
   try {
     const before = measureUsage(listProcesses(world.cluster));
     const begun = Date.now();
-    const runs = await measure(world);
-    const histories = await waitUntilCompleted(world);
+    const runs = await measure(world, count, boundMs);
+    const histories = await waitUntilCompleted(world, count, boundMs);
     const allOverMs = Date.now() - begun;
     for (const [run, measured] of runs) {
       measured.reruns = (world.cluster.sim.sim.state.runs.get(run)?.attempt ?? 1) - 1;
@@ -74,9 +77,9 @@ export async function benchDelegations(): Promise<DelegationsResult> {
     return {
       ...summarize([...runs.values()]),
       allOverMs,
-      ...computeCpu(before, measureUsage(listProcesses(world.cluster)), JOBS),
+      ...computeCpu(before, measureUsage(listProcesses(world.cluster)), count),
       historyEvents: percentile(histories, 50),
-      forgePoints: countPoints(world) / JOBS,
+      forgePoints: countPoints(world) / count,
     };
   } finally {
     process.removeListener('SIGINT', interrupted);
@@ -111,18 +114,18 @@ function countPoints({ cluster }: DelegationWorld): number {
 }
 
 /** Waits until all delegations have completed. @returns the number of events of each */
-async function waitUntilCompleted({ cluster }: DelegationWorld): Promise<number[]> {
+async function waitUntilCompleted({ cluster }: DelegationWorld, wanted: number, boundMs: number): Promise<number[]> {
   const query = `WorkflowType = 'delegation' AND ExecutionStatus = 'Completed'`;
-  for (const until = Date.now() + BOUND_MS; ; await sleep(500)) {
+  for (const until = Date.now() + boundMs; ; await sleep(500)) {
     const { count } = await cluster.client.workflow.count(query);
-    if (count >= JOBS || Date.now() > until) break;
+    if (count >= wanted || Date.now() > until) break;
   }
   const events: number[] = [];
   for await (const { historyLength } of cluster.client.workflow.list({ query })) events.push(historyLength);
   return events;
 }
 
-async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
+async function measure(world: DelegationWorld, count: number, boundMs: number): Promise<Map<number, Measured>> {
   const { cluster } = world;
   const { sim } = cluster.sim;
   const bus = await connectBus({
@@ -140,7 +143,7 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
     },
   });
   await bus.flush();
-  const ids = await world.sim.jobs({ count: JOBS, labels: [LABEL] });
+  const ids = await world.sim.jobs({ count, labels: [LABEL] });
   const runs = new Map<number, Measured>();
   const taken = await Promise.all(ids.map((id) => world.take(id, PROXY)));
   await Promise.all(
@@ -151,7 +154,7 @@ async function measure(world: DelegationWorld): Promise<Map<number, Measured>> {
     }),
   );
   for (const job of taken) await world.sim.complete(job.id, 'failure');
-  const until = Date.now() + BOUND_MS;
+  const until = Date.now() + boundMs;
   while ([...runs.values()].some(({ runningMs }) => runningMs === undefined) && Date.now() < until) {
     for (const job of sim.state.queue) {
       const measured = runs.get(job.run.id);
@@ -186,7 +189,7 @@ async function publishAsAgent(
     { kind: 'online'; agentVersion: string; host: string } | { kind: 'exited'; code: 0; signal: null; logTail: string },
 ): Promise<void> {
   const mint = createCredentialMint(cluster.operator.accountPublicKey, cluster.operator.runnerSigningKeySeed);
-  const expiresAt = new Date(Date.now() + BOUND_MS).toISOString();
+  const expiresAt = new Date(Date.now() + CREDENTIAL_MS).toISOString();
   const bus: Bus = await connectBus({
     url: cluster.nats.url,
     name: runner,

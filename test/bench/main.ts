@@ -7,6 +7,7 @@ import { LENIENT } from '../support/simulator.ts';
 import { startBenchWorker } from './bench-worker.ts';
 import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
+import { benchDrain, drainText } from './drain.ts';
 import { formatGithubBursts, GITHUB_BURSTS, runGithubBurst, type GithubResult } from './github.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
@@ -41,18 +42,22 @@ const { values } = parseArgs({
     json: { type: 'string' },
     readme: { type: 'boolean', default: false },
     scenario: { type: 'string', multiple: true },
+    count: { type: 'string', default: '200' },
+    runs: { type: 'string', default: '1' },
     hook: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
-  console.log(`npm run bench -- [--scenario NAME …] [--json FILE] [--readme] | --hook
+  console.log(`npm run bench -- [--scenario NAME …] [--count N] [--runs N] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, with the simulator, a no-op command on the local
-backend and one copy of each service. Scenarios: delegations (200 concurrent ones through the API), ${SCENARIOS.map(({ name }) => name).join(', ')};
+backend and one copy of each service. Scenarios: delegations (--count at once through the API, default 200, in --runs
+clusters one after the other), ${SCENARIOS.map(({ name }) => name).join(', ')};
 and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle and busy runners in one group;
-github: bursts against all of GitHub's limits, ${GITHUB_BURSTS.map(({ name }) => name).join(', ')}, which take half an hour.
+github: bursts against all of GitHub's limits, ${GITHUB_BURSTS.map(({ name }) => name).join(', ')}, which take half an hour;
+drain: a burst of jobs in one group while hundreds of idle runners of others retire.
 --json FILE writes the figures; --readme puts the tables into
 deploy/docs/reference/benchmarks.md and the summary into README.md. --hook only measures the time from the start of a hook until the agent has its signal.`);
   process.exit(0);
@@ -82,15 +87,27 @@ const measured: Record<string, unknown> = {};
 let rssMb: Record<string, number> = {};
 if (chosen.length + crowds.length > 0) await benchRunners();
 if (values.scenario === undefined || values.scenario.includes('delegations')) {
-  console.log('delegations: 200 concurrent ones …');
-  const delegations = await benchDelegations();
-  measured['delegations'] = delegations;
-  const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
-  console.log(`\n${text}`);
-  if (values.readme) {
-    await writeReport('bench:delegations', 'npm run bench -- --readme', text);
-    await writeSummary({ delegations });
+  const count = Number(values.count);
+  const runs = Number(values.runs);
+  for (let run = 1; run <= runs; run++) {
+    console.log(`delegations: ${count} concurrent ones, run ${run} of ${runs} …`);
+    const delegations = await benchDelegations(count);
+    measured[runs === 1 ? 'delegations' : `delegations-${run}`] = delegations;
+    const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
+    console.log(`\n${text}`);
+    if (values.readme) {
+      await writeReport('bench:delegations', 'npm run bench -- --readme', text);
+      await writeSummary({ delegations });
+    }
   }
+}
+if (values.scenario?.includes('drain')) {
+  console.log('drain: a burst alone, then while hundreds of idle runners retire …');
+  const drain = await benchDrain();
+  measured['drain'] = drain;
+  const text = [drainText(drain), `${machine()}; ${load}`].join('\n');
+  console.log(`\n${text}`);
+  if (values.readme) await writeReport('bench:drain', 'npm run bench -- --scenario drain --readme', text);
 }
 if (bursts.length > 0) await benchGithub();
 if (values.json) {
