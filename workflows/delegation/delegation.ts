@@ -158,7 +158,10 @@ async function rerunOnRunner(actor: DelegationActor): Promise<End | undefined> {
     detail: 'the attempt on the proxy failed as intended; waiting for an ephemeral runner',
   });
   const problem = await waitForRunner(actor, Date.now() + waitForRunnerMs);
-  if (actor.progress.getStage() !== 'handed-back') return undefined;
+  if (actor.progress.getStage() !== 'handed-back') {
+    await actor.signalProxies('release');
+    return undefined;
+  }
   if (problem !== undefined) {
     return toLostEnd(`no ephemeral runner came up within ${formatDuration(waitForRunnerMs)}: ${problem}`);
   }

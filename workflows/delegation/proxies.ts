@@ -41,6 +41,7 @@ const { signalDelegations } = proxySignalActivities('signal the delegations');
 
 interface Carried {
   holds: [string, number][];
+  unanswered: string[];
   /** Delegations that wait for an online runner. */
   waiting: [string, number][];
   aside: boolean;
@@ -56,7 +57,7 @@ export async function proxies(input: { settings: ProxiesSettings; carried?: Carr
   /** Delegations that hold the proxies aside, and until when, milliseconds since the epoch. */
   const holds = new Map<string, number>(input.carried?.holds);
   /** Delegations to signal once the proxies have stepped aside. */
-  const unanswered = new Set<string>();
+  const unanswered = new Set<string>(input.carried?.unanswered);
   const watch = new RunnerWatch(settings.group, input.carried?.waiting);
   let aside = input.carried?.aside ?? false;
   let changed = false;
@@ -102,10 +103,8 @@ export async function proxies(input: { settings: ProxiesSettings; carried?: Carr
       return;
     }
     if (historyIsFull()) {
-      await continueAsNew<typeof proxies>({
-        settings,
-        carried: { holds: [...holds], waiting: watch.toState(), aside },
-      });
+      const carried = { holds: [...holds], unanswered: [...unanswered], waiting: watch.toState(), aside };
+      await continueAsNew<typeof proxies>({ settings, carried });
     }
     if (changed) continue;
     const hasWork = (): boolean => changed || historyIsFull();
