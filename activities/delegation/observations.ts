@@ -1,5 +1,6 @@
 import { WorkflowFailedError, type Client } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import pMap from 'p-map';
 import { RUNNER_INSTANCE, type RunnerInstance, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import {
@@ -14,13 +15,15 @@ import { ignoreMissing, isMissing } from '../lib/missing.ts';
 /** How long a group's view is used: many delegations of a group share it. */
 const VIEW_CACHE_MS = 1000;
 
+/** So often a runner whose job has ended is asked whether its program has exited. */
+const MAX_END_ATTEMPTS = 5;
 /** More calls at once would only queue in the Temporal server. */
 const MAX_CONCURRENT_SIGNALS = 16;
 
 /** What delegations read of other workflows, and their proxies' answers to them, through Temporal's client. */
 export function createObservationActivities(
   client: Client,
-): Pick<SignalActivities, 'observeGroup' | 'describeRunner' | 'signalDelegations'> {
+): Pick<SignalActivities, 'observeGroup' | 'describeRunner' | 'describeEndedRunner' | 'signalDelegations'> {
   const views = new Map<string, { at: number; view: Promise<GroupView> }>();
   return {
     async observeGroup({ group }) {
@@ -31,14 +34,17 @@ export function createObservationActivities(
       return await view;
     },
 
-    async describeRunner({ group, runner }) {
-      try {
-        const handle = client.workflow.getHandle(runnerWorkflowId(group, runner));
-        return await handle.query<RunnerInstance>(RUNNER_INSTANCE);
-      } catch (error) {
-        if (isMissing(error)) return null;
-        throw error;
-      }
+    describeRunner: ({ group, runner }) => describeRunner(client, group, runner),
+
+    async describeEndedRunner({ group, runner }) {
+      const instance = await describeRunner(client, group, runner);
+      const hasEnded = instance === null || instance.exited !== null || instance.failure !== null;
+      if (hasEnded || Context.current().info.attempt >= MAX_END_ATTEMPTS) return instance;
+      throw ApplicationFailure.create({
+        message: 'the runner program has not exited yet',
+        type: 'RUNNER_NOT_EXITED',
+        category: ApplicationFailureCategory.BENIGN,
+      });
     },
 
     async signalDelegations({ ids, events }) {
@@ -50,6 +56,15 @@ export function createObservationActivities(
       );
     },
   };
+}
+
+async function describeRunner(client: Client, group: string, runner: string): Promise<RunnerInstance | null> {
+  try {
+    return await client.workflow.getHandle(runnerWorkflowId(group, runner)).query<RunnerInstance>(RUNNER_INSTANCE);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
 }
 
 /** How many of the group's runners are online, or else what stops them. From visibility, which lags a little behind. */

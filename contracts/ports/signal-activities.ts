@@ -25,5 +25,10 @@ export interface SignalActivities {
   /** How many of a group's runners are online, or else what stops them. */
   observeGroup(order: { group: string }): Promise<GroupView>;
   describeRunner(order: { group: string; runner: string }): Promise<RunnerInstance | null>;
+  /**
+   * The same once the runner's program has exited, which it does a moment after its job's end: fails until then, so that Temporal
+   * calls it again, which adds no events to the history. After some attempts it returns what is known.
+   */
+  describeEndedRunner(order: { group: string; runner: string }): Promise<RunnerInstance | null>;
   signalDelegations(order: { ids: string[]; events: DelegationEvent[] }): Promise<void>;
 }

@@ -35,7 +35,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     );
   }
   const log = serviceLog.child({ backend: name });
-  await installRuntime(log, metrics);
+  installRuntime(log, metrics);
   const backend = await createBackend(backendConfig, { installation: config.name, agent: await bundleAgent(), log });
   const link = new NatsLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;

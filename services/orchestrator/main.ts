@@ -27,7 +27,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  * (registration, status, health, cost, explain, control). Holds the forge's credential. Start as many as you like.
  */
 await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
-  await installRuntime(log, metrics);
+  installRuntime(log, metrics);
   const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);

@@ -1,22 +1,27 @@
+import { randomInt } from 'node:crypto';
 import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { registerSlotMetrics } from './slot-metrics.ts';
 import { createWorkerLogger } from './worker-log.ts';
 
-/** Another process may take a port just after it was found to be free. */
-const MAX_ATTEMPTS = 3;
+/**
+ * The port of the SDK's own metrics is one of these: systems give none of them to whoever asks for any free port, so that it is never one
+ * that another program was told to be free.
+ */
+const PORTS = { first: 20_000, last: 31_999 };
+/** Another process may have the port. */
+const MAX_ATTEMPTS = 20;
 const READ_TIMEOUT_MS = 2000;
 
 /**
  * Sets up the Temporal SDK for this process: it writes to our log, also from its native part, leaves signals to us, and shows its
  * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know. Call it once.
  */
-export async function installRuntime(log: Logger, metrics: Registry): Promise<void> {
+export function installRuntime(log: Logger, metrics: Registry): void {
   for (let attempt = 1; ; attempt++) {
-    const [port = 0] = await findFreePorts(1);
+    const port = randomInt(PORTS.first, PORTS.last + 1);
     const bindAddress = `127.0.0.1:${port}`;
     try {
       Runtime.install({

@@ -26,7 +26,7 @@ import type { Cluster } from '../support/cluster.ts';
 export async function runBenchWorker(create: (args: readonly string[], log: Logger) => Backend): Promise<void> {
   await runService('backend', async ({ config, log, metrics, stop, args }) => {
     const [name = '', ...more] = args;
-    await installRuntime(log, metrics);
+    installRuntime(log, metrics);
     const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
     link.open();
     const bus = await link.connected(60_000);

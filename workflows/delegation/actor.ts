@@ -10,6 +10,7 @@ import {
   type ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
 import type { DelegatedJobActivities } from '../../contracts/ports/forge-activities.ts';
+import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
@@ -25,6 +26,12 @@ const MAX_DETAIL_LENGTH = 1500;
 const { observeGroup } = proxySignalActivities('look whether runners are online');
 const { describeRunner } = proxySignalActivities('ask the runner about its instance');
 
+const { describeEndedRunner } = proxyActivities<Pick<SignalActivities, 'describeEndedRunner'>>({
+  taskQueue: TASK_QUEUE.signals,
+  startToCloseTimeout: '1 min',
+  retry: { initialInterval: '1 s', maximumInterval: '8 s' },
+  summary: 'ask the runner how its program exited',
+});
 const forge = proxyActivities<Pick<DelegatedJobActivities, 'observeDelegatedJob' | 'rerunDelegatedJob'>>({
   taskQueue: TASK_QUEUE.forge,
   startToCloseTimeout: '5 min',
@@ -168,7 +175,17 @@ export class DelegationActor {
     return await describeRunner({ group: this.input.proxies.group, runner });
   }
 
-  /** Changes the job's state in the UI and, in the background, for the API, and adds a step and an audit entry. */
+  /** Its runner after its program has exited, or what is known of it some seconds later. */
+  async describeEndedRunner(): Promise<RunnerInstance | null> {
+    const { runner } = this.job;
+    if (runner === null) return null;
+    return await describeEndedRunner({ group: this.input.proxies.group, runner });
+  }
+
+  /**
+   * Changes the job's state in the UI and, in the background, for the API, and adds a step and an audit entry. The first step goes with
+   * the second: the API has the job's first state already.
+   */
   record(action: AuditEntry['action'], change: Partial<DelegatedJob>, outcome = 'ok'): void {
     this.describe(change);
     const { id, repository, runId, detail } = this.job;
@@ -185,7 +202,7 @@ export class DelegationActor {
       outcome,
       detail: detail.slice(0, MAX_DETAIL_LENGTH),
     };
-    this.#recorder.add({ job: this.job, audit });
+    this.#recorder.add({ job: this.job, audit }, { later: action === 'requested' });
   }
 
   /** Resolves when everything is recorded. */

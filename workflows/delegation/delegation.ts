@@ -39,8 +39,6 @@ const LONG_HELD_MS = 4000;
 const BUSY_RETRY_DELAY_MS: GrowingDelay = { first: 2000, max: 30_000 };
 /** If the proxies have not stepped aside after this time, their workflow is signalled again. */
 const RENEWAL_INTERVAL_MS = 60_000;
-/** How long to wait before each look at the runner after its job's end: its program exits a moment later. */
-const LAST_FACTS_INTERVAL_MS: GrowingDelay = { first: 1000, max: 8000 };
 /** A re-run that a proxy takes is run again, at most this many times. */
 const MAX_PROXY_RERUNS = 10;
 
@@ -220,16 +218,17 @@ async function waitUntilAside(actor: DelegationActor): Promise<void> {
 /** Records that the job started on an ephemeral runner; the proxies may come back. */
 async function recordRunning(actor: DelegationActor): Promise<void> {
   const runner = actor.progress.job?.runnerName ?? null;
+  const startedAt = new Date().toISOString();
   actor.job = { ...actor.job, runner };
+  await actor.signalDemand(false);
+  await actor.signalProxies('release');
   const instance = await actor.describeRunner();
   actor.record('running', {
     status: 'running',
     detail: `running on ${runner ?? 'a runner'}`,
     containerId: instance?.instanceId ?? null,
-    startedAt: new Date().toISOString(),
+    startedAt,
   });
-  await actor.signalDemand(false);
-  await actor.signalProxies('release');
 }
 
 /** Shows that the runner failed: Baton knows it at once, while the forge notices after some minutes. */
@@ -248,16 +247,15 @@ async function collectLastFacts(actor: DelegationActor): Promise<Partial<Delegat
   if (!actor.progress.ranElsewhere()) return known;
   const runner = job?.runnerName ?? null;
   actor.job = { ...actor.job, runner, startedAt: actor.job.startedAt ?? known.completedAt };
-  for (let pause = LAST_FACTS_INTERVAL_MS.first; ; pause *= 2) {
-    const instance = await actor.describeRunner();
-    const exited = instance?.exited ?? null;
-    const failure = instance?.failure ?? null;
-    if (instance === null || exited !== null || failure !== null || pause > LAST_FACTS_INTERVAL_MS.max) {
-      const last = { exitCode: exited?.code ?? null, logTail: exited?.logTail ?? null, failure };
-      return { ...known, ...last, containerId: instance?.instanceId ?? actor.job.containerId };
-    }
-    await condition(() => false, pause, { summary: 'the runner program is about to exit' });
-  }
+  const instance = await actor.describeEndedRunner();
+  const exited = instance?.exited ?? null;
+  return {
+    ...known,
+    exitCode: exited?.code ?? null,
+    logTail: exited?.logTail ?? null,
+    failure: instance?.failure ?? null,
+    containerId: instance?.instanceId ?? actor.job.containerId,
+  };
 }
 
 function toEnd(actor: DelegationActor): End {

@@ -12,15 +12,22 @@ export class Recorder {
   #waiting: DelegationRecord[] = [];
   #running: Promise<void> | undefined;
 
-  add(record: DelegationRecord): void {
+  /** @param later whether it may wait for the next record, or for {@link Recorder.finish} */
+  add(record: DelegationRecord, { later }: { later: boolean }): void {
     this.#waiting.push(record);
-    // A cancelled delegation is recorded, too.
-    this.#running ??= CancellationScope.nonCancellable(() => this.#recordAll());
+    if (!later) this.#start();
   }
 
   /** Resolves when everything is recorded. */
   async finish(): Promise<void> {
+    this.#start();
     await this.#running;
+  }
+
+  #start(): void {
+    if (this.#waiting.length === 0) return;
+    // A cancelled delegation is recorded, too.
+    this.#running ??= CancellationScope.nonCancellable(() => this.#recordAll());
   }
 
   async #recordAll(): Promise<void> {
