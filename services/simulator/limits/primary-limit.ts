@@ -11,7 +11,7 @@ export interface PrimaryState {
 }
 
 /** GitHub's primary limits: so many requests an hour, then none until the hour is over. */
-export class PrimaryLimit {
+export class PrimaryCounters {
   readonly #windows = new Map<string, { startedAt: number; used: number }>();
   readonly #limits: Limits;
   readonly #random: Random;

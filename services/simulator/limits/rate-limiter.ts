@@ -2,7 +2,7 @@ import type { Actor } from '../api/actor.ts';
 import type { Random } from '../random.ts';
 import type { Limits } from '../settings.ts';
 import { createSecondaryError, type LimitError, type LimitName, type LimitResource } from './limit-error.ts';
-import { PrimaryLimit, type PrimaryState } from './primary-limit.ts';
+import { PrimaryCounters, type PrimaryState } from './primary-limit.ts';
 import { SecondaryLimit } from './secondary-limit.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
@@ -19,7 +19,7 @@ interface Account {
 export class RateLimiter {
   readonly #limits: Limits;
   readonly #random: Random;
-  #primary: PrimaryLimit;
+  #primary: PrimaryCounters;
   readonly #accounts = new Map<string, Account>();
   readonly #scopes = new Map<string, { window: SlidingWindow; total: number; max: number }>();
 
@@ -27,7 +27,7 @@ export class RateLimiter {
   constructor(limits: Limits, random: Random) {
     this.#limits = limits;
     this.#random = random;
-    this.#primary = new PrimaryLimit(limits, random);
+    this.#primary = new PrimaryCounters(limits, random);
   }
 
   /**
@@ -104,7 +104,7 @@ export class RateLimiter {
   reset(): void {
     this.#accounts.clear();
     this.#scopes.clear();
-    this.#primary = new PrimaryLimit(this.#limits, this.#random);
+    this.#primary = new PrimaryCounters(this.#limits, this.#random);
   }
 
   /** The counters of all actors and scopes, for tests. */
