@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
@@ -31,40 +32,50 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     listSlots: ({ group }) => listSlots(client, group),
 
-    confirmOrphaned: ({ group, runners }) => withHeartbeats(() => confirmOrphaned(client, group, runners)),
+    confirmOrphaned: (order) => withHeartbeats(() => confirmOrphaned(client, order)),
 
-    listRegistrations: ({ settings: { installation, name, scope }, access }) =>
+    listRegistrations: ({ settings: { installation, name, scope }, notBefore }) =>
       withHeartbeats(async () => {
-        const all = await forge.listRegistrations({ scope, group: name, access });
-        // The organisation or repository may also have runners of another installation.
+        const all = await forge.listRegistrations(scope, { notBefore, signal: cancellationSignal() });
+        // The organisation or repository also has runners of other groups, and perhaps of other installations.
         const ours = all.filter((runner) => isRunnerOfGroup(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),
 
-    reconcileRunnerGroup: ({ settings: { name: group, scope }, access }) =>
+    reconcileRunnerGroup: ({ settings: { name: group, scope }, access, notBefore }) =>
       withHeartbeats(async () => {
-        const changes = await forge.reconcileRunnerGroup({ scope, group, access });
-        if (changes.length > 0) log.warn({ group, changes }, 'runner group had drifted and was reset');
-        return changes;
+        const look = { notBefore, signal: cancellationSignal() };
+        const done = await forge.reconcileRunnerGroup({ scope, group, access }, look);
+        if (done.changes.length > 0) log.warn({ group, ...done }, 'runner group had drifted and was reset');
+        return done;
       }),
 
-    recheckDemand: (order) => withHeartbeats(() => recheckDemand(options, order)),
+    recheckDemand: (order) => withHeartbeats(() => recheckDemand(options, { ...order, signal: cancellationSignal() })),
 
     redeliver: ({ hooks, hookUrl: url, since, failing }) =>
       withHeartbeats(async () => {
         const known = new Map(failing);
         const again: [string, number][] = [];
         const notes: string[] = [];
+        const signal = cancellationSignal();
+        const failures: unknown[] = [];
         for (const hook of hooks) {
-          const done = await forge.redeliver({ hook, url, since, failing: known });
-          again.push(...done.again);
-          notes.push(...done.notes);
+          try {
+            const done = await forge.redeliver({ hook, url, since, failing: known }, { signal });
+            again.push(...done.again);
+            notes.push(...done.notes);
+          } catch (error) {
+            // The others are looked at all the same.
+            failures.push(error);
+          }
         }
         if (again.length > 0) log.info({ deliveries: again.map(([guid]) => guid) }, 'webhooks redelivered');
+        // The next check then looks at the same time span of every hook again.
+        if (failures.length > 0) throw failures[0];
         return { redelivered: again.length, failing: again, notes };
       }),
 
-    findLostJobs: (order) => withHeartbeats(() => findLostJobs(options, order)),
+    findLostJobs: (order) => withHeartbeats(() => findLostJobs(options, { ...order, signal: cancellationSignal() })),
 
     freeSlots: async ({ group, runners }) => {
       const detail = REMOVAL_REASONS.vanished;

@@ -1,4 +1,6 @@
 import type { Client } from '@temporalio/client';
+import pMap, { pMapSkip } from 'p-map';
+import { BatonError } from '../../contracts/errors.ts';
 import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
 import type { JobNotice } from '../../contracts/workflows/job.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
@@ -6,7 +8,7 @@ import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { SignalDispatcher } from '../signals/signaller.ts';
-import { queryRoster } from './observations.ts';
+import { queryJobState, queryRoster } from './observations.ts';
 
 export interface DemandOptions {
   client: Client;
@@ -18,25 +20,36 @@ export interface DemandOptions {
 
 /** One check asks the forge about this many jobs: those that have waited longest. */
 const MAX_JOBS_ASKED = 100;
+/** One check asks its dispatcher about this many jobs that it does not list as waiting. */
+const MAX_SUSPECTS = 200;
+const MAX_CONCURRENT_QUERIES = 8;
 /** A younger job's webhook may still be on its way. */
 const MIN_JOB_AGE_MS = 3000;
 
 /**
  * Asks the forge about jobs that have waited for longer than `olderThanMs`. If a job was started or cancelled and its
  * webhook was lost, its demand is dropped. A job that the forge doesn't show stays: the permission may be missing.
+ *
+ * @returns `notes`: repositories whose jobs the forge refuses to show
  */
 export async function recheckDemand(
   { client, forge, signalDispatcher, log }: DemandOptions,
-  { group, olderThanMs }: { group: string; olderThanMs: number },
-): Promise<{ asked: number; dropped: number }> {
+  { group, olderThanMs, signal }: { group: string; olderThanMs: number; signal: AbortSignal },
+): Promise<{ asked: number; dropped: number; notes: string[] }> {
   const { waiting } = await queryRoster(client, group);
   const stuck = waiting
     .filter(({ since }) => Date.now() - since > olderThanMs)
     .sort((a, b) => a.since - b.since)
     .slice(0, MAX_JOBS_ASKED);
   const events: DispatcherEvent[] = [];
+  const refused = new Map<string, string>();
   for (const { key, jobId, repository } of stuck) {
-    const now = await forge.getJob(repository, jobId);
+    if (refused.has(repository)) continue;
+    const now = await forge.getJob(repository, jobId, { signal }).catch((error: unknown) => {
+      if (!(error instanceof BatonError) || error.code !== 'FORGE_REFUSED') throw error;
+      refused.set(repository, error.message);
+      return undefined;
+    });
     if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
     log.info(
       { group, job: jobId, repository, action: now.action },
@@ -45,7 +58,7 @@ export async function recheckDemand(
     events.push({ type: 'job', job: toJobNotice(now, key) });
   }
   if (events.length > 0) await signalDispatcher(group, events);
-  return { asked: stuck.length, dropped: events.length };
+  return { asked: stuck.length, dropped: events.length, notes: [...refused.values()] };
 }
 
 /**
@@ -54,13 +67,19 @@ export async function recheckDemand(
  */
 export async function findLostJobs(
   { client, forge, publish, log }: DemandOptions,
-  { settings, cursor }: { settings: GroupSettings; cursor: number },
-): Promise<{ found: number; cursor: number }> {
+  { settings, ...look }: { settings: GroupSettings; notBefore: number; signal: AbortSignal },
+): Promise<{ found: number; notes: string[] }> {
   const { name: group, scope, labels } = settings;
-  const queued = await forge.listQueuedJobs({ scope, labels, cursor });
+  const { jobs, notes } = await forge.listQueuedJobs({ scope, labels }, look);
   const known = new Set((await queryRoster(client, group)).waiting.map(({ key }) => key));
-  const lost = queued.jobs.filter(
-    ({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS,
+  const suspects = jobs
+    .filter(({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS)
+    .slice(0, MAX_SUSPECTS);
+  // Since the forge was asked, a job may have got its runner.
+  const lost = await pMap(
+    suspects,
+    async (one) => ((await queryJobState(client, group, one.job.id)) === 'unknown' ? one : pMapSkip),
+    { concurrency: MAX_CONCURRENT_QUERIES },
   );
   for (const { job, repository } of lost) {
     log.info({ group, job: job.id, repository: repository.fullName }, 'found a waiting job without a webhook');
@@ -77,7 +96,7 @@ export async function findLostJobs(
       installationId: null,
     });
   }
-  return { found: lost.length, cursor: queued.cursor };
+  return { found: lost.length, notes };
 }
 
 const toJobKey = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;

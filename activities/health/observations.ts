@@ -2,8 +2,10 @@ import type { Client } from '@temporalio/client';
 import pMap, { pMapSkip } from 'p-map';
 import { RUNNER_WORKFLOW, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import {
+  DISPATCHER_JOB_STATUS,
   DISPATCHER_ROSTER,
   dispatcherWorkflowId,
+  type JobStatus,
   type ObservedSlot,
   type Roster,
 } from '../../contracts/workflows/dispatcher.ts';
@@ -44,23 +46,43 @@ export async function queryRoster(client: Client, group: string): Promise<Roster
   }
 }
 
+/** What a group's dispatcher knows of a job; it knows none where there is no dispatcher. */
+export async function queryJobState(client: Client, group: string, jobId: number): Promise<JobStatus['state']> {
+  try {
+    const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
+    return (await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId)).state;
+  } catch (error) {
+    if (isMissing(error)) return 'unknown';
+    throw error;
+  }
+}
+
 export async function listSlots(client: Client, group: string): Promise<ObservedSlot[]> {
   return (await queryRoster(client, group)).slots;
 }
 
-/** Which of these runners have no running workflow, by asking the server about each. */
-export async function confirmOrphaned(client: Client, group: string, runners: readonly string[]): Promise<string[]> {
+/**
+ * Which of these runners had no running workflow at that time, nor since, by asking the server about each. What the forge listed
+ * at that time may belong to a runner that has ended meanwhile.
+ *
+ * @param order `at`: milliseconds since the epoch
+ */
+export async function confirmOrphaned(
+  client: Client,
+  { group, runners, at }: { group: string; runners: readonly string[]; at: number },
+): Promise<string[]> {
   const orphaned = await pMap(
     runners,
-    async (runner) => ((await isRunning(client, runnerWorkflowId(group, runner))) ? pMapSkip : runner),
+    async (runner) => ((await wasRunning(client, runnerWorkflowId(group, runner), at)) ? pMapSkip : runner),
     { concurrency: MAX_CONCURRENT_CALLS },
   );
   return orphaned.sort();
 }
 
-async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+async function wasRunning(client: Client, workflowId: string, at: number): Promise<boolean> {
   try {
-    return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
+    const { status, closeTime } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING' || (closeTime !== undefined && closeTime.getTime() > at);
   } catch (error) {
     if (isMissing(error)) return false;
     throw error;

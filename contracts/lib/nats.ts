@@ -26,6 +26,9 @@ export type Bus = NatsConnection;
 /** The NATS key-value bucket in which orchestrators share their budgets of calls to the forge. */
 export const FORGE_BUCKET = 'BATON_FORGE';
 
+/** The NATS key-value bucket in which orchestrators remember which runner groups Baton has made on the forge. */
+export const MADE_GROUPS_BUCKET = 'BATON_GROUPS';
+
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
   url: string;

@@ -44,6 +44,12 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How a look at the forge is answered: several askers share one. */
+export interface LookOptions extends CallOptions {
+  /** Milliseconds since the epoch: a look that began before this time is too old. Undefined: look now. */
+  notBefore?: number | undefined;
+}
+
 /** What the forge's limits allow for registrations now. */
 export interface RegistrationOutlook {
   /** Registrations a minute that all Apps of the scope may make together; null: no limit known. */
@@ -82,8 +88,18 @@ export interface QueueOrder {
   scope: ForgeScope;
   /** A job matches if all of its labels are among these. */
   labels: string[];
-  /** Where to continue in a long list of repositories; 0 at first. */
-  cursor: number;
+}
+
+/** Jobs that wait on the forge, and what could not be read, one clause each. */
+export interface QueuedJobs {
+  jobs: ForgeJob[];
+  notes: string[];
+}
+
+/** What was changed in a group on the forge, and what was left as it is, one clause each. */
+export interface GroupReconciliation {
+  changes: string[];
+  notes: string[];
 }
 
 export interface RedeliveryOrder {
@@ -119,22 +135,23 @@ export interface Forge {
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
 
-  /** All registrations of that group (or of the repository), including those that Baton did not create. */
-  listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]>;
+  /** All registrations of the organisation or repository, including those that Baton did not create. */
+  listRegistrations(scope: ForgeScope, options?: LookOptions): Promise<ForgeRunner[]>;
 
-  /** Creates the group or corrects its settings. @returns the changes, one clause each */
-  reconcileRunnerGroup(group: ForgeGroup): Promise<string[]>;
+  /** Creates the group or corrects its settings. A group that Baton did not make is given no more access than it has. */
+  reconcileRunnerGroup(group: ForgeGroup, options?: LookOptions): Promise<GroupReconciliation>;
 
   /**
-   * The job as it is now; undefined where the forge knows no such job, or where we may not see it.
+   * The job as it is now; undefined where the forge knows no such job, or where we may not see it. A job of a run or of an attempt
+   * that is over is completed, whatever the forge says of the job itself.
    *
-   * @param repository `owner/name`
+   * @param repository `owner/name`; may be a former name
    */
-  getJob(repository: string, id: number): Promise<ForgeJob | undefined>;
+  getJob(repository: string, id: number, options?: CallOptions): Promise<ForgeJob | undefined>;
 
-  /** Jobs that wait for a runner; `cursor` is where the next search continues. */
-  listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }>;
+  /** Jobs that wait for a runner. */
+  listQueuedJobs(order: QueueOrder, options?: LookOptions): Promise<QueuedJobs>;
 
   /** Redelivers webhooks for jobs of which no attempt arrived. */
-  redeliver(order: RedeliveryOrder): Promise<Redelivery>;
+  redeliver(order: RedeliveryOrder, options?: CallOptions): Promise<Redelivery>;
 }

@@ -1,7 +1,13 @@
 import type { ObservedSlot } from '../workflows/dispatcher.ts';
 import type { GroupSettings } from '../workflows/group-settings.ts';
 import type { ObservedRegistration, ObservedWorkflow } from '../workflows/health.ts';
-import type { GroupAccess, HookOwner } from './forge.ts';
+import type { GroupAccess, GroupReconciliation, HookOwner } from './forge.ts';
+
+/** A question that the forge is asked once for all groups: an answer does that began at this time or later. */
+export interface SharedLook {
+  /** Milliseconds since the epoch. */
+  notBefore: number;
+}
 
 /** Activities of the health check on {@link TASK_QUEUE}.forgeBackground, but for those on instances. */
 export interface HealthActivities {
@@ -9,14 +15,23 @@ export interface HealthActivities {
   listWorkflows(order: { settings: GroupSettings }): Promise<ObservedWorkflow[]>;
   /** The runners that the group's dispatcher counts. */
   listSlots(order: { group: string }): Promise<ObservedSlot[]>;
-  /** Which of these runners have no running workflow, as Temporal itself says: its visibility lags behind. */
-  confirmOrphaned(order: { group: string; runners: string[] }): Promise<string[]>;
+  /**
+   * Which of these runners had no running workflow at that time, nor since, as Temporal itself says: its visibility lags behind.
+   *
+   * @param order `at`: milliseconds since the epoch
+   */
+  confirmOrphaned(order: { group: string; runners: string[]; at: number }): Promise<string[]>;
   /** The registrations of this installation's group. */
-  listRegistrations(order: { settings: GroupSettings; access: GroupAccess }): Promise<ObservedRegistration[]>;
-  /** Creates or corrects the runner group on the forge. @returns the changes, one clause each */
-  reconcileRunnerGroup(order: { settings: GroupSettings; access: GroupAccess }): Promise<string[]>;
+  listRegistrations(order: { settings: GroupSettings } & SharedLook): Promise<ObservedRegistration[]>;
+  /** Creates or corrects the runner group on the forge. */
+  reconcileRunnerGroup(
+    order: { settings: GroupSettings; access: GroupAccess } & SharedLook,
+  ): Promise<GroupReconciliation>;
   /** Asks the forge about jobs that have waited for longer than that, and signals the answers to the dispatcher. */
-  recheckDemand(order: { group: string; olderThanMs: number }): Promise<{ asked: number; dropped: number }>;
+  recheckDemand(order: {
+    group: string;
+    olderThanMs: number;
+  }): Promise<{ asked: number; dropped: number; notes: string[] }>;
   /** Makes the forge redeliver failed deliveries. */
   redeliver(order: {
     hooks: HookOwner[];
@@ -25,7 +40,7 @@ export interface HealthActivities {
     failing: [string, number][];
   }): Promise<{ redelivered: number; failing: [string, number][]; notes: string[] }>;
   /** Publishes queued jobs of the group's repositories that its dispatcher does not know, as if a webhook had arrived. */
-  findLostJobs(order: { settings: GroupSettings; cursor: number }): Promise<{ found: number; cursor: number }>;
+  findLostJobs(order: { settings: GroupSettings } & SharedLook): Promise<{ found: number; notes: string[] }>;
   /** Signals the dispatcher that these runners are gone. */
   freeSlots(order: { group: string; runners: string[] }): Promise<void>;
   /** Signals a runner that its instance does not exist. */

@@ -10,6 +10,12 @@ export const HEALTH_SCHEDULE_PREFIX = 'health-check/';
 
 export const healthScheduleId = (group: string): string => `${HEALTH_SCHEDULE_PREFIX}${group}`;
 
+/** A schedule's times are those whose remainder after division by `everyMs` is `offsetMs`. */
+export interface HealthScheduleTimes {
+  everyMs: number;
+  offsetMs: number;
+}
+
 export interface HealthInput {
   settings: GroupSettings;
   access: GroupAccess;
@@ -18,6 +24,8 @@ export interface HealthInput {
    * forges and clouds and Temporal's visibility lag behind.
    */
   graceMs: number;
+  /** When the schedule starts checks: any other check was requested, and looks at the forge anew. */
+  schedule?: HealthScheduleTimes | undefined;
   /** Webhook owners whose failed deliveries this group's check redelivers; each owner belongs to one group only. */
   hooks: HookOwner[];
   /** Only webhooks with this address are ours. Undefined: see {@link Forge.redeliver}. */
@@ -67,8 +75,6 @@ export interface HealthState {
   deliveriesSince: number;
   /** Deliveries that keep failing, by GUID, and when the check first saw each. */
   failing: [guid: string, since: number][];
-  /** Where the next search for lost jobs continues in the list of repositories. */
-  repositoryCursor: number;
 }
 
 /** A check's result. */

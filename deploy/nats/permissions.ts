@@ -1,5 +1,5 @@
 import type { Permissions } from '@nats-io/jwt';
-import { FORGE_BUCKET } from '../../contracts/lib/nats.ts';
+import { FORGE_BUCKET, MADE_GROUPS_BUCKET } from '../../contracts/lib/nats.ts';
 import { STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
@@ -41,10 +41,9 @@ function consume({ name }: StreamPlan): string[] {
   ];
 }
 
-/** To read a stream with consumers that leave nothing behind. */
+/** To read a stream, whose information one may see, with consumers that leave nothing behind. */
 function read({ name }: StreamPlan): string[] {
   return [
-    `${API}.STREAM.INFO.${name}`,
     `${API}.CONSUMER.CREATE.${name}`,
     `${API}.CONSUMER.CREATE.${name}.>`,
     `${API}.CONSUMER.INFO.${name}.*`,
@@ -63,6 +62,17 @@ function bucket(name: string): string[] {
     (call) => `${API}.${call}.${stream}`,
   );
   return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
+}
+
+/** To create a key/value bucket, and to read and add single values. Short: a credential has to fit into one line of NATS' protocol. */
+function records(name: string): string[] {
+  const stream = `KV_${name}`;
+  return [
+    `${API}.STREAM.CREATE.${stream}`,
+    `${API}.STREAM.INFO.${stream}`,
+    `${API}.DIRECT.GET.${stream}.>`,
+    `$KV.${name}.>`,
+  ];
 }
 
 /** The one inbox that credentials of that name may subscribe to: connections take it from their credentials (contracts/lib/nats.ts). */
@@ -114,6 +124,7 @@ export function getPermissions(service: CredentialName): Permissions {
             subjects.dead(webhooks.name),
             `${API}.STREAM.MSG.GET.${dead.name}`,
             ...bucket(FORGE_BUCKET),
+            ...records(MADE_GROUPS_BUCKET),
             ...read(delegatedJobs),
             wildcards.delegatedJobs,
             wildcards.audit,
@@ -132,7 +143,16 @@ export function getPermissions(service: CredentialName): Permissions {
       };
     case 'observer':
       return {
-        pub: { allow: [subjects.status, subjects.explain, subjects.cost, wildcards.health, ...read(audit)] },
+        pub: {
+          allow: [
+            subjects.status,
+            subjects.explain,
+            subjects.cost,
+            wildcards.health,
+            `${API}.STREAM.INFO.${audit.name}`,
+            ...read(audit),
+          ],
+        },
         sub: { allow: [inbox(service), wildcards.created] },
       };
     case 'admin':

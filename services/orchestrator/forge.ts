@@ -2,6 +2,7 @@ import { GithubApps } from '../../activities/forges/github/apps.ts';
 import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
+import type { MadeGroups } from '../../activities/forges/github/made-groups.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
 import type { ForgeConfig } from '../../contracts/config/forge.ts';
 import { readPrivateKey, readSecret } from '../../contracts/lib/read-secret.ts';
@@ -16,11 +17,16 @@ import type { Schedulers } from './rate-limit/schedulers.ts';
  *
  * @throws BatonError SECRET_MISSING, SECRET_INVALID
  */
-export function createForge(config: ForgeConfig, schedulers: Schedulers): { forge: Forge; runs: RunControl } {
+export function createForge(
+  config: ForgeConfig,
+  schedulers: Schedulers,
+  made: MadeGroups,
+): { forge: Forge; runs: RunControl } {
   const apps = readCredentials(config).map(({ key, organization, auth }) => {
     const scheduler = schedulers.create(key, config.points_per_minute);
     const client = createGithubClient({ url: config.url, auth, scheduler });
-    return { organization, forge: new Github(client, scheduler), runs: new GithubRuns(client), limits: scheduler };
+    const forge = new Github(client, scheduler, made);
+    return { organization, forge, runs: new GithubRuns(client), limits: scheduler };
   });
   const [first] = apps;
   if (first === undefined)

@@ -6,6 +6,7 @@ import { connectTemporal, createClient } from '../shared/temporal.ts';
 import { installRuntime } from '../shared/worker-runtime.ts';
 import { createWorkerActivities } from './activities.ts';
 import { createForge } from './forge.ts';
+import { KeyValueMadeGroups } from './made-groups.ts';
 import { Schedulers } from './rate-limit/schedulers.ts';
 import { startReconciling } from './reconcile/reconcile.ts';
 import { ensureSearchAttributes } from './reconcile/search-attributes.ts';
@@ -33,7 +34,8 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const bus = await link.connected(MAX_TIMER_MS);
   const schedulers = await Schedulers.open(bus, metrics, log);
   const records = await RegistrationRecords.open(bus, log);
-  const { forge, runs } = createForge(config.forge, schedulers);
+  const made = await KeyValueMadeGroups.open(bus, config.forge.url);
+  const { forge, runs } = createForge(config.forge, schedulers, made);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   const { namespace } = config.temporal;

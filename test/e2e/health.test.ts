@@ -204,7 +204,13 @@ describe('a registration without a workflow', () => {
     'stays while the forge answers with errors, and `baton health` names what gave no answer',
     { timeout: 240_000 },
     async () => {
-      await sim.apiFault({ method: 'GET', path: '/actions/runner-groups', fault: 'status', status: 502, count: 1000 });
+      await sim.apiFault({
+        method: 'GET',
+        path: '/orgs/acme/actions/runner',
+        fault: 'status',
+        status: 502,
+        count: 1000,
+      });
       const name = createRunnerName(cluster.installation, 'linux', randomUUID());
       addRegistration(name);
       const failing = await runHealth('linux');

@@ -1,3 +1,4 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { isCancellation, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import { type BackendActivities } from '../../contracts/ports/backend-activities.ts';
@@ -12,6 +13,10 @@ import { Removal } from './removal.ts';
 const FIRST_CHECK_PERIOD_MS = 24 * 3_600_000;
 /** A delivery that is in progress while the list is read appears in it later. */
 const DELIVERY_OVERLAP_MS = 60_000;
+
+/** A requested check accepts what another one asked the forge this long ago. */
+const REQUESTED_LOOK_AGE_MS = 5000;
+const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 
 const FORGE_ERRORS = ['FORGE_UNAVAILABLE', 'FORGE_REFUSED', 'FORGE_RATE_LIMITED'];
 
@@ -35,6 +40,8 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const { settings, access, graceMs, hooks, hookUrl } = input;
   const { name: group } = settings;
   const startedAt = Date.now();
+  // A look at the forge serves all groups. What it finds is marked after it began, and confirmed by one that began later still.
+  const notBefore = startedAt - (isScheduled(input) ? graceMs : Math.min(graceMs, REQUESTED_LOOK_AGE_MS));
   const before = toHealthState(workflowInfo().lastResult, startedAt);
   const unanswered: string[] = [];
   const ask = async <T>(what: string, question: () => Promise<T>): Promise<T | undefined> => {
@@ -50,9 +57,9 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   // Workflows are listed last: a workflow starts before its instance and registration exist, so none of these looks orphaned.
   const { listInstances } = createBackendActivities(settings.backend);
   const [reconciled, instances, registrations, slots] = await Promise.all([
-    ask('group on the forge', () => orchestrator.reconcileRunnerGroup({ settings, access })),
+    ask('group on the forge', () => orchestrator.reconcileRunnerGroup({ settings, access, notBefore })),
     ask('instances', () => listInstances({ group })),
-    ask('registrations', () => orchestrator.listRegistrations({ settings, access })),
+    ask('registrations', () => orchestrator.listRegistrations({ settings, notBefore })),
     ask('dispatcher', () => orchestrator.listSlots({ group })),
   ]);
   const workflows = await ask('workflows', () => orchestrator.listWorkflows({ settings }));
@@ -62,14 +69,16 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const orphaned =
     candidates.length === 0
       ? []
-      : await ask('workflows one by one', () => orchestrator.confirmOrphaned({ group, runners: candidates }));
+      : await ask('workflows one by one', () =>
+          orchestrator.confirmOrphaned({ group, runners: candidates, at: notBefore }),
+        );
   const found = [
     { kind: 'orphaned', runners: orphaned ?? [] },
     { kind: 'missingInstance', runners: findMissingInstances(observations, olderThan) },
   ] as const;
   const complete = ![workflows, slots, instances, registrations, orphaned].includes(undefined);
   // If an answer is missing, nothing is removed and all marks are kept.
-  const marks = complete ? updateMarks(before.marks, [...found], startedAt) : before.marks;
+  const marks = complete ? updateMarks(before.marks, [...found], Date.now()) : before.marks;
   const known = new Set(before.marks.map(({ kind, runner }) => `${kind} ${runner}`));
   const marked = marks.filter(({ kind, runner }) => !known.has(`${kind} ${runner}`));
   const due = complete ? marks.filter(({ since }) => since <= olderThan) : [];
@@ -84,23 +93,27 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
           orchestrator.redeliver({ hooks, hookUrl, since: before.deliveriesSince, failing: before.failing }),
         );
   unanswered.push(...(redelivery?.notes ?? []));
-  const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, cursor: before.repositoryCursor }));
+  const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, notBefore }));
+  unanswered.push(
+    ...(reconciled?.notes ?? []).map((note) => `group on the forge: ${note}`),
+    ...(demand?.notes ?? []),
+    ...(lost?.notes ?? []),
+  );
 
   const state: HealthState = {
     version: 1,
     marks: marks.filter((mark) => !done.has(mark)),
     deliveriesSince: redelivery === undefined ? before.deliveriesSince : startedAt - DELIVERY_OVERLAP_MS,
     failing: redelivery?.failing ?? before.failing,
-    repositoryCursor: lost?.cursor ?? before.repositoryCursor,
   };
   const report: HealthReport = {
     at: new Date().toISOString(),
     group,
     runners: workflows?.length ?? 0,
     marked: marked.map((mark) => describeMark(mark, observations)),
-    repaired: [...(reconciled ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.repaired],
+    repaired: [...(reconciled?.changes ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.repaired],
     unanswered,
-    demand: demand ?? { asked: 0, dropped: 0 },
+    demand: { asked: demand?.asked ?? 0, dropped: demand?.dropped ?? 0 },
     redelivered: redelivery?.redelivered ?? 0,
     found: lost?.found ?? 0,
     state,
@@ -119,6 +132,12 @@ function createBackendActivities(name: string): Pick<BackendActivities, 'listIns
   });
 }
 
+/** Whether the schedule's time started this check, and not `baton health`. */
+function isScheduled({ schedule }: HealthInput): boolean {
+  const at = workflowInfo().typedSearchAttributes.get(SCHEDULED_START)?.getTime();
+  return schedule !== undefined && at !== undefined && (at - schedule.offsetMs) % schedule.everyMs === 0;
+}
+
 function describeMark({ kind, runner }: Mark, observations: Observations): string {
   return kind === 'missingInstance'
     ? `${runner}: its workflow runs, but its instance is gone`
@@ -130,5 +149,5 @@ function toHealthState(last: unknown, now: number): HealthState {
   const isReport = (value: unknown): value is Pick<HealthReport, 'state'> =>
     typeof value === 'object' && value !== null && 'state' in value;
   if (isReport(last) && last.state.version === 1) return last.state;
-  return { version: 1, marks: [], deliveriesSince: now - FIRST_CHECK_PERIOD_MS, failing: [], repositoryCursor: 0 };
+  return { version: 1, marks: [], deliveriesSince: now - FIRST_CHECK_PERIOD_MS, failing: [] };
 }

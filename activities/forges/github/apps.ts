@@ -6,6 +6,9 @@ import type {
   ForgeJob,
   ForgeRunner,
   ForgeScope,
+  GroupReconciliation,
+  LookOptions,
+  QueuedJobs,
   QueueOrder,
   Redelivery,
   RedeliveryOrder,
@@ -51,27 +54,30 @@ export class GithubApps implements Forge {
     return this.#choice.choose(scope.organization, 'removal').forge.deregister(scope, runner);
   }
 
-  listRegistrations(group: ForgeGroup): Promise<ForgeRunner[]> {
-    return this.#choice.choose(group.scope.organization, 'background').forge.listRegistrations(group);
+  listRegistrations(scope: ForgeScope, options?: LookOptions): Promise<ForgeRunner[]> {
+    return this.#choice.chooseSteady(scope.organization).forge.listRegistrations(scope, options);
   }
 
-  reconcileRunnerGroup(group: ForgeGroup): Promise<string[]> {
-    return this.#choice.choose(group.scope.organization, 'background').forge.reconcileRunnerGroup(group);
+  reconcileRunnerGroup(group: ForgeGroup, options?: LookOptions): Promise<GroupReconciliation> {
+    return this.#choice.chooseSteady(group.scope.organization).forge.reconcileRunnerGroup(group, options);
   }
 
-  getJob(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return this.#choice.chooseForRepository(repository, 'background').forge.getJob(repository, id);
+  getJob(repository: string, id: number, options?: CallOptions): Promise<ForgeJob | undefined> {
+    return this.#choice.chooseSteady(toOwner(repository)).forge.getJob(repository, id, options);
   }
 
-  listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return this.#choice.choose(order.scope.organization, 'background').forge.listQueuedJobs(order);
+  listQueuedJobs(order: QueueOrder, options?: LookOptions): Promise<QueuedJobs> {
+    return this.#choice.chooseSteady(order.scope.organization).forge.listQueuedJobs(order, options);
   }
 
-  async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
-    if (order.hook.kind !== 'app')
-      return await this.#choice.choose(order.hook.organization, 'background').forge.redeliver(order);
+  async redeliver(order: RedeliveryOrder, options?: CallOptions): Promise<Redelivery> {
+    if (order.hook.kind !== 'app') {
+      return await this.#choice.chooseSteady(order.hook.organization).forge.redeliver(order, options);
+    }
     // Each App has its own webhook.
-    const all = await Promise.all(this.#choice.all.map(({ forge }) => forge.redeliver(order)));
+    const all = await Promise.all(this.#choice.all.map(({ forge }) => forge.redeliver(order, options)));
     return { again: all.flatMap(({ again }) => again), notes: all.flatMap(({ notes }) => notes) };
   }
 }
+
+const toOwner = (repository: string): string => repository.split('/')[0] ?? '';

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import type { ForgeScope, HookOwner, Redelivery, RedeliveryOrder } from '../../../contracts/ports/forge.ts';
+import type {
+  CallOptions,
+  ForgeScope,
+  HookOwner,
+  Redelivery,
+  RedeliveryOrder,
+} from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { toGithubError, getGithubStatus } from './errors.ts';
 import { readPages } from './pages.ts';
@@ -32,16 +38,20 @@ const MAX_AGE_MS = 24 * 3_600_000;
  * @throws BatonError FORGE_*
  * @see https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook
  */
-export async function redeliver(client: GithubClient, order: RedeliveryOrder): Promise<Redelivery> {
+export async function redeliver(
+  client: GithubClient,
+  order: RedeliveryOrder,
+  { signal }: CallOptions = {},
+): Promise<Redelivery> {
   const doing = `looking for failed webhooks of ${toOwnerName(order.hook)}`;
   try {
-    const { path, note } = await findDeliveriesPath(client, order);
+    const { path, note } = await findDeliveriesPath(client, order, signal);
     if (path === undefined) return { again: [], notes: note === undefined ? [] : [note] };
-    const lost = await listFailedSince(client, path, order);
+    const lost = await listFailedSince(client, path, order, signal);
     const again: [string, number][] = [];
     for (const { guid, id, first } of lost) {
       if (Date.now() - first > MAX_AGE_MS) continue;
-      if (await redeliverOne(client, path, id)) again.push([guid, first]);
+      if (await redeliverOne(client, path, id, signal)) again.push([guid, first]);
     }
     return { again, notes: [] };
   } catch (error) {
@@ -62,10 +72,11 @@ async function listFailedSince(
   client: GithubClient,
   path: string,
   { since, failing }: RedeliveryOrder,
+  signal: AbortSignal | undefined,
 ): Promise<FailedDelivery[]> {
   const arrived = new Set<string>();
   const lost = new Map<string, FailedDelivery>();
-  pages: for await (const page of readPages(client, `GET ${path}`)) {
+  pages: for await (const page of readPages(client, `GET ${path}`, {}, signal)) {
     for (const { id, guid, delivered_at, status_code: status, event } of deliveryList.parse(page)) {
       const at = Date.parse(delivered_at);
       if (at < since) break pages;
@@ -79,9 +90,14 @@ async function listFailedSince(
 }
 
 /** False where GitHub no longer has the delivery. */
-async function redeliverOne(client: GithubClient, path: string, id: number): Promise<boolean> {
+async function redeliverOne(
+  client: GithubClient,
+  path: string,
+  id: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   try {
-    await client.request(`POST ${path}/{delivery_id}/attempts`, { delivery_id: id });
+    await client.request(`POST ${path}/{delivery_id}/attempts`, { delivery_id: id, request: { signal } });
     return true;
   } catch (error) {
     if (getGithubStatus(error) === 404 || getGithubStatus(error) === 422) return false;
@@ -93,12 +109,13 @@ async function redeliverOne(client: GithubClient, path: string, id: number): Pro
 async function findDeliveriesPath(
   client: GithubClient,
   { hook, url }: RedeliveryOrder,
+  signal: AbortSignal | undefined,
 ): Promise<{ path?: string; note?: string }> {
   // An App has one webhook.
   if (hook.kind === 'app') return { path: '/app/hook/deliveries' };
   const owner = toScopePath(toScope(hook));
   const hooks: z.infer<typeof hookList> = [];
-  for await (const page of readPages(client, `GET ${owner}/hooks`)) hooks.push(...hookList.parse(page));
+  for await (const page of readPages(client, `GET ${owner}/hooks`, {}, signal)) hooks.push(...hookList.parse(page));
   const jobHooks = hooks.filter(
     ({ active, events }) => active && events.some((event) => event === '*' || event === 'workflow_job'),
   );

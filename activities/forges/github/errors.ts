@@ -53,3 +53,8 @@ export function getRequestMethod(error: unknown): string | undefined {
 function toText(value: string | number | undefined): string | undefined {
   return value === undefined ? undefined : String(value);
 }
+
+/** Whether GitHub itself refused, for good: not a limit, not an outage. */
+export function isRefusal(error: unknown): boolean {
+  return toGithubError('', error).code === 'FORGE_REFUSED';
+}

@@ -8,6 +8,9 @@ import type {
   ForgeJob,
   ForgeRunner,
   ForgeScope,
+  GroupReconciliation,
+  LookOptions,
+  QueuedJobs,
   QueueOrder,
   Redelivery,
   RedeliveryOrder,
@@ -15,12 +18,15 @@ import type {
   RegistrationOrder,
   RegistrationOutlook,
 } from '../../../contracts/ports/forge.ts';
+import { SharedAnswers } from '../../lib/shared-answers.ts';
 import type { GithubClient } from './client.ts';
 import { redeliver } from './deliveries.ts';
 import { toGithubError, getRequestMethod, getGithubStatus } from './errors.ts';
-import { findJob, listQueuedJobs } from './jobs.ts';
+import { findJob } from './jobs.ts';
+import { MadeGroupsInMemory, type MadeGroups } from './made-groups.ts';
 import { readPages } from './pages.ts';
 import { toScopeName, toScopePath } from './paths.ts';
+import { QueuedJobsLook } from './queued-jobs.ts';
 import { RunnerGroups } from './runner-groups.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
@@ -46,14 +52,19 @@ export class Github implements Forge {
   readonly type = 'github';
   readonly #client: GithubClient;
   readonly #groups: RunnerGroups;
-
+  readonly #queued: QueuedJobsLook;
+  readonly #runners = new SharedAnswers<ForgeRunner[]>();
   readonly #limits: RegistrationLimits | undefined;
 
-  /** @param limits the client's own; none: nothing is known of limits */
-  constructor(client: GithubClient, limits?: RegistrationLimits) {
+  /**
+   * @param limits the client's own; none: nothing is known of limits
+   * @param made the runner groups that Baton has made
+   */
+  constructor(client: GithubClient, limits?: RegistrationLimits, made: MadeGroups = new MadeGroupsInMemory()) {
     this.#client = client;
     this.#limits = limits;
-    this.#groups = new RunnerGroups(client);
+    this.#groups = new RunnerGroups(client, made);
+    this.#queued = new QueuedJobsLook(client);
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#create-configuration-for-a-just-in-time-runner-for-an-organization */
@@ -98,38 +109,40 @@ export class Github implements Forge {
     }
   }
 
-  /** @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups#list-self-hosted-runners-in-a-group-for-an-organization */
-  async listRegistrations({ scope, group, access }: ForgeGroup): Promise<ForgeRunner[]> {
-    const doing = `listing the runners of group ${group} in ${toScopeName(scope)}`;
+  /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-an-organization */
+  async listRegistrations(scope: ForgeScope, options: LookOptions = {}): Promise<ForgeRunner[]> {
+    const name = toScopeName(scope);
     try {
-      const base = `${toScopePath(scope)}/actions`;
-      const path = scope.repository
-        ? `${base}/runners`
-        : `${base}/runner-groups/${await this.#groups.findId(scope.organization, group, access)}/runners`;
-      const runners: ForgeRunner[] = [];
-      for await (const page of readPages(this.#client, `GET ${path}`)) {
-        runners.push(...runnerList.parse(page).runners.map(({ name, busy }) => ({ name, busy })));
-      }
-      return runners;
+      return await this.#runners.get(name.toLowerCase(), options, async (signal) => {
+        const runners: ForgeRunner[] = [];
+        for await (const page of readPages(this.#client, `GET ${toScopePath(scope)}/actions/runners`, {}, signal)) {
+          runners.push(...runnerList.parse(page).runners.map((runner) => ({ name: runner.name, busy: runner.busy })));
+        }
+        return runners;
+      });
     } catch (error) {
-      throw toGithubError(doing, error);
+      throw toGithubError(`listing the runners of ${name}`, error);
     }
   }
 
-  async reconcileRunnerGroup({ scope, group, access }: ForgeGroup): Promise<string[]> {
-    return scope.repository ? [] : await this.#groups.reconcile(scope.organization, group, access);
+  async reconcileRunnerGroup(
+    { scope, group, access }: ForgeGroup,
+    options: LookOptions = {},
+  ): Promise<GroupReconciliation> {
+    if (scope.repository) return { changes: [], notes: [] };
+    return await this.#groups.reconcile(scope.organization, group, access, options);
   }
 
-  async getJob(repository: string, id: number): Promise<ForgeJob | undefined> {
-    return await findJob(this.#client, repository, id);
+  async getJob(repository: string, id: number, options: CallOptions = {}): Promise<ForgeJob | undefined> {
+    return await findJob(this.#client, repository, id, options);
   }
 
-  async listQueuedJobs(order: QueueOrder): Promise<{ jobs: ForgeJob[]; cursor: number }> {
-    return await listQueuedJobs(this.#client, order);
+  async listQueuedJobs(order: QueueOrder, options: LookOptions = {}): Promise<QueuedJobs> {
+    return await this.#queued.list(order, options);
   }
 
-  async redeliver(order: RedeliveryOrder): Promise<Redelivery> {
-    return await redeliver(this.#client, order);
+  async redeliver(order: RedeliveryOrder, options: CallOptions = {}): Promise<Redelivery> {
+    return await redeliver(this.#client, order, options);
   }
 
   /**
@@ -173,10 +186,12 @@ export class Github implements Forge {
       .runners.find((candidate) => candidate.name === runner);
   }
 
-  async #generateJitConfig(order: RegistrationOrder, { signal }: CallOptions): Promise<Registration> {
-    const groupId = order.scope.repository
-      ? REPOSITORY_GROUP
-      : await this.#groups.findId(order.scope.organization, order.group, order.access);
+  async #generateJitConfig(order: RegistrationOrder, options: CallOptions): Promise<Registration> {
+    const generate = (groupId: number): Promise<Registration> => this.#generateFor(order, groupId, options);
+    return order.scope.repository ? await generate(REPOSITORY_GROUP) : await this.#groups.use(order, options, generate);
+  }
+
+  async #generateFor(order: RegistrationOrder, groupId: number, { signal }: CallOptions): Promise<Registration> {
     const answer = await this.#client.request(`POST ${toScopePath(order.scope)}/actions/runners/generate-jitconfig`, {
       name: order.runner,
       runner_group_id: groupId,

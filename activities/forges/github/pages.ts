@@ -16,12 +16,19 @@ export async function* readPages(
   client: GithubClient,
   route: string,
   parameters: Record<string, unknown> = {},
+  signal?: AbortSignal,
 ): AsyncGenerator {
-  let answer = await client.request(route, { per_page: PER_PAGE, ...parameters });
+  const request = { signal };
+  let answer = await client.request(route, { per_page: PER_PAGE, ...parameters, request });
   for (let page = 1; ; page++) {
     yield answer.data;
-    const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.link ?? '')?.[1];
+    const next = findNextPage(answer.headers.link);
     if (next === undefined || page >= MAX_PAGES) return;
-    answer = await client.request(`GET ${next}`);
+    answer = await client.request(`GET ${next}`, { request });
   }
+}
+
+/** The address of the next page in a `link` header; undefined on the last page. */
+export function findNextPage(link: string | undefined): string | undefined {
+  return /<([^>]+)>;\s*rel="next"/.exec(link ?? '')?.[1];
 }

@@ -43,15 +43,16 @@ async function reconcileSchedule(client: Client, config: Config, group: GroupCon
 
 function toSchedule(config: Config, group: GroupConfig) {
   const every = getHealthInterval(config, group);
+  const offset = computeOffset(group, every);
   return {
     scheduleId: healthScheduleId(group.name),
-    spec: { intervals: [{ every, offset: computeOffset(group.name, every) }] },
+    spec: { intervals: [{ every, offset }] },
     action: {
       type: 'startWorkflow',
       workflowType: HEALTH_CHECK_WORKFLOW,
       workflowId: healthScheduleId(group.name),
       taskQueue: TASK_QUEUE.orchestrator,
-      args: [toHealthInput(config, group)],
+      args: [{ ...toHealthInput(config, group), schedule: { everyMs: every, offsetMs: offset } }],
       workflowExecutionTimeout: CHECK_TIMEOUT,
       staticSummary: `health check of ${group.name}`,
       typedSearchAttributes: [
@@ -67,8 +68,17 @@ function toSchedule(config: Config, group: GroupConfig) {
   } satisfies ScheduleOptions;
 }
 
-/** Spreads the groups' checks over the interval, since a forge limits calls per minute. Whole seconds, as milliseconds. */
-function computeOffset(group: string, every: number): number {
+/** Checks of one organisation's groups start within this time, and within a quarter of the interval: they share a look at the forge. */
+const MAX_SPREAD_SECONDS = 30;
+
+/**
+ * Spreads the organisations' checks over the interval, since a forge limits calls per minute, and the checks of one organisation's
+ * groups over some seconds. Whole seconds, as milliseconds.
+ */
+function computeOffset({ organization, name }: GroupConfig, every: number): number {
   const seconds = Math.max(1, Math.floor(every / 1000));
-  return (createHash('sha256').update(group).digest().readUInt32BE(0) % seconds) * 1000;
+  const spread = Math.max(1, Math.min(MAX_SPREAD_SECONDS, Math.floor(seconds / 4)));
+  return ((hash(organization.toLowerCase()) + (hash(name) % spread)) % seconds) * 1000;
 }
+
+const hash = (text: string): number => createHash('sha256').update(text).digest().readUInt32BE(0);

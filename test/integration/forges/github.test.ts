@@ -51,7 +51,7 @@ const callsSince = (seq: number): string[] =>
 describe('a runner group on GitHub', () => {
   it('is created with its configured access in one call', async () => {
     const before = bench.simulator.log.since().length;
-    await github.listRegistrations(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
+    await github.reconcileRunnerGroup(order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }));
     expect(onForge()).toMatchObject({
       visibility: 'selected',
       allowsPublicRepositories: false,
@@ -67,7 +67,7 @@ describe('a runner group on GitHub', () => {
     await github.reconcileRunnerGroup(order(access));
     onForge().selectedWorkflows.reverse();
     const before = bench.simulator.log.since().length;
-    expect(await github.reconcileRunnerGroup(order(access))).toEqual([]);
+    expect(await github.reconcileRunnerGroup(order(access))).toEqual({ changes: [], notes: [] });
     expect(callsSince(before).filter((call) => !call.startsWith('GET'))).toEqual([]);
   });
 
@@ -88,7 +88,10 @@ describe('a runner group on GitHub', () => {
     const before = structuredClone(onForge());
     const group = onForge();
     drift(group);
-    expect(await github.reconcileRunnerGroup(order(access))).toEqual([expect.stringContaining(change)]);
+    expect(await github.reconcileRunnerGroup(order(access))).toEqual({
+      changes: [expect.stringContaining(change)],
+      notes: [],
+    });
     expect(group).toEqual(before);
   });
 
@@ -105,15 +108,84 @@ describe('a runner group on GitHub', () => {
   it('is not used for the runners of a repository', async () => {
     const before = bench.simulator.log.since().length;
     const scope = { organization: 'octo-org', repository: 'demo' };
-    expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual([]);
+    expect(await github.reconcileRunnerGroup({ scope, group: name, access: ALL })).toEqual({ changes: [], notes: [] });
     expect(callsSince(before)).toEqual([]);
-    await github.listRegistrations({ scope, group: name, access: ALL });
+    await github.listRegistrations(scope);
     expect(callsSince(before)).toEqual(['GET /repos/octo-org/demo/actions/runners']);
   });
 
-  it('is not created when one of its repositories does not exist', async () => {
-    const error = github.reconcileRunnerGroup(order({ repositories: ['nowhere'], allowPublic: true }));
-    await expect(error).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+  it('is created without a configured repository that does not exist, which is noted', async () => {
+    const access = { repositories: ['demo', 'nowhere'], allowPublic: true };
+    const done = await github.reconcileRunnerGroup(order(access));
+    expect(done).toEqual({ changes: [], notes: [expect.stringContaining('octo-org/nowhere')] });
+    expect(onForge().repositoryIds).toEqual(new Set([findRepositoryId('demo')]));
+  });
+
+  it('is looked up once for all groups of the organisation', async () => {
+    const names = [1, 2, 3].map((number) => `${name}-${number}`);
+    for (const group of names) await github.reconcileRunnerGroup({ ...order(ALL), group });
+    const before = bench.simulator.log.since().length;
+    const look = { notBefore: Date.now() };
+    for (const group of names) await github.reconcileRunnerGroup({ ...order(ALL), group }, look);
+    expect(callsSince(before)).toEqual(['GET /orgs/octo-org/actions/runner-groups']);
+  });
+
+  it('is looked up again when it was deleted and made again with another id', async () => {
+    const register = () => github.register({ ...order(ALL), runner: `${name}-${Math.random()}`, labels: [] });
+    await register();
+    const { id } = onForge();
+    bench.sim.state.accounts.get('octo-org')?.groups.delete(id);
+    await github.reconcileRunnerGroup({ ...order(ALL), group: `${name}-other` });
+    await expect(register()).resolves.toMatchObject({ runnerId: expect.any(Number) });
+    expect(onForge().id).not.toBe(id);
+  });
+});
+
+describe('a runner group that Baton did not make', () => {
+  const NARROW = {
+    name: '',
+    visibility: 'selected',
+    selected_repository_ids: [1],
+    allows_public_repositories: false,
+    restricted_to_workflows: true,
+    selected_workflows: [WORKFLOWS[0]],
+  };
+  const make = async (settings: object): Promise<RunnerGroup> => {
+    const answer = await bench.api('POST', '/orgs/octo-org/actions/runner-groups', { ...settings, name });
+    expect(answer.status).toBe(201);
+    return onForge();
+  };
+
+  it.each<[string, GroupAccess, string[]]>([
+    ['everything', ALL, ['visibility', 'allows_public_repositories', 'restricted_to_workflows']],
+    ['one more workflow', { repositories: [], allowPublic: false, workflows: WORKFLOWS }, ['selected_workflows']],
+    [
+      'one more repository',
+      { repositories: ['second'], allowPublic: false, workflows: WORKFLOWS.slice(0, 1) },
+      ['repositories lack second'],
+    ],
+  ])('is not given %s, and what differs is noted', async (_what, access, differences) => {
+    const group = await make({ ...NARROW, selected_repository_ids: [] });
+    const before = structuredClone(group);
+    const { changes, notes } = await github.reconcileRunnerGroup(order(access));
+    expect(changes).toEqual([]);
+    expect(notes).toEqual([expect.stringContaining('Baton did not make it')]);
+    for (const difference of differences) expect(notes[0]).toContain(difference);
+    expect(group).toEqual(before);
+  });
+
+  it('loses the access that the configuration does not give', async () => {
+    const group = await make({ visibility: 'all', allows_public_repositories: true });
+    const { notes } = await github.reconcileRunnerGroup(
+      order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }),
+    );
+    expect(notes).toEqual([]);
+    expect(group).toMatchObject({
+      visibility: 'selected',
+      allowsPublicRepositories: false,
+      restrictedToWorkflows: true,
+      repositoryIds: new Set([findRepositoryId('demo')]),
+    });
   });
 });
 
@@ -175,9 +247,9 @@ describe('the search for waiting jobs', () => {
     const waiting = bench.job(['run: "true"']);
     const scope = { organization: 'octo-org' };
     const labels = ['DEMO', 'linux'];
-    const { jobs } = await github.listQueuedJobs({ scope, labels, cursor: 0 });
+    const { jobs } = await github.listQueuedJobs({ scope, labels });
     expect(jobs.map(({ job }) => job.id)).toContain(waiting.id);
-    const none = await github.listQueuedJobs({ scope, labels: ['other'], cursor: 0 });
+    const none = await github.listQueuedJobs({ scope, labels: ['other'] });
     expect(none.jobs).toEqual([]);
     expect(await github.getJob('octo-org/demo', waiting.id)).toMatchObject({
       action: 'queued',

@@ -110,14 +110,14 @@ describe('the budget of several orchestrators', () => {
     const schedulers = [one.create('limited', 0), two.create('limited', 0)] as const;
     const before = { ...bench.sim.limits };
     Object.assign(bench.sim.limits, { secondaryPoints: 1, retryAfterSeconds: 300, secondaryForm: '429' });
-    await expect(createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER)).resolves.toEqual([]);
-    const refused = createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER);
+    await expect(createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER.scope)).resolves.toEqual([]);
+    const refused = createGithub('ghp_one', schedulers[0]).listRegistrations(ORDER.scope);
     await expect(refused).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED', details: { retryAfterMs: 300_000 } });
     Object.assign(bench.sim.limits, before);
     bench.sim.limiter.reset();
     await expect.poll(() => schedulers[1].getRegistrationOutlook(ORDER.scope).waitMs).toBeGreaterThan(200_000);
     const calls = bench.log.since(0, 'api.call').length;
-    await expect(createGithub('ghp_one', schedulers[1]).listRegistrations(ORDER)).rejects.toMatchObject({
+    await expect(createGithub('ghp_one', schedulers[1]).listRegistrations(ORDER.scope)).rejects.toMatchObject({
       code: 'FORGE_RATE_LIMITED',
       details: { sent: false },
     });
@@ -146,7 +146,7 @@ describe('several Apps', () => {
       { runs: new GithubRuns(createClient('ghp_two', two)), limits: two },
     ]);
     const asks = [
-      () => apps.listRegistrations(ORDER),
+      () => apps.deregister(ORDER.scope, 'no-such-runner'),
       () => runs.replaceRunnerLabels(ORDER.scope, 'no-such-runner', ['team']),
     ];
     for (const ask of asks) expect(await used(4, ask)).toEqual(new Set(['ghp_one', 'ghp_two'].map(fingerprintToken)));
