@@ -71,8 +71,42 @@ const OUTAGE_MS = 120_000;
 /** After the limits' own time, this is allowed before the rest counts as lost. */
 const PATIENCE_MS = 240_000;
 
+/** Bursts of more jobs take many minutes, in which they use little of the machine. */
+const MAX_SHORT_JOBS = 500;
+/** A long burst starts this much after another one: the first minute's registrations use the machine fully. */
+const STAGGER_MS = 60_000;
+
+/**
+ * Runs bursts: short ones one after the other, then the long ones side by side.
+ *
+ * @returns their results by name, in the order of `bursts`
+ */
+export async function runGithubBursts(bursts: readonly GithubBurst[]): Promise<Map<string, GithubResult>> {
+  const results = new Map<string, GithubResult>();
+  const run = async (burst: GithubBurst): Promise<void> => {
+    console.log(`${burst.name}: ${burst.jobs} jobs at once, ${burst.apps} App${burst.apps === 1 ? '' : 's'} …`);
+    const result = await runGithubBurst(burst);
+    results.set(burst.name, result);
+    console.log(`${burst.name}: ${JSON.stringify(result)}`);
+  };
+  for (const burst of bursts) if (burst.jobs <= MAX_SHORT_JOBS) await run(burst);
+  const long = bursts.filter(({ jobs }) => jobs > MAX_SHORT_JOBS);
+  await Promise.all(
+    long.map(async (burst, index) => {
+      await sleep(index * STAGGER_MS);
+      await run(burst);
+    }),
+  );
+  return new Map(
+    bursts.flatMap(({ name }) => {
+      const result = results.get(name);
+      return result === undefined ? [] : [[name, result]];
+    }),
+  );
+}
+
 /** One burst in a cluster of its own: the windows of the limits must be empty at the start. */
-export async function runGithubBurst(burst: GithubBurst): Promise<GithubResult> {
+async function runGithubBurst(burst: GithubBurst): Promise<GithubResult> {
   const cluster = await Cluster.start({
     copies: 1,
     backends: [],
@@ -100,7 +134,7 @@ groups:
   }
 }
 
-async function measure(cluster: Cluster, { jobs, apps, moody = false }: GithubBurst): Promise<GithubResult> {
+async function measure(cluster: Cluster, { name, jobs, apps, moody = false }: GithubBurst): Promise<GithubResult> {
   const { sim, address, log } = cluster.sim;
   const limitsMs = computeLimitsMs(jobs, apps) + (moody ? OUTAGE_MS : 0);
   const firstEvent = log.since().length;
@@ -133,7 +167,7 @@ async function measure(cluster: Cluster, { jobs, apps, moody = false }: GithubBu
     }
     if (Date.now() - printed > 30_000) {
       printed = Date.now();
-      console.log(`  ${Math.round((printed - begun) / 1000)} s: ${done} of ${jobs} jobs ran`);
+      console.log(`  ${name}, ${Math.round((printed - begun) / 1000)} s: ${done} of ${jobs} jobs ran`);
     }
     await sleep(250);
   }
@@ -169,7 +203,7 @@ async function measure(cluster: Cluster, { jobs, apps, moody = false }: GithubBu
 const toTime = ({ at }: { at: string }): number => Date.parse(at);
 
 /** How many instances waited for their registration, and how long. */
-export function measureUnregistered(
+function measureUnregistered(
   created: ReadonlyMap<string, number>,
   registered: ReadonlyMap<string, number>,
 ): Pick<GithubResult, 'maxUnregistered' | 'unregisteredP99Ms'> {
@@ -197,7 +231,7 @@ export function measureUnregistered(
 }
 
 /** When the last of so many registrations could be made, if nothing but the limits took time; milliseconds after the first. */
-export function computeLimitsMs(jobs: number, apps: number): number {
+function computeLimitsMs(jobs: number, apps: number): number {
   const perMinute = (apps * POINTS_PER_MINUTE) / POINTS_PER_REGISTRATION;
   const byPoints = Math.floor((jobs - 1) / perMinute) * 60_000;
   const byScope = Math.floor((jobs - 1) / REGISTRATIONS_PER_SCOPE) * SCOPE_WINDOW_MS;

@@ -8,7 +8,7 @@ import { startBenchWorker } from './bench-worker.ts';
 import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
 import { benchDelegations, delegationsText } from './delegations.ts';
 import { benchDrain, drainText } from './drain.ts';
-import { formatGithubBursts, GITHUB_BURSTS, runGithubBurst, type GithubResult } from './github.ts';
+import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts } from './github.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
 import { machine, scenarioText, versions } from './report.ts';
@@ -118,17 +118,13 @@ if (values.json) {
 
 /** Runs bursts against GitHub's limits, each in a cluster of its own. */
 async function benchGithub(): Promise<void> {
-  const results = new Map<string, GithubResult>();
-  for (const burst of bursts) {
-    console.log(`${burst.name}: ${burst.jobs} jobs at once, ${burst.apps} App${burst.apps === 1 ? '' : 's'} …`);
-    const result = await runGithubBurst(burst);
-    results.set(burst.name, result);
-    console.log(JSON.stringify(result));
-  }
+  const results = await runGithubBursts(bursts);
   Object.assign(measured, Object.fromEntries(results));
   const text = [formatGithubBursts(results), `${machine()}; ${load}`].join('\n');
   console.log(`\n${text}`);
-  if (values.readme) await writeReport('bench:github', 'npm run bench -- --scenario github --readme', text);
+  if (!values.readme) return;
+  await writeReport('bench:github', 'npm run bench -- --scenario github --readme', text);
+  await writeSummary({ github2000: results.get('github2000') });
 }
 
 /** Runs the chosen scenarios and crowds, one after the other in one cluster. */

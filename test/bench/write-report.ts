@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import type { DelegationsResult } from './delegations.ts';
 import { ms } from './report.ts';
+import type { GithubResult } from './github.ts';
 import type { Result } from './scenario.ts';
 
 const BENCHMARKS = new URL('../../deploy/docs/reference/benchmarks.md', import.meta.url);
@@ -27,13 +28,14 @@ export async function writeSummary(measured: SummaryInput): Promise<void> {
 export interface SummaryInput {
   steady?: Pick<Result, 'createP50Ms' | 'createP99Ms' | 'lost'> | undefined;
   burst5000?: Pick<Result, 'allCreatedMs' | 'lost'> | undefined;
+  github2000?: Pick<GithubResult, 'registeredMs' | 'limitsMs' | 'lost'> | undefined;
   delegations?: Pick<DelegationsResult, 'runningP50Ms' | 'runningP99Ms' | 'lost'> | undefined;
 }
 
 const SUMMARY = 'bench:summary';
 
 /** @returns the README with new rows in its summary, for what was measured */
-export function replaceSummary(readme: string, { steady, burst5000, delegations }: SummaryInput): string {
+export function replaceSummary(readme: string, { steady, burst5000, github2000, delegations }: SummaryInput): string {
   const rows = new Map(
     [...readBlock(readme, SUMMARY).matchAll(/^\| ([^|]+?) +\| ([^|]+?) +\|$/gm)]
       .map(([, what = '', value = '']): [string, string] => [what, value])
@@ -51,6 +53,13 @@ export function replaceSummary(readme: string, { steady, burst5000, delegations 
     rows.set(
       '5,000 jobs at once: until the last instance is created',
       `${ms(burst5000.allCreatedMs)}, ${lost(burst5000.lost)}`,
+    );
+  }
+  if (github2000 !== undefined) {
+    const { registeredMs, limitsMs } = github2000;
+    rows.set(
+      '2,000 jobs at once within GitHub’s limits for one App: until the last runner is registered',
+      `${ms(registeredMs)} (the limits alone take ${ms(limitsMs)}), ${lost(github2000.lost)}`,
     );
   }
   if (delegations !== undefined) {
