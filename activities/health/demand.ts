@@ -30,12 +30,12 @@ const MIN_JOB_AGE_MS = 3000;
  * Asks the forge about jobs that have waited for longer than `olderThanMs`. If a job was started or cancelled and its
  * webhook was lost, its demand is dropped. A job that the forge doesn't show stays: the permission may be missing.
  *
- * @returns `notes`: repositories whose jobs the forge refuses to show
+ * @returns `unread`: repositories whose jobs the forge refuses to show
  */
 export async function recheckDemand(
   { client, forge, signalDispatcher, log }: DemandOptions,
   { group, olderThanMs, signal }: { group: string; olderThanMs: number; signal: AbortSignal },
-): Promise<{ asked: number; dropped: number; notes: string[] }> {
+): Promise<{ asked: number; dropped: number; unread: string[] }> {
   const { waiting } = await queryRoster(client, group);
   const stuck = waiting
     .filter(({ since }) => Date.now() - since > olderThanMs)
@@ -58,7 +58,7 @@ export async function recheckDemand(
     events.push({ type: 'job', job: toJobNotice(now, key) });
   }
   if (events.length > 0) await signalDispatcher(group, events);
-  return { asked: stuck.length, dropped: events.length, notes: [...refused.values()] };
+  return { asked: stuck.length, dropped: events.length, unread: [...refused.values()] };
 }
 
 /**
@@ -68,9 +68,9 @@ export async function recheckDemand(
 export async function findLostJobs(
   { client, forge, publish, log }: DemandOptions,
   { settings, ...look }: { settings: GroupSettings; notBefore: number; signal: AbortSignal },
-): Promise<{ found: number; notes: string[] }> {
+): Promise<{ found: number; unread: string[]; notes: string[] }> {
   const { name: group, scope, labels } = settings;
-  const { jobs, notes } = await forge.listQueuedJobs({ scope, labels }, look);
+  const { jobs, unread, notes } = await forge.listQueuedJobs({ scope, labels }, look);
   const known = new Set((await queryRoster(client, group)).waiting.map(({ key }) => key));
   const suspects = jobs
     .filter(({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS)
@@ -96,7 +96,7 @@ export async function findLostJobs(
       installationId: null,
     });
   }
-  return { found: lost.length, notes };
+  return { found: lost.length, unread, notes };
 }
 
 const toJobKey = (job: ForgeJob['job']): string => `${job.id}:${job.runAttempt}`;

@@ -11,6 +11,8 @@ export const healthReply = z.discriminatedUnion('ok', [
       marked: z.array(z.string()),
       repaired: z.array(z.string()),
       unanswered: z.array(z.string()),
+      /** What a person should know or change. */
+      notes: z.array(z.string()).default([]),
       demand: z.object({ asked: z.number(), dropped: z.number() }),
       redelivered: z.number(),
       found: z.number(),

@@ -90,9 +90,10 @@ export interface QueueOrder {
   labels: string[];
 }
 
-/** Jobs that wait on the forge, and what could not be read, one clause each. */
+/** Jobs that wait on the forge; what could not be read, and notes for people, one clause each. */
 export interface QueuedJobs {
   jobs: ForgeJob[];
+  unread: string[];
   notes: string[];
 }
 

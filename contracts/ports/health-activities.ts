@@ -31,7 +31,7 @@ export interface HealthActivities {
   recheckDemand(order: {
     group: string;
     olderThanMs: number;
-  }): Promise<{ asked: number; dropped: number; notes: string[] }>;
+  }): Promise<{ asked: number; dropped: number; unread: string[] }>;
   /** Makes the forge redeliver failed deliveries. */
   redeliver(order: {
     hooks: HookOwner[];
@@ -40,7 +40,9 @@ export interface HealthActivities {
     failing: [string, number][];
   }): Promise<{ redelivered: number; failing: [string, number][]; notes: string[] }>;
   /** Publishes queued jobs of the group's repositories that its dispatcher does not know, as if a webhook had arrived. */
-  findLostJobs(order: { settings: GroupSettings } & SharedLook): Promise<{ found: number; notes: string[] }>;
+  findLostJobs(
+    order: { settings: GroupSettings } & SharedLook,
+  ): Promise<{ found: number; unread: string[]; notes: string[] }>;
   /** Signals the dispatcher that these runners are gone. */
   freeSlots(order: { group: string; runners: string[] }): Promise<void>;
   /** Signals a runner that its instance does not exist. */

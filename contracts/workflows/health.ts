@@ -89,6 +89,8 @@ export interface HealthReport {
   repaired: string[];
   /** What could not be checked, and why: the next check tries again. */
   unanswered: string[];
+  /** What a person should know or change, one line each. */
+  notes: string[];
   /** Jobs that waited too long: how many the forge was asked about, and how many of these no longer wait. */
   demand: { asked: number; dropped: number };
   /** Failed deliveries that were redelivered. */

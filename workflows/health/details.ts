@@ -19,13 +19,14 @@ export function renderHealthDetails(report: HealthReport): string {
     ...list('Marked: a later check removes them if nothing has changed', report.marked),
     ...list('Repaired', report.repaired),
     ...list('No answer', report.unanswered),
+    ...list('Notes', report.notes),
     ...LAST_LINES,
   ].join('\n');
 }
 
 /** The schedule's note: the result of the last check as one line. */
 export function renderHealthNote(report: HealthReport): string {
-  const { marked, repaired, unanswered, demand, redelivered, found, state } = report;
+  const { marked, repaired, unanswered, notes, demand, redelivered, found, state } = report;
   const say = (count: number, what: string): string => (count === 0 ? '' : `${count} ${what}`);
   const facts = [
     say(repaired.length, 'repaired'),
@@ -35,6 +36,7 @@ export function renderHealthNote(report: HealthReport): string {
     say(redelivered, 'webhooks redelivered'),
     say(found, 'lost jobs found'),
     say(unanswered.length, 'queries without an answer'),
+    say(notes.length, 'notes'),
   ].filter(Boolean);
   return `${report.at.slice(0, 19)}Z: ${facts.length === 0 ? 'all is well' : facts.join(', ')}`;
 }

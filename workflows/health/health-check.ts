@@ -92,13 +92,13 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
       : await ask('deliveries', () =>
           orchestrator.redeliver({ hooks, hookUrl, since: before.deliveriesSince, failing: before.failing }),
         );
-  unanswered.push(...(redelivery?.notes ?? []));
   const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, notBefore }));
-  unanswered.push(
-    ...(reconciled?.notes ?? []).map((note) => `group on the forge: ${note}`),
-    ...(demand?.notes ?? []),
+  unanswered.push(...(demand?.unread ?? []), ...(lost?.unread ?? []));
+  const notes = [
+    ...(reconciled?.notes ?? []).map((note) => `${group} on the forge: ${note}`),
+    ...(redelivery?.notes ?? []),
     ...(lost?.notes ?? []),
-  );
+  ];
 
   const state: HealthState = {
     version: 1,
@@ -113,6 +113,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
     marked: marked.map((mark) => describeMark(mark, observations)),
     repaired: [...(reconciled?.changes ?? []).map((what) => `${group} on the forge: ${what}`), ...removal.repaired],
     unanswered,
+    notes,
     demand: { asked: demand?.asked ?? 0, dropped: demand?.dropped ?? 0 },
     redelivered: redelivery?.redelivered ?? 0,
     found: lost?.found ?? 0,

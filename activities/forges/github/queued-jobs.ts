@@ -53,14 +53,19 @@ export class QueuedJobsLook {
   /** Jobs that need no other labels than these. @throws BatonError FORGE_* */
   async list({ scope, labels }: QueueOrder, options: LookOptions): Promise<QueuedJobs> {
     const key = toScopeName(scope).toLowerCase();
-    const { jobs, notes } = await this.#looks.get(key, options, (signal) => this.#look(scope, signal));
+    const { jobs, unread, notes } = await this.#looks.get(key, options, (signal) => this.#look(scope, signal));
     const offered = new Set(['self-hosted', ...labels.map((label) => label.toLowerCase())]);
-    return { jobs: jobs.filter(({ job }) => job.labels.every((label) => offered.has(label.toLowerCase()))), notes };
+    return {
+      jobs: jobs.filter(({ job }) => job.labels.every((label) => offered.has(label.toLowerCase()))),
+      unread,
+      notes,
+    };
   }
 
   async #look(scope: ForgeScope, signal: AbortSignal): Promise<QueuedJobs> {
     const attempt = new Attempt(`looking for waiting jobs of ${toScopeName(scope)}`);
     const names = await attempt.all(() => this.#turns.list(scope, signal));
+    const notes: string[] = [];
     const found = await each(names, async (name) => {
       const repository = `${scope.organization}/${name}`;
       const runs = await attempt.one(repository, () => this.#listUnfinishedRuns(repository, signal));
@@ -68,16 +73,16 @@ export class QueuedJobsLook {
         ({ repository: { full_name } }) => full_name.toLowerCase() !== repository.toLowerCase(),
       );
       if (renamed !== undefined)
-        attempt.notes.push(`${repository} is ${renamed.repository.full_name} now: change it in the configuration`);
+        notes.push(`${repository} is ${renamed.repository.full_name} now: change it in the configuration`);
       return runs ?? [];
     });
     const runs = found.flat().sort((a, b) => Number(b.status === 'queued') - Number(a.status === 'queued'));
-    if (runs.length > MAX_RUNS) attempt.notes.push(`read only ${MAX_RUNS} of ${runs.length} unfinished runs`);
+    if (runs.length > MAX_RUNS) attempt.unread.push(`read only ${MAX_RUNS} of ${runs.length} unfinished runs`);
     const jobs = await each(runs.slice(0, MAX_RUNS), async (run) => {
       const { full_name: repository } = run.repository;
       return (await attempt.one(repository, () => this.#listQueuedJobs(run, signal))) ?? [];
     });
-    return { jobs: jobs.flat(), notes: [...new Set(attempt.notes)] };
+    return { jobs: jobs.flat(), unread: [...new Set(attempt.unread)], notes };
   }
 
   /** Queued runs, and unfinished ones among the newest: they may have more jobs that wait. */
@@ -123,7 +128,7 @@ function isRecent(times: readonly (string | null | undefined)[]): boolean {
 
 /** Calls about several repositories, of which one may fail without the others. */
 class Attempt {
-  readonly notes: string[] = [];
+  readonly unread: string[] = [];
   readonly #doing: string;
   #unanswered = 0;
 
@@ -150,7 +155,7 @@ class Attempt {
       const failure = toGithubError(`${this.#doing} in ${repository}`, error);
       if (failure.code !== 'FORGE_REFUSED') this.#unanswered += 1;
       if (failure.code === 'FORGE_RATE_LIMITED' || this.#unanswered >= MAX_UNANSWERED) throw failure;
-      this.notes.push(failure.message);
+      this.unread.push(failure.message);
       return undefined;
     }
   }

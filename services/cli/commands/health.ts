@@ -33,6 +33,7 @@ function formatHealth({ report, workflow }: Extract<HealthReply, { ok: true }>):
     ...list('marked, to be removed by a later check', report.marked),
     ...list('repaired', report.repaired),
     ...list('no answer', report.unanswered),
+    ...list('notes', report.notes),
     `jobs that wait long: ${demand.asked} checked with the forge, ${demand.dropped} no longer wait`,
     `webhooks: ${report.redelivered} redelivered; ${report.found} waiting jobs found without a webhook`,
     ...(report.marks === 0 ? [] : [`marked in total: ${report.marks}`]),

@@ -101,10 +101,10 @@ describe('the health checks of 5 groups and 40 repositories', () => {
       status: 403,
       count: 1,
     });
-    const { jobs, notes } = await github.listQueuedJobs({ scope: SCOPE, labels: LABELS });
+    const { jobs, unread } = await github.listQueuedJobs({ scope: SCOPE, labels: LABELS });
     await control.clearApiFaults();
     expect(jobs.map(({ job }) => job.id)).toContain(waiting.id);
-    expect(notes).toEqual([expect.stringContaining('repository-7'), expect.stringContaining('repository-9')]);
+    expect(unread).toEqual([expect.stringContaining('repository-7'), expect.stringContaining('repository-9')]);
   });
 
   it('end at once when GitHub does not answer for one repository after another', async () => {
