@@ -16,6 +16,13 @@ import { SignalBatcher, type Item } from '../shared/signal-batcher.ts';
 import { classifyTemporalError } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 
+/**
+ * How long a job's start, and its end as its hook reports it, may wait for other events of the same runner: the runner only shows
+ * them. The hook and the forge report each start, and the agent's exit follows the end: so most runners have half as many workflow
+ * tasks.
+ */
+const RUNNER_WAIT_MS = 1000;
+
 /** Whether the workflow received the signal, or why it did not. */
 export type SignalResult = 'delivered' | 'closed' | 'missing';
 
@@ -68,7 +75,11 @@ export class WorkflowSignals {
 
   /** Signals a runner; never starts one. Errors as in {@link signalDispatcher}. */
   signalRunner(group: string, runner: string, event: RunnerEvent, source: EventSource): Promise<SignalResult> {
-    return this.#runners.add(runnerWorkflowId(group, runner), { ...source, value: event });
+    return this.#runners.add(
+      runnerWorkflowId(group, runner),
+      { ...source, value: event },
+      mayWait(event) ? RUNNER_WAIT_MS : 0,
+    );
   }
 
   async #sendToDispatcher(group: string, items: Item<DispatcherItem>[]): Promise<SignalResult> {
@@ -139,6 +150,13 @@ export class WorkflowSignals {
       stopTimer();
     }
   }
+}
+
+function mayWait(event: RunnerEvent): boolean {
+  if (event.type === 'job') return true;
+  if (event.type !== 'signal') return false;
+  const { kind } = event.signal;
+  return kind === 'started' || kind === 'completed' || kind === 'resources';
 }
 
 function isRefused(error: unknown): boolean {

@@ -17,6 +17,15 @@ const MAX_BYTES = 512 * 1024;
  */
 const SPACING_MS = 25;
 
+/** The items for one workflow that wait for the next call. */
+interface Queue<T, R> {
+  items: QueuedItem<T, R>[];
+  /** Calls are being made; they take all items. */
+  draining: boolean;
+  /** Set while only items that may wait are in the queue. */
+  timer: NodeJS.Timeout | undefined;
+}
+
 interface QueuedItem<T, R> {
   item: Item<T>;
   resolve: (result: R) => void;
@@ -25,12 +34,13 @@ interface QueuedItem<T, R> {
 
 /**
  * Batches the items for each workflow: while one call to a workflow is running, further items for it queue; the next call takes
- * as many as fit. A single item is sent at once. Items for one workflow keep the order in which they were added.
+ * as many as fit. A single item is sent at once, unless it may wait for others. Items for one workflow keep the order in which they
+ * were added.
  */
 export class SignalBatcher<T, R> {
   readonly #send: (workflow: string, items: Item<T>[]) => Promise<R>;
   readonly #maySplit: (error: unknown) => boolean;
-  readonly #queues = new Map<string, QueuedItem<T, R>[]>();
+  readonly #queues = new Map<string, Queue<T, R>>();
 
   /**
    * @param send one call; must be idempotent by the items' ids
@@ -41,25 +51,30 @@ export class SignalBatcher<T, R> {
     this.#maySplit = maySplit;
   }
 
-  /** Resolves with the result of the call that contained the item, or rejects with its error. */
-  add(workflow: string, item: Item<T>): Promise<R> {
+  /**
+   * Resolves with the result of the call that contained the item, or rejects with its error.
+   *
+   * @param mayWaitMs how long the item may wait for others for the same workflow, milliseconds
+   */
+  add(workflow: string, item: Item<T>, mayWaitMs = 0): Promise<R> {
     return new Promise((resolve, reject) => {
-      const queue = this.#queues.get(workflow);
-      if (queue) {
-        queue.push({ item, resolve, reject });
-        return;
-      }
-      const started = [{ item, resolve, reject }];
-      this.#queues.set(workflow, started);
-      void this.#drain(workflow, started);
+      const queue = this.#queues.get(workflow) ?? { items: [], draining: false, timer: undefined };
+      this.#queues.set(workflow, queue);
+      queue.items.push({ item, resolve, reject });
+      if (queue.draining) return;
+      if (mayWaitMs === 0 || queue.items.length >= MAX_ITEMS) void this.#drain(workflow, queue);
+      else queue.timer ??= setTimeout(() => void this.#drain(workflow, queue), mayWaitMs);
     });
   }
 
-  async #drain(workflow: string, queue: QueuedItem<T, R>[]): Promise<void> {
-    while (queue.length > 0) {
+  async #drain(workflow: string, queue: Queue<T, R>): Promise<void> {
+    clearTimeout(queue.timer);
+    queue.draining = true;
+    const { items } = queue;
+    while (items.length > 0) {
       const began = performance.now();
-      await this.#deliver(workflow, takeBatch(queue));
-      if (queue.length > 0 && queue.length < MAX_ITEMS) await pause(began + SPACING_MS - performance.now());
+      await this.#deliver(workflow, takeBatch(items));
+      if (items.length > 0 && items.length < MAX_ITEMS) await pause(began + SPACING_MS - performance.now());
     }
     this.#queues.delete(workflow);
   }

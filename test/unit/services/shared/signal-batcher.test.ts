@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SignalBatcher, type Item } from '../../../../services/shared/signal-batcher.ts';
 
 const createItem = (id: number, bytes = 10): Item<number> => ({ id: String(id), value: id, bytes });
@@ -20,6 +20,10 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 const expectCalls = (calls: readonly unknown[], count: number) => expect.poll(() => calls.length).toBe(count);
 
 describe('SignalBatcher', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   it('sends a single item at once, and batches those that arrive during the call', async () => {
     const { calls, batcher } = createHeldBatcher();
     const results = Array.from({ length: 131 }, (_, id) => batcher.add('a', createItem(id)));
@@ -34,6 +38,32 @@ describe('SignalBatcher', () => {
     expect(calls[3]?.values.length).toBe(30);
     calls[3]?.finish();
     expect(new Set(await Promise.all(results))).toEqual(new Set(['delivered']));
+  });
+
+  it('keeps items that may wait until their time is over', async () => {
+    vi.useFakeTimers();
+    const { calls, batcher } = createHeldBatcher();
+    void batcher.add('a', createItem(1), 1000);
+    await vi.advanceTimersByTimeAsync(600);
+    void batcher.add('a', createItem(2), 1000);
+    await vi.advanceTimersByTimeAsync(399);
+    expect(calls).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(calls.map(({ values }) => values)).toEqual([[1, 2]]);
+    calls[0]?.finish();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(calls.length).toBe(1);
+  });
+
+  it('sends items that may wait with the first one that may not, in order', async () => {
+    vi.useFakeTimers();
+    const { calls, batcher } = createHeldBatcher();
+    void batcher.add('a', createItem(1), 1000);
+    void batcher.add('a', createItem(2));
+    expect(calls.map(({ values }) => values)).toEqual([[1, 2]]);
+    calls[0]?.finish();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(calls.length).toBe(1);
   });
 
   it('limits the size of a call', async () => {
