@@ -17,9 +17,8 @@ import { classifyTemporalError } from './temporal-errors.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 
 /**
- * How long a job's start, and its end as its hook reports it, may wait for other events of the same runner: the runner only shows
- * them. The hook and the forge report each start, and the agent's exit follows the end: so most runners have half as many workflow
- * tasks.
+ * How long an event that a runner only shows may wait for its next one, so that one workflow task handles both: the forge reports
+ * the start of a job about when its hook does, and the agent's exit follows the end of a job.
  */
 const RUNNER_WAIT_MS = 1000;
 
@@ -153,7 +152,7 @@ export class WorkflowSignals {
 }
 
 function mayWait(event: RunnerEvent): boolean {
-  if (event.type === 'job') return true;
+  if (event.type === 'job') return event.job.action === 'completed';
   if (event.type !== 'signal') return false;
   const { kind } = event.signal;
   return kind === 'started' || kind === 'completed' || kind === 'resources';

@@ -39,8 +39,8 @@ export interface Result {
   historyBytesPerRunner: number;
 }
 
-/** The command of an instance: it does nothing for a little longer than its job. */
-export const noOp = (jobMs: number): string[] => ['sleep', `'${jobMs / 1000 + 1}'`];
+/** The command of an instance: it does nothing for a little longer than its job, as an agent that reports its job's end does. */
+export const noOp = (jobMs: number): string[] => ['sleep', `'${jobMs / 1000 + 0.5}'`];
 
 /**
  * Queues jobs at the simulator, and runs them as a forge would: as soon as an instance exists, a waiting job starts on it, and

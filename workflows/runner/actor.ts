@@ -97,7 +97,14 @@ export class RunnerActor {
     if (this.facts.resources !== undefined && resources === undefined) {
       upsertMemo({ [RESOURCES_MEMO]: describeResources(this.facts.resources) });
     }
-    this.updateView();
+    if (!this.#isRemovedNext()) this.updateView();
+  }
+
+  /** Whether its removal follows in this workflow task: that shows everything at once, in one event of the history. */
+  #isRemovedNext(): boolean {
+    const { died, exited, forgeCompleted } = this.facts;
+    const isOver = died !== undefined || (exited !== undefined && forgeCompleted);
+    return isOver && this.#end === undefined && this.#instanceId !== undefined && this.isQuiet();
   }
 
   /** Whether no job can run on it any more: its program or instance ended, or the forge says that its job is complete. */
