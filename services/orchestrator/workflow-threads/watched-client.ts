@@ -55,7 +55,7 @@ export function createWatchedClient(
       if (this.#checks === checksUntilLogged) {
         log.error({ run, waiting: this.#pending.size }, 'workflow code does not return: an endless loop?');
       }
-      if (this.#checks < checksUntilEnded) return;
+      if (this.#checks !== checksUntilEnded) return;
       log.error({ run }, 'workflow code does not return: ending this worker');
       void this.workerThread.terminate();
     }
