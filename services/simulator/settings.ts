@@ -20,8 +20,10 @@ export const timing = z.strictObject({
   cancelMs: ms,
   /** The time between SIGINT and SIGTERM to a cancelled step; SIGKILL comes after another third of it. */
   cancelGraceMs: ms,
-  /** A just-in-time registration whose runner never connected is removed after this time. */
+  /** The registration of an ephemeral runner that hasn't been connected for this time is removed. */
   registrationMs: ms,
+  /** The same for other runners. */
+  idleRegistrationMs: ms,
   /** A webhook without an answer within this time has failed. */
   webhookTimeoutMs: ms,
   /** The interval at which the times above are checked. Read once, at the start. */
@@ -80,6 +82,7 @@ export const GITHUB_TIMING: Readonly<Timing> = {
   cancelMs: 300_000,
   cancelGraceMs: 7_500,
   registrationMs: 24 * 3_600_000,
+  idleRegistrationMs: 14 * 24 * 3_600_000,
   webhookTimeoutMs: 10_000,
   sweepMs: 100,
   pollMs: 25_000,

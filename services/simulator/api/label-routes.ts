@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { requestAssignment } from '../jobs/assign.ts';
-import { isReadOnlyLabel, toRunnerLabels } from '../shapes/runner.ts';
+import { isReadOnlyLabel, toRunnerLabels, toUniqueLabels } from '../shapes/runner.ts';
 import type { Simulation } from '../simulation.ts';
 import { invalid, notFound } from './errors.ts';
 import { parseBody, type Params, type Request } from './request.ts';
@@ -15,7 +15,7 @@ const replaced = z.object({ labels: names });
 export function addLabelRoutes(http: FastifyInstance, sim: Simulation): void {
   const change = (request: Request, labels: (before: string[]) => string[]) => {
     const runner = findRunner(sim, request);
-    runner.labels = [...new Set(labels(runner.labels))];
+    runner.labels = toUniqueLabels(labels(runner.labels));
     requestAssignment(sim);
     return { total_count: runner.labels.length, labels: toRunnerLabels(runner) };
   };
@@ -36,9 +36,10 @@ export function addLabelRoutes(http: FastifyInstance, sim: Simulation): void {
     );
     http.delete<{ Params: Partial<Params> }>(`${path}/:name`, (request) => {
       const { name = '' } = request.params;
-      if (!findRunner(sim, request).labels.includes(name)) throw notFound();
+      const same = (label: string): boolean => label.toLowerCase() === name.toLowerCase();
+      if (!findRunner(sim, request).labels.some(same)) throw notFound();
       if (isReadOnlyLabel(name)) throw invalid('Read-only labels cannot be removed.');
-      return change(request, (before) => before.filter((label) => label !== name));
+      return change(request, (before) => before.filter((label) => !same(label)));
     });
   }
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { formatScope, registerRunner, removeRunner, listRunners } from '../jobs/runners.ts';
 import type { JitConfig } from '../protocol.ts';
-import { toRunnerShape, seemsBusy } from '../shapes/runner.ts';
+import { toRunnerShape, toUniqueLabels, seemsBusy } from '../shapes/runner.ts';
 import type { Runner, RunnerGroup, RunnerScope } from '../state.ts';
 import type { Simulation } from '../simulation.ts';
 import { ApiError, invalid, notFound } from './errors.ts';
@@ -36,7 +36,7 @@ export function addRunnerRoutes(http: FastifyInstance, sim: Simulation): void {
       }
       assertRoom(sim, group);
       sim.limiter.register(request.actor, formatScope(scope));
-      const labels = [...new Set(order.labels)];
+      const labels = toUniqueLabels(order.labels);
       const runner = registerRunner(sim, { name: order.name, scope, group, labels, ephemeral: true });
       const address = request.headers[SERVER_URL_HEADER];
       const encoded = encodeJitConfig(

@@ -31,5 +31,9 @@ function sweepActive(sim: Simulation, job: Job, now: number): void {
 
 function sweepRunner(sim: Simulation, runner: Runner, now: number): void {
   if (runner.online && now - runner.lastSeen > sim.timing.offlineAfterMs) goOffline(sim, runner);
-  if (!runner.everOnline && now - runner.registeredAt > sim.timing.registrationMs) removeRunner(sim, runner, 'expired');
+  const { registrationMs, idleRegistrationMs } = sim.timing;
+  const unseenMs = now - Math.max(runner.registeredAt, runner.lastSeen);
+  if (!runner.online && unseenMs > (runner.ephemeral ? registrationMs : idleRegistrationMs)) {
+    removeRunner(sim, runner, 'expired');
+  }
 }

@@ -7,6 +7,12 @@ const READ_ONLY = new Set(['self-hosted', 'linux', 'windows', 'macos', 'x64', 'a
 /** Whether GitHub sets this label itself, which then can't be removed. */
 export const isReadOnlyLabel = (label: string): boolean => READ_ONLY.has(label.toLowerCase());
 
+/** Each label once: GitHub compares them without regard to case. */
+export const toUniqueLabels = (labels: readonly string[]): string[] => {
+  const lower = labels.map((label) => label.toLowerCase());
+  return labels.filter((label, index) => lower.indexOf(label.toLowerCase()) === index);
+};
+
 export function toRunnerLabels(runner: Runner): Schemas['runner-label'][] {
   return runner.labels.map((name, index) => ({
     id: runner.id * 100 + index,

@@ -144,6 +144,26 @@ describe('a registration of the simulator', () => {
     await expect(bench.register('never')).rejects.toThrow('409');
   });
 
+  it('is removed when its runner was connected once, but not for a day', async () => {
+    const { client } = await bench.online('once');
+    await client.closeSession();
+    await bench.register('never');
+    bench.sim.timing.registrationMs = 0;
+    await bench.log.waitFor(
+      'the removal of both',
+      ({ type, runner }) => type === 'runner.removed' && runner === 'never',
+    );
+    expect(bench.log.since(0, 'runner.removed')).toMatchObject([
+      { runner: 'once', by: 'expired' },
+      { runner: 'never' },
+    ]);
+  });
+
+  it('has each label once, whatever its case', async () => {
+    const { id } = await bench.register('labels', { labels: ['demo', 'GPU', 'gpu', 'Demo'] });
+    expect(bench.sim.state.runners.get(id)?.labels).toEqual(['demo', 'GPU']);
+  });
+
   it('returns its job to the queue when it is deleted before the job started', async () => {
     const { client, id, stop } = await bench.online('first');
     const job = bench.job(['run: "true"']);
