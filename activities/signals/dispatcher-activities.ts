@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy, type Client } from '@temporalio/client';
 import pMap from 'p-map';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
@@ -9,6 +10,7 @@ import {
   runnerWorkflowId,
 } from '../../contracts/workflows/runner.ts';
 import { type OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { StartPacer } from '../../contracts/ports/start-pacer.ts';
 import { CAPACITY_EVENTS, type CapacityEvent, capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
@@ -25,11 +27,27 @@ const CONCURRENTLY = { concurrency: 16 };
  *
  * @param client on the worker's own connection: runners then start eagerly on this worker
  * @param signalDispatcher may send several calls' events in one signal
+ * @param pacer says how many runners may start now
  */
-export function createDispatcherActivities(client: Client, signalDispatcher: SignalDispatcher): OrchestratorActivities {
+export function createDispatcherActivities(
+  client: Client,
+  signalDispatcher: SignalDispatcher,
+  pacer: StartPacer,
+): OrchestratorActivities {
   return {
-    async startRunners({ settings, runners }) {
-      await pMap(runners, (runner) => startRunner(client, settings, runner), CONCURRENTLY);
+    async startRunners({ settings, runners, idle }) {
+      const start = (names: readonly string[]): Promise<unknown> =>
+        pMap(names, (runner) => startRunner(client, settings, runner), CONCURRENTLY);
+      // An earlier attempt may have started some of these runners, and how many it was allowed is lost: so that the dispatcher
+      // counts each runner that exists, this attempt starts them all.
+      if (activityInfo().attempt > 1) {
+        await start(runners);
+        return { started: runners.length, nextAt: null, perMinute: null, reason: null };
+      }
+      const wanted = { jobs: runners.length - idle, idle };
+      const { allowed, nextAt, perMinute, reason } = await pacer.take(settings.scope, wanted);
+      await start(runners.slice(0, allowed));
+      return { started: allowed, nextAt: nextAt === null ? null : new Date(nextAt).toISOString(), perMinute, reason };
     },
 
     async retireRunners({ group, runners }) {

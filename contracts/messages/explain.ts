@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GROUP_MODES } from './control.ts';
-import { deadLetter } from './status.ts';
+import { deadLetter, groupPace } from './status.ts';
 
 const needs = z.object({
   repository: z.string(),
@@ -53,6 +53,7 @@ export const explainReply = z.discriminatedUnion('ok', [
         max: z.number(),
         wantedSlots: z.number(),
         backoffUntil: z.string().nullable(),
+        pace: groupPace.nullable(),
       }),
     ),
     /** Runners that have or had it. */

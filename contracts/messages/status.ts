@@ -20,6 +20,14 @@ export const runnerStatus = z.object({
   closedAt: z.string().nullable(),
 });
 
+/** Why starts of a group are held back, how many, and until when the next ones are. */
+export const groupPace = z.object({
+  heldBack: z.number(),
+  until: z.string(),
+  perMinute: z.number().nullable(),
+  reason: z.string(),
+});
+
 export const groupStatus = z.object({
   name: z.string(),
   backend: z.string(),
@@ -34,6 +42,8 @@ export const groupStatus = z.object({
   ready: z.number(),
   /** Set while starts are paused after failures. */
   backoffUntil: z.string().nullable(),
+  /** Set while starts are held back because the forge does not let the runners register soon. */
+  pace: groupPace.nullable(),
   /** A paused group starts no runners; a draining one also retires its idle ones. */
   mode: z.enum(GROUP_MODES),
   /** No longer in the configuration: it drains, then disappears. */

@@ -2,6 +2,7 @@ import type { HookJob } from '../messages/runner-signal.ts';
 import type { SlotGrant } from './capacity.ts';
 import type { GroupSettings } from './group-settings.ts';
 import type { InstanceUse } from './instance-use.ts';
+import type { GroupPace } from './pace.ts';
 import type { JobNeeds, JobNotice } from './job.ts';
 import type { RunnerOutcome } from './phase.ts';
 
@@ -54,6 +55,8 @@ export interface DispatcherSnapshot {
   busy: number;
   ready: number;
   backoffUntil: string | null;
+  /** Set while starts are held back because the forge does not let the runners register soon. */
+  pace: GroupPace | null;
   /** Runners that wait for a slot on a capped backend. */
   wantedSlots: number;
 }

@@ -13,6 +13,7 @@ import type { ForgeActivities } from '../../contracts/ports/forge-activities.ts'
 import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { LocalActivities } from '../../contracts/ports/local-activities.ts';
 import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
+import type { StartPacer } from '../../contracts/ports/start-pacer.ts';
 import type { RunControl } from '../../contracts/ports/run-control.ts';
 import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
@@ -30,6 +31,7 @@ export interface ActivityOptions {
   client: Client;
   forge: Forge;
   runs: RunControl;
+  pacer: StartPacer;
   live: LiveConfig;
   log: Logger;
   metrics: Registry;
@@ -48,7 +50,7 @@ export interface WorkerActivities {
 
 /** All activities of the orchestrator's workers. */
 export function createWorkerActivities(options: ActivityOptions): WorkerActivities {
-  const { bus, client, forge, runs, live, log, metrics, traces } = options;
+  const { bus, client, forge, runs, pacer, live, log, metrics, traces } = options;
   const signaller = batchSignals(createSignaller(client));
   const mayRetire = batchRetirement(createRetirementQuestion(client));
   const usage = new UsageRecorder({ bus, live, metrics });
@@ -61,7 +63,7 @@ export function createWorkerActivities(options: ActivityOptions): WorkerActiviti
     traces && ((report) => recordRunnerSpans(traces, report, live.current.forge.type)),
   );
   return {
-    orchestrator: { ...local, ...createDispatcherActivities(client, signalDispatcher) },
+    orchestrator: { ...local, ...createDispatcherActivities(client, signalDispatcher, pacer) },
     runners: local,
     signals: {
       ...delegations.signals,

@@ -7,6 +7,7 @@ import { installRuntime } from '../shared/worker-runtime.ts';
 import { createWorkerActivities } from './activities.ts';
 import { createForge } from './forge.ts';
 import { KeyValueMadeGroups } from './made-groups.ts';
+import { createScopePacer } from './pacing/scope-pacer.ts';
 import { Schedulers } from './rate-limit/schedulers.ts';
 import { startReconciling } from './reconcile/reconcile.ts';
 import { ensureSearchAttributes } from './reconcile/search-attributes.ts';
@@ -36,12 +37,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const records = await RegistrationRecords.open(bus, log);
   const made = await KeyValueMadeGroups.open(bus, config.forge.url);
   const { forge, runs } = createForge(config.forge, schedulers, made);
+  const pacer = createScopePacer(schedulers.bucket, forge, metrics, log);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   const { namespace } = config.temporal;
   await ensureSearchAttributes(connection, namespace);
 
-  const activities = createWorkerActivities({ bus, client, forge, runs, live, log, metrics, traces });
+  const activities = createWorkerActivities({ bus, client, forge, runs, pacer, live, log, metrics, traces });
   const workers = await OrchestratorWorkers.create({ connection, namespace, activities, log });
   const registration = createRegistrationHandler({
     forge,

@@ -52,7 +52,7 @@ export interface ClusterOptions {
   backends: string[];
   /**
    * The simulator has GitHub's limits, but `busy` has no lag: most tests would only wait for it. Its own options come
-   * first. Where it has no limit on points (`secondaryPoints: 0`), Baton keeps none of its own either.
+   * first. Baton keeps its limit on points, `secondaryPoints`; 0: none.
    */
   simulator?: Partial<SimulatorOptions>;
   /** Sign in to the forge as so many Apps; the first has the webhook. Default: with a token; the organisation has the webhook. */
@@ -327,11 +327,13 @@ export class Cluster {
   #writeConfig(options: ClusterOptions, names: Record<string, string>): void {
     let { config } = options;
     for (const [name, value] of Object.entries({ ...names, ROOT: this.dir })) config = config.replaceAll(name, value);
+    // Baton keeps the limit that its forge has.
+    const points = options.simulator?.limits?.secondaryPoints;
     const text = `
 name: ${this.installation}
 forge:
   url: ${this.sim.address}
-  ${this.#access.config}${options.simulator?.limits?.secondaryPoints === 0 ? '\n  points_per_minute: 0' : ''}
+  ${this.#access.config}${points === undefined ? '' : `\n  points_per_minute: ${points}`}
 webhook:
   secrets: ["\${E2E_WEBHOOK_SECRET}"]
   url: ${this.#hookUrl}

@@ -27,6 +27,7 @@ import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import { type MovedJob } from '../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import type { StartAllowance, StartPacer, WantedStarts } from '../../contracts/ports/start-pacer.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
@@ -42,6 +43,8 @@ export interface FakeEdges {
   unregister: (runner: string) => 'removed' | 'absent' | 'busy';
   /** Called before runners are started, which waits for it. */
   beforeStart?: (runners: string[]) => Promise<void>;
+  /** Says how many runners may start, where the group's name is its organisation's too. Default: all. */
+  pace?: (wanted: WantedStarts) => Promise<StartAllowance>;
   /** Set where the backend can tag instances. */
   tag?: (tags: JobTags) => Promise<void>;
   /** Batches of uses, each recorded by one activity. */
@@ -103,13 +106,22 @@ export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): 
   const moved: MovedJob[] = [];
   const findEdgesOfRunner = (runner: string): FakeEdges => edges(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
   const signaller = createSignaller(client);
-  const started = createDispatcherActivities(client, signaller.signalDispatcher);
+  const pacer: StartPacer = {
+    take: async (scope, wanted) =>
+      (await edges(scope.organization).pace?.(wanted)) ?? {
+        allowed: wanted.jobs + wanted.idle,
+        nextAt: null,
+        perMinute: null,
+        reason: null,
+      },
+  };
+  const started = createDispatcherActivities(client, signaller.signalDispatcher, pacer);
   const orchestrator: OrchestratorActivities & LocalActivities = {
     ...createLocalActivities(signaller),
     ...started,
     startRunners: async (order) => {
       await edges(order.settings.name).beforeStart?.(order.runners);
-      await started.startRunners(order);
+      return await started.startRunners(order);
     },
   };
   const mayRetire = createRetirementQuestion(client);

@@ -6,6 +6,7 @@ import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { proxySignalActivities } from '../lib/signal-activities.ts';
+import { Pace, type PaceState } from './pace.ts';
 import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
 import { SlotTracker, type SlotsState } from './slots.ts';
 import { UseOutbox } from './use-outbox.ts';
@@ -38,6 +39,7 @@ export interface DispatcherState {
   review: boolean;
   /** Not recorded yet. */
   uses: InstanceUse[];
+  pace: PaceState;
 }
 
 /** A dispatcher's state, the events that change it, and the activities that follow from it. */
@@ -46,6 +48,7 @@ export class DispatcherActor {
   readonly demand: DemandTracker;
   readonly #slots: SlotTracker;
   readonly #uses: UseOutbox;
+  readonly #pace: Pace;
   #mode: GroupMode;
   #removed: boolean;
   /** Something changed: some runners may no longer be needed. */
@@ -58,6 +61,7 @@ export class DispatcherActor {
     this.demand = new DemandTracker(carried?.demand);
     this.#slots = new SlotTracker(carried?.slots);
     this.#uses = new UseOutbox(carried?.uses);
+    this.#pace = new Pace(carried?.pace);
     this.#mode = carried?.mode ?? 'active';
     this.#removed = carried?.removed ?? false;
     this.#review = carried?.review ?? false;
@@ -71,6 +75,7 @@ export class DispatcherActor {
       removed: this.#removed,
       review: this.#review,
       uses: this.#uses.toState(),
+      pace: this.#pace.toState(),
     };
   }
 
@@ -132,7 +137,7 @@ export class DispatcherActor {
   }
 
   /**
-   * Starts the missing runners, as far as there are slots.
+   * Starts the missing runners, as far as there are slots and the forge lets them register soon.
    *
    * @param enough whether to stop and continue later: while signals keep arriving, there is always more to do
    */
@@ -142,6 +147,8 @@ export class DispatcherActor {
       const { settings } = this;
       const count = Math.min(this.#countStartable(), START_CHUNK);
       if (count === 0) return;
+      const { waiting, ready } = demand.countRunners(Date.now());
+      const idle = Math.max(0, count - Math.max(0, waiting - ready));
       const runners = Array.from({ length: count }, () =>
         createRunnerName(settings.installation, settings.name, uuid4()),
       );
@@ -149,8 +156,12 @@ export class DispatcherActor {
       demand.addRunners(runners, Date.now());
       this.#slots.use(settings.backend, count);
       this.#startingRunners = runners;
-      await startRunners({ settings, runners });
+      const result = await startRunners({ settings, runners, idle });
       this.#startingRunners = [];
+      const held = this.#pace.apply(result, count, Date.now());
+      if (held === 0) continue;
+      demand.dropUnstarted(runners.slice(-held));
+      this.#slots.giveBack(settings.backend, held);
     }
   }
 
@@ -188,8 +199,11 @@ export class DispatcherActor {
 
   /** When to act without a signal (milliseconds since the epoch), and why. */
   findNextWakeUp(): { at: number; summary: string } | undefined {
-    const resume = this.#starting ? this.demand.resumeAt(this.settings, Date.now()) : undefined;
+    const now = Date.now();
+    const resume = this.#starting ? this.demand.resumeAt(this.settings, now) : undefined;
     if (resume !== undefined) return { at: resume, summary: 'starts are paused after failures' };
+    const paced = this.#countHeldBack() > 0 ? this.#pace.holdsUntil(now) : undefined;
+    if (paced !== undefined) return { at: paced, summary: 'starts are held back by the forge’s limits' };
     const overdue = this.#slots.findOverdueAt();
     return overdue === undefined ? undefined : { at: overdue, summary: 'sends the slot request again' };
   }
@@ -207,6 +221,7 @@ export class DispatcherActor {
       busy,
       ready,
       backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
+      pace: this.#pace.view(this.#countHeldBack(), Date.now()),
       wantedSlots: settings.backendMax === null ? 0 : this.#slots.countWanted(),
     };
   }
@@ -219,8 +234,17 @@ export class DispatcherActor {
     return this.#removed || this.#mode === 'draining' ? { min: 0, max: 0 } : this.settings;
   }
 
+  /** None while starts are held back: neither activities nor slots are asked for before they can be used. */
   #countShortage(): number {
-    return this.#starting ? this.demand.countShortage(this.settings, Date.now()) : 0;
+    const now = Date.now();
+    if (!this.#starting || this.#pace.holdsUntil(now) !== undefined) return 0;
+    return this.demand.countShortage(this.settings, now);
+  }
+
+  #countHeldBack(): number {
+    const now = Date.now();
+    if (!this.#starting || this.#pace.holdsUntil(now) === undefined) return 0;
+    return this.demand.countShortage(this.settings, now);
   }
 
   #countStartable(): number {
@@ -233,7 +257,10 @@ export class DispatcherActor {
     const before = this.settings;
     this.settings = settings;
     this.#removed = false;
-    if (runnerFingerprint(before) !== runnerFingerprint(settings)) this.demand.markOutdated(before.backend);
+    if (runnerFingerprint(before) !== runnerFingerprint(settings)) {
+      this.demand.markOutdated(before.backend);
+      this.#pace.clear();
+    }
     if (JSON.stringify(before) !== JSON.stringify(settings)) this.#review = true;
     if (settings.backendMax === null) this.#slots.drop(settings.backend);
     this.#slots.requestAgain();

@@ -3,7 +3,7 @@ import type { JobNotice, MovedJob } from '../../contracts/workflows/job.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/workflows/phase.ts';
-import { toRunKey, WaitingJobs, type WaitingJobsState } from './waiting.ts';
+import { decrement, toRunKey, WaitingJobs, type WaitingJobsState } from './waiting.ts';
 
 /** GitHub cancels a job that was queued for 24 h: older demand no longer exists. */
 const JOB_LIFETIME_MS = 24 * 3_600_000;
@@ -118,6 +118,11 @@ export class DemandTracker {
   /** Adds runners that are being started. */
   addRunners(runners: readonly string[], now: number): void {
     for (const runner of runners) this.#runners.set(runner, { since: now, busy: false });
+  }
+
+  /** Drops runners that were not started after all. */
+  dropUnstarted(runners: readonly string[]): void {
+    for (const runner of runners) this.#runners.delete(runner);
   }
 
   /** How many runners to start now: for the waiting jobs plus `min` idle ones, never more than `max` in all. */
@@ -289,11 +294,4 @@ export class DemandTracker {
     const [oldest] = this.#closed;
     if (oldest !== undefined) this.#closed.delete(oldest);
   }
-}
-
-/** Counts one job less for that run; false where there was none. */
-function decrement(runs: Map<string, number>, run: string): boolean {
-  const count = runs.get(run) ?? 0;
-  if (count > 0) runs.set(run, count - 1);
-  return count > 0;
 }

@@ -1,11 +1,12 @@
 import { type DispatcherSnapshot } from '../../contracts/workflows/dispatcher.ts';
+import { describePace } from '../../contracts/workflows/pace.ts';
 import { capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import { formatTime, renderFactTable, LAST_LINES, escapeMarkdown, renderWorkflowLink } from '../lib/markdown.ts';
 
 /** The dispatcher's current details in Temporal's UI, markdown. */
 export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
-  const { settings, waiting, busy, ready, oldestWaitingSince, backoffUntil, wantedSlots } = snapshot;
+  const { settings, waiting, busy, ready, oldestWaitingSince, backoffUntil, pace, wantedSlots } = snapshot;
   const { organization, repository } = settings.scope;
   const idle = settings.min > 0 ? `, at least ${settings.min} idle` : '';
   const rows: [string, string][] = [
@@ -18,6 +19,10 @@ export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
   if (state) rows.unshift(['State', state]);
   if (oldestWaitingSince) rows.push(['Oldest job waits since', formatTime(new Date(oldestWaitingSince))]);
   if (backoffUntil) rows.push(['Starts held back until', `${formatTime(new Date(backoffUntil))}, after failures`]);
+  if (pace) {
+    const text = escapeMarkdown(describePace(pace, busy + ready));
+    rows.push(['Starts', `${text}; the next at ${formatTime(new Date(pace.until))}`]);
+  }
   if (wantedSlots > 0) rows.push(['Slots', `${wantedSlots} wanted, ${describeSlots(settings.backend)}`]);
   return [`### ${waiting} waiting · ${busy} busy · ${ready} ready`, '', ...renderFactTable(rows), ...LAST_LINES].join(
     '\n',

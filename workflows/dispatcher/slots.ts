@@ -46,6 +46,12 @@ export class SlotTracker {
     if (slots) slots.used += count;
   }
 
+  /** Records that so many of them were not started after all. */
+  giveBack(backend: string, count: number): void {
+    const slots = this.#backends.get(backend);
+    if (slots) slots.used = Math.max(0, slots.used - count);
+  }
+
   /** Applies a grant. A grant for an older request no longer counts. */
   applyGrant({ backend, number, allowed }: SlotGrant): void {
     const slots = this.#backends.get(backend);

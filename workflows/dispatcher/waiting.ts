@@ -118,3 +118,10 @@ export class WaitingJobs {
 export function toRunKey(runId: number, attempt: number): string {
   return `${runId}/${attempt}`;
 }
+
+/** Counts one job less for that run; false where there was none. */
+export function decrement(runs: Map<string, number>, run: string): boolean {
+  const count = runs.get(run) ?? 0;
+  if (count > 0) runs.set(run, count - 1);
+  return count > 0;
+}

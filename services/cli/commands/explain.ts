@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { explainReply, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
+import { describePace } from '../../../contracts/workflows/pace.ts';
 import { parseOptions, printOptions, UsageError } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
 
@@ -104,7 +105,7 @@ function formatMatch({ group, proxies }: NonNullable<Explanation['match']>): str
 }
 
 function formatJobStatus(jobStatus: Explanation['jobStatuses'][number], now: number): string {
-  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil } = jobStatus;
+  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil, pace } = jobStatus;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
   switch (state) {
     case 'running':
@@ -117,6 +118,7 @@ function formatJobStatus(jobStatus: Explanation['jobStatuses'][number], now: num
       const why: string[] = [`${busy} busy and ${ready} other runners of at most ${max}`];
       if (mode !== 'active') why.push(`the group is ${mode}`);
       if (wantedSlots > 0) why.push('all slots of the backend are taken');
+      if (pace !== null) why.push(describePace(pace, busy + ready));
       if (backoffUntil !== null) why.push(`starts are paused after failures until ${backoffUntil}`);
       return `${group}: it waits${waited}, number ${position ?? '?'} in line; ${why.join('; ')}`;
     }

@@ -2,10 +2,14 @@ import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
+import { describePace } from '../../../contracts/workflows/pace.ts';
 import { formatForgeLimits } from '../lib/forge-limits-table.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
+
+/** Of a group's notes, which are whole sentences. */
+const MAX_NOTES_LENGTH = 200;
 
 /**
  * `baton status`: requests the status from the orchestrator and prints it.
@@ -48,7 +52,7 @@ function formatStatus(answer: Status): string {
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), since(runner.startedAt)]);
   const parts = [
     `installation ${answer.installation}, ${answer.at}`,
-    formatTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups]),
+    formatTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups], MAX_NOTES_LENGTH),
     runners.length === 0 ? 'no runners' : formatTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
   ];
   const used = answer.runners
@@ -70,11 +74,12 @@ function formatJob({ workflow, job, jobId }: RunnerStatus): string {
   return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
-function formatNotes({ mode, removed, wantedSlots, backoffUntil }: GroupStatus): string {
+function formatNotes({ mode, removed, busy, ready, wantedSlots, backoffUntil, pace }: GroupStatus): string {
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);
   if (wantedSlots > 0) notes.push(`${wantedSlots} wait for a slot of the backend`);
+  if (pace !== null) notes.push(describePace(pace, busy + ready));
   if (backoffUntil !== null) notes.push(`starts paused until ${backoffUntil}`);
   return notes.join(', ');
 }

@@ -133,10 +133,14 @@ function updateGroup(card, group) {
   if (group.backoffUntil !== null) {
     lines.push(`starts are held back after failures for another ${formatDuration(-elapsedSince(group.backoffUntil))}`);
   }
+  if (group.pace !== null) {
+    const runners = group.busy + group.ready;
+    lines.push(`${runners} of ${runners + group.pace.heldBack} started; ${group.pace.reason}`);
+  }
   if (group.removed) lines.unshift('removed from the configuration: draining');
   else if (group.mode !== 'active') lines.unshift(group.mode);
   if (group.wantedSlots > 0) lines.push(`${countWaiting(group.wantedSlots, 'runner')} for a slot on ${group.backend}`);
-  notes.classList.toggle('late', group.backoffUntil !== null);
+  notes.classList.toggle('late', group.backoffUntil !== null || group.pace !== null);
   notes.hidden = lines.length === 0;
   setText(notes, lines.join(' · '));
   syncChildren(

@@ -93,8 +93,8 @@ async function findJobStatuses({ client, live, log }: ExplainOptions, jobId: num
           const { state, ...jobStatus } = await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId);
           if (state === 'unknown') return undefined;
           const snapshot = await handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
-          const { mode, busy, ready, settings, wantedSlots, backoffUntil } = snapshot;
-          return { group, mode, state, ...jobStatus, busy, ready, max: settings.max, wantedSlots, backoffUntil };
+          const { mode, busy, ready, settings, wantedSlots, backoffUntil, pace } = snapshot;
+          return { group, mode, state, ...jobStatus, busy, ready, max: settings.max, wantedSlots, backoffUntil, pace };
         });
       } catch (error) {
         log.warn({ group, job: jobId, reason: getErrorMessage(error) }, 'dispatcher query about a job failed');

@@ -108,6 +108,7 @@ async function getGroupStatus({ client, live, log }: StatusOptions, name: string
       busy: 0,
       ready: 0,
       backoffUntil: null,
+      pace: null,
       wantedSlots: 0,
       mode: 'active',
       removed: configured === undefined,

@@ -49,6 +49,17 @@ describe('the status page', () => {
     await page.close();
   });
 
+  it('shows how many runners of a group the forge’s limits hold back', async () => {
+    const page = await openPage();
+    const sample = sampleStatus({});
+    const pace = { heldBack: 380, until: sample.at, perMinute: 180, reason: 'GitHub lets 180 a minute register' };
+    status = { ...sample, groups: sample.groups.map((group) => ({ ...group, busy: 100, ready: 20, pace })) };
+    await expect
+      .poll(() => page.locator('.notes').first().innerText())
+      .toContain('120 of 500 started; GitHub lets 180 a minute register');
+    await page.close();
+  });
+
   it('shows when the forge blocks requests, and never renders a job’s name as HTML', async () => {
     const page = await openPage();
     await page.locator('#rows tr').first().waitFor();

@@ -76,6 +76,7 @@ const snapshot: DispatcherSnapshot = {
   ready: 0,
   oldestWaitingSince: '2026-01-02T03:04:05.678Z',
   backoffUntil: null,
+  pace: null,
   wantedSlots: 0,
 };
 
@@ -92,6 +93,18 @@ describe('the details of a dispatcher', () => {
     const capped = { ...snapshot, settings: { ...settings, backendMax: 6 }, wantedSlots: 2 };
     expect(renderDispatcherDetails(capped)).toContain('docker, at most 6 instances of all groups, priority 3');
     expect(renderDispatcherDetails(capped)).toContain('2 wanted, all slots of [docker](');
+  });
+
+  it('show how many runners the forge’s limits hold back, and until when', () => {
+    const pace = {
+      heldBack: 380,
+      until: '2026-01-02T03:04:05.678Z',
+      perMinute: 180,
+      reason: 'GitHub lets 180 a minute register',
+    };
+    expect(renderDispatcherDetails({ ...snapshot, busy: 100, ready: 20, pace })).toContain(
+      '| **Starts:** | 120 of 500 started; GitHub lets 180 a minute register; the next at 2026-01-02 03:04:05 UTC |',
+    );
   });
 
   it('show how many jobs wait, and since when the oldest does', () => {
