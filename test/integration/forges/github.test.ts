@@ -133,9 +133,12 @@ describe('a runner group on GitHub', () => {
   it('is looked up again when it was deleted and made again with another id', async () => {
     const register = () => github.register({ ...order(ALL), runner: `${name}-${Math.random()}`, labels: [] });
     await register();
+    // Now its id is known.
+    await register();
     const { id } = onForge();
+    // So that the next one gets another id.
+    await bench.api('POST', '/orgs/octo-org/actions/runner-groups', { name: `${name}-other` });
     bench.sim.state.accounts.get('octo-org')?.groups.delete(id);
-    await github.reconcileRunnerGroup({ ...order(ALL), group: `${name}-other` });
     await expect(register()).resolves.toMatchObject({ runnerId: expect.any(Number) });
     expect(onForge().id).not.toBe(id);
   });

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { conditionalFetch } from '../../../activities/forges/github/conditional-fetch.ts';
 import { createGithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
 import type { QueuedJobs } from '../../../contracts/ports/forge.ts';
+import { API_PREFIX } from '../../../services/simulator/api/routes.ts';
 import { addHook } from '../../../services/simulator/api/hook-routes.ts';
 import { DEFAULT_TOKEN } from '../../../services/simulator/simulator.ts';
 import { addRepository } from '../../../services/simulator/world.ts';
@@ -74,6 +76,20 @@ describe('the health checks of 5 groups and 40 repositories', () => {
     console.log(`calls that count: ${first} in the first hour of a process, ${next} in the next`);
     expect(first).toBeLessThanOrEqual(60);
     expect(next).toBeLessThanOrEqual(6);
+  });
+
+  it('cost nothing more when the App has its next token', async () => {
+    const send = conditionalFetch(fetch);
+    const url = `${bench.simulator.address}${API_PREFIX}/orgs/octo-org/actions/runner-groups`;
+    const before = bench.log.since().length;
+    const bodies: string[] = [];
+    for (const token of ['ghp_this_hour', 'ghp_next_hour']) bench.sim.tokens.add(token);
+    for (const token of ['ghp_this_hour', 'ghp_next_hour', 'ghp_next_hour']) {
+      const answer = await send(url, { headers: { accept: 'application/json', authorization: `token ${token}` } });
+      bodies.push(await answer.text());
+    }
+    expect(new Set(bodies).size).toBe(1);
+    expect(calls(before).map(({ status }) => status)).toEqual([200, 304, 304]);
   });
 
   it('see a waiting job in the next interval, each group once', async () => {
