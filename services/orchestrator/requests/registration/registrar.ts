@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '../../../../contracts/errors.ts';
 import type { Forge, RegistrationOrder } from '../../../../contracts/ports/forge.ts';
 import { KEEP_MS, type RegistrationRecord } from './claim.ts';
@@ -9,6 +8,8 @@ import { createDelay, toRefusal } from './replies.ts';
 
 /** A request that would wait longer than this for the forge's limits is told so at once. */
 const MAX_HOLD_MS = 20_000;
+/** A runner that was told to wait asks again this much before its turn, so that its call is queued when there is room. */
+const EARLY_MS = 10_000;
 /** No request is held longer, however long its agent would wait. */
 const MAX_WAIT_MS = 60_000;
 /** A reply leaves this long before its agent gives up. */
@@ -21,6 +22,7 @@ const REMEMBER_REFUSAL_MS = 60_000;
 const LATE_MS = 10_000;
 /** The agent of a request whose call is under way may ask again soon. */
 const UNDER_WAY_RETRY_MS = 1000;
+const STOPPING = 'this orchestrator is stopping';
 
 export interface RegistrarOptions {
   forge: Pick<Forge, 'register' | 'deregister' | 'getRegistrationOutlook'>;
@@ -59,18 +61,16 @@ export class Registrar {
   readonly #open = new Map<string, Joined>();
   readonly #kept = new Map<string, KeptAnswer>();
   readonly #refusals = new Map<string, BatonError>();
-  /** Rejects soon after this orchestrator was told to stop. */
-  readonly #stopped: Promise<never>;
+  /** What to call for each request that still waits when this orchestrator stops. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
-    this.#stopped = new Promise((_resolve, reject) => {
-      options.stop.addEventListener('abort', () => {
-        for (const { request } of this.#open.values()) request.abandon();
-        setTimeout(() => reject(new BatonError('REGISTRATION_DELAYED', 'stopping')), STOP_GRACE_MS).unref();
-      });
+    options.stop.addEventListener('abort', () => {
+      for (const { request } of this.#open.values()) request.abandon();
+      const giveUp = (): void => this.#waiting.forEach((onStop) => onStop());
+      setTimeout(giveUp, STOP_GRACE_MS).unref();
     });
-    this.#stopped.catch(() => undefined);
   }
 
   /**
@@ -80,7 +80,7 @@ export class Registrar {
    */
   async register({ order, attempt, waitMs }: RegistrationAsk): Promise<string> {
     const { runner, scope } = order;
-    if (this.#options.stop.aborted) throw createDelay(runner, UNDER_WAY_RETRY_MS, 'this orchestrator is stopping');
+    if (this.#options.stop.aborted) throw createDelay(runner, UNDER_WAY_RETRY_MS, STOPPING);
     const refusal = this.#refusals.get(runner);
     if (refusal !== undefined) throw refusal;
     const wait = Math.min(waitMs, MAX_WAIT_MS);
@@ -90,7 +90,8 @@ export class Registrar {
       const outlook = this.#options.forge.getRegistrationOutlook(scope);
       const full = outlook.waitMs > Math.min(MAX_HOLD_MS, hold / 2);
       if (full && !this.#kept.has(runner)) {
-        throw createDelay(runner, outlook.waitMs, outlook.blocked ?? 'others are first within the forge’s limits');
+        const retryAfterMs = Math.max(UNDER_WAY_RETRY_MS, outlook.waitMs - EARLY_MS);
+        throw createDelay(runner, retryAfterMs, outlook.blocked ?? 'others are first within the forge’s limits');
       }
       const request = new OpenRequest();
       request.join(attempt, hold);
@@ -103,18 +104,17 @@ export class Registrar {
   }
 
   async #awaitReply(runner: string, result: Promise<string>, holdMs: number): Promise<string> {
-    const answered = new AbortController();
-    const tooLate = async (): Promise<never> => {
-      await sleep(holdMs, undefined, { signal: answered.signal });
-      throw createDelay(runner, UNDER_WAY_RETRY_MS, 'the forge has not answered yet');
-    };
-    const stopped = this.#stopped.catch(() => {
-      throw createDelay(runner, UNDER_WAY_RETRY_MS, 'this orchestrator is stopping');
-    });
+    // A promise of this request alone: one that lives on would keep every JIT config that was raced against it.
+    const { promise: tooLate, reject } = Promise.withResolvers<never>();
+    const giveUp = (reason: string): void => reject(createDelay(runner, UNDER_WAY_RETRY_MS, reason));
+    const timer = setTimeout(() => giveUp('the forge has not answered yet'), holdMs);
+    const onStop = (): void => giveUp(STOPPING);
+    this.#waiting.add(onStop);
     try {
-      return await Promise.race([result, tooLate(), stopped]);
+      return await Promise.race([result, tooLate]);
     } finally {
-      answered.abort();
+      clearTimeout(timer);
+      this.#waiting.delete(onStop);
     }
   }
 
