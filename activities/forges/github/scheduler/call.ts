@@ -20,14 +20,22 @@ export const REGISTRATION_COST = 5;
 /**
  * What a call costs and how urgent it is, by its method and path.
  *
+ * @param path with its query: one runner, looked up by name, is about to be removed; a list of all runners is only a look
+ *
  * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#calculating-points-for-the-secondary-rate-limit
  */
 export function classifyCall(method: string, path: string): ForgeCall {
+  const [pathname = '', query] = path.split('?');
   const cost = isRead(method) ? 1 : REGISTRATION_COST;
-  const actor = /\/app(\/|$)/.test(path) && !/\/(repos|orgs)\//.test(path) ? 'app' : 'installation';
-  const scope = /\/(?:orgs|repos)\/([^/]+(?:\/[^/]+)?)\/actions\/runners\/generate-jitconfig$/.exec(path)?.[1];
+  const actor = /\/app(\/|$)/.test(pathname) && !/\/(repos|orgs)\//.test(pathname) ? 'app' : 'installation';
+  const scope = /\/(?:orgs|repos)\/([^/]+(?:\/[^/]+)?)\/actions\/runners\/generate-jitconfig$/.exec(pathname)?.[1];
   const registers = scope === undefined ? undefined : decodeURIComponent(scope).toLowerCase();
-  return { cost, actor, priority: findPriority(path), ...(registers === undefined ? {} : { registers }) };
+  return {
+    cost,
+    actor,
+    priority: findPriority(pathname, new URLSearchParams(query)),
+    ...(registers === undefined ? {} : { registers }),
+  };
 }
 
 /** Whether a call changes nothing: it can be sent again, and nobody misses its answer. */
@@ -40,10 +48,11 @@ export function isRepeatable(method: string): boolean {
   return isRead(method) || method === 'DELETE' || method === 'PUT';
 }
 
-function findPriority(path: string): Priority {
+function findPriority(path: string, query: URLSearchParams): Priority {
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return 'registration';
   // Calls of a delegation: its runner already waits for the re-run, and new labels keep the proxies from taking it.
   if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return 'registration';
-  if (/\/actions\/runners(\/\d+)?$/.test(path)) return 'removal';
+  if (/\/actions\/runners\/\d+$/.test(path)) return 'removal';
+  if (/\/actions\/runners$/.test(path) && query.has('name')) return 'removal';
   return 'background';
 }
