@@ -53,6 +53,6 @@ function findPriority(path: string, query: URLSearchParams): Priority {
   // Calls of a delegation: its runner already waits for the re-run, and new labels keep the proxies from taking it.
   if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return 'registration';
   if (/\/actions\/runners\/\d+$/.test(path)) return 'removal';
-  if (/\/actions\/runners$/.test(path) && query.has('name')) return 'removal';
+  if (path.endsWith('/actions/runners') && query.has('name')) return 'removal';
   return 'background';
 }
