@@ -13,8 +13,11 @@ import { UseOutbox } from './use-outbox.ts';
 
 /** Measured: 500 starts in one workflow task time out; chunks of 50 are as fast as chunks of 10. */
 const START_CHUNK = 50;
-/** Jobs and runners named in one activity. */
+/** Jobs named in one activity. */
 const MOVE_CHUNK = 200;
+/** So many runners are asked to retire at a time, so far apart: nobody waits for that, and hundreds at once would slow starts down. */
+const RETIRE_CHUNK = 20;
+const RETIRE_INTERVAL_MS = 2000;
 
 type DispatcherActivities = Pick<OrchestratorActivities, 'startRunners' | 'retireRunners' | 'requestSlots'>;
 
@@ -53,6 +56,8 @@ export class DispatcherActor {
   #removed: boolean;
   /** Something changed: some runners may no longer be needed. */
   #review: boolean;
+  /** When the next surplus runners are asked, milliseconds since the epoch. */
+  #retireAt = 0;
   /** Counted as runners, but perhaps not started yet. */
   #startingRunners: readonly string[] = [];
 
@@ -165,16 +170,16 @@ export class DispatcherActor {
     }
   }
 
-  /** Asks the runners that the group no longer needs to retire. */
+  /** Asks the runners that the group no longer needs to retire, some at a time. */
   async retireRunners(enough: () => boolean): Promise<void> {
-    while (this.#review && !enough()) {
-      this.#review = false;
-      if (this.#mode === 'paused' && !this.#removed) return;
-      const runners = this.demand.takeSurplus(this.#limits(), Date.now());
-      for (let from = 0; from < runners.length; from += MOVE_CHUNK) {
-        await retireRunners({ group: this.settings.name, runners: runners.slice(from, from + MOVE_CHUNK) });
-      }
-    }
+    if (!this.#review || enough() || Date.now() < this.#retireAt) return;
+    const paused = this.#mode === 'paused' && !this.#removed;
+    const runners = paused ? [] : this.demand.takeSurplus(this.#limits(), Date.now(), RETIRE_CHUNK);
+    // Before the activity: an event that arrives meanwhile may want another review.
+    this.#review = runners.length === RETIRE_CHUNK;
+    if (runners.length === 0) return;
+    this.#retireAt = Date.now() + RETIRE_INTERVAL_MS;
+    await retireRunners({ group: this.settings.name, runners });
   }
 
   /** Sends capped backends' capacity workflows how many runners exist and how many slots are wanted. */
@@ -200,12 +205,19 @@ export class DispatcherActor {
   /** When to act without a signal (milliseconds since the epoch), and why. */
   findNextWakeUp(): { at: number; summary: string } | undefined {
     const now = Date.now();
-    const resume = this.#starting ? this.demand.resumeAt(this.settings, now) : undefined;
-    if (resume !== undefined) return { at: resume, summary: 'starts are paused after failures' };
-    const paced = this.#countHeldBack() > 0 ? this.#pace.holdsUntil(now) : undefined;
-    if (paced !== undefined) return { at: paced, summary: 'starts are held back by the forge’s limits' };
-    const overdue = this.#slots.findOverdueAt();
-    return overdue === undefined ? undefined : { at: overdue, summary: 'sends the slot request again' };
+    const wakeUps = [
+      {
+        at: this.#starting ? this.demand.resumeAt(this.settings, now) : undefined,
+        summary: 'starts are paused after failures',
+      },
+      {
+        at: this.#countHeldBack() > 0 ? this.#pace.holdsUntil(now) : undefined,
+        summary: 'starts are held back by the forge’s limits',
+      },
+      { at: this.#review ? this.#retireAt : undefined, summary: 'asks the next surplus runners to retire' },
+      { at: this.#slots.findOverdueAt(), summary: 'sends the slot request again' },
+    ];
+    return wakeUps.flatMap(({ at, summary }) => (at === undefined ? [] : [{ at, summary }])).sort(byTime)[0];
   }
 
   toSnapshot(): DispatcherSnapshot {
@@ -285,6 +297,10 @@ export class DispatcherActor {
     }
     return undefined;
   }
+}
+
+function byTime(a: { at: number }, b: { at: number }): number {
+  return a.at - b.at;
 }
 
 /** The settings that a runner is made of: when they change, existing runners are outdated. */

@@ -181,8 +181,10 @@ export class DemandTracker {
   /**
    * Idle runners that the group no longer needs: those above the limits, and outdated ones that no waiting job needs. Each is
    * returned once.
+   *
+   * @param max how many to return; call it again for the others
    */
-  takeSurplus(settings: GroupLimits, now: number): string[] {
+  takeSurplus(settings: GroupLimits, now: number, max = Infinity): string[] {
     const { busy, ready } = this.#countReady();
     const demand = this.countDemand(now);
     const wanted = Math.max(0, Math.min(demand + settings.min, settings.max - busy));
@@ -193,7 +195,7 @@ export class DemandTracker {
     const chosen = idle
       .filter(([, runner]) => !runner.askedToRetire)
       .sort(([, a], [, b]) => Number(b.outdated ?? false) - Number(a.outdated ?? false) || a.since - b.since)
-      .slice(0, Math.max(0, count - asked));
+      .slice(0, Math.min(max, Math.max(0, count - asked)));
     for (const [, runner] of chosen) runner.askedToRetire = true;
     return chosen.map(([name]) => name);
   }

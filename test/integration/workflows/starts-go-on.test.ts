@@ -11,8 +11,8 @@ import { startWorkflowWorld, type FakeEdges, type WorkflowWorld } from '../../su
 
 /** Slots of each worker. */
 const SLOTS = 3;
-/** Runners that retire, and delegations that begin, at once: more than any worker has slots. */
-const MANY = 4 * SLOTS;
+/** Runners that retire, and delegations that begin: more than any worker has slots, and than a dispatcher asks to retire at once. */
+const MANY = 8 * SLOTS;
 
 const outage = Promise.withResolvers<void>();
 let world: WorkflowWorld;

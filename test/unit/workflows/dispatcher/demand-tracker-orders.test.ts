@@ -126,6 +126,13 @@ describe('the surplus runners', () => {
     expect(tracker.takeSurplus({ min: 0, max: 10 }, NOW)).toEqual(['r3']);
   });
 
+  it('are returned some at a time, where so many are asked for', () => {
+    const tracker = ready(4);
+    expect(tracker.takeSurplus({ min: 1, max: 10 }, NOW, 2)).toEqual(['r1', 'r2']);
+    expect(tracker.takeSurplus({ min: 1, max: 10 }, NOW, 2)).toEqual(['r3']);
+    expect(tracker.takeSurplus({ min: 1, max: 10 }, NOW, 2)).toEqual([]);
+  });
+
   it('are the idle ones above a lowered max, never a busy one', () => {
     const tracker = ready(4);
     tracker.applyJob(notice('in_progress', 1, 'r1'), NOW);
