@@ -12,6 +12,7 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import type { Backend } from '../../contracts/ports/backend.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { DeathPublisher } from '../../services/backend/death-publisher.ts';
 import { NatsLink } from '../../services/shared/nats-link.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { runService } from '../../services/shared/service.ts';
@@ -32,6 +33,7 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
     const bus = await link.connected(60_000);
     const connection = await connectTemporal(config.temporal, log, stop);
     const { account, runner_signing_key: key } = config.nats;
+    const backend = create(more, log);
     const worker = await Worker.create({
       connection,
       dataConverter,
@@ -39,7 +41,7 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
       taskQueue: TASK_QUEUE.backend(name),
       activities: withFailures(
         createBackendActivities({
-          backend: create(more, log),
+          backend,
           natsUrl: config.nats.url,
           mint: account && key ? createCredentialMint(account, readSecret(key)) : undefined,
           onCreated: (created) => bus.publish(subjects.instanceCreated(created.runner), encode(created)),
@@ -48,12 +50,15 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
         }),
       ),
     });
+    const deaths = new DeathPublisher({ link, backend: name, log, stop });
+    const watching = backend.watch((dead) => deaths.publish(dead), stop);
     const running = worker.run();
     return {
       ready: () => Promise.resolve(worker.getState() === 'RUNNING'),
       run: async () => {
         stop.addEventListener('abort', () => worker.shutdown());
-        await running;
+        await Promise.all([running, watching]);
+        await deaths.finish();
         await link.close(5000);
         await connection.close();
       },

@@ -12,7 +12,7 @@ import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts } from './github.ts'
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
 import { machine, scenarioText, versions } from './report.ts';
-import { noOp, listProcesses, runScenario, type Result, type Scenario } from './scenario.ts';
+import { EXIT_MS, noOp, listProcesses, runScenario, type Result, type Scenario } from './scenario.ts';
 import { SenderProcess } from './sender-process.ts';
 import { writeReport, writeSummary } from './write-report.ts';
 
@@ -44,13 +44,14 @@ const { values } = parseArgs({
     scenario: { type: 'string', multiple: true },
     count: { type: 'string', default: '200' },
     runs: { type: 'string', default: '1' },
+    'no-processes': { type: 'boolean', default: false },
     hook: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
-  console.log(`npm run bench -- [--scenario NAME …] [--count N] [--runs N] [--json FILE] [--readme] | --hook
+  console.log(`npm run bench -- [--scenario NAME …] [--count N] [--runs N] [--no-processes] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, with the simulator, a no-op command on the local
 backend and one copy of each service. Scenarios: delegations (--count at once through the API, default 200, in --runs
@@ -58,6 +59,7 @@ clusters one after the other), ${SCENARIOS.map(({ name }) => name).join(', ')};
 and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle and busy runners in one group;
 github: bursts against all of GitHub's limits, ${GITHUB_BURSTS.map(({ name }) => name).join(', ')}, which take half an hour;
 drain: a burst of jobs in one group while hundreds of idle runners of others retire.
+--no-processes has instances that are no processes, so that only Baton, Temporal and NATS are measured.
 --json FILE writes the figures; --readme puts the tables into
 deploy/docs/reference/benchmarks.md and the summary into README.md. --hook only measures the time from the start of a hook until the agent has its signal.`);
   process.exit(0);
@@ -82,7 +84,8 @@ const bursts = GITHUB_BURSTS.filter(
 const crowds = CROWDS.filter(({ name }) => values.scenario?.includes(name));
 /** Durations of jobs. Each has a backend of its own, whose instances run as long. */
 const lengths = new Set([WARM_UP, ...chosen].map(({ jobMs }) => jobMs));
-const toBackendName = ({ jobMs }: Pick<Scenario, 'jobMs'>): string => `local-${jobMs / 1000}s`;
+const toBackendName = ({ jobMs }: Pick<Scenario, 'jobMs'>): string =>
+  `${values['no-processes'] ? CROWD_BACKEND : 'local'}-${jobMs / 1000}s`;
 const measured: Record<string, unknown> = {};
 let rssMb: Record<string, number> = {};
 if (chosen.length + crowds.length > 0) await benchRunners();
@@ -132,7 +135,7 @@ async function benchRunners(): Promise<void> {
   console.log('starting servers and services …');
   const cluster = await Cluster.start({
     copies: 1,
-    backends: [...lengths].map((jobMs) => toBackendName({ jobMs })),
+    backends: values['no-processes'] ? [] : [...lengths].map((jobMs) => toBackendName({ jobMs })),
     simulator: {
       limits: { ...LENIENT.limits, webhookConcurrency: MAX_CONCURRENT_DELIVERIES },
       poster: new SenderProcess(),
@@ -164,6 +167,12 @@ ${crowds.map(formatCrowdGroup).join('\n')}
       name: 'bench',
       credentialsFile: cluster.operator.credentials.observer,
     });
+    if (values['no-processes']) {
+      for (const jobMs of lengths) {
+        const args = [String(jobMs + EXIT_MS)];
+        await startBenchWorker(cluster, { file: 'nothing-worker.ts', backend: toBackendName({ jobMs }), args });
+      }
+    }
     if (chosen.length > 0) await runScenario(cluster, bus, { ...WARM_UP, name: 'steady' }, 'warmup');
     const results = new Map<string, Result>();
     for (const scenario of chosen) {

@@ -1,4 +1,4 @@
 import { runBenchWorker } from './bench-worker.ts';
 import { NothingBackend } from './nothing-backend.ts';
 
-await runBenchWorker(() => new NothingBackend());
+await runBenchWorker(([lifeMs]) => new NothingBackend(lifeMs === undefined ? undefined : Number(lifeMs)));

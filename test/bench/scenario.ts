@@ -39,8 +39,11 @@ export interface Result {
   historyBytesPerRunner: number;
 }
 
-/** The command of an instance: it does nothing for a little longer than its job, as an agent that reports its job's end does. */
-export const noOp = (jobMs: number): string[] => ['sleep', `'${jobMs / 1000 + 0.5}'`];
+/** How long an instance runs after its job: about as long as a forge's runner program needs to report the end, and to exit. */
+export const EXIT_MS = 500;
+
+/** The command of an instance: it does nothing. */
+export const noOp = (jobMs: number): string[] => ['sleep', `'${(jobMs + EXIT_MS) / 1000}'`];
 
 /**
  * Queues jobs at the simulator, and runs them as a forge would: as soon as an instance exists, a waiting job starts on it, and

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
+import { identify } from '../../../activities/backends/local/identify.ts';
+import { scanMarked } from '../../../activities/backends/local/process-identity.ts';
 import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
 import { LocalBackend } from '../../../activities/backends/local/local.ts';
 import { hashSpec } from '../../../activities/backends/spec-hash.ts';
