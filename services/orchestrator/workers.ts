@@ -30,6 +30,7 @@ const SLOTS = {
     maxConcurrentWorkflowTaskExecutions: 100,
     maxConcurrentWorkflowTaskPolls: 10,
     maxConcurrentLocalActivityExecutions: 200,
+    // About 60 kB each.
     maxCachedWorkflows: 1000,
   },
   // They wait for answers of workflows or of the bus: many questions at once become few, as they are sent in batches.
