@@ -7,7 +7,7 @@ import type { Claim, RegistrationRecords } from './records.ts';
 import { createDelay, toRefusal } from './replies.ts';
 
 /** A request that would wait longer than this for the forge's limits is told so at once. */
-const MAX_HOLD_MS = 20_000;
+const MAX_HOLD_MS = 15_000;
 /** A runner that was told to wait asks again this much before its turn, so that its call is queued when there is room. */
 const EARLY_MS = 10_000;
 /** No request is held longer, however long its agent would wait. */
