@@ -3,7 +3,7 @@ import { cancellationSignal } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { RUNNER_EVENTS, type RunnerEvent, runnerWorkflowId } from '../../contracts/workflows/runner.ts';
-import type { Forge } from '../../contracts/ports/forge.ts';
+import type { Forge, LookOptions } from '../../contracts/ports/forge.ts';
 import type { HealthActivities } from '../../contracts/ports/health-activities.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
@@ -34,18 +34,17 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
 
     confirmOrphaned: (order) => withHeartbeats(() => confirmOrphaned(client, order)),
 
-    listRegistrations: ({ settings: { installation, name, scope }, notBefore }) =>
+    listRegistrations: ({ settings: { installation, name, scope }, maxAgeMs }) =>
       withHeartbeats(async () => {
-        const all = await forge.listRegistrations(scope, { notBefore, signal: cancellationSignal() });
+        const all = await forge.listRegistrations(scope, toLook(maxAgeMs));
         // The organisation or repository also has runners of other groups, and perhaps of other installations.
         const ours = all.filter((runner) => isRunnerOfGroup(installation, name, runner.name));
         return ours.map((runner) => ({ runner: runner.name, busy: runner.busy }));
       }),
 
-    reconcileRunnerGroup: ({ settings: { name: group, scope }, access, notBefore }) =>
+    reconcileRunnerGroup: ({ settings: { name: group, scope }, access, maxAgeMs }) =>
       withHeartbeats(async () => {
-        const look = { notBefore, signal: cancellationSignal() };
-        const done = await forge.reconcileRunnerGroup({ scope, group, access }, look);
+        const done = await forge.reconcileRunnerGroup({ scope, group, access }, toLook(maxAgeMs));
         if (done.changes.length > 0) log.warn({ group, ...done }, 'runner group had drifted and was reset');
         return done;
       }),
@@ -75,7 +74,7 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
         return { redelivered: again.length, failing: again, notes };
       }),
 
-    findLostJobs: (order) => withHeartbeats(() => findLostJobs(options, { ...order, signal: cancellationSignal() })),
+    findLostJobs: ({ settings, maxAgeMs }) => withHeartbeats(() => findLostJobs(options, settings, toLook(maxAgeMs))),
 
     freeSlots: async ({ group, runners }) => {
       const detail = REMOVAL_REASONS.vanished;
@@ -104,3 +103,9 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
     },
   };
 }
+
+/** A look that another activity may have begun already; it is given up when this activity is cancelled and nobody else waits. */
+const toLook = (maxAgeMs: number): Required<LookOptions> => ({
+  notBefore: Date.now() - maxAgeMs,
+  signal: cancellationSignal(),
+});

@@ -4,7 +4,7 @@ import { BatonError } from '../../contracts/errors.ts';
 import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
 import type { JobNotice } from '../../contracts/workflows/job.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
-import type { Forge, ForgeJob } from '../../contracts/ports/forge.ts';
+import type { Forge, ForgeJob, LookOptions } from '../../contracts/ports/forge.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { JobEvent } from '../../contracts/messages/job-event.ts';
 import type { SignalDispatcher } from '../signals/signaller.ts';
@@ -67,7 +67,8 @@ export async function recheckDemand(
  */
 export async function findLostJobs(
   { client, forge, publish, log }: DemandOptions,
-  { settings, ...look }: { settings: GroupSettings; notBefore: number; signal: AbortSignal },
+  settings: GroupSettings,
+  look: LookOptions,
 ): Promise<{ found: number; unread: string[]; notes: string[] }> {
   const { name: group, scope, labels } = settings;
   const { jobs, unread, notes } = await forge.listQueuedJobs({ scope, labels }, look);

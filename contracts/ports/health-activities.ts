@@ -3,10 +3,10 @@ import type { GroupSettings } from '../workflows/group-settings.ts';
 import type { ObservedRegistration, ObservedWorkflow } from '../workflows/health.ts';
 import type { GroupAccess, GroupReconciliation, HookOwner } from './forge.ts';
 
-/** A question that the forge is asked once for all groups: an answer does that began at this time or later. */
+/** A question that the forge is asked once for all groups. */
 export interface SharedLook {
-  /** Milliseconds since the epoch. */
-  notBefore: number;
+  /** How long ago the look may have begun, milliseconds; an age, because clocks differ. */
+  maxAgeMs: number;
 }
 
 /** Activities of the health check on {@link TASK_QUEUE}.forgeBackground, but for those on instances. */

@@ -41,7 +41,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const { name: group } = settings;
   const startedAt = Date.now();
   // A look at the forge serves all groups. What it finds is marked after it began, and confirmed by one that began later still.
-  const notBefore = startedAt - (isScheduled(input) ? graceMs : Math.min(graceMs, REQUESTED_LOOK_AGE_MS));
+  const maxAgeMs = isScheduled(input) ? graceMs : Math.min(graceMs, REQUESTED_LOOK_AGE_MS);
   const before = toHealthState(workflowInfo().lastResult, startedAt);
   const unanswered: string[] = [];
   const ask = async <T>(what: string, question: () => Promise<T>): Promise<T | undefined> => {
@@ -57,9 +57,9 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   // Workflows are listed last: a workflow starts before its instance and registration exist, so none of these looks orphaned.
   const { listInstances } = createBackendActivities(settings.backend);
   const [reconciled, instances, registrations, slots] = await Promise.all([
-    ask('group on the forge', () => orchestrator.reconcileRunnerGroup({ settings, access, notBefore })),
+    ask('group on the forge', () => orchestrator.reconcileRunnerGroup({ settings, access, maxAgeMs })),
     ask('instances', () => listInstances({ group })),
-    ask('registrations', () => orchestrator.listRegistrations({ settings, notBefore })),
+    ask('registrations', () => orchestrator.listRegistrations({ settings, maxAgeMs })),
     ask('dispatcher', () => orchestrator.listSlots({ group })),
   ]);
   const workflows = await ask('workflows', () => orchestrator.listWorkflows({ settings }));
@@ -70,7 +70,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
     candidates.length === 0
       ? []
       : await ask('workflows one by one', () =>
-          orchestrator.confirmOrphaned({ group, runners: candidates, at: notBefore }),
+          orchestrator.confirmOrphaned({ group, runners: candidates, at: startedAt - maxAgeMs }),
         );
   const found = [
     { kind: 'orphaned', runners: orphaned ?? [] },
@@ -92,7 +92,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
       : await ask('deliveries', () =>
           orchestrator.redeliver({ hooks, hookUrl, since: before.deliveriesSince, failing: before.failing }),
         );
-  const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, notBefore }));
+  const lost = await ask('lost jobs', () => orchestrator.findLostJobs({ settings, maxAgeMs }));
   unanswered.push(...(demand?.unread ?? []), ...(lost?.unread ?? []));
   const notes = [
     ...(reconciled?.notes ?? []).map((note) => `${group} on the forge: ${note}`),
