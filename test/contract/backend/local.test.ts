@@ -206,6 +206,27 @@ describe('the local backend by itself', () => {
     await innocent.delete('recycled-2', never);
   });
 
+  it('keeps instances whose spawner was killed, reports their end, and starts others', async () => {
+    const backend = open(installation, ['sleep', '300']);
+    const { id } = await backend.create(anInstanceSpec(installation, 'lost-1'), BOOTSTRAP, never);
+    const spawner = identify(Number(id))?.parent;
+    if (spawner === undefined) throw new Error('the instance does not run');
+    process.kill(spawner, 'SIGKILL');
+    await until(() => identify(Number(id))?.parent !== spawner, { what: 'the spawner has ended' });
+    expect(await backend.describe('lost-1', never)).toMatchObject({ state: 'running' });
+    const ending = new AbortController();
+    const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
+    process.kill(-Number(id), 'SIGKILL');
+    expect(await death).toMatchObject({ runner: 'lost-1', exitCode: null, reason: 'its process ended unobserved' });
+    ending.abort();
+    expect(await backend.create(anInstanceSpec(installation, 'lost-2'), BOOTSTRAP, never)).toMatchObject({
+      state: 'running',
+    });
+    await backend.delete('lost-1', never);
+    await backend.delete('lost-2', never);
+    expect(await leftovers([installation])).toEqual([]);
+  });
+
   it('truncates a log that grows too long to its end', async () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
     await backend.create(anInstanceSpec(installation, 'chatty-1'), BOOTSTRAP, never);
