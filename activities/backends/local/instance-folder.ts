@@ -3,8 +3,7 @@ import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFi
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
-import type { ProcessIdentity } from './identify.ts';
-import { isAlive, processIdentity } from './process-identity.ts';
+import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /** The facts about an instance that are written when it is created. */
 const recordSchema = z.object({

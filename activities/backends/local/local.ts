@@ -23,9 +23,7 @@ import {
   startInstanceProcess,
   type StartedProcess,
 } from './instance-process.ts';
-import { type ProcessIdentity, identify } from './identify.ts';
-import { isAlive } from './process-identity.ts';
-import { Spawner } from './spawner.ts';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { toBootstrapFile } from '../bootstrap-file.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -62,7 +60,6 @@ export class LocalBackend implements Backend {
   readonly #parent: string;
   readonly #self: ProcessIdentity;
   readonly #serial = new Serial();
-  readonly #spawner = new Spawner();
   readonly #children = new Map<string, StartedProcess>();
   readonly #removing = new Set<string>();
   readonly #listeners = new Set<(runner: string) => void>();
@@ -204,7 +201,7 @@ export class LocalBackend implements Backend {
     const { command, agent, log } = this.#options;
     let started: StartedProcess;
     if (command) {
-      started = await startInstanceProcess(this.#spawner, folder.path, command, {});
+      started = await startInstanceProcess(folder.path, command, {});
     } else {
       this.#agentFolder ??= installAgent(this.#parent, agent).catch((error: unknown) => {
         this.#agentFolder = undefined;
@@ -213,7 +210,7 @@ export class LocalBackend implements Backend {
       const agentFile = join(await this.#agentFolder, 'agent.mjs');
       await folder.write('bootstrap.json', toBootstrapFile(spec, bootstrap, toSocketPath(folder.path)));
       await folder.write('starting.json', {});
-      started = await startInstanceProcess(this.#spawner, folder.path, [process.execPath, agentFile], {
+      started = await startInstanceProcess(folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
         [AGENT_ENV.programDirectory]: spec.program.directory,
       });
@@ -249,7 +246,7 @@ export class LocalBackend implements Backend {
     const own = this.#children.get(record.runner);
     // Its parent may be another backend process that is about to record how it ended.
     ending ??= own ? await own.ended : await readEndingAgain(folder);
-    if (ending === undefined || (ending.signal === null && ending.code === null)) return { ...alive, ...UNWATCHED };
+    if (ending === undefined) return { ...alive, ...UNWATCHED };
     if (ending.signal === null) {
       return { ...alive, state: 'dead', exitCode: ending.code, reason: `exited with code ${ending.code}` };
     }

@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { identify } from '../../../activities/backends/local/identify.ts';
-import { scanMarked } from '../../../activities/backends/local/process-identity.ts';
+import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
 import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
 import { LocalBackend } from '../../../activities/backends/local/local.ts';
 import { hashSpec } from '../../../activities/backends/spec-hash.ts';
@@ -204,27 +203,6 @@ describe('the local backend by itself', () => {
     await fresh.delete('recycled-1', never);
     expect(identify(Number(other.id))?.zombie).toBe(false);
     await innocent.delete('recycled-2', never);
-  });
-
-  it('keeps instances whose spawner was killed, reports their end, and starts others', async () => {
-    const backend = open(installation, ['sleep', '300']);
-    const { id } = await backend.create(anInstanceSpec(installation, 'lost-1'), BOOTSTRAP, never);
-    const spawner = identify(Number(id))?.parent;
-    if (spawner === undefined) throw new Error('the instance does not run');
-    process.kill(spawner, 'SIGKILL');
-    await until(() => identify(Number(id))?.parent !== spawner, { what: 'the spawner has ended' });
-    expect(await backend.describe('lost-1', never)).toMatchObject({ state: 'running' });
-    const ending = new AbortController();
-    const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
-    process.kill(-Number(id), 'SIGKILL');
-    expect(await death).toMatchObject({ runner: 'lost-1', exitCode: null, reason: 'its process ended unobserved' });
-    ending.abort();
-    expect(await backend.create(anInstanceSpec(installation, 'lost-2'), BOOTSTRAP, never)).toMatchObject({
-      state: 'running',
-    });
-    await backend.delete('lost-1', never);
-    await backend.delete('lost-2', never);
-    expect(await leftovers([installation])).toEqual([]);
   });
 
   it('truncates a log that grows too long to its end', async () => {
