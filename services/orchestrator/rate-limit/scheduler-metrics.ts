@@ -27,7 +27,7 @@ export class SchedulerMetrics {
     });
     this.#calls = new Counter({
       name: 'baton_forge_calls_total',
-      help: 'Calls to the forge by result; `withdrawn` (nobody waited any more) and `expired` (it would have waited for too long) were not sent',
+      help: 'Calls to the forge by result; nobody waited any more for `abandoned` and `withdrawn` ones; `withdrawn` and `expired` ones were not sent',
       labelNames: ['app', 'priority', 'result'],
       registers,
     });

@@ -58,10 +58,12 @@ export class Budget {
   readonly cap: number;
   readonly #options: BudgetOptions;
   readonly #plan: PointsPlan;
-  /** What this process learned and the shared state doesn't have yet. */
+  /** What this process observed and the shared state doesn't have yet. */
   #pending: Change[] = [];
   /** Of that, what is just being written. */
   #writing: Change[] = [];
+  /** The shared state with all that applied. */
+  #known: { base: BudgetState; state: BudgetState } | undefined;
   readonly #failures: Record<Priority, number> = { registration: 0, removal: 0, background: 0 };
 
   constructor(options: BudgetOptions) {
@@ -72,7 +74,11 @@ export class Budget {
 
   /** The state as this process knows it. */
   get state(): BudgetState {
-    return applyAll([...this.#writing, ...this.#pending], this.#options.document.current);
+    const base = this.#options.document.current;
+    if (this.#known?.base !== base) {
+      this.#known = { base, state: applyAll([...this.#writing, ...this.#pending], base) };
+    }
+    return this.#known.state;
   }
 
   /** The points used in the current window, by priority. */
@@ -128,10 +134,16 @@ export class Budget {
 
   /** Gives back what was taken for a call that wasn't sent after all. */
   giveBack(call: ForgeCall, takenAt: number): void {
-    this.#pending.push((state) => ({
+    this.#add((state) => ({
       ...addPoints(state, this.#plan, call, -call.cost, takenAt),
       blocks: releaseProbe(state.blocks, toBlockKeys(call, toResource(state, call)), takenAt),
     }));
+  }
+
+  /** Counts a read more for a call that was redirected: it was two. */
+  countRedirect(call: ForgeCall): void {
+    const now = Date.now();
+    this.#add((state) => addPoints(state, this.#plan, call, 1, now));
   }
 
   /**
@@ -151,7 +163,7 @@ export class Budget {
       const isOutage = failures >= OUTAGE_FAILURES;
       return { ...state, blocks: applyOutcome(state.blocks, keys, outcome, { sentAt, now, isOutage }) };
     };
-    this.#pending.push(change);
+    this.#add(change);
     const after = this.state;
     if (JSON.stringify(after.blocks) === JSON.stringify(before.blocks)) return undefined;
     // So that no other process has to run into the limit first.
@@ -250,13 +262,20 @@ export class Budget {
     return { ...state, queues: Object.fromEntries(isEmpty ? others : [...others, [process, { at: now, ...queues }]]) };
   }
 
+  #add(change: Change): void {
+    const state = change(this.state);
+    this.#pending.push(change);
+    this.#known = { base: this.#options.document.current, state };
+  }
+
   async #change(change: Change): Promise<BudgetState | undefined> {
-    const learned = this.#pending;
+    const observed = this.#pending;
     this.#pending = [];
-    this.#writing = [...this.#writing, ...learned];
-    const changed = await this.#options.document.change((state) => change(applyAll(learned, state)));
-    this.#writing = this.#writing.filter((one) => !learned.includes(one));
-    if (changed === undefined) this.#pending = [...learned, ...this.#pending];
+    this.#writing = [...this.#writing, ...observed];
+    const changed = await this.#options.document.change((state) => change(applyAll(observed, state)));
+    this.#known = undefined;
+    this.#writing = this.#writing.filter((one) => !observed.includes(one));
+    if (changed === undefined) this.#pending = [...observed, ...this.#pending];
     return changed;
   }
 }

@@ -41,10 +41,11 @@ export function scheduleFetch(scheduler: CallScheduler, send: typeof fetch = fet
       } catch (error) {
         const withdrawn = bound.aborted && !timeout.aborted;
         const outcome = withdrawn ? ({ kind: 'withdrawn' } as const) : ({ kind: 'failed' } as const);
-        scheduler.finish({ call: ticket.call, sentAt }, outcome.kind, outcome);
+        scheduler.finish({ call: ticket.call, sentAt }, withdrawn ? 'abandoned' : 'failed', outcome);
         if (!withdrawn && isRepeatable(method) && canRetry(scheduler, ticket, attempt, signal)) continue;
         throw withdrawn ? error : toUnavailable(error, timeout.aborted ? timeoutMs : undefined);
       }
+      if (response.redirected) scheduler.countRedirect(ticket.call);
       const answer = await readAnswer(response);
       const { result, outcome } = judge(answer);
       scheduler.finish({ call: ticket.call, sentAt }, result, outcome, readPrimaryLimit(answer));

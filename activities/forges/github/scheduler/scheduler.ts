@@ -17,7 +17,7 @@ const MAX_BY_PRIORITY: Readonly<Record<Priority, number>> = { registration: 26, 
 const RECHECK_MS = 1000;
 
 /** What becomes of calls, for metrics. */
-export type CallResult = 'ok' | 'refused' | 'limited' | 'failed' | 'withdrawn' | 'expired';
+export type CallResult = 'ok' | 'refused' | 'limited' | 'failed' | 'abandoned' | 'withdrawn' | 'expired';
 
 export interface SchedulerOptions {
   /** Names the App or token: `app-5-1`. */
@@ -111,6 +111,11 @@ export class CallScheduler {
     this.#pump();
   }
 
+  /** A redirected call was two. */
+  countRedirect(call: ForgeCall): void {
+    this.#options.budget.countRedirect(call);
+  }
+
   /** How long a call would have to wait for a block or a primary limit, and whether that exceeds its patience. */
   canWait(ticket: Ticket): boolean {
     const waitMs = this.#options.budget.getBlock(ticket.call)?.waitMs ?? 0;
@@ -144,8 +149,10 @@ export class CallScheduler {
     const block = budget.getBlock(call);
     const rate = budget.cap === 0 ? null : Math.max(1, Math.floor(budget.cap / REGISTRATION_COST));
     const remaining = budget.getRemaining(call) ?? rate;
-    const perMinute = rate === null || remaining === null ? remaining : Math.max(1, Math.min(rate, remaining));
-    const outlook = { perMinute, waitMs, blocked: block?.reason ?? null };
+    const most = rate === null || remaining === null ? remaining : Math.max(1, Math.min(rate, remaining));
+    // A block that is over as far as is known: one registration tries, nobody else would.
+    const isTried = block?.waitMs === 0;
+    const outlook = { perMinute: isTried ? 1 : most, waitMs, blocked: isTried ? null : (block?.reason ?? null) };
     return budget.cap === 0 ? outlook : mergeOutlooks([outlook], scopes, registers);
   }
 

@@ -18,7 +18,7 @@ describe('a sliding window of 900 a minute', () => {
     let uses: WindowUses = [];
     const taken: [at: number, amount: number][] = [];
     let random = 7;
-    for (let now = NOW; now < NOW + 600_000; now += 37) {
+    for (let now = NOW; now < NOW + 300_000; now += 37) {
       random = (random * 48_271) % 2_147_483_647;
       const amount = random % 3 === 0 ? 5 : 1;
       // Wishes arrive in bursts: three quarters of the time nobody wants anything.

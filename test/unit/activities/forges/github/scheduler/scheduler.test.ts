@@ -94,6 +94,13 @@ describe('the points of a minute', () => {
     expect(forge.results).toEqual(['ok', 'withdrawn']);
   });
 
+  it('count a redirected call as two', async () => {
+    const forge = new ScheduledForge(900);
+    forge.answer = () => Object.defineProperty(new Response('{}'), 'redirected', { value: true });
+    await forge.call('GET', RUNS);
+    expect(forge.scheduler.view().budget.getUsed().background).toBe(2);
+  });
+
   it('are refused with a time to a call whose patience ends first', async () => {
     const forge = new ScheduledForge(5);
     await forge.call('DELETE', RUNNER);
@@ -192,17 +199,18 @@ describe('a forge that does not answer', () => {
       waitMs: 2000,
       blocked: 'GitHub does not answer since 12:00:00Z',
     });
+    const outlook = () => forge.scheduler.getRegistrationOutlook({ organization: 'acme' });
+    await seconds(2);
+    // One may try: nobody else would, and it would be blocked for ever.
+    expect(outlook()).toEqual({ perMinute: 1, waitMs: 0, blocked: null });
     many(10, () => forge.call('POST', JIT));
-    await seconds(29);
+    await seconds(27);
     // After 2, 4, 8 and 16 seconds more.
     expect(forge.sent).toHaveLength(3 + 3);
     forge.answer = () => undefined;
     await seconds(3);
     expect(forge.sent).toHaveLength(3 + 3 + 7);
-    expect(forge.scheduler.getRegistrationOutlook({ organization: 'acme' })).toMatchObject({
-      waitMs: 0,
-      blocked: null,
-    });
+    expect(outlook()).toEqual({ perMinute: null, waitMs: 0, blocked: null });
   });
 
   it('ends a registration after 30 seconds without an answer, and is asked only once for it', async () => {
@@ -246,5 +254,6 @@ describe('a forge that does not answer', () => {
     expect(await read).toMatchObject({ name: 'AbortError' });
     answerRegistration(new Response('{}', { status: 201 }));
     expect(await registration).toBe(201);
+    expect(forge.results).toEqual(['abandoned', 'ok']);
   });
 });
