@@ -16,7 +16,7 @@ const START_CHUNK = 50;
 /** Jobs named in one activity. */
 const MOVE_CHUNK = 200;
 /** So many runners are asked to retire at a time, so far apart: nobody waits for that, and hundreds at once would slow starts down. */
-const RETIRE_CHUNK = 20;
+const RETIRE_CHUNK = 10;
 const RETIRE_INTERVAL_MS = 2000;
 
 type DispatcherActivities = Pick<OrchestratorActivities, 'startRunners' | 'retireRunners' | 'requestSlots'>;
