@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Registry } from 'prom-client';
 import { createGithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
@@ -12,6 +12,7 @@ import { connectBus, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { Schedulers, type SchedulersOptions } from '../../../services/orchestrator/rate-limit/schedulers.ts';
 import { fingerprintToken } from '../../../services/simulator/api/routes.ts';
+import { secondaryForm, type Limits } from '../../../services/simulator/settings.ts';
 import { JIT } from '../../support/scheduled-forge.ts';
 import { TestBench } from '../../support/simulator.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
@@ -125,6 +126,59 @@ describe('the budget of several orchestrators', () => {
     for (const view of [...one.limits(), ...two.limits()]) {
       expect(view).toMatchObject({ blockedUntil: expect.any(String), blockedBy: expect.stringContaining('secondary') });
     }
+  });
+});
+
+describe('a limit of the simulator', () => {
+  const SHORT = [
+    ['429', {}],
+    ['403', {}],
+    ['primary limit as 403', { primary: 1, primaryStatus: 403 }],
+    ['primary limit as 429', { primary: 1, primaryStatus: 429 }],
+  ] as const;
+  const UNNAMED = [['403-no-header'], ['403-abuse']] as const;
+
+  /** A token whose limit another program has just used up; it lasts for some seconds. */
+  async function useUp(form: string, limits: Partial<Limits> = {}) {
+    const before = { ...bench.sim.limits };
+    onTestFinished(() => {
+      Object.assign(bench.sim.limits, before);
+      bench.sim.limiter.reset();
+    });
+    const chosen = secondaryForm.safeParse(form).data;
+    const secondary = { secondaryPoints: 6, secondaryWindowMs: 3000, retryAfterSeconds: 4 };
+    const primary = { ...limits, primaryWindowMs: 3000 };
+    Object.assign(bench.sim.limits, chosen === undefined ? primary : { ...secondary, secondaryForm: chosen });
+    bench.sim.limiter.reset();
+    const begun = bench.log.since().length;
+    const register = (by: Github, signal?: AbortSignal) =>
+      by.register({ ...ORDER, runner: `r-${randomUUID().slice(0, 8)}`, labels: ['demo'] }, { signal });
+    await register(new Github(createGithubClient({ url: bench.simulator.address, auth: { token: 'ghp_one' } })));
+    const schedulers = await openSchedulers();
+    const github = createGithub('ghp_one', schedulers.create(`form-${randomUUID()}`, 0));
+    return {
+      register: (signal?: AbortSignal) => register(github, signal),
+      outlook: () => github.getRegistrationOutlook(ORDER.scope),
+      refused: () =>
+        bench.log.since(begun, 'api.call').filter((event) => event['status'] === 403 || event['status'] === 429).length,
+    };
+  }
+
+  it.each(SHORT)('is run into once: the call is sent again when it is over (%s)', async (form, limits) => {
+    const { register, refused } = await useUp(form, limits);
+    expect(await register()).toMatchObject({ jitConfig: expect.any(String) });
+    expect(refused()).toBe(1);
+  });
+
+  it.each(UNNAMED)('holds calls back for a minute where its answer names no time (%s)', async (form) => {
+    const { register, outlook, refused } = await useUp(form);
+    const asker = new AbortController();
+    const given = register(asker.signal);
+    await expect.poll(() => outlook().blocked, { timeout: 10_000 }).toContain('rate limit until');
+    expect(outlook().waitMs).toBeGreaterThan(55_000);
+    asker.abort();
+    await expect(given).rejects.toMatchObject({ code: 'FORGE_RATE_LIMITED', details: { sent: false } });
+    expect(refused()).toBe(1);
   });
 });
 
