@@ -80,7 +80,7 @@ async function connectAs(runner: string): Promise<Bus> {
 }
 
 describe('the registration of a runner', () => {
-  it('costs a job five points in all, and nothing is left on the forge', async () => {
+  it('costs a job five points in all, six if a webhook is late, and nothing is left on the forge', async () => {
     // The first job of each orchestrator also looks up the runner group.
     await runJob();
     await runJob();
@@ -88,8 +88,11 @@ describe('the registration of a runner', () => {
     const jobs = 3;
     for (let job = 0; job < jobs; job++) await runJob();
     const calls = listCalls(before).filter(({ path }) => !path.includes('/actions/runner-groups'));
-    expect(calls.filter(({ path }) => !path.endsWith(GENERATE))).toEqual([]);
-    expect(countPoints(calls)).toBe(5 * jobs);
+    expect(calls.map(({ status }) => status)).not.toContain(409);
+    expect(calls.filter(({ path }) => path.endsWith(GENERATE))).toHaveLength(jobs);
+    // Five each; one more, for a look, where the webhook of a completed job is late.
+    expect(countPoints(calls)).toBeLessThanOrEqual(6 * jobs);
+    console.log(`points of ${jobs} jobs: ${countPoints(calls)}`);
   });
 
   it('is made once when its answer gets lost, and leaves none behind', async () => {

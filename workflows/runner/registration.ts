@@ -7,7 +7,7 @@ import type { Facts } from './facts.ts';
 const BUSY_RETRY_DELAY_MS = { first: 2000, max: 60_000 };
 /** A registration that was requested just before the end may reach the forge this much later. */
 const LATE_REGISTRATION_DELAY_MS = 15_000;
-/** The forge's webhook about a completed job usually arrives sooner than this after the job's completed hook. */
+/** The forge's webhook about a completed job usually arrives sooner than this after the job's completed hook, or its program's exit. */
 const COMPLETED_WEBHOOK_MS = 5000;
 
 /** A runner's registration on the forge, as far as its removal is concerned: the registrar makes it. */
@@ -25,15 +25,15 @@ export class RunnerRegistration {
   }
 
   /**
-   * After a completed hook: waits for the forge's own webhook about that job, which saves a call to the forge; at most until
-   * the instance dies.
+   * After the end of a job, as its hook or its program's exit says: waits for the forge's own webhook about that job, which saves
+   * a call to the forge; at most until the instance dies.
    *
    * @returns whether one of these happened; false where there is nothing to wait for any more
    */
   async awaitCompletedWebhook(): Promise<boolean> {
-    const { hookCompleted, died } = this.#facts;
+    const { died } = this.#facts;
     const isCompleted = (): boolean => this.#facts.forgeCompleted;
-    if (!hookCompleted || isCompleted() || this.#webhookIsLate) return false;
+    if (!this.#hasFinished() || isCompleted() || this.#webhookIsLate) return false;
     const summary = 'the forge’s webhook about the completed job usually arrives by then';
     const isOver = (): boolean => isCompleted() || this.#facts.died !== died;
     this.#webhookIsLate = !(await condition(isOver, COMPLETED_WEBHOOK_MS, { summary }));
@@ -67,13 +67,17 @@ export class RunnerRegistration {
    * Whether the forge has removed the registration itself, so that looking for it would only cost a call. GitHub removes an
    * ephemeral runner's registration when its one job finishes: "The service will remove the runner registration from service
    * after the job finish" (https://github.com/actions/runner/pull/660); JIT runners are ephemeral. It counts only where both the
-   * job's own hook and the forge's webhook say that this runner completed it. After any other end (no job, a cancelled one, a
-   * lost instance) the forge is asked. If GitHub kept one all the same, the health check would find a registration without a
-   * workflow, and remove it.
+   * instance and the forge's webhook say that this runner completed it. After any other end (no job, a cancelled one, a lost
+   * instance) the forge is asked. If GitHub kept one all the same, the health check would find a registration without a workflow,
+   * and remove it.
    */
   #isRemovedByForge(): boolean {
-    const { hookCompleted, forgeCompleted, diedAtWork } = this.#facts;
-    return hookCompleted && forgeCompleted && !diedAtWork;
+    return this.#hasFinished() && this.#facts.forgeCompleted && !this.#facts.diedAtWork;
+  }
+
+  /** Whether the instance says that its job is over. Its hook and its program's exit may arrive in any order. */
+  #hasFinished(): boolean {
+    return this.#facts.hookCompleted || this.#facts.exited?.code === 0;
   }
 
   #remove(): Promise<'removed' | 'absent' | 'busy'> {

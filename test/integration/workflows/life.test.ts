@@ -165,25 +165,6 @@ describe('a runner', () => {
     expect((await world.getStatus(group)).backoffUntil).not.toBeNull();
     await world.signal(group, [{ type: 'job', job: job('completed', 1) }]);
   });
-
-  it('is not removed while the forge calls it busy, even if its program ended', async () => {
-    const group = freshName('doubt');
-    let busy = true;
-    world.edges(group).unregister = () => (busy ? 'busy' : 'absent');
-    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 3_600_000 });
-    await register(group, runner);
-    await world.signalRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'exited')]);
-    await until(async () => {
-      const { raw } = await handle(group, runner).describe();
-      expect(raw.pendingActivities ?? []).toEqual([]);
-      const { events } = await handle(group, runner).fetchHistory();
-      expect(events?.some((event) => event.activityTaskCompletedEventAttributes && event.eventId)).toBe(true);
-    });
-    expect(world.edges(group).deleted).toEqual([]);
-    busy = false;
-    await world.signalRunner(group, runner, [{ type: 'job', job: job('completed', jobId, runner) }]);
-    expect(await result(group, runner)).toMatchObject({ reason: 'job-completed' });
-  });
 });
 
 describe('the time limits of a runner', () => {
