@@ -21,6 +21,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           setupFiles: ['test/support/forbid-processes.ts'],
+          // Milliseconds each, but many times that on a machine that is busy with something else.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },

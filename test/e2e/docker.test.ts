@@ -28,7 +28,7 @@ describeUnless(await whyNoDocker(), 'the docker backend, end to end', () => {
       backends: ['docker'],
       containers: true,
       // Longer than two backend workers take to start: the engine reports a lost container before the forge does.
-      simulator: { timing: { lostMs: 10_000, sweepMs: 50 } },
+      simulator: { timing: { lostMs: 30_000, sweepMs: 50 } },
       config: `
 backends:
   docker: { type: docker, network_pool: 10.216.0.0/16, nats_url: NATS_URL }
