@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
 import { aGroup } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
@@ -18,13 +18,17 @@ afterAll(() => world.stop());
 
 let jobs = 0;
 
+/** The ids of the jobs that were queued for each group. */
+const queuedJobs = new Map<string, number[]>();
+
 /** Queues that many jobs, and waits until each has an instance. @returns the new runners */
 async function startRunners(group: string, count: number): Promise<string[]> {
   const before = [...world.edges(group).created];
-  const queued = Array.from({ length: count }, () => aJob('queued', (jobs += 1)));
+  const ids = Array.from({ length: count }, () => (jobs += 1));
+  queuedJobs.set(group, ids);
   await world.signal(
     group,
-    queued.map((job) => ({ type: 'job', job })),
+    ids.map((id) => ({ type: 'job', job: aJob('queued', id) })),
   );
   return await until(() => {
     const created = world.edges(group).created.filter((runner) => !before.includes(runner));
@@ -33,8 +37,20 @@ async function startRunners(group: string, count: number): Promise<string[]> {
   });
 }
 
-/** Makes those instances die. */
+/** Ends the jobs that were queued last: one that still waits when its instance dies would get another. */
+async function completeJobs(group: string): Promise<void> {
+  const over = (queuedJobs.get(group) ?? []).map((id) => ({ type: 'job' as const, job: aJob('completed', id) }));
+  await world.signal(group, over);
+}
+
+/** Makes those instances die, after their jobs. */
 async function end(group: string, runners: readonly string[]): Promise<void> {
+  await completeJobs(group);
+  await kill(group, runners);
+}
+
+/** Makes those instances die. */
+async function kill(group: string, runners: readonly string[]): Promise<void> {
   const died = { version: 1, kind: 'died', id: randomUUID(), at: '', exitCode: 0, reason: 'ended' } as const;
   await Promise.all(
     runners.map((runner) => world.signalRunner(group, runner, [{ type: 'died', died: { ...died, runner } }])),
@@ -48,6 +64,8 @@ const listRecorded = (group: string): string[] =>
 function holdUses(group: string): () => void {
   const mayRecord = Promise.withResolvers<void>();
   world.edges(group).beforeRecord = () => mayRecord.promise;
+  // Otherwise a test that fails before leaves an activity that never ends.
+  onTestFinished(() => mayRecord.resolve());
   return mayRecord.resolve;
 }
 
@@ -93,8 +111,7 @@ describe('what instances were used for', () => {
     const runners = await startRunners(group, 1);
     await end(group, runners);
     await until(() => expect(world.edges(group).deleted).toEqual(runners));
-    // Its job waits no longer.
-    await world.signal(group, [{ type: 'job', job: aJob('completed', jobs) }, { type: 'removed' }]);
+    await world.signal(group, [{ type: 'removed' }]);
     const handle = world.client.workflow.getHandle(dispatcherWorkflowId(group));
     expect(await world.getStatus(group)).toMatchObject({ removed: true, waiting: 0 });
     expect((await handle.describe()).status.name).toBe('RUNNING');
@@ -107,8 +124,9 @@ describe('what instances were used for', () => {
     const group = 'uses-orphan';
     await world.start(aGroup(group));
     const runners = await startRunners(group, 1);
+    await completeJobs(group);
     await world.client.workflow.getHandle(dispatcherWorkflowId(group)).terminate();
-    await end(group, runners);
+    await kill(group, runners);
     await until(() => expect(listRecorded(group)).toEqual(runners));
   });
 });
