@@ -174,3 +174,31 @@ export function decode(data: Uint8Array): unknown {
 
 export { nanos };
 export type { Msg };
+
+/** What {@link writeRevision} needs of a NATS bucket. */
+export interface RevisionBucket {
+  create(key: string, value: Uint8Array): Promise<number>;
+  /** @throws where the bucket has another revision */
+  update(key: string, value: Uint8Array, revision: number): Promise<number>;
+}
+
+/**
+ * Writes a value where the key has that revision still; 0: where it has none.
+ *
+ * @returns the new revision; undefined when another process changed the value first
+ */
+export async function writeRevision(
+  bucket: RevisionBucket,
+  key: string,
+  value: unknown,
+  revision: number,
+): Promise<number | undefined> {
+  try {
+    if (revision === 0) return await bucket.create(key, encode(value));
+    return await bucket.update(key, encode(value), revision);
+  } catch (error) {
+    // Error 10071: the bucket has a newer revision.
+    if (getErrorMessage(error).includes('wrong last sequence')) return undefined;
+    throw error;
+  }
+}

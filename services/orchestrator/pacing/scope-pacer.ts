@@ -1,5 +1,6 @@
 import type { KV } from 'nats';
 import { Counter, type Registry } from 'prom-client';
+import { toScopeName } from '../../../activities/forges/github/paths.ts';
 import type { SharedDocument } from '../../../activities/lib/shared-document.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Forge, ForgeScope } from '../../../contracts/ports/forge.ts';
@@ -36,7 +37,7 @@ export class ScopePacer implements StartPacer {
   /** Without NATS, each orchestrator counts for itself: a runner that should start must not wait for a count. */
   async take(scope: ForgeScope, wanted: WantedStarts): Promise<StartAllowance> {
     const { forge } = this.#options;
-    const name = scope.repository === undefined ? scope.organization : `${scope.organization}/${scope.repository}`;
+    const name = toScopeName(scope);
     const outlook = forge.getRegistrationOutlook(scope);
     const names = { forge: FORGE_NAMES[forge.type] ?? 'the forge' };
     let { allowance, uses } = planStarts(NO_STARTS, wanted, outlook, { ...names, now: Date.now() });

@@ -3,7 +3,7 @@ import type { KV } from 'nats';
 import type { z } from 'zod';
 import type { SharedDocument } from '../../../activities/lib/shared-document.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
-import { decode, encode } from '../../../contracts/lib/nats.ts';
+import { decode, writeRevision } from '../../../contracts/lib/nats.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
 /** Attempts to write a value that other processes change at the same time. */
@@ -109,14 +109,6 @@ export class KeyValueDocument<T> implements SharedDocument<T> {
   /** @returns the new revision; undefined when another process changed the value first */
   async #write(value: T, revision: number): Promise<number | undefined> {
     const { bucket, key } = this.#options;
-    try {
-      return revision === 0
-        ? await bucket.create(key, encode(value))
-        : await bucket.update(key, encode(value), revision);
-    } catch (error) {
-      // Error 10071: the bucket has a newer revision.
-      if (getErrorMessage(error).includes('wrong last sequence')) return undefined;
-      throw error;
-    }
+    return await writeRevision(bucket, key, value, revision);
   }
 }

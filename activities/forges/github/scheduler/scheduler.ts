@@ -1,6 +1,7 @@
 import { BatonError, getErrorMessage } from '../../../../contracts/errors.ts';
 import type { Logger } from '../../../../contracts/lib/log.ts';
 import type { ForgeScope, RegistrationOutlook } from '../../../../contracts/ports/forge.ts';
+import { toScopeName } from '../paths.ts';
 import type { Budget, CallRequest, Queues } from './budget.ts';
 import { PRIORITIES, REGISTRATION_COST, type ForgeCall, type Priority } from './call.ts';
 import { CallQueue, type Ticket } from './call-queue.ts';
@@ -140,9 +141,9 @@ export class CallScheduler {
     return Math.min(points, ...shares);
   }
 
-  getRegistrationOutlook({ organization, repository }: ForgeScope): RegistrationOutlook {
+  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
     const { budget, scopes } = this.#options;
-    const registers = repository === undefined ? organization : `${organization}/${repository}`;
+    const registers = toScopeName(scope);
     const call: ForgeCall = { priority: 'registration', cost: REGISTRATION_COST, actor: 'installation', registers };
     if (budget.cap > 0) scopes.refresh(registers);
     const waitMs = this.getWait(call);

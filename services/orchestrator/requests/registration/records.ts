@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { decode, encode, FORGE_BUCKET, type Bus } from '../../../../contracts/lib/nats.ts';
+import { decode, FORGE_BUCKET, writeRevision, type Bus, type RevisionBucket } from '../../../../contracts/lib/nats.ts';
 import { getErrorMessage } from '../../../../contracts/errors.ts';
 import type { Logger } from '../../../../contracts/lib/log.ts';
 import { CLAIM_MS, decideClaim, registrationRecord, type ClaimDecision, type RegistrationRecord } from './claim.ts';
@@ -10,11 +10,8 @@ const MAX_ATTEMPTS = 10;
 const MAX_REMEMBERED = 10_000;
 
 /** What the records need of a NATS bucket. */
-export interface RecordBucket {
+export interface RecordBucket extends RevisionBucket {
   get(key: string): Promise<{ value: Uint8Array; revision: number } | null>;
-  create(key: string, value: Uint8Array): Promise<number>;
-  /** @throws where the bucket has another revision */
-  update(key: string, value: Uint8Array, revision: number): Promise<number>;
 }
 
 type Refused = Exclude<ClaimDecision, { claim: 'granted' }>;
@@ -135,14 +132,7 @@ export class RegistrationRecords {
 
   async #write(key: string, record: RegistrationRecord | undefined, revision: number): Promise<Revision | 'outrun'> {
     if (record === undefined || this.#bucket === undefined) return undefined;
-    try {
-      if (revision === 0) return await this.#bucket.create(key, encode(record));
-      return await this.#bucket.update(key, encode(record), revision);
-    } catch (error) {
-      // Error 10071: the bucket has a newer revision.
-      if (getErrorMessage(error).includes('wrong last sequence')) return 'outrun';
-      throw error;
-    }
+    return (await writeRevision(this.#bucket, key, record, revision)) ?? 'outrun';
   }
 
   #changeAlone(
