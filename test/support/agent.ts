@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AckPolicy } from 'nats';
-import { identify } from '../../activities/backends/local/process-identity.ts';
+import { identify } from '../../activities/backends/local/identify.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
 import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { identify } from '../../activities/backends/local/process-identity.ts';
+import { identify } from '../../activities/backends/local/identify.ts';
 
 interface InstanceProcess {
   pid: number;

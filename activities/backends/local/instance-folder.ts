@@ -3,7 +3,8 @@ import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFi
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
-import { isAlive, processIdentity, type ProcessIdentity } from './process-identity.ts';
+import type { ProcessIdentity } from './identify.ts';
+import { isAlive, processIdentity } from './process-identity.ts';
 
 /** The facts about an instance that are written when it is created. */
 const recordSchema = z.object({
@@ -35,7 +36,7 @@ const CLAIM = /^claim-(\d+)$/;
  * leaves no half-written folder. It contains:
  *
  * - `instance.json`: the facts about the instance
- * - `claim-N`: the backend process that creates it
+ * - `claim-N`: the spawner that starts it
  * - `starting.json`: its agent is about to be started
  * - `process.json`: its pid and start time
  * - `exit.json`: how it ended
@@ -51,7 +52,7 @@ export class InstanceFolder {
     this.path = join(parent, runner);
   }
 
-  /** Creates the folder with its record and this process's claim. False when it already exists. */
+  /** Creates the folder with its record and this spawner's claim. False when it already exists. */
   async create(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
     const staged = join(this.#parent, `.new-${randomUUID()}`);
     await mkdir(staged, { mode: 0o700 });
@@ -97,10 +98,10 @@ export class InstanceFolder {
   }
 
   /**
-   * Ensures that no other running backend process creates this instance, now or later. A claim is a file created by
+   * Ensures that no other running spawner starts this instance, now or later. A claim is a file created by
    * `link`, which only one process can do for the next number.
    *
-   * @returns `ours`, or `theirs` while the process that claimed it runs
+   * @returns `ours`, or `theirs` while the spawner that claimed it runs
    */
   async claim(self: ProcessIdentity): Promise<'ours' | 'theirs'> {
     for (;;) {

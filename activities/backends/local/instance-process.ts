@@ -1,16 +1,18 @@
-import { spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { InstanceEnding } from './instance-folder.ts';
-import { identify, isAlive, MARKER, scanMarked, signalGroup, type ProcessIdentity } from './process-identity.ts';
+import { type ProcessIdentity, identify } from './identify.ts';
+import { isAlive, MARKER, scanMarked, signalGroup } from './process-identity.ts';
+import type { Spawner } from './spawner.ts';
 
 /** From SIGTERM to SIGKILL: more than the agent needs to stop the forge's runner program and report its end. */
 const TERM_GRACE_MS = 10_000;
 /** How long the kernel may take to end killed processes. */
 const KILL_TIMEOUT_MS = 5000;
 const POLL_INTERVAL_MS = 25;
+/** How often a process is looked at whose spawner has ended. */
+const LOST_POLL_INTERVAL_MS = 500;
 
 /** The variables that instances inherit from this process: enough to find programs, and no secret. */
 const PASSED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
@@ -26,45 +28,39 @@ export interface StartedProcess {
  * Starts a detached process group in an instance's folder, and appends its output to `log` there. It outlives this
  * process.
  *
- * @throws BatonError INSTANCE_INVALID when the program can't be started
+ * @throws BatonError INSTANCE_INVALID when the program can't be started; BACKEND_UNAVAILABLE when the spawner has ended
  */
 export async function startInstanceProcess(
+  spawner: Spawner,
   folder: string,
   command: string[],
   env: Record<string, string>,
 ): Promise<StartedProcess> {
   const [file = '', ...args] = command;
-  const log = await open(join(folder, 'log'), 'a', 0o600);
+  const passedOn = PASSED_VARIABLES.flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  );
   try {
-    const passedOn = PASSED_VARIABLES.flatMap((name) =>
-      process.env[name] === undefined ? [] : [[name, process.env[name]]],
-    );
-    const child = spawn(file, args, {
+    const { identity, ended } = await spawner.start({
+      file,
+      args,
       cwd: folder,
       env: { ...Object.fromEntries(passedOn), ...env, [MARKER]: folder },
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
+      log: join(folder, 'log'),
     });
-    // Read before the event loop can reap the child: a program that has already ended is then still in the process
-    // table.
-    const identity = child.pid === undefined ? undefined : identify(child.pid);
-    const ended = new Promise<InstanceEnding>((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }));
-    });
-    child.unref();
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
-    if (identity === undefined) throw new Error('it has no process id');
-    return { identity: { pid: identity.pid, started: identity.started }, ended, hasEnded: false };
+    return { identity, ended: ended.then((ending) => ending ?? waitUntilGone(identity)), hasEnded: false };
   } catch (error) {
+    if (error instanceof BatonError) throw error;
     throw new BatonError('INSTANCE_INVALID', `starting ${file} in ${folder}: ${getErrorMessage(error)}`, {
       cause: error,
     });
-  } finally {
-    await log.close();
   }
+}
+
+/** For a process whose end nobody observes. */
+async function waitUntilGone(identity: ProcessIdentity): Promise<InstanceEnding> {
+  while (isAlive(identity)) await sleep(LOST_POLL_INTERVAL_MS, undefined, { ref: false });
+  return { code: null, signal: null };
 }
 
 /** Ends a process group with SIGTERM and, after a grace period, SIGKILL; resolves when its leader has ended. */

@@ -23,7 +23,9 @@ import {
   startInstanceProcess,
   type StartedProcess,
 } from './instance-process.ts';
-import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
+import type { ProcessIdentity } from './identify.ts';
+import { isAlive } from './process-identity.ts';
+import { Spawner } from './spawner.ts';
 import { toBootstrapFile } from '../bootstrap-file.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -58,37 +60,36 @@ export class LocalBackend implements Backend {
   readonly type = 'local';
   readonly #options: LocalBackendOptions;
   readonly #parent: string;
-  readonly #self: ProcessIdentity;
   readonly #serial = new Serial();
   readonly #children = new Map<string, StartedProcess>();
   readonly #removing = new Set<string>();
   readonly #listeners = new Set<(runner: string) => void>();
   #agentFolder: Promise<string> | undefined;
+  #spawner: Spawner | undefined;
 
   constructor(options: LocalBackendOptions) {
     this.#options = options;
     this.#parent = resolve(options.root, options.installation);
-    const self = identify(process.pid);
-    if (self === undefined) throw new BatonError('BACKEND_UNAVAILABLE', 'looking at processes: neither /proc nor ps');
-    this.#self = { pid: self.pid, started: self.started };
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
     return this.#serial.run(spec.runner, async () => {
       abort.throwIfAborted();
       await mkdir(this.#parent, { recursive: true, mode: 0o700 });
+      // The instance is claimed for this spawner, so no other one may start it.
+      const spawner = this.#openSpawner();
       const { installation, group, runner } = spec;
       const folder = new InstanceFolder(this.#parent, runner);
       const hash = hashSpec(spec);
       const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
       let record: InstanceRecord | undefined = created;
-      if (!(await folder.create(created, this.#self))) record = await folder.readRecord();
+      if (!(await folder.create(created, spawner.identity))) record = await folder.readRecord();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);
       if (record.hash !== hash) {
         throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
       }
-      await this.#waitForCreator(folder, abort);
-      if (record === created || !(await this.#isStarted(folder))) await this.#start(folder, spec, bootstrap);
+      await this.#waitForCreator(folder, spawner.identity, abort);
+      if (record === created || !(await this.#isStarted(folder))) await this.#start(spawner, folder, spec, bootstrap);
       return this.#toInstance(folder, record);
     });
   }
@@ -173,10 +174,15 @@ export class LocalBackend implements Backend {
     }
   }
 
-  /** Waits while another running backend process creates the instance. After that, this process has the claim. */
-  async #waitForCreator(folder: InstanceFolder, abort: AbortSignal): Promise<void> {
+  #openSpawner(): Spawner {
+    if (this.#spawner === undefined || this.#spawner.hasEnded) this.#spawner = new Spawner();
+    return this.#spawner;
+  }
+
+  /** Waits while another running spawner may start the instance. After that, this one has the claim. */
+  async #waitForCreator(folder: InstanceFolder, self: ProcessIdentity, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + CREATOR_TIMEOUT_MS;
-    while ((await folder.readProcess()) === undefined && (await folder.claim(this.#self)) === 'theirs') {
+    while (!(await this.#isRecorded(folder)) && (await folder.claim(self)) === 'theirs') {
       if (Date.now() > deadline) {
         throw new BatonError(
           'BACKEND_UNAVAILABLE',
@@ -187,21 +193,25 @@ export class LocalBackend implements Backend {
     }
   }
 
+  async #isRecorded(folder: InstanceFolder): Promise<boolean> {
+    return ((await folder.readProcess()) ?? (await folder.readEnding())) !== undefined;
+  }
+
   /** Whether it was already started; records a process that its creator started but did not live to record. */
   async #isStarted(folder: InstanceFolder): Promise<boolean> {
-    if ((await folder.readProcess()) ?? (await folder.readEnding())) return true;
+    if (await this.#isRecorded(folder)) return true;
     const orphan = await findOrphan(folder.path);
     if (orphan) return folder.write('process.json', orphan);
     // The agent may have run and ended already: an instance starts only one.
     return (await folder.hasAgentRun()) && folder.write('exit.json', { code: null, signal: null });
   }
 
-  async #start(folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
+  async #start(spawner: Spawner, folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
     const { runner } = spec;
     const { command, agent, log } = this.#options;
     let started: StartedProcess;
     if (command) {
-      started = await startInstanceProcess(folder.path, command, {});
+      started = await startInstanceProcess(spawner, folder.path, command, {});
     } else {
       this.#agentFolder ??= installAgent(this.#parent, agent).catch((error: unknown) => {
         this.#agentFolder = undefined;
@@ -210,7 +220,7 @@ export class LocalBackend implements Backend {
       const agentFile = join(await this.#agentFolder, 'agent.mjs');
       await folder.write('bootstrap.json', toBootstrapFile(spec, bootstrap, toSocketPath(folder.path)));
       await folder.write('starting.json', {});
-      started = await startInstanceProcess(folder.path, [process.execPath, agentFile], {
+      started = await startInstanceProcess(spawner, folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
         [AGENT_ENV.programDirectory]: spec.program.directory,
       });
@@ -246,7 +256,7 @@ export class LocalBackend implements Backend {
     const own = this.#children.get(record.runner);
     // Its parent may be another backend process that is about to record how it ended.
     ending ??= own ? await own.ended : await readEndingAgain(folder);
-    if (ending === undefined) return { ...alive, ...UNWATCHED };
+    if (ending === undefined || (ending.signal === null && ending.code === null)) return { ...alive, ...UNWATCHED };
     if (ending.signal === null) {
       return { ...alive, state: 'dead', exitCode: ending.code, reason: `exited with code ${ending.code}` };
     }

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { identify, scanMarked } from '../../../activities/backends/local/process-identity.ts';
+import { identify } from '../../../activities/backends/local/identify.ts';
+import { scanMarked } from '../../../activities/backends/local/process-identity.ts';
 import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
 import { LocalBackend } from '../../../activities/backends/local/local.ts';
 import { hashSpec } from '../../../activities/backends/spec-hash.ts';
@@ -204,6 +206,57 @@ describe('the local backend by itself', () => {
     expect(identify(Number(other.id))?.zombie).toBe(false);
     await innocent.delete('recycled-2', never);
   });
+
+  it('keeps instances whose spawner was killed, reports their end, and starts others', async () => {
+    const backend = open(installation, ['sleep', '300']);
+    const { id } = await backend.create(anInstanceSpec(installation, 'lost-1'), BOOTSTRAP, never);
+    const spawner = identify(Number(id))?.parent;
+    if (spawner === undefined) throw new Error('the instance does not run');
+    process.kill(spawner, 'SIGKILL');
+    await until(() => identify(Number(id))?.parent !== spawner, { what: 'the spawner has ended' });
+    expect(await backend.describe('lost-1', never)).toMatchObject({ state: 'running' });
+    const ending = new AbortController();
+    const death = new Promise((resolve) => void backend.watch(resolve, ending.signal));
+    process.kill(-Number(id), 'SIGKILL');
+    expect(await death).toMatchObject({ runner: 'lost-1', exitCode: null, reason: 'its process ended unobserved' });
+    ending.abort();
+    expect(await backend.create(anInstanceSpec(installation, 'lost-2'), BOOTSTRAP, never)).toMatchObject({
+      state: 'running',
+    });
+    await backend.delete('lost-1', never);
+    await backend.delete('lost-2', never);
+    expect(await leftovers([installation])).toEqual([]);
+  });
+
+  it.each([
+    ['goes on', 'SIGCONT' as const],
+    ['is killed', 'SIGKILL' as const],
+  ])(
+    'starts an instance once when two backends create it, and the spawner of the first is stopped and then %s',
+    async (_what, signal) => {
+      const [first, second] = [open(installation, ['sleep', '300']), open(installation, ['sleep', '300'])];
+      const { id } = await first.create(anInstanceSpec(installation, `warm-${signal}`), BOOTSTRAP, never);
+      const spawner = identify(Number(id))?.parent;
+      if (spawner === undefined) throw new Error('the instance does not run');
+      const spec = anInstanceSpec(installation, `held-${signal}`);
+      process.kill(spawner, 'SIGSTOP');
+      const ordered = first.create(spec, BOOTSTRAP, never).catch((error: unknown) => error);
+      await until(() => existsSync(join(toFolder(spec.runner), 'claim-1')), {
+        what: 'the first backend has the claim',
+      });
+      const waiting = second.create(spec, BOOTSTRAP, never);
+      // The order may still be carried out.
+      expect(await Promise.race([waiting, sleep(400, 'waiting')])).toBe('waiting');
+      process.kill(spawner, signal);
+      const made = await waiting;
+      expect(made).toMatchObject({ state: 'running' });
+      expect(await ordered).toMatchObject(signal === 'SIGCONT' ? made : { code: 'BACKEND_UNAVAILABLE' });
+      expect((await scanMarked()).get(toFolder(spec.runner))).toEqual([Number(made.id)]);
+      await second.delete(spec.runner, never);
+      await first.delete(`warm-${signal}`, never);
+      expect(await leftovers([installation])).toEqual([]);
+    },
+  );
 
   it('truncates a log that grows too long to its end', async () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
