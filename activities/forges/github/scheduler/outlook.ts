@@ -1,5 +1,4 @@
 import type { RegistrationOutlook } from '../../../../contracts/ports/forge.ts';
-import { toClock } from './blocks.ts';
 import type { ScopeLimit } from './scope-limit.ts';
 
 /** The outlook of several Apps that register in one scope: their rates together, up to the scope's own limit. */
@@ -16,13 +15,7 @@ export function mergeOutlooks(
   const together = rates.reduce((sum, rate) => (sum === null || rate === null ? null : sum + rate), 0);
   const outlook = { perMinute: together, waitMs: soonest?.waitMs ?? 0, blocked: soonest?.blocked ?? null };
   if (scopes === undefined || together === null) return outlook;
-  const room = scopes.getRoom(scope);
-  if (room > 0) return { ...outlook, perMinute: Math.min(together, room) };
-  const waitMs = scopes.getWait(scope, 1);
-  const steady = Math.max(1, Math.floor((scopes.cap * 60_000) / scopes.window.lengthMs));
-  return {
-    perMinute: Math.min(together, steady),
-    waitMs: Math.max(outlook.waitMs, waitMs),
-    blocked: outlook.blocked ?? `GitHub’s limit of registrations in ${scope} until ${toClock(Date.now() + waitMs)}`,
-  };
+  // The scope's limit shortens no minute: whoever paces starts counts the scope's own window beside it.
+  const waitMs = scopes.getRoom(scope) > 0 ? 0 : scopes.getWait(scope, 1);
+  return { ...outlook, perMinute: Math.min(together, scopes.cap), waitMs: Math.max(outlook.waitMs, waitMs) };
 }
