@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { access, link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
@@ -33,7 +34,8 @@ const CLAIM = /^claim-(\d+)$/;
 
 /**
  * The folder of one instance. A folder appears and disappears by a rename, so that a process which dies at any moment
- * leaves no half-written folder. It contains:
+ * leaves no half-written folder. Its small files are read and written synchronously: through the thread pool that costs many times
+ * as much. It contains:
  *
  * - `instance.json`: the facts about the instance
  * - `claim-N`: the spawner that starts it
@@ -53,43 +55,40 @@ export class InstanceFolder {
   }
 
   /** Creates the folder with its record and this spawner's claim. False when it already exists. */
-  async create(content: InstanceRecord, self: ProcessIdentity): Promise<boolean> {
+  create(content: InstanceRecord, self: ProcessIdentity): boolean {
     const staged = join(this.#parent, `.new-${randomUUID()}`);
-    await mkdir(staged, { mode: 0o700 });
-    await writeFile(join(staged, 'instance.json'), JSON.stringify(content));
-    await writeFile(join(staged, 'claim-1'), JSON.stringify(self));
     try {
-      await rename(staged, this.path);
+      mkdirSync(staged, { mode: 0o700 });
+      writeFileSync(join(staged, 'instance.json'), JSON.stringify(content));
+      writeFileSync(join(staged, 'claim-1'), JSON.stringify(self));
+      renameSync(staged, this.path);
       return true;
     } catch (error) {
-      await rm(staged, { recursive: true, force: true });
+      rmSync(staged, { recursive: true, force: true });
       if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false;
       throw toUnavailable(`creating ${this.path}`, error);
     }
   }
 
   /** Undefined when there is no such folder. */
-  readRecord(): Promise<InstanceRecord | undefined> {
+  readRecord(): InstanceRecord | undefined {
     return this.#read('instance.json', recordSchema);
   }
 
-  readProcess(): Promise<ProcessIdentity | undefined> {
+  readProcess(): ProcessIdentity | undefined {
     return this.#read('process.json', processIdentity);
   }
 
-  readEnding(): Promise<InstanceEnding | undefined> {
+  readEnding(): InstanceEnding | undefined {
     return this.#read('exit.json', endingSchema);
   }
 
   /** False when the folder has been removed meanwhile. */
-  async write(
-    name: 'starting.json' | 'process.json' | 'exit.json' | 'bootstrap.json',
-    content: object,
-  ): Promise<boolean> {
+  write(name: 'starting.json' | 'process.json' | 'exit.json' | 'bootstrap.json', content: object): boolean {
     const next = join(this.path, `.${name}.${randomUUID()}`);
     try {
-      await writeFile(next, JSON.stringify(content), { mode: name === 'bootstrap.json' ? 0o400 : 0o600 });
-      await rename(next, join(this.path, name));
+      writeFileSync(next, JSON.stringify(content), { mode: name === 'bootstrap.json' ? 0o400 : 0o600 });
+      renameSync(next, join(this.path, name));
       return true;
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false;
@@ -103,40 +102,41 @@ export class InstanceFolder {
    *
    * @returns `ours`, or `theirs` while the spawner that claimed it runs
    */
-  async claim(self: ProcessIdentity): Promise<'ours' | 'theirs'> {
+  claim(self: ProcessIdentity): 'ours' | 'theirs' {
     for (;;) {
-      const names = await readdir(this.path).catch((error: unknown) => {
-        throw toUnavailable(`claiming ${this.path}`, error);
-      });
-      const last = Math.max(0, ...names.map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
-      const owner = await this.#read(`claim-${last}`, processIdentity);
+      const last = Math.max(0, ...this.#list().map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
+      const owner = this.#read(`claim-${last}`, processIdentity);
       if (owner?.pid === self.pid && owner.started === self.started) return 'ours';
       if (owner !== undefined && isAlive(owner)) return 'theirs';
       const next = join(this.path, `.claim.${randomUUID()}`);
       try {
-        await writeFile(next, JSON.stringify(self));
-        await link(next, join(this.path, `claim-${last + 1}`));
+        writeFileSync(next, JSON.stringify(self));
+        linkSync(next, join(this.path, `claim-${last + 1}`));
         return 'ours';
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw toUnavailable(`claiming ${this.path}`, error);
       } finally {
-        await rm(next, { force: true });
+        rmSync(next, { force: true });
       }
     }
   }
 
   /** Marks the instance, so that other backend processes don't report its end as a death. */
-  async markRemoval(): Promise<void> {
-    await writeFile(join(this.path, REMOVAL_MARK), '').catch(() => undefined);
+  markRemoval(): void {
+    try {
+      writeFileSync(join(this.path, REMOVAL_MARK), '');
+    } catch {
+      // Its folder was removed meanwhile.
+    }
   }
 
-  isBeingRemoved(): Promise<boolean> {
+  isBeingRemoved(): boolean {
     return this.#has(REMOVAL_MARK);
   }
 
   /** Whether an agent was started here and began its work: it deletes its bootstrap file. */
-  async hasAgentRun(): Promise<boolean> {
-    return (await this.#has('starting.json')) && !(await this.#has('bootstrap.json'));
+  hasAgentRun(): boolean {
+    return this.#has('starting.json') && !this.#has('bootstrap.json');
   }
 
   /** Renames the folder away in one step, then deletes it. */
@@ -170,17 +170,22 @@ export class InstanceFolder {
     }
   }
 
-  #has(name: string): Promise<boolean> {
-    return access(join(this.path, name)).then(
-      () => true,
-      () => false,
-    );
+  #has(name: string): boolean {
+    return existsSync(join(this.path, name));
   }
 
-  async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  #list(): string[] {
+    try {
+      return readdirSync(this.path);
+    } catch (error) {
+      throw toUnavailable(`listing ${this.path}`, error);
+    }
+  }
+
+  #read<T>(name: string, schema: z.ZodType<T>): T | undefined {
     let text: string;
     try {
-      text = await readFile(join(this.path, name), 'utf8');
+      text = readFileSync(join(this.path, name), 'utf8');
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined;
       throw toUnavailable(`reading ${name} of ${this.path}`, error);

@@ -82,21 +82,21 @@ export class LocalBackend implements Backend {
       const folder = new InstanceFolder(this.#parent, runner);
       const hash = hashSpec(spec);
       const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
-      let record: InstanceRecord | undefined = created;
-      if (!(await folder.create(created, spawner.identity))) record = await folder.readRecord();
+      const isNew = folder.create(created, spawner.identity);
+      const record = isNew ? created : folder.readRecord();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);
       if (record.hash !== hash) {
         throw new BatonError('INSTANCE_CONFLICT', `creating ${runner}: ${folder.path} exists with other parameters`);
       }
-      await this.#waitForCreator(folder, spawner.identity, abort);
-      if (record === created || !(await this.#isStarted(folder))) await this.#start(spawner, folder, spec, bootstrap);
+      if (!isNew) await this.#waitForCreator(folder, spawner.identity, abort);
+      if (isNew || !(await this.#isStarted(folder))) await this.#start(spawner, folder, spec, bootstrap);
       return this.#toInstance(folder, record);
     });
   }
 
   async describe(runner: string): Promise<Instance | undefined> {
     const folder = new InstanceFolder(this.#parent, runner);
-    const record = await folder.readRecord();
+    const record = folder.readRecord();
     return record && this.#toInstance(folder, record);
   }
 
@@ -115,11 +115,11 @@ export class LocalBackend implements Backend {
     return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
       const folder = new InstanceFolder(this.#parent, runner);
-      if ((await folder.readRecord()) === undefined) return;
+      if (folder.readRecord() === undefined) return;
       this.#removing.add(runner);
       try {
-        const leader = await folder.readProcess();
-        if (leader && isAlive(leader)) await folder.markRemoval();
+        const leader = folder.readProcess();
+        if (leader && isAlive(leader)) folder.markRemoval();
         if (leader) await endProcess(leader, this.#children.get(runner)?.ended);
         await killStragglers(folder.path);
         await rm(toFallbackFolder(folder.path), { recursive: true, force: true });
@@ -140,9 +140,9 @@ export class LocalBackend implements Backend {
       // Never started: it may still be in creation.
       if (instance?.state !== 'dead' || instance.id === '' || this.#removing.has(runner)) return;
       const folder = new InstanceFolder(this.#parent, runner);
-      if (await folder.isBeingRemoved()) return;
+      if (folder.isBeingRemoved()) return;
       // Its removal has finished meanwhile, so that the mark is gone too.
-      if ((await folder.readRecord()) === undefined) return;
+      if (folder.readRecord() === undefined) return;
       // Both its end and the next poll may have called this.
       if (reported.has(runner)) return;
       reported.add(runner);
@@ -182,7 +182,7 @@ export class LocalBackend implements Backend {
   /** Waits while another running spawner may start the instance. After that, this one has the claim. */
   async #waitForCreator(folder: InstanceFolder, self: ProcessIdentity, abort: AbortSignal): Promise<void> {
     const deadline = Date.now() + CREATOR_TIMEOUT_MS;
-    while (!(await this.#isRecorded(folder)) && (await folder.claim(self)) === 'theirs') {
+    while (!this.#isRecorded(folder) && folder.claim(self) === 'theirs') {
       if (Date.now() > deadline) {
         throw new BatonError(
           'BACKEND_UNAVAILABLE',
@@ -193,17 +193,17 @@ export class LocalBackend implements Backend {
     }
   }
 
-  async #isRecorded(folder: InstanceFolder): Promise<boolean> {
-    return ((await folder.readProcess()) ?? (await folder.readEnding())) !== undefined;
+  #isRecorded(folder: InstanceFolder): boolean {
+    return (folder.readProcess() ?? folder.readEnding()) !== undefined;
   }
 
   /** Whether it was already started; records a process that its creator started but did not live to record. */
   async #isStarted(folder: InstanceFolder): Promise<boolean> {
-    if (await this.#isRecorded(folder)) return true;
+    if (this.#isRecorded(folder)) return true;
     const orphan = await findOrphan(folder.path);
     if (orphan) return folder.write('process.json', orphan);
     // The agent may have run and ended already: an instance starts only one.
-    return (await folder.hasAgentRun()) && folder.write('exit.json', { code: null, signal: null });
+    return folder.hasAgentRun() && folder.write('exit.json', { code: null, signal: null });
   }
 
   async #start(spawner: Spawner, folder: InstanceFolder, spec: InstanceSpec, bootstrap: Bootstrap): Promise<void> {
@@ -218,8 +218,8 @@ export class LocalBackend implements Backend {
         throw error;
       });
       const agentFile = join(await this.#agentFolder, 'agent.mjs');
-      await folder.write('bootstrap.json', toBootstrapFile(spec, bootstrap, toSocketPath(folder.path)));
-      await folder.write('starting.json', {});
+      folder.write('bootstrap.json', toBootstrapFile(spec, bootstrap, toSocketPath(folder.path)));
+      folder.write('starting.json', {});
       started = await startInstanceProcess(spawner, folder.path, [process.execPath, agentFile], {
         [AGENT_ENV.bootstrap]: join(folder.path, 'bootstrap.json'),
         [AGENT_ENV.programDirectory]: spec.program.directory,
@@ -229,27 +229,27 @@ export class LocalBackend implements Backend {
     started.ended
       .then((ending) => this.#recordEnding(folder, runner, ending))
       .catch((error: unknown) => log.warn({ err: error, runner }, 'recording the end of an instance failed'));
-    if (await folder.write('process.json', started.identity)) return;
+    if (folder.write('process.json', started.identity)) return;
     // The instance was deleted while it was being created.
     await endProcess(started.identity, started.ended);
     throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: its folder was removed meanwhile`);
   }
 
-  async #recordEnding(folder: InstanceFolder, runner: string, ending: InstanceEnding): Promise<void> {
+  #recordEnding(folder: InstanceFolder, runner: string, ending: InstanceEnding): void {
     const own = this.#children.get(runner);
     if (own) own.hasEnded = true;
-    if (await folder.write('exit.json', ending)) for (const listener of this.#listeners) listener(runner);
+    if (folder.write('exit.json', ending)) for (const listener of this.#listeners) listener(runner);
   }
 
   async #toInstance(folder: InstanceFolder, record: InstanceRecord): Promise<Instance> {
-    const leader = await folder.readProcess();
+    const leader = folder.readProcess();
     const alive: InstanceFacts = {
       id: leader === undefined ? '' : String(leader.pid),
       runner: record.runner,
       group: record.group,
       createdAt: record.createdAt,
     };
-    let ending = await folder.readEnding();
+    let ending = folder.readEnding();
     if (leader === undefined && ending) return { ...alive, id: record.runner, ...UNWATCHED };
     if (leader === undefined) return { ...alive, state: 'dead', exitCode: null, reason: 'it was never started' };
     if (ending === undefined && isAlive(leader)) return { ...alive, state: 'running' };

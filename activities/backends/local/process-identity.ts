@@ -7,8 +7,10 @@ import { identify, type ProcessIdentity } from './identify.ts';
 /** The environment variable of all processes of an instance, with its folder as value. A job's processes inherit it. */
 export const MARKER = 'BATON_INSTANCE';
 
-/** How long a scan waits for other callers: one pass over all processes serves them all. */
-const SCAN_WINDOW_MS = 15;
+/** How long a scan waits for other callers at least: one pass over all processes serves them all. */
+const MIN_SCAN_WINDOW_MS = 15;
+/** It waits for this many times as long as the last pass took: passes over many processes take no more than a fifth of a core. */
+const SCAN_WINDOW_FACTOR = 4;
 
 /** A {@link ProcessIdentity} in a file. */
 export const processIdentity = z.object({ pid: z.number().int().positive(), started: z.string().min(1) });
@@ -32,12 +34,16 @@ export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): vo
 }
 
 let pendingScan: Promise<Map<string, number[]>> | undefined;
+let lastScanMs = 0;
 
 /** All running processes with a {@link MARKER}, by its value. Simultaneous calls share one pass. */
 export function scanMarked(): Promise<Map<string, number[]>> {
-  pendingScan ??= sleep(SCAN_WINDOW_MS).then(() => {
+  pendingScan ??= sleep(Math.max(MIN_SCAN_WINDOW_MS, lastScanMs * SCAN_WINDOW_FACTOR)).then(() => {
     pendingScan = undefined;
-    return LINUX ? scanProc() : scanPs();
+    const begun = performance.now();
+    const found = LINUX ? scanProc() : scanPs();
+    lastScanMs = performance.now() - begun;
+    return found;
   });
   return pendingScan;
 }
@@ -48,6 +54,7 @@ function scanProc(): Map<string, number[]> {
     if (!/^\d+$/.test(name)) continue;
     let environment: string;
     try {
+      // A zombie's is empty.
       environment = readFileSync(`/proc/${name}/environ`, 'utf8');
     } catch {
       // It belongs to another user, or has ended.
@@ -56,8 +63,7 @@ function scanProc(): Map<string, number[]> {
     const at = `\0${environment}`.indexOf(`\0${MARKER}=`);
     if (at < 0) continue;
     const value = environment.slice(at + MARKER.length + 1).split('\0', 1)[0] ?? '';
-    const pid = Number(name);
-    if (identify(pid)?.zombie === false) found.set(value, [...(found.get(value) ?? []), pid]);
+    found.set(value, [...(found.get(value) ?? []), Number(name)]);
   }
   return found;
 }

@@ -54,18 +54,18 @@ const NO_API = ROWS.slice(
   ROWS.indexOf('lists more than 1,000 instances'),
 );
 
-async function makeFolder(spec: InstanceSpec): Promise<void> {
+function makeFolder(spec: InstanceSpec): void {
   const { installation, group, runner } = spec;
   const parent = join(root.path, installation);
   mkdirSync(parent, { recursive: true });
   const created = { version: 1 as const, installation, group, runner, hash: hashSpec(spec), createdAt: '2026-01-01' };
-  await new InstanceFolder(parent, runner).create(created, DEAD_PROCESS);
+  new InstanceFolder(parent, runner).create(created, DEAD_PROCESS);
 }
 
 /** Creates instances whose process died before it started them. */
 async function many(installation: string, count: number): Promise<() => Promise<void>> {
   for (let index = 0; index < count; index++) {
-    await makeFolder(anInstanceSpec(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
+    makeFolder(anInstanceSpec(installation, `${installation}-linux-${String(index).padStart(8, '0')}`));
   }
   return () => rm(join(root.path, installation), { recursive: true });
 }
@@ -78,7 +78,7 @@ backendContract('local', () =>
     config: { type: 'local', root: root.path },
     killAfterMs: [0, 2, 5, 10, 25],
     partialCreates: [
-      ['a folder without a process', makeFolder],
+      ['a folder without a process', (spec) => Promise.resolve(makeFolder(spec))],
       [
         'a process that was not recorded',
         async (spec) => {
@@ -166,7 +166,7 @@ describe('the local backend by itself', () => {
     await until(() => !existsSync(join(folder.path, 'bootstrap.json')), {
       what: 'the agent deleted its bootstrap file',
     });
-    const agent = await folder.readProcess();
+    const agent = folder.readProcess();
     if (agent === undefined) throw new Error('it was not written down');
     process.kill(-agent.pid, 'SIGKILL');
     await until(() => existsSync(join(folder.path, 'exit.json')), { what: 'its end is recorded' });
@@ -194,11 +194,11 @@ describe('the local backend by itself', () => {
     const other = await innocent.create(anInstanceSpec(installation, 'recycled-2'), BOOTSTRAP, never);
     // As if the first had ended, and the second had got its pid.
     const folder = new InstanceFolder(join(root.path, installation), 'recycled-1');
-    const first = await folder.readProcess();
+    const first = folder.readProcess();
     if (first === undefined) throw new Error('it was not written down');
     process.kill(-first.pid, 'SIGKILL');
     const started = first.started.replace(/\d+$/, '1');
-    await folder.write('process.json', { pid: Number(other.id), started });
+    folder.write('process.json', { pid: Number(other.id), started });
     rmSync(join(folder.path, 'exit.json'), { force: true });
     const fresh = open(installation);
     expect(await fresh.describe('recycled-1', never)).toMatchObject({ state: 'dead' });
