@@ -28,13 +28,9 @@ import { readPages } from './pages.ts';
 import { toScopeName, toScopePath } from './paths.ts';
 import { QueuedJobsLook } from './queued-jobs.ts';
 import { RunnerGroups } from './runner-groups.ts';
+import { findRunner, runnerPage } from './runners.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
-const runnerList = z.object({
-  runners: z.array(z.object({ id: z.number(), name: z.string(), busy: z.boolean() })),
-});
-
-const runnerMatch = z.object({ id: z.number(), name: z.string(), busy: z.boolean(), status: z.string() });
 
 /** When to ask again for a runner that is online although its agent asks for its registration. */
 const USED_RETRY_MS = 30_000;
@@ -96,7 +92,7 @@ export class Github implements Forge {
   async deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
     const doing = `removing the registration of runner ${runner} from ${toScopeName(scope)}`;
     try {
-      const match = await this.#findRunner(scope, runner);
+      const match = await findRunner(this.#client, scope, runner);
       if (match === undefined) return 'absent';
       if (match.busy) return 'busy';
       await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
@@ -116,7 +112,7 @@ export class Github implements Forge {
       return await this.#runners.get(name.toLowerCase(), options, async (signal) => {
         const runners: ForgeRunner[] = [];
         for await (const page of readPages(this.#client, `GET ${toScopePath(scope)}/actions/runners`, {}, signal)) {
-          runners.push(...runnerList.parse(page).runners.map((runner) => ({ name: runner.name, busy: runner.busy })));
+          runners.push(...runnerPage.parse(page).runners.map((runner) => ({ name: runner.name, busy: runner.busy })));
         }
         return runners;
       });
@@ -153,7 +149,7 @@ export class Github implements Forge {
   async #removeUnused({ scope, runner }: RegistrationOrder, doing: string): Promise<void> {
     let used = false;
     try {
-      const match = await this.#findRunner(scope, runner);
+      const match = await findRunner(this.#client, scope, runner);
       if (match === undefined) return;
       used = match.busy || match.status !== 'offline';
       if (!used) {
@@ -173,17 +169,6 @@ export class Github implements Forge {
         },
       );
     }
-  }
-
-  async #findRunner(scope: ForgeScope, runner: string): Promise<z.infer<typeof runnerMatch> | undefined> {
-    const found = await this.#client.request(`GET ${toScopePath(scope)}/actions/runners`, {
-      name: runner,
-      per_page: 100,
-    });
-    return z
-      .object({ runners: z.array(runnerMatch) })
-      .parse(found.data)
-      .runners.find((candidate) => candidate.name === runner);
   }
 
   async #generateJitConfig(order: RegistrationOrder, options: CallOptions): Promise<Registration> {

@@ -5,6 +5,7 @@ import type { GithubClient } from './client.ts';
 import { toGithubError } from './errors.ts';
 import { PER_PAGE } from './pages.ts';
 import { toRepositoryPath, toScopePath } from './paths.ts';
+import { findRunner } from './runners.ts';
 
 const jobList = z.object({
   jobs: z.array(
@@ -22,7 +23,6 @@ const jobList = z.object({
   ),
 });
 const runAnswer = z.object({ status: z.string().nullish(), run_attempt: z.number().nullish() });
-const runnerList = z.object({ runners: z.array(z.object({ id: z.number(), name: z.string() })) });
 
 /** Runs, jobs and labels of GitHub, GHES and *.ghe.com. */
 export class GithubRuns implements RunControl {
@@ -60,12 +60,10 @@ export class GithubRuns implements RunControl {
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
   async replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    const path = toScopePath(scope);
     return await this.#call(`labelling runner ${runner}`, async () => {
-      const found = await this.#client.request(`GET ${path}/actions/runners`, { name: runner, per_page: PER_PAGE });
-      const match = runnerList.parse(found.data).runners.find(({ name }) => name === runner);
+      const match = await findRunner(this.#client, scope, runner);
       if (match === undefined) return false;
-      await this.#client.request(`PUT ${path}/actions/runners/{runner_id}/labels`, {
+      await this.#client.request(`PUT ${toScopePath(scope)}/actions/runners/{runner_id}/labels`, {
         runner_id: match.id,
         labels: [...labels],
       });
