@@ -18,7 +18,8 @@ export interface SpawnOrder {
 /** What the spawner's program reports about the order with that id. */
 export type SpawnReport =
   | { id: number; type: 'started'; identity: ProcessIdentity }
-  | { id: number; type: 'failed'; reason: string }
+  /** `isLog`: its log could not be opened, which says nothing about the program. */
+  | { id: number; type: 'failed'; isLog: boolean; reason: string }
   | { id: number; type: 'ended'; ending: InstanceEnding };
 
 /** A process that a {@link Spawner} started. */
@@ -74,7 +75,8 @@ export class Spawner {
 
   /**
    * @throws Error when the process can't be started
-   * @throws BatonError BACKEND_UNAVAILABLE when the program has ended; the process may have been started
+   * @throws BatonError BACKEND_UNAVAILABLE when its log can't be opened, or when the program has ended: the process may have been
+   *   started then
    */
   start(order: SpawnOrder): Promise<SpawnedProcess> {
     if (this.#hasEnded) return Promise.reject(toEnded());
@@ -112,7 +114,11 @@ export class Spawner {
         break;
       case 'failed':
         this.#pending.delete(report.id);
-        pending.started.reject(new Error(report.reason));
+        pending.started.reject(
+          report.isLog
+            ? new BatonError('BACKEND_UNAVAILABLE', `starting a process: ${report.reason}`)
+            : new Error(report.reason),
+        );
         break;
       case 'ended':
         this.#pending.delete(report.id);

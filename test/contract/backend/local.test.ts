@@ -8,6 +8,7 @@ import { identify } from '../../../activities/backends/local/identify.ts';
 import { scanMarked } from '../../../activities/backends/local/process-identity.ts';
 import { InstanceFolder } from '../../../activities/backends/local/instance-folder.ts';
 import { LocalBackend } from '../../../activities/backends/local/local.ts';
+import { Spawner } from '../../../activities/backends/local/spawner.ts';
 import { hashSpec } from '../../../activities/backends/spec-hash.ts';
 import type { Backend, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
@@ -257,6 +258,17 @@ describe('the local backend by itself', () => {
       expect(await leftovers([installation])).toEqual([]);
     },
   );
+
+  it('tells a program that cannot be started from a log that cannot be opened', async () => {
+    const spawner = new Spawner();
+    const order = { file: 'true', args: [], cwd: root.path, env: {}, log: join(root.path, 'spawned.log') };
+    await expect(spawner.start({ ...order, file: '/nowhere/program' })).rejects.toThrow(/^(?!.*log).*ENOENT/);
+    await expect(spawner.start({ ...order, log: '/nowhere/log' })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+    });
+    const { ended } = await spawner.start({ ...order, file: '/bin/true' });
+    expect(await ended).toEqual({ code: 0, signal: null });
+  });
 
   it('truncates a log that grows too long to its end', async () => {
     const backend = open(installation, ['sh', '-c', 'head -c 9000000 /dev/zero | tr "\\0" x; echo THE END; sleep 300']);
