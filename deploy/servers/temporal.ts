@@ -16,6 +16,8 @@ export interface TemporalOptions {
   ui?: boolean | undefined;
   /** Whether to store workflows on disk, so that they outlive a restart; no slower than in memory. Default false. */
   persist?: boolean | undefined;
+  /** Whether to serve Prometheus metrics. Default false. */
+  metrics?: boolean | undefined;
   /** Default 127.0.0.1. */
   host?: string | undefined;
 }
@@ -24,6 +26,8 @@ export interface TemporalServer {
   /** `host:port` for clients and workers. */
   address: string;
   uiUrl: string | undefined;
+  /** Where it serves Prometheus metrics. */
+  metricsUrl: string | undefined;
   namespace: string;
   /** Undefined for a server that ran already. */
   child: Child | undefined;
@@ -65,6 +69,7 @@ export async function startTemporalServer(options: TemporalOptions): Promise<Tem
     return {
       address: acquired.address,
       uiUrl: process.env['BATON_TEMPORAL_UI'],
+      metricsUrl: undefined,
       namespace: process.env['BATON_TEMPORAL_NAMESPACE'] ?? 'default',
       child: undefined,
       stop: () => Promise.resolve(),
@@ -82,11 +87,13 @@ export async function startTemporalServer(options: TemporalOptions): Promise<Tem
 
 async function startOnce(program: string, options: TemporalOptions): Promise<TemporalServer> {
   const host = options.host ?? '127.0.0.1';
-  const [freeGrpc = 0, freeUi = 0] = await findFreePorts(2, host);
+  const [freeGrpc = 0, freeUi = 0, metricsPort = 0] = await findFreePorts(3, host);
   const { port: grpc = freeGrpc, uiPort: ui = freeUi } = options;
   const withUi = options.ui ?? true;
+  const withMetrics = options.metrics ?? false;
   const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];
   args.push(...(withUi ? ['--ui-port', String(ui)] : ['--headless']));
+  if (withMetrics) args.push('--metrics-port', String(metricsPort));
   for (const setting of DYNAMIC_CONFIG) args.push('--dynamic-config-value', setting);
   for (const { name, type } of Object.values(SEARCH_ATTRIBUTES)) {
     args.push('--search-attribute', `${name}=${type === 'INT' ? 'Int' : 'Keyword'}`);
@@ -108,6 +115,7 @@ async function startOnce(program: string, options: TemporalOptions): Promise<Tem
   return {
     address,
     uiUrl: withUi ? `http://${host}:${ui}` : undefined,
+    metricsUrl: withMetrics ? `http://${host}:${metricsPort}/metrics` : undefined,
     namespace: 'default',
     child,
     stop: async () => {

@@ -8,9 +8,9 @@ import { formatTable } from '../../services/cli/lib/text-table.ts';
 import { LENIENT } from '../support/simulator.ts';
 import { LABEL, startDelegationWorld, type DelegationWorld } from '../e2e/delegation/world.ts';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
-import { measureUsage } from './processes.ts';
+import { computeCpu, measureUsage, type CpuFigures } from './processes.ts';
 import { figures, ms } from './report.ts';
-import { computeCpu, noOp, percentile, listProcesses, type CpuFigures } from './scenario.ts';
+import { noOp, percentile, listProcesses } from './scenario.ts';
 
 const JOB_MS = 2000;
 /** How long the credential of one signal is valid. */

@@ -11,6 +11,7 @@ import { benchDrain, drainText } from './drain.ts';
 import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts } from './github.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
+import { formatProfiles, type Profile } from './profile.ts';
 import { machine, scenarioText, versions } from './report.ts';
 import { EXIT_MS, noOp, listProcesses, runScenario, type Result, type Scenario } from './scenario.ts';
 import { SenderProcess } from './sender-process.ts';
@@ -45,13 +46,14 @@ const { values } = parseArgs({
     count: { type: 'string', default: '200' },
     runs: { type: 'string', default: '1' },
     'no-processes': { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
     hook: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
-  console.log(`npm run bench -- [--scenario NAME …] [--count N] [--runs N] [--no-processes] [--json FILE] [--readme] | --hook
+  console.log(`npm run bench -- [--scenario NAME …] [--count N] [--runs N] [--no-processes] [--profile] [--json FILE] [--readme] | --hook
 
 Measures the path from a webhook to the creation of an instance, with the simulator, a no-op command on the local
 backend and one copy of each service. Scenarios: delegations (--count at once through the API, default 200, in --runs
@@ -60,6 +62,8 @@ and only when named ${CROWDS.map(({ name }) => name).join(', ')}: that many idle
 github: bursts against all of GitHub's limits, ${GITHUB_BURSTS.map(({ name }) => name).join(', ')}, which take half an hour;
 drain: a burst of jobs in one group while hundreds of idle runners of others retire.
 --no-processes has instances that are no processes, so that only Baton, Temporal and NATS are measured.
+--profile shows where the time of the bursts goes, by process and by operation of Temporal's database; Temporal's metrics, which it
+needs, cost a little.
 --json FILE writes the figures; --readme puts the tables into
 deploy/docs/reference/benchmarks.md and the summary into README.md. --hook only measures the time from the start of a hook until the agent has its signal.`);
   process.exit(0);
@@ -130,11 +134,19 @@ async function benchGithub(): Promise<void> {
   await writeSummary({ github2000: results.get('github2000') });
 }
 
+async function reportProfiles(profiles: ReadonlyMap<string, Profile>): Promise<void> {
+  const text = [formatProfiles(profiles), `${machine()}; ${load}`].join('\n\n');
+  console.log(`\n${text}`);
+  const made = `npm run bench -- --profile ${[...profiles.keys()].map((name) => `--scenario ${name} `).join('')}--readme`;
+  if (values.readme) await writeReport('bench:profile', made, text);
+}
+
 /** Runs the chosen scenarios and crowds, one after the other in one cluster. */
 async function benchRunners(): Promise<void> {
   console.log('starting servers and services …');
   const cluster = await Cluster.start({
     copies: 1,
+    temporalMetrics: values.profile,
     backends: values['no-processes'] ? [] : [...lengths].map((jobMs) => toBackendName({ jobMs })),
     simulator: {
       limits: { ...LENIENT.limits, webhookConcurrency: MAX_CONCURRENT_DELIVERIES },
@@ -197,7 +209,9 @@ ${crowds.map(formatCrowdGroup).join('\n')}
     Object.assign(measured, Object.fromEntries(results), Object.fromEntries(crowded));
     const text = [scenarioText(results, rssMb, MAX_CONCURRENT_DELIVERIES), load].join('\n');
     if (results.size > 0) console.log(`\n${text}`);
-    if (values.readme && results.size > 0) {
+    const profiles = new Map([...results].flatMap(([name, { profile }]) => (profile ? [[name, profile]] : [])));
+    if (values.profile) await reportProfiles(profiles);
+    else if (values.readme && results.size > 0) {
       await writeReport('bench', 'npm run bench -- --readme', text);
       await writeSummary({ steady: results.get('steady'), burst5000: results.get('burst5000') });
     }

@@ -35,6 +35,28 @@ export function measureUsage(roots: ReadonlyMap<string, number>): Map<string, Us
   return new Map([...roots].map(([name, pid]) => [name, sum(pid)]));
 }
 
+export interface CpuFigures {
+  /** CPU time of all measured processes, milliseconds. */
+  cpuMsPerJob: number;
+  /** The same by process. */
+  cpuMsPerJobByProcess: Record<string, number>;
+}
+
+/** The CPU time per job between two measurements. */
+export function computeCpu(
+  before: ReadonlyMap<string, Usage>,
+  after: ReadonlyMap<string, Usage>,
+  jobs: number,
+): CpuFigures {
+  const cpuMsPerJobByProcess = Object.fromEntries(
+    [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
+  );
+  return {
+    cpuMsPerJobByProcess,
+    cpuMsPerJob: Object.values(cpuMsPerJobByProcess).reduce((sum, value) => sum + value, 0),
+  };
+}
+
 function readProcesses(): Entry[] {
   const entries: Entry[] = [];
   let pids: string[];

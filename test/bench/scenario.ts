@@ -5,7 +5,8 @@ import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { finishJob, startJob } from '../../services/simulator/jobs/finish.ts';
 import type { Job } from '../../services/simulator/state.ts';
-import { measureUsage, type Usage } from './processes.ts';
+import { computeCpu, measureUsage } from './processes.ts';
+import { Profiler, type Profile } from './profile.ts';
 
 export interface Scenario {
   name: 'steady' | 'burst50' | 'burst500' | 'burst5000';
@@ -37,6 +38,8 @@ export interface Result {
   cpuMsPerJobByProcess: Record<string, number>;
   historyEventsPerRunner: number;
   historyBytesPerRunner: number;
+  /** Only where Temporal serves its metrics. */
+  profile?: Profile | undefined;
 }
 
 /** How long an instance runs after its job: about as long as a forge's runner program needs to report the end, and to exit. */
@@ -76,6 +79,8 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
   const firstEvent = cluster.sim.log.since().length;
   const firstDelivery = Math.max(0, ...sim.state.deliveries.keys());
   const before = measureUsage(listProcesses(cluster));
+  const { metricsUrl } = cluster.temporal;
+  const profiler = metricsUrl === undefined ? undefined : await Profiler.begin(listProcesses(cluster), metricsUrl);
   if (scenario.perSecond === 0) await queueJobs(cluster, group, scenario.jobs);
   else {
     const begun = Date.now();
@@ -85,6 +90,7 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
     }
   }
   await Promise.race([done, sleep(scenario.boundMs, undefined, { ref: false })]);
+  const profile = await profiler?.end(scenario.jobs);
   await waitUntilRemoved(cluster, group);
   const after = measureUsage(listProcesses(cluster));
   subscription.unsubscribe();
@@ -110,6 +116,7 @@ export async function runScenario(cluster: Cluster, bus: Bus, scenario: Scenario
     allCreatedMs: (created.at(-1) ?? 0) - (queued[0] ?? 0),
     ...computeCpu(before, after, scenario.jobs),
     ...(await measureHistories(cluster, group)),
+    profile,
   };
 }
 
@@ -139,28 +146,6 @@ async function waitUntilRemoved(cluster: Cluster, group: string): Promise<void> 
     if (snapshot && snapshot.busy + snapshot.ready + snapshot.waiting === 0) return;
     await sleep(250);
   }
-}
-
-export interface CpuFigures {
-  /** CPU time of all measured processes, milliseconds. */
-  cpuMsPerJob: number;
-  /** The same by process. */
-  cpuMsPerJobByProcess: Record<string, number>;
-}
-
-/** The CPU time per job between two measurements. */
-export function computeCpu(
-  before: ReadonlyMap<string, Usage>,
-  after: ReadonlyMap<string, Usage>,
-  jobs: number,
-): CpuFigures {
-  const cpuMsPerJobByProcess = Object.fromEntries(
-    [...after].map(([name, { cpuMs }]) => [name, (cpuMs - (before.get(name)?.cpuMs ?? 0)) / jobs]),
-  );
-  return {
-    cpuMsPerJobByProcess,
-    cpuMsPerJob: Object.values(cpuMsPerJobByProcess).reduce((sum, value) => sum + value, 0),
-  };
 }
 
 /** The measured processes: the services and servers, but neither the simulator, which replaces github.com, nor this bench. */

@@ -72,6 +72,8 @@ export interface ClusterOptions {
   tls?: boolean;
   /** Whether Temporal has its Web UI. Default false. */
   ui?: boolean;
+  /** Whether Temporal serves its metrics. Default false. */
+  temporalMetrics?: boolean;
 }
 
 /** A whole installation: servers, services as processes, and the simulator as github.com. */
@@ -130,7 +132,7 @@ export class Cluster {
         dir: join(dir, 'nats'),
         operator: options.tls ? writeTlsConfig(operator, join(dir, 'nats')) : operator,
       }),
-      startTemporalServer({ dir, ui: options.ui ?? false, persist: true }),
+      startTemporalServer({ dir, ui: options.ui ?? false, metrics: options.temporalMetrics, persist: true }),
     ]);
     // After the servers have started: they could take these ports.
     const ports = await findFreePorts(copies);
