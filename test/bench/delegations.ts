@@ -87,23 +87,20 @@ export async function benchDelegations(count: number): Promise<DelegationsResult
   }
 }
 
-/** A table of one line, and the CPU time of each process. */
-export function delegationsText(result: DelegationsResult): string {
+/** A table with one line for each run, and the CPU time of each process in the last one. */
+export function delegationsText(results: readonly DelegationsResult[]): string {
   const heading = ['delegations', 'lost', 'doubled', '202 p50', '202 p99', 'running p50', 'running p99', 'all over'];
-  const { ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs } = result;
+  const rows = results.map((result) => [
+    ...[result.delegations, result.lost, result.doubled].map(String),
+    ...[result.ackP50Ms, result.ackP99Ms, result.runningP50Ms, result.runningP99Ms, result.allOverMs].map(ms),
+    `${result.cpuMsPerJob.toFixed(1)} ms`,
+    String(result.historyEvents),
+    result.forgePoints.toFixed(1),
+  ]);
   return [
-    formatTable([
-      [...heading, 'CPU/job', 'events', 'forge points'],
-      [
-        ...[result.delegations, result.lost, result.doubled].map(String),
-        ...[ackP50Ms, ackP99Ms, runningP50Ms, runningP99Ms, allOverMs].map(ms),
-        `${result.cpuMsPerJob.toFixed(1)} ms`,
-        String(result.historyEvents),
-        result.forgePoints.toFixed(1),
-      ],
-    ]),
+    formatTable([[...heading, 'CPU/job', 'events', 'forge points'], ...rows]),
     '',
-    `CPU of delegations (ms a job): ${figures(result.cpuMsPerJobByProcess, 1)}`,
+    `CPU of ${results.length === 1 ? 'delegations' : 'the last run'} (ms a job): ${figures(results.at(-1)?.cpuMsPerJobByProcess ?? {}, 1)}`,
   ].join('\n');
 }
 

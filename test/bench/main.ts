@@ -6,9 +6,9 @@ import { Cluster } from '../support/cluster.ts';
 import { LENIENT } from '../support/simulator.ts';
 import { startBenchWorker } from './bench-worker.ts';
 import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
-import { benchDelegations, delegationsText } from './delegations.ts';
+import { benchDelegations, delegationsText, type DelegationsResult } from './delegations.ts';
 import { benchDrain, drainText } from './drain.ts';
-import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts } from './github.ts';
+import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts, type GithubResult } from './github.ts';
 import { HOOK_TARGET_MS, measureHookStart } from './hook-start.ts';
 import { measureUsage } from './processes.ts';
 import { formatProfiles, type Profile } from './profile.ts';
@@ -93,22 +93,7 @@ const toBackendName = ({ jobMs }: Pick<Scenario, 'jobMs'>): string =>
 const measured: Record<string, unknown> = {};
 let rssMb: Record<string, number> = {};
 if (chosen.length + crowds.length > 0) await benchRunners();
-if (values.scenario === undefined || values.scenario.includes('delegations')) {
-  const count = Number(values.count);
-  const runs = Number(values.runs);
-  for (let run = 1; run <= runs; run++) {
-    console.log(`delegations: ${count} concurrent ones, run ${run} of ${runs} …`);
-    const delegations = await benchDelegations(count);
-    measured[runs === 1 ? 'delegations' : `delegations-${run}`] = delegations;
-    const text = [delegationsText(delegations), `${machine()}; ${load}`].join('\n');
-    console.log(`\n${text}`);
-    // The page and the summary are about 200.
-    if (values.readme && count === 200) {
-      await writeReport('bench:delegations', 'npm run bench -- --readme', text);
-      await writeSummary({ delegations });
-    }
-  }
-}
+if (values.scenario === undefined || values.scenario.includes('delegations')) await reportDelegations();
 if (values.scenario?.includes('drain')) {
   console.log('drain: a burst alone, then while hundreds of idle runners retire …');
   const drain = await benchDrain();
@@ -127,11 +112,45 @@ if (values.json) {
 async function benchGithub(): Promise<void> {
   const results = await runGithubBursts(bursts);
   Object.assign(measured, Object.fromEntries(results));
-  const text = [formatGithubBursts(results), `${machine()}; ${load}`].join('\n');
+  const toText = (part: ReadonlyMap<string, GithubResult>): string =>
+    [formatGithubBursts(part), `${machine()}; ${load}`].join('\n');
+  console.log(`\n${toText(results)}`);
+  if (!values.readme) return;
+  const oneApp = new Map([...results].filter(([, { apps }]) => apps === 1));
+  const severalApps = new Map([...results].filter(([, { apps }]) => apps > 1));
+  if (oneApp.size > 0) await writeReport('bench:github', 'npm run bench -- --scenario github --readme', toText(oneApp));
+  if (severalApps.size > 0) {
+    const made = 'npm run bench -- --scenario github2000-4apps --readme';
+    await writeReport('bench:github-apps', made, toText(severalApps));
+  }
+  await writeSummary({ github2000: results.get('github2000') });
+}
+
+async function reportCrowds(crowded: ReadonlyMap<string, CrowdResult>): Promise<void> {
+  const text = [formatCrowds(crowded), `${machine()}; ${load}`].join('\n');
+  console.log(text);
+  const made = `npm run bench -- ${[...crowded.keys()].map((name) => `--scenario ${name} `).join('')}--readme`;
+  if (values.readme) await writeReport('bench:crowd', made, text);
+}
+
+async function reportDelegations(): Promise<void> {
+  const count = Number(values.count);
+  const runs = Number(values.runs);
+  const results: DelegationsResult[] = [];
+  for (let run = 1; run <= runs; run++) {
+    console.log(`delegations: ${count} concurrent ones, run ${run} of ${runs} …`);
+    const result = await benchDelegations(count);
+    results.push(result);
+    measured[runs === 1 ? 'delegations' : `delegations-${run}`] = result;
+    // Print the result now: a run that follows may be interrupted.
+    console.log(`\n${delegationsText([result])}\n`);
+  }
+  const text = [delegationsText(results), `${machine()}; ${load}`].join('\n');
   console.log(`\n${text}`);
   if (!values.readme) return;
-  await writeReport('bench:github', 'npm run bench -- --scenario github --readme', text);
-  await writeSummary({ github2000: results.get('github2000') });
+  const made = `npm run bench -- --scenario delegations --count ${count} --runs ${runs} --readme`;
+  await writeReport(count === 1000 ? 'bench:delegations-1000' : 'bench:delegations', made, text);
+  if (count === 200) await writeSummary({ delegations: results.at(-1) });
 }
 
 async function reportProfiles(profiles: ReadonlyMap<string, Profile>): Promise<void> {
@@ -201,7 +220,7 @@ ${crowds.map(formatCrowdGroup).join('\n')}
       console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
       crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
     }
-    if (crowded.size > 0) console.log(formatCrowds(crowded));
+    if (crowded.size > 0) await reportCrowds(crowded);
     rssMb = Object.fromEntries(
       [...measureUsage(listProcesses(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),
     );
