@@ -54,6 +54,8 @@ export interface LookOptions extends CallOptions {
 export interface RegistrationOutlook {
   /** Registrations a minute that all Apps of the scope may make together; null: no limit known. */
   perMinute: number | null;
+  /** Registrations in five minutes that the scope allows, whichever App makes them; null: no limit known. */
+  perFiveMinutes: number | null;
   /** Estimated wait of a registration asked for now, milliseconds: queue, budget, block, outage. */
   waitMs: number;
   /**

@@ -81,7 +81,8 @@ export class Github implements Forge {
   }
 
   getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
-    return this.#limits?.getRegistrationOutlook(scope) ?? { perMinute: null, waitMs: 0, blocked: null };
+    const unlimited = { perMinute: null, perFiveMinutes: null, waitMs: 0, blocked: null };
+    return this.#limits?.getRegistrationOutlook(scope) ?? unlimited;
   }
 
   /**

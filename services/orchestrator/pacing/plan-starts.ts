@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { MAX_SCOPE_REGISTRATIONS } from '../../../activities/forges/github/scheduler/scope-limit.ts';
 import {
   addUse,
   computeWindowWait,
@@ -52,7 +51,7 @@ export function planStarts(
   outlook: RegistrationOutlook,
   { forge, now }: { forge: string; now: number },
 ): { uses: StartUses; allowance: StartAllowance } {
-  const { perMinute, waitMs, blocked } = outlook;
+  const { perMinute, perFiveMinutes, waitMs, blocked } = outlook;
   const all = wanted.jobs + wanted.idle;
   const hold = (allowed: number, forMs: number, reason: string): StartAllowance =>
     allowed === all
@@ -68,7 +67,8 @@ export function planStarts(
   const cap = Math.max(1, perMinute);
   const idleCap = Math.max(1, Math.floor(cap * IDLE_SHARE));
   const used = countUsed(uses.minute, MINUTE, now);
-  const room = tooLongMs > 0 ? 0 : MAX_SCOPE_REGISTRATIONS - countUsed(uses.fiveMinutes, FIVE_MINUTES, now);
+  const left = (perFiveMinutes ?? Number.POSITIVE_INFINITY) - countUsed(uses.fiveMinutes, FIVE_MINUTES, now);
+  const room = tooLongMs > 0 ? 0 : left;
   const jobs = limit(wanted.jobs, cap - used, room);
   const idle = limit(wanted.idle, idleCap - used - jobs, room - jobs);
   const allowed = jobs + idle;
@@ -80,10 +80,11 @@ export function planStarts(
   const nextCap = wanted.jobs > jobs ? cap : idleCap;
   const step = Math.min(all - allowed, Math.max(1, Math.floor(cap / STEPS_PER_MINUTE)));
   const inMinute = computeWindowWait(next.minute, MINUTE, nextCap, step, now);
-  const inFive = computeWindowWait(next.fiveMinutes, FIVE_MINUTES, MAX_SCOPE_REGISTRATIONS, step, now);
+  const inFive =
+    perFiveMinutes === null ? 0 : computeWindowWait(next.fiveMinutes, FIVE_MINUTES, perFiveMinutes, step, now);
   const limits = [
     { waitMs: inMinute, reason: `${forge} lets ${perMinute} a minute register` },
-    { waitMs: inFive, reason: `${forge} lets ${MAX_SCOPE_REGISTRATIONS} register in 5 minutes` },
+    { waitMs: inFive, reason: `${forge} lets ${perFiveMinutes} register in 5 minutes` },
     { waitMs: tooLongMs, reason: `registrations already wait ${formatDuration(waitMs)} for ${forge}’s limits` },
   ];
   const [longest] = limits.toSorted((a, b) => b.waitMs - a.waitMs);

@@ -13,9 +13,14 @@ export function mergeOutlooks(
   const rates = counted.map(({ perMinute }) => perMinute);
   const soonest = counted.toSorted((a, b) => a.waitMs - b.waitMs)[0];
   const together = rates.reduce((sum, rate) => (sum === null || rate === null ? null : sum + rate), 0);
-  const outlook = { perMinute: together, waitMs: soonest?.waitMs ?? 0, blocked: soonest?.blocked ?? null };
-  if (scopes === undefined || together === null) return outlook;
-  // The scope's limit shortens no minute: whoever paces starts counts the scope's own window beside it.
+  const outlook = {
+    perMinute: together,
+    perFiveMinutes: counted[0]?.perFiveMinutes ?? null,
+    waitMs: soonest?.waitMs ?? 0,
+    blocked: soonest?.blocked ?? null,
+  };
+  if (scopes === undefined || outlook.perFiveMinutes === null) return outlook;
+  // Its limit shortens no minute: whoever paces starts counts five minutes beside each minute.
   const waitMs = scopes.getRoom(scope) > 0 ? 0 : scopes.getWait(scope, 1);
-  return { ...outlook, perMinute: Math.min(together, scopes.cap), waitMs: Math.max(outlook.waitMs, waitMs) };
+  return { ...outlook, waitMs: Math.max(outlook.waitMs, waitMs) };
 }

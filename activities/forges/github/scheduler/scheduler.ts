@@ -153,8 +153,13 @@ export class CallScheduler {
     const most = rate === null || remaining === null ? remaining : Math.max(1, Math.min(rate, remaining));
     // A block that is over as far as is known: one registration tries, nobody else would.
     const isTried = block?.waitMs === 0;
-    const outlook = { perMinute: isTried ? 1 : most, waitMs, blocked: isTried ? null : (block?.reason ?? null) };
-    return budget.cap === 0 ? outlook : mergeOutlooks([outlook], scopes, registers);
+    const outlook = {
+      perMinute: isTried ? 1 : most,
+      perFiveMinutes: budget.cap === 0 ? null : scopes.cap,
+      waitMs,
+      blocked: isTried ? null : (block?.reason ?? null),
+    };
+    return mergeOutlooks([outlook], scopes, registers);
   }
 
   /** The queues of all processes: this one's as it is now. */

@@ -6,10 +6,13 @@ import { NO_STARTS, planStarts, type StartUses } from '../../../../../services/o
 /** The beginning of a slot of both windows. */
 const NOW = 1_800_000_000_000;
 
+/** One App of 900 points a minute. */
+const GITHUB: RegistrationOutlook = { perMinute: 180, perFiveMinutes: 1500, waitMs: 0, blocked: null };
+
 /** Starts of one scope, with a clock that the test sets. */
 class Scope {
   now = NOW;
-  outlook: RegistrationOutlook = { perMinute: 180, waitMs: 0, blocked: null };
+  outlook: RegistrationOutlook = GITHUB;
   #uses: StartUses = NO_STARTS;
 
   take(wanted: Partial<WantedStarts>): StartAllowance {
@@ -36,7 +39,7 @@ class Scope {
 describe('the plan of starts', () => {
   it('starts all at once where the forge has no known limit', () => {
     const scope = new Scope();
-    scope.outlook = { perMinute: null, waitMs: 0, blocked: null };
+    scope.outlook = { ...GITHUB, perMinute: null, perFiveMinutes: null };
     expect(scope.take({ jobs: 5000 })).toEqual({ allowed: 5000, nextAt: null, perMinute: null, reason: null });
   });
 
@@ -80,43 +83,56 @@ describe('the plan of starts', () => {
 
   it('starts at most 1,500 in five minutes, however many Apps there are', () => {
     const scope = new Scope();
-    scope.outlook = { perMinute: 720, waitMs: 0, blocked: null };
+    scope.outlook = { ...GITHUB, perMinute: 720 };
     expect(scope.run(5000, 290_000)).toBe(1500);
     scope.now = NOW + 200_000;
     expect(scope.take({ jobs: 1 })).toMatchObject({ allowed: 0, reason: 'GitHub lets 1500 register in 5 minutes' });
     expect(scope.run(5000, 303_000)).toBe(720);
   });
 
+  it('starts more than that where only the hourly limit is known, as of a GHES without limits per minute', () => {
+    const scope = new Scope();
+    scope.outlook = { ...GITHUB, perMinute: 14_996, perFiveMinutes: null };
+    expect(scope.take({ jobs: 5000 })).toEqual({ allowed: 5000, nextAt: null, perMinute: 14_996, reason: null });
+    expect(scope.take({ idle: 5000 })).toMatchObject({ allowed: 5000, nextAt: null });
+    expect(scope.take({ jobs: 5000 })).toMatchObject({ allowed: 4996, reason: 'GitHub lets 14996 a minute register' });
+  });
+
   it('starts none while the forge blocks, and looks again at the end of the block, after a minute at most', () => {
     const scope = new Scope();
     for (const perMinute of [180, null]) {
-      scope.outlook = { perMinute, waitMs: 30_000, blocked: 'GitHub’s secondary rate limit until 12:03:44Z' };
+      scope.outlook = {
+        ...GITHUB,
+        perMinute,
+        waitMs: 30_000,
+        blocked: 'GitHub’s secondary rate limit until 12:03:44Z',
+      };
       expect(scope.take({ jobs: 3 })).toEqual({
         allowed: 0,
         nextAt: NOW + 30_000,
         perMinute,
         reason: 'GitHub’s secondary rate limit until 12:03:44Z',
       });
-      scope.outlook = { perMinute, waitMs: 3_000_000, blocked: 'GitHub’s primary rate limit' };
+      scope.outlook = { ...GITHUB, perMinute, waitMs: 3_000_000, blocked: 'GitHub’s primary rate limit' };
       expect(scope.take({ jobs: 3 })).toMatchObject({ allowed: 0, nextAt: NOW + 60_000 });
     }
-    scope.outlook = { perMinute: 180, waitMs: 0, blocked: 'GitHub did not answer' };
+    scope.outlook = { ...GITHUB, blocked: 'GitHub did not answer' };
     expect(scope.take({ jobs: 3 })).toMatchObject({ allowed: 3, nextAt: null });
   });
 
   it('starts none while registrations wait for much longer than a window', () => {
     const scope = new Scope();
-    scope.outlook = { perMinute: 180, waitMs: 100_000, blocked: null };
+    scope.outlook = { ...GITHUB, waitMs: 100_000 };
     expect(scope.take({ jobs: 3 })).toEqual({
       allowed: 0,
       nextAt: NOW + 10_000,
       perMinute: 180,
       reason: 'registrations already wait 1m 40s for GitHub’s limits',
     });
-    scope.outlook = { perMinute: 180, waitMs: 61_500, blocked: null };
+    scope.outlook = { ...GITHUB, waitMs: 61_500 };
     expect(scope.take({ jobs: 180 }).allowed).toBe(180);
     // The minute's starts are used up, too: that takes longer.
-    scope.outlook = { perMinute: 180, waitMs: 100_000, blocked: null };
+    scope.outlook = { ...GITHUB, waitMs: 100_000 };
     expect(scope.take({ jobs: 3 })).toMatchObject({
       nextAt: NOW + 60_500,
       reason: 'GitHub lets 180 a minute register',
@@ -128,7 +144,7 @@ describe('the plan of starts', () => {
     expect(scope.take({ idle: 200 })).toMatchObject({ allowed: 144, nextAt: NOW + 60_500 });
     expect(scope.take({ jobs: 40, idle: 10 }).allowed).toBe(36);
     const small = new Scope();
-    small.outlook = { perMinute: 1, waitMs: 0, blocked: null };
+    small.outlook = { ...GITHUB, perMinute: 1 };
     expect(small.take({ idle: 1 }).allowed).toBe(1);
   });
 });

@@ -30,7 +30,7 @@ class Store {
 function create(store: Store, outlook: Partial<RegistrationOutlook> = {}, metrics = new Registry()): ScopePacer {
   const forge = {
     type: 'github',
-    getRegistrationOutlook: () => ({ perMinute: 10, waitMs: 0, blocked: null, ...outlook }),
+    getRegistrationOutlook: () => ({ perMinute: 10, perFiveMinutes: 1500, waitMs: 0, blocked: null, ...outlook }),
   };
   return new ScopePacer({ forge, open: (key) => store.open(key), metrics });
 }

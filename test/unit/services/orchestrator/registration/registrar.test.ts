@@ -66,7 +66,7 @@ class FakeForge {
   }
 
   getRegistrationOutlook() {
-    return { perMinute: 180, waitMs: this.waitMs, blocked: null };
+    return { perMinute: 180, perFiveMinutes: 1500, waitMs: this.waitMs, blocked: null };
   }
 }
 

@@ -124,11 +124,16 @@ describe('the points of a minute', () => {
     await seconds(2);
     expect(sent()).toBe(1200);
     // What is left of the five minutes lowers no minute's rate: 1,200 were made in this one already, and would count twice.
-    expect(outlook()).toEqual({ perMinute: 1000, waitMs: 0, blocked: null });
+    expect(outlook()).toEqual({ perMinute: 1000, perFiveMinutes: 1500, waitMs: 0, blocked: null });
     for (const app of apps) many(200, () => app.call('POST', JIT));
     await seconds(2);
     expect(sent()).toBe(1500);
-    expect(outlook()).toEqual({ perMinute: 1000, waitMs: expect.closeTo(301_000, -4), blocked: null });
+    expect(outlook()).toEqual({
+      perMinute: 1000,
+      perFiveMinutes: 1500,
+      waitMs: expect.closeTo(301_000, -4),
+      blocked: null,
+    });
     // Another scope has its own.
     void apps[0]?.call('POST', JIT.replace('acme', 'other'));
     await seconds(1);
@@ -179,6 +184,7 @@ describe('an answer that a limit was reached', () => {
     });
     expect(forge.scheduler.getRegistrationOutlook({ organization: 'acme' })).toEqual({
       perMinute: 180,
+      perFiveMinutes: 1500,
       waitMs: 300_000,
       blocked: 'GitHub’s secondary rate limit until 12:05:00Z',
     });
@@ -205,7 +211,7 @@ describe('a forge that does not answer', () => {
     const outlook = () => forge.scheduler.getRegistrationOutlook({ organization: 'acme' });
     await seconds(2);
     // One may try: nobody else would, and it would be blocked for ever.
-    expect(outlook()).toEqual({ perMinute: 1, waitMs: 0, blocked: null });
+    expect(outlook()).toEqual({ perMinute: 1, perFiveMinutes: null, waitMs: 0, blocked: null });
     many(10, () => forge.call('POST', JIT));
     await seconds(27);
     // After 2, 4, 8 and 16 seconds more.
@@ -213,7 +219,7 @@ describe('a forge that does not answer', () => {
     forge.answer = () => undefined;
     await seconds(3);
     expect(forge.sent).toHaveLength(3 + 3 + 7);
-    expect(outlook()).toEqual({ perMinute: null, waitMs: 0, blocked: null });
+    expect(outlook()).toEqual({ perMinute: null, perFiveMinutes: null, waitMs: 0, blocked: null });
   });
 
   it('ends a registration after 30 seconds without an answer, and is asked only once for it', async () => {
