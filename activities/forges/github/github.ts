@@ -28,7 +28,7 @@ import { readPages } from './pages.ts';
 import { toScopeName, toScopePath } from './paths.ts';
 import { QueuedJobsLook } from './queued-jobs.ts';
 import { RunnerGroups } from './runner-groups.ts';
-import { findRunner, runnerPage } from './runners.ts';
+import { findGithubRunner, runnerPage } from './runners.ts';
 
 const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_config: z.string().min(1) });
 
@@ -93,7 +93,7 @@ export class Github implements Forge {
   async deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult> {
     const doing = `removing the registration of runner ${runner} from ${toScopeName(scope)}`;
     try {
-      const match = await findRunner(this.#client, scope, runner);
+      const match = await findGithubRunner(this.#client, scope, runner);
       if (match === undefined) return 'absent';
       if (match.busy) return 'busy';
       await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
@@ -150,7 +150,7 @@ export class Github implements Forge {
   async #removeUnused({ scope, runner }: RegistrationOrder, doing: string): Promise<void> {
     let used = false;
     try {
-      const match = await findRunner(this.#client, scope, runner);
+      const match = await findGithubRunner(this.#client, scope, runner);
       if (match === undefined) return;
       used = match.busy || match.status !== 'offline';
       if (!used) {

@@ -19,7 +19,7 @@ export type GithubRunner = z.infer<typeof runner>;
  * @throws Octokit's RequestError
  * @see https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-an-organization
  */
-export async function findRunner(
+export async function findGithubRunner(
   client: GithubClient,
   scope: ForgeScope,
   name: string,

@@ -5,7 +5,7 @@ import type { GithubClient } from './client.ts';
 import { toGithubError } from './errors.ts';
 import { PER_PAGE } from './pages.ts';
 import { toRepositoryPath, toScopePath } from './paths.ts';
-import { findRunner } from './runners.ts';
+import { findGithubRunner } from './runners.ts';
 
 const jobList = z.object({
   jobs: z.array(
@@ -61,7 +61,7 @@ export class GithubRuns implements RunControl {
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
   async replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
     return await this.#call(`labelling runner ${runner}`, async () => {
-      const match = await findRunner(this.#client, scope, runner);
+      const match = await findGithubRunner(this.#client, scope, runner);
       if (match === undefined) return false;
       await this.#client.request(`PUT ${toScopePath(scope)}/actions/runners/{runner_id}/labels`, {
         runner_id: match.id,
