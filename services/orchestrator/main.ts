@@ -1,3 +1,4 @@
+import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { serveRequests } from '../shared/request-server.ts';
@@ -19,7 +20,8 @@ import { createRegistrationHandler } from './requests/registration/handler.ts';
 import { createWorkflowGate } from './requests/registration/gate.ts';
 import { RegistrationRecords } from './requests/registration/records.ts';
 import { createStatusHandler } from './requests/status.ts';
-import { OrchestratorWorkers } from './workers.ts';
+import { StartSlots } from './start-slots.ts';
+import { OrchestratorWorkers, RUNNER_SLOTS } from './workers.ts';
 
 /** The longest delay of a Node.js timer: a service waits for its servers as long as it takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -29,7 +31,10 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  * (registration, status, health, cost, explain, control). Holds the forge's credential. Start as many as you like.
  */
 await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
-  installRuntime(log, metrics);
+  const runnerSlots = new StartSlots(RUNNER_SLOTS);
+  installRuntime(log, metrics, () => [
+    { state: 'available', queue: TASK_QUEUE.runners, kind: 'workflow', count: runnerSlots.available },
+  ]);
   const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
@@ -44,7 +49,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   await ensureSearchAttributes(connection, namespace);
 
   const activities = createWorkerActivities({ bus, client, forge, runs, pacer, live, log, metrics, traces });
-  const workers = await OrchestratorWorkers.create({ connection, namespace, activities, log });
+  const workers = await OrchestratorWorkers.create({ connection, namespace, activities, runnerSlots, log });
   const registration = createRegistrationHandler({
     forge,
     gate: createWorkflowGate(client),

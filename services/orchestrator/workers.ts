@@ -1,9 +1,10 @@
-import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type NativeConnection, type WorkerOptions, type WorkerTuner } from '@temporalio/worker';
 import { withFailures } from '../../activities/lib/failure.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import type { WorkerActivities } from './activities.ts';
+import type { StartSlots } from './start-slots.ts';
 import { bundleWorkflows } from './workflow-threads/bundle.ts';
 import { useQuickWorkflowThreads } from './workflow-threads/quick-threads.ts';
 
@@ -25,11 +26,10 @@ const SLOTS = {
     // Dispatchers and delegations.
     maxCachedWorkflows: 500,
   },
-  // As above. With runners' workflow tasks on their own, a dispatcher never waits behind the tasks of hundreds of runners.
+  // With runners' workflow tasks on their own, a dispatcher never waits behind the tasks of hundreds of runners. Their slots:
+  // see RUNNER_SLOTS.
   runners: {
-    maxConcurrentWorkflowTaskExecutions: 100,
     maxConcurrentWorkflowTaskPolls: 10,
-    maxConcurrentLocalActivityExecutions: 200,
     // About 60 kB each.
     maxCachedWorkflows: 1000,
   },
@@ -40,6 +40,9 @@ const SLOTS = {
   // A health check makes its calls one after the other. Those of many groups take their time.
   forgeBackground: { maxConcurrentActivityTaskExecutions: 20, maxConcurrentActivityTaskPolls: 2 },
 } as const satisfies Record<keyof WorkerActivities, Partial<WorkerOptions>>;
+
+/** As many as the orchestrator's worker has. Ten first tasks at a time keep its thread busy. */
+export const RUNNER_SLOTS = { total: 100, kept: 10 };
 
 /** All workers of an orchestrator: they start, run and stop together. */
 export class OrchestratorWorkers {
@@ -54,9 +57,18 @@ export class OrchestratorWorkers {
     connection: NativeConnection;
     namespace: string;
     activities: WorkerActivities;
+    /** For the workflow tasks of runners. */
+    runnerSlots: StartSlots;
     log: Logger;
   }): Promise<OrchestratorWorkers> {
-    const { connection, namespace, activities, log } = options;
+    const { connection, namespace, activities, runnerSlots, log } = options;
+    const tuner: WorkerTuner = {
+      workflowTaskSlotSupplier: runnerSlots,
+      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 200 },
+      // It polls for neither.
+      activityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+    };
     useQuickWorkflowThreads(log);
     const workflowBundle = await bundleWorkflows();
     const create = async (name: keyof WorkerActivities, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
@@ -75,7 +87,7 @@ export class OrchestratorWorkers {
       });
     return new OrchestratorWorkers([
       await create('orchestrator', { workflowBundle }),
-      await create('runners', { workflowBundle }),
+      await create('runners', { workflowBundle, tuner }),
       await create('signals'),
       await create('forge'),
       await create('forgeBackground'),

@@ -31,13 +31,21 @@ export function parseWorkerSlots(text: string): WorkerSlots[] {
  * Adds the slots of this process's Temporal workers to its metrics.
  *
  * @param read the SDK's metrics; where it rejects, the slots are missing until it answers again
+ * @param own what the SDK doesn't count: how many slots a supplier of ours has left
  */
-export function registerSlotMetrics(registry: Registry, read: () => Promise<string>): void {
+export function registerSlotMetrics(
+  registry: Registry,
+  read: () => Promise<string>,
+  own: () => WorkerSlots[] = () => [],
+): void {
   let reading: Promise<WorkerSlots[]> | undefined;
   // Both metrics are collected at the same time: one question serves both.
   const readOnce = (): Promise<WorkerSlots[]> =>
     (reading ??= read()
-      .then(parseWorkerSlots, () => [])
+      .then(
+        (text) => [...parseWorkerSlots(text), ...own()],
+        () => [],
+      )
       .finally(() => (reading = undefined)));
   const show = async (gauge: Gauge<'queue' | 'kind'>, shown: WorkerSlots['state']): Promise<void> => {
     const slots = await readOnce();

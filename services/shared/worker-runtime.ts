@@ -3,7 +3,7 @@ import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import { registerSlotMetrics } from './slot-metrics.ts';
+import { registerSlotMetrics, type WorkerSlots } from './slot-metrics.ts';
 import { createWorkerLogger } from './worker-log.ts';
 
 /**
@@ -18,8 +18,10 @@ const READ_TIMEOUT_MS = 2000;
 /**
  * Sets up the Temporal SDK for this process: it writes to our log, also from its native part, leaves signals to us, and shows its
  * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know. Call it once.
+ *
+ * @param ownSlots the slots that the SDK doesn't count: see {@link registerSlotMetrics}
  */
-export function installRuntime(log: Logger, metrics: Registry): void {
+export function installRuntime(log: Logger, metrics: Registry, ownSlots: () => WorkerSlots[] = () => []): void {
   for (let attempt = 1; ; attempt++) {
     const port = randomInt(PORTS.first, PORTS.last + 1);
     const bindAddress = `127.0.0.1:${port}`;
@@ -40,10 +42,11 @@ export function installRuntime(log: Logger, metrics: Registry): void {
       );
       continue;
     }
-    registerSlotMetrics(metrics, async () => {
+    const read = async (): Promise<string> => {
       const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
       return await (await fetch(`http://${bindAddress}/metrics`, { signal })).text();
-    });
+    };
+    registerSlotMetrics(metrics, read, ownSlots);
     return;
   }
 }

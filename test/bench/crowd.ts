@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DISPATCHER_ROSTER, dispatcherWorkflowId, type Roster } from '../../contracts/workflows/dispatcher.ts';
+import type { Subscription } from 'nats';
 import { decode, type Bus } from '../../contracts/lib/nats.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
 import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
@@ -40,32 +41,56 @@ export function formatCrowdGroup({ name, runners }: Crowd): string {
   return `  - { name: ${name}, organization: acme, labels: [${name}], backend: ${CROWD_BACKEND}, min: ${runners / 2}, max: ${max}, ${times} }`;
 }
 
-/** Fills the group, then measures admissions, a query and a health check of the full group. */
-export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promise<CrowdResult> {
-  const { sim } = cluster.sim;
-  const created: number[] = [];
-  const names: string[] = [];
-  const subscription = bus.subscribe(wildcards.created);
-  const listening = (async () => {
-    for await (const message of subscription) {
-      const made = instanceCreated.parse(decode(message.data));
-      if (made.group !== crowd.name) continue;
-      created.push(Date.parse(made.at));
-      names.push(made.runner);
+/** The instances that were created, by group, in the order of their creation. */
+export class Creations {
+  readonly #groups = new Map<string, { created: number[]; names: string[] }>();
+  readonly #subscription: Subscription;
+
+  private constructor(subscription: Subscription) {
+    this.#subscription = subscription;
+  }
+
+  /** Begin before the backend's worker starts: the groups' idle runners wait for it, and a creation is published once. */
+  static async begin(bus: Bus): Promise<Creations> {
+    const creations = new Creations(bus.subscribe(wildcards.created));
+    void creations.#listen();
+    await bus.flush();
+    return creations;
+  }
+
+  /** When they were created, and the names of their runners; both grow. */
+  get(group: string): { created: number[]; names: string[] } {
+    const known = this.#groups.get(group) ?? { created: [], names: [] };
+    this.#groups.set(group, known);
+    return known;
+  }
+
+  stop(): void {
+    this.#subscription.unsubscribe();
+  }
+
+  async #listen(): Promise<void> {
+    for await (const message of this.#subscription) {
+      const { group, at, runner } = instanceCreated.parse(decode(message.data));
+      const { created, names } = this.get(group);
+      created.push(Date.parse(at));
+      names.push(runner);
     }
-  })();
+  }
+}
+
+/** Fills the group, then measures admissions, a query and a health check of the full group. */
+export async function runCrowd(cluster: Cluster, creations: Creations, crowd: Crowd): Promise<CrowdResult> {
+  const { sim } = cluster.sim;
+  const { created, names } = creations.get(crowd.name);
   const filled = async (count: number): Promise<void> => {
-    // A creation is published once, without a stream: don't wait for one that was missed.
     for (let printed = 0; created.length < count;) {
       await sleep(250);
-      if (created.length > count * 0.99 && (await running()) >= count) return;
       if (created.length < printed + 1000) continue;
       printed = created.length;
       console.log(`  ${printed} runners`);
     }
   };
-  const query = `WorkflowType = 'runner' AND BatonGroup = '${crowd.name}' AND ExecutionStatus = 'Running'`;
-  const running = async (): Promise<number> => (await cluster.client.workflow.count(query)).count;
   const begun = Date.now();
   // The idle half needs no job. Each job of the other half takes an idle runner, which the dispatcher replaces.
   const busy = crowd.runners / 2;
@@ -99,8 +124,6 @@ export async function runCrowd(cluster: Cluster, bus: Bus, crowd: Crowd): Promis
   const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
   const rosterMs = Date.now() - queriedAt;
   const healthMs = await checkHealth(cluster, crowd.name);
-  subscription.unsubscribe();
-  await listening;
   const usage = [...measureUsage(listProcesses(cluster))];
   return {
     runners: crowd.runners,

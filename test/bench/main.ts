@@ -5,7 +5,15 @@ import { connectBus } from '../../contracts/lib/nats.ts';
 import { Cluster } from '../support/cluster.ts';
 import { LENIENT } from '../support/simulator.ts';
 import { startBenchWorker } from './bench-worker.ts';
-import { CROWD_BACKEND, formatCrowdGroup, formatCrowds, runCrowd, type Crowd, type CrowdResult } from './crowd.ts';
+import {
+  CROWD_BACKEND,
+  Creations,
+  formatCrowdGroup,
+  formatCrowds,
+  runCrowd,
+  type Crowd,
+  type CrowdResult,
+} from './crowd.ts';
 import { benchDelegations, delegationsText, type DelegationsResult } from './delegations.ts';
 import { benchDrain, drainText } from './drain.ts';
 import { formatGithubBursts, GITHUB_BURSTS, runGithubBursts, type GithubResult } from './github.ts';
@@ -215,11 +223,13 @@ ${crowds.map(formatCrowdGroup).join('\n')}
       console.log(JSON.stringify(results.get(scenario.name)));
     }
     const crowded = new Map<string, CrowdResult>();
+    const creations = await Creations.begin(bus);
     if (crowds.length > 0) await startBenchWorker(cluster, { file: 'nothing-worker.ts', backend: CROWD_BACKEND });
     for (const crowd of crowds) {
       console.log(`${crowd.name}: ${crowd.runners} runners of one group …`);
-      crowded.set(crowd.name, await runCrowd(cluster, bus, crowd));
+      crowded.set(crowd.name, await runCrowd(cluster, creations, crowd));
     }
+    creations.stop();
     if (crowded.size > 0) await reportCrowds(crowded);
     rssMb = Object.fromEntries(
       [...measureUsage(listProcesses(cluster))].map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]),

@@ -20,15 +20,20 @@ describe('the metrics of slots', () => {
   it('are those of the SDK, by task queue and kind, read once for both', async () => {
     const registry = new Registry();
     let reads = 0;
-    registerSlotMetrics(registry, () => {
-      reads += 1;
-      return Promise.resolve(SDK_METRICS);
-    });
+    registerSlotMetrics(
+      registry,
+      () => {
+        reads += 1;
+        return Promise.resolve(SDK_METRICS);
+      },
+      () => [{ state: 'available', queue: 'q2', kind: 'workflow', count: 88 }],
+    );
     const text = await registry.metrics();
     expect(text.split('\n').filter((line) => line.startsWith('baton_'))).toEqual([
       'baton_worker_slots_used{queue="q1",kind="activity"} 3',
       'baton_worker_slots_used{queue="q2",kind="workflow"} 12',
       'baton_worker_slots_available{queue="q1",kind="activity"} 7',
+      'baton_worker_slots_available{queue="q2",kind="workflow"} 88',
     ]);
     expect(reads).toBe(1);
   });
