@@ -7,6 +7,7 @@ import { instanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { startJob } from '../../services/simulator/jobs/finish.ts';
 import { measureUsage } from './processes.ts';
+import { figures } from './report.ts';
 import { percentile, listProcesses } from './scenario.ts';
 
 /** Many runners of one group, half of them idle and half busy, on a backend whose instances do nothing. */
@@ -27,9 +28,13 @@ export interface CrowdResult {
   rosterMs: number;
   /** One health check of the group, milliseconds. */
   healthMs: number;
+  /** Right after all that. */
   rssMb: Record<string, number>;
+  /** With the same runners a minute later, when what the burst left behind has been collected. */
+  settledRssMb: Record<string, number>;
 }
 
+const SETTLE_MS = 60_000;
 /** Number of jobs that are admitted, one per second, while the crowd exists. */
 const ADMISSIONS = 30;
 export const CROWD_BACKEND = 'nothing';
@@ -124,7 +129,8 @@ export async function runCrowd(cluster: Cluster, creations: Creations, crowd: Cr
   const roster = await handle.query<Roster>(DISPATCHER_ROSTER);
   const rosterMs = Date.now() - queriedAt;
   const healthMs = await checkHealth(cluster, crowd.name);
-  const usage = [...measureUsage(listProcesses(cluster))];
+  const rssMb = measureRss(cluster);
+  await sleep(SETTLE_MS);
   return {
     runners: crowd.runners,
     filledS,
@@ -133,19 +139,24 @@ export async function runCrowd(cluster: Cluster, creations: Creations, crowd: Cr
     rosterKb: Math.round(JSON.stringify(roster).length / 1024),
     rosterMs,
     healthMs,
-    rssMb: Object.fromEntries(usage.map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)])),
+    rssMb,
+    settledRssMb: measureRss(cluster),
   };
+}
+
+function measureRss(cluster: Cluster): Record<string, number> {
+  const usage = [...measureUsage(listProcesses(cluster))];
+  return Object.fromEntries(usage.map(([name, { rss }]) => [name, Math.round(rss / 1024 ** 2)]));
 }
 
 /** The figures of each crowd, and its memory. */
 export function formatCrowds(results: ReadonlyMap<string, CrowdResult>): string {
   return [...results]
-    .flatMap(([name, { runners, filledS, admitP50Ms, admitP99Ms, rosterKb, rosterMs, healthMs, rssMb }]) => [
+    .flatMap(([name, { runners, filledS, admitP50Ms, admitP99Ms, rosterKb, rosterMs, healthMs, ...memory }]) => [
       `${name}: ${runners} runners of one group in ${filledS.toFixed(0)} s; an admission p50 ${admitP50Ms} ms, p99 ${admitP99Ms} ms;`,
       `  query of the dispatcher's roster: ${rosterKb} kB in ${rosterMs} ms; a health check ${(healthMs / 1000).toFixed(1)} s`,
-      `  RSS (MB): ${Object.entries(rssMb)
-        .map(([process, mb]) => `${process} ${mb}`)
-        .join(', ')}`,
+      `  RSS (MB): ${figures(memory.rssMb, 0)}`,
+      `  a minute later: ${figures(memory.settledRssMb, 0)}`,
     ])
     .join('\n');
 }
