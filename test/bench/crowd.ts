@@ -31,10 +31,10 @@ export interface CrowdResult {
   /** Right after all that. */
   rssMb: Record<string, number>;
   /** With the same runners a minute later, when what the burst left behind has been collected. */
-  settledRssMb: Record<string, number>;
+  laterRssMb: Record<string, number>;
 }
 
-const SETTLE_MS = 60_000;
+const REST_MS = 60_000;
 /** Number of jobs that are admitted, one per second, while the crowd exists. */
 const ADMISSIONS = 30;
 export const CROWD_BACKEND = 'nothing';
@@ -130,7 +130,7 @@ export async function runCrowd(cluster: Cluster, creations: Creations, crowd: Cr
   const rosterMs = Date.now() - queriedAt;
   const healthMs = await checkHealth(cluster, crowd.name);
   const rssMb = measureRss(cluster);
-  await sleep(SETTLE_MS);
+  await sleep(REST_MS);
   return {
     runners: crowd.runners,
     filledS,
@@ -140,7 +140,7 @@ export async function runCrowd(cluster: Cluster, creations: Creations, crowd: Cr
     rosterMs,
     healthMs,
     rssMb,
-    settledRssMb: measureRss(cluster),
+    laterRssMb: measureRss(cluster),
   };
 }
 
@@ -156,7 +156,7 @@ export function formatCrowds(results: ReadonlyMap<string, CrowdResult>): string 
       `${name}: ${runners} runners of one group in ${filledS.toFixed(0)} s; an admission p50 ${admitP50Ms} ms, p99 ${admitP99Ms} ms;`,
       `  query of the dispatcher's roster: ${rosterKb} kB in ${rosterMs} ms; a health check ${(healthMs / 1000).toFixed(1)} s`,
       `  RSS (MB): ${figures(memory.rssMb, 0)}`,
-      `  a minute later: ${figures(memory.settledRssMb, 0)}`,
+      `  a minute later: ${figures(memory.laterRssMb, 0)}`,
     ])
     .join('\n');
 }

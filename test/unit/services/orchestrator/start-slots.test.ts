@@ -20,20 +20,20 @@ function poll(slots: StartSlots, signal = new AbortController().signal): { grant
   return asking;
 }
 
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the slots for workflow tasks', () => {
   it('keep some for workflows that start, however many tasks wait', async () => {
     const slots = new StartSlots({ total: 5, kept: 2 });
     const polls = Array.from({ length: 10 }, () => poll(slots));
-    await settle();
+    await nextTurn();
     expect(polls.filter(({ granted }) => granted)).toHaveLength(3);
     expect(slots.available).toBe(2);
     expect([slots.tryReserveSlot(), slots.tryReserveSlot(), slots.tryReserveSlot()]).toEqual([{}, {}, null]);
     expect(slots.available).toBe(0);
     // A slot that a start gives back is kept for the next one.
     slots.releaseSlot();
-    await settle();
+    await nextTurn();
     expect(polls.filter(({ granted }) => granted)).toHaveLength(3);
     expect(slots.tryReserveSlot()).toEqual({});
   });
@@ -41,10 +41,10 @@ describe('the slots for workflow tasks', () => {
   it('go to whoever waits longest', async () => {
     const slots = new StartSlots({ total: 2, kept: 1 });
     const [first, second, third] = [poll(slots), poll(slots), poll(slots)];
-    await settle();
+    await nextTurn();
     expect([first.granted, second.granted, third.granted]).toEqual([true, false, false]);
     slots.releaseSlot();
-    await settle();
+    await nextTurn();
     expect([second.granted, third.granted]).toEqual([true, false]);
   });
 
@@ -62,7 +62,7 @@ describe('the slots for workflow tasks', () => {
     given.abort(new Error('shutting down'));
     expect(await waiting.asked).toMatchObject({ message: 'shutting down' });
     slots.releaseSlot();
-    await settle();
+    await nextTurn();
     expect(next.granted).toBe(true);
     expect(await poll(slots, AbortSignal.abort(new Error('too late'))).asked).toMatchObject({ message: 'too late' });
   });
