@@ -7,10 +7,6 @@ export interface StartSlotsOptions {
   kept: number;
 }
 
-interface Waiting {
-  grant: () => void;
-}
-
 /**
  * The slots for workflow tasks of a worker, some of them kept for workflows that start in this process: Temporal hands the first
  * task of such a workflow out with the answer to its start, where the worker has a slot. Otherwise it waits in the task queue,
@@ -20,36 +16,36 @@ export class StartSlots implements CustomSlotSupplier<WorkflowSlotInfo> {
   readonly type = 'custom';
   readonly #options: StartSlotsOptions;
   #used = 0;
-  readonly #waiting = new Set<Waiting>();
+  /** What gives a slot to each waiting poll, the oldest first. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: StartSlotsOptions) {
     this.#options = options;
   }
 
-  /** Slots that nobody has, those that are kept among them. */
+  /** Slots left for tasks that are polled for: 0 where only kept ones are free, since the worker is full then. */
   get available(): number {
-    return Math.max(0, this.#options.total - this.#used);
+    return Math.max(0, this.#options.total - this.#options.kept - this.#used);
   }
 
   /** A slot for a task that will be polled for. Rejects with the signal's reason where it is no longer needed. */
   reserveSlot(_context: SlotReserveContext, signal: AbortSignal): Promise<SlotPermit> {
     return new Promise((resolve, reject) => {
-      const waiting = { grant: (): void => {} };
-      const giveUp = (): void => {
-        this.#waiting.delete(waiting);
-        reject(getReason(signal));
-      };
-      waiting.grant = () => {
+      const grant = (): void => {
         signal.removeEventListener('abort', giveUp);
         this.#used += 1;
         resolve({});
+      };
+      const giveUp = (): void => {
+        this.#waiting.delete(grant);
+        reject(getReason(signal));
       };
       if (signal.aborted) {
         giveUp();
         return;
       }
       signal.addEventListener('abort', giveUp, { once: true });
-      this.#waiting.add(waiting);
+      this.#waiting.add(grant);
       this.#grant();
     });
   }
@@ -72,10 +68,10 @@ export class StartSlots implements CustomSlotSupplier<WorkflowSlotInfo> {
 
   /** First come, first served. */
   #grant(): void {
-    for (const waiting of this.#waiting) {
-      if (this.#used >= this.#options.total - this.#options.kept) return;
-      this.#waiting.delete(waiting);
-      waiting.grant();
+    for (const grant of this.#waiting) {
+      if (this.available === 0) return;
+      this.#waiting.delete(grant);
+      grant();
     }
   }
 }
