@@ -99,9 +99,10 @@ export class Github implements Forge {
       await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
       return 'removed';
     } catch (error) {
-      if (getGithubStatus(error) === 422) return 'busy';
-      // Only a 404 on the deletion means that the runner is absent; a 404 on the list is a missing permission.
-      if (getGithubStatus(error) === 404 && getRequestMethod(error) === 'DELETE') return 'absent';
+      // Only the answer to the deletion speaks of the runner: a 404 to the search, for instance, is a missing permission.
+      const status = getRequestMethod(error) === 'DELETE' ? getGithubStatus(error) : undefined;
+      if (status === 422) return 'busy';
+      if (status === 404) return 'absent';
       throw toGithubError(doing, error);
     }
   }
@@ -157,8 +158,9 @@ export class Github implements Forge {
         await this.#client.request(`DELETE ${toScopePath(scope)}/actions/runners/{runner_id}`, { runner_id: match.id });
       }
     } catch (error) {
-      if (getGithubStatus(error) === 404 && getRequestMethod(error) === 'DELETE') return;
-      if (getGithubStatus(error) !== 422) throw toGithubError(doing, error);
+      const status = getRequestMethod(error) === 'DELETE' ? getGithubStatus(error) : undefined;
+      if (status === 404) return;
+      if (status !== 422) throw toGithubError(doing, error);
       used = true;
     }
     if (used) {
