@@ -9,6 +9,10 @@ import type { Signaller } from './signaller.ts';
  */
 export function createLocalActivities(signaller: Signaller, trace?: (report: RunnerReport) => void): LocalActivities {
   return {
+    async reportLeaving({ group, runner, failed }) {
+      await signaller.signalDispatcher(group, [{ type: 'leaving', runner, failed }]);
+    },
+
     async reportGone(report) {
       const { group, outcome, use } = report;
       const signalled = await signaller.signalDispatcher(group, [{ type: 'gone', outcome, use }]);

@@ -41,7 +41,11 @@ export const config = z
       .describe(
         'Longest time from a runner’s creation until a job starts. Idle runners that `min` asks for are exempt.',
       ),
-    time_to_live: duration.prefault('12h').describe('Longest life of a runner. It ends even a running job.'),
+    time_to_live: duration
+      .prefault('12h')
+      .describe(
+        'Longest life of a runner. It ends even a running job. An idle runner is replaced when half of it is over.',
+      ),
     groups: z.array(groupConfig).min(1).describe('Groups of runners: who may use them, how many, and where.'),
   })
   .superRefine((value, context) => {

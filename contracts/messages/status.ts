@@ -40,6 +40,8 @@ export const groupStatus = z.object({
   busy: z.number(),
   /** Runners that are not busy: starting, or idle. */
   ready: z.number(),
+  /** Runners that serve no job any more, and whose instances are not gone yet. */
+  leaving: z.number().default(0),
   /** Set while starts are paused after failures. */
   backoffUntil: z.string().nullable(),
   /** Set while starts are held back because the forge does not let the runners register soon. */

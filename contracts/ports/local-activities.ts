@@ -8,7 +8,9 @@ import type { RunnerReport } from '../workflows/runner.ts';
  * of a workflow, no message on the bus, no call to the forge. They get a {@link Signaller}, which can do nothing else.
  */
 export interface LocalActivities {
-  /** Signals the dispatcher that the runner is gone, and what its instance was used for. `missing`: there is no dispatcher. */
+  /** Signals the dispatcher that the runner serves no job any more, although its instance still exists. */
+  reportLeaving(order: { group: string; runner: string; failed: boolean }): Promise<void>;
+  /** Signals the dispatcher that the runner's instance is gone, and what its instance was used for. `missing`: there is no dispatcher. */
   reportGone(order: RunnerReport): Promise<'signalled' | 'missing'>;
   /** Signals the group's dispatcher that a demand exists, or that it ended. */
   signalDemand(order: { group: string; job: JobNotice }): Promise<void>;

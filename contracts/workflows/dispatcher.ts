@@ -29,7 +29,9 @@ export type DispatcherEvent =
   | { type: 'job'; job: JobNotice }
   /** A runner's hook reports that a job started on it. */
   | { type: 'busy'; runner: string; job: HookJob }
-  /** A runner is gone; `use`: what its instance was used for, to be recorded. */
+  /** A runner that ran no job is leaving: from now on it serves none. `failed`: as in {@link RunnerOutcome}. */
+  | { type: 'leaving'; runner: string; failed: boolean }
+  /** A runner's instance is gone; `use`: what it was used for, to be recorded. */
   | { type: 'gone'; outcome: RunnerOutcome; use?: InstanceUse | undefined };
 
 /**
@@ -53,7 +55,10 @@ export interface DispatcherSnapshot {
   /** ISO 8601 */
   oldestWaitingSince: string | null;
   busy: number;
+  /** Starting or idle, and not leaving. */
   ready: number;
+  /** Neither busy nor ready: they were allowed to leave, and their instances are not gone yet. */
+  leaving: number;
   backoffUntil: string | null;
   /** Set while starts are held back because the forge does not let the runners register soon. */
   pace: GroupPace | null;

@@ -1,5 +1,18 @@
-/** The phases of a runner's life, in order. `gone` and `failed` are the ends; `failed` has a reason for people to read. */
-export const PHASES = ['provisioning', 'starting', 'idle', 'busy', 'completing', 'removing', 'gone', 'failed'] as const;
+/**
+ * The phases of a runner's life, in order. `gone` and `failed` are the ends; `failed` has a reason for people to read. `lingering`: its
+ * instance is gone and its slot is free, but the forge has not let go of its registration yet; most runners skip it.
+ */
+export const PHASES = [
+  'provisioning',
+  'starting',
+  'idle',
+  'busy',
+  'completing',
+  'removing',
+  'lingering',
+  'gone',
+  'failed',
+] as const;
 
 export type Phase = (typeof PHASES)[number];
 
@@ -11,6 +24,8 @@ export const REMOVAL_REASONS = {
   'create-failed': 'its instance could not be created',
   'time-to-start': 'no job started within the time to start',
   retired: 'no longer needed by its group',
+  renewed: 'too little of its time to live was left for a job',
+  unregistered: 'the forge no longer had its registration',
   'time-to-live': 'it reached its time to live',
   cancelled: 'a user or a service cancelled it',
   vanished: 'its workflow was terminated',

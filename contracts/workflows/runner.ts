@@ -25,7 +25,9 @@ export type RunnerEvent =
   | { type: 'died'; died: InstanceDied }
   | { type: 'job'; job: JobNotice }
   /** Its group no longer needs it: it is removed, unless the forge says that it runs a job. */
-  | { type: 'retire' };
+  | { type: 'retire' }
+  /** The forge has no registration of it any more, so that it gets no job. `at`: ISO 8601. */
+  | { type: 'unregistered'; at: string };
 
 /** Update; resolves when the runner may be registered with the forge. */
 export const REGISTER_RUNNER = 'registerRunner';

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createForgeActivities } from '../../activities/forges/activities.ts';
+import { withFailures } from '../../activities/lib/failure.ts';
 import { createDispatcherActivities } from '../../activities/signals/dispatcher-activities.ts';
 import { createLocalActivities } from '../../activities/signals/local-activities.ts';
 import { createRetirementQuestion } from '../../activities/signals/retirement.ts';
@@ -27,6 +29,7 @@ import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import { type MovedJob } from '../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import type { Forge } from '../../contracts/ports/forge.ts';
 import type { StartAllowance, StartPacer, WantedStarts } from '../../contracts/ports/start-pacer.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
@@ -41,6 +44,8 @@ export interface FakeEdges {
   unregistered: string[];
   create: (runner: string) => Promise<void>;
   unregister: (runner: string) => 'removed' | 'absent' | 'busy';
+  /** Called before an instance is deleted, which waits for it. */
+  remove?: (runner: string) => Promise<void>;
   /** Called before runners are started, which waits for it. */
   beforeStart?: (runners: string[]) => Promise<void>;
   /** Says how many runners may start, where the group's name is its organisation's too. Default: all. */
@@ -72,6 +77,8 @@ export interface WorkflowWorld {
 export interface WorldOptions {
   /** Slots of each worker for workflow tasks, and for activities. Default: the SDK's. */
   slots?: number;
+  /** Removes registrations, in place of the fake forge. */
+  forge?: Forge;
   /** Until it resolves, neither forge nor bus answer. */
   outage?: Promise<void>;
 }
@@ -80,7 +87,11 @@ export interface WorldOptions {
  * A real Temporal server and real workers with our workflows and their activities. Only the edges, backend, forge and bus, are
  * fakes: their contract suites test the real ones.
  */
-export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): Promise<WorkflowWorld> {
+export async function startWorkflowWorld({
+  slots,
+  outage,
+  forge: realForge,
+}: WorldOptions = {}): Promise<WorkflowWorld> {
   const dir = mkdtempSync(join(tmpdir(), 'baton-workflows-'));
   const server = await startTemporalServer({ dir, ui: false });
   Runtime.install({
@@ -151,6 +162,7 @@ export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): 
       if (answer !== 'busy') findEdgesOfRunner(runner).unregistered.push(runner);
       return answer;
     },
+    ...(realForge && withFailures(createForgeActivities(realForge))),
   };
   const backend: Omit<BackendActivities, 'listInstances'> = {
     createInstance: async ({ runner }) => {
@@ -159,9 +171,9 @@ export async function startWorkflowWorld({ slots, outage }: WorldOptions = {}): 
       const taggable = findEdgesOfRunner(runner).tag && { taggable: true as const };
       return { instanceId: `instance of ${runner}`, ...taggable };
     },
-    deleteInstance: ({ runner }) => {
+    deleteInstance: async ({ runner }) => {
+      await findEdgesOfRunner(runner).remove?.(runner);
       findEdgesOfRunner(runner).deleted.push(runner);
-      return Promise.resolve();
     },
     tagInstance: async ({ runner, tags }) => {
       await findEdgesOfRunner(runner).tag?.(tags);

@@ -107,6 +107,9 @@ export class DispatcherActor {
       case 'busy':
         demand.markBusy(event.runner, event.job);
         break;
+      case 'leaving':
+        demand.markLeaving(event.runner, event.failed, Date.now());
+        break;
       case 'gone':
         if (event.use !== undefined) this.#uses.add(event.use);
         // A runner that is still being started has no workflow yet: that does not mean that it vanished.
@@ -222,7 +225,7 @@ export class DispatcherActor {
 
   toSnapshot(): DispatcherSnapshot {
     const { settings, demand } = this;
-    const { waiting, oldestSince, busy, ready } = demand.countRunners(Date.now());
+    const { waiting, oldestSince, busy, ready, leaving } = demand.countRunners(Date.now());
     const resume = this.#starting ? demand.resumeAt(settings, Date.now()) : undefined;
     return {
       settings,
@@ -232,6 +235,7 @@ export class DispatcherActor {
       oldestWaitingSince: oldestSince === undefined ? null : new Date(oldestSince).toISOString(),
       busy,
       ready,
+      leaving,
       backoffUntil: resume === undefined ? null : new Date(resume).toISOString(),
       pace: this.#pace.view(this.#countHeldBack(), Date.now()),
       wantedSlots: settings.backendMax === null ? 0 : this.#slots.countWanted(),

@@ -23,12 +23,23 @@ interface KnownRunner {
   outdated?: boolean;
   /** Asked to retire. */
   askedToRetire?: boolean;
+  /** It serves no job any more, though its instance still exists: it counts towards `max` only. */
+  leaving?: boolean;
+  /** It failed, which slowed the next starts down already. */
+  counted?: boolean;
   /** Its backend, where the group's backend has changed since. */
   backend?: string;
 }
 
 /** How many runners a group may have, and how many idle ones it should have. */
 export type GroupLimits = Pick<GroupSettings, 'min' | 'max'>;
+
+/** A group's runners, each counted once: `ready` ones start or are idle, `leaving` ones serve no job any more. */
+interface RunnerCounts {
+  busy: number;
+  ready: number;
+  leaving: number;
+}
 
 /** A {@link DemandTracker} as JSON, for continue-as-new. */
 export interface DemandState {
@@ -95,11 +106,27 @@ export class DemandTracker {
     const known = this.#runners.get(runner);
     if (known === undefined) return;
     known.busy = true;
+    delete known.leaving;
     known.run = toRunKey(job.runId, job.runAttempt);
     this.#failures = 0;
   }
 
-  /** Applies that a runner and all that belonged to it is gone. */
+  /**
+   * Applies that a runner serves no job any more, although its instance still exists.
+   *
+   * @param failed whether the next runner will probably fail, too
+   */
+  markLeaving(runner: string, failed: boolean, now: number): void {
+    const known = this.#runners.get(runner);
+    // A runner whose job has been reported says later that it is gone.
+    if (known === undefined || known.busy) return;
+    known.leaving = true;
+    if (!failed || known.counted) return;
+    known.counted = true;
+    this.#countFailure(now);
+  }
+
+  /** Applies that a runner's instance is gone. */
   removeRunner(outcome: RunnerOutcome, now: number): void {
     const known = this.#runners.get(outcome.runner);
     if (known === undefined) return;
@@ -108,10 +135,8 @@ export class DemandTracker {
     if (outcome.ranJob) {
       this.#failures = 0;
       this.#notBefore = 0;
-    } else if (outcome.failed && now >= this.#notBefore) {
-      // A group whose runners fail starts new ones ever more slowly; failures during the pause count as one.
-      this.#failures += 1;
-      this.#notBefore = now + Math.min(FIRST_BACKOFF_MS * 2 ** (this.#failures - 1), MAX_BACKOFF_MS);
+    } else if (outcome.failed && !known.counted) {
+      this.#countFailure(now);
     }
   }
 
@@ -136,20 +161,25 @@ export class DemandTracker {
     return now < this.#notBefore && this.#countMissing(settings, now) > 0 ? this.#notBefore : undefined;
   }
 
-  /** Whether that runner may retire: the group has more than `min` runners without a job. */
+  /**
+   * Whether that runner may retire: the group has more than `min` ready ones. From then on it is leaving, so that of two that ask at
+   * once only one may where one is needed.
+   */
   mayRetire(runner: string, settings: Pick<GroupSettings, 'min'>): boolean {
     const known = this.#runners.get(runner);
-    if (known === undefined) return true;
-    if (!known.busy && (known.outdated || this.#countReady().ready > settings.min)) return true;
+    if (known === undefined || known.leaving) return true;
+    if (!known.busy && (known.outdated || this.#countReady().ready > settings.min)) {
+      known.leaving = true;
+      return true;
+    }
     known.askedToRetire = false;
     return false;
   }
 
   /** Runners by whether a job runs on them, and since when the oldest waiting job waits. */
-  countRunners(now: number): { waiting: number; oldestSince: number | undefined; busy: number; ready: number } {
+  countRunners(now: number): RunnerCounts & { waiting: number; oldestSince: number | undefined } {
     const waiting = this.countDemand(now);
-    const { busy, ready } = this.#countReady();
-    return { waiting, oldestSince: waiting > 0 ? this.#waiting.findOldestSince() : undefined, busy, ready };
+    return { waiting, oldestSince: waiting > 0 ? this.#waiting.findOldestSince() : undefined, ...this.#countReady() };
   }
 
   /** Since when the first `count` jobs wait that no starting runner will serve, oldest first; null for an idle runner. */
@@ -188,7 +218,7 @@ export class DemandTracker {
     const { busy, ready } = this.#countReady();
     const demand = this.countDemand(now);
     const wanted = Math.max(0, Math.min(demand + settings.min, settings.max - busy));
-    const idle = [...this.#runners].filter(([, runner]) => !runner.busy);
+    const idle = [...this.#runners].filter(([, runner]) => !runner.busy && !runner.leaving);
     const outdated = idle.filter(([, { outdated: stale }]) => stale).length;
     const count = Math.max(ready - wanted, Math.min(outdated, ready - demand));
     const asked = idle.filter(([, runner]) => runner.askedToRetire).length;
@@ -274,10 +304,21 @@ export class DemandTracker {
     return Math.max(0, Math.min(wanted, settings.max - this.#runners.size));
   }
 
-  #countReady(): { busy: number; ready: number } {
+  #countReady(): RunnerCounts {
     let busy = 0;
-    for (const runner of this.#runners.values()) if (runner.busy) busy += 1;
-    return { busy, ready: this.#runners.size - busy };
+    let leaving = 0;
+    for (const runner of this.#runners.values()) {
+      if (runner.busy) busy += 1;
+      else if (runner.leaving) leaving += 1;
+    }
+    return { busy, leaving, ready: this.#runners.size - busy - leaving };
+  }
+
+  /** A group whose runners fail starts new ones ever more slowly; failures during the pause count as one. */
+  #countFailure(now: number): void {
+    if (now < this.#notBefore) return;
+    this.#failures += 1;
+    this.#notBefore = now + Math.min(FIRST_BACKOFF_MS * 2 ** (this.#failures - 1), MAX_BACKOFF_MS);
   }
 
   #attribute(runner: string, notice: JobNotice): void {
@@ -285,6 +326,7 @@ export class DemandTracker {
     const known = this.#runners.get(runner);
     if (known === undefined) return;
     known.busy = true;
+    delete known.leaving;
     known.job = notice.key;
     this.#failures = 0;
   }

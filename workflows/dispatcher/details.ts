@@ -6,7 +6,7 @@ import { formatTime, renderFactTable, LAST_LINES, escapeMarkdown, renderWorkflow
 
 /** The dispatcher's current details in Temporal's UI, markdown. */
 export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
-  const { settings, waiting, busy, ready, oldestWaitingSince, backoffUntil, pace, wantedSlots } = snapshot;
+  const { settings, waiting, busy, ready, leaving, oldestWaitingSince, backoffUntil, pace, wantedSlots } = snapshot;
   const { organization, repository } = settings.scope;
   const idle = settings.min > 0 ? `, at least ${settings.min} idle` : '';
   const rows: [string, string][] = [
@@ -20,18 +20,23 @@ export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
   if (oldestWaitingSince) rows.push(['Oldest job waits since', formatTime(new Date(oldestWaitingSince))]);
   if (backoffUntil) rows.push(['Starts held back until', `${formatTime(new Date(backoffUntil))}, after failures`]);
   if (pace) {
-    const text = escapeMarkdown(describePace(pace, busy + ready));
+    const text = escapeMarkdown(describePace(pace, busy + ready + leaving));
     rows.push(['Starts', `${text}; the next at ${formatTime(new Date(pace.until))}`]);
   }
   if (wantedSlots > 0) rows.push(['Slots', `${wantedSlots} wanted, ${describeSlots(settings.backend)}`]);
-  return [`### ${waiting} waiting · ${busy} busy · ${ready} ready`, '', ...renderFactTable(rows), ...LAST_LINES].join(
-    '\n',
-  );
+  const leave = leaving > 0 ? ` · ${leaving} leaving` : '';
+  return [
+    `### ${waiting} waiting · ${busy} busy · ${ready} ready${leave}`,
+    '',
+    ...renderFactTable(rows),
+    ...LAST_LINES,
+  ].join('\n');
 }
 
 /** Why the group does not work as usual: an operator's mode, or its removal. */
-function describeState({ mode, removed, busy, ready }: DispatcherSnapshot): string | undefined {
-  const left = busy + ready === 0 ? 'no runners left' : `${busy + ready} runners left`;
+function describeState({ mode, removed, busy, ready, leaving }: DispatcherSnapshot): string | undefined {
+  const count = busy + ready + leaving;
+  const left = count === 0 ? 'no runners left' : `${count} runners left`;
   if (removed) return `removed from the configuration, draining: ${left}`;
   if (mode === 'draining') return `draining: ${left}`;
   return mode === 'paused' ? 'paused: no runners are started' : undefined;

@@ -1,4 +1,4 @@
-import { ApplicationFailure, isCancellation, upsertMemo } from '@temporalio/workflow';
+import { ApplicationFailure, condition, isCancellation, upsertMemo } from '@temporalio/workflow';
 import {
   RESOURCES_MEMO,
   type RunnerEvent,
@@ -6,17 +6,21 @@ import {
   type RunnerInstance,
 } from '../../contracts/workflows/runner.ts';
 import type { InstanceSpec } from '../../contracts/ports/backend.ts';
+import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
+import type { RunnerLife } from '../../contracts/workflows/runner-life.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { findRootMessage } from '../lib/failure.ts';
 import { local } from '../lib/local-activities.ts';
-import { proxyCreateInstance, proxyDeleteInstance, recordOwnUse, requestRetirement } from './activities.ts';
+import { proxyCreateInstance, requestRetirement } from './activities.ts';
 import { toRunnerInstance, toOutcome } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { Facts, type FactsState } from './facts.ts';
 import { InstanceTags, type TagsState } from './tags.ts';
 import { toInstanceUse, type Purchase } from './instance-use.ts';
-import { RunnerRegistration } from './registration.ts';
+import { RunnerRegistration, type RegistrationAnswer } from './registration.ts';
+import { RunnerRemoval, type RemovalState } from './removal.ts';
+import { Renewal } from './renewal.ts';
 import { RunnerView } from './view.ts';
 
 /** What continue-as-new carries over. */
@@ -29,6 +33,8 @@ export interface RunnerState {
   /** Absent where the backend can't tag. */
   tags?: TagsState | undefined;
   retireAsked: boolean;
+  /** Set once its removal has begun. */
+  removal?: RemovalState | undefined;
 }
 
 /** A runner's state, the events that change it, and the activities that create and remove it. */
@@ -39,21 +45,22 @@ export class RunnerActor {
   readonly #startsBy: Date;
   readonly #endsBy: Date;
   /** Set by the removal, not derived from facts: once removal begins, it runs to the end. */
-  #end: 'removing' | 'gone' | 'failed' | undefined;
+  #end: 'removing' | 'lingering' | 'gone' | 'failed' | undefined;
+  #removal: RunnerRemoval | undefined;
   readonly #phases: PhaseLog;
   readonly #view: RunnerView;
-  #reason: RemovalReason | undefined;
   #note: string | undefined;
   #instanceId: string | undefined;
   /** What the instance is billed as, and since when. */
   #purchase: Purchase | undefined;
   /** Set where the backend can tag its instances. */
   #tags: InstanceTags | undefined;
-  /** Why the instance could not be created. */
-  #createProblem: string | undefined;
   readonly #registration: RunnerRegistration;
+  readonly renewal: Renewal;
   /** Its group asked it to retire, and it has not decided yet. */
   #retireAsked = false;
+  /** The group knows that it serves no job any more. */
+  #isLeaving: boolean;
   /** How many activities are running. */
   #activitiesRunning = 0;
 
@@ -63,6 +70,7 @@ export class RunnerActor {
     this.facts = new Facts(carried?.facts);
     this.#registration = new RunnerRegistration(input, this.facts);
     this.#createdAt = carried ? new Date(carried.createdAt) : startedAt;
+    this.renewal = new Renewal(input, this.#createdAt);
     this.#view = new RunnerView(input);
     this.#phases = new PhaseLog(this.#createdAt.getTime(), carried?.phases);
     this.#startsBy = new Date(this.#createdAt.getTime() + input.settings.timeToStartMs);
@@ -71,6 +79,11 @@ export class RunnerActor {
     this.#purchase = carried?.purchase;
     if (carried?.tags) this.#tags = this.#makeTags(carried.tags);
     this.#retireAsked = carried?.retireAsked ?? false;
+    this.#isLeaving = carried?.removal !== undefined;
+    if (carried?.removal) {
+      this.#removal = this.#makeRemoval(carried.removal);
+      this.#end = carried.removal.instanceGone ? 'lingering' : 'removing';
+    }
   }
 
   toState(): RunnerState {
@@ -82,6 +95,7 @@ export class RunnerActor {
       purchase: this.#purchase,
       tags: this.#tags?.toState(),
       retireAsked: this.#retireAsked,
+      removal: this.#removal?.toState(),
     };
   }
 
@@ -122,10 +136,11 @@ export class RunnerActor {
   }
 
   /** Answers the request to retire, if there is one. @returns the reason for the removal that may follow */
-  takeRetirementReason(): 'retired' | 'time-to-start' {
+  takeRetirementReason(): 'retired' | 'renewed' | 'time-to-start' {
     const asked = this.#retireAsked;
     this.#retireAsked = false;
-    return asked ? 'retired' : 'time-to-start';
+    if (asked) return 'retired';
+    return this.facts.online && this.renewal.isDue() ? 'renewed' : 'time-to-start';
   }
 
   /** Whether no activity is running, so that the workflow may continue as new. */
@@ -135,7 +150,7 @@ export class RunnerActor {
 
   /** Its instance, as others may query it. */
   describeInstance(): RunnerInstance {
-    return toRunnerInstance(this.input.runner, this.facts, this.#instanceId, this.#reason, this.#createProblem);
+    return toRunnerInstance(this.input.runner, this.facts, this.#instanceId, this.#removal?.reason);
   }
 
   timeToStartLeft(): number {
@@ -185,7 +200,7 @@ export class RunnerActor {
       return true;
     } catch (error) {
       if (isCancellation(error)) throw error;
-      this.#createProblem = findRootMessage(error);
+      this.facts.createProblem = findRootMessage(error);
       return false;
     }
   }
@@ -193,7 +208,18 @@ export class RunnerActor {
   /** Asks the dispatcher whether the group has more idle runners than it needs. */
   async mayRetire(): Promise<boolean> {
     const { settings, runner } = this.input;
-    return (await this.#track(() => requestRetirement({ group: settings.name, runner }))) === 'retire';
+    const may = (await this.#track(() => requestRetirement({ group: settings.name, runner }))) === 'retire';
+    if (may) this.#isLeaving = true;
+    return may;
+  }
+
+  /** Tells the dispatcher, unless it knows, that this runner serves no job any more, so that it is replaced at once. */
+  async reportLeaving(reason: RemovalReason): Promise<void> {
+    if (this.#isLeaving || this.facts.started) return;
+    this.#isLeaving = true;
+    const { settings, runner } = this.input;
+    const { failed } = toOutcome(runner, reason, this.facts);
+    await this.#track(() => local.reportLeaving({ group: settings.name, runner, failed }));
   }
 
   /** Waits for the forge's own webhook after a completed hook. See {@link RunnerRegistration.awaitCompletedWebhook}. */
@@ -201,29 +227,38 @@ export class RunnerActor {
     return this.#registration.awaitCompletedWebhook();
   }
 
-  /** Removes the registration; false where the forge answers that a job runs on it. */
-  async tryUnregister(): Promise<boolean> {
-    return await this.#track(() => this.#registration.tryRemove());
+  /**
+   * Asks the forge to remove the registration.
+   *
+   * @param isOver whether the answer is no longer waited for; the question goes on
+   * @param limitMs how long it is waited for, milliseconds. Default: for as long as it takes
+   * @returns undefined where there is no answer yet
+   */
+  async tryUnregister(isOver: () => boolean, limitMs?: number): Promise<RegistrationAnswer | undefined> {
+    let answer: RegistrationAnswer | undefined;
+    void this.#track(async () => {
+      answer = await this.#registration.ask();
+    });
+    const isKnown = (): boolean => answer !== undefined || isOver();
+    if (limitMs === undefined) await condition(isKnown);
+    else
+      await condition(isKnown, limitMs, {
+        summary: 'no job can run on it: the forge’s answer is not waited for any longer',
+      });
+    if (answer === 'refused')
+      this.setNote(`the forge refuses to remove its registration: ${this.#registration.problem}`);
+    return answer;
   }
 
-  /** Removes everything that belongs to this runner, retrying for as long as it takes; then reports to the dispatcher. */
-  async remove(reason: RemovalReason): Promise<RunnerOutcome> {
-    this.#end = 'removing';
+  /**
+   * Removes everything that belongs to this runner, for as long as it takes.
+   *
+   * @returns undefined where the history is full first: the workflow then continues as new, with the removal
+   */
+  async remove(reason: RemovalReason): Promise<RunnerOutcome | undefined> {
     this.#tags?.close();
-    this.#reason = reason;
-    this.setNote(toOutcome(this.input.runner, reason, this.facts, this.#createProblem).detail);
-    await Promise.all([this.#removeInstance(), this.#removeRegistration()]);
-    const outcome = toOutcome(this.input.runner, reason, this.facts, this.#createProblem);
-    const { settings, runner } = this.input;
-    const use = this.#purchase && toInstanceUse(settings, runner, this.#purchase, this.facts);
-    const { backend } = settings;
-    const life = { backend, phases: this.#phases.toState(), until: Date.now(), jobId: this.facts.job?.jobId };
-    const reported = await local.reportGone({ group: settings.name, outcome, use, life });
-    // Otherwise the dispatcher records it.
-    if (reported === 'missing' && use !== undefined) await recordOwnUse({ uses: [use] });
-    this.#end = outcome.failed ? 'failed' : 'gone';
-    this.setNote(outcome.detail);
-    return outcome;
+    this.#removal ??= this.#makeRemoval({ reason, instanceGone: false });
+    return await this.#removal.run();
   }
 
   /** Sets the text that is shown beside the phase. */
@@ -268,15 +303,27 @@ export class RunnerActor {
     }
   }
 
-  async #removeInstance(): Promise<void> {
+  #makeRemoval(state: RemovalState): RunnerRemoval {
     const { settings, runner } = this.input;
-    const { deleteInstance } = proxyDeleteInstance(settings, runner);
-    await deleteInstance({ runner });
-  }
-
-  async #removeRegistration(): Promise<void> {
-    await this.#registration.remove(() =>
-      this.setNote('the forge still calls it busy: its registration is removed as soon as the forge allows'),
+    const use = (): InstanceUse | undefined =>
+      this.#purchase && toInstanceUse(settings, runner, this.#purchase, this.facts);
+    const life = (): RunnerLife => {
+      const { backend } = settings;
+      return { backend, phases: this.#phases.toState(), until: Date.now(), jobId: this.facts.job?.jobId };
+    };
+    return new RunnerRemoval(
+      {
+        input: this.input,
+        facts: this.facts,
+        registration: this.#registration,
+        reportLeaving: () => this.reportLeaving(state.reason),
+        describe: () => ({ use: use(), life: life() }),
+        show: (phase, note) => {
+          this.#end = phase;
+          this.setNote(note);
+        },
+      },
+      state,
     );
   }
 }

@@ -21,6 +21,7 @@ const ICONS: Record<Phase, string> = {
   busy: '●',
   completing: '◕',
   removing: '◍',
+  lingering: '◌',
   gone: '✓',
   failed: '✗',
 };
@@ -86,7 +87,7 @@ function resourceRows({ cpu, memory, disk, network }: JobResources): [string, st
 
 function runnerRows({ settings }: RunnerInput, facts: Facts, situation: Situation): [string, string][] {
   const { phase, instanceId, tagsProblem, timeToStartEnds, timeToLiveEnds } = situation;
-  const isEnding = phase === 'removing' || phase === 'gone' || phase === 'failed';
+  const isEnding = ['removing', 'lingering', 'gone', 'failed'].includes(phase);
   const rows: [string, string][] = [
     ['Group', renderWorkflowLink(settings.name, dispatcherWorkflowId(settings.name))],
     ['Instance', `${settings.backend}${instanceId ? ` \`${instanceId.slice(0, 40)}\`` : ', none yet'}`],

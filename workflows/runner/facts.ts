@@ -39,7 +39,11 @@ export class Facts {
   resources: JobResources | undefined;
   /** The cloud announced that it reclaims the instance. */
   interrupted: { action: string; deadline: string | null } | undefined;
+  /** Why the instance could not be created. */
+  createProblem: string | undefined;
   died: { reason: string; exitCode: number | null } | undefined;
+  /** The forge has no registration of it any more, though it never reported a job: it gets none. */
+  unregistered = false;
   /**
    * The instance died before any source reported that its job had finished. The forge will later report that job as completed,
    * too.
@@ -53,10 +57,10 @@ export class Facts {
 
   toState(): FactsState {
     const { granted, online, started, hookJob, job, hookCompleted, forgeCompleted } = this;
-    const { conclusion, exited, died, diedAtWork, log, resources, interrupted } = this;
+    const { conclusion, exited, died, diedAtWork, unregistered, createProblem, log, resources, interrupted } = this;
     const begun = { granted, online, started, hookJob, job };
-    const ended = { hookCompleted, forgeCompleted, conclusion, exited, interrupted, died, diedAtWork };
-    return { ...begun, ...ended, log, resources };
+    const ended = { hookCompleted, forgeCompleted, conclusion, exited, interrupted, died, diedAtWork, unregistered };
+    return { ...begun, ...ended, createProblem, log, resources };
   }
 
   /** What is known about an end for that reason, as one clause for people to read. */
@@ -87,6 +91,10 @@ export class Facts {
         return this.#addToLog(event.died.at, `backend: instance died (${event.died.reason})`);
       case 'job':
         return this.#applyJob(event.job);
+      case 'unregistered':
+        if (this.unregistered) return false;
+        this.unregistered = true;
+        return this.#addToLog(event.at, 'forge: no longer has its registration');
       case 'retire':
         // A request, not a fact: the actor handles it.
         return false;

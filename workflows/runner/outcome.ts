@@ -6,14 +6,8 @@ import type { Facts } from './facts.ts';
  * The outcome of a runner, from all facts known by now, including those that arrived during the removal.
  *
  * @param given why the removal began
- * @param problem why the instance could not be created, if so
  */
-export function toOutcome(
-  runner: string,
-  given: RemovalReason,
-  facts: Facts,
-  problem: string | undefined,
-): RunnerOutcome {
+export function toOutcome(runner: string, given: RemovalReason, facts: Facts): RunnerOutcome {
   const ended = given === 'instance-died' || given === 'agent-exited';
   // When an instance dies during its job, the forge reports that job as completed (failed) some minutes later.
   const missed = given === 'instance-died' && facts.diedAtWork && facts.conclusion !== 'success';
@@ -23,11 +17,11 @@ export function toOutcome(
     (facts.started && (facts.exited !== undefined || given !== 'instance-died'));
   const reason = ended && completed ? 'job-completed' : given;
   const failed =
-    ['create-failed', 'instance-died', 'agent-exited'].includes(reason) ||
+    ['create-failed', 'instance-died', 'agent-exited', 'unregistered'].includes(reason) ||
     (reason === 'time-to-start' && !facts.online) ||
     // An idle runner that no job needed ends at its time to live as intended.
     (reason === 'time-to-live' && facts.started);
-  const known = reason === 'create-failed' ? problem : facts.describeEnd(reason);
+  const known = reason === 'create-failed' ? facts.createProblem : facts.describeEnd(reason);
   const lost = failed && facts.started ? '; its job is lost' : '';
   const reclaimed = failed && facts.interrupted ? '; the cloud had announced that it reclaims the instance' : '';
   const detail = `${REMOVAL_REASONS[reason]}${known ? ` (${known})` : ''}${reclaimed}${lost}`;
@@ -40,10 +34,9 @@ export function toRunnerInstance(
   facts: Facts,
   instanceId: string | undefined,
   reason: RemovalReason | undefined,
-  problem: string | undefined,
 ): RunnerInstance {
   const { exited } = facts;
-  const end = reason && toOutcome(runner, reason, facts, problem);
+  const end = reason && toOutcome(runner, reason, facts);
   return {
     instanceId: instanceId ?? null,
     exited: exited ? { code: exited.code, logTail: exited.logTail } : null,

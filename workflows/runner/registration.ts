@@ -1,21 +1,31 @@
-import { condition, sleep } from '@temporalio/workflow';
+import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 import type { RunnerInput } from '../../contracts/workflows/runner.ts';
+import { findRootMessage } from '../lib/failure.ts';
 import { forge } from './activities.ts';
 import type { Facts } from './facts.ts';
 
-/** How long a removal waits before it tries again to remove a registration that the forge calls busy; doubled each time. */
-const BUSY_RETRY_DELAY_MS = { first: 2000, max: 60_000 };
+/** How long a removal waits before it asks again for a registration that the forge calls busy; doubled each time. */
+const BUSY_PAUSE_MS = { first: 2000, max: 600_000 };
+/** The same where the forge refuses, which can last for ever: an App that is suspended, a repository that is gone. */
+const REFUSED_PAUSE_MS = { first: 60_000, max: 3_600_000 };
 /** A registration that was requested just before the end may reach the forge this much later. */
 const LATE_REGISTRATION_DELAY_MS = 15_000;
 /** The forge's webhook about a completed job usually arrives sooner than this after the job's completed hook, or its program's exit. */
 const COMPLETED_WEBHOOK_MS = 5000;
 
+/** The forge's answer to a removal. `refused`: it does not let Baton ask, for a reason that may last. */
+export type RegistrationAnswer = 'removed' | 'absent' | 'busy' | 'refused';
+
 /** A runner's registration on the forge, as far as its removal is concerned: the registrar makes it. */
 export class RunnerRegistration {
-  /** It was removed before the runner's own removal began. */
+  /** It is certainly gone: it was removed, or there is none. */
   removed = false;
+  /** Why the forge did not remove it when it was last asked; undefined where it did, or was not asked. */
+  problem: string | undefined;
   readonly #input: RunnerInput;
   readonly #facts: Facts;
+  /** The question that the forge has not answered yet. */
+  #asking: Promise<RegistrationAnswer> | undefined;
   /** The webhook about the completed job did not arrive in its usual time. */
   #webhookIsLate = false;
 
@@ -40,26 +50,59 @@ export class RunnerRegistration {
     return !this.#webhookIsLate;
   }
 
-  /** Removes it; false where the forge answers that a job runs on it. */
-  async tryRemove(): Promise<boolean> {
-    if (!this.#facts.granted) return true;
-    this.removed = (await this.#remove()) !== 'busy';
-    return this.removed;
+  /**
+   * Asks the forge to remove it. One question at a time, which nothing cancels: who waits for its answer waits beside what else may
+   * happen to the runner, and the runner's own removal joins it.
+   */
+  ask(): Promise<RegistrationAnswer> {
+    if (!this.#facts.granted || this.removed) return Promise.resolve('absent');
+    this.#asking ??= CancellationScope.nonCancellable(() => this.#ask()).finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
   }
 
-  /** Removes it, for as long as it takes. @param onBusy called whenever the forge still calls it busy */
-  async remove(onBusy: () => void): Promise<void> {
+  /**
+   * Removes it, for as long as it takes: no answer of the forge can fail it.
+   *
+   * @param onWait called whenever it is asked for again later; {@link problem} says why
+   * @param mustStop whether to give up, so that the workflow continues as new
+   * @returns whether it is gone
+   */
+  async remove(onWait: () => void, mustStop: () => boolean): Promise<boolean> {
     // Without a grant there is none.
-    if (!this.#facts.granted || this.removed) return;
+    if (!this.#facts.granted || this.removed) return true;
     await this.awaitCompletedWebhook();
-    if (this.#isRemovedByForge()) return;
+    if (this.#isRemovedByForge()) return true;
     if (!this.#facts.online && !this.#facts.started) {
       await sleep(LATE_REGISTRATION_DELAY_MS, { summary: 'a registration may still reach the forge' });
     }
-    for (let pause = BUSY_RETRY_DELAY_MS.first; ; pause = Math.min(pause * 2, BUSY_RETRY_DELAY_MS.max)) {
-      if ((await this.#remove()) !== 'busy') return;
-      onBusy();
-      await sleep(pause, { summary: 'registration is busy: try again' });
+    let pause = 0;
+    for (;;) {
+      const answer = await this.ask();
+      if (answer !== 'busy' && answer !== 'refused') return true;
+      onWait();
+      if (mustStop()) return false;
+      const { first, max } = answer === 'busy' ? BUSY_PAUSE_MS : REFUSED_PAUSE_MS;
+      pause = Math.min(Math.max(pause * 2, first), max);
+      const { forgeCompleted } = this.#facts;
+      // When the forge has ended the job of a lost instance, it lets go of the registration too.
+      const isLetGo = (): boolean => this.#facts.forgeCompleted !== forgeCompleted || mustStop();
+      await condition(isLetGo, pause, { summary: `the forge answered “${answer}”: it is asked again after this time` });
+      if (mustStop()) return false;
+    }
+  }
+
+  async #ask(): Promise<RegistrationAnswer> {
+    const { settings, runner } = this.#input;
+    try {
+      const answer = await forge.removeRegistration({ scope: settings.scope, runner });
+      this.removed = answer !== 'busy';
+      this.problem = answer === 'busy' ? 'the forge still calls it busy' : undefined;
+      return answer;
+    } catch (error) {
+      this.problem = findRootMessage(error);
+      return 'refused';
     }
   }
 
@@ -78,10 +121,5 @@ export class RunnerRegistration {
   /** Whether the instance says that its job is over. Its hook and its program's exit may arrive in any order. */
   #hasFinished(): boolean {
     return this.#facts.hookCompleted || this.#facts.exited?.code === 0;
-  }
-
-  #remove(): Promise<'removed' | 'absent' | 'busy'> {
-    const { settings, runner } = this.#input;
-    return forge.removeRegistration({ scope: settings.scope, runner });
   }
 }

@@ -24,6 +24,7 @@ import {
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { historyIsFull } from '../lib/history.ts';
+import { toSpread } from '../lib/spread.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
 
 const eventsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
@@ -35,6 +36,8 @@ const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 const COMPLETION_TIMEOUT_MS = 60_000;
 /** GitHub's `busy` lags up to 60 s behind the start of a job: a job may still appear for 60 s after "not busy". */
 const BUSY_LAG_MS = 60_000;
+/** A tenth of the time to start, at most a tenth of this, is added to it: differently for each runner. */
+const MAX_SPREAD_MS = 600_000;
 
 /**
  * One ephemeral runner: one instance, one registration, at most one job. Whatever happens, it removes all of these before it
@@ -48,15 +51,16 @@ export async function runner(input: RunnerInput & { carried?: RunnerState }): Pr
   setHandler(refusalQuery, () => actor.findRegistrationRefusal() ?? null);
   actor.updateView();
 
-  const end = await runWithTimeToLive(actor);
-  if (end === 'history-full') {
+  const begin = async (): Promise<never> => {
     await condition(allHandlersFinished);
     return await continueAsNew<typeof runner>({ ...input, carried: actor.toState() });
-  }
+  };
+  const end = input.carried?.removal?.reason ?? (await runWithTimeToLive(actor));
+  if (end === 'history-full') return await begin();
   const outcome = await CancellationScope.nonCancellable(async () => {
     const removed = await actor.remove(end);
     await condition(allHandlersFinished);
-    return removed;
+    return removed ?? (await begin());
   });
   if (outcome.failed) throw ApplicationFailure.nonRetryable(outcome.detail, outcome.reason, outcome);
   if (outcome.reason === 'cancelled') throw new CancelledFailure(outcome.detail, [outcome]);
@@ -94,6 +98,7 @@ async function runWithTimeToLive(actor: RunnerActor): Promise<RemovalReason | 'h
 /** The steps of a runner's life, up to the reason for its removal. */
 async function run(actor: RunnerActor): Promise<RemovalReason> {
   const { facts } = actor;
+  const lag = Math.min(BUSY_LAG_MS, actor.input.settings.timeToStartMs);
   if (!(await actor.createInstance())) return 'create-failed';
   const late = await waitUntilStarted(actor);
   if (late !== undefined) return late;
@@ -106,8 +111,11 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
     if (facts.died) return 'instance-died';
     if (facts.forgeCompleted) return 'agent-exited';
     if (await actor.awaitCompletedWebhook()) continue;
-    // The instance may still be running: it is deleted only when the forge confirms that no job runs on it.
-    if (await actor.tryUnregister()) return 'agent-exited';
+    // The instance may still be running: while the forge answers that a job runs on it, it stays. Without an answer it goes: the job
+    // is over as far as its hook or its program can tell.
+    const answer = await actor.tryUnregister(() => facts.died !== undefined || facts.forgeCompleted, lag);
+    if (facts.died !== undefined || facts.forgeCompleted) continue;
+    if (answer !== 'busy') return 'agent-exited';
     actor.setNote('not removed: the forge says that its job is still running');
     await condition(() => facts.died !== undefined || facts.forgeCompleted, BUSY_LAG_MS, {
       summary: 'the forge says busy: ask again after this time',
@@ -117,7 +125,8 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
 
 /**
  * Waits until a job started or the runner can run none any more. An idle runner whose time to start is over, or whose group
- * asked it to retire, stays if the group needs it as an idle runner.
+ * asked it to retire, stays if the group needs it as an idle runner. It leaves in any case while enough of its time to live is left
+ * for the job that it could get: its registration first, so that it gets none.
  *
  * @returns the reason for removal, where no job started
  */
@@ -125,23 +134,46 @@ async function waitUntilStarted(actor: RunnerActor): Promise<RemovalReason | und
   const { facts } = actor;
   const { timeToStartMs } = actor.input.settings;
   const isDecided = (): boolean => facts.started || actor.isFinished();
-  let wait = actor.timeToStartLeft();
+  const isIdle = (): boolean => facts.online && facts.granted;
+  // Runners that were created together don't ask their group together.
+  const spread = Math.min(timeToStartMs, MAX_SPREAD_MS) * 0.1 * toSpread(actor.input.runner);
+  let wait = actor.timeToStartLeft() + spread;
   for (;;) {
+    const wasIdle = isIdle();
+    const renewal = actor.renewal.timeLeft();
+    const isAwake = (): boolean =>
+      isDecided() || actor.retireAsked || facts.unregistered || (!wasIdle && isIdle() && renewal < wait);
     const summary = `time to start: ${formatDuration(timeToStartMs)}`;
-    if (!isDecided()) await condition(() => isDecided() || actor.retireAsked, wait, { summary });
+    const before = Date.now();
+    if (!isAwake()) {
+      const woken = await condition(isAwake, wasIdle ? Math.min(wait, renewal) : wait, { summary });
+      if (woken && !isDecided() && !actor.retireAsked && !facts.unregistered) {
+        // It came online, and is to be renewed before its time to start is over.
+        wait = Math.max(1, wait - (Date.now() - before));
+        continue;
+      }
+    }
     if (isDecided()) return undefined;
+    // The forge removes the registration of a runner that has a job when that job is over, not sooner.
+    if (facts.unregistered) return 'unregistered';
     const reason = actor.takeRetirementReason();
     if (!facts.granted) return reason;
-    wait = reason === 'retired' ? actor.timeToStartLeft() : timeToStartMs;
-    if ((facts.online || reason === 'retired') && !(await actor.mayRetire())) {
+    wait = reason === 'retired' ? actor.timeToStartLeft() : timeToStartMs + spread;
+    const mustLeave = reason === 'renewed' || (reason === 'time-to-start' && !facts.online);
+    if (mustLeave) await actor.reportLeaving(reason);
+    else if (!(await actor.mayRetire())) {
       actor.setNote('idle: waiting for the next job');
       continue;
     }
-    if (!(await actor.tryUnregister())) {
+    const answer = await actor.tryUnregister(isDecided);
+    if (answer === undefined) return undefined;
+    if (answer === 'busy') {
+      actor.renewal.postpone();
       actor.setNote('not removed: the forge says that a job is running on it');
       continue;
     }
-    // Without a registration it gets no new job; a job that it got just before shows up within the lag.
+    // Without a registration it gets no new job; a job that it got just before shows up within the lag. Where the forge refused, and
+    // may refuse for ever, that is all that can be waited for.
     const lag = Math.min(BUSY_LAG_MS, timeToStartMs);
     await condition(isDecided, lag, { summary: 'unregistered: a job that just started would show up by then' });
     if (!facts.started) return reason;

@@ -107,6 +107,7 @@ async function getGroupStatus({ client, live, log }: StatusOptions, name: string
       oldestWaitingSince: null,
       busy: 0,
       ready: 0,
+      leaving: 0,
       backoffUntil: null,
       pace: null,
       wantedSlots: 0,

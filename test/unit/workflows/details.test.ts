@@ -74,6 +74,7 @@ const snapshot: DispatcherSnapshot = {
   waiting: 2,
   busy: 4,
   ready: 0,
+  leaving: 0,
   oldestWaitingSince: '2026-01-02T03:04:05.678Z',
   backoffUntil: null,
   pace: null,

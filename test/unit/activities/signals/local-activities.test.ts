@@ -30,6 +30,7 @@ const outcome = { runner: 'one', reason: 'retired', ranJob: false, failed: false
 /** One call of each: a new local activity needs one here, too. */
 const CALLS: Record<keyof LocalActivities, (local: LocalActivities) => Promise<unknown>> = {
   reportGone: (local) => local.reportGone({ group: 'team', outcome, life: { backend: 'local', phases: [], until: 0 } }),
+  reportLeaving: (local) => local.reportLeaving({ group: 'team', runner: 'one', failed: false }),
   signalDemand: (local) => local.signalDemand({ group: 'team', job: aJob('queued', 1) }),
   signalProxies: (local) => local.signalProxies({ proxies, events: [{ type: 'hold', delegation: 'd' }] }),
 };

@@ -113,11 +113,51 @@ describe('the limits of a group', () => {
   it('let a surplus runner retire, but not a needed idle one or a busy one', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1', 'r2'], NOW);
-    expect(tracker.mayRetire('r1', { min: 1 })).toBe(true);
     expect(tracker.mayRetire('r1', { min: 2 })).toBe(false);
     tracker.markBusy('r2', hookJob);
     expect(tracker.mayRetire('r2', { min: 0 })).toBe(false);
     expect(tracker.mayRetire('r1', { min: 1 })).toBe(false);
+  });
+
+  it('let only one of two go that ask at once where min is 1; the same one may ask again', () => {
+    const tracker = new DemandTracker();
+    tracker.addRunners(['r1', 'r2'], NOW);
+    expect(tracker.mayRetire('r1', { min: 1 })).toBe(true);
+    expect(tracker.mayRetire('r2', { min: 1 })).toBe(false);
+    expect(tracker.mayRetire('r1', { min: 1 })).toBe(true);
+    expect(tracker.countRunners(NOW)).toMatchObject({ busy: 0, ready: 1, leaving: 1 });
+  });
+
+  it('count a leaving runner towards max, but neither as idle nor for a job', () => {
+    const tracker = new DemandTracker();
+    tracker.addRunners(['r1'], NOW);
+    expect(tracker.mayRetire('r1', { min: 0 })).toBe(true);
+    tracker.applyJob(notice('queued', 1), NOW);
+    expect(tracker.countShortage({ min: 0, max: 2 }, NOW)).toBe(1);
+    expect(tracker.countShortage({ min: 1, max: 9 }, NOW)).toBe(2);
+    expect(tracker.countShortage({ min: 1, max: 1 }, NOW)).toBe(0);
+    expect(tracker.takeSurplus({ min: 0, max: 0 }, NOW)).toEqual([]);
+  });
+
+  it('count a runner as busy that got a job while it was leaving', () => {
+    const tracker = new DemandTracker();
+    tracker.addRunners(['r1'], NOW);
+    expect(tracker.mayRetire('r1', { min: 0 })).toBe(true);
+    tracker.markBusy('r1', hookJob);
+    expect(tracker.countRunners(NOW)).toMatchObject({ busy: 1, ready: 0, leaving: 0 });
+    // Its own report, sent before its job started, comes late.
+    tracker.markLeaving('r1', false, NOW);
+    expect(tracker.countRunners(NOW)).toMatchObject({ busy: 1, leaving: 0 });
+  });
+
+  it('count the failure of a leaving runner once, when it begins to leave', () => {
+    const tracker = busyGroup(1);
+    tracker.markLeaving('r1', true, NOW);
+    expect(tracker.countShortage(SETTINGS, NOW)).toBe(0);
+    expect(tracker.resumeAt(SETTINGS, NOW)).toBe(NOW + 1000);
+    expect(tracker.countShortage(SETTINGS, NOW + 1000)).toBe(1);
+    tracker.removeRunner({ runner: 'r1', ...died }, NOW + 1000);
+    expect(tracker.countShortage(SETTINGS, NOW + 1000)).toBe(1);
   });
 });
 
