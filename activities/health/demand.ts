@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import pMap, { pMapSkip } from 'p-map';
 import { BatonError } from '../../contracts/errors.ts';
-import type { DispatcherEvent } from '../../contracts/workflows/dispatcher.ts';
+import type { DispatcherEvent, JobStatus } from '../../contracts/workflows/dispatcher.ts';
 import type { JobNotice } from '../../contracts/workflows/job.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { Forge, ForgeJob, LookOptions } from '../../contracts/ports/forge.ts';
@@ -23,12 +23,14 @@ const MAX_JOBS_ASKED = 100;
 /** One check asks its dispatcher about this many jobs that it does not list as waiting. */
 const MAX_SUSPECTS = 200;
 const MAX_CONCURRENT_QUERIES = 8;
+const LOST_STATES: readonly JobStatus['state'][] = ['unknown', 'too-old'];
 /** A younger job's webhook may still be on its way. */
 const MIN_JOB_AGE_MS = 3000;
 
 /**
  * Asks the forge about jobs that have waited for longer than `olderThanMs`. If a job was started or cancelled and its
- * webhook was lost, its demand is dropped. A job that the forge doesn't show stays: the permission may be missing.
+ * webhook was lost, its demand is dropped; if an environment let it go, it becomes demand. A job that the forge doesn't show stays:
+ * the permission may be missing.
  *
  * @returns `unread`: repositories whose jobs the forge refuses to show
  */
@@ -39,26 +41,31 @@ export async function recheckDemand(
   const { waiting } = await queryRoster(client, group);
   const stuck = waiting
     .filter(({ since }) => Date.now() - since > olderThanMs)
-    .sort((a, b) => a.since - b.since)
+    // Environments may hold many jobs for a month: those come last.
+    .sort((a, b) => Number(a.held) - Number(b.held) || a.since - b.since)
     .slice(0, MAX_JOBS_ASKED);
   const events: DispatcherEvent[] = [];
   const refused = new Map<string, string>();
-  for (const { key, jobId, repository } of stuck) {
+  let dropped = 0;
+  for (const { key, jobId, repository, held } of stuck) {
     if (refused.has(repository)) continue;
     const now = await forge.getJob(repository, jobId, { signal }).catch((error: unknown) => {
       if (!(error instanceof BatonError) || error.code !== 'FORGE_REFUSED') throw error;
       refused.set(repository, error.message);
       return undefined;
     });
-    if (now === undefined || now.action === 'queued' || now.action === 'waiting') continue;
-    log.info(
-      { group, job: jobId, repository, action: now.action },
-      'demand dropped: the job no longer waits on the forge',
-    );
+    if (now === undefined || now.action === 'waiting' || (now.action === 'queued' && !held)) continue;
+    const facts = { group, job: jobId, repository, action: now.action };
+    if (now.action === 'queued') {
+      log.info(facts, 'a held job waits for a runner now');
+    } else {
+      dropped += 1;
+      log.info(facts, 'demand dropped: the job no longer waits on the forge');
+    }
     events.push({ type: 'job', job: toJobNotice(now, key) });
   }
   if (events.length > 0) await signalDispatcher(group, events);
-  return { asked: stuck.length, dropped: events.length, unread: [...refused.values()] };
+  return { asked: stuck.length, dropped, unread: [...refused.values()] };
 }
 
 /**
@@ -76,10 +83,10 @@ export async function findLostJobs(
   const suspects = jobs
     .filter(({ job }) => !known.has(toJobKey(job)) && Date.now() - Date.parse(job.createdAt ?? '') > MIN_JOB_AGE_MS)
     .slice(0, MAX_SUSPECTS);
-  // Since the forge was asked, a job may have got its runner.
+  // Since the forge was asked, a job may have got its runner. One that was too old waits again where an environment let it go.
   const lost = await pMap(
     suspects,
-    async (one) => ((await queryJobState(client, group, one.job.id)) === 'unknown' ? one : pMapSkip),
+    async (one) => (LOST_STATES.includes(await queryJobState(client, group, one.job.id)) ? one : pMapSkip),
     { concurrency: MAX_CONCURRENT_QUERIES },
   );
   for (const { job, repository } of lost) {

@@ -28,7 +28,14 @@ export const explainReply = z.discriminatedUnion('ok', [
     /** Where that is known from: `the group`, `the dead letters`, `the forge`, `you`. */
     source: z.string().nullable(),
     /** The job as the forge reports it, where it was asked. */
-    forge: z.object({ action: z.string(), runner: z.string().nullable() }).nullable(),
+    forge: z
+      .object({
+        action: z.string(),
+        runner: z.string().nullable(),
+        /** The job's run is over, so that it waits for nothing, whatever the forge shows. */
+        runIsOver: z.boolean(),
+      })
+      .nullable(),
     /** Which group serves it by the configuration. */
     match: z
       .object({
@@ -44,10 +51,15 @@ export const explainReply = z.discriminatedUnion('ok', [
       z.object({
         group: z.string(),
         mode: z.enum(GROUP_MODES),
-        state: z.enum(['waiting', 'held', 'finished', 'running']),
+        /** No longer in the configuration: its waiting jobs move to other groups. */
+        removed: z.boolean(),
+        state: z.enum(['waiting', 'passed-over', 'held', 'too-old', 'finished', 'running']),
         since: z.string().nullable(),
         position: z.number().nullable(),
         runner: z.string().nullable(),
+        /** How often an idle runner that was there for it got no job, and when it counts as demand again. */
+        passedOver: z.number(),
+        nextTryAt: z.string().nullable(),
         busy: z.number(),
         ready: z.number(),
         max: z.number(),
@@ -59,6 +71,8 @@ export const explainReply = z.discriminatedUnion('ok', [
     /** Runners that have or had it. */
     runners: z.array(z.object({ name: z.string(), group: z.string(), open: z.boolean() })),
     deadLetter: deadLetter.nullable(),
+    /** Who did not answer, one clause each: what is said of the job may not be all. */
+    unanswered: z.array(z.string()),
   }),
 ]);
 

@@ -20,6 +20,9 @@ export const runnerStatus = z.object({
   closedAt: z.string().nullable(),
 });
 
+/** Waiting jobs that idle runners passed over, and when the first of them counts again. */
+export const passedOver = z.object({ jobs: z.number(), nextTryAt: z.string() });
+
 /** Why starts of a group are held back, how many, and until when the next ones are. */
 export const groupPace = z.object({
   heldBack: z.number(),
@@ -37,6 +40,8 @@ export const groupStatus = z.object({
   /** Jobs that wait for a runner, and since when the oldest does. */
   waiting: z.number(),
   oldestWaitingSince: z.string().nullable(),
+  /** Set while the forge gives waiting jobs to none of the group's idle runners: these are tried ever more slowly. */
+  passedOver: passedOver.nullable(),
   busy: z.number(),
   /** Runners that are not busy: starting, or idle. */
   ready: z.number(),

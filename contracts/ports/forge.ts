@@ -81,6 +81,8 @@ export interface ForgeRunner {
 /** A job's current state on the forge. */
 export interface ForgeJob {
   action: JobAction;
+  /** Its run or attempt is over. The forge may show such a job as queued for ever; {@link action} is `completed`. */
+  runIsOver: boolean;
   job: JobEvent['job'];
   repository: JobEvent['repository'];
 }

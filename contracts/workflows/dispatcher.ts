@@ -52,6 +52,8 @@ export interface DispatcherSnapshot {
   /** No longer in the configuration: the group drains, then its dispatcher ends. */
   removed: boolean;
   waiting: number;
+  /** Those of the waiting jobs that idle runners passed over and that are no demand for now; `nextTryAt`: ISO 8601. */
+  passedOver: { jobs: number; nextTryAt: string } | null;
   /** ISO 8601 */
   oldestWaitingSince: string | null;
   busy: number;
@@ -69,13 +71,20 @@ export interface DispatcherSnapshot {
 /** Query with a job's id; answers {@link JobStatus}. */
 export const DISPATCHER_JOB_STATUS = 'dispatcherJobStatus';
 
-/** What a dispatcher knows of one job. */
+/**
+ * What a dispatcher knows of one job. `passed-over`: idle runners came and went without getting it, and it is no demand for a while;
+ * `too-old`: the forge does not let a job wait for so long.
+ */
 export interface JobStatus {
-  state: 'waiting' | 'held' | 'finished' | 'running' | 'unknown';
-  /** ISO 8601; null unless the job waits or is held. */
+  state: 'waiting' | 'passed-over' | 'held' | 'too-old' | 'finished' | 'running' | 'unknown';
+  /** ISO 8601; null unless the job waits, is held or is too old. */
   since: string | null;
   /** Its position among the group's waiting jobs: 1 is next. */
   position: number | null;
+  /** How often an idle runner that was there for it got no job. */
+  passedOver: number;
+  /** When it is demand again, where it was passed over: ISO 8601. */
+  nextTryAt: string | null;
   runner: string | null;
   /** What the job asks for, while it waits. */
   needs: JobNeeds | null;
@@ -98,11 +107,12 @@ export interface ObservedSlot {
   busy: boolean;
 }
 
-/** A job that a dispatcher counts as demand. */
+/** A job that waits for a runner, or that an environment holds. */
 export interface ObservedJob {
   key: string;
   jobId: number;
   repository: string;
   /** Milliseconds since the epoch. */
   since: number;
+  held: boolean;
 }

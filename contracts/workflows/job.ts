@@ -1,5 +1,15 @@
 import type { JobAction } from '../messages/job-event.ts';
 
+/**
+ * The longest time that the forge lets a job wait for a runner since it was queued last. GitHub cancels a job that was queued for 24 h,
+ * and says that it may take 48 h to do so. What seems to wait for longer only looks like it.
+ *
+ * @see https://docs.github.com/en/actions/reference/usage-limits-for-self-hosted-runners
+ */
+export const MAX_QUEUED_MS = 48 * 3_600_000;
+/** The longest time that an environment's protection rules hold a job: 30 days on GitHub, and one more to be sure. */
+export const MAX_HELD_MS = 31 * 24 * 3_600_000;
+
 /** What a job asks for: all that decides which group serves it. */
 export interface JobNeeds {
   /** `owner/name` */
@@ -26,6 +36,8 @@ export interface JobNotice extends JobNeeds {
   runnerName: string | null;
   /** When ingress received it, ISO 8601. */
   at: string;
+  /** Ids of deliveries about it that another group applied before the job moved. */
+  applied?: readonly string[];
 }
 
 /** A waiting job of a removed group, for the group that serves it now. */
@@ -36,4 +48,6 @@ export interface MovedJob extends JobNeeds {
   runAttempt: number;
   /** When it began to wait, ISO 8601. */
   since: string;
+  /** Ids of the deliveries about it that were applied. */
+  applied: readonly string[];
 }

@@ -97,6 +97,7 @@ export class DispatcherActor {
       case 'control':
         this.#mode = event.mode;
         this.#review = true;
+        if (event.mode === 'active') demand.retryPassedOver(Date.now());
         break;
       case 'slots':
         this.#slots.applyGrant(event.grant);
@@ -124,13 +125,13 @@ export class DispatcherActor {
   /** Whether nothing is left to do for a group that was removed. */
   get isDone(): boolean {
     if (!this.#removed || this.#uses.size > 0) return false;
-    if (this.demand.size > 0 || this.demand.listForMove(1).length > 0) return false;
+    if (this.demand.size > 0 || this.demand.listForMove(1, Date.now()).length > 0) return false;
     return this.#slots.backends().every((backend) => this.#slots.isReleased(backend));
   }
 
   /** Which of these runners may retire. */
   listRetirable(runners: readonly string[]): string[] {
-    return runners.filter((runner) => this.demand.mayRetire(runner, this.#limits()));
+    return runners.filter((runner) => this.demand.mayRetire(runner, this.#limits(), Date.now()));
   }
 
   /** Records in the background what ended instances were used for. */
@@ -140,7 +141,7 @@ export class DispatcherActor {
 
   /** Everything that is counted, by name, for the health check; without runners whose workflows may not exist yet. */
   toRoster(): Roster {
-    const { slots, waiting } = this.demand.toRoster();
+    const { slots, waiting } = this.demand.toRoster(Date.now());
     return { slots: slots.filter(({ runner }) => !this.#startingRunners.includes(runner)), waiting };
   }
 
@@ -197,7 +198,7 @@ export class DispatcherActor {
   /** Moves the waiting jobs of a removed group to the groups that serve them now. */
   async moveJobs(enough: () => boolean): Promise<void> {
     while (this.#removed && !enough()) {
-      const jobs = this.demand.listForMove(MOVE_CHUNK);
+      const jobs = this.demand.listForMove(MOVE_CHUNK, Date.now());
       if (jobs.length === 0) return;
       // Forgotten before they are moved: a group that is added again meanwhile receives them anew.
       this.demand.forget(jobs);
@@ -217,6 +218,10 @@ export class DispatcherActor {
         at: this.#countHeldBack() > 0 ? this.#pace.holdsUntil(now) : undefined,
         summary: 'starts are held back by the forge’s limits',
       },
+      {
+        at: this.#starting ? this.demand.countPassedOver(now).nextAt : undefined,
+        summary: 'counts a job again that runners passed over',
+      },
       { at: this.#review ? this.#retireAt : undefined, summary: 'asks the next surplus runners to retire' },
       { at: this.#slots.findOverdueAt(), summary: 'sends the slot request again' },
     ];
@@ -227,11 +232,13 @@ export class DispatcherActor {
     const { settings, demand } = this;
     const { waiting, oldestSince, busy, ready, leaving } = demand.countRunners(Date.now());
     const resume = this.#starting ? demand.resumeAt(settings, Date.now()) : undefined;
+    const { jobs, nextAt } = demand.countPassedOver(Date.now());
     return {
       settings,
       mode: this.#mode,
       removed: this.#removed,
-      waiting,
+      waiting: waiting + jobs,
+      passedOver: nextAt === undefined ? null : { jobs, nextTryAt: new Date(nextAt).toISOString() },
       oldestWaitingSince: oldestSince === undefined ? null : new Date(oldestSince).toISOString(),
       busy,
       ready,
@@ -277,7 +284,10 @@ export class DispatcherActor {
       this.demand.markOutdated(before.backend);
       this.#pace.clear();
     }
-    if (JSON.stringify(before) !== JSON.stringify(settings)) this.#review = true;
+    if (JSON.stringify(before) !== JSON.stringify(settings)) {
+      this.#review = true;
+      this.demand.retryPassedOver(Date.now());
+    }
     if (settings.backendMax === null) this.#slots.drop(settings.backend);
     this.#slots.requestAgain();
   }
@@ -295,7 +305,7 @@ export class DispatcherActor {
       }
       const held = demand.countRunnersOn(backend, current);
       const wanted =
-        backend === current ? demand.listUnservedSince(this.#countShortage() - this.#countStartable()) : [];
+        backend === current ? demand.listUnservedSince(this.#countShortage() - this.#countStartable(), Date.now()) : [];
       const request = this.#slots.takeDueRequest({ backend, group: name, priority, held, wanted }, Date.now());
       if (request !== undefined) return request;
     }

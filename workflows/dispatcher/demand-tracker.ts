@@ -4,9 +4,8 @@ import type { GroupSettings } from '../../contracts/workflows/group-settings.ts'
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { decrement, toRunKey, WaitingJobs, type WaitingJobsState } from './waiting.ts';
+import { isTooOld, isWaiting, type WaitingJob } from './waiting-job.ts';
 
-/** GitHub cancels a job that was queued for 24 h: older demand no longer exists. */
-const JOB_LIFETIME_MS = 24 * 3_600_000;
 /** This many finished jobs are remembered, so that a late `queued` event creates no demand. */
 const MAX_CLOSED_JOBS = 10_000;
 const FIRST_BACKOFF_MS = 1000;
@@ -77,28 +76,12 @@ export class DemandTracker {
   applyJob(notice: JobNotice, now: number): void {
     if (notice.runnerName !== null && notice.action !== 'queued') this.#attribute(notice.runnerName, notice);
     if (this.#closed.has(notice.key)) return;
-    switch (notice.action) {
-      case 'queued': {
-        const job = this.#waiting.get(notice.key) ?? this.#waiting.add(notice, now);
-        if (job.queued.includes(notice.delivery)) return;
-        job.queued.push(notice.delivery);
-        job.held = false;
-        return;
-      }
-      case 'waiting': {
-        // A job with a protected environment is queued twice: before the protection and after it. If both events have
-        // arrived already, this one is late and must not hold the job.
-        const job = this.#waiting.get(notice.key) ?? this.#waiting.add(notice, now);
-        if (job.queued.length < 2) job.held = true;
-        return;
-      }
-      case 'in_progress':
-      case 'completed':
-        this.#close(notice.key);
-        return;
-      default:
-        notice.action satisfies never;
-    }
+    for (const key of this.#waiting.tidy(now)) this.#close(key);
+    const { action } = notice;
+    if (action === 'queued' || action === 'waiting') this.#waiting.apply({ ...notice, action }, now);
+    // The forge gives such jobs to this group after all: perhaps it gave none to anybody for a while.
+    else if ((this.#close(notice.key)?.passedOver ?? 0) > 0 && action === 'in_progress') this.#waiting.retry(now);
+    this.#forgetAttributed(now);
   }
 
   /** Applies a runner's hook: a job of this run started on it. */
@@ -132,6 +115,7 @@ export class DemandTracker {
     if (known === undefined) return;
     this.#runners.delete(outcome.runner);
     if (known.job === undefined && known.run !== undefined) this.#unattributedRuns.set(outcome.runner, known.run);
+    this.#forgetAttributed(now);
     if (outcome.ranJob) {
       this.#failures = 0;
       this.#notBefore = 0;
@@ -165,9 +149,11 @@ export class DemandTracker {
    * Whether that runner may retire: the group has more than `min` ready ones. From then on it is leaving, so that of two that ask at
    * once only one may where one is needed.
    */
-  mayRetire(runner: string, settings: Pick<GroupSettings, 'min'>): boolean {
+  mayRetire(runner: string, settings: Pick<GroupSettings, 'min'>, now: number): boolean {
     const known = this.#runners.get(runner);
     if (known === undefined || known.leaving) return true;
+    // A runner that asks by itself was online all its time to start, and the forge gave it nothing.
+    if (!known.busy && !known.askedToRetire) this.#waiting.applyPassedOver(known.since, now);
     if (!known.busy && (known.outdated || this.#countReady().ready > settings.min)) {
       known.leaving = true;
       return true;
@@ -179,13 +165,13 @@ export class DemandTracker {
   /** Runners by whether a job runs on them, and since when the oldest waiting job waits. */
   countRunners(now: number): RunnerCounts & { waiting: number; oldestSince: number | undefined } {
     const waiting = this.countDemand(now);
-    return { waiting, oldestSince: waiting > 0 ? this.#waiting.findOldestSince() : undefined, ...this.#countReady() };
+    return { waiting, oldestSince: this.#waiting.findOldestSince(now), ...this.#countReady() };
   }
 
   /** Since when the first `count` jobs wait that no starting runner will serve, oldest first; null for an idle runner. */
-  listUnservedSince(count: number): (number | null)[] {
+  listUnservedSince(count: number, now: number): (number | null)[] {
     const { ready } = this.#countReady();
-    const sinces = this.#waiting.listWaitingSince().slice(ready, ready + count);
+    const sinces = this.#waiting.listDueSince(now).slice(ready, ready + count);
     return Array.from({ length: count }, (_, index) => sinces[index] ?? null);
   }
 
@@ -231,9 +217,9 @@ export class DemandTracker {
   }
 
   /** The first `max` waiting jobs, for another group; {@link DemandTracker.forget} them afterwards. */
-  listForMove(max: number): MovedJob[] {
+  listForMove(max: number, now: number): MovedJob[] {
     // A held job is queued again after its protection, and then goes to the right group.
-    for (const job of this.#waiting.values()) if (job.held) this.#waiting.delete(job.key);
+    for (const job of this.#waiting.values()) if (!isWaiting(job, now)) this.#waiting.delete(job.key);
     return this.#waiting.listForMove(max);
   }
 
@@ -242,49 +228,50 @@ export class DemandTracker {
   }
 
   /** What is known of a job, by its id, in any attempt. */
-  getJobStatus(jobId: number): JobStatus {
-    const mine = (key: string | undefined): boolean => key?.startsWith(`${jobId}:`) ?? false;
-    for (const [runner, { job }] of this.#runners) {
-      if (mine(job)) return { state: 'running', since: null, position: null, runner, needs: null };
-    }
-    for (const job of this.#waiting.values()) {
-      if (!mine(job.key)) continue;
-      const since = new Date(job.since).toISOString();
-      const { needs } = job;
-      if (job.held) return { state: 'held', since, position: null, runner: null, needs };
-      const position = this.#waiting.listWaitingSince().filter((other) => other < job.since).length + 1;
-      return { state: 'waiting', since, position, runner: null, needs };
-    }
-    const finished = [...this.#closed].some(mine);
-    return { state: finished ? 'finished' : 'unknown', since: null, position: null, runner: null, needs: null };
+  getJobStatus(jobId: number, now: number): JobStatus {
+    const isMine = (key: string | undefined): boolean => key?.startsWith(`${jobId}:`) ?? false;
+    const nothing = { since: null, position: null, runner: null, passedOver: 0, nextTryAt: null, needs: null };
+    for (const [runner, { job }] of this.#runners) if (isMine(job)) return { ...nothing, state: 'running', runner };
+    const status = this.#waiting.findStatus(isMine, now);
+    if (status !== undefined) return status;
+    return { ...nothing, state: [...this.#closed].some(isMine) ? 'finished' : 'unknown' };
   }
 
-  /** How many jobs wait for a runner. */
+  /** How many jobs need a runner now. */
   countDemand(now: number): number {
-    const runs = new Map<string, number>();
-    for (const job of this.#waiting.values()) {
-      if (now - job.since > JOB_LIFETIME_MS) this.#close(job.key);
-      else if (!job.held) runs.set(job.run, (runs.get(job.run) ?? 0) + 1);
-    }
+    const runs = this.#waiting.countByRun(now);
     // A hook reports the run, not the job: until the forge reports the job, the runner serves any one job of that run.
     for (const runner of this.#runners.values()) {
       if (runner.job === undefined && runner.run !== undefined) decrement(runs, runner.run);
     }
-    for (const [name, run] of this.#unattributedRuns) {
-      if (!decrement(runs, run)) this.#unattributedRuns.delete(name);
-    }
+    for (const run of this.#unattributedRuns.values()) decrement(runs, run);
     let demand = 0;
-    for (const count of runs.values()) demand += count;
+    for (const { due } of runs.values()) demand += due;
     return demand;
   }
 
+  /** Jobs that runners passed over and that are no demand for now, and when the first of them is tried again. */
+  countPassedOver(now: number): { jobs: number; nextAt: number | undefined } {
+    return this.#waiting.countPassedOver(now);
+  }
+
+  /** Lets all jobs that runners passed over count again now: somebody may have changed why. */
+  retryPassedOver(now: number): void {
+    this.#waiting.retry(now);
+  }
+
   /** Everything that is counted, by name, for the health check. */
-  toRoster(): Roster {
+  toRoster(now: number): Roster {
+    const jobs = [...this.#waiting.values()].filter((job) => !isTooOld(job, now));
     return {
       slots: Array.from(this.#runners, ([runner, { since, busy }]) => ({ runner, since, busy })),
-      waiting: Array.from(this.#waiting.values(), ({ key, jobId, needs, since }) => {
-        return { key, jobId, repository: needs.repository, since };
-      }),
+      waiting: jobs.map(({ key, jobId, needs, since, held }) => ({
+        key,
+        jobId,
+        repository: needs.repository,
+        since,
+        held,
+      })),
     };
   }
 
@@ -331,11 +318,21 @@ export class DemandTracker {
     this.#failures = 0;
   }
 
-  #close(key: string): void {
-    this.#waiting.delete(key);
+  /** Forgets runs of ended runners of which no job waits: they must not count for a job that comes later. */
+  #forgetAttributed(now: number): void {
+    if (this.#unattributedRuns.size === 0) return;
+    const runs = this.#waiting.countByRun(now);
+    for (const [runner, run] of this.#unattributedRuns) {
+      if (!decrement(runs, run)) this.#unattributedRuns.delete(runner);
+    }
+  }
+
+  #close(key: string): WaitingJob | undefined {
     this.#closed.add(key);
-    if (this.#closed.size <= MAX_CLOSED_JOBS) return;
-    const [oldest] = this.#closed;
-    if (oldest !== undefined) this.#closed.delete(oldest);
+    if (this.#closed.size > MAX_CLOSED_JOBS) {
+      const [oldest] = this.#closed;
+      if (oldest !== undefined) this.#closed.delete(oldest);
+    }
+    return this.#waiting.delete(key);
   }
 }

@@ -1,4 +1,5 @@
 import { type DispatcherSnapshot } from '../../contracts/workflows/dispatcher.ts';
+import { describePassedOver, PASSED_OVER_ADVICE } from '../../contracts/workflows/passed-over.ts';
 import { describePace } from '../../contracts/workflows/pace.ts';
 import { capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
@@ -6,7 +7,8 @@ import { formatTime, renderFactTable, LAST_LINES, escapeMarkdown, renderWorkflow
 
 /** The dispatcher's current details in Temporal's UI, markdown. */
 export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
-  const { settings, waiting, busy, ready, leaving, oldestWaitingSince, backoffUntil, pace, wantedSlots } = snapshot;
+  const { settings, waiting, busy, ready, leaving, wantedSlots, passedOver } = snapshot;
+  const { oldestWaitingSince, backoffUntil, pace } = snapshot;
   const { organization, repository } = settings.scope;
   const idle = settings.min > 0 ? `, at least ${settings.min} idle` : '';
   const rows: [string, string][] = [
@@ -22,6 +24,10 @@ export function renderDispatcherDetails(snapshot: DispatcherSnapshot): string {
   if (pace) {
     const text = escapeMarkdown(describePace(pace, busy + ready + leaving));
     rows.push(['Starts', `${text}; the next at ${formatTime(new Date(pace.until))}`]);
+  }
+  if (passedOver) {
+    const text = describePassedOver(passedOver, (iso) => formatTime(new Date(iso)));
+    rows.push(['Passed over', escapeMarkdown(`${text}; ${PASSED_OVER_ADVICE}`)]);
   }
   if (wantedSlots > 0) rows.push(['Slots', `${wantedSlots} wanted, ${describeSlots(settings.backend)}`]);
   const leave = leaving > 0 ? ` · ${leaving} leaving` : '';

@@ -44,7 +44,7 @@ export async function dispatcher(input: DispatcherInput & { carried?: Dispatcher
   });
   setHandler(mayRetireUpdate, (runners) => actor.listRetirable(runners));
   setHandler(statusQuery, () => actor.toSnapshot());
-  setHandler(jobQuery, (jobId) => actor.demand.getJobStatus(jobId));
+  setHandler(jobQuery, (jobId) => actor.demand.getJobStatus(jobId, Date.now()));
   setHandler(rosterQuery, () => actor.toRoster());
   void actor.recordUses();
 

@@ -9,7 +9,11 @@ import { toRepositoryPath } from './paths.ts';
 /** A job as the jobs API writes it. */
 export const listedJob = workflowJob.extend({ status: z.string() });
 
-const runState = z.object({ status: z.string().nullish(), run_attempt: z.number().nullish() });
+const runState = z.object({
+  status: z.string().nullish(),
+  run_attempt: z.number().nullish(),
+  repository: z.object({ full_name: z.string(), private: z.boolean() }),
+});
 
 /**
  * The job's current state. GitHub answers redirects for a repository's former name, which `fetch` follows.
@@ -27,14 +31,15 @@ export async function findJob(
   const path = `GET ${toRepositoryPath(repository)}/actions`;
   try {
     const answer = await client.request(`${path}/jobs/{job_id}`, { job_id: id, request: { signal } });
-    const found = toForgeJob(listedJob.parse(answer.data), { full_name: repository, private: false });
-    if (found.action !== 'queued') return found;
-    // A job can stay queued for ever in a run that is over.
-    const { runId, runAttempt } = found.job;
-    const run = await client.request(`${path}/runs/{run_id}`, { run_id: runId, request: { signal } });
-    const { status, run_attempt: attempt } = runState.parse(run.data);
-    const isOver = status === 'completed' || (attempt ?? runAttempt) > runAttempt;
-    return isOver ? { ...found, action: 'completed' } : found;
+    const job = listedJob.parse(answer.data);
+    // The job says neither whose repository it is of nor whether that is private; its run does.
+    const run = await client.request(`${path}/runs/{run_id}`, { run_id: job.run_id, request: { signal } });
+    const { status, run_attempt: attempt, repository: owner } = runState.parse(run.data);
+    const found = toForgeJob(job, owner);
+    // A job can stay queued, or held, for ever in a run that is over.
+    const { runAttempt } = found.job;
+    const runIsOver = status === 'completed' || (attempt ?? runAttempt) > runAttempt;
+    return runIsOver ? { ...found, runIsOver, action: 'completed' } : found;
   } catch (error) {
     if (getGithubStatus(error) === 404) return undefined;
     throw toGithubError(`asking for job ${id} of ${repository}`, error);
@@ -48,6 +53,7 @@ export function toForgeJob(
   const [owner = '', name = ''] = repository.full_name.split('/');
   return {
     action: toJobAction(job.status),
+    runIsOver: false,
     job: toJob(job),
     repository: { fullName: repository.full_name, owner, name, private: repository.private },
   };

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { z } from 'zod';
+import { MAX_QUEUED_MS } from '../../../contracts/workflows/job.ts';
 import type { ForgeJob, ForgeScope, LookOptions, QueuedJobs, QueueOrder } from '../../../contracts/ports/forge.ts';
 import { SharedAnswers } from '../../lib/shared-answers.ts';
 import type { GithubClient } from './client.ts';
@@ -33,8 +34,6 @@ const MAX_RUNS = 300;
 const MAX_CONCURRENT_REPOSITORIES = 4;
 /** So many repositories without an answer in a row are an outage, which the next look survives better than this one. */
 const MAX_UNANSWERED = 3;
-/** GitHub cancels a job that was queued for 24 h. What has been queued for longer only looks like it. */
-const MAX_QUEUED_MS = 24 * 3_600_000;
 
 /**
  * The jobs that wait for a runner. GitHub has no list of them: this reads the unfinished runs, repository by repository, and their

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 import { explainReply, type ExplainRequest, type Explanation } from '../../../contracts/messages/explain.ts';
+import { PASSED_OVER_ADVICE } from '../../../contracts/workflows/passed-over.ts';
 import { describePace } from '../../../contracts/workflows/pace.ts';
 import { parseOptions, printOptions, UsageError } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
@@ -76,7 +77,7 @@ function parseExplainRequest(
 
 /** @param now milliseconds since the epoch */
 function formatExplanation(explanation: Explanation, now: number): string {
-  const { needs, source, match, forge, jobStatuses, runners, deadLetter } = explanation;
+  const { needs, source, match, forge, jobStatuses, runners, deadLetter, unanswered } = explanation;
   const lines: string[] = [];
   if (needs) {
     const labels = needs.labels.length === 0 ? 'no labels' : `labels ${needs.labels.join(', ')}`;
@@ -87,7 +88,7 @@ function formatExplanation(explanation: Explanation, now: number): string {
     lines.push(`${formatMatch(match)}: ${match.reason}`);
     for (const { group, fits, why } of match.verdicts) lines.push(`  ${fits ? '+' : '-'} ${group} ${why}`);
   }
-  if (forge) lines.push(`the forge says: ${forge.action}${forge.runner === null ? '' : ` on ${forge.runner}`}`);
+  if (forge) lines.push(`the forge says: ${formatForge(forge)}`);
   for (const jobStatus of jobStatuses) lines.push(formatJobStatus(jobStatus, now));
   for (const { name, group, open } of runners) lines.push(`runner ${name} of ${group} ${open ? 'has' : 'had'} it`);
   if (deadLetter) lines.push(`dead letter of ${deadLetter.at}, ${deadLetter.code}: ${deadLetter.reason}`);
@@ -96,6 +97,7 @@ function formatExplanation(explanation: Explanation, now: number): string {
       'unknown job: no webhook received, or it finished long ago. Give its address instead of its id to ask the forge.',
     );
   }
+  lines.push(...unanswered.map((who) => `not all is known: ${who}`));
   return lines.join('\n');
 }
 
@@ -104,9 +106,15 @@ function formatMatch({ group, proxies }: NonNullable<Explanation['match']>): str
   return proxies ? 'no group takes it by itself' : 'no group takes it';
 }
 
+function formatForge({ action, runner, runIsOver }: NonNullable<Explanation['forge']>): string {
+  if (runIsOver) return 'its run is over, so that it waits for nothing, whatever its page shows';
+  return `${action}${runner === null ? '' : ` on ${runner}`}`;
+}
+
 function formatJobStatus(jobStatus: Explanation['jobStatuses'][number], now: number): string {
-  const { group, state, since, position, runner, mode, busy, ready, max, wantedSlots, backoffUntil, pace } = jobStatus;
+  const { group, state, since, position, runner, passedOver } = jobStatus;
   const waited = since === null ? '' : ` for ${formatDuration(now - Date.parse(since))}`;
+  const times = passedOver === 1 ? 'once' : `${passedOver} times`;
   switch (state) {
     case 'running':
       return `${group}: it runs on ${runner ?? 'a runner'}`;
@@ -114,13 +122,31 @@ function formatJobStatus(jobStatus: Explanation['jobStatuses'][number], now: num
       return `${group}: it is completed, or a runner of another group has it`;
     case 'held':
       return `${group}: it waits${waited} for the approval of its environment; no runner starts before that`;
-    default: {
-      const why: string[] = [`${busy} busy and ${ready} other runners of at most ${max}`];
-      if (mode !== 'active') why.push(`the group is ${mode}`);
-      if (wantedSlots > 0) why.push('all slots of the backend are taken');
-      if (pace !== null) why.push(describePace(pace, busy + ready));
-      if (backoffUntil !== null) why.push(`starts are paused after failures until ${backoffUntil}`);
+    case 'too-old':
+      return `${group}: it has waited${waited}, longer than GitHub lets a job wait: no runner starts for it unless it is queued again`;
+    case 'passed-over':
+      return (
+        `${group}: it waits${waited}; idle runners came and went without getting it, ${times}: the next starts at ` +
+        `${jobStatus.nextTryAt}; ${PASSED_OVER_ADVICE}`
+      );
+    case 'waiting': {
+      const why = [...describeObstacles(jobStatus)];
+      if (passedOver > 0) why.push(`an idle runner left without getting it, ${times}: ${PASSED_OVER_ADVICE}`);
       return `${group}: it waits${waited}, number ${position ?? '?'} in line; ${why.join('; ')}`;
     }
+    default:
+      return state satisfies never;
   }
+}
+
+/** What may keep a waiting job from getting its runner, one clause each. */
+function describeObstacles(jobStatus: Explanation['jobStatuses'][number]): string[] {
+  const { mode, removed, busy, ready, max, wantedSlots, backoffUntil, pace } = jobStatus;
+  const why: string[] = [`${busy} busy and ${ready} other runners of at most ${max}`];
+  if (removed) why.push('the group is no longer in the configuration: its jobs move to other groups');
+  else if (mode !== 'active') why.push(`the group is ${mode}`);
+  if (wantedSlots > 0) why.push('all slots of the backend are taken');
+  if (pace !== null) why.push(describePace(pace, busy + ready));
+  if (backoffUntil !== null) why.push(`starts are paused after failures until ${backoffUntil}`);
+  return why;
 }

@@ -2,6 +2,7 @@ import type { Bus } from '../../../contracts/lib/nats.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import { formatDuration, formatJobTitle } from '../../../contracts/format.ts';
 import { status, type GroupStatus, type RunnerStatus, type Status } from '../../../contracts/messages/status.ts';
+import { describePassedOver } from '../../../contracts/workflows/passed-over.ts';
 import { describePace } from '../../../contracts/workflows/pace.ts';
 import { formatForgeLimits } from '../lib/forge-limits-table.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
@@ -74,12 +75,13 @@ function formatJob({ workflow, job, jobId }: RunnerStatus): string {
   return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
-function formatNotes({ mode, removed, busy, ready, wantedSlots, backoffUntil, pace }: GroupStatus): string {
+function formatNotes({ mode, removed, busy, ready, wantedSlots, backoffUntil, pace, passedOver }: GroupStatus): string {
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);
   if (wantedSlots > 0) notes.push(`${wantedSlots} wait for a slot of the backend`);
   if (pace !== null) notes.push(describePace(pace, busy + ready));
   if (backoffUntil !== null) notes.push(`starts paused until ${backoffUntil}`);
+  if (passedOver !== null) notes.push(describePassedOver(passedOver));
   return notes.join(', ');
 }

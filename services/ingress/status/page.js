@@ -137,10 +137,14 @@ function updateGroup(card, group) {
     const runners = group.busy + group.ready;
     lines.push(`${runners} of ${runners + group.pace.heldBack} started; ${group.pace.reason}`);
   }
+  if (group.passedOver !== null) {
+    const next = formatDuration(-elapsedSince(group.passedOver.nextTryAt));
+    lines.push(`${group.passedOver.jobs} of the waiting jobs passed over by idle runners, next try in ${next}`);
+  }
   if (group.removed) lines.unshift('removed from the configuration: draining');
   else if (group.mode !== 'active') lines.unshift(group.mode);
   if (group.wantedSlots > 0) lines.push(`${countWaiting(group.wantedSlots, 'runner')} for a slot on ${group.backend}`);
-  notes.classList.toggle('late', group.backoffUntil !== null || group.pace !== null);
+  notes.classList.toggle('late', group.backoffUntil !== null || group.pace !== null || group.passedOver !== null);
   notes.hidden = lines.length === 0;
   setText(notes, lines.join(' · '));
   syncChildren(

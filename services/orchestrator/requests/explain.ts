@@ -1,8 +1,10 @@
 import type { Client } from '@temporalio/client';
+import { isMissing } from '../../../activities/lib/missing.ts';
 import { RUNNER_WORKFLOW } from '../../../contracts/workflows/runner.ts';
 import {
   DISPATCHER_JOB_STATUS,
   DISPATCHER_STATUS,
+  DISPATCHER_WORKFLOW,
   type DispatcherSnapshot,
   dispatcherWorkflowId,
   type JobStatus,
@@ -50,11 +52,12 @@ async function explain(
   { jobId, repository, needs: givenNeeds }: ExplainRequest,
 ): Promise<Explanation> {
   const { client, live } = options;
+  const unanswered: string[] = [];
   const [jobStatuses, runners, dead, forgeJob] = await Promise.all([
-    jobId === null ? [] : findJobStatuses(options, jobId),
+    jobId === null ? [] : findJobStatuses(options, jobId, unanswered),
     jobId === null ? [] : findRunners(client, jobId),
     jobId === null ? undefined : deadLetters.findByJob(jobId, MAX_DEAD_LETTERS),
-    jobId === null || repository === null ? undefined : findForgeJob(options, repository, jobId),
+    jobId === null || repository === null ? undefined : findForgeJob(options, { repository, jobId }, unanswered),
   ]);
   const [needs, source] = findFirstKnown([
     [givenNeeds, 'the request'],
@@ -67,7 +70,9 @@ async function explain(
     ok: true,
     needs: needs && { ...needs, labels: [...needs.labels] },
     source,
-    forge: forgeJob ? { action: forgeJob.action, runner: forgeJob.job.runnerName } : null,
+    forge: forgeJob
+      ? { action: forgeJob.action, runner: forgeJob.job.runnerName, runIsOver: forgeJob.runIsOver }
+      : null,
     match: match && {
       group: match.group?.name ?? null,
       hosted: match.hosted,
@@ -78,31 +83,53 @@ async function explain(
     jobStatuses: jobStatuses.map(({ needs: _needs, ...jobStatus }) => jobStatus),
     runners,
     deadLetter: dead?.deadLetter ?? null,
+    unanswered,
   };
 }
 
 type GroupJobStatus = Explanation['jobStatuses'][number] & { needs: JobNeeds | null };
 
-/** The job's status in each group whose dispatcher knows it; a dispatcher that doesn't answer is left out. */
-async function findJobStatuses({ client, live, log }: ExplainOptions, jobId: number): Promise<GroupJobStatus[]> {
+/** The job's status in each group whose dispatcher knows it, of removed groups too. @param unanswered gets who did not answer */
+async function findJobStatuses(
+  { client, live, log }: ExplainOptions,
+  jobId: number,
+  unanswered: string[],
+): Promise<GroupJobStatus[]> {
+  // The list lags a little behind, and Temporal's visibility may be down.
+  const groups = new Set(live.current.groups.map(({ name }) => name));
+  try {
+    for (const group of await listDispatchers(client)) groups.add(group);
+  } catch (error) {
+    log.warn({ job: jobId, reason: getErrorMessage(error) }, 'list of dispatchers failed');
+  }
   const found = await Promise.all(
-    live.current.groups.map(async ({ name: group }): Promise<GroupJobStatus | undefined> => {
+    [...groups].map(async (group): Promise<GroupJobStatus | undefined> => {
       const handle = client.workflow.getHandle(dispatcherWorkflowId(group));
       try {
         return await client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, async () => {
           const { state, ...jobStatus } = await handle.query<JobStatus, [number]>(DISPATCHER_JOB_STATUS, jobId);
           if (state === 'unknown') return undefined;
           const snapshot = await handle.query<DispatcherSnapshot>(DISPATCHER_STATUS);
-          const { mode, busy, ready, settings, wantedSlots, backoffUntil, pace } = snapshot;
-          return { group, mode, state, ...jobStatus, busy, ready, max: settings.max, wantedSlots, backoffUntil, pace };
+          const { mode, removed, busy, ready, settings, wantedSlots, backoffUntil, pace } = snapshot;
+          const numbers = { busy, ready, max: settings.max, wantedSlots, backoffUntil, pace };
+          return { group, mode, removed, state, ...jobStatus, ...numbers };
         });
       } catch (error) {
+        if (isMissing(error)) return undefined;
         log.warn({ group, job: jobId, reason: getErrorMessage(error) }, 'dispatcher query about a job failed');
+        unanswered.push(`the dispatcher of ${group} did not answer`);
         return undefined;
       }
     }),
   );
   return found.filter((jobStatus) => jobStatus !== undefined);
+}
+
+async function listDispatchers(client: Client): Promise<string[]> {
+  const query = `WorkflowType = '${DISPATCHER_WORKFLOW}' AND ExecutionStatus = 'Running'`;
+  const groups: string[] = [];
+  for await (const { workflowId } of client.workflow.list({ query })) groups.push(workflowId.slice('group/'.length));
+  return groups;
 }
 
 async function findRunners(client: Client, jobId: number): Promise<Explanation['runners']> {
@@ -119,13 +146,14 @@ async function findRunners(client: Client, jobId: number): Promise<Explanation['
 /** Undefined where the forge has no such job, or doesn't answer: the other sources may be enough. */
 async function findForgeJob(
   { forge, log }: ExplainOptions,
-  repository: string,
-  jobId: number,
+  { repository, jobId }: { repository: string; jobId: number },
+  unanswered: string[],
 ): Promise<ForgeJob | undefined> {
   try {
     return await forge.getJob(repository, jobId);
   } catch (error) {
     log.warn({ repository, job: jobId, reason: getErrorMessage(error) }, 'forge query about a job failed');
+    unanswered.push(`the forge did not answer: ${getErrorMessage(error)}`);
     return undefined;
   }
 }

@@ -105,6 +105,7 @@ async function getGroupStatus({ client, live, log }: StatusOptions, name: string
       max: configured?.max ?? 0,
       waiting: 0,
       oldestWaitingSince: null,
+      passedOver: null,
       busy: 0,
       ready: 0,
       leaving: 0,

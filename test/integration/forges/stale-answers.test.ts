@@ -88,11 +88,15 @@ describe('the search for waiting jobs', () => {
 
   it.each<[string, object[], object[]]>([
     ['runs that are over', [run(7, { status: 'completed' })], [job(1)]],
-    ['runs that were queued more than a day ago', [run(7, { created_at: ago(900), updated_at: ago(900) })], [job(1)]],
     [
-      'jobs that were queued more than a day ago',
-      [run(7, { status: 'in_progress', created_at: ago(30), updated_at: ago(25) })],
-      [job(1, { created_at: ago(25), started_at: ago(25) })],
+      'runs that were queued more than two days ago',
+      [run(7, { created_at: ago(900), updated_at: ago(900) })],
+      [job(1)],
+    ],
+    [
+      'jobs that were queued more than two days ago',
+      [run(7, { status: 'in_progress', created_at: ago(60), updated_at: ago(49) })],
+      [job(1, { created_at: ago(49), started_at: ago(49) })],
     ],
   ])('ignores %s', async (_what, runs, jobs) => {
     expect((await look(runs, jobs)).jobs).toEqual([]);

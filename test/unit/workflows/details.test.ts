@@ -72,6 +72,7 @@ const snapshot: DispatcherSnapshot = {
   mode: 'active',
   removed: false,
   waiting: 2,
+  passedOver: null,
   busy: 4,
   ready: 0,
   leaving: 0,

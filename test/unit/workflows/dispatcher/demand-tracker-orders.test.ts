@@ -76,7 +76,7 @@ describe('the demand of a job, whose events arrive in every order, once and twic
     tracker.applyJob(notice('queued1'), NOW);
     tracker.applyJob(notice('waiting'), NOW);
     expect(tracker.countDemand(NOW)).toBe(0);
-    expect(tracker.getJobStatus(1)).toMatchObject({ state: 'held' });
+    expect(tracker.getJobStatus(1, NOW)).toMatchObject({ state: 'held' });
     tracker.applyJob(notice('queued1'), NOW);
     expect(tracker.countDemand(NOW)).toBe(0);
   });
@@ -95,19 +95,23 @@ describe('the status of a job', () => {
     const tracker = new DemandTracker();
     tracker.applyJob(notice('queued1', 1), NOW);
     tracker.applyJob({ ...notice('queued1', 2), at: new Date(NOW - 60_000).toISOString() }, NOW);
-    expect(tracker.getJobStatus(1)).toMatchObject({ state: 'waiting', position: 2 });
-    expect(tracker.getJobStatus(2)).toMatchObject({ state: 'waiting', position: 1, since: '2025-12-31T23:59:00.000Z' });
-    expect(tracker.getJobStatus(2).needs).toMatchObject({ repository: 'acme/hello', labels: ['linux'] });
-    expect(tracker.getJobStatus(3)).toMatchObject({ state: 'unknown' });
+    expect(tracker.getJobStatus(1, NOW)).toMatchObject({ state: 'waiting', position: 2 });
+    expect(tracker.getJobStatus(2, NOW)).toMatchObject({
+      state: 'waiting',
+      position: 1,
+      since: '2025-12-31T23:59:00.000Z',
+    });
+    expect(tracker.getJobStatus(2, NOW).needs).toMatchObject({ repository: 'acme/hello', labels: ['linux'] });
+    expect(tracker.getJobStatus(3, NOW)).toMatchObject({ state: 'unknown' });
   });
 
   it('names its runner, and says that it finished', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1'], NOW);
     tracker.applyJob(notice('in_progress', 1, 'r1'), NOW);
-    expect(tracker.getJobStatus(1)).toMatchObject({ state: 'running', runner: 'r1' });
+    expect(tracker.getJobStatus(1, NOW)).toMatchObject({ state: 'running', runner: 'r1' });
     tracker.removeRunner({ runner: 'r1', reason: 'job-completed', ranJob: true, failed: false, detail: '' }, NOW);
-    expect(tracker.getJobStatus(1)).toMatchObject({ state: 'finished' });
+    expect(tracker.getJobStatus(1, NOW)).toMatchObject({ state: 'finished' });
   });
 });
 
@@ -155,7 +159,7 @@ describe('the surplus runners', () => {
   it('include a runner again that was not allowed to retire before', () => {
     const tracker = ready(1);
     expect(tracker.takeSurplus({ min: 0, max: 10 }, NOW)).toEqual(['r1']);
-    expect(tracker.mayRetire('r1', { min: 1 })).toBe(false);
+    expect(tracker.mayRetire('r1', { min: 1 }, NOW)).toBe(false);
     expect(tracker.takeSurplus({ min: 0, max: 10 }, NOW)).toEqual(['r1']);
   });
 });

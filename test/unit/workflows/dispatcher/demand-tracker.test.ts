@@ -78,12 +78,6 @@ describe('the demand of a group', () => {
     waitingLate.applyJob(notice('waiting', 1), NOW);
     expect(waitingLate.countDemand(NOW)).toBe(1);
   });
-
-  it('drops a job that has waited for a day, because the forge cancels it', () => {
-    const tracker = new DemandTracker();
-    tracker.applyJob(notice('queued', 1), NOW);
-    expect(tracker.countDemand(NOW + 25 * 3_600_000)).toBe(0);
-  });
 });
 
 describe('the limits of a group', () => {
@@ -113,25 +107,25 @@ describe('the limits of a group', () => {
   it('let a surplus runner retire, but not a needed idle one or a busy one', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1', 'r2'], NOW);
-    expect(tracker.mayRetire('r1', { min: 2 })).toBe(false);
+    expect(tracker.mayRetire('r1', { min: 2 }, NOW)).toBe(false);
     tracker.markBusy('r2', hookJob);
-    expect(tracker.mayRetire('r2', { min: 0 })).toBe(false);
-    expect(tracker.mayRetire('r1', { min: 1 })).toBe(false);
+    expect(tracker.mayRetire('r2', { min: 0 }, NOW)).toBe(false);
+    expect(tracker.mayRetire('r1', { min: 1 }, NOW)).toBe(false);
   });
 
   it('let only one of two go that ask at once where min is 1; the same one may ask again', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1', 'r2'], NOW);
-    expect(tracker.mayRetire('r1', { min: 1 })).toBe(true);
-    expect(tracker.mayRetire('r2', { min: 1 })).toBe(false);
-    expect(tracker.mayRetire('r1', { min: 1 })).toBe(true);
+    expect(tracker.mayRetire('r1', { min: 1 }, NOW)).toBe(true);
+    expect(tracker.mayRetire('r2', { min: 1 }, NOW)).toBe(false);
+    expect(tracker.mayRetire('r1', { min: 1 }, NOW)).toBe(true);
     expect(tracker.countRunners(NOW)).toMatchObject({ busy: 0, ready: 1, leaving: 1 });
   });
 
   it('count a leaving runner towards max, but neither as idle nor for a job', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1'], NOW);
-    expect(tracker.mayRetire('r1', { min: 0 })).toBe(true);
+    expect(tracker.mayRetire('r1', { min: 0 }, NOW)).toBe(true);
     tracker.applyJob(notice('queued', 1), NOW);
     expect(tracker.countShortage({ min: 0, max: 2 }, NOW)).toBe(1);
     expect(tracker.countShortage({ min: 1, max: 9 }, NOW)).toBe(2);
@@ -142,7 +136,7 @@ describe('the limits of a group', () => {
   it('count a runner as busy that got a job while it was leaving', () => {
     const tracker = new DemandTracker();
     tracker.addRunners(['r1'], NOW);
-    expect(tracker.mayRetire('r1', { min: 0 })).toBe(true);
+    expect(tracker.mayRetire('r1', { min: 0 }, NOW)).toBe(true);
     tracker.markBusy('r1', hookJob);
     expect(tracker.countRunners(NOW)).toMatchObject({ busy: 1, ready: 0, leaving: 0 });
     // Its own report, sent before its job started, comes late.
@@ -175,7 +169,7 @@ describe('runners and jobs', () => {
     const tracker = busyGroup(1);
     tracker.applyJob(notice('in_progress', 1, { runnerName: 'someone-else' }), NOW);
     expect(tracker.countDemand(NOW)).toBe(0);
-    expect(tracker.mayRetire('r1', { min: 0 })).toBe(true);
+    expect(tracker.mayRetire('r1', { min: 0 }, NOW)).toBe(true);
   });
 
   it('replace our runner when it took another group’s job', () => {
