@@ -80,6 +80,10 @@ export const ERRORS = {
   },
   INSTANCE_INVALID: { retryable: false, help: 'Correct the instance settings of the group.' },
   IMAGE_MISSING: { retryable: true, help: 'Build or pull the image on the engine, or correct the group’s image.' },
+  IMAGE_PULLING: {
+    retryable: true,
+    help: 'Nothing to do: the engine pulls the image, and Baton asks again until it has it.',
+  },
   CAPACITY_EXHAUSTED: {
     retryable: true,
     help: 'No zone or subnet has capacity for this machine type; Baton retries. Give more types, subnets or zones.',

@@ -50,7 +50,9 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
         await cancelled();
       }
       outcome = error instanceof BatonError ? error.code : 'UNEXPECTED';
-      log.warn({ runner, backend: backend.type, activity, code: outcome }, getErrorMessage(error));
+      // A pull is logged once, not for each runner that waits for it.
+      const level = outcome === 'IMAGE_PULLING' ? 'debug' : 'warn';
+      log[level]({ runner, backend: backend.type, activity, code: outcome }, getErrorMessage(error));
       throw error;
     } finally {
       options.observe(activity, outcome, (performance.now() - begun) / 1000);

@@ -68,6 +68,14 @@ export interface JobTags {
   attempt: string;
 }
 
+/** Is told about the pulls of images, for metrics. */
+export interface PullObserver {
+  /** Called when these numbers may have changed: pulls that run, and those that wait for their turn. */
+  counted(pulls: { running: number; waiting: number }): void;
+  /** Called at the end of each pull. */
+  ended(outcome: 'ok' | 'failed', seconds: number): void;
+}
+
 /** Renders the script that a cloud's machine runs when it boots. It holds the bootstrap's secret and is below 16 kB. */
 export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => string;
 
@@ -87,7 +95,7 @@ export interface Backend {
    * instance that already ran and died is returned as `dead`, and never started again.
    *
    * @throws INSTANCE_CONFLICT when one of that name exists with other parameters or another owner;
-   *   INSTANCE_INVALID, IMAGE_MISSING; CAPACITY_EXHAUSTED when no zone or subnet has such a machine
+   *   INSTANCE_INVALID, IMAGE_MISSING; IMAGE_PULLING, at once, while its image is pulled; CAPACITY_EXHAUSTED when no zone or subnet has such a machine
    */
   create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance>;
 

@@ -13,5 +13,8 @@ export const TASK_QUEUE = {
   forge: 'baton-forge',
   /** Health checks, which no job waits for. */
   forgeBackground: 'baton-forge-background',
+  /** Creations of instances: they may be slow, and wait for a cloud's capacity. */
+  backendCreations: (name: string): string => `baton-create-${name}`,
+  /** Everything else that a backend does: deletions, checks, lists and tags. None of them waits behind a creation. */
   backend: (name: string): string => `baton-backend-${name}`,
 } as const;

@@ -1,18 +1,20 @@
 import type { AgentBundle } from '../../contracts/messages/bootstrap-file.ts';
 import type { BackendConfig } from '../../contracts/config/backend.ts';
-import type { Backend } from '../../contracts/ports/backend.ts';
+import type { Backend, PullObserver } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { createUserDataRenderer } from '../../activities/backends/cloud-init/user-data.ts';
 
 /** The backend that the configuration describes. Loads only this backend's libraries: a cloud's take a second and 90 MB. */
 export async function createBackend(
   config: BackendConfig,
-  { installation, agent, log }: { installation: string; agent: AgentBundle; log: Logger },
+  options: { installation: string; agent: AgentBundle; log: Logger; observePulls?: PullObserver },
 ): Promise<Backend> {
+  const { installation, agent, log, observePulls } = options;
   switch (config.type) {
     case 'docker': {
       const { DockerBackend } = await import('../../activities/backends/docker/docker.ts');
-      return new DockerBackend({ installation, socket: config.socket, networkPool: config.network_pool, agent, log });
+      const { socket, network_pool: networkPool } = config;
+      return new DockerBackend({ installation, socket, networkPool, agent, observePulls, log });
     }
     case 'local': {
       const { LocalBackend } = await import('../../activities/backends/local/local.ts');
@@ -35,8 +37,8 @@ export async function createBackend(
 }
 
 /**
- * How many activities of this backend a worker runs at once: more would slow a Docker engine down; processes are cheap; a cloud limits
- * its API's calls by itself, and an activity there mostly waits for it.
+ * How many activities of each task queue of this backend a worker runs at once: more would slow a Docker engine down; processes are
+ * cheap; a cloud limits its API's calls by itself, and an activity there mostly waits for it.
  */
 export function getMaxConcurrentActivities(config: BackendConfig): number {
   return config.type === 'docker' ? 16 : 100;

@@ -1,8 +1,5 @@
-import { Worker } from '@temporalio/worker';
 import { createBackendActivities } from '../../activities/backends/activities.ts';
 import { createCredentialMint, type CredentialMint } from '../../activities/credentials/runner-credential.ts';
-import { withFailures } from '../../activities/lib/failure.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { BackendConfig } from '../../contracts/config/backend.ts';
@@ -11,7 +8,6 @@ import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { BatonError } from '../../contracts/errors.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { installRuntime } from '../shared/worker-runtime.ts';
-import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal } from '../shared/temporal.ts';
 import { readInstanceTls } from '../shared/instance-tls.ts';
@@ -19,6 +15,7 @@ import { bundleAgent } from './agent-bundle.ts';
 import { getMaxConcurrentActivities, createBackend } from './create-backend.ts';
 import { DeathPublisher } from './death-publisher.ts';
 import { createBackendMetrics } from './metrics.ts';
+import { BackendWorkers } from './workers.ts';
 
 /**
  * A backend worker: `node services/backend/main.ts NAME --config baton.yaml` runs the activities of backend NAME and publishes when
@@ -36,13 +33,14 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   }
   const log = serviceLog.child({ backend: name });
   installRuntime(log, metrics);
-  const backend = await createBackend(backendConfig, { installation: config.name, agent: await bundleAgent(), log });
+  const { observe, observePulls, died } = createBackendMetrics(metrics, name);
+  const agent = await bundleAgent();
+  const backend = await createBackend(backendConfig, { installation: config.name, agent, log, observePulls });
   const link = new NatsLink(config.nats, `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));
   link.open();
   const connection = await connectTemporal(config.temporal, log, stop);
-  const { observe, died } = createBackendMetrics(metrics, name);
   const mint = openCredentialMint(config, backendConfig);
   if (mint === undefined) log.info('instances get no NATS credential: not configured, or not needed');
   const activities = createBackendActivities({
@@ -55,33 +53,19 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     observe,
     log,
   });
-  const worker = await Worker.create({
-    connection,
-    dataConverter,
-    namespace: config.temporal.namespace,
-    taskQueue: TASK_QUEUE.backend(name),
-    activities: withFailures(activities),
-    // Its only slots: no workflows run here, and so no local activities.
-    maxConcurrentActivityTaskExecutions: getMaxConcurrentActivities(backendConfig),
-    maxConcurrentActivityTaskPolls: 10,
-    // An activity learns of its cancellation by a heartbeat; the SDK's default holds heartbeats back for most of their timeout.
-    maxHeartbeatThrottleInterval: '2 s',
-    // Enough to finish creating or deleting an instance, not to finish pulling an image.
-    shutdownGraceTime: '30 s',
-    shutdownForceTime: '45 s',
-  });
+  const { namespace } = config.temporal;
+  const slots = getMaxConcurrentActivities(backendConfig);
+  const workers = await BackendWorkers.create({ connection, namespace, name, activities, slots });
   const deaths = new DeathPublisher({ link, backend: name, log, stop });
   const watching = backend.watch((dead) => {
     died.inc({ backend: name });
     deaths.publish(dead);
   }, stop);
-  const running = worker.run();
+  const running = workers.run(stop);
 
   return {
-    ready: () => Promise.resolve(link.isUp && worker.getState() === 'RUNNING'),
+    ready: () => Promise.resolve(link.isUp && workers.areRunning()),
     run: async () => {
-      stop.addEventListener('abort', () => worker.shutdown());
-      if (stop.aborted) worker.shutdown();
       await Promise.all([running, watching]);
       await deaths.finish();
       await link.close(5000);

@@ -1,9 +1,11 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActivityObserver } from '../../activities/backends/activities.ts';
+import type { PullObserver } from '../../contracts/ports/backend.ts';
 
 export interface BackendMetrics {
   /** Call it after each create, delete and check; the outcome is `ok`, `cancelled` or an error's code. */
   observe: ActivityObserver;
+  observePulls: PullObserver;
   died: Counter;
 }
 
@@ -35,9 +37,29 @@ export function createBackendMetrics(registry: Registry, backend: string): Backe
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   });
+  const pulls = new Gauge({
+    name: 'baton_image_pulls',
+    help: 'Images that the worker has its engine pull now (state: running), and those that wait for their turn (waiting)',
+    labelNames: ['backend', 'state'],
+    registers,
+  });
+  const pullSeconds = new Histogram({
+    name: 'baton_image_pull_seconds',
+    help: 'Duration of pulls of images, without the time they waited for their turn; the outcome is ok or failed',
+    labelNames: ['backend', 'outcome'],
+    buckets: [1, 5, 10, 30, 60, 120, 300, 600, 1200, 3600],
+    registers,
+  });
   died.inc({ backend }, 0);
   return {
     died,
+    observePulls: {
+      counted({ running, waiting }) {
+        pulls.set({ backend, state: 'running' }, running);
+        pulls.set({ backend, state: 'waiting' }, waiting);
+      },
+      ended: (outcome, duration) => pullSeconds.observe({ backend, outcome }, duration),
+    },
     observe(activity, outcome, duration) {
       seconds.observe({ backend, activity, outcome }, duration);
       if (activity === 'createInstance') created.inc({ backend, outcome });

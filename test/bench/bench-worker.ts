@@ -1,10 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Worker } from '@temporalio/worker';
 import { createBackendActivities } from '../../activities/backends/activities.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
-import { withFailures } from '../../activities/lib/failure.ts';
-import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { encode } from '../../contracts/lib/nats.ts';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
@@ -13,8 +10,8 @@ import type { Backend } from '../../contracts/ports/backend.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { DeathPublisher } from '../../services/backend/death-publisher.ts';
+import { BackendWorkers } from '../../services/backend/workers.ts';
 import { NatsLink } from '../../services/shared/nats-link.ts';
-import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { runService } from '../../services/shared/service.ts';
 import { connectTemporal } from '../../services/shared/temporal.ts';
 import { installRuntime } from '../../services/shared/worker-runtime.ts';
@@ -34,29 +31,22 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
     const connection = await connectTemporal(config.temporal, log, stop);
     const { account, runner_signing_key: key } = config.nats;
     const backend = create(more, log);
-    const worker = await Worker.create({
-      connection,
-      dataConverter,
-      namespace: config.temporal.namespace,
-      taskQueue: TASK_QUEUE.backend(name),
-      activities: withFailures(
-        createBackendActivities({
-          backend,
-          natsUrl: config.nats.url,
-          mint: account && key ? createCredentialMint(account, readSecret(key)) : undefined,
-          onCreated: (created) => bus.publish(subjects.instanceCreated(created.runner), encode(created)),
-          observe: () => undefined,
-          log,
-        }),
-      ),
+    const activities = createBackendActivities({
+      backend,
+      natsUrl: config.nats.url,
+      mint: account && key ? createCredentialMint(account, readSecret(key)) : undefined,
+      onCreated: (created) => bus.publish(subjects.instanceCreated(created.runner), encode(created)),
+      observe: () => undefined,
+      log,
     });
+    const { namespace } = config.temporal;
+    const workers = await BackendWorkers.create({ connection, namespace, name, activities });
     const deaths = new DeathPublisher({ link, backend: name, log, stop });
     const watching = backend.watch((dead) => deaths.publish(dead), stop);
-    const running = worker.run();
+    const running = workers.run(stop);
     return {
-      ready: () => Promise.resolve(worker.getState() === 'RUNNING'),
+      ready: () => Promise.resolve(workers.areRunning()),
       run: async () => {
-        stop.addEventListener('abort', () => worker.shutdown());
         await Promise.all([running, watching]);
         await deaths.finish();
         await link.close(5000);

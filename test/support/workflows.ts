@@ -199,6 +199,7 @@ export async function startWorkflowWorld({
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.runners, workflowBundle, activities: orchestrator }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.signals, activities: signals }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.forge, activities: forge }),
+    await Worker.create({ ...shared, taskQueue: TASK_QUEUE.backendCreations('test'), activities: backend }),
     await Worker.create({ ...shared, taskQueue: TASK_QUEUE.backend('test'), activities: backend }),
   ];
   const running = workers.map((worker) => worker.run());

@@ -24,7 +24,7 @@ export function proxyCreateInstance(
   runner: string,
 ): Pick<BackendActivities, 'createInstance'> {
   return proxyActivities<Pick<BackendActivities, 'createInstance'>>({
-    taskQueue: TASK_QUEUE.backend(settings.backend),
+    taskQueue: TASK_QUEUE.backendCreations(settings.backend),
     // Retried until time-to-start has passed: an outage of the backend delays the runner, but does not fail it.
     scheduleToCloseTimeout: settings.timeToStartMs,
     startToCloseTimeout: '10 min',

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
+import type { Backend, Bootstrap, Instance, InstanceSpec, PullObserver } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { packAgent } from './archive.ts';
 import { AGENT_FOLDER, toContainerOptions, parseUser } from './container-options.ts';
 import { DockerDeathWatch } from './death-watch.ts';
 import { callEngine, callEngineExpecting, connectEngine, DOCKER_LABELS, toLabelFilter } from './engine.ts';
-import { ensureImage } from './image.ts';
+import { ImagePulls } from './image-pulls.ts';
 import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
 import { toBootstrapFile } from '../bootstrap-file.ts';
@@ -27,6 +27,7 @@ export interface DockerBackendOptions {
   /** IPv4 prefix: runners' networks are ranges of it. */
   networkPool: string;
   agent: AgentBundle;
+  observePulls?: PullObserver | undefined;
   log: Logger;
 }
 
@@ -41,12 +42,14 @@ export class DockerBackend implements Backend {
   readonly #docker: Docker;
   readonly #serial = new Serial();
   readonly #removals: Removals;
+  readonly #pulls: ImagePulls;
 
   constructor(options: DockerBackendOptions) {
     this.#options = options;
     // The engine's events may arrive after the removal.
     this.#removals = new Removals(5000);
     this.#docker = connectEngine(options.socket);
+    this.#pulls = new ImagePulls({ docker: this.#docker, observe: options.observePulls, log: options.log });
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
@@ -59,7 +62,7 @@ export class DockerBackend implements Backend {
       const hash = hashSpec(spec);
       let found = await this.#inspect(spec.runner, abort);
       if (found === undefined) {
-        await ensureImage(this.#docker, image, abort);
+        await this.#pulls.ensure(image, abort);
         const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
         const created = await this.#createContainer(spec, { network, hash }, abort);
         if (created !== undefined) return this.#start(created, spec, bootstrap, abort);

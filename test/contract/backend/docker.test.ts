@@ -10,6 +10,7 @@ import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { TRY_300_PROCESSES } from '../../support/process-limit.ts';
+import { until } from '../../support/until.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { aContainerSpec, docker, findLeftovers, IMAGE, openBackend, POOL, SOCKET } from './docker/engine.ts';
 import { startEngineProxy } from './engine-proxy.ts';
@@ -193,7 +194,6 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       ['root', { user: '0:0' }, 'INSTANCE_INVALID'],
       ['a user name', { user: 'root' }, 'INSTANCE_INVALID'],
       ['no image', { image: undefined }, 'INSTANCE_INVALID'],
-      ['an image that does not exist', { image: 'registry.invalid/none:1' }, 'IMAGE_MISSING'],
       ['more processors than the machine has', { cpu: 4000 }, 'INSTANCE_INVALID'],
       ['a disk size on an engine without quotas', { diskBytes: 1024 ** 3 }, 'INSTANCE_INVALID'],
     ])('refuses %s', async (_what, more, code) => {
@@ -201,6 +201,16 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         code,
       });
       await backend.delete(runner, never);
+    });
+
+    it('fails with a retryable error when its image cannot be pulled', async () => {
+      const spec = aContainerSpec(installation, runner, { image: 'registry.invalid/none:1' });
+      const create = (): Promise<Instance> => backend.create(spec, BOOTSTRAP, never);
+      await expect(create()).rejects.toMatchObject({ code: 'IMAGE_PULLING', retryable: true });
+      await until(() => expect(create()).rejects.toMatchObject({ code: 'IMAGE_MISSING', retryable: true }), {
+        what: 'the pull has failed',
+      });
+      expect(await backend.describe(runner, never)).toBeUndefined();
     });
 
     it('refuses the name of another owner’s container, and leaves that container alone', async () => {

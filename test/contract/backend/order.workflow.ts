@@ -8,15 +8,16 @@ export type Order =
 
 /** Runs one activity of a backend, as the runner's workflow does. */
 export async function order(backend: string, wanted: Order): Promise<unknown> {
-  const activities = proxyActivities<BackendActivities>({
-    taskQueue: TASK_QUEUE.backend(backend),
+  const options = {
     startToCloseTimeout: '1 min',
     heartbeatTimeout: '20 s',
     retry: { initialInterval: '100 ms' },
-  });
+  } as const;
+  const activities = proxyActivities<BackendActivities>({ ...options, taskQueue: TASK_QUEUE.backend(backend) });
+  const creations = proxyActivities<BackendActivities>({ ...options, taskQueue: TASK_QUEUE.backendCreations(backend) });
   switch (wanted.do) {
     case 'create':
-      return activities.createInstance(wanted.spec);
+      return creations.createInstance(wanted.spec);
     case 'delete':
       return activities.deleteInstance({ runner: wanted.runner });
     case 'check':
