@@ -133,6 +133,7 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       duplicate_window: plan.duplicateWindowNs,
       max_age: plan.maxAgeNs,
       max_bytes: plan.maxBytes,
+      ...(plan.maxMessageBytes === undefined ? {} : { max_msg_size: plan.maxMessageBytes }),
       ...(plan.latestOnly
         ? { max_msgs_per_subject: 1, allow_rollup_hdrs: true, deny_delete: true, allow_direct: true }
         : {}),

@@ -12,6 +12,8 @@ export interface StreamPlan {
   /** How long a message is kept at most, nanoseconds; 0: for ever. */
   maxAgeNs: number;
   maxBytes: number;
+  /** The server refuses a larger message. Default: whatever the server takes. */
+  maxMessageBytes?: number;
   /** Only the newest message of a subject is kept: a key-value bucket. */
   latestOnly?: boolean;
 }
@@ -36,6 +38,8 @@ export const STREAMS = {
     duplicateWindowNs: 10 * MINUTE_NS,
     maxAgeNs: 5 * DAY_NS,
     maxBytes: 1024 ** 3,
+    // Jobs publish here. With the headers, which count, more than the relay accepts.
+    maxMessageBytes: 72 * 1024,
   },
   delegations: {
     name: 'BATON_DELEGATIONS',

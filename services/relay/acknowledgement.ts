@@ -18,6 +18,8 @@ export interface AcknowledgementOptions {
   log: Logger;
   handled: Counter<'stream' | 'result'>;
   seconds: Histogram<'stream'>;
+  /** Whether the message may become a dead letter; otherwise it is dropped. Default: each may. */
+  admitDeadLetter?: (message: StreamMessage, code: ErrorCode) => boolean;
 }
 
 /**
@@ -30,9 +32,13 @@ export function withAcknowledgement(
   options: AcknowledgementOptions,
   work: (message: StreamMessage) => Promise<string>,
 ): (message: StreamMessage) => Promise<void> {
-  const { deadLetters, log, handled, seconds } = options;
+  const { deadLetters, log, handled, seconds, admitDeadLetter = () => true } = options;
 
   async function deadLetter(message: StreamMessage, code: ErrorCode, reason: string): Promise<string> {
+    if (!admitDeadLetter(message, code)) {
+      message.ack();
+      return 'dropped';
+    }
     try {
       await deadLetters.put(message, code, reason);
       message.ack();

@@ -13,7 +13,8 @@ import { registerResourceMetrics } from './resource-metrics.ts';
 import { Puller } from './puller.ts';
 import { SERVER_LOG_ENV, watchNatsRefusals } from './refusals.ts';
 import { withAcknowledgement } from './acknowledgement.ts';
-import { handleSignal } from './signals.ts';
+import { SignalLimiter } from './signal-limiter.ts';
+import { handleSignal, limitDeadLetters } from './signals.ts';
 import { TemporalGate } from './temporal-gate.ts';
 import { traceWebhooks } from './trace-webhooks.ts';
 import { handleWebhook } from './webhooks.ts';
@@ -38,11 +39,20 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
   const gate = new TemporalGate(connection, temporal.namespace, log);
   const link = new NatsLink(config.nats, `relay of ${config.name}`, log);
-  const { handled, seconds, deadLetters: counter, batchSize, callSeconds, refused } = registerRelayMetrics(metrics);
+  const {
+    handled,
+    seconds,
+    deadLetters: counter,
+    dropped,
+    batchSize,
+    callSeconds,
+    refused,
+  } = registerRelayMetrics(metrics);
   const recordResources = registerResourceMetrics(metrics);
   const workflowSignals = new WorkflowSignals({ client, gate, live, batchSize, callSeconds });
   const delegations = new Delegations({ client, gate, link, live });
   const acknowledgement = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
+  const limiter = new SignalLimiter({ dropped, log });
   const common = { link, capacity: MAX_IN_PROGRESS, gate, log };
   const webhooks = new Puller({
     ...common,
@@ -57,8 +67,8 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     ...common,
     stream: STREAMS.signals.name,
     durable: 'relay-signals',
-    handle: withAcknowledgement(acknowledgement, (message) =>
-      handleSignal(message, live.current, { workflowSignals, recordResources }),
+    handle: withAcknowledgement({ ...acknowledgement, admitDeadLetter: limitDeadLetters(limiter) }, (message) =>
+      handleSignal(message, live.current, { workflowSignals, recordResources, limiter }),
     ),
   });
   const delegated = new Puller({

@@ -8,7 +8,7 @@ export function registerRelayMetrics(registry: Registry) {
     handled: new Counter({
       ...on,
       name: 'baton_relay_messages_total',
-      help: 'Messages by stream and result (delivered, closed, hosted, proxies, not-ours, retry, dead, interrupted).',
+      help: 'Messages by stream and result (delivered, closed, dropped, hosted, proxies, not-ours, retry, dead, interrupted).',
       labelNames: ['stream', 'result'] as const,
     }),
     seconds: new Histogram({
@@ -23,6 +23,12 @@ export function registerRelayMetrics(registry: Registry) {
       name: 'baton_relay_dead_letters_total',
       help: 'Dead letters by stream and error code.',
       labelNames: ['stream', 'code'] as const,
+    }),
+    dropped: new Counter({
+      ...on,
+      name: 'baton_relay_dropped_signals_total',
+      help: 'Signals that were dropped because their runner sent too many, by reason: repeated, or the error code of an invalid one.',
+      labelNames: ['reason'] as const,
     }),
     refused: new Counter({
       ...on,
