@@ -191,6 +191,15 @@ describe('runners and jobs', () => {
     expect(tracker.countDemand(NOW)).toBe(0);
   });
 
+  it('count a later job of the same run after a runner is gone whose job was never known', () => {
+    const tracker = busyGroup(0);
+    tracker.addRunners(['r1'], NOW);
+    tracker.markBusy('r1', hookJob);
+    tracker.removeRunner({ runner: 'r1', ...ended }, NOW);
+    tracker.applyJob(notice('queued', 2), NOW);
+    expect(tracker.countShortage(SETTINGS, NOW)).toBe(1);
+  });
+
   it('count another run’s demand after a runner is gone', () => {
     const tracker = busyGroup(1);
     tracker.markBusy('r1', { ...hookJob, runId: 8 });
