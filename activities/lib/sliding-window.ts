@@ -19,8 +19,12 @@ export interface WindowLength {
   marginMs: number;
 }
 
-/** Adds an amount used now, and forgets what has left the window. A negative amount gives back what was not used. */
-export function addUse(uses: WindowUses, length: WindowLength, amount: number, now: number): WindowUses {
+/**
+ * Adds an amount used now, and forgets what has left the window. A negative amount gives back what was not used. Time never goes
+ * back: see {@link alignTime}.
+ */
+export function addUse(stored: WindowUses, length: WindowLength, amount: number, clock: number): WindowUses {
+  const { uses, now } = alignTime(stored, length, clock);
   const slot = Math.floor(now / length.slotMs);
   const added = new Map(uses.filter(([old]) => getEnd(old, length) > now));
   added.set(slot, Math.max(0, (added.get(slot) ?? 0) + amount));
@@ -28,7 +32,8 @@ export function addUse(uses: WindowUses, length: WindowLength, amount: number, n
 }
 
 /** The amount used in the window that ends now. */
-export function countUsed(uses: WindowUses, length: WindowLength, now: number): number {
+export function countUsed(stored: WindowUses, length: WindowLength, clock: number): number {
+  const { uses, now } = alignTime(stored, length, clock);
   return uses.reduce((sum, [slot, amount]) => (getEnd(slot, length) > now ? sum + amount : sum), 0);
 }
 
@@ -39,12 +44,13 @@ export function countUsed(uses: WindowUses, length: WindowLength, now: number): 
  * @param cap above 0
  */
 export function computeWindowWait(
-  uses: WindowUses,
+  stored: WindowUses,
   length: WindowLength,
   cap: number,
   amount: number,
-  now: number,
+  clock: number,
 ): number {
+  const { uses, now } = alignTime(stored, length, clock);
   const period = length.lengthMs + length.slotMs + length.marginMs;
   const fullWindows = Math.max(0, Math.ceil(amount / cap) - 1);
   let free = cap - countUsed(uses, length, now);
@@ -57,6 +63,33 @@ export function computeWindowWait(
     if (needed <= free) return end - now + fullWindows * period;
   }
   return (fullWindows + 1) * period;
+}
+
+/** Whether a clock that is wrong stamped some of the uses: see {@link alignTime}. They have to be stored anew. */
+export function hasWrongStamps(uses: WindowUses, { slotMs, lengthMs }: WindowLength, clock: number): boolean {
+  return uses.some(([slot]) => slot > Math.floor((clock + lengthMs) / slotMs));
+}
+
+/**
+ * The uses and the time to count them at, where several clocks stamped them. The newest use is never in the future: a clock that is
+ * behind it takes its time, or it would count nothing for the processes whose clocks are right. But a use that is ahead by more than
+ * a window was stamped by a clock that is wrong: it counts as made now, so that it holds the others back for one window and not for
+ * as long as that clock is ahead.
+ */
+function alignTime(stored: WindowUses, length: WindowLength, clock: number): { uses: WindowUses; now: number } {
+  const { slotMs, lengthMs } = length;
+  const own = Math.floor(clock / slotMs);
+  if (stored.every(([slot]) => slot <= own)) return { uses: stored, now: clock };
+  const latest = Math.floor((clock + lengthMs) / slotMs);
+  const uses = new Map<number, number>();
+  let newest = own;
+  for (const [slot, amount] of stored) {
+    const counted = slot > latest ? own : slot;
+    uses.set(counted, (uses.get(counted) ?? 0) + amount);
+    newest = Math.max(newest, counted);
+  }
+  const now = newest === own ? clock : newest * slotMs;
+  return { uses: [...uses].sort(([a], [b]) => a - b), now };
 }
 
 /** When the uses of a slot have left the window, milliseconds since the epoch. */

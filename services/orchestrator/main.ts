@@ -39,10 +39,10 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
   const schedulers = await Schedulers.open(bus, metrics, log);
-  const records = await RegistrationRecords.open(bus, log);
+  const records = await RegistrationRecords.open(bus, log, schedulers.clock.now);
   const made = await KeyValueMadeGroups.open(bus, config.forge.url);
   const { forge, runs } = createForge(config.forge, schedulers, made);
-  const pacer = createScopePacer(schedulers.bucket, forge, metrics, log);
+  const pacer = createScopePacer(schedulers, forge, metrics, log);
   const connection = await connectTemporal(config.temporal, log, stop);
   const client = createClient(connection, config.temporal);
   const { namespace } = config.temporal;

@@ -6,6 +6,7 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Forge, ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { StartAllowance, StartPacer, WantedStarts } from '../../../contracts/ports/start-pacer.ts';
 import { KeyValueDocument } from '../rate-limit/key-value-document.ts';
+import type { SharedClock } from '../rate-limit/shared-clock.ts';
 import { NO_STARTS, planStarts, startUses, type StartUses } from './plan-starts.ts';
 
 /** Names for people, by the forge's type. */
@@ -16,6 +17,8 @@ export interface ScopePacerOptions {
   /** The starts of a scope, which all orchestrators share, by the scope's key. */
   open: (key: string) => SharedDocument<StartUses>;
   metrics: Registry;
+  /** The clock of all orchestrators, milliseconds since the epoch. Default: this machine's. */
+  now?: () => number;
 }
 
 /** Paces starts by scope: first come, first served among its groups. */
@@ -36,15 +39,15 @@ export class ScopePacer implements StartPacer {
 
   /** Without NATS, each orchestrator counts for itself: a runner that should start must not wait for a count. */
   async take(scope: ForgeScope, wanted: WantedStarts): Promise<StartAllowance> {
-    const { forge } = this.#options;
+    const { forge, now = Date.now } = this.#options;
     const name = toScopeName(scope);
     const outlook = forge.getRegistrationOutlook(scope);
     const names = { forge: FORGE_NAMES[forge.type] ?? 'the forge' };
-    let { allowance, uses } = planStarts(NO_STARTS, wanted, outlook, { ...names, now: Date.now() });
+    let { allowance, uses } = planStarts(NO_STARTS, wanted, outlook, { ...names, now: now() });
     // Nothing is counted where nothing limits starts or nothing may start.
     if (uses !== NO_STARTS) {
       await this.#find(name).change((before) => {
-        ({ allowance, uses } = planStarts(before, wanted, outlook, { ...names, now: Date.now() }));
+        ({ allowance, uses } = planStarts(before, wanted, outlook, { ...names, now: now() }));
         return uses;
       });
     }
@@ -60,9 +63,9 @@ export class ScopePacer implements StartPacer {
   }
 }
 
-/** @param bucket that all orchestrators share */
+/** @param shared the bucket and the clock of all orchestrators */
 export function createScopePacer(
-  bucket: KV,
+  { bucket, clock }: { bucket: KV; clock: SharedClock },
   forge: ScopePacerOptions['forge'],
   metrics: Registry,
   log: Logger,
@@ -72,5 +75,5 @@ export function createScopePacer(
     const key = `starts/${scope.replaceAll('.', '=')}`;
     return new KeyValueDocument({ bucket, key, schema: startUses, empty: NO_STARTS, log });
   };
-  return new ScopePacer({ forge, open, metrics });
+  return new ScopePacer({ forge, open, metrics, now: clock.now });
 }

@@ -56,7 +56,9 @@ export class SchedulerMetrics {
       'baton_forge_blocked_seconds',
       'Seconds until the forge accepts calls again, or is asked again after an outage',
       (scheduler) => {
-        const ends = Object.values(scheduler.view().budget.state.blocks).map(({ until }) => until - Date.now());
+        const ends = Object.values(scheduler.view().budget.state.blocks).map(
+          ({ until }) => until - scheduler.view().budget.now(),
+        );
         return Math.max(0, ...ends) / 1000;
       },
     );

@@ -13,6 +13,7 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import type { ForgeCalls, ForgeLimit } from '../../../contracts/messages/status.ts';
 import { KeyValueDocument } from './key-value-document.ts';
 import { SchedulerMetrics } from './scheduler-metrics.ts';
+import { SharedClock, type LocalClocks } from './shared-clock.ts';
 
 /** An hour after its last call a budget is full again: its state is no longer needed. */
 const STATE_TTL_MS = 2 * 3_600_000;
@@ -22,6 +23,8 @@ export interface SchedulersOptions {
   window?: WindowLength;
   /** Default: GitHub's limit of registrations in a scope. */
   scope?: { cap: number; window: WindowLength };
+  /** Default: this machine's. */
+  local?: LocalClocks | undefined;
 }
 
 /** The schedulers of the installation's Apps (or token); all orchestrators share their budgets. */
@@ -30,14 +33,23 @@ export class Schedulers {
   readonly scopes: ScopeLimit;
   /** What all orchestrators share about the forge. */
   readonly bucket: KV;
+  /** The time by which they stamp it. */
+  readonly clock: SharedClock;
   readonly #log: Logger;
   readonly #window: WindowLength | undefined;
   readonly #metrics: SchedulerMetrics;
   readonly #process = randomUUID().slice(0, 8);
   readonly #schedulers: CallScheduler[] = [];
 
-  private constructor(bucket: KV, metrics: Registry, log: Logger, options: SchedulersOptions) {
+  private constructor(
+    shared: { bucket: KV; clock: SharedClock },
+    metrics: Registry,
+    log: Logger,
+    options: SchedulersOptions,
+  ) {
+    const { bucket, clock } = shared;
     this.bucket = bucket;
+    this.clock = clock;
     this.#log = log;
     this.#window = options.window;
     this.#metrics = new SchedulerMetrics(metrics, this.#schedulers);
@@ -46,13 +58,14 @@ export class Schedulers {
       const key = `registrations/${scope.replaceAll('.', '=')}`;
       return new KeyValueDocument({ bucket, key, schema: windowUses, empty: [], log });
     };
-    this.scopes = new ScopeLimit({ open, ...options.scope });
+    this.scopes = new ScopeLimit({ open, now: clock.now, ...options.scope });
   }
 
   /** Opens the NATS bucket that holds the shared budgets. */
   static async open(bus: Bus, metrics: Registry, log: Logger, options: SchedulersOptions = {}): Promise<Schedulers> {
     const bucket = await bus.jetstream().views.kv(FORGE_BUCKET, { ttl: STATE_TTL_MS, history: 1 });
-    return new Schedulers(bucket, metrics, log, options);
+    const clock = await SharedClock.start({ bucket, log, local: options.local });
+    return new Schedulers({ bucket, clock }, metrics, log, options);
   }
 
   /**
@@ -69,6 +82,7 @@ export class Schedulers {
       document,
       scopes: this.scopes,
       process: this.#process,
+      now: this.clock.now,
       ...(this.#window === undefined ? {} : { window: this.#window }),
     });
     const scheduler = new CallScheduler({ name: key, budget, scopes: this.scopes, log, ...this.#metrics.observe(key) });
@@ -84,7 +98,7 @@ export class Schedulers {
 
 function toForgeLimit(scheduler: CallScheduler): ForgeLimit {
   const { budget, inFlight } = scheduler.view();
-  const now = Date.now();
+  const now = budget.now();
   const { state } = budget;
   const primary = state.primary['installation core'];
   // The queue of this process as it is now, those of the others as they last said.

@@ -73,6 +73,54 @@ describe('the budget of several orchestrators', () => {
     expect(maxWithin(sentAt, SECOND.lengthMs)).toBe(20);
   });
 
+  it('is never more than its points in any window, although the clocks of their machines differ by an hour and are set', async () => {
+    const differencesMs = [-3_600_000, 0, 3_600_000];
+    const key = `clocks-${randomUUID()}`;
+    const sentAt: number[] = [];
+    const sends = await Promise.all(
+      differencesMs.map(async (_difference, index) => {
+        const wall = (): number => Date.now() + (differencesMs[index] ?? 0);
+        const local = { wall, monotonic: () => performance.now() };
+        const schedulers = await openSchedulers({ window: SECOND, local });
+        return scheduleFetch(schedulers.create(key, 100), countCalls(sentAt));
+      }),
+    );
+    const calls = Array.from({ length: 60 }, (_, index) => sends[index % 3]).flatMap((send) => send ?? []);
+    const answers = calls.map((send) => post(send));
+    await expect.poll(() => sentAt.length).toBeGreaterThan(20);
+    differencesMs.reverse();
+    await Promise.all(answers);
+    expect(sentAt).toHaveLength(60);
+    expect(maxWithin(sentAt, SECOND.lengthMs)).toBe(20);
+  });
+
+  it('is free again after one window when a clock that was hours ahead has stamped it', async () => {
+    const schedulers = await openSchedulers({ window: SECOND, scope: { cap: 12, window: SECOND } });
+    const ahead = Date.now() + 5 * 3_600_000;
+    const used = (amount: number): [number, number][] => [[Math.floor(ahead / SECOND.slotMs), amount]];
+    const key = `ahead-${randomUUID()}`;
+    const queue = { waiting: 9, points: 45, since: ahead };
+    const block = { kind: 'secondary', since: ahead, until: ahead + 60_000, inARow: 1, probeUntil: 0 };
+    await schedulers.bucket.put(
+      key,
+      encode({
+        uses: { registration: used(100), removal: [], background: [] },
+        queues: { gone: { at: ahead, registration: queue, removal: queue, background: queue } },
+        primary: { 'installation core': { resource: 'core', limit: 5000, remaining: 0, resetAt: ahead } },
+        registrationResource: 'core',
+        blocks: { secondary: block },
+      }),
+    );
+    const scope = `org${randomUUID()}`;
+    await schedulers.bucket.put(`registrations/${scope}`, encode(used(12)));
+    const sentAt: number[] = [];
+    expect(await post(scheduleFetch(schedulers.create(key, 100), countCalls(sentAt)))).toBe(201);
+    const scoped = schedulers.create(`scope-${randomUUID()}`, 900);
+    schedulers.scopes.refresh(scope);
+    expect(await post(scheduleFetch(scoped, countCalls(sentAt)), JIT.replace('acme', scope))).toBe(201);
+    expect(sentAt).toHaveLength(2);
+  });
+
   it('allows a scope its registrations, whichever of the Apps and orchestrators makes them', async () => {
     const options = { scope: { cap: 12, window: SECOND } };
     const all = await Promise.all([openSchedulers(options), openSchedulers(options)]);

@@ -23,7 +23,7 @@ import type { Block, CallOutcome } from './blocks.ts';
 import { PRIORITIES, REGISTRATION_COST, type ForgeCall, type Priority } from './call.ts';
 import type { PrimaryLimit } from './limits.ts';
 import type { ScopeLimit } from './scope-limit.ts';
-import { applyPrimaryLimit, toResource, type BudgetState, type QueueLength } from './state.ts';
+import { applyPrimaryLimit, correctStamps, toResource, type BudgetState, type QueueLength } from './state.ts';
 import { countUsed, type WindowLength } from '../../../lib/sliding-window.ts';
 
 /** A state read from the shared store is good for so long where there is nothing to count. */
@@ -42,6 +42,8 @@ export interface BudgetOptions {
   process: string;
   /** Default: GitHub's minute. */
   window?: WindowLength;
+  /** The clock of all processes that share the state, milliseconds since the epoch. Default: this machine's. */
+  now?: () => number;
 }
 
 /** A call that wants to be sent. */
@@ -56,6 +58,8 @@ export type Queues = Readonly<Record<Priority, QueueLength>>;
 /** The budget of one App (or token): decides which calls may be sent now, together with all other processes. */
 export class Budget {
   readonly cap: number;
+  /** The clock of all processes that share the state, milliseconds since the epoch. */
+  readonly now: () => number;
   readonly #options: BudgetOptions;
   readonly #plan: PointsPlan;
   /** What this process observed and the shared state doesn't have yet. */
@@ -69,6 +73,7 @@ export class Budget {
   constructor(options: BudgetOptions) {
     this.#options = options;
     this.cap = options.pointsPerMinute;
+    this.now = options.now ?? Date.now;
     this.#plan = { cap: options.pointsPerMinute, window: options.window ?? MINUTE };
   }
 
@@ -76,7 +81,7 @@ export class Budget {
   get state(): BudgetState {
     const base = this.#options.document.current;
     if (this.#known?.base !== base) {
-      this.#known = { base, state: applyAll([...this.#writing, ...this.#pending], base) };
+      this.#known = { base, state: this.#apply([...this.#writing, ...this.#pending], base) };
     }
     return this.#known.state;
   }
@@ -84,7 +89,7 @@ export class Budget {
   /** The points used in the current window, by priority. */
   getUsed(): Record<Priority, number> {
     const { uses } = this.state;
-    const count = (priority: Priority): number => countUsed(uses[priority], this.#plan.window, Date.now());
+    const count = (priority: Priority): number => countUsed(uses[priority], this.#plan.window, this.now());
     return { registration: count('registration'), removal: count('removal'), background: count('background') };
   }
 
@@ -104,7 +109,7 @@ export class Budget {
     let admitted: boolean[] = [];
     let waits: number[] = [];
     const admit = (known: BudgetState): BudgetState => {
-      const now = Date.now();
+      const now = this.now();
       let state = this.#setQueues(known, queues, now);
       const waiting = findWaiting(state, now);
       let sent = 0;
@@ -142,7 +147,7 @@ export class Budget {
 
   /** Counts a read more for a call that was redirected: it was two. */
   countRedirect(call: ForgeCall): void {
-    const now = Date.now();
+    const now = this.now();
     this.#add((state) => addPoints(state, this.#plan, call, 1, now));
   }
 
@@ -152,7 +157,7 @@ export class Budget {
    * @returns the block that it made, or made longer
    */
   observe(call: ForgeCall, outcome: CallOutcome, sentAt: number, primary: PrimaryLimit | undefined): Block | undefined {
-    const now = Date.now();
+    const now = this.now();
     const before = this.state;
     if (outcome.kind === 'failed') this.#failures[call.priority] += 1;
     else if (outcome.kind !== 'withdrawn') this.#failures[call.priority] = 0;
@@ -173,14 +178,14 @@ export class Budget {
 
   /** The queues of all processes; this one's is given. */
   listQueues(own: Queues): readonly Queues[] {
-    const now = Date.now();
+    const now = this.now();
     return listQueues(this.#setQueues(this.state, own, now), now);
   }
 
   /** What holds such a call back, other than points, and for how long; undefined: nothing. */
   getBlock(call: ForgeCall): { waitMs: number; reason: string; isOutage: boolean } | undefined {
     const { state } = this;
-    const now = Date.now();
+    const now = this.now();
     const found = findBlock(state.blocks, toBlockKeys(call, toResource(state, call)), now);
     const primaryMs = computePrimaryWait(state, call, 0, now);
     if (found !== undefined && found.waitMs >= primaryMs) {
@@ -203,12 +208,12 @@ export class Budget {
   /** What is left of the call's primary limit; undefined: not known. */
   getRemaining(call: ForgeCall): number | undefined {
     const known = this.state.primary[toResource(this.state, call)];
-    return known === undefined || known.resetAt <= Date.now() ? undefined : known.remaining;
+    return known === undefined || known.resetAt <= this.now() ? undefined : known.remaining;
   }
 
   /** How long such a call has to wait behind the calls of its priority that all processes have waiting. */
   getWait(call: ForgeCall, queues: Queues): number {
-    const now = Date.now();
+    const now = this.now();
     const state = this.#setQueues(this.state, queues, now);
     const ahead = listQueues(state, now).reduce((sum, queue) => sum + queue[call.priority].points, 0);
     const cost = ahead + call.cost;
@@ -243,7 +248,7 @@ export class Budget {
         if (call === undefined) continue;
         admitted[index] = false;
         waits[index] = Math.max(CONTENTION_WAIT_MS, this.#getScopeWait(call));
-        this.giveBack(call, Date.now());
+        this.giveBack(call, this.now());
       }
     }
   }
@@ -262,6 +267,11 @@ export class Budget {
     return { ...state, queues: Object.fromEntries(isEmpty ? others : [...others, [process, { at: now, ...queues }]]) };
   }
 
+  #apply(changes: readonly Change[], stored: BudgetState): BudgetState {
+    const corrected = correctStamps(stored, this.#plan.window, this.now());
+    return changes.reduce((sum, change) => change(sum), corrected);
+  }
+
   #add(change: Change): void {
     const state = change(this.state);
     this.#pending.push(change);
@@ -272,7 +282,7 @@ export class Budget {
     const observed = this.#pending;
     this.#pending = [];
     this.#writing = [...this.#writing, ...observed];
-    const changed = await this.#options.document.change((state) => change(applyAll(observed, state)));
+    const changed = await this.#options.document.change((stored) => change(this.#apply(observed, stored)));
     this.#known = undefined;
     this.#writing = this.#writing.filter((one) => !observed.includes(one));
     if (changed === undefined) this.#pending = [...observed, ...this.#pending];
@@ -281,10 +291,6 @@ export class Budget {
 }
 
 type Change = (state: BudgetState) => BudgetState;
-
-function applyAll(changes: readonly Change[], state: BudgetState): BudgetState {
-  return changes.reduce((sum, change) => change(sum), state);
-}
 
 /** The queues without one call. */
 function subtract(queues: Queues, { priority, cost }: ForgeCall): Queues {

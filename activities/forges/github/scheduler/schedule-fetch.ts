@@ -32,7 +32,7 @@ export function scheduleFetch(scheduler: CallScheduler, send: typeof fetch = fet
     for (let attempt = 0; ; attempt++) {
       const signal = init?.signal ?? undefined;
       await scheduler.admit(ticket, signal);
-      const sentAt = Date.now();
+      const sentAt = scheduler.now();
       const timeout = AbortSignal.timeout(timeoutMs);
       const bound = signal !== undefined && isRead(method) ? AbortSignal.any([signal, timeout]) : timeout;
       let response: Response;
@@ -47,7 +47,7 @@ export function scheduleFetch(scheduler: CallScheduler, send: typeof fetch = fet
       }
       if (response.redirected) scheduler.countRedirect(ticket.call);
       const answer = await readAnswer(response);
-      const { result, outcome } = judge(answer);
+      const { result, outcome } = judge(answer, scheduler.now());
       scheduler.finish({ call: ticket.call, sentAt }, result, outcome, readPrimaryLimit(answer));
       const isAsked = signal?.aborted !== true;
       if (outcome.kind === 'limited' && isAsked && scheduler.canWait(ticket)) continue;
@@ -57,8 +57,8 @@ export function scheduleFetch(scheduler: CallScheduler, send: typeof fetch = fet
   };
 }
 
-function judge(answer: ForgeAnswer): { result: CallResult; outcome: CallOutcome } {
-  const limit = findReachedLimit(answer, Date.now());
+function judge(answer: ForgeAnswer, now: number): { result: CallResult; outcome: CallOutcome } {
+  const limit = findReachedLimit(answer, now);
   if (limit !== undefined) return { result: 'limited', outcome: { kind: 'limited', limit } };
   if (answer.status >= 500) return { result: 'failed', outcome: { kind: 'failed' } };
   return { result: answer.status < 400 ? 'ok' : 'refused', outcome: { kind: 'answered' } };
@@ -68,7 +68,7 @@ function judge(answer: ForgeAnswer): { result: CallResult; outcome: CallOutcome 
 function canRetry(scheduler: CallScheduler, ticket: Ticket, attempt: number, signal: AbortSignal | undefined): boolean {
   const delay = RETRY_DELAYS_MS[attempt];
   if (delay === undefined || signal?.aborted) return false;
-  ticket.notBefore = Date.now() + delay;
+  ticket.notBefore = scheduler.now() + delay;
   return scheduler.canWait(ticket);
 }
 

@@ -56,9 +56,14 @@ export class CallScheduler {
     this.name = options.name;
   }
 
+  /** The clock of the budget, milliseconds since the epoch. */
+  now(): number {
+    return this.#options.budget.now();
+  }
+
   /** A ticket for a call: its place in the queue, which it keeps when it is sent again. */
   createTicket(call: CallRequest, patienceMs: number): Ticket {
-    const now = Date.now();
+    const now = this.now();
     this.#sequence += 1;
     const nothing = (): void => undefined;
     return {
@@ -80,7 +85,7 @@ export class CallScheduler {
    * would have had to wait for longer than its patience or than its asker
    */
   async admit(ticket: Ticket, signal: AbortSignal | null | undefined): Promise<void> {
-    const since = Date.now();
+    const since = this.now();
     const withdraw = (): void => this.#drop(ticket, 'withdrawn');
     try {
       await new Promise<number>((admit, reject) => {
@@ -94,7 +99,7 @@ export class CallScheduler {
       });
     } finally {
       signal?.removeEventListener('abort', withdraw);
-      this.#options.onWait?.(ticket.call.priority, (Date.now() - since) / 1000);
+      this.#options.onWait?.(ticket.call.priority, (this.now() - since) / 1000);
     }
   }
 
@@ -120,7 +125,7 @@ export class CallScheduler {
   /** How long a call would have to wait for a block or a primary limit, and whether that exceeds its patience. */
   canWait(ticket: Ticket): boolean {
     const waitMs = this.#options.budget.getBlock(ticket.call)?.waitMs ?? 0;
-    return Math.max(Date.now() + waitMs, ticket.notBefore) <= ticket.deadline;
+    return Math.max(this.now() + waitMs, ticket.notBefore) <= ticket.deadline;
   }
 
   /** How long such a call would have to wait now, milliseconds. */
@@ -132,7 +137,7 @@ export class CallScheduler {
   /** The part of the budget that is left, 0 to 1, less what already waits for it. */
   getRoom(): number {
     const { budget } = this.#options;
-    const primary = Object.values(budget.state.primary).filter(({ resetAt }) => resetAt > Date.now());
+    const primary = Object.values(budget.state.primary).filter(({ resetAt }) => resetAt > this.now());
     const shares = primary.map(({ limit, remaining }) => remaining / Math.max(1, limit));
     const used = PRIORITIES.reduce((sum, priority) => sum + budget.getUsed()[priority], 0);
     const queued = PRIORITIES.reduce((sum, priority) => sum + this.#queue.getLengths()[priority].points, 0);
@@ -206,7 +211,7 @@ export class CallScheduler {
       this.#dropHopeless();
       const tickets = this.#pick();
       if (tickets.length === 0) return RECHECK_MS;
-      const takenAt = Date.now();
+      const takenAt = this.now();
       const calls = tickets.map(({ call }) => call);
       const inFlight = this.#countInFlight();
       const bounds = { inFlight, slots: MAX_IN_FLIGHT - inFlight };
@@ -231,7 +236,7 @@ export class CallScheduler {
       (priority) => [priority, MAX_BY_PRIORITY[priority] - this.#inFlight[priority]] as const,
     );
     const isHeldBack = this.#memoize((call) => this.#options.budget.isHeldBack(call));
-    return this.#queue.pick(new Map(slots), isHeldBack, Date.now());
+    return this.#queue.pick(new Map(slots), isHeldBack, this.now());
   }
 
   /** Asks once for all calls that are alike: a queue may be long. */
@@ -251,7 +256,7 @@ export class CallScheduler {
 
   /** Ends the wait of calls whose patience is over, or will be before a block ends. */
   #dropHopeless(): void {
-    const now = Date.now();
+    const now = this.now();
     const getBlockWait = this.#memoize((call) => this.#options.budget.getBlock(call)?.waitMs ?? 0);
     for (const ticket of this.#queue.list()) {
       const waitMs = getBlockWait(ticket.call);

@@ -3,6 +3,7 @@ import {
   addUse,
   computeWindowWait,
   countUsed,
+  hasWrongStamps,
   type WindowLength,
   type WindowUses,
 } from '../../../lib/sliding-window.ts';
@@ -23,16 +24,20 @@ export interface ScopeLimitOptions {
   /** Default: {@link MAX_SCOPE_REGISTRATIONS} in {@link SCOPE_WINDOW}. */
   cap?: number;
   window?: WindowLength;
+  /** The clock of all processes that share the count, milliseconds since the epoch. Default: this machine's. */
+  now?: () => number;
 }
 
 /** The registrations of each scope, counted over all Apps and processes. */
 export class ScopeLimit {
   readonly cap: number;
   readonly window: WindowLength;
+  readonly #now: () => number;
   readonly #open: (scope: string) => SharedDocument<WindowUses>;
   readonly #scopes = new Map<string, SharedDocument<WindowUses>>();
 
-  constructor({ open, cap = MAX_SCOPE_REGISTRATIONS, window = SCOPE_WINDOW }: ScopeLimitOptions) {
+  constructor({ open, cap = MAX_SCOPE_REGISTRATIONS, window = SCOPE_WINDOW, now = Date.now }: ScopeLimitOptions) {
+    this.#now = now;
     this.#open = open;
     this.cap = cap;
     this.window = window;
@@ -40,12 +45,17 @@ export class ScopeLimit {
 
   /** How many registrations the scope allows now, as far as this process knows. */
   getRoom(scope: string): number {
-    return Math.max(0, this.cap - countUsed(this.#find(scope).current, this.window, Date.now()));
+    return Math.max(0, this.cap - countUsed(this.#find(scope).current, this.window, this.#now()));
   }
 
   /** How many milliseconds until so many more registrations can be made. */
   getWait(scope: string, count: number): number {
-    return computeWindowWait(this.#find(scope).current, this.window, this.cap, count, Date.now());
+    const now = this.#now();
+    const document = this.#find(scope);
+    // Whoever has to wait takes nothing, and so would never store them anew.
+    if (hasWrongStamps(document.current, this.window, now))
+      void document.change((uses) => addUse(uses, this.window, 0, now));
+    return computeWindowWait(document.current, this.window, this.cap, count, now);
   }
 
   /**
@@ -56,9 +66,10 @@ export class ScopeLimit {
   async take(scope: string, count: number): Promise<number> {
     let allowed = 0;
     const changed = await this.#find(scope).change((uses) => {
-      const now = Date.now();
+      const now = this.#now();
       allowed = Math.min(count, Math.max(0, this.cap - countUsed(uses, this.window, now)));
-      return allowed === 0 ? uses : addUse(uses, this.window, allowed, now);
+      // Also where nothing is allowed: what a wrong clock stamped is stamped anew.
+      return addUse(uses, this.window, allowed, now);
     });
     return changed === undefined ? 0 : allowed;
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { windowUses, type WindowUses } from '../../../lib/sliding-window.ts';
+import { addUse, windowUses, type WindowLength, type WindowUses } from '../../../lib/sliding-window.ts';
 import type { Blocks } from './blocks.ts';
 import type { ForgeCall, Priority } from './call.ts';
 import type { PrimaryLimit } from './limits.ts';
@@ -57,6 +57,34 @@ export const budgetState: z.ZodType<BudgetState> = z.strictObject({
     }),
   ),
 });
+
+/** GitHub's primary limits are those of an hour, and no other wait that it asks for is as long. */
+const MAX_LIMIT_MS = 2 * 3_600_000;
+/** A call that tries whether a block is over takes a minute. */
+const MAX_PROBE_MS = 300_000;
+const MAX_QUEUE_AHEAD_MS = 60_000;
+
+/**
+ * The state without what a clock that is far ahead has stamped, so that nothing waits for as long as that clock is ahead: uses count
+ * as made now, and the rest is forgotten. A limit that is forgotten, but holds, is reported again by the next call.
+ */
+export function correctStamps(state: BudgetState, window: WindowLength, now: number): BudgetState {
+  const { uses, queues, primary, blocks } = state;
+  const restamp = (stored: WindowUses): WindowUses => addUse(stored, window, 0, now);
+  const keep = <T>(values: Readonly<Record<string, T>>, isRight: (value: T) => boolean): Record<string, T> =>
+    Object.fromEntries(Object.entries(values).filter(([, value]) => isRight(value)));
+  return {
+    ...state,
+    uses: {
+      registration: restamp(uses.registration),
+      removal: restamp(uses.removal),
+      background: restamp(uses.background),
+    },
+    queues: keep(queues, ({ at }) => at <= now + MAX_QUEUE_AHEAD_MS),
+    primary: keep(primary, ({ resetAt }) => resetAt <= now + MAX_LIMIT_MS),
+    blocks: keep(blocks, ({ until, probeUntil }) => until <= now + MAX_LIMIT_MS && probeUntil <= now + MAX_PROBE_MS),
+  };
+}
 
 /** What a call counts against in the primary limits. */
 export function toResource(state: BudgetState, { actor, registers }: ForgeCall): string {

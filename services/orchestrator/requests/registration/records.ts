@@ -35,22 +35,28 @@ export class RegistrationRecords {
   readonly #owner = randomUUID();
   readonly #bucket: RecordBucket | undefined;
   readonly #log: Logger;
+  /** The clock of all orchestrators, milliseconds since the epoch. */
+  readonly now: () => number;
   readonly #alone = new Map<string, RegistrationRecord>();
 
-  /** @param bucket undefined: this orchestrator is alone */
-  constructor(bucket: RecordBucket | undefined, log: Logger) {
+  /**
+   * @param bucket undefined: this orchestrator is alone
+   * @param now the clock of all orchestrators, milliseconds since the epoch
+   */
+  constructor(bucket: RecordBucket | undefined, log: Logger, now: () => number = Date.now) {
     this.#bucket = bucket;
     this.#log = log;
+    this.now = now;
   }
 
   /** Opens the bucket of the forge's limits, which exists by now. */
-  static async open(bus: Bus, log: Logger): Promise<RegistrationRecords> {
+  static async open(bus: Bus, log: Logger, now: () => number): Promise<RegistrationRecords> {
     try {
       const bucket = await bus.jetstream({ timeout: 2000 }).views.kv(FORGE_BUCKET, { bindOnly: true });
-      return new RegistrationRecords(bucket, log);
+      return new RegistrationRecords(bucket, log, now);
     } catch (error) {
       log.warn({ reason: getErrorMessage(error) }, 'registrations are not shared with other orchestrators');
-      return new RegistrationRecords(undefined, log);
+      return new RegistrationRecords(undefined, log, now);
     }
   }
 
@@ -58,7 +64,7 @@ export class RegistrationRecords {
   async claim(runner: string, request: { attempt: number; keeps: number }): Promise<Claim | Refused> {
     let decision: ClaimDecision | undefined;
     const written = await this.#change(runner, undefined, (known) => {
-      decision = decideClaim(known, { owner: this.#owner, ...request }, Date.now());
+      decision = decideClaim(known, { owner: this.#owner, ...request }, this.now());
       return decision.claim === 'granted' ? decision.record : undefined;
     });
     if (decision?.claim !== 'granted') {
@@ -88,7 +94,7 @@ export class RegistrationRecords {
       turn = before.then(() => writeNow(change));
       await turn;
     };
-    const extending = setInterval(() => void write({ askingUntil: Date.now() + CLAIM_MS }), CLAIM_MS / 3);
+    const extending = setInterval(() => void write({ askingUntil: this.now() + CLAIM_MS }), CLAIM_MS / 3);
     extending.unref();
     return {
       record,

@@ -146,7 +146,7 @@ export class Registrar {
       const known = kept?.answeredAt === claim.record.answeredAt ? kept.jitConfig : undefined;
       jitConfig = known ?? (await this.#registerOnForge(order, request.signal));
       change.answers = claim.record.answers + 1;
-      change.answeredAt = Date.now();
+      change.answeredAt = this.#options.records.now();
     } finally {
       // Before the reply: whoever claims the runner next knows that an answer may have reached its agent.
       const mine = await claim.end({ ...change, attempt: Math.max(request.attempt, claim.record.attempt) });

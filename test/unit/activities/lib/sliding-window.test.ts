@@ -1,5 +1,13 @@
+import { array, integer, property, tuple } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addUse, computeWindowWait, countUsed, type WindowUses } from '../../../../activities/lib/sliding-window.ts';
+import {
+  addUse,
+  computeWindowWait,
+  countUsed,
+  hasWrongStamps,
+  type WindowUses,
+} from '../../../../activities/lib/sliding-window.ts';
+import { checkProperty } from '../../../support/properties.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const MINUTE = { lengthMs: 60_000, slotMs: 500, marginMs: 1000 };
@@ -50,5 +58,48 @@ describe('a sliding window of 900 a minute', () => {
     let many: WindowUses = [];
     for (let second = 0; second < 600; second++) many = addUse(many, MINUTE, 1, NOW + second * 1000);
     expect(many.length).toBeLessThanOrEqual(62);
+  });
+});
+
+describe('a sliding window that several clocks stamp', () => {
+  const stored = array(tuple(integer({ min: -200, max: 20_000 }), integer({ min: 1, max: 300 })), {
+    maxLength: 12,
+  }).map((uses): WindowUses => {
+    const slots = new Map(uses.map(([ahead, amount]) => [Math.floor(NOW / MINUTE.slotMs) + ahead, amount]));
+    return [...slots].sort(([a], [b]) => a - b);
+  });
+  const period = MINUTE.lengthMs + MINUTE.slotMs + MINUTE.marginMs;
+
+  it('is never emptied by a clock that is behind: it counts what the newest use sees', () => {
+    checkProperty(
+      property(integer({ min: 0, max: 59_000 }), integer({ min: 1, max: CAP }), (behindMs, amount) => {
+        const uses = addUse([], MINUTE, amount, NOW);
+        expect(countUsed(uses, MINUTE, NOW - behindMs)).toBe(amount);
+        const more = addUse(uses, MINUTE, 1, NOW - behindMs);
+        expect(countUsed(more, MINUTE, NOW + 60_000)).toBe(amount + 1);
+      }),
+    );
+  });
+
+  it('counts whatever is stamped ahead, and is free again one window after it was stored anew', () => {
+    checkProperty(
+      property(stored, (uses) => {
+        const restamped = addUse(uses, MINUTE, 0, NOW);
+        expect(countUsed(restamped, MINUTE, NOW)).toBe(countUsed(uses, MINUTE, NOW));
+        expect(hasWrongStamps(restamped, MINUTE, NOW)).toBe(false);
+        // Those that are a little ahead are believed: they take that little longer.
+        expect(countUsed(restamped, MINUTE, NOW + MINUTE.lengthMs + period)).toBe(0);
+        expect(computeWindowWait(restamped, MINUTE, CAP, 1, NOW)).toBeLessThanOrEqual(MINUTE.lengthMs + period);
+      }),
+    );
+  });
+
+  it('keeps all uses of right clocks, in any order', () => {
+    checkProperty(
+      property(array(integer({ min: 0, max: 59_000 }), { maxLength: 50 }), (times) => {
+        const uses = times.reduce<WindowUses>((sum, at) => addUse(sum, MINUTE, 1, NOW + at), []);
+        expect(countUsed(uses, MINUTE, NOW + 59_000)).toBe(times.length);
+      }),
+    );
   });
 });
