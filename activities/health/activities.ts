@@ -96,6 +96,17 @@ export function createHealthActivities(options: HealthActivityOptions): HealthAc
       await ignoreMissing(client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events));
     },
 
+    checkRegistration: ({ settings: { scope }, runner }) =>
+      withHeartbeats(async () => {
+        const found = await forge.findRegistration(scope, runner, { signal: cancellationSignal() });
+        return found === undefined ? 'absent' : 'present';
+      }),
+
+    signalUnregistered: async ({ group, runner }) => {
+      const events: RunnerEvent[] = [{ type: 'unregistered', at: new Date().toISOString() }];
+      await ignoreMissing(client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events));
+    },
+
     recordHealthNote: async ({ group, note }) => {
       const schedule = client.schedule.getHandle(healthScheduleId(group));
       // When a group is removed, so is its schedule.

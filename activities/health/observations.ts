@@ -15,6 +15,8 @@ import { isMissing } from '../lib/missing.ts';
 
 const MAX_CONCURRENT_CALLS = 16;
 const PHASES_WITH_INSTANCE = new Set<unknown>(['starting', 'idle', 'busy', 'completing']);
+/** GitHub removes an ephemeral runner's registration when its job is over. */
+const PHASES_WITH_REGISTRATION = new Set<unknown>(['idle', 'busy']);
 
 /** The group's running runner workflows, from visibility, which lags a little behind. */
 export async function listWorkflows(
@@ -31,6 +33,7 @@ export async function listWorkflows(
       expectsInstance:
         searchAttributes['BatonBackend']?.[0] === backend &&
         PHASES_WITH_INSTANCE.has(searchAttributes['BatonPhase']?.[0]),
+      expectsRegistration: PHASES_WITH_REGISTRATION.has(searchAttributes['BatonPhase']?.[0]),
     });
   }
   return found;

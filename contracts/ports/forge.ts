@@ -140,6 +140,9 @@ export interface Forge {
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
 
+  /** The registration of that name; undefined only where the forge answers that there is none. */
+  findRegistration(scope: ForgeScope, runner: string, options?: CallOptions): Promise<ForgeRunner | undefined>;
+
   /** All registrations of the organisation or repository, including those that Baton did not create. */
   listRegistrations(scope: ForgeScope, options?: LookOptions): Promise<ForgeRunner[]>;
 

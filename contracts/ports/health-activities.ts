@@ -47,6 +47,10 @@ export interface HealthActivities {
   freeSlots(order: { group: string; runners: string[] }): Promise<void>;
   /** Signals a runner that its instance does not exist. */
   signalInstanceMissing(order: { group: string; runner: string }): Promise<void>;
+  /** Whether the forge has that runner's registration; asked for this one, because a list may be cut or late. */
+  checkRegistration(order: { settings: GroupSettings; runner: string }): Promise<'present' | 'absent'>;
+  /** Signals a runner that the forge has no registration of it. */
+  signalUnregistered(order: { group: string; runner: string }): Promise<void>;
   /** Writes the schedule's note. */
   recordHealthNote(order: { group: string; note: string }): Promise<void>;
 }

@@ -53,6 +53,8 @@ export interface ObservedWorkflow {
   since: number;
   /** Whether its instance should exist now: created, and not yet removed. */
   expectsInstance: boolean;
+  /** Whether the forge should have its registration now: its program is online, and no job of it is known to be over. */
+  expectsRegistration: boolean;
 }
 
 /** Something that the check found without its counterpart. */
@@ -60,8 +62,9 @@ export interface Mark {
   /**
    * - `orphaned`: an instance, a registration or a dispatcher's slot whose runner workflow is not running
    * - `missingInstance`: a runner workflow whose instance does not exist
+   * - `missingRegistration`: a runner workflow whose program is online, but which the forge does not know: it gets no job
    */
-  kind: 'orphaned' | 'missingInstance';
+  kind: 'orphaned' | 'missingInstance' | 'missingRegistration';
   runner: string;
   /** When it was first found, milliseconds since the epoch. */
   since: number;

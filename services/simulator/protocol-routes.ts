@@ -63,7 +63,8 @@ export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simula
         if (runner.online) throw new RequestRefused(409, `A session for ${runner.name} already exists.`);
         runner.lastSeen = Date.now();
         goOnline(sim, runner);
-        return { pollMs: sim.timing.pollMs, ephemeral: runner.ephemeral };
+        const { pollMs, outliveMs } = sim.timing;
+        return { pollMs, outliveMs, ephemeral: runner.ephemeral };
       });
 
       http.delete<Path>('/:id/session', (request, reply) => {

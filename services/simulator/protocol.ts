@@ -21,7 +21,7 @@ export const jitConfig = z.object({
   workFolder: z.string(),
 });
 
-export const sessionAnswer = z.object({ pollMs: z.number(), ephemeral: z.boolean() });
+export const sessionAnswer = z.object({ pollMs: z.number(), outliveMs: z.number(), ephemeral: z.boolean() });
 export const messageAnswer = z.object({ jobId: z.number() });
 export const cancellationAnswer = z.object({ cancelled: z.boolean() });
 

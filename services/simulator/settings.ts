@@ -24,6 +24,8 @@ export const timing = z.strictObject({
   registrationMs: ms,
   /** The same for other runners. */
   idleRegistrationMs: ms,
+  /** An idle runner's program stays up for this time after its registration was removed, without ever getting a job. */
+  outliveMs: ms,
   /** A webhook without an answer within this time has failed. */
   webhookTimeoutMs: ms,
   /** The interval at which the times above are checked. Read once, at the start. */
@@ -83,6 +85,7 @@ export const GITHUB_TIMING: Readonly<Timing> = {
   cancelGraceMs: 7_500,
   registrationMs: 24 * 3_600_000,
   idleRegistrationMs: 14 * 24 * 3_600_000,
+  outliveMs: 14 * 24 * 3_600_000,
   webhookTimeoutMs: 10_000,
   sweepMs: 100,
   pollMs: 25_000,

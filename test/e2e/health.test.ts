@@ -7,7 +7,7 @@ import { healthScheduleId } from '../../contracts/workflows/health.ts';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { healthReply } from '../../contracts/messages/health.ts';
-import { registerRunner } from '../../services/simulator/jobs/runners.ts';
+import { registerRunner, removeRunner } from '../../services/simulator/jobs/runners.ts';
 import { recordHistory } from '../support/histories.ts';
 import { Cluster } from '../support/cluster.ts';
 import { runBaton } from '../support/run-baton.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   cluster = await Cluster.start({
     copies: 1,
     backends: ['local', 'deaf'],
-    simulator: { timing: { sweepMs: 50 } },
+    simulator: { timing: { sweepMs: 50, outliveMs: 600_000 } },
     config: `
 health_check_interval: 2s
 backends:
@@ -172,6 +172,21 @@ describe('the health check', () => {
     await findOnlineRunner('warm', before);
     const closed = await cluster.client.workflow.getHandle(runnerWorkflowId('warm', before)).describe();
     expect(closed.status.name).toBe('FAILED');
+  });
+});
+
+describe('an idle runner whose registration was removed', () => {
+  it('is replaced although its program still runs', async () => {
+    const lost = await findOnlineRunner('warm');
+    const registration = [...getState().runners.values()].find(({ name }) => name === lost);
+    if (registration === undefined) throw new Error(`${lost} is not registered`);
+    removeRunner(cluster.sim.sim, registration, 'api');
+    const next = await findOnlineRunner('warm', lost);
+    const ended = await cluster.client.workflow.getHandle(runnerWorkflowId('warm', lost)).describe();
+    expect(ended.status.name).toBe('FAILED');
+    const [job = 0] = await sim.jobs({ labels: ['warm'], run: 'true' });
+    await sim.untilCompleted([job]);
+    expect(await sim.job(job)).toMatchObject({ conclusion: 'success', runner: next });
   });
 });
 

@@ -51,7 +51,8 @@ export interface ClusterOptions {
   /** Names of the backends that get workers. */
   backends: string[];
   /**
-   * The simulator has GitHub's limits, but `busy` has no lag: most tests would only wait for it. Its own options come
+   * The simulator has GitHub's limits, but `busy` has no lag, and a program ends when its registration is removed: most tests would
+   * only wait for these. Its own options come
    * first. Baton keeps its limit on points, `secondaryPoints`; 0: none.
    */
   simulator?: Partial<SimulatorOptions>;
@@ -152,7 +153,7 @@ export class Cluster {
         ...access.simulator,
         webhook: { url: hookUrl, secret: WEBHOOK_SECRET },
         ...options.simulator,
-        timing: { busyLagMs: 0, ...options.simulator?.timing },
+        timing: { busyLagMs: 0, outliveMs: 0, ...options.simulator?.timing },
       }));
     const connection = await Connection.connect({ address: temporal.address });
     if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');

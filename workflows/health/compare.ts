@@ -40,6 +40,18 @@ export function findMissingInstances({ workflows, instances }: Observations, old
     .sort();
 }
 
+/** Runners whose program is online, and whom the forge does not list. */
+export function findMissingRegistrations({ workflows, registrations }: Observations, olderThan: number): string[] {
+  if (workflows === undefined || registrations === undefined) return [];
+  const registered = new Set(registrations.map(({ runner }) => runner));
+  return workflows
+    .filter(
+      ({ runner, since, expectsRegistration }) => expectsRegistration && since < olderThan && !registered.has(runner),
+    )
+    .map(({ runner }) => runner)
+    .sort();
+}
+
 /** Marks what is found now; what was marked before keeps its first time. */
 export function updateMarks(
   before: readonly Mark[],

@@ -5,7 +5,14 @@ import { type BackendActivities } from '../../contracts/ports/backend-activities
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import type { HealthInput, HealthReport, HealthState, Mark } from '../../contracts/workflows/health.ts';
 import { findRootMessage } from '../lib/failure.ts';
-import { findMissingInstances, findMaybeOrphaned, describeRemains, updateMarks, type Observations } from './compare.ts';
+import {
+  findMissingInstances,
+  findMissingRegistrations,
+  findMaybeOrphaned,
+  describeRemains,
+  updateMarks,
+  type Observations,
+} from './compare.ts';
 import { renderHealthDetails, renderHealthNote } from './details.ts';
 import { Removal } from './removal.ts';
 
@@ -75,6 +82,7 @@ export async function healthCheck(input: HealthInput): Promise<HealthReport> {
   const found = [
     { kind: 'orphaned', runners: orphaned ?? [] },
     { kind: 'missingInstance', runners: findMissingInstances(observations, olderThan) },
+    { kind: 'missingRegistration', runners: findMissingRegistrations(observations, olderThan) },
   ] as const;
   const complete = ![workflows, slots, instances, registrations, orphaned].includes(undefined);
   // If an answer is missing, nothing is removed and all marks are kept.
@@ -140,9 +148,15 @@ function isScheduled({ schedule }: HealthInput): boolean {
 }
 
 function describeMark({ kind, runner }: Mark, observations: Observations): string {
-  return kind === 'missingInstance'
-    ? `${runner}: its workflow runs, but its instance is gone`
-    : `${runner}: ${describeRemains(runner, observations)}, but no workflow`;
+  switch (kind) {
+    case 'missingInstance':
+      return `${runner}: its workflow runs, but its instance is gone`;
+    case 'missingRegistration':
+      return `${runner}: its program is online, but the forge does not know it`;
+    default:
+      kind satisfies 'orphaned';
+      return `${runner}: ${describeRemains(runner, observations)}, but no workflow`;
+  }
 }
 
 /** The state that the last check left; Temporal passes it on as the last result. */

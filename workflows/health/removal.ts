@@ -18,7 +18,10 @@ const OPTIONS = {
 const MAX_CONCURRENT_REMOVALS = 8;
 
 const orchestrator = proxyActivities<
-  Pick<ForgeActivities & HealthActivities, 'removeRegistration' | 'freeSlots' | 'signalInstanceMissing'>
+  Pick<
+    ForgeActivities & HealthActivities,
+    'removeRegistration' | 'freeSlots' | 'signalInstanceMissing' | 'checkRegistration' | 'signalUnregistered'
+  >
 >({ ...OPTIONS, taskQueue: TASK_QUEUE.forgeBackground });
 
 type Ask = <T>(what: string, question: () => Promise<T>) => Promise<T | undefined>;
@@ -47,9 +50,12 @@ export class Removal {
     const done = new Set<Mark>();
     const resolve = async (mark: Mark): Promise<void> => {
       const { kind, runner } = mark;
-      const act = (): Promise<boolean> =>
-        kind === 'missingInstance' ? this.#signalMissing(runner) : this.#remove(runner);
-      if (await this.#ask(`removing ${runner}`, act)) done.add(mark);
+      const acts: Record<Mark['kind'], () => Promise<boolean>> = {
+        orphaned: () => this.#remove(runner),
+        missingInstance: () => this.#signalMissing(runner),
+        missingRegistration: () => this.#signalUnregistered(runner),
+      };
+      if (await this.#ask(`removing ${runner}`, acts[kind])) done.add(mark);
     };
     await pMap(marks, resolve, { concurrency: MAX_CONCURRENT_REMOVALS });
     return done;
@@ -72,6 +78,15 @@ export class Removal {
     if (instance !== undefined) await this.#backend.deleteInstance({ runner });
     if (slot !== undefined) await orchestrator.freeSlots({ group, runners: [runner] });
     this.repaired.push(`${runner}: had no workflow; removed ${remains}`);
+    return true;
+  }
+
+  /** Signals a runner that the forge does not know it; the runner then leaves, and is replaced. */
+  async #signalUnregistered(runner: string): Promise<boolean> {
+    const settings = this.#settings;
+    if ((await orchestrator.checkRegistration({ settings, runner })) === 'present') return true;
+    await orchestrator.signalUnregistered({ group: settings.name, runner });
+    this.repaired.push(`${runner}: the forge does not know it; signalled its workflow`);
     return true;
   }
 

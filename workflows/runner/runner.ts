@@ -102,7 +102,8 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
   if (!(await actor.createInstance())) return 'create-failed';
   const late = await waitUntilStarted(actor);
   if (late !== undefined) return late;
-  await condition(() => facts.hookCompleted || actor.isFinished());
+  // Without a registration, its job is over: the forge removes it then, and never sooner.
+  await condition(() => facts.hookCompleted || facts.unregistered || actor.isFinished());
   if (!actor.hasEnded()) {
     actor.setNote('waiting for the runner program to exit');
     await condition(() => actor.hasEnded(), COMPLETION_TIMEOUT_MS, { summary: 'waits for the runner program to exit' });

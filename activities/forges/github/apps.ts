@@ -54,6 +54,10 @@ export class GithubApps implements Forge {
     return this.#choice.choose(scope.organization, 'removal').forge.deregister(scope, runner);
   }
 
+  findRegistration(scope: ForgeScope, runner: string, options?: CallOptions): Promise<ForgeRunner | undefined> {
+    return this.#choice.choose(scope.organization, 'background').forge.findRegistration(scope, runner, options);
+  }
+
   listRegistrations(scope: ForgeScope, options?: LookOptions): Promise<ForgeRunner[]> {
     return this.#choice.chooseSteady(scope.organization).forge.listRegistrations(scope, options);
   }

@@ -107,6 +107,19 @@ export class Github implements Forge {
     }
   }
 
+  async findRegistration(
+    scope: ForgeScope,
+    runner: string,
+    { signal }: CallOptions = {},
+  ): Promise<ForgeRunner | undefined> {
+    try {
+      const found = await findGithubRunner(this.#client, scope, runner, signal);
+      return found && { name: found.name, busy: found.busy };
+    } catch (error) {
+      throw toGithubError(`looking for the registration of runner ${runner} in ${toScopeName(scope)}`, error);
+    }
+  }
+
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#list-self-hosted-runners-for-an-organization */
   async listRegistrations(scope: ForgeScope, options: LookOptions = {}): Promise<ForgeRunner[]> {
     const name = toScopeName(scope);

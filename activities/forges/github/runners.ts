@@ -23,7 +23,9 @@ export async function findGithubRunner(
   client: GithubClient,
   scope: ForgeScope,
   name: string,
+  signal?: AbortSignal,
 ): Promise<GithubRunner | undefined> {
-  const found = await client.request(`GET ${toScopePath(scope)}/actions/runners`, { name, per_page: PER_PAGE });
+  const path = `GET ${toScopePath(scope)}/actions/runners`;
+  const found = await client.request(path, { name, per_page: PER_PAGE, request: { signal } });
   return runnerPage.parse(found.data).runners.find((candidate) => candidate.name === name);
 }

@@ -36,7 +36,7 @@ export class RunnerClient {
   }
 
   /** Goes online. @throws ServerRefusal */
-  async openSession(stop: AbortSignal): Promise<{ ephemeral: boolean }> {
+  async openSession(stop: AbortSignal): Promise<{ ephemeral: boolean; outliveMs: number }> {
     const answer = sessionAnswer.parse(await this.#request('POST', 'session', { stop }));
     this.#pollMs = answer.pollMs;
     return answer;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { jitConfig, type JitConfig } from '../protocol.ts';
 import { configure, readConfiguration } from './configure.ts';
@@ -13,6 +14,9 @@ import { removeWorkspace } from './workspace.ts';
  * It has the exit codes of GitHub's own listener: 0 done or stopped, 1 don't try again, 2 try again.
  */
 const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
+
+/** Between two requests of a runner without a registration. */
+const RETRY_MS = 1000;
 
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -33,13 +37,13 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
   const client = new RunnerClient(config);
   // Several runners may be started in one folder: each has a work folder of its own.
   const root = join(process.cwd(), config.workFolder, `${config.runnerName}-${randomUUID().slice(0, 8)}`);
-  const { ephemeral } = await client.openSession(shutdown);
+  const { ephemeral, outliveMs } = await client.openSession(shutdown);
   print('\n√ Connected to GitHub\n');
   print(`Current runner version: '${RUNNER_VERSION}'`);
   printWithTime('Listening for Jobs');
   try {
     while (!shutdown.aborted) {
-      const jobId = await client.nextJob(shutdown);
+      const jobId = await listen(client, outliveMs, shutdown);
       const message = jobId === undefined ? undefined : await client.acquire(jobId, shutdown);
       if (!message) continue;
       printWithTime(`Running job: ${message.name}`);
@@ -50,6 +54,22 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
   } finally {
     removeWorkspace(root);
     await client.closeSession();
+  }
+}
+
+/** Waits for a job. Like GitHub's, the program may outlive its registration: it goes on asking, and never gets one. */
+async function listen(client: RunnerClient, outliveMs: number, shutdown: AbortSignal): Promise<number | undefined> {
+  const begun = performance.now();
+  for (;;) {
+    try {
+      return await client.nextJob(shutdown);
+    } catch (error) {
+      const isUnregistered = error instanceof ServerRefusal && error.status === 401;
+      if (!isUnregistered || performance.now() - begun >= outliveMs) throw error;
+      printWithTime('Runner listen error: the registration has been deleted. Retrying until reconnected.');
+      await sleep(RETRY_MS, undefined, { signal: shutdown }).catch(() => undefined);
+      if (shutdown.aborted) return undefined;
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ObservedInstance, ObservedWorkflow } from '../../../../contracts/workflows/health.ts';
 import {
   findMissingInstances,
+  findMissingRegistrations,
   findMaybeOrphaned,
   describeRemains,
   updateMarks,
@@ -14,7 +15,7 @@ const NOW = 2000;
 
 const instance = (runner: string, since = LONG_AGO): ObservedInstance => ({ runner, state: 'running', since });
 const workflow = (runner: string, more: Partial<ObservedWorkflow> = {}): ObservedWorkflow => {
-  return { runner, since: LONG_AGO, expectsInstance: true, ...more };
+  return { runner, since: LONG_AGO, expectsInstance: true, expectsRegistration: true, ...more };
 };
 const NOTHING: Observations = { workflows: [], slots: [], instances: [], registrations: [] };
 
@@ -50,6 +51,19 @@ describe('workflows whose instance is missing', () => {
     ['none where the backend gave no answer', { workflows: [workflow('r')], instances: undefined }, []],
   ])('include %s', (_what, observations, found) => {
     expect(findMissingInstances({ ...NOTHING, ...observations }, OLD)).toEqual(found);
+  });
+});
+
+describe('workflows whose registration is missing', () => {
+  it.each<[string, Partial<Observations>, string[]]>([
+    ['a workflow that should have a registration', { workflows: [workflow('r')] }, ['r']],
+    ['none whose program is not online', { workflows: [workflow('r', { expectsRegistration: false })] }, []],
+    ['none that has just started', { workflows: [workflow('r', { since: NOW })] }, []],
+    ['none that is registered', { workflows: [workflow('r')], registrations: [{ runner: 'r', busy: false }] }, []],
+    ['none where the forge gave no answer', { workflows: [workflow('r')], registrations: undefined }, []],
+    ['none where Temporal gave no answer', { workflows: undefined }, []],
+  ])('include %s', (_what, observations, found) => {
+    expect(findMissingRegistrations({ ...NOTHING, ...observations }, OLD)).toEqual(found);
   });
 });
 
