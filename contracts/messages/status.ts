@@ -47,6 +47,8 @@ export const groupStatus = z.object({
   ready: z.number(),
   /** Runners that serve no job any more, and whose instances are not gone yet. */
   leaving: z.number().default(0),
+  /** Registrations that the forge has not let go of although their instances are gone: they count as no runner. */
+  lingering: z.number().default(0),
   /** Set while starts are paused after failures. */
   backoffUntil: z.string().nullable(),
   /** Set while starts are held back because the forge does not let the runners register soon. */

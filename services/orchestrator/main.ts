@@ -8,6 +8,7 @@ import { installRuntime } from '../shared/worker-runtime.ts';
 import { createWorkerActivities } from './activities.ts';
 import { createForge } from './forge.ts';
 import { KeyValueMadeGroups } from './made-groups.ts';
+import { LingeringRegistrations } from './lingering.ts';
 import { createScopePacer } from './pacing/scope-pacer.ts';
 import { Schedulers } from './rate-limit/schedulers.ts';
 import { startReconciling } from './reconcile/reconcile.ts';
@@ -59,7 +60,9 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
     metrics,
     stop,
   });
-  const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), log });
+  const lingering = new LingeringRegistrations(client);
+  lingering.show(metrics, live, log);
+  const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), lingering, log });
   const running = workers.run(stop);
   const stopReconciling = await startReconciling({ client, forge, live, log });
   answerApplyRequests('orchestrator', live, link, log);

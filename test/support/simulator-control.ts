@@ -85,6 +85,11 @@ export class SimControl {
     return z.object({ api: z.array(z.unknown()) }).parse(await this.#call('GET', '/faults')).api.length;
   }
 
+  /** Suspends an App, or takes permissions from it, as its owner can. */
+  async setApp(id: number, order: { suspended?: boolean; permissions?: Record<string, string> }): Promise<void> {
+    await this.#call('PATCH', `/apps/${id}`, order);
+  }
+
   async settings(order: Record<string, unknown>): Promise<void> {
     await this.#call('PUT', '/settings', order);
   }

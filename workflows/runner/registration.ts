@@ -7,7 +7,7 @@ import type { Facts } from './facts.ts';
 /** How long a removal waits before it asks again for a registration that the forge calls busy; doubled each time. */
 const BUSY_PAUSE_MS = { first: 2000, max: 600_000 };
 /** The same where the forge refuses, which can last for ever: an App that is suspended, a repository that is gone. */
-const REFUSED_PAUSE_MS = { first: 60_000, max: 3_600_000 };
+const REFUSED_PAUSE_MS = { first: 15_000, max: 3_600_000 };
 /** A registration that was requested just before the end may reach the forge this much later. */
 const LATE_REGISTRATION_DELAY_MS = 15_000;
 /** The forge's webhook about a completed job usually arrives sooner than this after the job's completed hook, or its program's exit. */

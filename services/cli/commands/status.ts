@@ -75,13 +75,17 @@ function formatJob({ workflow, job, jobId }: RunnerStatus): string {
   return formatJobTitle(workflow, job) || (jobId === null ? '' : `job ${jobId}`);
 }
 
-function formatNotes({ mode, removed, busy, ready, wantedSlots, backoffUntil, pace, passedOver }: GroupStatus): string {
+function formatNotes(group: GroupStatus): string {
+  const { mode, removed, busy, ready, leaving, lingering, wantedSlots, backoffUntil, pace, passedOver } = group;
   const notes: string[] = [];
   if (removed) notes.push('removed, draining');
   else if (mode !== 'active') notes.push(mode);
   if (wantedSlots > 0) notes.push(`${wantedSlots} wait for a slot of the backend`);
-  if (pace !== null) notes.push(describePace(pace, busy + ready));
+  if (pace !== null) notes.push(describePace(pace, busy + ready + leaving));
   if (backoffUntil !== null) notes.push(`starts paused until ${backoffUntil}`);
   if (passedOver !== null) notes.push(describePassedOver(passedOver));
+  if (leaving > 0) notes.push(`${leaving} leaving`);
+  if (lingering > 0)
+    notes.push(`${lingering} ${lingering === 1 ? 'registration waits' : 'registrations wait'} for GitHub to let go`);
   return notes.join(', ');
 }

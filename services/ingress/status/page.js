@@ -134,7 +134,7 @@ function updateGroup(card, group) {
     lines.push(`starts are held back after failures for another ${formatDuration(-elapsedSince(group.backoffUntil))}`);
   }
   if (group.pace !== null) {
-    const runners = group.busy + group.ready;
+    const runners = group.busy + group.ready + group.leaving;
     lines.push(`${runners} of ${runners + group.pace.heldBack} started; ${group.pace.reason}`);
   }
   if (group.passedOver !== null) {
@@ -144,6 +144,8 @@ function updateGroup(card, group) {
   if (group.removed) lines.unshift('removed from the configuration: draining');
   else if (group.mode !== 'active') lines.unshift(group.mode);
   if (group.wantedSlots > 0) lines.push(`${countWaiting(group.wantedSlots, 'runner')} for a slot on ${group.backend}`);
+  if (group.leaving > 0) lines.push(`${group.leaving} leaving`);
+  if (group.lingering > 0) lines.push(`${countWaiting(group.lingering, 'registration')} for GitHub to let go`);
   notes.classList.toggle('late', group.backoffUntil !== null || group.pace !== null || group.passedOver !== null);
   notes.hidden = lines.length === 0;
   setText(notes, lines.join(' · '));

@@ -15,6 +15,7 @@ import type { ForgeLimit, GroupStatus, RunnerStatus, Status } from '../../../con
 import { PHASES, type Phase } from '../../../contracts/workflows/phase.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 import type { RequestHandler } from '../../shared/request-server.ts';
+import type { LingeringRegistrations } from '../lingering.ts';
 import { DeadLetterView } from './dead-letter-view.ts';
 
 const MAX_OPEN_RUNNERS = 500;
@@ -31,6 +32,7 @@ export interface StatusOptions {
   live: LiveConfig;
   /** What the forge's rate limits still allow. */
   limits: () => ForgeLimit[];
+  lingering: LingeringRegistrations;
   log: Logger;
 }
 
@@ -60,7 +62,8 @@ async function collectStatus(options: StatusOptions, deadLetters: DeadLetterView
   const config = options.live.current;
   const [groups, open, closed, dead] = await Promise.all([
     listGroups(options),
-    listRunners(options, `ExecutionStatus = 'Running'`, MAX_OPEN_RUNNERS),
+    // A lingering one is no runner any more: its group shows how many there are.
+    listRunners(options, `ExecutionStatus = 'Running' AND BatonPhase != 'lingering'`, MAX_OPEN_RUNNERS),
     listRunners(options, `ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`, MAX_CLOSED_RUNNERS),
     deadLetters.read(MAX_DEAD_LETTERS),
   ]);
@@ -84,10 +87,15 @@ async function listGroups(options: StatusOptions): Promise<GroupStatus[]> {
   const names = new Set(live.current.groups.map(({ name }) => name));
   const query = `WorkflowType = '${DISPATCHER_WORKFLOW}' AND ExecutionStatus = 'Running'`;
   for await (const { workflowId } of client.workflow.list({ query })) names.add(workflowId.slice('group/'.length));
-  return await Promise.all([...names].map((name) => getGroupStatus(options, name)));
+  const lingering = await options.lingering.count();
+  const groups = await Promise.all([...names].map((name) => getGroupStatus(options, name)));
+  return groups.map((group) => ({ ...group, lingering: lingering.get(group.name) ?? 0 }));
 }
 
-async function getGroupStatus({ client, live, log }: StatusOptions, name: string): Promise<GroupStatus> {
+async function getGroupStatus(
+  { client, live, log }: StatusOptions,
+  name: string,
+): Promise<Omit<GroupStatus, 'lingering'>> {
   const configured = live.current.groups.find((group) => group.name === name);
   try {
     const handle = client.workflow.getHandle(dispatcherWorkflowId(name));
