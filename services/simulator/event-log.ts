@@ -15,6 +15,7 @@ export type SimulatorEventType =
   | 'job.started'
   | 'job.cancelling'
   | 'job.lost'
+  | 'job.abandoned'
   | 'job.completed'
   | 'repository.moved'
   | 'repository.deleted'

@@ -54,7 +54,7 @@ export type IdKind = keyof typeof FIRST_IDS;
 export function recordJob(
   sim: Simulation,
   job: Job,
-  what: 'waiting' | 'queued' | 'assigned' | 'requeued' | 'started' | 'cancelling' | 'lost' | 'completed',
+  what: 'waiting' | 'queued' | 'assigned' | 'requeued' | 'started' | 'cancelling' | 'lost' | 'abandoned' | 'completed',
   fields: { runner?: string | undefined; detail?: string | undefined } = {},
 ): void {
   const detail = fields.detail ?? fields.runner;

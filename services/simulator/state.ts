@@ -95,6 +95,8 @@ export interface Run {
   /** Jobs of all attempts. */
   jobs: Job[];
   cancelled: boolean;
+  /** It is completed, whatever its jobs are: see `abandonJob`. */
+  isOver: boolean;
 }
 
 export interface Job {

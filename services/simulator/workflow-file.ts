@@ -25,10 +25,7 @@ const step = z.object({
 
 const job = z.object({
   name: z.string().optional(),
-  'runs-on': z.union([
-    oneOrMore,
-    z.object({ group: z.string().optional(), labels: oneOrMore.default([]) }).transform((value) => value.labels),
-  ]),
+  'runs-on': z.union([oneOrMore, z.object({ group: z.string().optional(), labels: oneOrMore.default([]) })]),
   needs: oneOrMore.default([]),
   if: scalar.optional(),
   environment: z.union([z.string(), z.object({ name: z.string() }).transform((value) => value.name)]).optional(),
@@ -67,6 +64,8 @@ export interface JobSpec {
   key: string;
   name: string;
   labels: string[];
+  /** Only runners of the runner group with that name may have it; null: those of any group. */
+  group: string | null;
   needs: string[];
   if: string | null;
   environment: string | null;
@@ -90,11 +89,13 @@ export function parseWorkflow(text: string, path: string): { name: string; jobs:
       const scope = { contexts: { matrix }, functions: {} };
       const values = Object.values(matrix).map(toText);
       const suffix = values.length > 0 && !job.name?.includes('matrix.') ? ` (${values.join(', ')})` : '';
+      const runsOn = Array.isArray(job['runs-on']) ? { labels: job['runs-on'], group: undefined } : job['runs-on'];
       const run = { ...file.defaults?.run, ...job.defaults?.run };
       return {
         key,
         name: replaceExpressions(job.name ?? key, scope) + suffix,
-        labels: job['runs-on'].map((label) => replaceExpressions(label, scope)),
+        labels: runsOn.labels.map((label) => replaceExpressions(label, scope)),
+        group: runsOn.group === undefined ? null : replaceExpressions(runsOn.group, scope),
         needs: job.needs,
         if: job.if ?? null,
         environment: job.environment === undefined ? null : replaceExpressions(job.environment, scope),

@@ -28,7 +28,13 @@ export class SimControl {
   }
 
   /** Queues jobs of one step. Resolves with their ids. */
-  async jobs(order: { count?: number; labels: string[]; run?: string }): Promise<number[]> {
+  async jobs(order: {
+    count?: number;
+    labels: string[];
+    run?: string;
+    repository?: string;
+    environment?: string;
+  }): Promise<number[]> {
     return z.object({ jobIds: z.array(z.number()) }).parse(await this.#call('POST', '/jobs', order)).jobIds;
   }
 
@@ -50,6 +56,19 @@ export class SimControl {
 
   async cancel(id: number): Promise<void> {
     await this.#call('POST', `/jobs/${id}/cancel`);
+  }
+
+  /** Makes the job one that GitHub lists as queued for ever. */
+  async abandon(id: number, order: { ageMs?: number; runIsOver?: boolean }): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/abandon`, order);
+  }
+
+  async setPrivate(repository: string, isPrivate: boolean): Promise<void> {
+    await this.#call('PATCH', `/repos/${repository}`, { private: isPrivate });
+  }
+
+  async approve(id: number): Promise<void> {
+    await this.#call('POST', `/jobs/${id}/approve`);
   }
 
   async rerun(id: number): Promise<void> {

@@ -6,7 +6,11 @@ import { deleteRepository, moveRepository, recreateGroup } from '../world.ts';
 import { NotFoundError } from './not-found.ts';
 
 const login = z.string().regex(/^[^/]+$/);
-const moveOrder = z.strictObject({ name: login.optional(), owner: login.optional() });
+const repositoryOrder = z.strictObject({
+  name: login.optional(),
+  owner: login.optional(),
+  private: z.boolean().optional(),
+});
 const appOrder = z.strictObject({
   suspended: z.boolean().optional(),
   /** All permissions of the App from now on. */
@@ -25,9 +29,17 @@ export function addForgeControls(http: FastifyInstance, sim: Simulation): void {
 
   http.patch<RepositoryPath>('/repos/:owner/:repo', ({ params, body }) => {
     const repository = findRepository(params.owner, params.repo);
-    const { name = repository.name, owner = repository.owner.login } = moveOrder.parse(body);
-    moveRepository(sim, repository, { name, owner });
-    return { id: repository.id, repository: `${repository.owner.login}/${repository.name}` };
+    const order = repositoryOrder.parse(body);
+    repository.private = order.private ?? repository.private;
+    if (order.name !== undefined || order.owner !== undefined) {
+      const { name = repository.name, owner = repository.owner.login } = order;
+      moveRepository(sim, repository, { name, owner });
+    }
+    return {
+      id: repository.id,
+      repository: `${repository.owner.login}/${repository.name}`,
+      private: repository.private,
+    };
   });
 
   http.delete<RepositoryPath>('/repos/:owner/:repo', ({ params }) => {

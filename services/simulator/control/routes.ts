@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ApiFaults } from '../api/faults.ts';
 import { enqueue } from '../jobs/advance.ts';
+import { abandonJob } from '../jobs/abandon.ts';
 import { cancelJob, cancelRun, finishJob, startJob } from '../jobs/finish.ts';
 import { createRun, push, rerun } from '../jobs/run.ts';
 import { limits, timing } from '../settings.ts';
@@ -42,6 +43,10 @@ const startOrder = z.strictObject({ runnerName: z.string().min(1) });
 const completeOrder = z.strictObject({
   conclusion: z.enum(['success', 'failure', 'cancelled', 'skipped']).default('success'),
   runnerName: z.string().min(1).optional(),
+});
+const abandonOrder = z.strictObject({
+  ageMs: z.number().int().nonnegative().default(0),
+  runIsOver: z.boolean().default(false),
 });
 const logQuery = z.object({ since: z.coerce.number().int().min(0).default(0), type: z.string().optional() });
 const limitQuery = z.object({ limit: z.coerce.number().int().positive().default(100) });
@@ -117,6 +122,11 @@ function addJobControls(http: FastifyInstance, sim: Simulation): void {
   http.post<{ Params: { id: string } }>('/jobs/:id/cancel', (request) => ({
     cancelled: cancelJob(sim, findJob(sim, request.params.id)),
   }));
+  http.post<{ Params: { id: string } }>('/jobs/:id/abandon', (request) => {
+    const job = findJob(sim, request.params.id);
+    abandonJob(sim, job, abandonOrder.parse(request.body ?? {}));
+    return toJobView(sim, job);
+  });
   http.post<{ Params: { id: string } }>('/jobs/:id/rerun', (request) => {
     const { run, spec } = findJob(sim, request.params.id);
     rerun(sim, run, (job) => job.spec === spec);
@@ -183,6 +193,7 @@ function createPlainJobs(sim: Simulation, order: z.infer<typeof jobsOrder>): num
     key: 'job',
     name: order.name,
     labels: order.labels,
+    group: null,
     needs: [],
     if: null,
     environment: order.environment,

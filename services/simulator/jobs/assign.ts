@@ -1,7 +1,7 @@
 import type { Job, Runner } from '../state.ts';
 import { recordJob, type Simulation } from '../simulation.ts';
 
-/** Whether a runner may have a job: by scope, group and labels alone. */
+/** Whether a runner may have a job: by scope, group and labels alone. A runner of a repository is in no group that a job can ask for. */
 function accepts(runner: Runner, job: Job): boolean {
   const { repository } = job.run;
   if (runner.scope.repository) {
@@ -9,6 +9,8 @@ function accepts(runner: Runner, job: Job): boolean {
   } else if (runner.scope.account !== repository.owner || !groupAllows(runner, job)) {
     return false;
   }
+  if (job.spec.group !== null && (runner.scope.repository !== null || runner.group.name !== job.spec.group))
+    return false;
   const offered = new Set(runner.labels.map((label) => label.toLowerCase()));
   offered.add('self-hosted');
   return job.spec.labels.every((label) => offered.has(label.toLowerCase()));

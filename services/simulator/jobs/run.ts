@@ -50,6 +50,7 @@ export function createRun(
     pending: [...order.specs],
     jobs: [],
     cancelled: false,
+    isOver: false,
   };
   sim.state.runs.set(id, run);
   advanceRun(sim, run);
@@ -71,6 +72,7 @@ export function rerun(sim: Simulation, run: Run, which: (job: Job) => boolean): 
   }
   run.attempt++;
   run.cancelled = false;
+  run.isOver = false;
   run.pending = [...repeated];
   for (const old of before) {
     if (repeated.has(old.spec)) continue;

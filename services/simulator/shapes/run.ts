@@ -9,6 +9,7 @@ export const listJobs = (run: Run, attempt = run.attempt): Job[] => run.jobs.fil
 /** The state of a run, which follows from its jobs. */
 export function getRunState(run: Run, attempt = run.attempt): { status: string; conclusion: string | null } {
   const jobs = listJobs(run, attempt);
+  if (run.isOver && attempt === run.attempt) return { status: 'completed', conclusion: 'cancelled' };
   if (attempt < run.attempt || (run.pending.length === 0 && jobs.every((job) => job.status === 'completed'))) {
     const ends = new Set(jobs.map((job) => job.conclusion));
     const worst = (['failure', 'cancelled', 'success'] as const).find((end) => ends.has(end)) ?? 'skipped';

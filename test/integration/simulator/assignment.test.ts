@@ -37,6 +37,23 @@ describe('a job of the simulator', () => {
     expect(large.assignedTo).toBeNull();
   });
 
+  it('goes only to the runner group that it names', async () => {
+    const answer = await bench.api('POST', '/orgs/octo-org/actions/runner-groups', {
+      name: 'big',
+      allows_public_repositories: true,
+    });
+    const { id } = group.parse(await answer.json());
+    await bench.online('other');
+    const push = (name: string) =>
+      only(bench.push(`jobs: {build: {runs-on: {group: ${name}}, steps: [{run: "true"}]}}`));
+    const [lost, big] = [push('elsewhere'), push('big')];
+    await bench.online('one', { group: id });
+    const { runner } = await bench.log.waitFor('an assignment', (event) => event.type === 'job.assigned');
+    expect(runner).toBe('one');
+    expect(big.assignedTo?.name).toBe('one');
+    expect(lost.assignedTo).toBeNull();
+  });
+
   it('does not go to a runner group that its repository or workflow may not use', async () => {
     const groups = '/orgs/octo-org/actions/runner-groups';
     const make = async (settings: object): Promise<number> =>

@@ -106,6 +106,24 @@ describe('a run of the simulator', () => {
     expect(bench.actions(guarded)).toEqual(['queued', 'waiting', 'queued']);
   });
 
+  it('is listed as queued for ever where GitHub abandoned its job, in an old run or in one that is over', async () => {
+    const times = z.object({ status: z.string(), created_at: z.string(), updated_at: z.string() });
+    const read = async (path: string) =>
+      times.partial({ updated_at: true }).parse(await (await bench.api('GET', path)).json());
+    for (const runIsOver of [false, true]) {
+      const job = only(bench.push(`jobs: {old: {runs-on: demo, ${STEPS}}}`));
+      await bench.control('POST', `/jobs/${job.id}/abandon`, { ageMs: 3_600_000, runIsOver });
+      const run = await read(`/repos/octo-org/demo/actions/runs/${job.run.id}`);
+      expect(run.status).toBe(runIsOver ? 'completed' : 'queued');
+      for (const time of [run.created_at, run.updated_at ?? ''])
+        expect(Date.parse(time)).toBeLessThan(Date.now() - 3_590_000);
+      expect((await read(`/repos/octo-org/demo/actions/jobs/${job.id}`)).status).toBe('queued');
+      expect(bench.sim.state.queue.has(job)).toBe(false);
+      await bench.sim.webhooks.idle();
+      expect(bench.actions(job)).toEqual(['queued']);
+    }
+  });
+
   it('is refused with the reason when the workflow file is invalid', async () => {
     const bad = 'jobs: {a: {runs-on: demo, needs: b, steps: [{run: "true"}]}}';
     await expect(bench.control('POST', '/repos/octo-org/demo/push', { workflow: bad })).rejects.toThrow('needs b');
