@@ -14,8 +14,10 @@ import type { StartPacer } from '../../contracts/ports/start-pacer.ts';
 import { CAPACITY_EVENTS, type CapacityEvent, capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import { withHeartbeats } from '../lib/heartbeat.ts';
 import { ignoreMissing } from '../lib/missing.ts';
 import type { SignalDispatcher } from './signaller.ts';
+import { findTakeover } from './takeover.ts';
 
 /** More calls at once would only queue in the Temporal server. */
 const CONCURRENTLY = { concurrency: 16 };
@@ -35,12 +37,12 @@ export function createDispatcherActivities(
   pacer: StartPacer,
 ): OrchestratorActivities {
   return {
-    async startRunners({ settings, runners, idle }) {
+    async startRunners({ settings, runners, idle, again }) {
       const start = (names: readonly string[]): Promise<unknown> =>
         pMap(names, (runner) => startRunner(client, settings, runner), CONCURRENTLY);
       // An earlier attempt may have started some of these runners, and how many it was allowed is lost: so that the dispatcher
       // counts each runner that exists, this attempt starts them all.
-      if (activityInfo().attempt > 1) {
+      if (again || activityInfo().attempt > 1) {
         await start(runners);
         return { started: runners.length, nextAt: null, perMinute: null, reason: null };
       }
@@ -49,6 +51,8 @@ export function createDispatcherActivities(
       await start(runners.slice(0, allowed));
       return { started: allowed, nextAt: nextAt === null ? null : new Date(nextAt).toISOString(), perMinute, reason };
     },
+
+    findTakeover: (order) => withHeartbeats(() => findTakeover(client, order)),
 
     async retireRunners({ group, runners }) {
       const events: RunnerEvent[] = [{ type: 'retire' }];

@@ -21,3 +21,8 @@ export interface GroupSettings {
   /** The part of {@link InstanceSpec} that is the same for every runner of the group. */
   instance: Omit<InstanceSpec, 'installation' | 'group' | 'runner' | 'startBy' | 'expiresAt'>;
 }
+
+/** The settings that a runner is made of: when they change, existing runners are outdated. */
+export function runnerFingerprint({ scope, labels, backend, instance, forge }: GroupSettings): string {
+  return JSON.stringify([scope, labels, backend, instance, forge]);
+}

@@ -51,3 +51,8 @@ export interface MovedJob extends JobNeeds {
   /** Ids of the deliveries about it that were applied. */
   applied: readonly string[];
 }
+
+/** The key of a run's attempt, which has one or more jobs. */
+export function toRunKey(runId: number, attempt: number): string {
+  return `${runId}/${attempt}`;
+}

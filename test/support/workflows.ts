@@ -31,6 +31,7 @@ import { type MovedJob } from '../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { Forge } from '../../contracts/ports/forge.ts';
 import type { StartAllowance, StartPacer, WantedStarts } from '../../contracts/ports/start-pacer.ts';
+import type { Takeover } from '../../contracts/workflows/takeover.ts';
 import type { JobTags } from '../../contracts/ports/backend.ts';
 import { parseGroupFromRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
@@ -48,6 +49,8 @@ export interface FakeEdges {
   remove?: (runner: string) => Promise<void>;
   /** Called before runners are started, which waits for it. */
   beforeStart?: (runners: string[]) => Promise<void>;
+  /** Called with what a dispatcher will take over, which it gets only afterwards. */
+  takeOver?: (found: Takeover) => Promise<Takeover>;
   /** Says how many runners may start, where the group's name is its organisation's too. Default: all. */
   pace?: (wanted: WantedStarts) => Promise<StartAllowance>;
   /** Set where the backend can tag instances. */
@@ -133,6 +136,10 @@ export async function startWorkflowWorld({
     startRunners: async (order) => {
       await edges(order.settings.name).beforeStart?.(order.runners);
       return await started.startRunners(order);
+    },
+    findTakeover: async (order) => {
+      const found = await started.findTakeover(order);
+      return (await edges(order.settings.name).takeOver?.(found)) ?? found;
     },
   };
   const mayRetire = createRetirementQuestion(client);

@@ -3,7 +3,8 @@ import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { DispatcherEvent, DispatcherSnapshot, GroupMode, Roster } from '../../contracts/workflows/dispatcher.ts';
 import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
-import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import { runnerFingerprint, type GroupSettings } from '../../contracts/workflows/group-settings.ts';
+import type { AdoptedRunner, Takeover } from '../../contracts/workflows/takeover.ts';
 import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
 import { proxySignalActivities } from '../lib/signal-activities.ts';
 import { Pace, type PaceState } from './pace.ts';
@@ -43,6 +44,8 @@ export interface DispatcherState {
   /** Not recorded yet. */
   uses: InstanceUse[];
   pace: PaceState;
+  /** Counted as runners, but perhaps not started yet. */
+  starting: readonly string[];
 }
 
 /** A dispatcher's state, the events that change it, and the activities that follow from it. */
@@ -59,7 +62,7 @@ export class DispatcherActor {
   /** When the next surplus runners are asked, milliseconds since the epoch. */
   #retireAt = 0;
   /** Counted as runners, but perhaps not started yet. */
-  #startingRunners: readonly string[] = [];
+  #startingRunners: readonly string[];
 
   constructor(settings: GroupSettings, carried?: DispatcherState) {
     this.settings = settings;
@@ -67,6 +70,7 @@ export class DispatcherActor {
     this.#slots = new SlotTracker(carried?.slots);
     this.#uses = new UseOutbox(carried?.uses);
     this.#pace = new Pace(carried?.pace);
+    this.#startingRunners = carried?.starting ?? [];
     this.#mode = carried?.mode ?? 'active';
     this.#removed = carried?.removed ?? false;
     this.#review = carried?.review ?? false;
@@ -81,7 +85,22 @@ export class DispatcherActor {
       review: this.#review,
       uses: this.#uses.toState(),
       pace: this.#pace.toState(),
+      starting: this.#startingRunners,
     };
+  }
+
+  /**
+   * The same group with what an earlier dispatcher left.
+   *
+   * @param events applied already, but not to the earlier dispatcher's state
+   */
+  takeOver({ state, runners }: Takeover, events: readonly DispatcherEvent[]): DispatcherActor {
+    const { settings } = this;
+    const next = new DispatcherActor(settings, isDispatcherState(state) ? state : undefined);
+    next.#adopt(runners);
+    // The newest settings are known: earlier ones would only make runners look outdated.
+    for (const event of events) next.apply(event.type === 'configure' ? { ...event, settings } : event);
+    return next;
   }
 
   apply(event: DispatcherEvent): void {
@@ -152,6 +171,11 @@ export class DispatcherActor {
    */
   async startRunners(enough: () => boolean): Promise<void> {
     const { demand } = this;
+    if (this.#startingRunners.length > 0) {
+      // An earlier dispatcher was ended while it started these. They count already.
+      await startRunners({ settings: this.settings, runners: [...this.#startingRunners], idle: 0, again: true });
+      this.#startingRunners = [];
+    }
     while (!enough()) {
       const { settings } = this;
       const count = Math.min(this.#countStartable(), START_CHUNK);
@@ -276,6 +300,18 @@ export class DispatcherActor {
     return this.#slots.countStartable(this.settings.backend, shortage);
   }
 
+  /** Counts the runners that exist, and those that an earlier dispatcher was about to start. */
+  #adopt(runners: readonly AdoptedRunner[]): void {
+    const { backend } = this.settings;
+    const running = new Set(runners.map(({ runner }) => runner));
+    this.#startingRunners = this.#startingRunners.filter((runner) => !running.has(runner));
+    const unknown = { held: true, busy: false, leaving: false, outdated: false, job: null, run: null };
+    const starting = this.#startingRunners.map((runner) => ({ ...unknown, runner, since: Date.now(), backend }));
+    this.demand.adopt([...runners, ...starting]);
+    this.#slots.requestAgain();
+    this.#review = true;
+  }
+
   #configure(settings: GroupSettings): void {
     const before = this.settings;
     this.settings = settings;
@@ -317,7 +353,7 @@ function byTime(a: { at: number }, b: { at: number }): number {
   return a.at - b.at;
 }
 
-/** The settings that a runner is made of: when they change, existing runners are outdated. */
-function runnerFingerprint({ scope, labels, backend, instance, forge }: GroupSettings): string {
-  return JSON.stringify([scope, labels, backend, instance, forge]);
+/** Whether the query of an earlier dispatcher was answered: by the same code as this. */
+function isDispatcherState(state: unknown): state is DispatcherState {
+  return typeof state === 'object' && state !== null && 'demand' in state && 'starting' in state;
 }

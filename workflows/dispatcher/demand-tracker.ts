@@ -1,9 +1,10 @@
 import type { JobStatus, Roster } from '../../contracts/workflows/dispatcher.ts';
-import type { JobNotice, MovedJob } from '../../contracts/workflows/job.ts';
+import { toRunKey, type JobNotice, type MovedJob } from '../../contracts/workflows/job.ts';
 import type { GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/workflows/phase.ts';
-import { decrement, toRunKey, WaitingJobs, type WaitingJobsState } from './waiting.ts';
+import type { AdoptedRunner } from '../../contracts/workflows/takeover.ts';
+import { decrement, WaitingJobs, type WaitingJobsState } from './waiting.ts';
 import { isTooOld, isWaiting, type WaitingJob } from './waiting-job.ts';
 
 /** This many finished jobs are remembered, so that a late `queued` event creates no demand. */
@@ -127,6 +128,27 @@ export class DemandTracker {
   /** Adds runners that are being started. */
   addRunners(runners: readonly string[], now: number): void {
     for (const runner of runners) this.#runners.set(runner, { since: now, busy: false });
+  }
+
+  /** Takes over the runners that exist, and forgets all others. What is already known of them is kept. */
+  adopt(existing: readonly AdoptedRunner[]): void {
+    const before = new Map(this.#runners);
+    this.#runners.clear();
+    for (const { runner, since, backend, busy, leaving, outdated, job, run } of existing) {
+      const known: KnownRunner = { ...(before.get(runner) ?? { since, busy }), askedToRetire: false };
+      before.delete(runner);
+      if (outdated) Object.assign(known, { outdated, backend });
+      if (busy) known.busy = true;
+      known.leaving = !known.busy && (known.leaving || leaving);
+      if (job !== null) {
+        known.job ??= job;
+        this.#close(job);
+      } else if (run !== null) known.run ??= run;
+      this.#runners.set(runner, known);
+    }
+    for (const [runner, { job, run }] of before) {
+      if (job === undefined && run !== undefined) this.#unattributedRuns.set(runner, run);
+    }
   }
 
   /** Drops runners that were not started after all. */

@@ -1,5 +1,5 @@
 import type { JobStatus } from '../../contracts/workflows/dispatcher.ts';
-import type { JobNeeds, JobNotice, MovedJob } from '../../contracts/workflows/job.ts';
+import { toRunKey, type JobNeeds, type JobNotice, type MovedJob } from '../../contracts/workflows/job.ts';
 import { applyHeld, applyPassedOver, applyQueued, isDue, isTooOld, isWaiting, type WaitingJob } from './waiting-job.ts';
 
 /** Jobs that are too old to be demand are remembered, so that a repeated old delivery does not make them new: so many of them. */
@@ -185,10 +185,6 @@ export class WaitingJobs {
     this.#needs.set(text, known);
     return known;
   }
-}
-
-export function toRunKey(runId: number, attempt: number): string {
-  return `${runId}/${attempt}`;
 }
 
 /** Counts one job less for that run; false where none of it waits. Which one a runner has is not known: one that is due, if any. */

@@ -8,6 +8,7 @@ import {
 import type { InstanceSpec } from '../../contracts/ports/backend.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { RunnerLife } from '../../contracts/workflows/runner-life.ts';
+import type { RunnerSlot } from '../../contracts/workflows/takeover.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { findRootMessage } from '../lib/failure.ts';
@@ -21,6 +22,7 @@ import { toInstanceUse, type Purchase } from './instance-use.ts';
 import { RunnerRegistration, type RegistrationAnswer } from './registration.ts';
 import { RunnerRemoval, type RemovalState } from './removal.ts';
 import { Renewal } from './renewal.ts';
+import { toRunnerSlot } from './slot.ts';
 import { RunnerView } from './view.ts';
 
 /** What continue-as-new carries over. */
@@ -151,6 +153,13 @@ export class RunnerActor {
   /** Its instance, as others may query it. */
   describeInstance(): RunnerInstance {
     return toRunnerInstance(this.input.runner, this.facts, this.#instanceId, this.#removal?.reason);
+  }
+
+  /** What a dispatcher that takes over has to count. */
+  describeSlot(fingerprint: string): RunnerSlot {
+    const held = this.#removal?.holdsSlot ?? true;
+    const own = { held, since: this.#createdAt.getTime(), leaving: this.#isLeaving };
+    return toRunnerSlot(this.facts, this.input.settings, fingerprint, own);
   }
 
   timeToStartLeft(): number {

@@ -43,6 +43,11 @@ export class RunnerRemoval {
     this.#instanceGone = instanceGone;
   }
 
+  /** Whether its group has to count it still. */
+  get holdsSlot(): boolean {
+    return !this.#instanceGone;
+  }
+
   toState(): RemovalState {
     return { reason: this.reason, instanceGone: this.#instanceGone };
   }
@@ -60,7 +65,6 @@ export class RunnerRemoval {
         show('removing', `the backend refuses to delete its instance: ${reason}`);
       const [gone] = await Promise.all([removeInstance(input, onRefused, historyIsFull), reportLeaving()]);
       if (gone) await this.#reportGone();
-      this.#instanceGone = gone;
     }
     if (!unregistered) {
       if (this.#instanceGone) this.#showProblem();
@@ -76,6 +80,8 @@ export class RunnerRemoval {
     const { input, describe } = this.#runner;
     const { use, life } = describe();
     const reported = await local.reportGone({ group: input.settings.name, outcome: this.#toOutcome(), use, life });
+    // Also where there was no dispatcher: one that takes over asks, and doesn't count this runner.
+    this.#instanceGone = true;
     // Otherwise the dispatcher records it.
     if (reported === 'missing' && use !== undefined) await recordOwnUse({ uses: [use] });
   }

@@ -21,6 +21,7 @@ import {
   type RunnerInput,
   type RunnerInstance,
 } from '../../contracts/workflows/runner.ts';
+import { RUNNER_SLOT, type RunnerSlot } from '../../contracts/workflows/takeover.ts';
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { historyIsFull } from '../lib/history.ts';
@@ -29,6 +30,7 @@ import { RunnerActor, type RunnerState } from './actor.ts';
 
 const eventsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
 const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
+const slotQuery = defineQuery<RunnerSlot, [string]>(RUNNER_SLOT);
 const refusalQuery = defineQuery<string | null>(REGISTRATION_REFUSAL);
 const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 
@@ -47,6 +49,7 @@ export async function runner(input: RunnerInput & { carried?: RunnerState }): Pr
   const actor = new RunnerActor(input, workflowInfo().startTime, input.carried);
   setHandler(eventsSignal, (events) => actor.apply(events));
   setHandler(instanceQuery, () => actor.describeInstance());
+  setHandler(slotQuery, (fingerprint) => actor.describeSlot(fingerprint));
   setHandler(registerUpdate, () => actor.grantRegistration(), { validator: () => actor.assertMayRegister() });
   setHandler(refusalQuery, () => actor.findRegistrationRefusal() ?? null);
   actor.updateView();

@@ -22,11 +22,27 @@ const CHECK_TIMEOUT = '30 min';
  */
 export async function reconcileHealthSchedules(client: Client, config: Config): Promise<void> {
   await Promise.all(config.groups.map((group) => reconcileSchedule(client, config, group)));
+  await deleteRemovedSchedules(client, config);
+}
+
+/** Deletes the schedules of removed groups, and creates those that do not exist: somebody deleted them by hand. */
+export async function correctHealthSchedules(client: Client, config: Config): Promise<void> {
+  const found = await deleteRemovedSchedules(client, config);
+  for (const group of config.groups) {
+    if (!found.has(healthScheduleId(group.name))) await reconcileSchedule(client, config, group);
+  }
+}
+
+/** @returns the ids of all schedules, from Temporal's visibility */
+async function deleteRemovedSchedules(client: Client, config: Config): Promise<Set<string>> {
+  const found = new Set<string>();
   const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
   for await (const { scheduleId } of client.schedule.list()) {
+    found.add(scheduleId);
     if (!scheduleId.startsWith(HEALTH_SCHEDULE_PREFIX) || wanted.has(scheduleId)) continue;
     await ignoreMissing(client.schedule.getHandle(scheduleId).delete());
   }
+  return found;
 }
 
 async function reconcileSchedule(client: Client, config: Config, group: GroupConfig): Promise<void> {

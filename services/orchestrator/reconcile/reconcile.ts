@@ -3,20 +3,21 @@ import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
-import { reconcileHealthSchedules } from './health-schedules.ts';
+import { correctHealthSchedules, reconcileHealthSchedules } from './health-schedules.ts';
 import { reconcileRunnerGroups } from './runner-groups.ts';
-import { reconcileWorkflows, retireRemovedWorkflows } from './workflows.ts';
+import { correctWorkflows, reconcileWorkflows } from './workflows.ts';
 
 /**
- * Temporal's visibility lags, and a relay that has not read the new configuration yet may start a removed group's dispatcher again.
+ * Temporal's visibility lags, a relay that has not read the new configuration yet may start a removed group's dispatcher again, and
+ * a person may end a workflow or delete a schedule.
  */
-const RETIRE_INTERVAL_MS = 60_000;
+const CORRECT_INTERVAL_MS = 20_000;
 
 /**
  * Makes dispatchers, capacity workflows, health schedules and the forge's runner groups match the configuration: now, and whenever
  * it has been read again. Resolves after the first time.
  *
- * @returns stops the regular search for workflows of removed groups
+ * @returns stops the regular correction of what others changed
  * @throws what Temporal's client throws, the first time
  */
 export async function startReconciling(options: {
@@ -34,11 +35,15 @@ export async function startReconciling(options: {
   };
   await reconcile();
   live.onChange(reconcile);
+  const correct = async (): Promise<void> => {
+    await correctWorkflows(client, live.current);
+    await correctHealthSchedules(client, live.current);
+  };
   const timer = setInterval(() => {
-    retireRemovedWorkflows(client, live.current).catch((error: unknown) => {
-      log.warn({ reason: getErrorMessage(error) }, 'search for workflows of removed groups failed');
+    correct().catch((error: unknown) => {
+      log.warn({ reason: getErrorMessage(error) }, 'search for missing and removed workflows failed');
     });
-  }, RETIRE_INTERVAL_MS);
+  }, CORRECT_INTERVAL_MS);
   timer.unref();
   return () => clearInterval(timer);
 }
