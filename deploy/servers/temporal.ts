@@ -18,6 +18,8 @@ export interface TemporalOptions {
   persist?: boolean | undefined;
   /** Whether to serve Prometheus metrics. Default false. */
   metrics?: boolean | undefined;
+  /** After how many events it suggests that a workflow continues as new. Default: its own, 4,096. */
+  historyLength?: number | undefined;
   /** Default 127.0.0.1. */
   host?: string | undefined;
 }
@@ -94,7 +96,9 @@ async function startOnce(program: string, options: TemporalOptions): Promise<Tem
   const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];
   args.push(...(withUi ? ['--ui-port', String(ui)] : ['--headless']));
   if (withMetrics) args.push('--metrics-port', String(metricsPort));
-  for (const setting of DYNAMIC_CONFIG) args.push('--dynamic-config-value', setting);
+  const { historyLength } = options;
+  const more = historyLength === undefined ? [] : [`limit.historyCount.suggestContinueAsNew=${historyLength}`];
+  for (const setting of [...DYNAMIC_CONFIG, ...more]) args.push('--dynamic-config-value', setting);
   for (const { name, type } of Object.values(SEARCH_ATTRIBUTES)) {
     args.push('--search-attribute', `${name}=${type === 'INT' ? 'Int' : 'Keyword'}`);
   }

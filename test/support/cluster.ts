@@ -75,6 +75,8 @@ export interface ClusterOptions {
   ui?: boolean;
   /** Whether Temporal serves its metrics. Default false. */
   temporalMetrics?: boolean;
+  /** After how many events Temporal suggests that a workflow continues as new. Default: its own number, 4,096. */
+  historyLength?: number;
 }
 
 /** A whole installation: servers, services as processes, and the simulator as github.com. */
@@ -133,7 +135,13 @@ export class Cluster {
         dir: join(dir, 'nats'),
         operator: options.tls ? writeTlsConfig(operator, join(dir, 'nats')) : operator,
       }),
-      startTemporalServer({ dir, ui: options.ui ?? false, metrics: options.temporalMetrics, persist: true }),
+      startTemporalServer({
+        dir,
+        ui: options.ui ?? false,
+        metrics: options.temporalMetrics,
+        persist: true,
+        historyLength: options.historyLength,
+      }),
     ]);
     // After the servers have started: they could take these ports.
     const ports = await findFreePorts(copies);
