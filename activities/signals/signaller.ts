@@ -30,7 +30,7 @@ export interface SignalClient {
     getHandle(workflowId: string): { signal(name: string, ...args: unknown[]): Promise<void> };
     signalWithStart(
       type: string,
-      options: WithWorkflowArgs<Workflow, WorkflowSignalWithStartOptions<[ProxiesEvent[]]>>,
+      options: WithWorkflowArgs<Workflow, WorkflowSignalWithStartOptions<[ProxiesEvent[], ProxiesSettings]>>,
     ): Promise<unknown>;
   };
 }
@@ -49,7 +49,7 @@ export function createSignaller(client: SignalClient): Signaller {
     },
 
     async signalProxies(proxies, events) {
-      const signalArgs: [ProxiesEvent[]] = [events];
+      const signalArgs: [ProxiesEvent[], ProxiesSettings] = [events, proxies];
       await client.workflow.signalWithStart(PROXIES_WORKFLOW, {
         workflowId: proxiesWorkflowId(proxies.group),
         taskQueue: TASK_QUEUE.orchestrator,

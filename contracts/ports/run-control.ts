@@ -1,4 +1,4 @@
-import type { ForgeScope } from './forge.ts';
+import type { CallOptions, ForgeScope } from './forge.ts';
 
 /** One job of a run, as the forge reports it. */
 export interface RunJob {
@@ -24,9 +24,18 @@ export interface RunControl {
     runId: number,
   ): Promise<{ isCompleted: boolean; attempt: number; jobs: RunJob[] }>;
 
-  /** Runs one job again, as a new attempt of its run. Not idempotent: look with {@link getLatestAttempt} first. */
-  rerunJob(repository: string, jobId: number): Promise<void>;
+  /**
+   * Runs one job again, as a new attempt of its run. Not idempotent: look with {@link getLatestAttempt} first.
+   *
+   * @returns `busy` where the run is still running: a list that lags behind may call it completed
+   */
+  rerunJob(repository: string, jobId: number): Promise<'rerunning' | 'busy'>;
 
   /** Replaces all labels of a registered runner; false where none of that name is registered. */
-  replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean>;
+  replaceRunnerLabels(
+    scope: ForgeScope,
+    runner: string,
+    labels: readonly string[],
+    options?: CallOptions,
+  ): Promise<boolean>;
 }

@@ -58,9 +58,11 @@ export interface ProxiesSettings {
   /** The proxies' names on the forge. */
   names: string[];
   labels: string[];
+  /** When they were read, ISO 8601: newer settings replace older ones. */
+  asOf: string;
 }
 
-/** Signal; its argument is a batch: {@link ProxiesEvent}[]. */
+/** Signal; its arguments are a batch, {@link ProxiesEvent}[], and the sender's {@link ProxiesSettings}. */
 export const PROXIES_EVENTS = 'proxiesEvents';
 
 /**
@@ -70,4 +72,6 @@ export const PROXIES_EVENTS = 'proxiesEvents';
 export interface ProxiesEvent {
   type: 'hold' | 'hold-when-online' | 'release';
   delegation: string;
+  /** The proxy that took the delegation's re-run, although it had stepped aside. */
+  takenBy?: string | undefined;
 }

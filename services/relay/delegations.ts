@@ -83,6 +83,7 @@ export class Delegations {
         scope: { organization: group.organization, repository: group.repository },
         names: entry.names,
         labels: entry.labels,
+        asOf: new Date().toISOString(),
       },
       waitForRunnerMs: config.delegation.wait_for_runner,
     };

@@ -1,29 +1,32 @@
 import { proxyActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
-import { type JobNotice } from '../../contracts/workflows/job.ts';
-import {
-  demandKey,
-  type DelegationInput,
-  type DelegationEvent,
-  type GroupView,
-  type ProxiesEvent,
+import type {
+  DelegationInput,
+  DelegationEvent,
+  GroupView,
+  ProxiesEvent,
 } from '../../contracts/workflows/delegation.ts';
-import type { DelegatedJobActivities } from '../../contracts/ports/forge-activities.ts';
-import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
+import type { RunJob } from '../../contracts/ports/run-control.ts';
+import type { DelegationRecord, SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import { type RunnerInstance } from '../../contracts/workflows/runner.ts';
 import type { AuditEntry } from '../../contracts/messages/audit.ts';
 import type { DelegatedJob } from '../../contracts/messages/delegation.ts';
+import { historyIsFull } from '../lib/history.ts';
 import { local } from '../lib/local-activities.ts';
 import { proxySignalActivities } from '../lib/signal-activities.ts';
 import { renderDelegationDetails, type Step } from './details.ts';
+import { ForgeQuestions } from './forge-questions.ts';
+import { createPosition, type Position } from './position.ts';
 import { DelegationProgress } from './progress.ts';
 import { Recorder } from './recorder.ts';
+import { RunnerOrder, type RunnerOrderState } from './runner-order.ts';
 
 const MAX_STEPS = 30;
 const MAX_DETAIL_LENGTH = 1500;
 
 const { observeGroup } = proxySignalActivities('look whether runners are online');
+const { recordDelegation } = proxySignalActivities('record the state and the steps');
 const { describeRunner } = proxySignalActivities('ask the runner about its instance');
 
 const { describeEndedRunner } = proxyActivities<Pick<SignalActivities, 'describeEndedRunner'>>({
@@ -32,52 +35,83 @@ const { describeEndedRunner } = proxyActivities<Pick<SignalActivities, 'describe
   retry: { initialInterval: '1 s', maximumInterval: '8 s' },
   summary: 'ask the runner how its program exited',
 });
-const forge = proxyActivities<Pick<DelegatedJobActivities, 'observeDelegatedJob' | 'rerunDelegatedJob'>>({
-  taskQueue: TASK_QUEUE.forge,
-  startToCloseTimeout: '5 min',
-  heartbeatTimeout: '20 s',
-  retry: { initialInterval: '1 s', maximumInterval: '1 min' },
-});
-const finder = proxyActivities<Pick<DelegatedJobActivities, 'findDelegatedJob'>>({
-  taskQueue: TASK_QUEUE.forge,
-  startToCloseTimeout: '1 min',
-  // The forge's list lags behind. After this time, the job is lost.
-  scheduleToCloseTimeout: '1 hour',
-  retry: { initialInterval: '500 ms', maximumInterval: '15 s' },
-  summary: 'find the job on the forge',
-});
 
-/** The job belongs to another delegation already, which runs it. */
-export class HandedOn {
-  readonly to: string;
-
-  constructor(to: string) {
-    this.to = to;
-  }
+/** A {@link DelegationActor} as JSON, for continue-as-new. */
+export interface DelegationState {
+  job: DelegatedJob;
+  /** What is known of the job on the forge. */
+  known: RunJob | undefined;
+  position: Position;
+  refusedSince: number | undefined;
+  aside: boolean;
+  hint: boolean;
+  runnerProblem: string | undefined;
+  records: DelegationRecord[];
+  order: RunnerOrderState;
+  holding: boolean;
+  steps: Step[];
 }
 
 /** A delegation's state, the events that change it, and its activities. */
 export class DelegationActor {
   readonly input: DelegationInput;
   readonly progress: DelegationProgress;
+  readonly position: Position;
+  readonly forge: ForgeQuestions;
   job: DelegatedJob;
   /** All proxies stepped aside for this delegation. */
-  aside = false;
+  aside: boolean;
   /** The job has probably changed: ask the forge before the timer fires. */
-  hint = false;
+  hint: boolean;
   /** Why no runner of the group is online, as the group's proxies workflow last reported. */
   runnerProblem: string | undefined;
-  readonly #recorder = new Recorder();
-  #demanding = false;
+  readonly #recorder: Recorder<DelegationRecord>;
+  readonly #order: RunnerOrder;
   /** Its proxies were asked to step aside, and not yet to come back. */
-  #holding = false;
-  readonly #steps: Step[] = [];
+  #holding: boolean;
+  readonly #steps: Step[];
   #shown = '';
 
-  constructor(input: DelegationInput) {
+  constructor(input: DelegationInput, carried?: DelegationState) {
     this.input = input;
-    this.job = input.job;
-    this.progress = new DelegationProgress(input.proxies.names);
+    this.job = carried?.job ?? input.job;
+    this.progress = new DelegationProgress(input.proxies.names, carried?.known);
+    this.position = carried?.position ?? createPosition();
+    const { names } = input.proxies;
+    const showRefusal = (reason: string): void => this.describe({ detail: `asking again later: ${reason}` });
+    this.forge = new ForgeQuestions(this.progress, names, showRefusal, carried?.refusedSince);
+    this.aside = carried?.aside ?? false;
+    this.hint = carried?.hint ?? false;
+    this.runnerProblem = carried?.runnerProblem;
+    this.#recorder = new Recorder((records) => recordDelegation({ records }), carried?.records);
+    this.#order = new RunnerOrder(input, carried?.order);
+    this.#holding = carried?.holding ?? false;
+    this.#steps = [...(carried?.steps ?? [])];
+  }
+
+  /**
+   * Whether this run of the workflow should end and the next one go on. A state that is just being recorded is waited for: the next run
+   * could record a newer one before it.
+   */
+  mustContinueAsNew(): boolean {
+    return historyIsFull() && this.#recorder.isQuiet;
+  }
+
+  toState(): DelegationState {
+    const { job, position, aside, hint, runnerProblem } = this;
+    return {
+      job,
+      known: this.progress.job,
+      position,
+      refusedSince: this.forge.refusedSince,
+      aside,
+      hint,
+      runnerProblem,
+      records: this.#recorder.toState(),
+      order: this.#order.toState(),
+      holding: this.#holding,
+      steps: this.#steps,
+    };
   }
 
   /** Applies a batch of events. */
@@ -103,70 +137,38 @@ export class DelegationActor {
     }
   }
 
-  /** Finds the job on the forge. */
-  async findJob(): Promise<HandedOn | undefined> {
-    return this.#applyAnswer(await finder.findDelegatedJob({ job: this.job }));
-  }
-
-  /** Asks the forge about the job. */
-  async observeJob(): Promise<HandedOn | undefined> {
-    const { job } = this.progress;
-    if (job === undefined) return undefined;
-    const { id, repository } = this.job;
-    return this.#applyAnswer(await forge.observeDelegatedJob({ id, repository, job }));
-  }
-
-  /** Makes the forge run just that job again. */
-  async rerunJob(): Promise<HandedOn | 'rerunning' | 'busy' | 'not-needed'> {
-    const { job } = this.progress;
-    if (job === undefined) return 'not-needed';
-    const { id, repository } = this.job;
-    const result = await forge.rerunDelegatedJob({ id, repository, job, proxies: this.input.proxies.names });
-    if ('handedTo' in result) return new HandedOn(result.handedTo);
-    this.progress.applyJob(result.job);
-    return result.state;
-  }
-
   /** Whether the group's runners are online. */
   async observeGroup(): Promise<GroupView> {
     return await observeGroup({ group: this.input.proxies.group });
   }
 
-  /** Requests a runner from the group's dispatcher, or withdraws the request; the group's `max` applies as usual. */
-  async signalDemand(wanted: boolean): Promise<void> {
-    if (wanted === this.#demanding) return;
-    this.#demanding = wanted;
-    const { id, repository, runId, workflow, url, requestedAt } = this.job;
-    const notice: JobNotice = {
-      key: demandKey(id),
-      delivery: id,
-      action: wanted ? 'queued' : 'completed',
-      // On the forge, no job waits yet, so that there is no id to ask about.
-      jobId: 0,
-      runId: Number(runId),
-      // The attempt that will run on it: the dispatcher matches what the runner's hook reports with this request.
-      runAttempt: (this.progress.job?.attempt ?? this.job.runAttempt) + 1,
-      repository,
-      private: true,
-      labels: this.input.proxies.labels,
-      workflow,
-      name: this.progress.job?.name ?? this.job.jobId,
-      url,
-      conclusion: null,
-      runnerName: null,
-      at: requestedAt,
-    };
-    await local.signalDemand({ group: this.input.proxies.group, job: notice });
+  /** Requests a runner from the group's dispatcher; the group's `max` applies as usual. */
+  async requestRunner(): Promise<void> {
+    await this.#order.request(this.job, this.progress.job);
   }
 
-  /** Asks the proxies to step aside for this delegation, or lets them come back. */
-  async signalProxies(type: ProxiesEvent['type']): Promise<void> {
+  /** Needs no runner for a while: the job may not run yet. */
+  async holdRequest(): Promise<void> {
+    await this.#order.hold(this.job, this.progress.job);
+  }
+
+  /** Needs no runner any more, or has one. */
+  async withdrawRequest(): Promise<void> {
+    await this.#order.withdraw(this.job, this.progress.job);
+  }
+
+  /**
+   * Asks the proxies to step aside for this delegation, or lets them come back.
+   *
+   * @param takenBy the proxy that took its re-run
+   */
+  async signalProxies(type: ProxiesEvent['type'], takenBy?: string): Promise<void> {
     if (type === 'release') {
       this.aside = false;
       if (!this.#holding) return;
     }
     this.#holding = type !== 'release';
-    await local.signalProxies({ proxies: this.input.proxies, events: [{ type, delegation: this.job.id }] });
+    await local.signalProxies({ proxies: this.input.proxies, events: [{ type, delegation: this.job.id, takenBy }] });
   }
 
   async describeRunner(): Promise<RunnerInstance | null> {
@@ -229,12 +231,6 @@ export class DelegationActor {
 
   updateView(): void {
     setCurrentDetails(renderDelegationDetails(this.input, this.job, this.#steps));
-  }
-
-  #applyAnswer(result: { job: NonNullable<DelegationProgress['job']> } | { handedTo: string }): HandedOn | undefined {
-    if ('handedTo' in result) return new HandedOn(result.handedTo);
-    this.progress.applyJob(result.job);
-    return undefined;
   }
 
   #addStep(what: string): void {

@@ -24,11 +24,11 @@ const RANKS = new Map([
 export class DelegationProgress {
   readonly #proxies: ReadonlySet<string>;
   #job: RunJob | undefined;
-  /** Increases with each new state. */
-  version = 0;
 
-  constructor(proxies: readonly string[]) {
+  /** @param known what an earlier run of the workflow knew */
+  constructor(proxies: readonly string[], known?: RunJob) {
     this.#proxies = new Set(proxies);
+    this.#job = known;
   }
 
   get job(): RunJob | undefined {
@@ -39,7 +39,6 @@ export class DelegationProgress {
   applyJob(job: RunJob): void {
     if (this.#job !== undefined && !isNewer(job, this.#job)) return;
     this.#job = job;
-    this.version += 1;
   }
 
   /** Applies a webhook, which has no labels. */

@@ -1,19 +1,31 @@
 import { CancellationScope } from '@temporalio/workflow';
-import type { DelegationRecord } from '../../contracts/ports/signal-activities.ts';
-import { proxySignalActivities } from '../lib/signal-activities.ts';
-
-const { recordDelegation } = proxySignalActivities('record the state and the steps');
 
 /**
- * Records a delegation's states and steps in the background, in order: the delegation goes on although the bus does not answer. What
- * gathers while one activity is running goes into the next one together.
+ * Records what happens in the background, in order: the workflow goes on although the bus does not answer. What gathers while one
+ * activity is running goes into the next one together.
  */
-export class Recorder {
-  #waiting: DelegationRecord[] = [];
+export class Recorder<T> {
+  readonly #record: (records: T[]) => Promise<unknown>;
+  #waiting: T[];
+  #recording: T[] = [];
   #running: Promise<void> | undefined;
 
+  /**
+   * @param record an activity; recording the same again changes nothing
+   * @param waiting what an earlier run of the workflow has left
+   */
+  constructor(record: (records: T[]) => Promise<unknown>, waiting: readonly T[] = []) {
+    this.#record = record;
+    this.#waiting = [...waiting];
+  }
+
+  /** Whether no activity is running. */
+  get isQuiet(): boolean {
+    return this.#running === undefined;
+  }
+
   /** @param later whether it may wait for the next record, or for {@link Recorder.finish} */
-  add(record: DelegationRecord, { later }: { later: boolean }): void {
+  add(record: T, { later }: { later: boolean }): void {
     this.#waiting.push(record);
     if (!later) this.#start();
   }
@@ -24,18 +36,24 @@ export class Recorder {
     await this.#running;
   }
 
+  /** What is not known to be recorded. */
+  toState(): T[] {
+    return [...this.#recording, ...this.#waiting];
+  }
+
   #start(): void {
     if (this.#waiting.length === 0) return;
-    // A cancelled delegation is recorded, too.
+    // A cancelled workflow is recorded, too.
     this.#running ??= CancellationScope.nonCancellable(() => this.#recordAll());
   }
 
   async #recordAll(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const records = this.#waiting;
+      this.#recording = this.#waiting;
       this.#waiting = [];
-      await recordDelegation({ records });
+      await this.#record(this.#recording);
     }
+    this.#recording = [];
     this.#running = undefined;
   }
 }

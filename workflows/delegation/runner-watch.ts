@@ -37,6 +37,11 @@ export class RunnerWatch {
     this.#informed.delete(delegation);
   }
 
+  clear(): void {
+    this.#waiting.clear();
+    this.#informed.clear();
+  }
+
   /**
    * Watches until the workflow ends or continues as new.
    *
@@ -63,8 +68,7 @@ export class RunnerWatch {
       const { online, problem } = await observeGroup({ group: this.#group });
       if (online > 0) {
         const delegations = [...this.#waiting.keys()];
-        this.#waiting.clear();
-        this.#informed.clear();
+        this.clear();
         onOnline(delegations);
         return;
       }

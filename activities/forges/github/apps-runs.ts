@@ -1,4 +1,4 @@
-import type { ForgeScope } from '../../../contracts/ports/forge.ts';
+import type { CallOptions, ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import { AppChoice, type App } from './app-choice.ts';
 
@@ -28,11 +28,17 @@ export class GithubAppsRuns implements RunControl {
     return this.#choice.chooseForRepository(repository, 'background').runs.getLatestAttempt(repository, runId);
   }
 
-  rerunJob(repository: string, jobId: number): Promise<void> {
+  rerunJob(repository: string, jobId: number): Promise<'rerunning' | 'busy'> {
     return this.#choice.chooseForRepository(repository, 'registration').runs.rerunJob(repository, jobId);
   }
 
-  replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
-    return this.#choice.choose(scope.organization, 'registration').runs.replaceRunnerLabels(scope, runner, labels);
+  replaceRunnerLabels(
+    scope: ForgeScope,
+    runner: string,
+    labels: readonly string[],
+    options?: CallOptions,
+  ): Promise<boolean> {
+    const { runs } = this.#choice.choose(scope.organization, 'removal');
+    return runs.replaceRunnerLabels(scope, runner, labels, options);
   }
 }

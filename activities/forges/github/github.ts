@@ -110,10 +110,10 @@ export class Github implements Forge {
   async findRegistration(
     scope: ForgeScope,
     runner: string,
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<ForgeRunner | undefined> {
     try {
-      const found = await findGithubRunner(this.#client, scope, runner, signal);
+      const found = await findGithubRunner(this.#client, scope, runner, options);
       return found && { name: found.name, busy: found.busy };
     } catch (error) {
       throw toGithubError(`looking for the registration of runner ${runner} in ${toScopeName(scope)}`, error);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ForgeScope } from '../../../contracts/ports/forge.ts';
+import type { CallOptions, ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { GithubClient } from './client.ts';
 import { PER_PAGE } from './pages.ts';
 import { toScopePath } from './paths.ts';
@@ -23,9 +23,13 @@ export async function findGithubRunner(
   client: GithubClient,
   scope: ForgeScope,
   name: string,
-  signal?: AbortSignal,
+  { signal }: CallOptions = {},
 ): Promise<GithubRunner | undefined> {
-  const path = `GET ${toScopePath(scope)}/actions/runners`;
-  const found = await client.request(path, { name, per_page: PER_PAGE, request: { signal } });
+  const request = { signal };
+  const found = await client.request(`GET ${toScopePath(scope)}/actions/runners`, {
+    name,
+    per_page: PER_PAGE,
+    request,
+  });
   return runnerPage.parse(found.data).runners.find((candidate) => candidate.name === name);
 }

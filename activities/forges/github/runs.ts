@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { ForgeScope } from '../../../contracts/ports/forge.ts';
+import type { CallOptions, ForgeScope } from '../../../contracts/ports/forge.ts';
 import type { RunJob, RunControl } from '../../../contracts/ports/run-control.ts';
 import type { GithubClient } from './client.ts';
-import { toGithubError } from './errors.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
+import { getGithubStatus, toGithubError } from './errors.ts';
 import { PER_PAGE } from './pages.ts';
 import { toRepositoryPath, toScopePath } from './paths.ts';
 import { findGithubRunner } from './runners.ts';
@@ -23,6 +24,9 @@ const jobList = z.object({
   ),
 });
 const runAnswer = z.object({ status: z.string().nullish(), run_attempt: z.number().nullish() });
+
+/** "The workflow run containing this job is already running" */
+const RUNNING_TEXT = /already (running|in progress)/i;
 
 /** Runs, jobs and labels of GitHub, GHES and *.ghe.com. */
 export class GithubRuns implements RunControl {
@@ -52,20 +56,32 @@ export class GithubRuns implements RunControl {
   }
 
   /** @see https://docs.github.com/en/rest/actions/workflow-runs#re-run-a-job-from-a-workflow-run */
-  async rerunJob(repository: string, jobId: number): Promise<void> {
-    await this.#call(`running job ${jobId} of ${repository} again`, async () => {
-      await this.#client.request(`POST ${toRepositoryPath(repository)}/actions/jobs/${jobId}/rerun`);
+  async rerunJob(repository: string, jobId: number): Promise<'rerunning' | 'busy'> {
+    return await this.#call(`running job ${jobId} of ${repository} again`, async () => {
+      try {
+        await this.#client.request(`POST ${toRepositoryPath(repository)}/actions/jobs/${jobId}/rerun`);
+        return 'rerunning';
+      } catch (error) {
+        if (getGithubStatus(error) === 403 && RUNNING_TEXT.test(getErrorMessage(error))) return 'busy';
+        throw error;
+      }
     });
   }
 
   /** @see https://docs.github.com/en/rest/actions/self-hosted-runners#set-custom-labels-for-a-self-hosted-runner-for-an-organization */
-  async replaceRunnerLabels(scope: ForgeScope, runner: string, labels: readonly string[]): Promise<boolean> {
+  async replaceRunnerLabels(
+    scope: ForgeScope,
+    runner: string,
+    labels: readonly string[],
+    options: CallOptions = {},
+  ): Promise<boolean> {
     return await this.#call(`labelling runner ${runner}`, async () => {
-      const match = await findGithubRunner(this.#client, scope, runner);
+      const match = await findGithubRunner(this.#client, scope, runner, options);
       if (match === undefined) return false;
       await this.#client.request(`PUT ${toScopePath(scope)}/actions/runners/{runner_id}/labels`, {
         runner_id: match.id,
         labels: [...labels],
+        request: { signal: options.signal },
       });
       return true;
     });

@@ -112,7 +112,7 @@ export function addJobRoutes(http: FastifyInstance, sim: Simulation): void {
 
   http.post<{ Params: Partial<Params> }>(`${actions}/jobs/:id/rerun`, (request, reply) => {
     const job = findJob(request);
-    assertCompleted(job.run);
+    assertCompleted(job.run, 'The workflow run containing this job is already running');
     rerun(sim, job.run, (other) => other.spec === job.spec);
     return reply.code(201).send({});
   });
@@ -130,8 +130,8 @@ function findAttempt(request: Request, run: Run): number {
   return attempt;
 }
 
-function assertCompleted(run: Run): void {
-  if (getRunState(run).status !== 'completed') throw new ApiError(403, 'The workflow run is already in progress.');
+function assertCompleted(run: Run, message = 'This workflow is already running'): void {
+  if (getRunState(run).status !== 'completed') throw new ApiError(403, message);
 }
 
 /** A job's log as GitHub serves it: the lines of all its steps. */

@@ -54,6 +54,17 @@ export class Description {
   }
 }
 
+const failures = z.record(z.string(), z.record(z.string(), z.object({ responses: z.looseObject({}) })));
+
+/** The statuses from 400 that GitHub documents for a call, by its path with parameters in braces. */
+export function listDocumentedFailures(method: string, path: string): number[] {
+  const { paths } = z.object({ paths: z.looseObject({}) }).parse(JSON.parse(readFileSync(DESCRIPTION, 'utf8')));
+  const { responses } = failures.parse({ [path]: paths[path] })[path]?.[method] ?? { responses: {} };
+  return Object.keys(responses)
+    .map(Number)
+    .filter((status) => status >= 400);
+}
+
 /** Converts OpenAPI 3.0's `nullable` to JSON Schema. */
 function asJsonSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(asJsonSchema);

@@ -1,4 +1,4 @@
-import { WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { delegationWorkflowId } from '../../../contracts/workflows/delegation.ts';
@@ -6,6 +6,14 @@ import type { DelegationWorld } from './world.ts';
 import { until } from '../../support/until.ts';
 
 const metadata = z.looseObject({ currentDetails: z.string() });
+
+/** A workflow's current details, markdown, without links and escapes. */
+export async function readDetails(client: Client, workflowId: string): Promise<string> {
+  const { currentDetails } = metadata.parse(
+    await client.workflow.getHandle(workflowId).query('__temporal_workflow_metadata'),
+  );
+  return currentDetails.replaceAll(/\\(?=[|\\`*_~[\]<>&$])/g, '').replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
+}
 
 /** Reads of delegations only what Temporal's UI shows. */
 export class DelegationView {
@@ -22,8 +30,7 @@ export class DelegationView {
   /** Its current details, markdown, without links and escapes. */
   async details(id: string): Promise<string> {
     await until(() => this.handle(id).describe());
-    const { currentDetails } = metadata.parse(await this.handle(id).query('__temporal_workflow_metadata'));
-    return currentDetails.replaceAll(/\\(?=[|\\`*_~[\]<>&$])/g, '').replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
+    return await readDetails(this.#world.cluster.client, delegationWorkflowId(id));
   }
 
   /** Its present state: the first line of its details. */

@@ -141,6 +141,29 @@ describe('delegation with faults', () => {
     expect(proxy?.log()).toContain('"msg":"proxy stopped"');
   });
 
+  it('a delegation whose job the forge does not show for a while says so, and goes on when it does', LONG, async () => {
+    const taken = await takeJob('proxy-a');
+    const hideRun = (status: number): Promise<void> =>
+      world.sim.apiFault({
+        method: 'GET',
+        path: `/actions/runs/${taken.runId}`,
+        fault: 'status',
+        status,
+        forMs: 600_000,
+      });
+    await hideRun(404);
+    const { id } = await world.delegate(taken, 'proxy-a');
+    await until(async () => expect(await view.headline(id)).toMatch(/queued: asking again later: .* answered 404/));
+    await world.sim.clearApiFaults();
+    await until(async () => expect(await world.get(id, 'proxy-a')).toMatchObject({ forgeJobId: taken.id }));
+    await hideRun(403);
+    await world.sim.complete(taken.id, 'failure');
+    await until(async () => expect(await view.headline(id)).toMatch(/queued: asking again later: .* answered 403/));
+    await world.sim.clearApiFaults();
+    expect(await view.result(id)).toMatchObject({ conclusion: 'success' });
+    expect(await world.findAttempts(taken.runId)).toHaveLength(2);
+  });
+
   // This is the last test: it leaves a runner that waits for a job, and would take the job of the next test.
   it(
     'a delegation whose re-run the forge refuses fails with the forge’s message, and the job is not run again',

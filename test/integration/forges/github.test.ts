@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGithubClient } from '../../../activities/forges/github/client.ts';
 import { Github } from '../../../activities/forges/github/github.ts';
+import { GithubRuns } from '../../../activities/forges/github/runs.ts';
 import type { ForgeGroup, GroupAccess } from '../../../contracts/ports/forge.ts';
 import { addHook } from '../../../services/simulator/api/hook-routes.ts';
 import type { HookKind } from '../../../services/simulator/settings.ts';
 import { DEFAULT_TOKEN } from '../../../services/simulator/simulator.ts';
 import type { RunnerGroup } from '../../../services/simulator/state.ts';
 import { TestBench } from '../../support/simulator.ts';
+import { SimControl } from '../../support/simulator-control.ts';
 import { addRepository } from '../../../services/simulator/world.ts';
 
 /**
@@ -280,5 +282,20 @@ describe('the registration of a runner whose name is taken', () => {
     await expect(github.register(orderOf(online.name))).rejects.toMatchObject({ code: 'REGISTRATION_DELAYED' });
     expect(listIds(online.name)).toEqual([online.id]);
     expect(callsSince(before).filter((call) => call.startsWith('DELETE'))).toEqual([]);
+  });
+});
+
+describe('a job that is run again', () => {
+  it('is busy while its run is running; any other refusal is an error', async () => {
+    const { address } = bench.simulator;
+    const runs = new GithubRuns(createGithubClient({ url: address, auth: { token: DEFAULT_TOKEN } }));
+    const sim = new SimControl(address);
+    const [job = 0] = await sim.jobs({ labels: ['demo'] });
+    expect(await runs.rerunJob('octo-org/demo', job)).toBe('busy');
+    await sim.start(job, 'proxy-a');
+    await sim.complete(job, 'failure');
+    await sim.apiFault({ method: 'POST', path: '/rerun', fault: 'forbidden', count: 1 });
+    await expect(runs.rerunJob('octo-org/demo', job)).rejects.toMatchObject({ code: 'FORGE_REFUSED' });
+    expect(await runs.rerunJob('octo-org/demo', job)).toBe('rerunning');
   });
 });

@@ -40,7 +40,9 @@ async function delegate(count: number): Promise<void> {
     matrix: null,
     needs: null,
   };
-  const proxies = { group: 'calm', scope: { organization: 'acme' }, names: ['proxy-a'], labels: ['team'] };
+  const scope = { organization: 'acme' };
+  const asOf = new Date().toISOString();
+  const proxies = { group: 'calm', scope, names: ['proxy-a'], labels: ['team'], asOf };
   for (let index = 0; index < count; index++) {
     const id = randomUUID();
     const job = createDelegatedJob(id, context, new Date().toISOString());

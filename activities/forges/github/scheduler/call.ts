@@ -1,4 +1,7 @@
-/** From most to least urgent: a machine waits for a registration or for a re-run; a removal; a look at the state. */
+/**
+ * From most to least urgent: a machine waits for a registration or for a re-run; a removal, or a proxy's labels; a look at the
+ * state.
+ */
 export const PRIORITIES = ['registration', 'removal', 'background'] as const;
 
 export type Priority = (typeof PRIORITIES)[number];
@@ -50,9 +53,10 @@ export function isRepeatable(method: string): boolean {
 
 function findPriority(path: string, query: URLSearchParams): Priority {
   if (/\/generate-jitconfig$|\/access_tokens$|\/runner-groups$/.test(path)) return 'registration';
-  // Calls of a delegation: its runner already waits for the re-run, and new labels keep the proxies from taking it.
-  if (/\/actions\/jobs\/\d+\/rerun$|\/runners\/\d+\/labels$/.test(path)) return 'registration';
-  if (/\/actions\/runners\/\d+$/.test(path)) return 'removal';
+  // A delegation's runner already waits for the re-run.
+  if (/\/actions\/jobs\/\d+\/rerun$/.test(path)) return 'registration';
+  // Many proxies' labels must not keep machines from their registrations.
+  if (/\/actions\/runners\/\d+(\/labels)?$/.test(path)) return 'removal';
   if (path.endsWith('/actions/runners') && query.has('name')) return 'removal';
   return 'background';
 }

@@ -24,7 +24,13 @@ function createSignalsOnlyClient(calls: string[]): SignalClient {
   };
 }
 
-const proxies = { group: 'team', scope: { organization: 'acme' }, names: ['proxy-a'], labels: ['team'] };
+const proxies = {
+  group: 'team',
+  scope: { organization: 'acme' },
+  names: ['proxy-a'],
+  labels: ['team'],
+  asOf: '2026-11-28T12:00:00.000Z',
+};
 const outcome = { runner: 'one', reason: 'retired', ranJob: false, failed: false, detail: 'retired' } as const;
 
 /** One call of each: a new local activity needs one here, too. */

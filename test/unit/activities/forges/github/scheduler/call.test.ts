@@ -6,7 +6,7 @@ describe('a call to GitHub', () => {
     ['POST', '/orgs/Acme/actions/runners/generate-jitconfig', 5, 'registration'],
     ['POST', '/app/installations/7/access_tokens', 5, 'registration'],
     ['POST', '/repos/acme/hello/actions/jobs/7/rerun', 5, 'registration'],
-    ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'registration'],
+    ['PUT', '/orgs/acme/actions/runners/12/labels', 5, 'removal'],
     ['GET', '/orgs/acme/actions/runner-groups', 1, 'registration'],
     ['GET', '/orgs/acme/actions/runners?name=r1&per_page=100', 1, 'removal'],
     ['GET', '/orgs/acme/actions/runners?per_page=100&page=2', 1, 'background'],
