@@ -92,6 +92,10 @@ export const ERRORS = {
     retryable: true,
     help: 'Renew the worker’s credential or correct its permissions; Baton retries.',
   },
+  BACKEND_REFUSED: {
+    retryable: true,
+    help: 'Do what the backend’s answer says, such as turning off deletion protection; Baton asks again.',
+  },
   BACKEND_UNAVAILABLE: { retryable: true, help: 'The backend did not answer; Baton retries.' },
   AGENT_UNKNOWN: {
     retryable: true,

@@ -84,7 +84,8 @@ export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => strin
  * test/contract/backend. Adding one changes no other room.
  *
  * Every method throws a BatonError: BACKEND_UNAVAILABLE when there was no answer (which never means "does not exist"),
- * BACKEND_DENIED when the backend refused our credentials, others as named. The AbortSignal ends a call early; the next call
+ * BACKEND_DENIED when the backend refused our credentials, BACKEND_REFUSED when it refused to look, to delete or to tag for
+ * another reason, which may last; others as named. The AbortSignal ends a call early; the next call
  * finds a partly created instance by its name.
  */
 export interface Backend {

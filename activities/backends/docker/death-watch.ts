@@ -6,7 +6,8 @@ import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { ReportedDeaths, type DeathListener } from '../reported-deaths.ts';
-import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
+import { inspectContainer, listContainers } from './answers.ts';
+import { DOCKER_LABELS, toLabelFilter } from './engine.ts';
 import { hasDied, inspectionToInstance, listingToInstance } from './instance.ts';
 
 /** How often all containers are listed as well: a stream of events can stop without ending. */
@@ -89,10 +90,7 @@ export class DockerDeathWatch {
   async #sweep(abort: AbortSignal): Promise<void> {
     const { docker, installation } = this.#options;
     const filters = toLabelFilter(installation);
-    const containers = await callEngine('listing containers', abort, (abortSignal) =>
-      docker.listContainers({ all: true, filters, abortSignal }),
-    );
-    const instances = containers.map(listingToInstance);
+    const instances = (await listContainers(docker, filters, abort)).map(listingToInstance);
     const present = new Set(instances.map(({ id }) => id));
     const before = this.#alive;
     this.#alive = new Map(instances.filter(({ state }) => state === 'running').map((found) => [found.id, found]));
@@ -124,10 +122,8 @@ export class DockerDeathWatch {
   /** Looks up why it died, which a `die` event doesn't include; reports `fallback` if the container is already gone. */
   async #reportDead(id: string, fallback: Instance, abort: AbortSignal): Promise<void> {
     if (!this.#reported.isUnreported(fallback)) return;
-    const info = await callEngineExpecting(`inspecting container ${fallback.runner}`, abort, [404], (abortSignal) =>
-      this.#options.docker.getContainer(id).inspect({ abortSignal }),
-    );
-    const instance = info === 404 ? fallback : inspectionToInstance(info);
+    const info = await inspectContainer(this.#options.docker, id, abort);
+    const instance = info === undefined ? fallback : inspectionToInstance(info);
     if (instance.state === 'dead') this.#report(instance);
   }
 

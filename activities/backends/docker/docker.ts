@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../../contracts/errors.ts';
@@ -7,11 +6,20 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import { packAgent } from './archive.ts';
 import { AGENT_FOLDER, toContainerOptions, parseUser } from './container-options.ts';
 import { DockerDeathWatch } from './death-watch.ts';
-import { callEngine, callEngineExpecting, connectEngine, DOCKER_LABELS, toLabelFilter } from './engine.ts';
+import { inspectContainer, listContainers, type ListedContainer } from './answers.ts';
+import {
+  callEngine,
+  callEngineExpecting,
+  callEngineUnless,
+  connectEngine,
+  DOCKER_LABELS,
+  toLabelFilter,
+} from './engine.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
 import { toBootstrapFile } from '../bootstrap-file.ts';
+import { removeAll } from './remove-all.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -29,6 +37,8 @@ export interface DockerBackendOptions {
   agent: AgentBundle;
   observePulls?: PullObserver | undefined;
   log: Logger;
+  /** How long the engine may take to finish a removal, milliseconds. Default a minute for a container, 10 s for a network. */
+  removalTimeoutMs?: number;
 }
 
 /**
@@ -60,14 +70,14 @@ export class DockerBackend implements Backend {
     const { image } = spec;
     return this.#serial.run(spec.runner, async () => {
       const hash = hashSpec(spec);
-      let found = await this.#inspect(spec.runner, abort);
+      let found = await inspectContainer(this.#docker, spec.runner, abort);
       if (found === undefined) {
         await this.#pulls.ensure(image, abort);
         const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
         const created = await this.#createContainer(spec, { network, hash }, abort);
         if (created !== undefined) return this.#start(created, spec, bootstrap, abort);
         // Another process created it in between.
-        found = await this.#inspect(spec.runner, abort);
+        found = await inspectContainer(this.#docker, spec.runner, abort);
       }
       if (found === undefined) {
         throw new BatonError(
@@ -87,7 +97,7 @@ export class DockerBackend implements Backend {
   }
 
   async describe(runner: string, abort: AbortSignal): Promise<Instance | undefined> {
-    const info = await this.#inspect(runner, abort);
+    const info = await inspectContainer(this.#docker, runner, abort);
     if (info?.Config.Labels[DOCKER_LABELS.installation] === this.#options.installation)
       return inspectionToInstance(info);
     const [network] = await findNetworks(this.#docker, this.#options.installation, runner, abort);
@@ -107,7 +117,7 @@ export class DockerBackend implements Backend {
     return this.#serial.run(runner, async () => {
       await this.#removals.track(runner, async () => {
         await this.#removeContainers(runner, abort);
-        await removeNetworks(this.#docker, this.#options.installation, runner, abort);
+        await removeNetworks(this.#docker, this.#options, runner, abort);
       });
     });
   }
@@ -122,18 +132,8 @@ export class DockerBackend implements Backend {
     }).run(abort);
   }
 
-  async #inspect(runner: string, abort: AbortSignal): Promise<Docker.ContainerInspectInfo | undefined> {
-    const info = await callEngineExpecting(`looking for ${runner}`, abort, [404], (abortSignal) =>
-      this.#docker.getContainer(runner).inspect({ abortSignal }),
-    );
-    return info === 404 ? undefined : info;
-  }
-
-  #listContainers(runner: string | undefined, abort: AbortSignal): Promise<Docker.ContainerInfo[]> {
-    const filters = toLabelFilter(this.#options.installation, runner);
-    return callEngine('listing containers', abort, (abortSignal) =>
-      this.#docker.listContainers({ all: true, filters, abortSignal }),
-    );
+  #listContainers(runner: string | undefined, abort: AbortSignal): Promise<ListedContainer[]> {
+    return listContainers(this.#docker, toLabelFilter(this.#options.installation, runner), abort);
   }
 
   /** Returns the container's id; undefined when the name is taken. */
@@ -168,22 +168,17 @@ export class DockerBackend implements Backend {
 
   /** Finds them by labels, never by name alone: a container of that name may belong to another installation. */
   async #removeContainers(runner: string, abort: AbortSignal): Promise<void> {
-    const deadline = Date.now() + REMOVAL_TIMEOUT_MS;
-    const doing = `removing container ${runner}`;
-    for (let attempt = 0; ; attempt++) {
-      const containers = await this.#listContainers(runner, abort);
-      if (containers.length === 0) return;
-      if (attempt > 0) {
-        if (Date.now() > deadline)
-          throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the engine doesn't finish it`);
-        await sleep(100, undefined, { signal: abort });
-      }
-      for (const { Id: id } of containers) {
-        // 409: it is being removed already.
-        await callEngineExpecting(doing, abort, [404, 409], (abortSignal) =>
-          this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
-        );
-      }
-    }
+    const removal = {
+      doing: `removing container ${runner}`,
+      timeoutMs: this.#options.removalTimeoutMs ?? REMOVAL_TIMEOUT_MS,
+      list: () => this.#listContainers(runner, abort),
+      remove: async ({ Id: id }: ListedContainer) => {
+        // 404: it is gone. 409: it is being removed already, or can't be stopped yet.
+        const remove = (abortSignal: AbortSignal): Promise<void> =>
+          this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal });
+        return callEngineUnless(removal.doing, abort, (status) => status === 404 || status === 409, remove);
+      },
+    };
+    await removeAll(removal, abort);
   }
 }

@@ -1,11 +1,11 @@
-import type Docker from 'dockerode';
 import type { Instance } from '../../../contracts/ports/backend.ts';
+import type { InspectedContainer, ListedContainer, ListedNetwork } from './answers.ts';
 import { DOCKER_LABELS } from './engine.ts';
 
 const NEVER_STARTED = 'it was never started';
 
 /** Converts a container that the engine inspected. */
-export function inspectionToInstance(info: Docker.ContainerInspectInfo): Instance {
+export function inspectionToInstance(info: InspectedContainer): Instance {
   const { State: state, Config: config } = info;
   const common = {
     id: info.Id,
@@ -25,7 +25,7 @@ export function inspectionToInstance(info: Docker.ContainerInspectInfo): Instanc
 }
 
 /** Converts a container from the engine's list. */
-export function listingToInstance(info: Docker.ContainerInfo): Instance {
+export function listingToInstance(info: ListedContainer): Instance {
   const common = {
     id: info.Id,
     runner: info.Labels[DOCKER_LABELS.runner] ?? '',
@@ -45,11 +45,11 @@ export function listingToInstance(info: Docker.ContainerInfo): Instance {
 }
 
 /** Converts a network whose container was never created or is gone: it still occupies a range of addresses. */
-export function networkToInstance(network: Docker.NetworkInspectInfo): Instance {
+export function networkToInstance(network: ListedNetwork): Instance {
   return {
     id: network.Id,
-    runner: network.Labels?.[DOCKER_LABELS.runner] ?? '',
-    group: network.Labels?.[DOCKER_LABELS.group] ?? '',
+    runner: network.Labels[DOCKER_LABELS.runner] ?? '',
+    group: network.Labels[DOCKER_LABELS.group] ?? '',
     state: 'dead',
     createdAt: network.Created,
     exitCode: null,

@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
-import { callEngine, callEngineExpecting, DOCKER_LABELS, toLabelFilter } from './engine.ts';
+import { listNetworks, type ListedNetwork } from './answers.ts';
+import { callEngine, callEngineUnless, DOCKER_LABELS, toLabelFilter } from './engine.ts';
+import { removeAll } from './remove-all.ts';
 
 /** A /28 has room for the engine's gateway and one container. */
 const PREFIX_BITS = 28;
@@ -107,7 +108,7 @@ async function createNetwork(
 }
 
 async function listTakenRanges(docker: Docker, abort: AbortSignal): Promise<Range[]> {
-  const networks = await callEngine('listing networks', abort, (abortSignal) => docker.listNetworks({ abortSignal }));
+  const networks = await listNetworks(docker, undefined, abort);
   return networks
     .flatMap((network) => network.IPAM?.Config ?? [])
     .map((range) => parseRange(range.Subnet ?? ''))
@@ -120,32 +121,29 @@ export async function findNetworks(
   installation: string,
   runner: string | undefined,
   abort: AbortSignal,
-): Promise<Docker.NetworkInspectInfo[]> {
-  const filters = toLabelFilter(installation, runner);
-  return callEngine('listing networks', abort, (abortSignal) => docker.listNetworks({ filters, abortSignal }));
+): Promise<ListedNetwork[]> {
+  return listNetworks(docker, toLabelFilter(installation, runner), abort);
 }
 
 /** Removes all networks of that runner; resolves when none is left. */
 export async function removeNetworks(
   docker: Docker,
-  installation: string,
+  { installation, removalTimeoutMs = DETACH_TIMEOUT_MS }: { installation: string; removalTimeoutMs?: number },
   runner: string,
   abort: AbortSignal,
 ): Promise<void> {
-  const deadline = Date.now() + DETACH_TIMEOUT_MS;
   const doing = `removing network ${runner}`;
-  for (let attempt = 0; ; attempt++) {
-    const networks = await findNetworks(docker, installation, runner, abort);
-    if (networks.length === 0) return;
-    if (attempt > 0) {
-      if (Date.now() > deadline) throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: it still has endpoints`);
-      await sleep(100, undefined, { signal: abort });
-    }
-    for (const network of networks) {
-      // 403 or 409: the engine has not yet detached the removed container.
-      await callEngineExpecting(doing, abort, [404, 403, 409], (abortSignal) =>
-        docker.getNetwork(network.Id).remove({ abortSignal }),
-      );
-    }
-  }
+  const removal = {
+    doing,
+    timeoutMs: removalTimeoutMs,
+    list: () => findNetworks(docker, installation, runner, abort),
+    remove: async ({ Id: id }: ListedNetwork) => {
+      const remove = (abortSignal: AbortSignal): Promise<void> => docker.getNetwork(id).remove({ abortSignal });
+      // 404: it is gone. 409, or 403 for its endpoints: the engine has not yet detached the removed container.
+      const isUnderWay = (status: number, text: string): boolean =>
+        status === 404 || status === 409 || (status === 403 && /endpoint/i.test(text));
+      return callEngineUnless(doing, abort, isUnderWay, remove);
+    },
+  };
+  await removeAll(removal, abort);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTagsCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import type { Ec2Config } from '../../../contracts/config/ec2.ts';
-import { BatonError } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type {
   Backend,
   Bootstrap,
@@ -18,6 +18,7 @@ import { Ec2Images, type Ec2Image } from './image.ts';
 import { Ec2Instances, toPlainInstance, toEc2Instance, type Ec2Instance } from './instances.ts';
 import { DryPlacements, toPlacements, formatPlacement, type Placement } from './placements.ts';
 import { toClientToken, toJobTags, toRunRequest, TAGS, type RunOrder } from './request.ts';
+import { forAll } from '../for-all.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -128,7 +129,7 @@ export class Ec2Backend implements Backend {
           .filter(({ stateName }) => stateName !== 'terminated' && stateName !== 'shutting-down')
           .map(({ id }) => id);
         // This cannot be undone: the instance and its volumes are deleted.
-        if (left.length > 0) await this.#terminate(left, runner, abort);
+        await forAll(left, (id) => this.#terminate(id, runner, abort));
         this.#recent.delete(runner);
       });
     });
@@ -222,7 +223,7 @@ export class Ec2Backend implements Backend {
     const oldest = living[0] ?? made;
     if (oldest.id === made.id) return made;
     await this.#markRemoved([made.id], made.runner, abort);
-    await this.#terminate([made.id], made.runner, abort);
+    await this.#terminate(made.id, made.runner, abort);
     this.#recent.set(made.runner, { instance: oldest, until: Date.now() + RECENT_MS });
     return oldest;
   }
@@ -262,15 +263,29 @@ export class Ec2Backend implements Backend {
     );
   }
 
-  /** Tags the instances before Baton terminates them: other processes watch them too. */
+  /**
+   * Tags the instances before Baton terminates them: other processes watch them too. Without the tag these would report a death;
+   * so a refusal, such as of an instance that has all its 50 tags, keeps no instance alive.
+   */
   async #markRemoved(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
     const command = new CreateTagsCommand({ Resources: ids, Tags: [{ Key: TAGS.removed, Value: 'yes' }] });
-    await callEc2(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
+    try {
+      await callEc2(`marking ${runner} as removed`, abort, (options) => this.#clients.ec2.send(command, options));
+    } catch (error) {
+      abort.throwIfAborted();
+      this.#options.log.warn({ runner, reason: getErrorMessage(error) }, 'instance not marked as removed');
+    }
   }
 
-  async #terminate(ids: string[], runner: string, abort: AbortSignal): Promise<void> {
-    const command = new TerminateInstancesCommand({ InstanceIds: ids });
-    await callEc2(`removing instance ${runner}`, abort, (options) => this.#clients.ec2.send(command, options));
+  /** EC2 terminates none of several that one call names where it refuses one. */
+  async #terminate(id: string, runner: string, abort: AbortSignal): Promise<void> {
+    const doing = `removing instance ${runner} (${id})`;
+    const command = new TerminateInstancesCommand({ InstanceIds: [id] });
+    const answer = await callEc2(doing, abort, (options) => this.#clients.ec2.send(command, options));
+    const state = answer.TerminatingInstances?.find(({ InstanceId }) => InstanceId === id)?.CurrentState?.Name;
+    if (state !== 'shutting-down' && state !== 'terminated') {
+      throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer does not say that it is terminated`);
+    }
   }
 }
 

@@ -66,6 +66,9 @@ const UNAVAILABLE = new Set([
   'Unavailable',
 ]);
 
+/** What passes by itself: EC2 does not know a new instance everywhere at once, and an instance changes its state. */
+const PASSING = new Set(['IncorrectInstanceState', 'IncorrectState', 'InvalidInstanceID.NotFound', 'RequestTimeout']);
+
 /** The code of an error from EC2 or its library: `InsufficientInstanceCapacity`; undefined where there is none. */
 export function getEc2ErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -86,8 +89,8 @@ function getStatus(error: unknown): number | undefined {
 
 /**
  * Converts the error of a failed call to a BatonError. A request that EC2 refused for its content is INSTANCE_INVALID
- * where an instance was to be created (`invalid`), and BACKEND_UNAVAILABLE elsewhere (`retry`): reading and removing
- * must be retried for as long as it takes.
+ * where an instance was to be created (`invalid`), and BACKEND_REFUSED elsewhere (`retry`): reading and removing must be
+ * retried for as long as it takes.
  *
  * @param doing what was being done: `creating instance x`
  */
@@ -103,7 +106,8 @@ export function toBatonError(error: unknown, doing: string, refused: 'invalid' |
 
 function toErrorCode(code = '', status: number | undefined, refused: 'invalid' | 'retry'): ErrorCode {
   if (DENIED.has(code) || status === 401 || status === 403) return 'BACKEND_DENIED';
-  const answered = status !== undefined && status >= 400 && status < 500 && status !== 429;
-  if (!answered || UNAVAILABLE.has(code) || refused === 'retry') return 'BACKEND_UNAVAILABLE';
+  const answered = status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
+  if (!answered || UNAVAILABLE.has(code)) return 'BACKEND_UNAVAILABLE';
+  if (refused === 'retry') return PASSING.has(code) ? 'BACKEND_UNAVAILABLE' : 'BACKEND_REFUSED';
   return /^InvalidAMIID\.|^ParameterNotFound$/.test(code) ? 'IMAGE_MISSING' : 'INSTANCE_INVALID';
 }

@@ -4,6 +4,7 @@ import {
   type Filter,
   type Instance as Machine,
 } from '@aws-sdk/client-ec2';
+import { BatonError } from '../../../contracts/errors.ts';
 import type { Instance } from '../../../contracts/ports/backend.ts';
 import { rejectOnAbort } from '../../lib/abort.ts';
 import { callEc2, type Ec2Clients } from './client.ts';
@@ -77,9 +78,11 @@ export class Ec2Instances {
     for (let token: string | undefined; ;) {
       const command = new DescribeInstancesCommand({ ...input, ...(token && { NextToken: token }) });
       const page = await callEc2(doing, abort, (options) => this.#clients.ec2.send(command, options));
-      found.push(
-        ...(page.Reservations ?? []).flatMap(({ Instances: machines }) => (machines ?? []).map(toEc2Instance)),
-      );
+      // Without them it is no answer of EC2, which the library reads as an empty one: a proxy's page with status 200.
+      if (page.Reservations === undefined) {
+        throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: the answer does not have its documented shape`);
+      }
+      found.push(...page.Reservations.flatMap(({ Instances: machines }) => (machines ?? []).map(toEc2Instance)));
       token = page.NextToken;
       if (!token) return found;
     }

@@ -15,7 +15,11 @@ describeUnless(await whyNoDocker(), 'the removal of a container', () => {
 
   it.each([
     ['a container is already being removed', /^\/containers\//, REMOVAL_IN_PROGRESS],
-    ['a network still has its container', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 403 }],
+    [
+      'a network still has its container',
+      /^\/networks\//,
+      { ...REMOVAL_IN_PROGRESS, status: 403, body: '{"message":"network x has active endpoints"}' },
+    ],
     ['a network is already gone', /^\/networks\//, { ...REMOVAL_IN_PROGRESS, status: 404 }],
   ])('continues until nothing is left when the engine answers that %s', async (_what, path, answer) => {
     const installation = `r${randomUUID().slice(0, 8)}`;
