@@ -257,7 +257,8 @@ describe('a group', () => {
 
   it('carries all of its state over when it continues as new', { timeout: 300_000 }, async () => {
     const group = freshName('anew');
-    const { runner, jobId } = await oneRunner(group, { max: 1 });
+    // On a loaded machine this takes more than a minute: nothing may end meanwhile.
+    const { runner, jobId } = await oneRunner(group, { max: 1, timeToStartMs: 3_600_000, timeToLiveMs: 36_000_000 });
     await world.signal(group, [{ type: 'job', job: job('queued', 7001) }]);
     const noise = job('completed', 7002);
     for (let batch = 0; batch < 50; batch++) {
