@@ -31,8 +31,6 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: ['test/{integration,contract,e2e}/**/*.test.ts'],
-          // Kills everything in turn, for ten minutes: `npm run test:crash`.
-          exclude: process.env['BATON_CRASH'] === undefined ? ['test/e2e/crash.test.ts'] : [],
           globalSetup: ['test/support/acquire-servers.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The one entry point: `npm start`, `npm test`, `npm run bench`, `baton …`. Plain JavaScript that any Node from 20 on runs before
+// The one entry point: `npm start`, `npm test`, `npm run bench`, `npm run chaos`, `baton …`. Plain JavaScript that any Node from 20 on runs before
 // anything is installed: it installs what package-lock.json names, then starts the project's own Node.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,6 +16,8 @@ const STAMP = join(MODULES, '.baton-installed');
 const PROGRAMS = {
   start: (args) => ['services/cli/main.ts', 'start', ...args],
   bench: (args) => ['test/bench/main.ts', ...args],
+  chaos: (args) => ['test/chaos/main.ts', ...args],
+  'chaos:mutations': (args) => ['test/chaos/mutations/main.ts', ...args],
   baton: (args) => ['services/cli/main.ts', ...args],
   test: (args) => ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', ...args],
 };

@@ -10,14 +10,13 @@ const BENCHMARKS = new URL('../../deploy/docs/reference/benchmarks.md', import.m
 const README = new URL('../../README.md', import.meta.url);
 
 /**
- * Puts a report between the markers of that name in the page of benchmarks.
+ * Puts a report between the markers of that name in a page.
  *
  * @param made the command that made it
+ * @param page default: the benchmarks
  */
-export async function writeReport(marker: string, made: string, text: string): Promise<void> {
-  await change(BENCHMARKS, (page) =>
-    replaceBlock(page, marker, `\`${made}\` made this:\n\n\`\`\`text\n${text}\n\`\`\``),
-  );
+export async function writeReport(marker: string, made: string, text: string, page = BENCHMARKS): Promise<void> {
+  await change(page, (page) => replaceBlock(page, marker, `\`${made}\` made this:\n\n\`\`\`text\n${text}\n\`\`\``));
 }
 
 /** Puts the summary of what was measured into the README; rows that were not measured stay. */

@@ -13,7 +13,7 @@ import { Cluster } from '../support/cluster.ts';
 import { runBaton } from '../support/run-baton.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killInstanceIn } from '../support/instances.ts';
-import { findClusterLeftovers } from '../support/leftovers.ts';
+import { findClusterLeftovers } from '../support/find-leftovers.ts';
 import { until } from '../support/until.ts';
 
 /** Health checks, every two seconds here, repair what lost messages and lost counterparts leave behind. */

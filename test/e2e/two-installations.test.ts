@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../contracts/workflows/runner.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
-import { findClusterLeftovers } from '../support/leftovers.ts';
+import { findClusterLeftovers } from '../support/find-leftovers.ts';
 import { until } from '../support/until.ts';
 
 /**

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { identify } from '../../activities/backends/local/identify.ts';
 
-interface InstanceProcess {
+export interface InstanceProcess {
   pid: number;
   /** The folder of its instance. */
   folder: string;
@@ -10,7 +10,7 @@ interface InstanceProcess {
 }
 
 /** The processes of the local backend's instances whose folders are anywhere below `dir`. */
-function findProcesses(dir: string): InstanceProcess[] {
+export function listInstanceProcesses(dir: string): InstanceProcess[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
@@ -34,7 +34,7 @@ export function killInstanceIn(folder: string): Promise<void> {
 
 /** Kills (SIGKILL) only the agent in the runner's instance. */
 export function killAgent(dir: string, runner: string): void {
-  const agents = findProcesses(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
+  const agents = listInstanceProcesses(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
   if (agents.length === 0) throw new Error(`no agent of runner ${runner} is running`);
   for (const { pid } of agents) process.kill(pid, 'SIGKILL');
 }
@@ -47,9 +47,9 @@ export async function killInstances(
   dir: string,
   which: (process: InstanceProcess) => boolean = () => true,
 ): Promise<void> {
-  const chosen = findProcesses(dir).filter(which);
+  const chosen = listInstanceProcesses(dir).filter(which);
   const folders = new Set(chosen.map(({ folder }) => folder));
-  const list = (): InstanceProcess[] => findProcesses(dir).filter(({ folder }) => folders.has(folder));
+  const list = (): InstanceProcess[] => listInstanceProcesses(dir).filter(({ folder }) => folders.has(folder));
   // Again until nothing is left: a process may start another one after the list was read.
   for (let found = chosen; found.length > 0; found = list()) {
     for (const { pid } of found) {
@@ -63,34 +63,47 @@ export async function killInstances(
   }
 }
 
+/** Finds instances that have a second agent, even after their first one has ended. */
+export class SecondAgents {
+  readonly #seen = new Map<string, Set<number>>();
+
+  /** @returns the instances' folders with a second agent that it did not have before */
+  look(processes: readonly InstanceProcess[]): { folder: string; text: string }[] {
+    const agents = Map.groupBy(
+      processes.filter(({ isAgent }) => isAgent),
+      ({ folder }) => folder,
+    );
+    return [...agents].flatMap(([folder, found]) => {
+      const pids = found.map(({ pid }) => pid);
+      // While an agent starts a program, there are two processes of its name for a moment.
+      const own = pids.filter((pid) => {
+        const parent = identify(pid)?.parent;
+        return parent !== undefined && !pids.includes(parent);
+      });
+      const known = this.#seen.get(folder) ?? new Set();
+      this.#seen.set(folder, known);
+      return own.flatMap((pid) => {
+        if (known.has(pid)) return [];
+        const first = [...known].join(', ');
+        known.add(pid);
+        return first === '' ? [] : [{ folder, text: `${folder}: ${pid} besides ${first}` }];
+      });
+    });
+  }
+}
+
 /**
  * Checks continuously whether an instance ever had two agents, even one after the other, or more than `most` instances
  * ran.
  */
 export function watchForDuplicates(dir: string, most: number): { found: string[]; stop: () => void } {
   const found: string[] = [];
-  const seen = new Map<string, Set<number>>();
-  const look = (): void => {
-    const agents = Map.groupBy(
-      findProcesses(dir).filter(({ isAgent }) => isAgent),
-      ({ folder }) => folder,
-    );
-    for (const [folder, processes] of agents) {
-      const pids = processes.map(({ pid }) => pid);
-      // While an agent starts a program, there are two processes of its name for a moment.
-      const own = pids.filter((pid) => {
-        const parent = identify(pid)?.parent;
-        return parent !== undefined && !pids.includes(parent);
-      });
-      const known = seen.get(folder) ?? new Set();
-      for (const pid of own) {
-        if (known.size > 0 && !known.has(pid)) found.push(`${folder}: ${pid} besides ${[...known].join(', ')}`);
-        known.add(pid);
-      }
-      seen.set(folder, known);
-    }
-    if (agents.size > most) found.push(`${agents.size} instances at once`);
-  };
-  const timer = setInterval(look, 100);
+  const agents = new SecondAgents();
+  const timer = setInterval(() => {
+    const processes = listInstanceProcesses(dir);
+    found.push(...agents.look(processes).map(({ text }) => text));
+    const running = new Set(processes.flatMap(({ folder, isAgent }) => (isAgent ? [folder] : []))).size;
+    if (running > most) found.push(`${running} instances at once`);
+  }, 100);
   return { found, stop: () => clearInterval(timer) };
 }

@@ -11,8 +11,10 @@ import { removeWorkspace } from './workspace.ts';
 /**
  * The fake runner, which takes the place of the forge's runner program. With `--jitconfig BASE64` (or
  * ACTIONS_RUNNER_INPUT_JITCONFIG) it runs one job; after config.sh (`configure …`) it runs job after job.
- * It has the exit codes of GitHub's own listener: 0 done or stopped, 1 don't try again, 2 try again.
+ * It has the exit codes of GitHub's own listener: 0 done or stopped, 1 don't try again, 2 try again. With `--outlive-registration`
+ * it stays when its registration was deleted, as GitHub's own may.
  */
+const OUTLIVED_MS = 24 * 3_600_000;
 const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled', lost: 'Lost' } as const;
 
 /** Between two requests of a runner without a registration. */
@@ -97,6 +99,11 @@ async function main(): Promise<number> {
   } catch (error) {
     if (shutdown.signal.aborted) return 0;
     print(`An error occurred: ${error instanceof Error ? error.message : String(error)}`);
+    const isUnregistered = error instanceof ServerRefusal && error.status === 401;
+    // Its socket is closed by now: a timer keeps the process alive.
+    if (isUnregistered && process.argv.includes('--outlive-registration')) {
+      await sleep(OUTLIVED_MS, undefined, shutdown).catch(() => undefined);
+    }
     // 409: the session of a killed runner may exist for a while.
     return error instanceof ServerRefusal && error.status === 409 ? 2 : 1;
   }
