@@ -8,6 +8,9 @@ import { proxySignalActivities } from '../lib/signal-activities.ts';
 /** After this time without a heartbeat, an activity goes to another worker. Activities send one every 3 s. */
 const HEARTBEAT_TIMEOUT = '20 s';
 
+/** Errors of a backend that answered: it does not let Baton delete. */
+const REFUSALS = ['BACKEND_DENIED', 'BACKEND_REFUSED'];
+
 export const forge = proxyActivities<Pick<ForgeActivities, 'removeRegistration'>>({
   taskQueue: TASK_QUEUE.forge,
   startToCloseTimeout: '5 min',
@@ -44,7 +47,8 @@ export function proxyDeleteInstance(
     taskQueue: TASK_QUEUE.backend(settings.backend),
     startToCloseTimeout: '10 min',
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
-    retry: { initialInterval: '1 s', maximumInterval: '1 min' },
+    // What the backend refuses comes back at once: the runner shows why, and asks again ever more slowly.
+    retry: { initialInterval: '1 s', maximumInterval: '1 min', nonRetryableErrorTypes: REFUSALS },
     summary: `delete instance ${runner}`,
   });
 }

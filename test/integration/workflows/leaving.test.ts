@@ -68,8 +68,8 @@ describe('a leaving runner', () => {
       const activities = events?.map(({ activityTaskScheduledEventAttributes: task }) => task?.activityType?.name);
       expect(activities).toContain('requestRetirement');
     });
+    await until(async () => expect(await world.getStatus(group)).toMatchObject({ ready: 1, leaving: 0 }));
     expect(created.length).toBe(2);
-    expect(await world.getStatus(group)).toMatchObject({ ready: 1, leaving: 0 });
   });
 
   it('covers no job: one that comes meanwhile gets a new runner at once', async () => {
@@ -115,25 +115,28 @@ describe('a leaving runner', () => {
     await until(() => expect(world.edges(group).created.length).toBe(2));
   });
 
-  it('stays counted towards max until its instance is gone, whatever the backend answers', async () => {
-    const { group, runners } = await startIdle('stuck', { min: 1, max: 1 });
-    const [first = ''] = runners;
-    let refuse = true;
-    let asked = 0;
-    world.edges(group).remove = () => {
-      asked += 1;
-      if (refuse) return Promise.reject(ApplicationFailure.nonRetryable('another owner', 'INSTANCE_CONFLICT'));
-      return Promise.resolve();
-    };
-    await handle(group, first).cancel();
-    await until(() => expect(asked).toBe(1));
-    await queue(group, 3);
-    await until(async () => expect(await world.getStatus(group)).toMatchObject({ waiting: 1, ready: 0, leaving: 1 }));
-    const details = await handle(group, first).query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-    expect(JSON.stringify(details)).toContain('another owner');
-    expect(world.edges(group).created).toEqual([first]);
-    refuse = false;
-    await until(() => expect(world.edges(group).created.length).toBe(2));
-    expect(world.edges(group).deleted).toEqual([first]);
-  });
+  it.each([
+    ['refuses for good', ApplicationFailure.nonRetryable('another owner', 'INSTANCE_CONFLICT')],
+    ['denies it', ApplicationFailure.retryable('another owner', 'BACKEND_DENIED')],
+    ['refuses for now', ApplicationFailure.retryable('another owner', 'BACKEND_REFUSED')],
+  ])(
+    'stays counted towards max until its instance is gone, and says why, where the backend %s',
+    async (_what, refusal) => {
+      const { group, runners } = await startIdle('stuck', { min: 1, max: 1 });
+      const [first = ''] = runners;
+      let refuse = true;
+      world.edges(group).remove = () => (refuse ? Promise.reject(refusal) : Promise.resolve());
+      await handle(group, first).cancel();
+      await until(async () => {
+        const details = await handle(group, first).query('__temporal_workflow_metadata');
+        expect(JSON.stringify(details)).toContain('another owner');
+      });
+      await queue(group, 3);
+      await until(async () => expect(await world.getStatus(group)).toMatchObject({ waiting: 1, ready: 0, leaving: 1 }));
+      expect(world.edges(group).created).toEqual([first]);
+      refuse = false;
+      await until(() => expect(world.edges(group).created.length).toBe(2));
+      expect(world.edges(group).deleted).toEqual([first]);
+    },
+  );
 });
