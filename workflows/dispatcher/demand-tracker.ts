@@ -4,51 +4,23 @@ import type { GroupSettings } from '../../contracts/workflows/group-settings.ts'
 import type { HookJob } from '../../contracts/messages/runner-signal.ts';
 import type { RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import type { AdoptedRunner } from '../../contracts/workflows/takeover.ts';
+import { chooseSurplus, countEach, type KnownRunner, type RunnerCounts } from './known-runner.ts';
+import { StartBackoff, type BackoffState } from './start-backoff.ts';
 import { decrement, WaitingJobs, type WaitingJobsState } from './waiting.ts';
 import { isTooOld, isWaiting, type WaitingJob } from './waiting-job.ts';
 
 /** This many finished jobs are remembered, so that a late `queued` event creates no demand. */
 const MAX_CLOSED_JOBS = 10_000;
-const FIRST_BACKOFF_MS = 1000;
-const MAX_BACKOFF_MS = 5 * 60_000;
-
-interface KnownRunner {
-  since: number;
-  busy: boolean;
-  /** The job's key, once the forge has reported it. */
-  job?: string;
-  /** The run, where only the runner's own hook has reported so far. */
-  run?: string;
-  /** Created with earlier settings: retires first. */
-  outdated?: boolean;
-  /** Asked to retire. */
-  askedToRetire?: boolean;
-  /** It serves no job any more, though its instance still exists: it counts towards `max` only. */
-  leaving?: boolean;
-  /** It failed, which slowed the next starts down already. */
-  counted?: boolean;
-  /** Its backend, where the group's backend has changed since. */
-  backend?: string;
-}
 
 /** How many runners a group may have, and how many idle ones it should have. */
 export type GroupLimits = Pick<GroupSettings, 'min' | 'max'>;
 
-/** A group's runners, each counted once: `ready` ones start or are idle, `leaving` ones serve no job any more. */
-interface RunnerCounts {
-  busy: number;
-  ready: number;
-  leaving: number;
-}
-
 /** A {@link DemandTracker} as JSON, for continue-as-new. */
-export interface DemandState {
+export interface DemandState extends BackoffState {
   waiting: WaitingJobsState;
   closed: string[];
   runners: [string, KnownRunner][];
   unattributedRuns: [string, string][];
-  failures: number;
-  notBefore: number;
 }
 
 /**
@@ -61,16 +33,14 @@ export class DemandTracker {
   readonly #runners: Map<string, KnownRunner>;
   /** Runners that are gone, with the run that their hook reported, until the forge reports which job it was. */
   readonly #unattributedRuns: Map<string, string>;
-  #failures: number;
-  #notBefore: number;
+  readonly #backoff: StartBackoff;
 
   constructor(state?: DemandState) {
     this.#waiting = new WaitingJobs(state?.waiting);
     this.#closed = new Set(state?.closed);
     this.#runners = new Map(state?.runners);
     this.#unattributedRuns = new Map(state?.unattributedRuns);
-    this.#failures = state?.failures ?? 0;
-    this.#notBefore = state?.notBefore ?? 0;
+    this.#backoff = new StartBackoff(state);
   }
 
   /** Applies what the forge reported about a job. */
@@ -92,7 +62,7 @@ export class DemandTracker {
     known.busy = true;
     delete known.leaving;
     known.run = toRunKey(job.runId, job.runAttempt);
-    this.#failures = 0;
+    this.#backoff.restart();
   }
 
   /**
@@ -107,7 +77,7 @@ export class DemandTracker {
     known.leaving = true;
     if (!failed || known.counted) return;
     known.counted = true;
-    this.#countFailure(now);
+    this.#backoff.fail(now);
   }
 
   /** Applies that a runner's instance is gone. */
@@ -117,12 +87,8 @@ export class DemandTracker {
     this.#runners.delete(outcome.runner);
     if (known.job === undefined && known.run !== undefined) this.#unattributedRuns.set(outcome.runner, known.run);
     this.#forgetAttributed(now);
-    if (outcome.ranJob) {
-      this.#failures = 0;
-      this.#notBefore = 0;
-    } else if (outcome.failed && !known.counted) {
-      this.#countFailure(now);
-    }
+    if (outcome.ranJob) this.#backoff.end();
+    else if (outcome.failed && !known.counted) this.#backoff.fail(now);
   }
 
   /** Adds runners that are being started. */
@@ -158,13 +124,12 @@ export class DemandTracker {
 
   /** How many runners to start now: for the waiting jobs plus `min` idle ones, never more than `max` in all. */
   countShortage(settings: GroupLimits, now: number): number {
-    if (now < this.#notBefore) return 0;
-    return this.#countMissing(settings, now);
+    return this.#backoff.isPaused(now) ? 0 : this.#countMissing(settings, now);
   }
 
   /** When paused starts continue, milliseconds since the epoch; undefined where none are paused. */
   resumeAt(settings: GroupLimits, now: number): number | undefined {
-    return now < this.#notBefore && this.#countMissing(settings, now) > 0 ? this.#notBefore : undefined;
+    return this.#backoff.isPaused(now) && this.#countMissing(settings, now) > 0 ? this.#backoff.resumeAt : undefined;
   }
 
   /**
@@ -176,7 +141,7 @@ export class DemandTracker {
     if (known === undefined || known.leaving) return true;
     // A runner that asks by itself was online all its time to start, and the forge gave it nothing.
     if (!known.busy && !known.askedToRetire) this.#waiting.applyPassedOver(known.since, now);
-    if (!known.busy && (known.outdated || this.#countReady().ready > settings.min)) {
+    if (!known.busy && (known.outdated || countEach(this.#runners).ready > settings.min)) {
       known.leaving = true;
       return true;
     }
@@ -187,12 +152,12 @@ export class DemandTracker {
   /** Runners by whether a job runs on them, and since when the oldest waiting job waits. */
   countRunners(now: number): RunnerCounts & { waiting: number; oldestSince: number | undefined } {
     const waiting = this.countDemand(now);
-    return { waiting, oldestSince: this.#waiting.findOldestSince(now), ...this.#countReady() };
+    return { waiting, oldestSince: this.#waiting.findOldestSince(now), ...countEach(this.#runners) };
   }
 
   /** Since when the first `count` jobs wait that no starting runner will serve, oldest first; null for an idle runner. */
   listUnservedSince(count: number, now: number): (number | null)[] {
-    const { ready } = this.#countReady();
+    const { ready } = countEach(this.#runners);
     const sinces = this.#waiting.listDueSince(now).slice(ready, ready + count);
     return Array.from({ length: count }, (_, index) => sinces[index] ?? null);
   }
@@ -223,17 +188,10 @@ export class DemandTracker {
    * @param max how many to return; call it again for the others
    */
   takeSurplus(settings: GroupLimits, now: number, max = Infinity): string[] {
-    const { busy, ready } = this.#countReady();
+    const { busy } = countEach(this.#runners);
     const demand = this.countDemand(now);
     const wanted = Math.max(0, Math.min(demand + settings.min, settings.max - busy));
-    const idle = [...this.#runners].filter(([, runner]) => !runner.busy && !runner.leaving);
-    const outdated = idle.filter(([, { outdated: stale }]) => stale).length;
-    const count = Math.max(ready - wanted, Math.min(outdated, ready - demand));
-    const asked = idle.filter(([, runner]) => runner.askedToRetire).length;
-    const chosen = idle
-      .filter(([, runner]) => !runner.askedToRetire)
-      .sort(([, a], [, b]) => Number(b.outdated ?? false) - Number(a.outdated ?? false) || a.since - b.since)
-      .slice(0, Math.min(max, Math.max(0, count - asked)));
+    const chosen = chooseSurplus(this.#runners, { wanted, demand }, max);
     for (const [, runner] of chosen) runner.askedToRetire = true;
     return chosen.map(([name]) => name);
   }
@@ -303,31 +261,13 @@ export class DemandTracker {
       closed: [...this.#closed],
       runners: [...this.#runners],
       unattributedRuns: [...this.#unattributedRuns],
-      failures: this.#failures,
-      notBefore: this.#notBefore,
+      ...this.#backoff.toState(),
     };
   }
 
   #countMissing(settings: GroupLimits, now: number): number {
-    const wanted = this.countDemand(now) + settings.min - this.#countReady().ready;
+    const wanted = this.countDemand(now) + settings.min - countEach(this.#runners).ready;
     return Math.max(0, Math.min(wanted, settings.max - this.#runners.size));
-  }
-
-  #countReady(): RunnerCounts {
-    let busy = 0;
-    let leaving = 0;
-    for (const runner of this.#runners.values()) {
-      if (runner.busy) busy += 1;
-      else if (runner.leaving) leaving += 1;
-    }
-    return { busy, leaving, ready: this.#runners.size - busy - leaving };
-  }
-
-  /** A group whose runners fail starts new ones ever more slowly; failures during the pause count as one. */
-  #countFailure(now: number): void {
-    if (now < this.#notBefore) return;
-    this.#failures += 1;
-    this.#notBefore = now + Math.min(FIRST_BACKOFF_MS * 2 ** (this.#failures - 1), MAX_BACKOFF_MS);
   }
 
   #attribute(runner: string, notice: JobNotice): void {
@@ -337,7 +277,7 @@ export class DemandTracker {
     known.busy = true;
     delete known.leaving;
     known.job = notice.key;
-    this.#failures = 0;
+    this.#backoff.restart();
   }
 
   /** Forgets runs of ended runners of which no job waits: they must not count for a job that comes later. */

@@ -29,9 +29,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'count a leaving runner as ready',
-    file: 'workflows/dispatcher/demand-tracker.ts',
-    find: 'ready: this.#runners.size - busy - leaving }',
-    replacement: 'ready: this.#runners.size - busy }',
+    file: 'workflows/dispatcher/known-runner.ts',
+    find: 'ready: runners.size - busy - leaving }',
+    replacement: 'ready: runners.size - busy }',
     caughtBy: { rules: ['job waited for a leaving runner'] },
   },
   {
