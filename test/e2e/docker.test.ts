@@ -106,7 +106,7 @@ groups:
       expect(await docker.listNetworks({ filters })).toEqual([]);
       const handle = cluster.client.workflow.getHandle(`runner/linux/${runner}`);
       const details: unknown = await handle.query('__temporal_workflow_metadata');
-      expect(JSON.stringify(details)).toMatch(/\bremoving\b/);
+      expect(JSON.stringify(details)).toMatch(/\blingering\b/);
       expect(JSON.stringify(details)).toMatch(reason);
     });
     expect(await sim.job(job)).toMatchObject({ status: 'in_progress' });
