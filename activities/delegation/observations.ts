@@ -34,10 +34,10 @@ export function createObservationActivities(
       return await view;
     },
 
-    describeRunner: ({ group, runner }) => describeRunner(client, group, runner),
+    describeRunner: ({ group, runner }) => describeInstance(client, runnerWorkflowId(group, runner)),
 
     async describeEndedRunner({ group, runner }) {
-      const instance = await describeRunner(client, group, runner);
+      const instance = await describeInstance(client, runnerWorkflowId(group, runner));
       const hasEnded = instance === null || instance.exited !== null || instance.failure !== null;
       if (hasEnded || Context.current().info.attempt >= MAX_END_ATTEMPTS) return instance;
       throw ApplicationFailure.create({
@@ -58,9 +58,15 @@ export function createObservationActivities(
   };
 }
 
-async function describeRunner(client: Client, group: string, runner: string): Promise<RunnerInstance | null> {
+async function findFirst(client: Client, query: string): Promise<string | undefined> {
+  for await (const { workflowId } of client.workflow.list({ query, pageSize: 1 })) return workflowId;
+  return undefined;
+}
+
+/** @returns null where there is no such workflow */
+async function describeInstance(client: Client, workflowId: string): Promise<RunnerInstance | null> {
   try {
-    return await client.workflow.getHandle(runnerWorkflowId(group, runner)).query<RunnerInstance>(RUNNER_INSTANCE);
+    return await client.workflow.getHandle(workflowId).query<RunnerInstance>(RUNNER_INSTANCE);
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;
@@ -73,19 +79,20 @@ async function loadGroupView(client: Client, group: string): Promise<GroupView> 
   const open = `${runners} AND ExecutionStatus = 'Running'`;
   const { count } = await client.workflow.count(`${open} AND BatonPhase IN ('idle', 'busy')`);
   if (count > 0) return { online: count, problem: null };
-  for await (const { workflowId } of client.workflow.list({ query: open, pageSize: 1 })) {
-    const { raw } = await client.workflow.getHandle(workflowId).describe();
+  const alive = await findFirst(client, `${open} AND BatonPhase != 'lingering'`);
+  if (alive !== undefined) {
+    const { raw } = await client.workflow.getHandle(alive).describe();
     const stuck = raw.pendingActivities?.find(({ lastFailure }) => lastFailure?.message);
-    if (stuck) {
-      return { online: 0, problem: `${workflowId}, attempt ${stuck.attempt}: ${stuck.lastFailure?.message ?? ''}` };
-    }
-    return { online: 0, problem: null };
+    if (stuck) return { online: 0, problem: `${alive}, attempt ${stuck.attempt}: ${stuck.lastFailure?.message ?? ''}` };
   }
-  const failed = `${runners} AND ExecutionStatus = 'Failed'`;
-  for await (const { workflowId } of client.workflow.list({ query: failed, pageSize: 1 })) {
-    return { online: 0, problem: `${workflowId} failed: ${await getFailureMessage(client, workflowId)}` };
-  }
-  return { online: 0, problem: null };
+  // Its instance is gone, and only the forge keeps its workflow from failing.
+  const lingering = await findFirst(client, `${open} AND BatonPhase = 'lingering'`);
+  const failure = lingering === undefined ? null : (await describeInstance(client, lingering))?.failure;
+  if (failure) return { online: 0, problem: `${lingering} failed: ${failure}` };
+  if (alive !== undefined) return { online: 0, problem: null };
+  const failed = await findFirst(client, `${runners} AND ExecutionStatus = 'Failed'`);
+  const problem = failed === undefined ? null : `${failed} failed: ${await getFailureMessage(client, failed)}`;
+  return { online: 0, problem };
 }
 
 async function getFailureMessage(client: Client, workflowId: string): Promise<string> {
