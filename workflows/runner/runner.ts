@@ -112,7 +112,8 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
     await condition(() => actor.hasEnded(), COMPLETION_TIMEOUT_MS, { summary: 'waits for the runner program to exit' });
   }
   for (;;) {
-    if (facts.died) return 'instance-died';
+    // When its program ends, so does its instance: the program's own last words say more.
+    if (facts.died) return facts.exited === undefined ? 'instance-died' : 'agent-exited';
     if (facts.forgeCompleted) return 'agent-exited';
     if (await actor.awaitCompletedWebhook()) continue;
     // The instance may still be running: while the forge answers that a job runs on it, it stays. Without an answer it goes: the job
