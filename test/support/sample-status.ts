@@ -37,7 +37,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
         passedOver: null,
         busy: 9,
         ready: 3,
-        leaving: 1,
+        leaving: 0,
         lingering: 12,
         backoffUntil: null,
         pace: null,

@@ -21,7 +21,7 @@ import { matchConfig, toJobNeeds } from '../../shared/matching/match.ts';
 import type { RequestHandler } from '../../shared/request-server.ts';
 import { DeadLetterView } from './dead-letter-view.ts';
 
-const QUERY_TIMEOUT_MS = 3000;
+const QUERY_TIMEOUT_MS = 10_000;
 /** How many dead letters are searched for a job. */
 const MAX_DEAD_LETTERS = 500;
 const MAX_RUNNERS = 5;
