@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   DISPATCHER_JOB_STATUS,
@@ -7,10 +6,11 @@ import {
   type JobStatus,
   type Roster,
 } from '../../../contracts/workflows/dispatcher.ts';
-import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
+import { aRunnerSignal } from '../../support/runner-events.ts';
 import { until } from '../../support/until.ts';
 
 let world: WorkflowWorld;
@@ -72,11 +72,9 @@ describe('a job that an environment held', () => {
 /** The runner comes online, and gets no job. One whose time to start was over before that gets another one in its stead. */
 async function comeOnline(group: string, runner: string): Promise<void> {
   const handle = world.client.workflow.getHandle(runnerWorkflowId(group, runner));
-  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const event: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
   try {
     await handle.executeUpdate(REGISTER_RUNNER);
-    await world.signalRunner(group, runner, [event]);
+    await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
   } catch {
     // Too late: it is being removed.
   }

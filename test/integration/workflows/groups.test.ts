@@ -9,7 +9,7 @@ import {
   capacityWorkflowId,
 } from '../../../contracts/workflows/capacity.ts';
 import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
-import { REGISTER_RUNNER, type RunnerEvent, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../../contracts/workflows/group-settings.ts';
@@ -18,6 +18,7 @@ import { aGroup, freshName } from '../../support/a-group.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { aJob } from '../../support/a-job.ts';
+import { aRunnerSignal } from '../../support/runner-events.ts';
 import { until } from '../../support/until.ts';
 
 /** One history per code path; the others would be the same. */
@@ -72,9 +73,7 @@ async function runners(group: string, count: number): Promise<string[]> {
 
 async function online(group: string, runner: string): Promise<void> {
   await world.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
-  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const event: RunnerEvent = { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
-  await world.signalRunner(group, runner, [event]);
+  await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
 }
 
 /** Starts that job on the runner. */

@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { REGISTER_RUNNER, runnerWorkflowId, type RunnerEvent } from '../../../contracts/workflows/runner.ts';
+import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
 import { recordHistories } from '../../support/histories.ts';
+import { aRunnerSignal } from '../../support/runner-events.ts';
 import { until } from '../../support/until.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 
@@ -23,14 +23,9 @@ afterAll(async () => {
 
 const handle = (group: string, runner: string) => world.client.workflow.getHandle(runnerWorkflowId(group, runner));
 
-function online(runner: string): RunnerEvent {
-  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  return { type: 'signal', signal: { ...base, kind: 'online', agentVersion: '1', host: 'h' } };
-}
-
 async function bringOnline(group: string, runner: string): Promise<void> {
   await handle(group, runner).executeUpdate<void, []>(REGISTER_RUNNER);
-  await world.signalRunner(group, runner, [online(runner)]);
+  await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
 }
 
 /** A group with idle runners, as many as `min` says. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +9,7 @@ import { aGroup, freshName } from '../../support/a-group.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
 import { aJob } from '../../support/a-job.ts';
+import { anInstanceDeath, aRunnerSignal } from '../../support/runner-events.ts';
 import { until } from '../../support/until.ts';
 
 let world: WorkflowWorld;
@@ -39,27 +39,8 @@ async function oneRunner(group: string, more = {}): Promise<{ runner: string; jo
   return { runner, jobId };
 }
 
-type Kind = 'online' | 'started' | 'completed' | 'exited' | 'interrupted';
-
-function signal(runner: string, kind: Kind, jobId = 0): RunnerEvent {
-  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const hookJob = { runId: jobId, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
-  switch (kind) {
-    case 'online':
-      return { type: 'signal', signal: { ...base, kind, agentVersion: '1', host: 'h' } };
-    case 'interrupted':
-      return { type: 'signal', signal: { ...base, kind, action: 'terminate', deadline: null } };
-    case 'exited':
-      return { type: 'signal', signal: { ...base, kind, code: 0, signal: null, logTail: '' } };
-    default:
-      return { type: 'signal', signal: { ...base, kind, job: hookJob } };
-  }
-}
-
-const died = (runner: string): RunnerEvent => ({
-  type: 'died',
-  died: { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 137, reason: 'was killed' },
-});
+const signal = (runner: string, kind: Parameters<typeof aRunnerSignal>[1], jobId = 0): RunnerEvent =>
+  aRunnerSignal(runner, kind, { jobId });
 
 const handle = (group: string, runner: string) => world.client.workflow.getHandle(runnerWorkflowId(group, runner));
 const register = (group: string, runner: string) => handle(group, runner).executeUpdate<void, []>(REGISTER_RUNNER);
@@ -124,7 +105,7 @@ describe('a runner', () => {
     const { runner, jobId } = await oneRunner(group);
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
-    await world.signalRunner(group, runner, [died(runner)]);
+    await world.signalRunner(group, runner, [anInstanceDeath(runner)]);
     const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'instance-died',
@@ -139,7 +120,7 @@ describe('a runner', () => {
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'started', jobId), signal(runner, 'interrupted')]);
     const completed = { ...job('completed', jobId, runner), conclusion: 'failure' };
-    await world.signalRunner(group, runner, [died(runner), { type: 'job', job: completed }]);
+    await world.signalRunner(group, runner, [anInstanceDeath(runner), { type: 'job', job: completed }]);
     const { message } = await failure(group, runner);
     expect(message).toMatch(
       /^its instance died .*; the cloud had announced .* reclaims the instance; its job is lost$/,
@@ -250,7 +231,10 @@ describe('a group', () => {
       expect(world.edges(group).created.length - world.edges(group).deleted.length).toBeLessThanOrEqual(3);
       const id = ids[done] ?? 0;
       await world.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
-      await world.signalRunner(group, runner, [{ type: 'job', job: job('completed', id, runner) }, died(runner)]);
+      await world.signalRunner(group, runner, [
+        { type: 'job', job: job('completed', id, runner) },
+        anInstanceDeath(runner),
+      ]);
     }
     await until(async () => expect(await world.getStatus(group)).toMatchObject({ waiting: 0, busy: 0, ready: 0 }));
   });

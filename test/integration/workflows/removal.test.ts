@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { REGISTER_RUNNER, runnerWorkflowId, type RunnerEvent } from '../../../contracts/workflows/runner.ts';
+import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
 import { startAnsweringForge, type AnsweringForge, type RemovalAnswer } from '../../support/answering-forge.ts';
+import { anInstanceDeath, aRunnerSignal } from '../../support/runner-events.ts';
 import { until } from '../../support/until.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 
@@ -52,28 +52,10 @@ interface Step {
 /** What is left of a runner. `kept`: nothing may be removed yet; `lingering`: only its registration is left. */
 type End = 'gone' | 'lingering' | 'kept';
 
-const signal = (
-  runner: string,
-  more: { kind: 'online' | 'completed' | 'started' | 'exited'; code?: number },
-  jobId = 0,
-): RunnerEvent => {
-  const base = { version: 1, id: randomUUID(), runner, at: new Date().toISOString() } as const;
-  const job = { runId: jobId, runAttempt: 1, repository: 'acme/hello', workflow: 'ci', jobKey: 'build' };
-  const { kind } = more;
-  if (kind === 'online') return { type: 'signal', signal: { ...base, kind, agentVersion: '1', host: 'h' } };
-  if (kind === 'exited') {
-    return { type: 'signal', signal: { ...base, kind, code: more.code ?? 0, signal: null, logTail: '' } };
-  }
-  return { type: 'signal', signal: { ...base, kind, job } };
-};
-const died = (runner: string): RunnerEvent => ({
-  type: 'died',
-  died: { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 137, reason: 'was killed' },
-});
 const handle = ({ group, runner }: Subject) => world.client.workflow.getHandle(runnerWorkflowId(group, runner));
 
 async function start({ group, runner, jobId }: Subject): Promise<void> {
-  await world.signalRunner(group, runner, [signal(runner, { kind: 'started' }, jobId)]);
+  await world.signalRunner(group, runner, [aRunnerSignal(runner, 'started', { jobId })]);
   await world.signal(group, [{ type: 'job', job: aJob('in_progress', jobId, { runnerName: runner }) }]);
 }
 
@@ -98,8 +80,8 @@ const STEPS: Record<string, Step> = {
       const { group, runner, jobId } = subject;
       await start(subject);
       await world.signalRunner(group, runner, [
-        signal(runner, { kind: 'completed' }, jobId),
-        signal(runner, { kind: 'exited' }),
+        aRunnerSignal(runner, 'completed', { jobId }),
+        aRunnerSignal(runner, 'exited'),
       ]);
     },
   },
@@ -107,17 +89,17 @@ const STEPS: Record<string, Step> = {
     settings: { timeToStartMs: 3000 },
     act: async (subject) => {
       await start(subject);
-      await world.signalRunner(subject.group, subject.runner, [signal(subject.runner, { kind: 'exited', code: 1 })]);
+      await world.signalRunner(subject.group, subject.runner, [aRunnerSignal(subject.runner, 'exited', { code: 1 })]);
     },
   },
   'lost its instance in the middle of its job': {
     act: async (subject) => {
       await start(subject);
-      await world.signalRunner(subject.group, subject.runner, [died(subject.runner)]);
+      await world.signalRunner(subject.group, subject.runner, [anInstanceDeath(subject.runner)]);
     },
   },
   'lost its instance while idle': {
-    act: ({ group, runner }) => world.signalRunner(group, runner, [died(runner)]),
+    act: ({ group, runner }) => world.signalRunner(group, runner, [anInstanceDeath(runner)]),
   },
   'reached its time to live in the middle of its job': { settings: { timeToLiveMs: 3000 }, act: start },
   'was cancelled in the middle of its job': {
@@ -169,7 +151,7 @@ async function makeSubject(step: Step, answer: RemovalAnswer): Promise<Subject> 
   const runner = await world.firstRunner(group);
   const subject = { group, runner, jobId };
   await handle(subject).executeUpdate<void, []>(REGISTER_RUNNER);
-  if (online) await world.signalRunner(group, runner, [signal(runner, { kind: 'online' })]);
+  if (online) await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
   return subject;
 }
 
