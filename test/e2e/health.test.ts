@@ -224,16 +224,20 @@ describe('a registration without a workflow', () => {
       await sim.apiFault({ method: 'GET', path, fault: 'status', status: 403, count: 1000 });
       const name = createRunnerName(cluster.installation, 'linux', randomUUID());
       addRegistration(name);
-      const failing = await runHealth('linux');
-      expect(failing.code).toBe(1);
-      expect(healthReply.parse(JSON.parse(failing.output))).toMatchObject({
-        ok: true,
-        report: {
-          group: 'linux',
-          unanswered: expect.arrayContaining([expect.stringContaining('registrations: ')]),
-          repaired: [],
-        },
+      // A check may take over what another one was told by the forge a moment before.
+      const failing = await until(async () => {
+        const answer = await runHealth('linux');
+        expect(healthReply.parse(JSON.parse(answer.output))).toMatchObject({
+          ok: true,
+          report: {
+            group: 'linux',
+            unanswered: expect.arrayContaining([expect.stringContaining('registrations: ')]),
+            repaired: [],
+          },
+        });
+        return answer;
       });
+      expect(failing.code).toBe(1);
       expect(listRegistrations('linux')).toEqual([name]);
       await sim.clearApiFaults();
       await until(() => expect(listRegistrations('linux')).toEqual([]));
