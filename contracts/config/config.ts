@@ -14,6 +14,19 @@ export const config = z
     name: name(20)
       .default('runner-manager')
       .describe('The installation’s name. It tags every resource, and every runner’s name begins with it.'),
+    version: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe(
+        'Counts up with each change of this file, where you want to say which of two files is newer. Default: one that Baton has not seen before is newer.',
+      ),
+    rollback_after: duration
+      .prefault('2m')
+      .describe(
+        'A process whose file is older uses the newest one. After this time in which no process had the newest file, an orchestrator’s older one is taken for a roll-back and becomes the newest; `baton apply` does that at once.',
+      ),
     forge: forgeConfig.describe('The forge, and how Baton signs in there.'),
     webhook: z
       .strictObject({

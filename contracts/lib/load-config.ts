@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
-import { type core } from 'zod';
+import { z, type core } from 'zod';
 import { BatonError, getErrorMessage } from '../errors.ts';
 import { config, type Config } from '../config/config.ts';
 
@@ -65,6 +65,17 @@ export function parseConfig(text: string, file: string): Config {
     file,
     parsed.error.issues.flatMap((issue) => toProblems(issue, document, lines)),
   );
+}
+
+/**
+ * The content of a configuration file as JSON, before any default is filled in.
+ *
+ * @throws ConfigError
+ */
+export function parseRawConfig(text: string, file: string): Record<string, unknown> {
+  const parsed = z.record(z.string(), z.unknown()).safeParse(parseDocument(text).toJS() ?? {});
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: 'expected keys and values' }]);
 }
 
 function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounter): ConfigProblem[] {

@@ -11,6 +11,7 @@ import {
   RetentionPolicy,
   StorageType,
   type ConnectionOptions,
+  type KV,
   type Msg,
   type NatsConnection,
   type TlsOptions,
@@ -26,8 +27,11 @@ export type Bus = NatsConnection;
 /** The NATS key-value bucket in which orchestrators share their budgets of calls to the forge. */
 export const FORGE_BUCKET = 'BATON_FORGE';
 
-/** The NATS key-value bucket in which orchestrators remember which runner groups Baton has made on the forge. */
-export const MADE_GROUPS_BUCKET = 'BATON_GROUPS';
+/**
+ * The NATS key-value bucket with the newest configuration, and the runner groups that orchestrators have made on the forge.
+ * Kept for ever.
+ */
+export const GROUPS_BUCKET = 'BATON_GROUPS';
 
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
@@ -175,6 +179,12 @@ export function decode(data: Uint8Array): unknown {
 
 export { nanos };
 export type { Msg };
+
+/** Opens {@link GROUPS_BUCKET}, and creates it where it does not exist. */
+export async function openGroupsBucket(bus: Bus, timeoutMs?: number): Promise<KV> {
+  const js = bus.jetstream(timeoutMs === undefined ? {} : { timeout: timeoutMs });
+  return await js.views.kv(GROUPS_BUCKET, { history: 1 });
+}
 
 /** What {@link writeRevision} needs of a NATS bucket. */
 export interface RevisionBucket {

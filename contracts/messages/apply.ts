@@ -1,5 +1,15 @@
 import { z } from 'zod';
 
+/** Makes all services read their configuration files again. */
+export const applyRequest = z
+  .object({
+    /** Of the file that is applied: where a service has just that file, it becomes the newest, although it may be older. */
+    hash: z.string().optional(),
+  })
+  .prefault({});
+
+export type ApplyRequest = z.infer<typeof applyRequest>;
+
 /** A service's answer on `apply`: that it has read its configuration file again, or why it could not. */
 export const applyReply = z.object({
   version: z.literal(1),
@@ -10,7 +20,13 @@ export const applyReply = z.object({
   file: z.string(),
   /** Null when the file was invalid: the service keeps its earlier configuration. */
   result: z
-    .object({ changed: z.boolean(), hash: z.string(), groups: z.number(), needsRestart: z.array(z.string()) })
+    .object({
+      changed: z.boolean(),
+      hash: z.string(),
+      groups: z.number(),
+      needsRestart: z.array(z.string()),
+      older: z.boolean(),
+    })
     .nullable(),
   problem: z.string().nullable(),
 });

@@ -103,6 +103,8 @@ export const status = z.object({
   at: z.string(),
   temporalUi: z.string().nullable(),
   namespace: z.string(),
+  /** Where the answering orchestrator's configuration file is older than the newest: which file, and what follows. */
+  olderFile: z.string().nullable().default(null),
   groups: z.array(groupStatus),
   runners: z.array(runnerStatus),
   /** How many jobs and messages no group can serve, and the newest of them, newest first. */

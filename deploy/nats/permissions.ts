@@ -1,5 +1,5 @@
 import type { Permissions } from '@nats-io/jwt';
-import { FORGE_BUCKET, MADE_GROUPS_BUCKET } from '../../contracts/lib/nats.ts';
+import { FORGE_BUCKET, GROUPS_BUCKET } from '../../contracts/lib/nats.ts';
 import { STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
 import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
@@ -25,18 +25,13 @@ const manageStreams = [
   ]),
 ];
 
-/** To pull from a stream with durable consumers, and to delete messages that can't ever be handled. */
+/** To pull from a stream with durable consumers. */
 function consume({ name }: StreamPlan): string[] {
   return [
     `${API}.CONSUMER.CREATE.${name}.>`,
     `${API}.CONSUMER.DURABLE.CREATE.${name}.*`,
     `${API}.CONSUMER.INFO.${name}.*`,
-    `${API}.CONSUMER.LIST.${name}`,
-    `${API}.CONSUMER.NAMES.${name}`,
     `${API}.CONSUMER.MSG.NEXT.${name}.*`,
-    `${API}.STREAM.MSG.GET.${name}`,
-    `${API}.DIRECT.GET.${name}`,
-    `${API}.STREAM.MSG.DELETE.${name}`,
     `$JS.ACK.${name}.>`,
   ];
 }
@@ -64,14 +59,17 @@ function bucket(name: string): string[] {
   return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
 }
 
-/** To create a key/value bucket, and to read and add single values. Short: a credential has to fit into one line of NATS' protocol. */
-function records(name: string): string[] {
+/**
+ * To create a key/value bucket, to read its values, and to write those keys. Short: a credential has to fit into one line of NATS'
+ * protocol.
+ */
+function records(name: string, keys = '>'): string[] {
   const stream = `KV_${name}`;
   return [
     `${API}.STREAM.CREATE.${stream}`,
     `${API}.STREAM.INFO.${stream}`,
     `${API}.DIRECT.GET.${stream}.>`,
-    `$KV.${name}.>`,
+    `$KV.${name}.${keys}`,
   ];
 }
 
@@ -108,6 +106,8 @@ export function getPermissions(service: CredentialName): Permissions {
             ...consume(signals),
             ...consume(delegations),
             `${API}.DIRECT.GET.${delegatedJobs.name}.>`,
+            // The newest configuration.
+            ...records(GROUPS_BUCKET, 'config.*'),
             wildcards.dead,
           ],
         },
@@ -124,7 +124,7 @@ export function getPermissions(service: CredentialName): Permissions {
             subjects.dead(webhooks.name),
             `${API}.STREAM.MSG.GET.${dead.name}`,
             ...bucket(FORGE_BUCKET),
-            ...records(MADE_GROUPS_BUCKET),
+            ...records(GROUPS_BUCKET),
             ...read(delegatedJobs),
             wildcards.delegatedJobs,
             wildcards.audit,

@@ -17,6 +17,7 @@ import type { StartPacer } from '../../contracts/ports/start-pacer.ts';
 import type { RunControl } from '../../contracts/ports/run-control.ts';
 import type { SignalActivities } from '../../contracts/ports/signal-activities.ts';
 import type { LiveConfig } from '../shared/live-config.ts';
+import type { NewestConfig } from '../shared/newest-config/newest-config.ts';
 import { recordRunnerSpans } from '../shared/tracing/runner-spans.ts';
 import type { Traces } from '../shared/tracing/span.ts';
 import { batchRetirement, batchSignals } from './batch-signals.ts';
@@ -33,6 +34,7 @@ export interface ActivityOptions {
   runs: RunControl;
   pacer: StartPacer;
   live: LiveConfig;
+  newest: Pick<NewestConfig, 'read'>;
   log: Logger;
   metrics: Registry;
   traces: Traces | undefined;
@@ -50,7 +52,7 @@ export interface WorkerActivities {
 
 /** All activities of the orchestrator's workers. */
 export function createWorkerActivities(options: ActivityOptions): WorkerActivities {
-  const { bus, client, forge, runs, pacer, live, log, metrics, traces } = options;
+  const { bus, client, forge, runs, pacer, live, newest, log, metrics, traces } = options;
   const signaller = batchSignals(createSignaller(client));
   const mayRetire = batchRetirement(createRetirementQuestion(client));
   const usage = new UsageRecorder({ bus, live, metrics });
@@ -69,7 +71,7 @@ export function createWorkerActivities(options: ActivityOptions): WorkerActiviti
       ...delegations.signals,
       requestRetirement: async ({ group, runner }) => ((await mayRetire(group, runner)) ? 'retire' : 'keep'),
       recordUses: ({ uses }) => usage.record(uses),
-      moveJobs: createMoveJobs({ client, live, deadLetterJob, log }),
+      moveJobs: createMoveJobs({ client, newest, deadLetterJob, log }),
     },
     forge: { ...registrations, ...delegations.forge },
     forgeBackground: {

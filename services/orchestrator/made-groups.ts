@@ -1,8 +1,8 @@
 import type { KV } from 'nats';
 import type { MadeGroups } from '../../activities/forges/github/made-groups.ts';
-import { encode, MADE_GROUPS_BUCKET, type Bus } from '../../contracts/lib/nats.ts';
+import { encode, openGroupsBucket, type Bus } from '../../contracts/lib/nats.ts';
 
-/** The runner groups that this installation has made on its forge, in a NATS bucket that all orchestrators share. Kept for ever. */
+/** The runner groups that this installation has made on its forge, in a NATS bucket that all orchestrators share. */
 export class KeyValueMadeGroups implements MadeGroups {
   readonly #bucket: KV;
   readonly #forge: string;
@@ -14,8 +14,7 @@ export class KeyValueMadeGroups implements MadeGroups {
 
   /** @param url the forge's web address */
   static async open(bus: Bus, url: string): Promise<KeyValueMadeGroups> {
-    const bucket = await bus.jetstream().views.kv(MADE_GROUPS_BUCKET, { history: 1 });
-    return new KeyValueMadeGroups(bucket, new URL(url).host);
+    return new KeyValueMadeGroups(await openGroupsBucket(bus), new URL(url).host);
   }
 
   async has(organization: string, id: number): Promise<boolean> {

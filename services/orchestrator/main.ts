@@ -1,6 +1,7 @@
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
+import { NewestConfig } from '../shared/newest-config/newest-config.ts';
 import { serveRequests } from '../shared/request-server.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal, createClient } from '../shared/temporal.ts';
@@ -42,6 +43,11 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const schedulers = await Schedulers.open(bus, metrics, log);
   const records = await RegistrationRecords.open(bus, log, schedulers.clock.now);
   const made = await KeyValueMadeGroups.open(bus, config.forge.url);
+  const newest = new NewestConfig({ live, metrics, log, mayRollBack: true });
+  newest.open(bus);
+  const following = newest.run(stop);
+  // Without it, this process could take away groups that only others know.
+  await newest.untilKnown();
   const { forge, runs } = createForge(config.forge, schedulers, made);
   const pacer = createScopePacer(schedulers, forge, metrics, log);
   const connection = await connectTemporal(config.temporal, log, stop);
@@ -49,7 +55,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const { namespace } = config.temporal;
   await ensureSearchAttributes(connection, namespace);
 
-  const activities = createWorkerActivities({ bus, client, forge, runs, pacer, live, log, metrics, traces });
+  const activities = createWorkerActivities({ bus, client, forge, runs, pacer, live, newest, log, metrics, traces });
   const workers = await OrchestratorWorkers.create({ connection, namespace, activities, runnerSlots, log });
   const registration = createRegistrationHandler({
     forge,
@@ -64,7 +70,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   lingering.show(metrics, live, log);
   const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), lingering, log });
   const running = workers.run(stop);
-  const stopReconciling = await startReconciling({ client, forge, live, log });
+  const stopReconciling = await startReconciling({ client, forge, live, newest, log });
   answerApplyRequests('orchestrator', live, link, log);
 
   return {
@@ -73,6 +79,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
       const server = { bus, log, stop };
       await Promise.all([
         running,
+        following,
         serveRequests(server, registration),
         serveRequests(server, status),
         serveRequests(server, createHealthHandler(client)),

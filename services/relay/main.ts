@@ -4,7 +4,9 @@ import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
 import { runService } from '../shared/service.ts';
+import { NewestConfig } from '../shared/newest-config/newest-config.ts';
 import { toTemporalOptions } from '../shared/temporal-options.ts';
+import { routeByNewest } from './newest-routing.ts';
 import { WorkflowSignals } from './workflow-signals.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Delegations } from './delegations.ts';
@@ -49,6 +51,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     refused,
   } = registerRelayMetrics(metrics);
   const recordResources = registerResourceMetrics(metrics);
+  const newest = new NewestConfig({ live, metrics, log, mayRollBack: false });
   const workflowSignals = new WorkflowSignals({ client, gate, live, batchSize, callSeconds });
   const delegations = new Delegations({ client, gate, link, live });
   const acknowledgement = { deadLetters: new DeadLetters(link, log, counter), log, handled, seconds };
@@ -60,7 +63,9 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     durable: 'relay-webhooks',
     handle: withAcknowledgement(
       acknowledgement,
-      traceWebhooks(traces, (message) => handleWebhook(message, live.current, { workflowSignals, delegations })),
+      traceWebhooks(traces, (message) =>
+        routeByNewest({ live, newest }, (current) => handleWebhook(message, current, { workflowSignals, delegations })),
+      ),
     ),
   });
   const signals = new Puller({
@@ -75,7 +80,9 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     ...common,
     stream: STREAMS.delegations.name,
     durable: 'relay-delegations',
-    handle: withAcknowledgement(acknowledgement, (message) => delegations.handle(message)),
+    handle: withAcknowledgement(acknowledgement, (message) =>
+      routeByNewest({ live, newest }, () => delegations.handle(message)),
+    ),
   });
   registerPullerMetrics(
     metrics,
@@ -86,12 +93,18 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     ]),
   );
   answerApplyRequests('relay', live, link, log);
+  let isFollowing = false;
+  link.onUp((bus) => {
+    newest.open(bus);
+    if (!isFollowing) void newest.run(stop);
+    isFollowing = true;
+  });
   link.open();
   const serverLog = process.env[SERVER_LOG_ENV];
   if (serverLog) watchNatsRefusals(serverLog, { refused, log, stop });
 
   return {
-    ready: () => Promise.resolve(link.isUp && gate.isOpen),
+    ready: () => Promise.resolve(link.isUp && gate.isOpen && newest.isKnown),
     run: async () => {
       await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
       // Temporal may stay unavailable for long: messages that wait for it go to another relay at once.

@@ -23,10 +23,11 @@ export class RunnerMissing extends Error {
   }
 }
 
-/** Temporal cannot accept the request yet: the message returns to the stream for a while. */
+/** The message cannot be handled yet, mostly by Temporal: it returns to the stream for a while. */
 export class RetryLater extends Error {
-  constructor(cause: unknown) {
-    super(`Temporal cannot accept the request yet: ${toTemporalReason(cause)}`, { cause });
+  /** @param reason default: why Temporal cannot accept the request */
+  constructor(cause: unknown, reason = `Temporal cannot accept the request yet: ${toTemporalReason(cause)}`) {
+    super(reason, { cause });
     this.name = 'RetryLater';
   }
 }

@@ -1,9 +1,8 @@
 import { hostname } from 'node:os';
-import { z } from 'zod';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
-import type { ApplyReply } from '../../contracts/messages/apply.ts';
+import { applyRequest, type ApplyReply, type ApplyRequest } from '../../contracts/messages/apply.ts';
 import type { NatsLink } from './nats-link.ts';
 import type { LiveConfig } from './live-config.ts';
 import { serveRequests, type RequestHandler } from './request-server.ts';
@@ -24,16 +23,16 @@ export function answerApplyRequests(service: string, live: LiveConfig, link: Nat
 }
 
 /** No queue group: every relay and orchestrator reads its own file and replies. */
-function createApplyHandler(service: string, live: LiveConfig, log: Logger): RequestHandler<unknown> {
+function createApplyHandler(service: string, live: LiveConfig, log: Logger): RequestHandler<ApplyRequest> {
   return {
     name: 'apply request',
     subject: subjects.apply,
-    schema: z.unknown(),
+    schema: applyRequest,
     sequential: true,
-    handle: async (): Promise<ApplyReply> => {
+    handle: async ({ hash: applied }): Promise<ApplyReply> => {
       const sender = { version: 1 as const, service, process: `${hostname()}:${process.pid}`, file: live.file };
       try {
-        const result = await live.reload();
+        const result = await live.reload((hash) => hash === applied);
         log.info(result, 'configuration read again');
         return { ...sender, result, problem: null };
       } catch (error) {

@@ -86,7 +86,10 @@ export async function runService(name: string, start: (context: ServiceContext) 
     http.get('/healthz', () => ({ status: 'ok' }));
     http.get('/readyz', async (_request, reply) => {
       const ready = service !== undefined && !controller.signal.aborted && (await service.ready().catch(() => false));
-      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
+      return reply.code(ready ? 200 : 503).send({
+        status: ready ? 'ready' : 'not ready',
+        ...(live.notice === null ? {} : { configuration: live.notice }),
+      });
     });
     http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
     service = await start({

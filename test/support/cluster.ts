@@ -37,6 +37,7 @@ interface Copy {
   copy: number;
   port: number;
   backend: string | undefined;
+  config: string | undefined;
 }
 
 export interface ClusterOptions {
@@ -231,21 +232,21 @@ export class Cluster {
     };
   }
 
-  /** Starts a copy of a service and waits until it is ready. */
+  /** Starts a copy of a service and waits until it is ready. `config`: its own configuration file. */
   async startService(
     service: ServiceName,
     copy: number,
-    { port, backend }: { port?: number; backend?: string | undefined } = {},
+    { port, backend, config }: { port?: number; backend?: string | undefined; config?: string | undefined } = {},
   ): Promise<void> {
     const [free = 0] = port === undefined ? await findFreePorts(1) : [port];
     const name = [service, backend, copy].filter(Boolean).join('-');
-    this.#copies.set(name, { service, copy, port: free, backend });
+    this.#copies.set(name, { service, copy, port: free, backend, config });
     const child = startChild({
       name,
       command: process.execPath,
       args: [join(ROOT, 'services', service, 'main.ts'), ...(backend ? [backend] : []), '--port', String(free)],
       logFile: join(this.dir, 'logs', `${name}.log`),
-      env: this.environment(service),
+      env: { ...this.environment(service), ...(config && { BATON_CONFIG: config }) },
       cwd: this.dir,
       graceSeconds: 40,
     });

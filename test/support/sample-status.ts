@@ -25,6 +25,7 @@ export function sampleStatus({ waiting = 0 }: { waiting?: number }): Status {
     at: new Date().toISOString(),
     temporalUi: 'http://127.0.0.1:8233',
     namespace: 'default',
+    olderFile: null,
     groups: [
       {
         name: 'linux',

@@ -3,7 +3,7 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { hashConfig } from '../../../contracts/lib/config-hash.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
-import { applyReply, type ApplyReply } from '../../../contracts/messages/apply.ts';
+import { applyReply, type ApplyReply, type ApplyRequest } from '../../../contracts/messages/apply.ts';
 import { findConfigFile } from '../lib/find-nats.ts';
 import { natsOptions, parseOptions } from '../lib/options.ts';
 import { requestAll, withNats } from '../lib/request.ts';
@@ -30,7 +30,7 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
   const changed = started && file !== undefined && file !== read ? refreshEffective(file, read) : undefined;
   const wanted = hashConfig(loadConfig(file !== undefined && !started ? file : read));
   const replies = await withNats({ ...nats, config: read }, 'admin', (bus) =>
-    requestAll(bus, subjects.apply, applyReply),
+    requestAll(bus, { subject: subjects.apply, body: { hash: wanted } satisfies ApplyRequest }, applyReply),
   );
   if (replies.length === 0) {
     console.error('error: applying the configuration: no service answered.');
@@ -43,7 +43,7 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
     console.log(`read from ${file}`);
     for (const line of listOutdatedWorkers(changed)) console.log(line);
   }
-  return replies.every(({ result }) => result?.hash === wanted) ? 0 : 1;
+  return replies.every(({ result }) => result?.hash === wanted && !result.older) ? 0 : 1;
 }
 
 /** A line for each backend whose worker runs with other settings, or doesn't run. */
@@ -61,6 +61,7 @@ function formatResult({ result, problem }: ApplyReply, wanted: string): string {
   if (result === null) return `refused, the old configuration stays in use: ${problem ?? 'unknown'}`;
   const parts = [result.changed ? `applied, ${result.groups} groups` : 'unchanged'];
   if (result.hash !== wanted) parts.push('its file differs from this one');
+  if (result.older) parts.push('it is older than the newest file, which is used instead');
   if (result.needsRestart.length > 0) parts.push(`restart needed for: ${result.needsRestart.join(', ')}`);
   return parts.join('; ');
 }

@@ -53,6 +53,7 @@ function formatStatus(answer: Status): string {
     .map((runner) => [runner.name, runner.phase, runner.repository ?? '', formatJob(runner), since(runner.startedAt)]);
   const parts = [
     `installation ${answer.installation}, ${answer.at}`,
+    ...(answer.olderFile === null ? [] : [`note: ${answer.olderFile}`]),
     formatTable([['GROUP', 'BACKEND', 'WAITING', 'BUSY', 'READY', 'MIN–MAX', ''], ...groups], MAX_NOTES_LENGTH),
     runners.length === 0 ? 'no runners' : formatTable([['RUNNER', 'PHASE', 'REPOSITORY', 'JOB', 'AGE'], ...runners]),
   ];

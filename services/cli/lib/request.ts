@@ -78,9 +78,13 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 /** Makes a request that any number of services answer, and collects their replies; none where no service listens. */
-export async function requestAll<T extends z.ZodType>(bus: Bus, subject: string, schema: T): Promise<z.output<T>[]> {
+export async function requestAll<T extends z.ZodType>(
+  bus: Bus,
+  { subject, body }: { subject: string; body: unknown },
+  schema: T,
+): Promise<z.output<T>[]> {
   const replies: z.output<T>[] = [];
-  const messages = await bus.requestMany(subject, undefined, {
+  const messages = await bus.requestMany(subject, encode(body), {
     strategy: RequestStrategy.JitterTimer,
     maxWait: ALL_REPLIES_TIMEOUT_MS,
     jitter: NEXT_REPLY_TIMEOUT_MS,

@@ -275,6 +275,8 @@ function render() {
   const waiting = status.groups.reduce((sum, group) => sum + group.waiting, 0);
   document.title = `${busy} busy, ${waiting} waiting · Baton`;
   setText(byId('installation'), status.installation);
+  setText(byId('older-file'), status.olderFile ?? '');
+  byId('older-file').hidden = !status.olderFile;
   syncChildren(byId('groups'), status.groups, (group) => group.name, createGroup, updateGroup);
   renderRunners(status);
   const dead = byId('dead');

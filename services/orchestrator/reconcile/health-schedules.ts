@@ -11,6 +11,7 @@ import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { toHealthInput, getHealthInterval } from '../../../contracts/config/health-settings.ts';
+import type { ReadNewest } from '../../shared/newest-config/newest-config.ts';
 import { formatDuration } from '../../../contracts/format.ts';
 
 /** A check that takes longer is stuck: Temporal ends it, and the next check continues from the last one that completed. */
@@ -20,27 +21,40 @@ const CHECK_TIMEOUT = '30 min';
  * Creates or updates the health schedule of every group, and deletes the schedules of removed groups. Idempotent; safe to run
  * from several orchestrators at once.
  */
-export async function reconcileHealthSchedules(client: Client, config: Config): Promise<void> {
+export async function reconcileHealthSchedules(client: Client, config: Config, readNewest: ReadNewest): Promise<void> {
   await Promise.all(config.groups.map((group) => reconcileSchedule(client, config, group)));
-  await deleteRemovedSchedules(client, config);
+  await deleteRemovedSchedules(client, readNewest);
 }
 
 /** Deletes the schedules of removed groups, and creates those that do not exist: somebody deleted them by hand. */
-export async function correctHealthSchedules(client: Client, config: Config): Promise<void> {
-  const found = await deleteRemovedSchedules(client, config);
+export async function correctHealthSchedules(client: Client, readNewest: ReadNewest): Promise<void> {
+  const { found, config } = await deleteRemovedSchedules(client, readNewest);
+  if (config === undefined) return;
   for (const group of config.groups) {
     if (!found.has(healthScheduleId(group.name))) await reconcileSchedule(client, config, group);
   }
 }
 
-/** @returns the ids of all schedules, from Temporal's visibility */
-async function deleteRemovedSchedules(client: Client, config: Config): Promise<Set<string>> {
-  const found = new Set<string>();
+/** @returns the ids of all schedules, and the newest configuration where it is known */
+async function deleteRemovedSchedules(
+  client: Client,
+  readNewest: ReadNewest,
+): Promise<{ found: ReadonlySet<string>; config: Config | undefined }> {
+  const found = await listSchedules(client);
+  const config = await readNewest();
+  if (config === undefined) return { found, config };
   const wanted = new Set(config.groups.map(({ name }) => healthScheduleId(name)));
+  for (const scheduleId of found) {
+    if (!wanted.has(scheduleId)) await ignoreMissing(client.schedule.getHandle(scheduleId).delete());
+  }
+  return { found, config };
+}
+
+/** The ids of all health schedules, from Temporal's visibility. */
+async function listSchedules(client: Client): Promise<Set<string>> {
+  const found = new Set<string>();
   for await (const { scheduleId } of client.schedule.list()) {
-    found.add(scheduleId);
-    if (!scheduleId.startsWith(HEALTH_SCHEDULE_PREFIX) || wanted.has(scheduleId)) continue;
-    await ignoreMissing(client.schedule.getHandle(scheduleId).delete());
+    if (scheduleId.startsWith(HEALTH_SCHEDULE_PREFIX)) found.add(scheduleId);
   }
   return found;
 }

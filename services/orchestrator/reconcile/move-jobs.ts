@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { DISPATCHER_WORKFLOW, type DispatcherEvent } from '../../../contracts/workflows/dispatcher.ts';
 import type { JobNotice, MovedJob } from '../../../contracts/workflows/job.ts';
+import { BatonError } from '../../../contracts/errors.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { servesDelegation } from '../../../contracts/config/delegation.ts';
 import { isDemandKey } from '../../../contracts/workflows/delegation.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { SignalActivities } from '../../../contracts/ports/signal-activities.ts';
 import { createDispatcherStart } from '../../shared/dispatcher-start.ts';
-import type { LiveConfig } from '../../shared/live-config.ts';
+import type { NewestConfig } from '../../shared/newest-config/newest-config.ts';
 import { matchConfig, matchJob, type Match } from '../../shared/matching/match.ts';
 import type { DeadLetterJob } from './dead-letter-job.ts';
 
@@ -25,13 +26,17 @@ const RETURN_DELAY_MS = 1000;
  */
 export function createMoveJobs(options: {
   client: Client;
-  live: LiveConfig;
+  newest: Pick<NewestConfig, 'read'>;
   deadLetterJob: DeadLetterJob;
   log: Logger;
 }): SignalActivities['moveJobs'] {
-  const { client, live, deadLetterJob, log } = options;
+  const { client, newest, deadLetterJob, log } = options;
   return async ({ from, jobs }) => {
-    const config = live.current;
+    const config = await newest.read();
+    // Only the newest configuration may say that no group serves a job; the activity is tried again, perhaps by another orchestrator.
+    if (config === undefined) {
+      throw new BatonError('BUS_UNAVAILABLE', `moving jobs of group ${from}: the newest configuration is not known`);
+    }
     const eventsByGroup = new Map<string, DispatcherEvent[]>();
     for (const job of jobs) {
       const { group, hosted, proxies, reason } = matchMovedJob(job, config);

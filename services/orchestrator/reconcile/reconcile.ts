@@ -1,8 +1,10 @@
 import type { Client } from '@temporalio/client';
+import type { Config } from '../../../contracts/config/config.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
+import type { NewestConfig, ReadNewest } from '../../shared/newest-config/newest-config.ts';
 import { correctHealthSchedules, reconcileHealthSchedules } from './health-schedules.ts';
 import { reconcileRunnerGroups } from './runner-groups.ts';
 import { correctWorkflows, reconcileWorkflows } from './workflows.ts';
@@ -24,20 +26,25 @@ export async function startReconciling(options: {
   client: Client;
   forge: Forge;
   live: LiveConfig;
+  newest: Pick<NewestConfig, 'read'>;
   log: Logger;
 }): Promise<() => void> {
-  const { client, forge, live, log } = options;
-  const reconcile = async (): Promise<void> => {
-    await reconcileWorkflows(client, live.current);
-    await reconcileHealthSchedules(client, live.current);
+  const { client, forge, live, newest, log } = options;
+  // After workflows and schedules were listed: a new group is in the newest configuration before anything of it runs.
+  const readNewest: ReadNewest = () => newest.read();
+  const reconcile = async (config: Config): Promise<void> => {
+    // This process can't use the newest configuration: those that can decide.
+    if (live.problem !== undefined) return;
+    await reconcileWorkflows(client, config, readNewest);
+    await reconcileHealthSchedules(client, config, readNewest);
     // Not awaited: a forge that doesn't answer must not delay the groups.
-    void reconcileRunnerGroups(forge, live.current, log);
+    void reconcileRunnerGroups(forge, config, log);
   };
-  await reconcile();
   live.onChange(reconcile);
+  await live.notify();
   const correct = async (): Promise<void> => {
-    await correctWorkflows(client, live.current);
-    await correctHealthSchedules(client, live.current);
+    await correctWorkflows(client, readNewest);
+    await correctHealthSchedules(client, readNewest);
   };
   const timer = setInterval(() => {
     correct().catch((error: unknown) => {

@@ -18,6 +18,7 @@ import type { Config } from '../../../contracts/config/config.ts';
 import type { GroupConfig } from '../../../contracts/config/group.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { ignoreMissing } from '../../../activities/lib/missing.ts';
+import type { ReadNewest } from '../../shared/newest-config/newest-config.ts';
 import { createDispatcherStart } from '../../shared/dispatcher-start.ts';
 
 /**
@@ -25,19 +26,20 @@ import { createDispatcherStart } from '../../shared/dispatcher-start.ts';
  * the dispatcher of each group, and retires those that are no longer configured. Idempotent; safe to run from several
  * orchestrators at once.
  */
-export async function reconcileWorkflows(client: Client, config: Config): Promise<void> {
+export async function reconcileWorkflows(client: Client, config: Config, readNewest: ReadNewest): Promise<void> {
   // Capacity workflows first: a dispatcher requests slots as soon as it knows of a cap.
   await Promise.all(Object.keys(config.backends).map((backend) => configureCapacity(client, config, backend)));
   await Promise.all(config.groups.map((group) => configureDispatcher(client, config, group)));
-  await retireRemovedWorkflows(client, config);
+  await retireRemovedWorkflows(client, readNewest);
 }
 
 /**
  * Retires what is no longer configured, and starts what does not run although it is configured: somebody ended it by hand, and it
  * takes over what there is.
  */
-export async function correctWorkflows(client: Client, config: Config): Promise<void> {
-  const { dispatchers, capacities } = await retireRemovedWorkflows(client, config);
+export async function correctWorkflows(client: Client, readNewest: ReadNewest): Promise<void> {
+  const { dispatchers, capacities, config } = await retireRemovedWorkflows(client, readNewest);
+  if (config === undefined) return;
   const lost = new Set(listCapped(config).filter((backend) => !capacities.has(capacityWorkflowId(backend))));
   for (const backend of lost) await configureCapacity(client, config, backend);
   for (const group of config.groups) {
@@ -52,26 +54,30 @@ export async function correctWorkflows(client: Client, config: Config): Promise<
 interface RunningWorkflows {
   dispatchers: Set<string>;
   capacities: Set<string>;
+  /** Undefined where the newest configuration is not known. */
+  config: Config | undefined;
 }
 
 /**
  * Signals the dispatchers of groups, and the capacity workflows of caps, that are no longer in the configuration. They end when
  * their last runner has ended.
  */
-async function retireRemovedWorkflows(client: Client, config: Config): Promise<RunningWorkflows> {
+async function retireRemovedWorkflows(client: Client, readNewest: ReadNewest): Promise<RunningWorkflows> {
+  const dispatchers = await listRunning(client, DISPATCHER_WORKFLOW);
+  const capacities = await listRunning(client, CAPACITY_WORKFLOW);
+  const config = await readNewest();
+  if (config === undefined) return { dispatchers, capacities, config };
   const removed: DispatcherEvent[] = [{ type: 'removed' }];
   const wanted = new Set(config.groups.map(({ name }) => dispatcherWorkflowId(name)));
-  const dispatchers = await listRunning(client, DISPATCHER_WORKFLOW);
   for (const id of dispatchers) {
     if (!wanted.has(id)) await ignoreMissing(client.workflow.getHandle(id).signal(DISPATCHER_EVENTS, removed));
   }
   const uncapped: CapacityEvent[] = [{ type: 'configure', max: null, groups: [] }];
   const capped = new Set(listCapped(config).map(capacityWorkflowId));
-  const capacities = await listRunning(client, CAPACITY_WORKFLOW);
   for (const id of capacities) {
     if (!capped.has(id)) await ignoreMissing(client.workflow.getHandle(id).signal(CAPACITY_EVENTS, uncapped));
   }
-  return { dispatchers, capacities };
+  return { dispatchers, capacities, config };
 }
 
 /** The names of backends with a cap. */

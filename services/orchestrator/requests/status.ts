@@ -73,6 +73,7 @@ async function collectStatus(options: StatusOptions, deadLetters: DeadLetterView
     at: new Date().toISOString(),
     temporalUi: config.temporal.ui_url ?? null,
     namespace: config.temporal.namespace,
+    olderFile: options.live.notice,
     groups,
     runners: [...open, ...closed],
     deadLetters: dead.count,

@@ -21,6 +21,22 @@ export const INSTALLATION_KEYS: Key[] = [
     ],
   },
   {
+    path: 'version',
+    default: undefined,
+    valid: [[{ top: 'version: 42' }, 42]],
+    invalid: [
+      [{ top: 'version: 0' }, 1, 1, />0/],
+      [{ top: 'version: 1.5' }, 1, 1, /expected int/],
+      [{ top: 'version: "2"' }, 1, 1, /expected number/],
+    ],
+  },
+  {
+    path: 'rollback_after',
+    default: 120_000,
+    valid: [[{ top: 'rollback_after: 10m' }, 600_000]],
+    invalid: [[{ top: 'rollback_after: never' }, 1, 1, /a duration such as 30s, 10m or 12h/]],
+  },
+  {
     path: 'forge.type',
     default: 'github',
     valid: [[{ forge: '  token: ${TOKEN}\n  type: github' }, 'github']],
