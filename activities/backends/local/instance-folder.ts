@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -67,6 +77,16 @@ export class InstanceFolder {
       rmSync(staged, { recursive: true, force: true });
       if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false;
       throw toUnavailable(`creating ${this.path}`, error);
+    }
+  }
+
+  exists(): boolean {
+    try {
+      lstatSync(this.path);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw toUnavailable(`looking for ${this.path}`, error);
     }
   }
 
@@ -139,16 +159,21 @@ export class InstanceFolder {
     return this.#has('starting.json') && !this.#has('bootstrap.json');
   }
 
-  /** Renames the folder away in one step, then deletes it. */
-  async remove(): Promise<void> {
+  /** Renames the folder away in one step, then deletes it, and before that what it has elsewhere. */
+  async remove(elsewhere: string): Promise<void> {
     const trash = join(this.#parent, `.gone-${randomUUID()}`);
     try {
+      await rm(elsewhere, { recursive: true, force: true });
       await rename(this.path, trash);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return;
       throw toUnavailable(`removing ${this.path}`, error);
     }
-    await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+    try {
+      await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      throw toUnavailable(`removing the files of ${this.path}`, error);
+    }
   }
 
   /** Truncates a log that has grown too long; its writers append, so they continue at its new end. */
@@ -213,7 +238,9 @@ export async function removeLeftovers(parent: string): Promise<void> {
     if (!name.startsWith('.new-') && !name.startsWith('.gone-')) continue;
     const path = join(parent, name);
     const found = await stat(path).catch(() => undefined);
-    if (found && Date.now() - found.mtimeMs > MIN_LEFTOVER_AGE_MS) await rm(path, { recursive: true, force: true });
+    if (!found || Date.now() - found.mtimeMs <= MIN_LEFTOVER_AGE_MS) continue;
+    // A job may have left files that this user may not remove.
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { MAX_SOCKET_PATH, type AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
-import { BatonError } from '../../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { installAgent } from './agent-folder.ts';
@@ -115,15 +115,18 @@ export class LocalBackend implements Backend {
     return this.#serial.run(runner, async () => {
       abort.throwIfAborted();
       const folder = new InstanceFolder(this.#parent, runner);
-      if (folder.readRecord() === undefined) return;
+      if (!folder.exists()) {
+        // Someone may have removed the folder of an instance that runs.
+        await killStragglers(folder.path);
+        return;
+      }
       this.#removing.add(runner);
       try {
-        const leader = folder.readProcess();
+        const leader = this.#findLeader(folder);
         if (leader && isAlive(leader)) folder.markRemoval();
         if (leader) await endProcess(leader, this.#children.get(runner)?.ended);
         await killStragglers(folder.path);
-        await rm(toFallbackFolder(folder.path), { recursive: true, force: true });
-        await folder.remove();
+        await folder.remove(toFallbackFolder(folder.path));
         this.#children.delete(runner);
       } finally {
         this.#removing.delete(runner);
@@ -190,6 +193,19 @@ export class LocalBackend implements Backend {
         );
       }
       await sleep(100, undefined, { signal: abort });
+    }
+  }
+
+  /** The process of an instance that is to be deleted; undefined also where its file is damaged: its marks find all its processes. */
+  #findLeader(folder: InstanceFolder): ProcessIdentity | undefined {
+    try {
+      return folder.readProcess();
+    } catch (error) {
+      this.#options.log.warn(
+        { reason: getErrorMessage(error) },
+        'the record of a process cannot be read; its marks find it',
+      );
+      return undefined;
     }
   }
 
