@@ -24,11 +24,11 @@ export interface Answer {
  * - `answer`: the proxy gives this answer without asking the target (throttled, failed, denied, an empty list)
  * - `answer-after`: the target does its work, and the proxy gives this answer instead of the target's
  * - `hang`, `hang-after`: the proxy never answers; the target does nothing, or does its work
- * - `cut-after`: the target does its work, then the connection breaks
+ * - `cut`, `cut-after`: the connection breaks; the target does nothing, or does its work first
  */
 export type Fault =
   | { kind: 'answer' | 'answer-after'; answer: Answer | ((call: Call) => Answer) }
-  | { kind: 'hang' | 'hang-after' | 'cut-after' };
+  | { kind: 'hang' | 'hang-after' | 'cut' | 'cut-after' };
 
 export interface FaultRule {
   when: (call: Call) => boolean;
@@ -90,12 +90,12 @@ export async function startFaultProxy(target: string, serve?: Serve, socket?: st
     found.left -= 1;
     found.reportHit();
     const { fault } = found.rule;
-    if (fault.kind !== 'answer' && fault.kind !== 'hang') await (served(call) ?? buffered(call));
+    if (fault.kind.endsWith('-after')) await (served(call) ?? buffered(call));
     if (fault.kind === 'answer' || fault.kind === 'answer-after') {
       const answer = typeof fault.answer === 'function' ? fault.answer(call) : fault.answer;
       call.status = answer.status;
       response.writeHead(answer.status, answer.headers).end(answer.body);
-    } else if (fault.kind === 'cut-after') response.destroy();
+    } else if (fault.kind.startsWith('cut')) response.destroy();
   }
 
   /** Passes the answer on piece by piece: it may be a stream of events. */

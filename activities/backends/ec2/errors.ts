@@ -28,9 +28,9 @@ const CAPACITY = new Map<string, DryScope>([
 export type DryScope = 'placement' | 'subnet' | 'type' | 'market';
 
 const DENIED = new Set([
-  'AuthFailure',
   'AccessDenied',
   'AccessDeniedException',
+  'AuthFailure',
   'Blocked',
   'CredentialsProviderError',
   'ExpiredToken',
@@ -38,11 +38,14 @@ const DENIED = new Set([
   'IncompleteSignature',
   'InvalidClientTokenId',
   'InvalidIdentityToken',
+  'InvalidSignatureException',
   'MissingAuthenticationToken',
   'NotAuthorized',
   'OptInRequired',
   'PendingVerification',
   'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
   'SignatureDoesNotMatch',
   'TokenProviderError',
   'UnauthorizedOperation',
@@ -54,20 +57,28 @@ const UNAVAILABLE = new Set([
   'EC2ThrottledException',
   'InternalError',
   'InternalFailure',
+  'LimitExceededException',
+  'PriorRequestNotComplete',
+  'ProvisionedThroughputExceededException',
   'RequestLimitExceeded',
   'RequestThrottled',
   'RequestThrottledException',
+  'RequestTimeout',
+  'RequestTimeoutException',
   'ResourceCountExceeded',
   'ServiceUnavailable',
   'SlowDown',
+  'ThrottledException',
   'Throttling',
   'ThrottlingException',
+  'TimeoutError',
   'TooManyRequestsException',
+  'TransactionInProgressException',
   'Unavailable',
 ]);
 
 /** What passes by itself: EC2 does not know a new instance everywhere at once, and an instance changes its state. */
-const PASSING = new Set(['IncorrectInstanceState', 'IncorrectState', 'InvalidInstanceID.NotFound', 'RequestTimeout']);
+const PASSING = new Set(['IncorrectInstanceState', 'IncorrectState', 'InvalidInstanceID.NotFound']);
 
 /** The code of an error from EC2 or its library: `InsufficientInstanceCapacity`; undefined where there is none. */
 export function getEc2ErrorCode(error: unknown): string | undefined {

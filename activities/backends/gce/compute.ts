@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { protos } from '@google-cloud/compute';
 import { InstancesClient } from '@google-cloud/compute/build/src/v1/instances_client.js';
 import { ZoneOperationsClient } from '@google-cloud/compute/build/src/v1/zone_operations_client.js';
@@ -6,14 +7,22 @@ import { gceInstance, gceOperation, type GceInstance, type GceOperation } from '
 
 export type InstanceResource = protos.google.cloud.compute.v1.IInstance;
 export type NetworkResource = protos.google.cloud.compute.v1.INetworkInterface;
+type ListOperations = protos.google.cloud.compute.v1.IListZoneOperationsRequest;
+type OperationsPage = [
+  protos.google.cloud.compute.v1.IOperation[],
+  ListOperations | null,
+  protos.google.cloud.compute.v1.IOperationList,
+];
 
 /** How long one attempt at a call may take, and how often a call is retried. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
 const MAX_RETRIES = 4;
 /** The server holds a wait for an operation open for up to two minutes. */
 const WAIT_TIMEOUT_MS = 150_000;
+const WAIT_DELAY_MS = 500;
 const PAGE_SIZE = 500;
 
+const EMPTY = 'NO_RESULTS_ON_PAGE';
 const INCOMPLETE = new Set(['UNREACHABLE', 'PARTIAL_SUCCESS']);
 
 /**
@@ -64,7 +73,7 @@ export class Compute {
         const [found] = await instances.get({ project, zone, instance }, options);
         return gceInstance.parse(found);
       } catch (error) {
-        if (isNotFound(error)) return undefined;
+        if (isNotFound(error, instance)) return undefined;
         throw error;
       }
     });
@@ -76,12 +85,19 @@ export class Compute {
     return this.#call(`listing instances of ${project}`, abort, async ({ instances }, options) => {
       const found: GceInstance[] = [];
       const request = { project, filter, maxResults: PAGE_SIZE, returnPartialSuccess: false };
+      let zones = 0;
       for await (const [zone, scope] of instances.aggregatedListAsync(request, { ...options, autoPaginate: false })) {
+        const inZone = scope.instances ?? [];
         const warning = scope.warning?.code ?? '';
         // A zone that could not be read has an empty page, which does not mean that the zone is empty.
-        if (INCOMPLETE.has(warning)) throw new Error(`${zone} answered ${warning}: ${scope.warning?.message}`);
-        found.push(...(scope.instances ?? []).map((instance) => gceInstance.parse(instance)));
+        if (INCOMPLETE.has(warning) || (inZone.length === 0 && warning !== EMPTY)) {
+          throw new Error(`${zone} answered ${warning || 'nothing'}: ${scope.warning?.message ?? ''}`);
+        }
+        found.push(...inZone.map((instance) => gceInstance.parse(instance)));
+        zones++;
       }
+      // Each page names all zones, also the empty ones: an object without any is not the API's answer.
+      if (zones === 0) throw new Error('the list names no zone');
       return found;
     });
   }
@@ -94,10 +110,15 @@ export class Compute {
     abort: AbortSignal,
   ): Promise<GceOperation> {
     const project = this.#project;
-    return this.#call(`creating ${instanceResource.name} in ${zone}`, abort, async ({ instances }, options) => {
-      const [answer] = await instances.insert({ project, zone, instanceResource, requestId }, options);
-      return gceOperation.parse(answer.latestResponse);
-    });
+    return this.#call(
+      `creating ${instanceResource.name} in ${zone}`,
+      abort,
+      async ({ instances }, options) => {
+        const [answer] = await instances.insert({ project, zone, instanceResource, requestId }, options);
+        return gceOperation.parse(answer.latestResponse);
+      },
+      'invalid',
+    );
   }
 
   /** Starts to delete; undefined when the API answers that there is none. */
@@ -108,7 +129,7 @@ export class Compute {
         const [answer] = await instances.delete({ project, zone, instance }, options);
         return gceOperation.parse(answer.latestResponse);
       } catch (error) {
-        if (isNotFound(error)) return undefined;
+        if (isNotFound(error, instance)) return undefined;
         throw error;
       }
     });
@@ -121,21 +142,28 @@ export class Compute {
     abort: AbortSignal,
   ): Promise<GceOperation> {
     const project = this.#project;
-    return this.#call(`labelling ${instance} in ${zone}`, abort, async ({ instances }, options) => {
-      const instancesSetLabelsRequestResource = { labels, labelFingerprint };
-      const [answer] = await instances.setLabels(
-        { project, zone, instance, instancesSetLabelsRequestResource },
-        options,
-      );
-      return gceOperation.parse(answer.latestResponse);
-    });
+    return this.#call(
+      `labelling ${instance} in ${zone}`,
+      abort,
+      async ({ instances }, options) => {
+        const instancesSetLabelsRequestResource = { labels, labelFingerprint };
+        const [answer] = await instances.setLabels(
+          { project, zone, instance, instancesSetLabelsRequestResource },
+          options,
+        );
+        return gceOperation.parse(answer.latestResponse);
+      },
+      'invalid',
+    );
   }
 
-  /** Resolves when the operation is done, successfully or not. */
-  async wait(zone: string, { name: operation }: GceOperation, abort: AbortSignal): Promise<GceOperation> {
+  /** Resolves when the operation is done, successfully or not; without a call where it was already. */
+  async wait(zone: string, started: GceOperation, abort: AbortSignal): Promise<GceOperation> {
     const project = this.#project;
-    for (;;) {
-      const state = await this.#call(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
+    const operation = started.name;
+    let state = started;
+    while (state.status !== 'DONE') {
+      state = await this.#call(`waiting for ${operation} in ${zone}`, abort, async ({ operations }, options) => {
         const backoffSettings = {
           ...RETRY.backoffSettings,
           initialRpcTimeoutMillis: WAIT_TIMEOUT_MS,
@@ -147,8 +175,10 @@ export class Compute {
         );
         return gceOperation.parse(answer);
       });
-      if (state.status === 'DONE') return state;
+      // An overloaded server answers at once.
+      if (state.status !== 'DONE') await sleep(WAIT_DELAY_MS, undefined, { signal: abort });
     }
+    return state;
   }
 
   /** The zone's operations that match the filter, newest first, at most `max`. */
@@ -156,16 +186,22 @@ export class Compute {
     const project = this.#project;
     return this.#call(`listing operations in ${zone}`, abort, async ({ operations }, options) => {
       const found: GceOperation[] = [];
-      const request = {
+      let request: ListOperations | null = {
         project,
         zone,
         filter,
         maxResults: Math.min(max, PAGE_SIZE),
         orderBy: 'creationTimestamp desc',
       };
-      for await (const operation of operations.listAsync(request, { ...options, autoPaginate: false })) {
-        found.push(gceOperation.parse(operation));
-        if (found.length >= max) break;
+      // The library's own loop ends after some empty pages, although more follow.
+      while (request !== null && found.length < max) {
+        const [page, next, answer]: OperationsPage = await operations.list(request, {
+          ...options,
+          autoPaginate: false,
+        });
+        if (answer.kind !== 'compute#operationList') throw new Error('the answer is no list of operations');
+        found.push(...page.slice(0, max - found.length).map((operation) => gceOperation.parse(operation)));
+        request = next;
       }
       return found;
     });
@@ -175,6 +211,7 @@ export class Compute {
     doing: string,
     abort: AbortSignal,
     call: (clients: Clients, options: { timeout: number; retry: typeof RETRY; signal: AbortSignal }) => Promise<T>,
+    refused: 'invalid' | 'retry' = 'retry',
   ): Promise<T> {
     abort.throwIfAborted();
     const { promise: ended, reject: end } = Promise.withResolvers<never>();
@@ -188,7 +225,7 @@ export class Compute {
       return await Promise.race([answered, ended]);
     } catch (error) {
       abort.throwIfAborted();
-      throw toBackendError(doing, error);
+      throw toBackendError(doing, error, refused);
     } finally {
       abort.removeEventListener('abort', onAbort);
     }

@@ -30,12 +30,19 @@ const UNAVAILABLE: ReadonlySet<unknown> = new Set([
   CODE.unavailable,
 ]);
 
+/** How the API names a missing instance: `The resource 'projects/p/zones/z/instances/i' was not found`. */
+const RESOURCE = /['"]projects\/[^'"]+\/zones\/[^'"]+\/instances\/([^'"/]+)['"]/;
+
 /** The API answers too many requests with 403, like a missing permission. */
 const THROTTLED = /rate ?limit|quota exceeded for quota metric/i;
 
-/** Whether the API answered that there is no such resource. */
-export function isNotFound(error: unknown): boolean {
-  return googleError.safeParse(error).data?.code === CODE.notFound;
+/**
+ * Whether the API answered that there is no such instance. The 404 of a proxy says nothing of it, nor does the API's own for a
+ * missing project.
+ */
+export function isNotFound(error: unknown, instance: string): boolean {
+  const parsed = googleError.safeParse(error).data;
+  return parsed?.code === CODE.notFound && RESOURCE.exec(parsed.message)?.[1] === instance;
 }
 
 /** Whether the API answered that a resource of this name exists, or that it is being changed. */
@@ -55,26 +62,29 @@ export function isOutOfCapacity(error: BatonError): boolean {
 
 /**
  * Converts an error of the library to a BatonError: BACKEND_UNAVAILABLE where there was no answer, the API throttles or
- * had an internal error; BACKEND_DENIED for credentials and permissions; INSTANCE_INVALID for an invalid request. The
- * library's error does not become the cause: it contains the request, with the token and the instance's user data.
+ * had an internal error; BACKEND_DENIED for credentials and permissions. The library's error does not become the cause: it
+ * contains the request, with the token and the instance's user data.
  *
  * @param doing what was being done: `creating x`
+ * @param refused how to treat any other refusal: INSTANCE_INVALID where an instance was to be created or labelled (`invalid`),
+ *   BACKEND_REFUSED where one was to be found or removed (`retry`)
  */
-export function toBackendError(doing: string, error: unknown): BatonError {
+export function toBackendError(doing: string, error: unknown, refused: 'invalid' | 'retry'): BatonError {
   if (error instanceof BatonError) return error;
   const parsed = googleError.safeParse(error).data;
   const message = `${doing}: ${getErrorMessage(error).trim().slice(0, 1000)}`;
   const options = { details: { status: parsed?.httpStatusCode, reason: parsed?.reason } };
   if (parsed?.code === CODE.denied || parsed?.code === CODE.unauthenticated) {
-    const throttled = parsed.reason === 'RATE_LIMIT_EXCEEDED' || THROTTLED.test(parsed.message);
+    const throttled = /RATE_LIMIT|QUOTA_EXCEEDED/.test(parsed.reason ?? '') || THROTTLED.test(parsed.message);
     return new BatonError(throttled ? 'BACKEND_UNAVAILABLE' : 'BACKEND_DENIED', message, options);
   }
   // No status means no answer: a lost connection, or a credential that could not be loaded.
-  if (typeof parsed?.code !== 'number' || UNAVAILABLE.has(parsed.code)) {
+  const status = parsed?.httpStatusCode ?? 0;
+  if (typeof parsed?.code !== 'number' || UNAVAILABLE.has(parsed.code) || status >= 500 || status === 408) {
     const noCredential = /default credentials|invalid_grant|refresh (access )?token/i.test(message);
     return new BatonError(noCredential ? 'BACKEND_DENIED' : 'BACKEND_UNAVAILABLE', message, options);
   }
-  return new BatonError('INSTANCE_INVALID', message, options);
+  return new BatonError(refused === 'invalid' ? 'INSTANCE_INVALID' : 'BACKEND_REFUSED', message, options);
 }
 
 /** One error of an operation that was accepted and then failed. */
@@ -92,8 +102,21 @@ export function classifyFailure(
   // A quota belongs to a region: another configured zone may be in another region.
   if (has(/^(ZONE_)?RESOURCE_POOL_EXHAUSTED|^STOCKOUT|QUOTA_EXCEEDED$|^RESOURCE_EXHAUSTED/)) return 'no-capacity';
   if (has(/ALREADY_EXISTS$/)) return 'exists';
-  if (has(/INTERNAL|UNAVAILABLE|TIMEOUT|NOT_READY|IN_USE_BY_ANOTHER|RATE_LIMIT|CANCELLED/)) return 'unavailable';
+  if (has(/INTERNAL|UNAVAILABLE|TIMEOUT|NOT_READY|IN_USE_BY_ANOTHER|RATE_LIMIT|RATE_EXCEEDED|CANCELL?ED/))
+    return 'unavailable';
   return 'invalid';
+}
+
+/**
+ * The error of a removal that was accepted and then failed; undefined where the instance has gone, or is being changed: then the
+ * caller looks again.
+ */
+export function toRemovalError(doing: string, errors: readonly OperationError[]): BatonError | undefined {
+  const [code = ''] = errors.map((error) => error.code).filter((one) => !/NOT_FOUND|NOT_READY/.test(one));
+  if (code === '') return undefined;
+  const passing = ['unavailable', 'no-capacity', 'exists'].includes(classifyFailure(errors));
+  const lasting = /PERMISSION|FORBIDDEN|UNAUTHORIZED|ACCESS_DENIED/.test(code) ? 'BACKEND_DENIED' : 'BACKEND_REFUSED';
+  return new BatonError(passing ? 'BACKEND_UNAVAILABLE' : lasting, `${doing}: ${formatErrors(errors)}`);
 }
 
 /** An operation's errors as text; empty when there are none. */

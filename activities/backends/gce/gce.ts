@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { GceConfig } from '../../../contracts/config/gce.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import type {
@@ -10,14 +9,16 @@ import type {
   RenderUserData,
 } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import type { GceInstance, GceOperation } from './answers.ts';
+import type { GceInstance } from './answers.ts';
 import type { Compute, InstanceResource } from './compute.ts';
 import { GceDeathWatch } from './death-watch.ts';
 import { DryZones } from './dry-zones.ts';
 import { classifyFailure, isOutdated, isOutOfCapacity, isTaken, formatErrors } from './errors.ts';
 import { toInstance } from './instance.ts';
 import { toInstanceResource, toJobLabels, GCE_LABELS } from './instance-resource.ts';
+import { deleteAll, deleteInstance } from './removal.ts';
 import { toRequestId } from './request-id.ts';
+import { forAll } from '../for-all.ts';
 import { Removals } from '../removals.ts';
 import { Serial } from '../serial.ts';
 import { hashSpec } from '../spec-hash.ts';
@@ -34,8 +35,8 @@ const RECENT_MS = 300_000;
 /** How many concurrent changes of an instance's labels one change may run into. */
 const MAX_CONFLICTS = 10;
 
-/** The delay before looking again at an instance that is being deleted or changed. */
-const BUSY_DELAY_MS = 500;
+/** How long Compute Engine may take to finish a removal, before it counts as failed. */
+const REMOVAL_TIMEOUT_MS = 300_000;
 
 export interface GceBackendOptions {
   /** The installation's name. */
@@ -44,6 +45,8 @@ export interface GceBackendOptions {
   /** Renders the script that an instance runs when it boots. */
   userData: RenderUserData;
   log: Logger;
+  /** How long one removal may take, milliseconds. Default 5 minutes. */
+  removalTimeoutMs?: number;
 }
 
 /**
@@ -81,7 +84,8 @@ export class GceBackend implements Backend {
       const [earlier, ...duplicates] = await this.#find(runner, { includePending: config.zones.length > 1 }, abort);
       if (earlier !== undefined) {
         const instance = requireSameSpec(earlier, spec, hash);
-        await this.#deleteAll(duplicates.filter(this.#isOurs), abort);
+        const compute = await this.#compute();
+        await forAll(duplicates.filter(this.#isOurs), async (one) => void (await deleteInstance(compute, one, abort)));
         return this.#remember(instance);
       }
       const zones = this.#dry.order(config.zones);
@@ -121,11 +125,15 @@ export class GceBackend implements Backend {
   async delete(runner: string, abort: AbortSignal): Promise<void> {
     return this.#serial.run(runner, async () => {
       await this.#removals.track(runner, async () => {
-        for (;;) {
-          const found = (await this.#find(runner, { includePending: true }, abort)).filter(this.#isOurs);
-          if (found.length === 0) break;
-          await this.#deleteAll(found, abort);
-        }
+        await deleteAll(
+          {
+            runner,
+            compute: await this.#compute(),
+            timeoutMs: this.#options.removalTimeoutMs ?? REMOVAL_TIMEOUT_MS,
+            find: async (bound) => (await this.#find(runner, { includePending: true }, bound)).filter(this.#isOurs),
+          },
+          abort,
+        );
         this.#recent.delete(runner);
       });
     });
@@ -142,7 +150,7 @@ export class GceBackend implements Backend {
       // The call replaces all labels, so it includes those set by others; the fingerprint detects concurrent changes.
       const operation = await compute.setLabels(found, { ...found.labels, ...labels }, abort).catch(ignoreOutdated);
       if (operation === undefined) continue;
-      const failures = formatErrors((await this.#waitForOperation(found.zone, operation, abort)).error);
+      const failures = formatErrors((await compute.wait(found.zone, operation, abort)).error);
       if (failures === '') return 'tagged';
       throw new BatonError('BACKEND_UNAVAILABLE', `labelling ${runner} in ${found.zone}: ${failures}`);
     }
@@ -180,7 +188,7 @@ export class GceBackend implements Backend {
       const id = toRequestId(this.#options.config.project, zone, runner, request);
       const answer = await compute.insert(zone, resource, id, abort).catch(toRefusal);
       if (answer === 'no-capacity') return undefined;
-      const done = answer === 'exists' ? undefined : await this.#waitForOperation(zone, answer, abort);
+      const done = answer === 'exists' ? undefined : await compute.wait(zone, answer, abort);
       const errors = done?.error ?? [];
       const kind = errors.length === 0 ? 'exists' : classifyFailure(errors);
       if (kind === 'exists') {
@@ -197,28 +205,6 @@ export class GceBackend implements Backend {
       throw new BatonError(kind === 'invalid' ? 'INSTANCE_INVALID' : 'BACKEND_UNAVAILABLE', message);
     }
     throw new BatonError('BACKEND_UNAVAILABLE', `${doing}: its name is taken, but no instance was found`);
-  }
-
-  async #waitForOperation(zone: string, operation: GceOperation, abort: AbortSignal): Promise<GceOperation> {
-    return operation.status === 'DONE' ? operation : (await this.#compute()).wait(zone, operation, abort);
-  }
-
-  async #deleteAll(found: readonly GceInstance[], abort: AbortSignal): Promise<void> {
-    await Promise.all(found.map((one) => this.#deleteOne(one, abort)));
-  }
-
-  async #deleteOne({ zone, name }: GceInstance, abort: AbortSignal): Promise<void> {
-    const operation = await (await this.#compute()).delete(zone, name, abort).catch(toRefusal);
-    if (operation === undefined) return;
-    if (operation === 'exists' || operation === 'no-capacity') {
-      // It is being deleted or changed by another client: the caller looks again.
-      await sleep(BUSY_DELAY_MS, undefined, { signal: abort });
-      return;
-    }
-    const failures = formatErrors((await this.#waitForOperation(zone, operation, abort)).error);
-    if (failures !== '' && !/NOT_FOUND|NOT_READY/.test(failures)) {
-      throw new BatonError('BACKEND_UNAVAILABLE', `deleting ${name} in ${zone}: ${failures}`);
-    }
   }
 
   /**
@@ -243,8 +229,10 @@ export class GceBackend implements Backend {
       return compute.get(zone, runner, abort);
     };
     const found = (await Promise.all(this.#options.config.zones.map(look))).filter((one) => one !== undefined);
-    if (found.length > 0) return found.toSorted((a, b) => (a.creationTimestamp < b.creationTimestamp ? -1 : 1));
-    return compute.list(`(name = "${runner}") AND ${this.#filter()}`, abort);
+    // Another owner's instance of this name says nothing of ours.
+    if (!found.some(this.#isOurs))
+      found.push(...(await compute.list(`(name = "${runner}") AND ${this.#filter()}`, abort)));
+    return found.toSorted((a, b) => (a.creationTimestamp < b.creationTimestamp ? -1 : 1));
   }
 
   readonly #isOurs = ({ labels }: GceInstance): boolean =>

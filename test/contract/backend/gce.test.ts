@@ -32,6 +32,8 @@ const json = (body: unknown): Answer => ({
   body: JSON.stringify(body),
 });
 
+const EMPTY_ZONE = { warning: { code: 'NO_RESULTS_ON_PAGE', message: 'There are no results.' } };
+
 const isInsert = ({ method, path }: { method: string; path: string }): boolean =>
   method === 'POST' && /\/instances(\?|$)/.test(path);
 const isLagging = ({ method, path }: { method: string; path: string }): boolean =>
@@ -91,7 +93,7 @@ backendContract('gce', () => {
       expired: google(unauthenticated()),
       emptyList: ({ path }) =>
         path.includes('/aggregated/')
-          ? json({ kind: 'compute#instanceAggregatedList', items: {} })
+          ? json({ kind: 'compute#instanceAggregatedList', items: { [`zones/${FIRST}`]: EMPTY_ZONE } })
           : json({ kind: 'compute#operationList', items: [] }),
     },
     capacity: {

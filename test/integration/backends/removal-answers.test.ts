@@ -1,171 +1,67 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DockerBackend } from '../../../activities/backends/docker/docker.ts';
-import { Ec2Backend } from '../../../activities/backends/ec2/ec2.ts';
-import { ec2Backend } from '../../../contracts/config/ec2.ts';
-import { BatonError } from '../../../contracts/errors.ts';
-import { createLogger } from '../../../contracts/lib/log.ts';
-import type { Backend } from '../../../contracts/ports/backend.ts';
-import { startFaultProxy, type Answer, type Call, type FaultProxy } from '../../support/fault-proxy.ts';
+import pMap from 'p-map';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { HTTP_FAILURES, readAmazonCodes, readDockerStatuses } from '../../support/library-lists.ts';
+import type { Answer } from '../../support/fault-proxy.ts';
+import { jsonAnswer, pageAnswer, type RemovalEnding } from '../../support/removal-ending.ts';
+import { refuse, removeTwice, serveEc2, serveEngine, xml } from './removal-servers.ts';
 
 /**
- * Every answer that an engine or EC2 can give in each step of a removal, by what the backend makes of it: through the real client
- * libraries, to a server with one instance that only a successful removal takes away.
+ * Every answer that an engine or EC2 can give in each step of a removal, by what the backend makes of it, through the real client
+ * libraries. Statuses: Node's list, and those that dockerode expects of each request; codes: the lists in Amazon's library, and
+ * those of EC2's documentation.
  */
-const never = new AbortController().signal;
-const log = createLogger('test', 'silent');
-const RUNNER = 'demo-linux-a';
-const REFUSED = [400, 402, 404, 405, 406, 409, 410, 412, 413, 415, 422, 426, 431, 451];
-const FAILED = [408, 429, 500, 501, 502, 503, 504, 507, 520, 599];
+const PASSING = [408, 429];
+const isRefused = (status: number): boolean => status < 500 && !PASSING.includes(status);
+const STATUSES = [...HTTP_FAILURES, 520, 599].filter((status) => status !== 401 && status !== 403);
+const REFUSED = STATUSES.filter(isRefused);
+const FAILED = STATUSES.filter((status) => !isRefused(status));
 
-type Answers = Partial<Record<string, Answer>>;
+/** Most of the time is the libraries' delay between attempts: each row has a server of its own, beside others. */
+const AT_ONCE = 20;
+
 type Row = [step: string, does: string, answer: Answer, outcome: string];
 
-const json = (status: number, body: unknown): Answer => ({
-  status,
-  headers: { 'content-type': 'application/json' },
-  body: status === 204 ? '' : JSON.stringify(body),
+/** What dockerode expects as answers to each request. */
+const EXPECTED = await readDockerStatuses({
+  'list container': (docker) => docker.listContainers(),
+  'remove container': (docker) => docker.getContainer('c1').remove(),
+  'list network': (docker) => docker.listNetworks(),
+  'remove network': (docker) => docker.getNetwork('n1').remove(),
 });
-const page = (status: number, body: string, type = 'text/html'): Answer => ({
-  status,
-  headers: { 'content-type': type },
-  body,
-});
-
-/** Removes the instance once with the answers, then once without them. */
-async function removeTwice(server: Server, answers: Answers): Promise<{ outcome: string; message: string }> {
-  server.reset(answers);
-  const end = { outcome: 'gone', message: '' };
-  try {
-    await server.backend.delete(RUNNER, never);
-  } catch (error) {
-    if (!(error instanceof BatonError)) throw error;
-    Object.assign(end, { outcome: error.retryable ? error.code : 'not retryable', message: error.message });
-  }
-  // Never gone while it is there.
-  if (server.isThere() && end.outcome === 'gone') throw new Error('the removal resolved, and the instance is there');
-  server.answers = {};
-  await server.backend.delete(RUNNER, never);
-  expect(server.isThere()).toBe(false);
-  return end;
-}
-
-interface Server {
-  answers: Answers;
-  backend: Backend;
-  isThere: () => boolean;
-  reset: (answers: Answers) => void;
-  close: () => Promise<void>;
-}
-
-const proxyOf = (serve: (call: Call) => Answer): Promise<FaultProxy> =>
-  startFaultProxy('http://127.0.0.1:1', (call) => Promise.resolve(serve(call)));
-
-async function startEngine(): Promise<Server> {
-  const left = new Set<string>();
-  const labels = { 'baton.installation': 'demo', 'baton.group': 'linux', 'baton.runner': RUNNER };
-  const kept = (name: string, found: unknown): unknown[] => (left.has(name) ? [found] : []);
-  const proxy = await proxyOf(({ method, path }) => {
-    const kind = path.startsWith('/containers') ? 'container' : 'network';
-    const step = `${method === 'DELETE' ? 'remove' : 'list'} ${kind}`;
-    const fault = server.answers[step];
-    if (fault !== undefined) return fault;
-    if (method === 'DELETE') {
-      left.delete(kind);
-      return json(204, '');
-    }
-    if (kind === 'network') return json(200, kept(kind, { Id: 'n1', Created: '2026-01-01T00:00:00Z', Labels: labels }));
-    return json(200, kept(kind, { Id: 'c1', Created: 1, Labels: labels, State: 'running', Status: 'Up' }));
-  });
-  const server: Server = {
-    answers: {},
-    backend: new DockerBackend({
-      installation: 'demo',
-      socket: proxy.address.replace('http:', 'tcp:'),
-      networkPool: '10.214.0.0/16',
-      agent: { hash: '', files: [], archive: Buffer.from('') },
-      log,
-      removalTimeoutMs: 150,
-    }),
-    isThere: () => left.size > 0,
-    reset: (answers) => {
-      server.answers = answers;
-      left.add('container').add('network');
-    },
-    close: () => proxy.close(),
-  };
-  return server;
-}
-
-const STEPS = ['list container', 'remove container', 'list network', 'remove network'];
+const STEPS = Object.keys(EXPECTED);
 const ENGINE: Row[] = STEPS.flatMap((step): Row[] => {
   const isList = step.startsWith('list');
   const waits = (status: number): boolean => !isList && (status === 404 || status === 409);
   const outcome = (status: number): string => (waits(status) ? 'BACKEND_UNAVAILABLE' : 'BACKEND_REFUSED');
   return [
-    ...REFUSED.map((status): Row => [step, `${status}`, json(status, { message: `no ${status}` }), outcome(status)]),
-    ...FAILED.map((status): Row => [step, `${status}`, json(status, { message: 'no' }), 'BACKEND_UNAVAILABLE']),
-    [step, '401', json(401, { message: 'no' }), 'BACKEND_DENIED'],
-    [step, '403 of a plugin', json(403, { message: 'authorization denied by plugin x' }), 'BACKEND_DENIED'],
-    [step, 'an empty body', page(200, ''), 'BACKEND_UNAVAILABLE'],
-    [step, 'a page of an outage with 200', page(200, '<html>maintenance</html>'), 'BACKEND_UNAVAILABLE'],
-    [step, 'null', json(200, null), 'BACKEND_UNAVAILABLE'],
-    [step, 'an object', json(200, { length: 0 }), 'BACKEND_UNAVAILABLE'],
+    ...REFUSED.map((status): Row => [
+      step,
+      `${status}`,
+      jsonAnswer(status, { message: `no ${status}` }),
+      outcome(status),
+    ]),
+    ...FAILED.map((status): Row => [step, `${status}`, jsonAnswer(status, { message: 'no' }), 'BACKEND_UNAVAILABLE']),
+    // It removed nothing, or sent no list.
+    ...(EXPECTED[step]?.done ?? []).map((status): Row => [
+      step,
+      `${status}`,
+      jsonAnswer(status, {}),
+      'BACKEND_UNAVAILABLE',
+    ]),
+    [step, '401', jsonAnswer(401, { message: 'no' }), 'BACKEND_DENIED'],
+    [step, '403 of a plugin', jsonAnswer(403, { message: 'authorization denied by plugin x' }), 'BACKEND_DENIED'],
+    [step, 'an empty body', pageAnswer(200, ''), 'BACKEND_UNAVAILABLE'],
+    [step, 'a page of an outage with 200', pageAnswer(200, '<html>maintenance</html>'), 'BACKEND_UNAVAILABLE'],
+    [step, 'null', jsonAnswer(200, null), 'BACKEND_UNAVAILABLE'],
+    [step, 'an object', jsonAnswer(200, { length: 0 }), 'BACKEND_UNAVAILABLE'],
   ];
 });
 ENGINE.push([
   'remove network',
   '403 of endpoints',
-  json(403, { message: 'it has active endpoints' }),
+  jsonAnswer(403, { message: 'it has active endpoints' }),
   'BACKEND_UNAVAILABLE',
 ]);
-
-const xml = (status: number, body: string): Answer => page(status, body, 'text/xml');
-const refuse = (status: number, code: string): Answer =>
-  xml(status, `<Response><Errors><Error><Code>${code}</Code><Message>no ${code}</Message></Error></Errors></Response>`);
-
-async function startEc2(): Promise<Server> {
-  let state = 'running';
-  const tags = `<tagSet><item><key>baton.installation</key><value>demo</value></item><item><key>baton.runner</key><value>${RUNNER}</value></item></tagSet>`;
-  const proxy = await proxyOf(({ body }) => {
-    const action = new URLSearchParams(body.toString()).get('Action') ?? '';
-    const fault = server.answers[action];
-    if (fault !== undefined) return fault;
-    if (action === 'TerminateInstances') {
-      state = 'terminated';
-      return xml(
-        200,
-        `<R><instancesSet><item><instanceId>i-1</instanceId><currentState><name>shutting-down</name></currentState></item></instancesSet></R>`,
-      );
-    }
-    if (action === 'CreateTags') return xml(200, '<R><return>true</return></R>');
-    const machine = `<instanceId>i-1</instanceId><instanceState><name>${state}</name></instanceState>${tags}`;
-    return xml(
-      200,
-      `<R><reservationSet><item><instancesSet><item>${machine}</item></instancesSet></item></reservationSet></R>`,
-    );
-  });
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
-  const config = ec2Backend.parse({
-    type: 'ec2',
-    region: 'us-east-1',
-    endpoint: proxy.address,
-    ingress_url: 'http://127.0.0.1:1',
-    image: { id: 'ami-00000000' },
-    types: ['m5.large'],
-    subnets: ['subnet-00000000'],
-  });
-  const server: Server = {
-    answers: {},
-    backend: new Ec2Backend({ installation: 'demo', config, userData: () => '', log, listLagMs: 100 }),
-    isThere: () => state === 'running',
-    reset: (answers) => {
-      server.answers = answers;
-      state = 'running';
-    },
-    close: () => proxy.close(),
-  };
-  return server;
-}
 
 const CODES: [outcome: string, status: number, codes: string[]][] = [
   ['BACKEND_DENIED', 403, ['UnauthorizedOperation', 'Blocked', 'InvalidClientTokenId', 'SignatureDoesNotMatch']],
@@ -175,15 +71,41 @@ const CODES: [outcome: string, status: number, codes: string[]][] = [
   ['BACKEND_REFUSED', 400, ['OperationNotPermitted', 'InvalidInstanceID.Malformed', 'UnsupportedOperation']],
   ['BACKEND_REFUSED', 400, ['InvalidParameterValue', 'InvalidAction', 'UnknownParameter', 'ValidationError']],
 ];
+/** The codes that Amazon's library tells apart: by its lists of them, and for each of these what it means. */
+const LISTED = readAmazonCodes();
+const LISTS: [outcome: string, codes: string[]][] = [
+  ['BACKEND_DENIED', LISTED.CLOCK_SKEW_ERROR_CODES],
+  ['BACKEND_UNAVAILABLE', LISTED.THROTTLING_ERROR_CODES],
+  ['BACKEND_UNAVAILABLE', LISTED.TRANSIENT_ERROR_CODES],
+];
+
 const EC2: Row[] = ['DescribeInstances', 'TerminateInstances'].flatMap((step): Row[] => [
   ...CODES.flatMap(([outcome, status, codes]) => codes.map((code): Row => [step, code, refuse(status, code), outcome])),
+  ...LISTS.flatMap(([outcome, codes]) => codes.map((code): Row => [step, `${code} (400)`, refuse(400, code), outcome])),
   // The library asks again before it gives these up.
+  ...LISTED.TRANSIENT_ERROR_STATUS_CODES.map((status): Row => [
+    step,
+    `${status}`,
+    refuse(status, 'Odd'),
+    'BACKEND_UNAVAILABLE',
+  ]),
+  ...STATUSES.filter((status) => status < 500).map((status): Row => [
+    step,
+    `a code that nobody knows, with ${status}`,
+    refuse(status, 'Odd'),
+    isRefused(status) ? 'BACKEND_REFUSED' : 'BACKEND_UNAVAILABLE',
+  ]),
   [step, 'RequestLimitExceeded', refuse(503, 'RequestLimitExceeded'), 'BACKEND_UNAVAILABLE'],
   [step, 'InternalError', refuse(500, 'InternalError'), 'BACKEND_UNAVAILABLE'],
   [step, 'Unavailable', refuse(503, 'Unavailable'), 'BACKEND_UNAVAILABLE'],
-  [step, 'a proxy’s 404', page(404, '<html>no</html>'), 'BACKEND_REFUSED'],
+  [step, 'a proxy’s 404', pageAnswer(404, '<html>no</html>'), 'BACKEND_REFUSED'],
   [step, 'an empty body', xml(200, ''), 'BACKEND_UNAVAILABLE'],
-  [step, 'a page of an outage with 200', page(200, '<html><body>maintenance</body></html>'), 'BACKEND_UNAVAILABLE'],
+  [
+    step,
+    'a page of an outage with 200',
+    pageAnswer(200, '<html><body>maintenance</body></html>'),
+    'BACKEND_UNAVAILABLE',
+  ],
   [step, 'an answer without its list', xml(200, '<R><requestId>1</requestId></R>'), 'BACKEND_UNAVAILABLE'],
 ]);
 EC2.push(
@@ -192,22 +114,34 @@ EC2.push(
 );
 
 describe.each([
-  ['docker', startEngine, ENGINE],
-  ['ec2', startEc2, EC2],
+  ['docker', serveEngine, ENGINE],
+  ['ec2', serveEc2, EC2],
 ] as const)('the removal of an instance of %s', (_backend, start, rows) => {
-  let server: Server;
+  const endings = new Map<string, RemovalEnding | Error>();
 
   beforeAll(async () => {
-    server = await start();
-  });
-  afterAll(async () => {
-    await server?.close();
+    const work = async ([step, does, answer]: Row): Promise<void> => {
+      endings.set(`${step} ${does}`, await removeTwice(start, { [step]: answer }).catch((error: Error) => error));
+    };
+    await pMap(rows, work, { concurrency: AT_ONCE });
   });
 
-  it.each(rows)('where the call "%s" is answered with %s', async (step, does, answer, outcome) => {
-    const end = await removeTwice(server, { [step]: answer });
+  it.each(rows)('where the call "%s" is answered with %s', async (step, does, _answer, outcome) => {
     const says = outcome === 'BACKEND_REFUSED' && !does.startsWith('a ') ? `no ${does}` : '';
-    expect(end.outcome).toBe(outcome);
-    expect(end.message).toContain(says);
+    expect(endings.get(`${step} ${does}`)).toMatchObject({ outcome, message: expect.stringContaining(says) });
+  });
+});
+
+describe('the table of answers', () => {
+  it('has one row for each answer', () => {
+    for (const rows of [ENGINE, EC2])
+      expect(new Set(rows.map(([step, does]) => `${step} ${does}`)).size).toBe(rows.length);
+  });
+
+  it.each(STEPS)('has a row for each status that dockerode expects of "%s"', (step) => {
+    const { done = [], refused = [] } = EXPECTED[step] ?? {};
+    expect(refused.length).toBeGreaterThan(0);
+    const rows = ENGINE.filter((row) => row[0] === step).map((row) => row[1]);
+    expect(rows).toEqual(expect.arrayContaining([...done, ...refused].map(String)));
   });
 });

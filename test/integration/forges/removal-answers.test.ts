@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BatonError } from '../../../contracts/errors.ts';
+import { HTTP_FAILURES, readForgeStatuses } from '../../support/library-lists.ts';
 import { startAnsweringForge, type AnsweringForge, type RemovalAnswer } from '../../support/answering-forge.ts';
 
 /**
- * Every answer that GitHub can give to the removal of a registration, by what Baton makes of it: the statuses of its description of
- * both calls, those that it may send for any call, and no answer at all. Only a positive answer means that none is there.
+ * Every answer that GitHub can give to the removal of a registration, by what Baton makes of it: all statuses in its descriptions of
+ * its API and in Node's list, and no answer at all. Only a positive answer means that none is there.
  */
 const SECONDARY = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
 const ABUSE = 'You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.';
-const REFUSALS = [400, 402, 403, 404, 405, 406, 409, 410, 413, 415, 422, 451];
-const FAILURES = [401, 408, 500, 501, 502, 503, 504, 507, 520, 599];
+const STATUSES = [...new Set([...HTTP_FAILURES, ...readForgeStatuses(), 520, 599])].filter((status) => status !== 429);
+/** A token may have expired; 407 never reaches the client: `fetch` fails with it. The rest of 4xx is an answer. */
+const isFailure = (status: number): boolean => status >= 500 || [401, 407, 408].includes(status);
+const REFUSALS = STATUSES.filter((status) => !isFailure(status));
+const FAILURES = STATUSES.filter(isFailure);
 
 type Row = [does: string, answer: RemovalAnswer, result: string];
 
@@ -65,5 +69,11 @@ describe('the removal of a registration', () => {
       throw error;
     });
     expect(done).toBe(result);
+  });
+
+  it.each(readForgeStatuses())('has a row for the status %i of GitHub’s descriptions, for both calls', (status) => {
+    const rows = ROWS.map(([, answer]) => answer);
+    expect(rows.filter(({ find }) => find === status)).not.toEqual([]);
+    expect(rows.filter(({ remove }) => remove === status)).not.toEqual([]);
   });
 });

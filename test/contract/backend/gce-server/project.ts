@@ -53,10 +53,11 @@ export class GceProject {
     };
   }
 
-  readonly open = (installation: string, more?: Record<string, unknown>): Backend => {
+  readonly open = (installation: string, more?: Record<string, unknown>, removalTimeoutMs?: number): Backend => {
     const config = this.#parse(more);
     const userData = createUserDataRenderer({ cloud: 'gce', config, agentSha256: this.#agent.hash, spot: config.spot });
-    return new GceBackend({ installation, config, userData, log: this.#log });
+    const limit = removalTimeoutMs === undefined ? {} : { removalTimeoutMs };
+    return new GceBackend({ installation, config, userData, log: this.#log, ...limit });
   };
 
   /** The machines of these installations, with zone and state. */
