@@ -58,10 +58,17 @@ interface Choices {
 
 const SERVERS = new Set(['nats', 'temporal']);
 
+/** Most faults are short, so that a run has many of them: one in five may take the longest time. */
+const LONG_SHARE = 0.2;
+const SHORT_MS = 6_000;
+
 /** Draws the details of a fault. */
 export function drawFault(kind: FaultKind, choices: Choices): ChaosFault {
   const { random, nextProcess, nextGroup, maxFaultMs } = choices;
-  const drawTime = (share = 1): number => random.integer(1_000, Math.max(1_000, Math.floor(maxFaultMs * share)));
+  const drawTime = (share = 1): number => {
+    const most = Math.floor(maxFaultMs * share);
+    return random.integer(1_000, Math.max(1_000, random.chance(LONG_SHARE) ? most : Math.min(most, SHORT_MS)));
+  };
   const downMs = random.integer(0, 1_500);
   switch (kind) {
     case 'kill':

@@ -53,4 +53,11 @@ describe('a schedule of chaos', () => {
     const times = faults.flatMap(({ fault }) => (fault.kind === 'stop' ? [fault.forMs] : []));
     expect(Math.max(...times)).toBeLessThanOrEqual(3_000);
   });
+
+  it('has mostly short faults, and some of nearly the longest time', () => {
+    const { faults } = createSchedule({ ...OPTIONS, kinds: ['stop'] });
+    const times = faults.flatMap(({ fault }) => (fault.kind === 'stop' ? [fault.forMs] : []));
+    expect(times.filter((time) => time <= 6_000).length).toBeGreaterThan(times.length / 2);
+    expect(times.filter((time) => time > 30_000).length).toBeGreaterThan(0);
+  });
 });
