@@ -15,7 +15,7 @@ import { bundleAgent } from './agent-bundle.ts';
 import { getMaxConcurrentActivities, createBackend } from './create-backend.ts';
 import { DeathPublisher } from './death-publisher.ts';
 import { createBackendMetrics } from './metrics.ts';
-import { BackendWorkers } from './workers.ts';
+import { createBackendWorkers } from './workers.ts';
 
 /**
  * A backend worker: `node services/backend/main.ts NAME --config baton.yaml` runs the activities of backend NAME and publishes when
@@ -55,7 +55,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   });
   const { namespace } = config.temporal;
   const slots = getMaxConcurrentActivities(backendConfig);
-  const workers = await BackendWorkers.create({ connection, namespace, name, activities, slots });
+  const workers = await createBackendWorkers({ connection, namespace, name, activities, slots });
   const deaths = new DeathPublisher({ link, backend: name, log, stop });
   const watching = backend.watch((dead) => {
     died.inc({ backend: name });

@@ -23,7 +23,7 @@ import { createWorkflowGate } from './requests/registration/gate.ts';
 import { RegistrationRecords } from './requests/registration/records.ts';
 import { createStatusHandler } from './requests/status.ts';
 import { StartSlots } from './start-slots.ts';
-import { OrchestratorWorkers, RUNNER_SLOTS } from './workers.ts';
+import { createOrchestratorWorkers, RUNNER_SLOTS } from './workers.ts';
 
 /** The longest delay of a Node.js timer: a service waits for its servers as long as it takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -56,7 +56,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   await ensureSearchAttributes(connection, namespace);
 
   const activities = createWorkerActivities({ bus, client, forge, runs, pacer, live, newest, log, metrics, traces });
-  const workers = await OrchestratorWorkers.create({ connection, namespace, activities, runnerSlots, log });
+  const workers = await createOrchestratorWorkers({ connection, namespace, activities, runnerSlots, log });
   const registration = createRegistrationHandler({
     forge,
     gate: createWorkflowGate(client),

@@ -3,6 +3,7 @@ import { withFailures } from '../../activities/lib/failure.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
+import { WorkerSet } from '../shared/worker-set.ts';
 import type { WorkerActivities } from './activities.ts';
 import type { StartSlots } from './start-slots.ts';
 import { bundleWorkflows } from './workflow-threads/bundle.ts';
@@ -44,69 +45,44 @@ const SLOTS = {
 /** As many as the orchestrator's worker has. Ten first tasks at a time keep its thread busy. */
 export const RUNNER_SLOTS = { total: 100, kept: 10 };
 
-/** All workers of an orchestrator: they start, run and stop together. */
-export class OrchestratorWorkers {
-  readonly #workers: readonly Worker[];
-
-  private constructor(workers: readonly Worker[]) {
-    this.#workers = workers;
-  }
-
-  /** Creates the workers of workflows and one for each kind of activity. Bundles the workflow code, which takes seconds. */
-  static async create(options: {
-    connection: NativeConnection;
-    namespace: string;
-    activities: WorkerActivities;
-    /** For the workflow tasks of runners. */
-    runnerSlots: StartSlots;
-    log: Logger;
-  }): Promise<OrchestratorWorkers> {
-    const { connection, namespace, activities, runnerSlots, log } = options;
-    const tuner: WorkerTuner = {
-      workflowTaskSlotSupplier: runnerSlots,
-      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 200 },
-      // It polls for neither.
-      activityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-    };
-    useQuickWorkflowThreads(log);
-    const workflowBundle = await bundleWorkflows();
-    const create = async (name: keyof WorkerActivities, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
-      await Worker.create({
-        connection,
-        dataConverter,
-        namespace,
-        taskQueue: TASK_QUEUE[name],
-        activities: withFailures(activities[name]),
-        ...SLOTS[name],
-        // The SDK's default holds heartbeats back for most of their timeout.
-        maxHeartbeatThrottleInterval: '5 s',
-        shutdownGraceTime: '20 s',
-        shutdownForceTime: '30 s',
-        ...more,
-      });
-    return new OrchestratorWorkers([
-      await create('orchestrator', { workflowBundle }),
-      await create('runners', { workflowBundle, tuner }),
-      await create('signals'),
-      await create('forge'),
-      await create('forgeBackground'),
-    ]);
-  }
-
-  /** Runs all workers; they finish their work when `stop` fires. Rejects when one of them cannot go on. */
-  async run(stop: AbortSignal): Promise<void> {
-    const running = Promise.all(this.#workers.map((worker) => worker.run()));
-    const shutDown = (): void => {
-      for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-    };
-    stop.addEventListener('abort', shutDown, { once: true });
-    if (stop.aborted) shutDown();
-    await running;
-  }
-
-  /** Whether every worker takes tasks. */
-  areRunning(): boolean {
-    return this.#workers.every((worker) => worker.getState() === 'RUNNING');
-  }
+/** Creates the workers of workflows and one for each kind of activity. Bundles the workflow code, which takes seconds. */
+export async function createOrchestratorWorkers(options: {
+  connection: NativeConnection;
+  namespace: string;
+  activities: WorkerActivities;
+  /** For the workflow tasks of runners. */
+  runnerSlots: StartSlots;
+  log: Logger;
+}): Promise<WorkerSet> {
+  const { connection, namespace, activities, runnerSlots, log } = options;
+  const tuner: WorkerTuner = {
+    workflowTaskSlotSupplier: runnerSlots,
+    localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 200 },
+    // It polls for neither.
+    activityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+  };
+  useQuickWorkflowThreads(log);
+  const workflowBundle = await bundleWorkflows();
+  const create = async (name: keyof WorkerActivities, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
+    await Worker.create({
+      connection,
+      dataConverter,
+      namespace,
+      taskQueue: TASK_QUEUE[name],
+      activities: withFailures(activities[name]),
+      ...SLOTS[name],
+      // The SDK's default holds heartbeats back for most of their timeout.
+      maxHeartbeatThrottleInterval: '5 s',
+      shutdownGraceTime: '20 s',
+      shutdownForceTime: '30 s',
+      ...more,
+    });
+  return new WorkerSet([
+    await create('orchestrator', { workflowBundle }),
+    await create('runners', { workflowBundle, tuner }),
+    await create('signals'),
+    await create('forge'),
+    await create('forgeBackground'),
+  ]);
 }

@@ -10,7 +10,7 @@ import type { Backend } from '../../contracts/ports/backend.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
 import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { DeathPublisher } from '../../services/backend/death-publisher.ts';
-import { BackendWorkers } from '../../services/backend/workers.ts';
+import { createBackendWorkers } from '../../services/backend/workers.ts';
 import { NatsLink } from '../../services/shared/nats-link.ts';
 import { runService } from '../../services/shared/service.ts';
 import { connectTemporal } from '../../services/shared/temporal.ts';
@@ -40,7 +40,7 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
       log,
     });
     const { namespace } = config.temporal;
-    const workers = await BackendWorkers.create({ connection, namespace, name, activities });
+    const workers = await createBackendWorkers({ connection, namespace, name, activities });
     const deaths = new DeathPublisher({ link, backend: name, log, stop });
     const watching = backend.watch((dead) => deaths.publish(dead), stop);
     const running = workers.run(stop);

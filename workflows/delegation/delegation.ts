@@ -19,7 +19,7 @@ import { findRootMessage } from '../lib/failure.ts';
 import { DelegationActor, type DelegationState } from './actor.ts';
 import { toEnd, toHandedOnEnd, toLostEnd, type End } from './end.ts';
 import { HandedOn } from './forge-questions.ts';
-import { computeDelay, type GrowingDelay } from './growing-delay.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 import type { Stage } from './progress.ts';
 import { rerunOnRunner } from './rerun.ts';
 

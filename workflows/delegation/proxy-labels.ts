@@ -1,6 +1,6 @@
 import type { LabelledProxy, ProxyToLabel } from '../../contracts/ports/forge-activities.ts';
 import type { ProxiesSettings } from '../../contracts/workflows/delegation.ts';
-import { computeDelay, type GrowingDelay } from './growing-delay.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 
 /** The label of proxies that stepped aside: it shows on the forge why they get no job. */
 const ASIDE_LABEL = 'stepped-aside';

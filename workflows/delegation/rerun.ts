@@ -3,7 +3,7 @@ import { formatDuration } from '../../contracts/format.ts';
 import type { DelegationActor } from './actor.ts';
 import { toHandedOnEnd, toLostEnd, type End } from './end.ts';
 import { HandedOn } from './forge-questions.ts';
-import { computeDelay, type GrowingDelay } from './growing-delay.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 import type { WaitingRerun } from './position.ts';
 
 /** Before the forge is asked again whether a job may be run again. */

@@ -1,8 +1,9 @@
 import { condition, isCancellation, sleep } from '@temporalio/workflow';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 import { proxySignalActivities } from '../lib/signal-activities.ts';
 
-/** How long to wait between two looks at the group: the first delay, doubled up to the last. */
-const OBSERVE_INTERVAL_MS = { first: 300, max: 5000 };
+/** How long to wait between two looks at the group. */
+const OBSERVE_DELAY_MS: GrowingDelay = { first: 300, max: 5000 };
 
 const { observeGroup } = proxySignalActivities('look whether runners are online');
 const { signalDelegations } = proxySignalActivities('tell delegations why no runner is online');
@@ -64,7 +65,7 @@ export class RunnerWatch {
 
   /** Looks at the group until nobody waits any more. */
   async #watch(onOnline: (delegations: string[]) => void): Promise<void> {
-    for (let pause = OBSERVE_INTERVAL_MS.first; this.size > 0; pause = Math.min(pause * 2, OBSERVE_INTERVAL_MS.max)) {
+    for (let looks = 0; this.size > 0; looks++) {
       const { online, problem } = await observeGroup({ group: this.#group });
       if (online > 0) {
         const delegations = [...this.#waiting.keys()];
@@ -73,7 +74,7 @@ export class RunnerWatch {
         return;
       }
       if (problem !== null) await this.#inform(problem);
-      await sleep(pause, { summary: 'no runner is online yet' });
+      await sleep(computeDelay(OBSERVE_DELAY_MS, looks), { summary: 'no runner is online yet' });
       for (const [delegation, until] of this.#waiting) if (until <= Date.now()) this.delete(delegation);
     }
     onOnline([]);

@@ -1,38 +1,20 @@
-import { proxyActivities, uuid4 } from '@temporalio/workflow';
-import type { OrchestratorActivities } from '../../contracts/ports/orchestrator-activities.ts';
 import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { DispatcherEvent, DispatcherSnapshot, GroupMode, Roster } from '../../contracts/workflows/dispatcher.ts';
 import type { SlotRequest } from '../../contracts/workflows/capacity.ts';
 import { runnerFingerprint, type GroupSettings } from '../../contracts/workflows/group-settings.ts';
 import type { AdoptedRunner, Takeover } from '../../contracts/workflows/takeover.ts';
-import { createRunnerName } from '../../contracts/workflows/runner-name.ts';
-import { proxySignalActivities } from '../lib/signal-activities.ts';
+import { moveJobs, requestSlots, retireRunners } from './activities.ts';
 import { Pace, type PaceState } from './pace.ts';
 import { DemandTracker, type DemandState, type GroupLimits } from './demand-tracker.ts';
+import { RunnerStarts } from './runner-starts.ts';
 import { SlotTracker, type SlotsState } from './slots.ts';
 import { UseOutbox } from './use-outbox.ts';
 
-/** Measured: 500 starts in one workflow task time out; chunks of 50 are as fast as chunks of 10. */
-const START_CHUNK = 50;
 /** Jobs named in one activity. */
 const MOVE_CHUNK = 200;
 /** So many runners are asked to retire at a time, so far apart: nobody waits for that, and hundreds at once would slow starts down. */
 const RETIRE_CHUNK = 10;
 const RETIRE_INTERVAL_MS = 2000;
-
-type DispatcherActivities = Pick<OrchestratorActivities, 'startRunners' | 'retireRunners' | 'requestSlots'>;
-
-/** Not local activities: these would keep the workflow task open while a burst of signals waits in the server. */
-const proxy = (summary: string): DispatcherActivities =>
-  proxyActivities<DispatcherActivities>({
-    startToCloseTimeout: '1 min',
-    retry: { initialInterval: '200 ms', maximumInterval: '10 s' },
-    summary,
-  });
-const { startRunners } = proxy('start runners');
-const { retireRunners } = proxy('ask surplus runners to retire');
-const { moveJobs } = proxySignalActivities('move waiting jobs to other groups');
-const { requestSlots } = proxy('request slots on the backend');
 
 /** What continue-as-new carries over. */
 export interface DispatcherState {
@@ -61,8 +43,7 @@ export class DispatcherActor {
   #review: boolean;
   /** When the next surplus runners are asked, milliseconds since the epoch. */
   #retireAt = 0;
-  /** Counted as runners, but perhaps not started yet. */
-  #startingRunners: readonly string[];
+  readonly #starts: RunnerStarts;
 
   constructor(settings: GroupSettings, carried?: DispatcherState) {
     this.settings = settings;
@@ -70,7 +51,11 @@ export class DispatcherActor {
     this.#slots = new SlotTracker(carried?.slots);
     this.#uses = new UseOutbox(carried?.uses);
     this.#pace = new Pace(carried?.pace);
-    this.#startingRunners = carried?.starting ?? [];
+    const group = { demand: this.demand, slots: this.#slots, pace: this.#pace };
+    this.#starts = new RunnerStarts(
+      { ...group, getSettings: () => this.settings, countStartable: () => this.#countStartable() },
+      carried?.starting,
+    );
     this.#mode = carried?.mode ?? 'active';
     this.#removed = carried?.removed ?? false;
     this.#review = carried?.review ?? false;
@@ -85,7 +70,7 @@ export class DispatcherActor {
       review: this.#review,
       uses: this.#uses.toState(),
       pace: this.#pace.toState(),
-      starting: this.#startingRunners,
+      starting: this.#starts.unstarted,
     };
   }
 
@@ -133,7 +118,7 @@ export class DispatcherActor {
       case 'gone':
         if (event.use !== undefined) this.#uses.add(event.use);
         // A runner that is still being started has no workflow yet: that does not mean that it vanished.
-        if (event.outcome.reason === 'vanished' && this.#startingRunners.includes(event.outcome.runner)) break;
+        if (event.outcome.reason === 'vanished' && this.#starts.unstarted.includes(event.outcome.runner)) break;
         demand.removeRunner(event.outcome, Date.now());
         break;
       default:
@@ -161,41 +146,12 @@ export class DispatcherActor {
   /** Everything that is counted, by name, for the health check; without runners whose workflows may not exist yet. */
   toRoster(): Roster {
     const { slots, waiting } = this.demand.toRoster(Date.now());
-    return { slots: slots.filter(({ runner }) => !this.#startingRunners.includes(runner)), waiting };
+    return { slots: slots.filter(({ runner }) => !this.#starts.unstarted.includes(runner)), waiting };
   }
 
-  /**
-   * Starts the missing runners, as far as there are slots and the forge lets them register soon.
-   *
-   * @param enough whether to stop and continue later: while signals keep arriving, there is always more to do
-   */
+  /** Starts the missing runners. See {@link RunnerStarts.run}. */
   async startRunners(enough: () => boolean): Promise<void> {
-    const { demand } = this;
-    if (this.#startingRunners.length > 0) {
-      // An earlier dispatcher was ended while it started these. They count already.
-      await startRunners({ settings: this.settings, runners: [...this.#startingRunners], idle: 0, again: true });
-      this.#startingRunners = [];
-    }
-    while (!enough()) {
-      const { settings } = this;
-      const count = Math.min(this.#countStartable(), START_CHUNK);
-      if (count === 0) return;
-      const { waiting, ready } = demand.countRunners(Date.now());
-      const idle = Math.max(0, count - Math.max(0, waiting - ready));
-      const runners = Array.from({ length: count }, () =>
-        createRunnerName(settings.installation, settings.name, uuid4()),
-      );
-      // Counted before they are started, so that events that arrive meanwhile start no more than `max`.
-      demand.addRunners(runners, Date.now());
-      this.#slots.use(settings.backend, count);
-      this.#startingRunners = runners;
-      const result = await startRunners({ settings, runners, idle });
-      this.#startingRunners = [];
-      const held = this.#pace.apply(result, count, Date.now());
-      if (held === 0) continue;
-      demand.dropUnstarted(runners.slice(-held));
-      this.#slots.giveBack(settings.backend, held);
-    }
+    await this.#starts.run(enough);
   }
 
   /** Asks the runners that the group no longer needs to retire, some at a time. */
@@ -304,9 +260,9 @@ export class DispatcherActor {
   #adopt(runners: readonly AdoptedRunner[]): void {
     const { backend } = this.settings;
     const running = new Set(runners.map(({ runner }) => runner));
-    this.#startingRunners = this.#startingRunners.filter((runner) => !running.has(runner));
+    this.#starts.confirm(running);
     const unknown = { held: true, busy: false, leaving: false, outdated: false, job: null, run: null };
-    const starting = this.#startingRunners.map((runner) => ({ ...unknown, runner, since: Date.now(), backend }));
+    const starting = this.#starts.unstarted.map((runner) => ({ ...unknown, runner, since: Date.now(), backend }));
     this.demand.adopt([...runners, ...starting]);
     this.#slots.requestAgain();
     this.#review = true;

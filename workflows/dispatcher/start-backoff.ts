@@ -1,5 +1,6 @@
-const FIRST_PAUSE_MS = 1000;
-const MAX_PAUSE_MS = 5 * 60_000;
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
+
+const PAUSE_MS: GrowingDelay = { first: 1000, max: 5 * 60_000 };
 
 /** A {@link StartBackoff} as JSON. Milliseconds since the epoch. */
 export interface BackoffState {
@@ -20,8 +21,8 @@ export class StartBackoff {
   /** A runner failed; failures during the pause count as one. */
   fail(now: number): void {
     if (this.isPaused(now)) return;
+    this.#notBefore = now + computeDelay(PAUSE_MS, this.#failures);
     this.#failures += 1;
-    this.#notBefore = now + Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), MAX_PAUSE_MS);
   }
 
   /** A job started: the next failure is the first one again. */

@@ -1,8 +1,8 @@
 import { MAX_HELD_MS, MAX_QUEUED_MS, type JobNeeds } from '../../contracts/workflows/job.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 
-/** How long a job that runners passed over twice does not count; doubled each time. After the first time it counts at once. */
-const FIRST_PAUSE_MS = 10 * 60_000;
-const MAX_PAUSE_MS = 2 * 3_600_000;
+/** How long a job that runners passed over twice or more does not count. After the first time it counts at once. */
+const PASSED_OVER_DELAY_MS: GrowingDelay = { first: 10 * 60_000, max: 2 * 3_600_000 };
 
 /** A job that waits for a runner. */
 export interface WaitingJob {
@@ -67,6 +67,5 @@ export function applyPassedOver(job: WaitingJob, runnerSince: number, now: numbe
   // Runners that were started for the same try count once.
   if (!isDue(job, now) || runnerSince < job.notBefore) return;
   job.passedOver += 1;
-  const pause = job.passedOver === 1 ? 0 : FIRST_PAUSE_MS * 2 ** (job.passedOver - 2);
-  job.notBefore = now + Math.min(pause, MAX_PAUSE_MS);
+  job.notBefore = now + (job.passedOver === 1 ? 0 : computeDelay(PASSED_OVER_DELAY_MS, job.passedOver - 2));
 }

@@ -1,24 +1,21 @@
-import { ApplicationFailure, condition, isCancellation, upsertMemo } from '@temporalio/workflow';
+import { ApplicationFailure, condition, upsertMemo } from '@temporalio/workflow';
 import {
   RESOURCES_MEMO,
   type RunnerEvent,
   type RunnerInput,
   type RunnerInstance,
 } from '../../contracts/workflows/runner.ts';
-import type { InstanceSpec } from '../../contracts/ports/backend.ts';
-import type { InstanceUse } from '../../contracts/workflows/instance-use.ts';
 import type { RunnerLife } from '../../contracts/workflows/runner-life.ts';
 import type { RunnerSlot } from '../../contracts/workflows/takeover.ts';
 import { describeResources } from '../../contracts/messages/describe-resources.ts';
 import type { Phase, RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
-import { findRootMessage } from '../lib/failure.ts';
 import { local } from '../lib/local-activities.ts';
-import { proxyCreateInstance, requestRetirement } from './activities.ts';
+import { requestRetirement } from './activities.ts';
+import { InstanceCreation, type CreationState } from './instance-creation.ts';
 import { toRunnerInstance, toOutcome } from './outcome.ts';
 import { PhaseLog, type PhaseLogState } from './phase-log.ts';
 import { Facts, type FactsState } from './facts.ts';
 import { InstanceTags, type TagsState } from './tags.ts';
-import { toInstanceUse, type Purchase } from './instance-use.ts';
 import { RunnerRegistration, type RegistrationAnswer } from './registration.ts';
 import { RunnerRemoval, type RemovalState } from './removal.ts';
 import { Renewal } from './renewal.ts';
@@ -26,12 +23,10 @@ import { toRunnerSlot } from './slot.ts';
 import { RunnerView } from './view.ts';
 
 /** What continue-as-new carries over. */
-export interface RunnerState {
+export interface RunnerState extends CreationState {
   facts: FactsState;
   createdAt: string;
   phases: PhaseLogState;
-  instanceId: string | undefined;
-  purchase?: Purchase | undefined;
   /** Absent where the backend can't tag. */
   tags?: TagsState | undefined;
   retireAsked: boolean;
@@ -52,9 +47,7 @@ export class RunnerActor {
   readonly #phases: PhaseLog;
   readonly #view: RunnerView;
   #note: string | undefined;
-  #instanceId: string | undefined;
-  /** What the instance is billed as, and since when. */
-  #purchase: Purchase | undefined;
+  readonly #creation: InstanceCreation;
   /** Set where the backend can tag its instances. */
   #tags: InstanceTags | undefined;
   readonly #registration: RunnerRegistration;
@@ -77,8 +70,7 @@ export class RunnerActor {
     this.#phases = new PhaseLog(this.#createdAt.getTime(), carried?.phases);
     this.#startsBy = new Date(this.#createdAt.getTime() + input.settings.timeToStartMs);
     this.#endsBy = new Date(this.#createdAt.getTime() + input.settings.timeToLiveMs);
-    this.#instanceId = carried?.instanceId;
-    this.#purchase = carried?.purchase;
+    this.#creation = new InstanceCreation(input, this.facts, carried);
     if (carried?.tags) this.#tags = this.#makeTags(carried.tags);
     this.#retireAsked = carried?.retireAsked ?? false;
     this.#isLeaving = carried?.removal !== undefined;
@@ -93,8 +85,7 @@ export class RunnerActor {
       facts: this.facts.toState(),
       createdAt: this.#createdAt.toISOString(),
       phases: this.#phases.toState(),
-      instanceId: this.#instanceId,
-      purchase: this.#purchase,
+      ...this.#creation.toState(),
       tags: this.#tags?.toState(),
       retireAsked: this.#retireAsked,
       removal: this.#removal?.toState(),
@@ -120,7 +111,7 @@ export class RunnerActor {
   #isRemovedNext(): boolean {
     const { died, exited, forgeCompleted } = this.facts;
     const isOver = died !== undefined || (exited !== undefined && forgeCompleted);
-    return isOver && this.#end === undefined && this.#instanceId !== undefined && this.isQuiet();
+    return isOver && this.#end === undefined && this.#creation.instanceId !== undefined && this.isQuiet();
   }
 
   /** Whether no job can run on it any more: its program or instance ended, or the forge says that its job is complete. */
@@ -152,7 +143,7 @@ export class RunnerActor {
 
   /** Its instance, as others may query it. */
   describeInstance(): RunnerInstance {
-    return toRunnerInstance(this.input.runner, this.facts, this.#instanceId, this.#removal?.reason);
+    return toRunnerInstance(this.input.runner, this.facts, this.#creation.instanceId, this.#removal?.reason);
   }
 
   /** What a dispatcher that takes over has to count. */
@@ -189,29 +180,13 @@ export class RunnerActor {
 
   /** Creates the instance; false where that failed for good, with the reason in the details. */
   async createInstance(): Promise<boolean> {
-    if (this.#instanceId !== undefined) return true;
-    const { settings, runner } = this.input;
-    const spec: InstanceSpec = {
-      ...settings.instance,
-      installation: settings.installation,
-      group: settings.name,
-      runner,
-      startBy: this.#startsBy.toISOString(),
-      expiresAt: this.#endsBy.toISOString(),
-    };
-    const { createInstance } = proxyCreateInstance(settings, runner);
-    try {
-      const { instanceId, machine, market, taggable } = await this.#track(() => createInstance(spec));
-      this.#instanceId = instanceId;
-      this.#purchase = { machine, market, from: new Date().toISOString() };
-      if (taggable) this.#tags = this.#makeTags();
-      this.updateView();
-      return true;
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      this.facts.createProblem = findRootMessage(error);
-      return false;
-    }
+    if (this.#creation.instanceId !== undefined) return true;
+    const times = { startBy: this.#startsBy.toISOString(), expiresAt: this.#endsBy.toISOString() };
+    const created = await this.#track(() => this.#creation.run(times));
+    if (created === undefined) return false;
+    if (created.taggable) this.#tags = this.#makeTags();
+    this.updateView();
+    return true;
   }
 
   /** Asks the dispatcher whether the group has more idle runners than it needs. */
@@ -282,7 +257,7 @@ export class RunnerActor {
     this.#view.update(this.facts, {
       phase,
       note: this.#note,
-      instanceId: this.#instanceId,
+      instanceId: this.#creation.instanceId,
       tagsProblem: this.#tags?.problem,
       timeToStartEnds: this.#startsBy,
       timeToLiveEnds: this.#endsBy,
@@ -300,7 +275,7 @@ export class RunnerActor {
     if (this.facts.hookCompleted || this.facts.forgeCompleted) return 'completing';
     if (this.facts.started) return 'busy';
     if (this.facts.online) return 'idle';
-    return this.#instanceId === undefined ? 'provisioning' : 'starting';
+    return this.#creation.instanceId === undefined ? 'provisioning' : 'starting';
   }
 
   async #track<T>(activity: () => Promise<T>): Promise<T> {
@@ -313,11 +288,8 @@ export class RunnerActor {
   }
 
   #makeRemoval(state: RemovalState): RunnerRemoval {
-    const { settings, runner } = this.input;
-    const use = (): InstanceUse | undefined =>
-      this.#purchase && toInstanceUse(settings, runner, this.#purchase, this.facts);
     const life = (): RunnerLife => {
-      const { backend } = settings;
+      const { backend } = this.input.settings;
       return { backend, phases: this.#phases.toState(), until: Date.now(), jobId: this.facts.job?.jobId };
     };
     return new RunnerRemoval(
@@ -326,7 +298,7 @@ export class RunnerActor {
         facts: this.facts,
         registration: this.#registration,
         reportLeaving: () => this.reportLeaving(state.reason),
-        describe: () => ({ use: use(), life: life() }),
+        describe: () => ({ use: this.#creation.toUse(), life: life() }),
         show: (phase, note) => {
           this.#end = phase;
           this.setNote(note);

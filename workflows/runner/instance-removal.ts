@@ -1,10 +1,11 @@
 import { condition } from '@temporalio/workflow';
 import type { RunnerInput } from '../../contracts/workflows/runner.ts';
 import { findRootMessage } from '../lib/failure.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 import { proxyDeleteInstance } from './activities.ts';
 
-/** How long a removal waits before it asks a backend again that refused; doubled each time. What gets no answer is retried sooner. */
-const REFUSED_PAUSE_MS = { first: 2000, max: 600_000 };
+/** How long a removal waits before it asks a backend again that refused. What gets no answer is retried sooner. */
+const REFUSED_DELAY_MS: GrowingDelay = { first: 2000, max: 600_000 };
 
 /**
  * Removes a runner's instance, for as long as it takes: no answer of the backend can fail it, and the slot stays taken until the
@@ -20,7 +21,7 @@ export async function removeInstance(
   mustStop: () => boolean,
 ): Promise<boolean> {
   const { deleteInstance } = proxyDeleteInstance(settings, runner);
-  for (let pause = REFUSED_PAUSE_MS.first; ; pause = Math.min(pause * 2, REFUSED_PAUSE_MS.max)) {
+  for (let tries = 0; ; tries++) {
     try {
       await deleteInstance({ runner });
       return true;
@@ -28,6 +29,7 @@ export async function removeInstance(
       onRefused(findRootMessage(error));
     }
     if (mustStop()) return false;
+    const pause = computeDelay(REFUSED_DELAY_MS, tries);
     await condition(mustStop, pause, { summary: 'the backend refused to delete the instance: it is asked again' });
     if (mustStop()) return false;
   }

@@ -1,13 +1,15 @@
 import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 import type { RunnerInput } from '../../contracts/workflows/runner.ts';
 import { findRootMessage } from '../lib/failure.ts';
+import { computeDelay, type GrowingDelay } from '../lib/growing-delay.ts';
 import { forge } from './activities.ts';
 import type { Facts } from './facts.ts';
 
-/** How long a removal waits before it asks again for a registration that the forge calls busy; doubled each time. */
-const BUSY_PAUSE_MS = { first: 2000, max: 600_000 };
-/** The same where the forge refuses, which can last for ever: an App that is suspended, a repository that is gone. */
-const REFUSED_PAUSE_MS = { first: 15_000, max: 3_600_000 };
+/** How long a removal waits before it asks again, by the forge's answer. A refusal can last for ever: a suspended App, a lost repository. */
+const ASK_AGAIN_DELAY_MS: Record<'busy' | 'refused', GrowingDelay> = {
+  busy: { first: 2000, max: 600_000 },
+  refused: { first: 15_000, max: 3_600_000 },
+};
 /** A registration that was requested just before the end may reach the forge this much later. */
 const LATE_REGISTRATION_DELAY_MS = 15_000;
 /** The forge's webhook about a completed job usually arrives sooner than this after the job's completed hook, or its program's exit. */
@@ -77,14 +79,12 @@ export class RunnerRegistration {
     if (!this.#facts.online && !this.#facts.started) {
       await sleep(LATE_REGISTRATION_DELAY_MS, { summary: 'a registration may still reach the forge' });
     }
-    let pause = 0;
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       const answer = await this.ask();
       if (answer !== 'busy' && answer !== 'refused') return true;
       onWait();
       if (mustStop()) return false;
-      const { first, max } = answer === 'busy' ? BUSY_PAUSE_MS : REFUSED_PAUSE_MS;
-      pause = Math.min(Math.max(pause * 2, first), max);
+      const pause = computeDelay(ASK_AGAIN_DELAY_MS[answer], tries);
       const { forgeCompleted } = this.#facts;
       // When the forge has ended the job of a lost instance, it lets go of the registration too.
       const isLetGo = (): boolean => this.#facts.forgeCompleted !== forgeCompleted || mustStop();

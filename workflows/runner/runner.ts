@@ -25,8 +25,8 @@ import { RUNNER_SLOT, type RunnerSlot } from '../../contracts/workflows/takeover
 import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason, RunnerOutcome } from '../../contracts/workflows/phase.ts';
 import { historyIsFull } from '../lib/history.ts';
-import { toSpread } from '../lib/spread.ts';
 import { RunnerActor, type RunnerState } from './actor.ts';
+import { BUSY_LAG_MS, StartWait } from './start-wait.ts';
 
 const eventsSignal = defineSignal<[RunnerEvent[]]>(RUNNER_EVENTS);
 const instanceQuery = defineQuery<RunnerInstance>(RUNNER_INSTANCE);
@@ -36,10 +36,6 @@ const registerUpdate = defineUpdate<void>(REGISTER_RUNNER);
 
 /** After the completed hook or webhook, the runner program still has to report to the forge and to exit. */
 const COMPLETION_TIMEOUT_MS = 60_000;
-/** GitHub's `busy` lags up to 60 s behind the start of a job: a job may still appear for 60 s after "not busy". */
-const BUSY_LAG_MS = 60_000;
-/** A tenth of the time to start, at most a tenth of this, is added to it: differently for each runner. */
-const MAX_SPREAD_MS = 600_000;
 
 /**
  * One ephemeral runner: one instance, one registration, at most one job. Whatever happens, it removes all of these before it
@@ -103,7 +99,7 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
   const { facts } = actor;
   const lag = Math.min(BUSY_LAG_MS, actor.input.settings.timeToStartMs);
   if (!(await actor.createInstance())) return 'create-failed';
-  const late = await waitUntilStarted(actor);
+  const late = await new StartWait(actor).run();
   if (late !== undefined) return late;
   // Without a registration, its job is over: the forge removes it then, and never sooner.
   await condition(() => facts.hookCompleted || facts.unregistered || actor.isFinished());
@@ -125,62 +121,5 @@ async function run(actor: RunnerActor): Promise<RemovalReason> {
     await condition(() => facts.died !== undefined || facts.forgeCompleted, BUSY_LAG_MS, {
       summary: 'the forge says busy: ask again after this time',
     });
-  }
-}
-
-/**
- * Waits until a job started or the runner can run none any more. An idle runner whose time to start is over, or whose group
- * asked it to retire, stays if the group needs it as an idle runner. It leaves in any case while enough of its time to live is left
- * for the job that it could get: its registration first, so that it gets none.
- *
- * @returns the reason for removal, where no job started
- */
-async function waitUntilStarted(actor: RunnerActor): Promise<RemovalReason | undefined> {
-  const { facts } = actor;
-  const { timeToStartMs } = actor.input.settings;
-  const isDecided = (): boolean => facts.started || actor.isFinished();
-  const isIdle = (): boolean => facts.online && facts.granted;
-  // Runners that were created together don't ask their group together.
-  const spread = Math.min(timeToStartMs, MAX_SPREAD_MS) * 0.1 * toSpread(actor.input.runner);
-  let wait = actor.timeToStartLeft() + spread;
-  for (;;) {
-    const wasIdle = isIdle();
-    const renewal = actor.renewal.timeLeft();
-    const isAwake = (): boolean =>
-      isDecided() || actor.retireAsked || facts.unregistered || (!wasIdle && isIdle() && renewal < wait);
-    const summary = `time to start: ${formatDuration(timeToStartMs)}`;
-    const before = Date.now();
-    if (!isAwake()) {
-      const woken = await condition(isAwake, wasIdle ? Math.min(wait, renewal) : wait, { summary });
-      if (woken && !isDecided() && !actor.retireAsked && !facts.unregistered) {
-        // It came online, and is to be renewed before its time to start is over.
-        wait = Math.max(1, wait - (Date.now() - before));
-        continue;
-      }
-    }
-    if (isDecided()) return undefined;
-    // The forge removes the registration of a runner that has a job when that job is over, not sooner.
-    if (facts.unregistered) return 'unregistered';
-    const reason = actor.takeRetirementReason();
-    if (!facts.granted) return reason;
-    wait = reason === 'retired' ? actor.timeToStartLeft() : timeToStartMs + spread;
-    const mustLeave = reason === 'renewed' || (reason === 'time-to-start' && !facts.online);
-    if (mustLeave) await actor.reportLeaving(reason);
-    else if (!(await actor.mayRetire())) {
-      actor.setNote('idle: waiting for the next job');
-      continue;
-    }
-    const answer = await actor.tryUnregister(isDecided);
-    if (answer === undefined) return undefined;
-    if (answer === 'busy') {
-      actor.renewal.postpone();
-      actor.setNote('not removed: the forge says that a job is running on it');
-      continue;
-    }
-    // Without a registration it gets no new job; a job that it got just before shows up within the lag. Where the forge refused, and
-    // may refuse for ever, that is all that can be waited for.
-    const lag = Math.min(BUSY_LAG_MS, timeToStartMs);
-    await condition(isDecided, lag, { summary: 'unregistered: a job that just started would show up by then' });
-    if (!facts.started) return reason;
   }
 }
