@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   CAPACITY_WORKFLOW,
@@ -9,16 +8,14 @@ import {
   capacityWorkflowId,
 } from '../../../contracts/workflows/capacity.ts';
 import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
-import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
-import { type JobNotice } from '../../../contracts/workflows/job.ts';
 import { type GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { aJob } from '../../support/a-job.ts';
-import { aRunnerSignal } from '../../support/runner-events.ts';
+import { RunnerSteps } from '../../support/runner-steps.ts';
 import { until } from '../../support/until.ts';
 
 /** One history per code path; the others would be the same. */
@@ -43,53 +40,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-let jobs = 0;
-function job(action: JobNotice['action'], jobId: number, runnerName: string | null = null): JobNotice {
-  return aJob(action, jobId, { runnerName });
-}
-
-/** Queues that many new jobs. */
-async function queue(group: string, count: number): Promise<number[]> {
-  const ids = Array.from({ length: count }, () => (jobs += 1));
-  await world.signal(
-    group,
-    ids.map((id) => ({ type: 'job', job: job('queued', id) })),
-  );
-  return ids;
-}
-
-const living = (group: string): string[] => {
-  const { created, deleted } = world.edges(group);
-  return created.filter((runner) => !deleted.includes(runner));
-};
-
-/** The group's runners, once there are that many. */
-async function runners(group: string, count: number): Promise<string[]> {
-  return await until(() => {
-    expect(living(group)).toHaveLength(count);
-    return living(group);
-  });
-}
-
-async function online(group: string, runner: string): Promise<void> {
-  await world.client.workflow.getHandle(runnerWorkflowId(group, runner)).executeUpdate(REGISTER_RUNNER);
-  await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
-}
-
-/** Starts that job on the runner. */
-async function begin(group: string, runner: string, id: number): Promise<void> {
-  await world.signal(group, [{ type: 'job', job: job('in_progress', id, runner) }]);
-  await world.signalRunner(group, runner, [{ type: 'job', job: job('in_progress', id, runner) }]);
-}
-
-/** Ends that job and its runner. */
-async function finish(group: string, runner: string, id: number): Promise<void> {
-  const died = { version: 1, kind: 'died', id: randomUUID(), runner, at: '', exitCode: 0, reason: 'ended' } as const;
-  await world.signalRunner(group, runner, [
-    { type: 'job', job: job('completed', id, runner) },
-    { type: 'died', died },
-  ]);
-}
+const { createJobId, queue, living, runners, online, begin, finish } = new RunnerSteps(() => world);
 
 const result = (group: string, runner: string): Promise<RunnerOutcome> =>
   world.client.workflow.getHandle(runnerWorkflowId(group, runner)).result();
@@ -128,10 +79,10 @@ describe('a group whose configuration changed', () => {
     await configure({ ...settings, min: 0 });
     await until(() => expect(world.edges(group).deleted.toSorted()).toEqual(idle.slice(1).toSorted()));
     expect(living(group)).toEqual([busy]);
-    jobs += 1;
-    await begin(group, busy, jobs);
+    const id = createJobId();
+    await begin(group, busy, id);
     world.edges(group).unregister = () => 'absent';
-    await finish(group, busy, jobs);
+    await finish(group, busy, id);
     expect(await result(group, busy)).toMatchObject({ ranJob: true, failed: false });
   });
 
@@ -184,8 +135,7 @@ describe('an operator', () => {
     await world.start(settings);
     const [busy = '', idle = ''] = await runners(group, 2);
     await online(group, idle);
-    jobs += 1;
-    const id = jobs;
+    const id = createJobId();
     await begin(group, busy, id);
     await world.signal(group, [{ type: 'control', mode: 'draining' }]);
     await until(() => expect(world.edges(group).deleted).toContain(idle));

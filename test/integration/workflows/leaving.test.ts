@@ -1,13 +1,13 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { REGISTER_RUNNER, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
+import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import type { RunnerOutcome } from '../../../contracts/workflows/phase.ts';
 import type { GroupSettings } from '../../../contracts/workflows/group-settings.ts';
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
 import { recordHistories } from '../../support/histories.ts';
-import { aRunnerSignal } from '../../support/runner-events.ts';
+import { RunnerSteps } from '../../support/runner-steps.ts';
 import { until } from '../../support/until.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 
@@ -23,10 +23,7 @@ afterAll(async () => {
 
 const handle = (group: string, runner: string) => world.client.workflow.getHandle(runnerWorkflowId(group, runner));
 
-async function bringOnline(group: string, runner: string): Promise<void> {
-  await handle(group, runner).executeUpdate<void, []>(REGISTER_RUNNER);
-  await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
-}
+const { online } = new RunnerSteps(() => world);
 
 /** A group with idle runners, as many as `min` says. */
 async function startIdle(
@@ -37,7 +34,7 @@ async function startIdle(
   await world.start(aGroup(group, settings));
   const { created } = world.edges(group);
   await until(() => expect(created.length).toBe(settings.min));
-  for (const runner of created) await bringOnline(group, runner);
+  for (const runner of created) await online(group, runner);
   return { group, runners: [...created] };
 }
 
@@ -51,7 +48,7 @@ describe('a leaving runner', () => {
     await queue(group, 1);
     const { created, deleted } = world.edges(group);
     await until(() => expect(created.length).toBe(2));
-    for (const runner of created) await bringOnline(group, runner);
+    for (const runner of created) await online(group, runner);
     // Neither is asked to retire: both ask at the end of their time to start.
     await world.signal(group, [{ type: 'job', job: aJob('completed', 1) }]);
     await until(async () => expect(await world.getStatus(group)).toMatchObject({ ready: 1, leaving: 1 }));

@@ -5,6 +5,7 @@ import type { GroupSettings } from '../../../contracts/workflows/group-settings.
 import { aGroup, freshName } from '../../support/a-group.ts';
 import { aJob } from '../../support/a-job.ts';
 import { recordHistory } from '../../support/histories.ts';
+import { RunnerSteps } from '../../support/runner-steps.ts';
 import { until } from '../../support/until.ts';
 import { startWorkflowWorld, type WorkflowWorld } from '../../support/workflows.ts';
 
@@ -25,45 +26,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-let jobs = 0;
-
-/** Queues that many new jobs. @returns their ids */
-async function queue(group: string, count: number): Promise<number[]> {
-  const ids = Array.from({ length: count }, () => (jobs += 1));
-  await world.signal(
-    group,
-    ids.map((id) => ({ type: 'job', job: aJob('queued', id) })),
-  );
-  return ids;
-}
-
-const living = (group: string): string[] => {
-  const { created, deleted } = world.edges(group);
-  return created.filter((runner) => !deleted.includes(runner));
-};
-
-/** The group's runners, once there are that many. */
-async function runners(group: string, count: number): Promise<string[]> {
-  return await until(() => {
-    expect(living(group)).toHaveLength(count);
-    return living(group);
-  });
-}
-
-/** Starts that job on the runner, as far as forge and hook say. */
-async function begin(group: string, runner: string, id: number): Promise<void> {
-  const job = aJob('in_progress', id, { runnerName: runner });
-  await world.signal(group, [{ type: 'job', job }]);
-  await world.signalRunner(group, runner, [{ type: 'job', job }]);
-}
-
-/** Ends that job and its runner. */
-async function finish(group: string, runner: string, id: number): Promise<void> {
-  await world.signalRunner(group, runner, [
-    { type: 'job', job: aJob('completed', id, { runnerName: runner }) },
-    { type: 'died', died: { version: 1, kind: 'died', id: runner, runner, at: '', exitCode: 0, reason: 'ended' } },
-  ]);
-}
+const { queue, living, runners, begin, finish } = new RunnerSteps(() => world);
 
 const terminateDispatcher = (group: string): Promise<unknown> =>
   world.client.workflow.getHandle(dispatcherWorkflowId(group)).terminate('by hand');
