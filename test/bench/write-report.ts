@@ -72,7 +72,8 @@ export function replaceSummary(readme: string, { steady, burst5000, github2000, 
   return replaceBlock(readme, SUMMARY, table.join('\n'));
 }
 
-function readBlock(page: string, marker: string): string {
+/** What is between the markers of that name. */
+export function readBlock(page: string, marker: string): string {
   const { from, to } = findBlock(page, marker);
   return page.slice(from, to);
 }

@@ -1,14 +1,14 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { machine, versions } from '../bench/report.ts';
-import { writeReport } from '../bench/write-report.ts';
+import { readBlock, writeReport } from '../bench/write-report.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { isDockerAvailable } from '../support/docker.ts';
 import { FAULT_KINDS } from './fault-kinds.ts';
 import { DOCKER_GROUP, listProcessNames, LOCAL_GROUPS } from './installation.ts';
-import { formatFailure, formatResult } from './report.ts';
+import { formatFailure, formatResult, mergeResults } from './report.ts';
 import { runChaos } from './run.ts';
 import { createSchedule, formatSchedule, hashSchedule } from './schedule.ts';
 
@@ -28,7 +28,7 @@ seed give the same schedule. A failure prints what happened around it.
 --no-docker    local instances only
 --schedule     prints what would happen, and runs nothing
 --timeline     writes everything that happened into a file, also without a failure
---write        puts the results into deploy/docs/reference/chaos.md`;
+--write        puts the results into deploy/docs/reference/chaos.md, beside those of other seeds`;
 
 const { values } = parseArgs({
   options: {
@@ -67,13 +67,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void running?.stop().finally(() => process.exit(130)));
 }
 
+const PAGE = new URL('../../deploy/docs/reference/chaos.md', import.meta.url);
+
 const command = ['npm run chaos --', ...process.argv.slice(2)].join(' ');
 const lines: string[] = [];
 let failed = 0;
 for (const seed of listSeeds()) if (!(await runSeed(seed))) failed += 1;
 if (values.write) {
-  const text = [...lines, `${machine()}; ${versions()}`].join('\n');
-  await writeReport('chaos:seeds', command, text, new URL('../../deploy/docs/reference/chaos.md', import.meta.url));
+  const merged = mergeResults(readBlock(readFileSync(PAGE, 'utf8'), 'chaos:seeds'), lines);
+  const text = [...merged, `${machine()}; ${versions()}`].join('\n');
+  await writeReport('chaos:seeds', 'npm run chaos -- --jobs JOBS --seed SEED --write', text, PAGE);
 }
 process.exit(failed === 0 ? 0 : 1);
 

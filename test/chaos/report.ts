@@ -33,3 +33,19 @@ function formatCounts(counts: Readonly<Record<string, number>>): string {
     .map(([name, count]) => `${count} ${name}`)
     .join(', ');
 }
+
+/**
+ * The results of seeds that ran one after the other, perhaps on several days.
+ *
+ * @param before what is written already: a seed that ran again replaces its line, the others stay
+ * @param added lines of {@link formatResult}
+ */
+export function mergeResults(before: string, added: readonly string[]): string[] {
+  const bySeed = new Map(
+    [...before.split('\n'), ...added].flatMap((line): [number, string][] => {
+      const seed = /^seed (\d+): /.exec(line)?.[1];
+      return seed === undefined ? [] : [[Number(seed), line]];
+    }),
+  );
+  return [...bySeed].toSorted(([a], [b]) => a - b).map(([, line]) => line);
+}
