@@ -24,6 +24,7 @@ class RequestRefused extends Error {
   }
 }
 
+const closeQuery = z.object({ why: z.string().max(200).default('it does not say why') });
 const waitQuery = z.object({ wait: z.coerce.number().int().min(0).max(60_000).default(25_000) });
 const registerOrder = z.object({
   token: z.string(),
@@ -68,7 +69,8 @@ export async function addRunnerProtocolRoutes(root: FastifyInstance, sim: Simula
       });
 
       http.delete<Path>('/:id/session', (request, reply) => {
-        goOffline(sim, authenticateRunner(sim, request));
+        const { why } = closeQuery.parse(request.query);
+        goOffline(sim, authenticateRunner(sim, request), why);
         return reply.code(204).send();
       });
 

@@ -10,7 +10,7 @@ import * as z from 'zod';
  *     GET    jobs/ID/cancellation?wait=MS  200 `{cancelled}`: held open until then, and thereby also the heartbeat
  *     POST   jobs/ID/steps                 {@link stepReport}: the state of a step and further lines of its log
  *     POST   jobs/ID/complete              {@link completion}
- *     DELETE session                       offline
+ *     DELETE session?why=TEXT              offline
  */
 export const jitConfig = z.object({
   version: z.literal(1),

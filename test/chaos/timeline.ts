@@ -14,7 +14,7 @@ export interface TimelineEntry {
 
 /** How much of the time before and after a problem its timeline shows. */
 const AROUND_MS = 30_000;
-const SHOWN = ['action', 'conclusion', 'detail', 'by', 'wasBusy', 'everOnline', 'status', 'redelivery'];
+const SHOWN = ['action', 'conclusion', 'detail', 'by', 'wasBusy', 'everOnline', 'why', 'status', 'redelivery'];
 
 /** The simulator's events that matter for jobs and runners. */
 export function toEntries(events: readonly SimulatorEvent[]): TimelineEntry[] {

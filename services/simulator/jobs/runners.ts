@@ -35,7 +35,7 @@ export function removeRunner(sim: Simulation, runner: Runner, by: 'api' | 'ephem
     wasBusy: job !== null && job.startedAt !== null,
     everOnline: runner.everOnline,
   });
-  goOffline(sim, runner);
+  goOffline(sim, runner, 'its registration was removed');
   if (job && job.startedAt === null) requeue(sim, job, `${runner.name} was removed`);
 }
 
@@ -46,11 +46,11 @@ export function goOnline(sim: Simulation, runner: Runner): void {
   requestAssignment(sim);
 }
 
-export function goOffline(sim: Simulation, runner: Runner): void {
+export function goOffline(sim: Simulation, runner: Runner, why: string): void {
   if (!runner.online) return;
   runner.online = false;
   runner.answerPoll?.(null);
-  sim.log.add('runner.offline', { runner: runner.name, runnerId: runner.id });
+  sim.log.add('runner.offline', { runner: runner.name, runnerId: runner.id, why });
 }
 
 export function formatScope(scope: RunnerScope): string {

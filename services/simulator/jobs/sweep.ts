@@ -30,7 +30,8 @@ function sweepActive(sim: Simulation, job: Job, now: number): void {
 }
 
 function sweepRunner(sim: Simulation, runner: Runner, now: number): void {
-  if (runner.online && now - runner.lastSeen > sim.timing.offlineAfterMs) goOffline(sim, runner);
+  if (runner.online && now - runner.lastSeen > sim.timing.offlineAfterMs)
+    goOffline(sim, runner, 'it was not heard of for too long');
   const { registrationMs, idleRegistrationMs } = sim.timing;
   const unseenMs = now - Math.max(runner.registeredAt, runner.lastSeen);
   if (!runner.online && unseenMs > (runner.ephemeral ? registrationMs : idleRegistrationMs)) {

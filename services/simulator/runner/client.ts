@@ -42,9 +42,10 @@ export class RunnerClient {
     return answer;
   }
 
-  /** Goes offline, if the server still answers. */
-  async closeSession(): Promise<void> {
-    await this.#request('DELETE', 'session', { stop: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  /** Goes offline, if the server still answers. @param why for the simulator's log */
+  async closeSession(why = 'it was stopped'): Promise<void> {
+    const query = new URLSearchParams({ why: why.slice(0, 200) }).toString();
+    await this.#request('DELETE', `session?${query}`, { stop: AbortSignal.timeout(2_000) }).catch(() => undefined);
   }
 
   /** The next job's id, or undefined when there was none for a while. @throws ServerRefusal */

@@ -43,6 +43,7 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
   print('\n√ Connected to GitHub\n');
   print(`Current runner version: '${RUNNER_VERSION}'`);
   printWithTime('Listening for Jobs');
+  let why: string | undefined;
   try {
     while (!shutdown.aborted) {
       const jobId = await listen(client, outliveMs, shutdown);
@@ -50,12 +51,16 @@ async function run(config: JitConfig, shutdown: AbortSignal): Promise<void> {
       if (!message) continue;
       printWithTime(`Running job: ${message.name}`);
       const result = await runJob({ client, message, runnerName: config.runnerName, root, shutdown });
-      printWithTime(`Job ${message.name} completed with result: ${RESULT[result]}`);
+      why = `Job ${message.name} completed with result: ${RESULT[result]}`;
+      printWithTime(why);
       if (ephemeral) break;
     }
+  } catch (error) {
+    why = String(error);
+    throw error;
   } finally {
     removeWorkspace(root);
-    await client.closeSession();
+    await client.closeSession(why);
   }
 }
 
