@@ -17,8 +17,9 @@ import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';
 import { addHook } from '../../services/simulator/api/hook-routes.ts';
 import { startSimulator, type Simulator } from '../../services/simulator/simulator.ts';
-import type { SimulatorOptions } from '../../services/simulator/settings.ts';
 import { startBalancer, type Balancer } from './balancer.ts';
+import { formatClusterConfig } from './cluster-config.ts';
+import type { ClusterOptions } from './cluster-options.ts';
 import { createForgeAccess, CLUSTER_TOKEN, type ForgeAccess } from './forge-access.ts';
 import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
@@ -38,46 +39,6 @@ interface Copy {
   port: number;
   backend: string | undefined;
   config: string | undefined;
-}
-
-export interface ClusterOptions {
-  /**
-   * `backends:`, `groups:` and other keys of baton.yaml. `ROOT` stands for the cluster's folder; the fake runner program is in
-   * `ROOT/runner`. With {@link ClusterOptions.containers}, `IMAGE` is an image with the fake runner, and `NATS_URL` and
-   * `INGRESS_URL` are the addresses of NATS and an ingress for its containers.
-   */
-  config: string;
-  /** Copies of each service. Default 2. */
-  copies?: number;
-  /** Names of the backends that get workers. */
-  backends: string[];
-  /**
-   * The simulator has GitHub's limits, but `busy` has no lag, and a program ends when its registration is removed: most tests would
-   * only wait for these. Its own options come
-   * first. Baton keeps its limit on points, `secondaryPoints`; 0: none.
-   */
-  simulator?: Partial<SimulatorOptions>;
-  /** Sign in to the forge as so many Apps; the first has the webhook. Default: with a token; the organisation has the webhook. */
-  apps?: number;
-  /** Another cluster: this one's installation uses the same forge. */
-  forgeOwner?: Cluster;
-  /** Whether instances are containers, which then can reach NATS and the simulator on this machine's loopback interface. */
-  containers?: boolean;
-  /** More environment variables of backend workers, such as a cloud's credential. */
-  backendEnv?: Record<string, string>;
-  /** More environment variables of every service. */
-  env?: Record<string, string>;
-  installation?: string;
-  /** The services' log level. Default info. */
-  logLevel?: 'info' | 'debug' | 'trace';
-  /** NATS accepts only TLS, as `localhost`, with a certificate that no system trusts. Default false. */
-  tls?: boolean;
-  /** Whether Temporal has its Web UI. Default false. */
-  ui?: boolean;
-  /** Whether Temporal serves its metrics. Default false. */
-  temporalMetrics?: boolean;
-  /** After how many events Temporal suggests that a workflow continues as new. Default: its own number, 4,096. */
-  historyLength?: number;
 }
 
 /** A whole installation: servers, services as processes, and the simulator as github.com. */
@@ -337,26 +298,14 @@ export class Cluster {
   }
 
   #writeConfig(options: ClusterOptions, names: Record<string, string>): void {
-    let { config } = options;
-    for (const [name, value] of Object.entries({ ...names, ROOT: this.dir })) config = config.replaceAll(name, value);
-    // Baton keeps the limit that its forge has.
-    const points = options.simulator?.limits?.secondaryPoints;
-    const text = `
-name: ${this.installation}
-forge:
-  url: ${this.sim.address}
-  ${this.#access.config}${points === undefined ? '' : `\n  points_per_minute: ${points}`}
-webhook:
-  secrets: ["\${E2E_WEBHOOK_SECRET}"]
-  url: ${this.#hookUrl}
-temporal:
-  address: ${this.temporal.address}${this.temporal.uiUrl ? `\n  ui_url: ${this.temporal.uiUrl}` : ''}
-nats:
-  url: ${this.nats.url}${options.tls ? `\n  tls: { ca: ${join(this.dir, 'nats', 'tls.crt')} }` : ''}
-  account: ${this.operator.accountPublicKey}
-  runner_signing_key: \${E2E_SIGNING_KEY}
-${config}
-`;
-    writeFileSync(this.configFile, text);
+    const parts = {
+      names: { ...names, ROOT: this.dir },
+      installation: this.installation,
+      forge: { url: this.sim.address, access: this.#access.config },
+      hookUrl: this.#hookUrl,
+      temporal: this.temporal,
+      nats: { url: this.nats.url, account: this.operator.accountPublicKey, folder: join(this.dir, 'nats') },
+    };
+    writeFileSync(this.configFile, formatClusterConfig(options, parts));
   }
 }

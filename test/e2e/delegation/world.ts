@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
 import { delegatedJob, type DelegatedJob, type JobContext } from '../../../contracts/messages/delegation.ts';
-import { Cluster, type ClusterOptions } from '../../support/cluster.ts';
+import { Cluster } from '../../support/cluster.ts';
+import type { ClusterOptions } from '../../support/cluster-options.ts';
 import { SimControl, type SimJob } from '../../support/simulator-control.ts';
 
 export const PROXIES = ['proxy-a', 'proxy-b'] as const;
