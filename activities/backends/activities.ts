@@ -2,7 +2,7 @@ import { cancelled, cancellationSignal } from '@temporalio/activity';
 import type { BackendActivities } from '../../contracts/ports/backend-activities.ts';
 import type { InstanceTls } from '../../contracts/messages/bootstrap-file.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
+import type { Backend, Bootstrap, Confirm, Instance, InstanceSpec } from '../../contracts/ports/backend.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { InstanceCreated } from '../../contracts/messages/runner-signal.ts';
 import type { CredentialMint } from '../credentials/runner-credential.ts';
@@ -20,6 +20,8 @@ export interface BackendActivityOptions {
   natsTls?: InstanceTls | undefined;
   /** Makes runners' credentials; absent where NATS asks for none, or where instances get no bootstrap file. */
   mint?: CredentialMint | undefined;
+  /** Confirms that the running attempt at a create is still the current one. Default: each is. */
+  confirm?: Confirm | undefined;
   /** Called after each create, also a repeated one. */
   onCreated: (created: InstanceCreated) => unknown;
   observe: ActivityObserver;
@@ -67,7 +69,7 @@ export function createBackendActivities(options: BackendActivityOptions): Backen
   return {
     createInstance: (spec) =>
       run('createInstance', spec.runner, async (abort) => {
-        const instance = await backend.create(spec, await createBootstrap(spec), abort);
+        const instance = await backend.create(spec, await createBootstrap(spec), abort, options.confirm);
         const { id: instanceId, machine, market } = instance;
         const { runner, group } = spec;
         log.info({ runner, group, instance: instanceId, backend: backend.type }, 'instance created');

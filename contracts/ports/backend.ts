@@ -76,6 +76,9 @@ export interface PullObserver {
   ended(outcome: 'ok' | 'failed', seconds: number): void;
 }
 
+/** Throws a BatonError where the work that is under way may be out of date, so that it must change nothing any more. */
+export type Confirm = () => Promise<void>;
+
 /** Renders the script that a cloud's machine runs when it boots. It holds the bootstrap's secret and is below 16 kB. */
 export type RenderUserData = (spec: InstanceSpec, bootstrap: Bootstrap) => string;
 
@@ -95,10 +98,12 @@ export interface Backend {
    * Creates the instance and starts it. If it exists already with the same parameters, completes and returns that one. An
    * instance that already ran and died is returned as `dead`, and never started again.
    *
+   * @param confirm to be awaited just before the instance is requested. It throws where this create may be out of date: a process
+   *   that slept for long wakes up in the middle of it, when others have finished it and removed the instance again
    * @throws INSTANCE_CONFLICT when one of that name exists with other parameters or another owner;
    *   INSTANCE_INVALID, IMAGE_MISSING; IMAGE_PULLING, at once, while its image is pulled; CAPACITY_EXHAUSTED when no zone or subnet has such a machine
    */
-  create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance>;
+  create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance>;
 
   /** The instance of that runner; undefined only if the backend answers that there is none. */
   describe(runner: string, abort: AbortSignal): Promise<Instance | undefined>;

@@ -1,4 +1,5 @@
 import { createBackendActivities } from '../../activities/backends/activities.ts';
+import { createAttemptCheck } from '../../activities/lib/current-attempt.ts';
 import { createCredentialMint, type CredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
@@ -9,7 +10,7 @@ import { BatonError } from '../../contracts/errors.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { installRuntime } from '../shared/worker-runtime.ts';
 import { runService } from '../shared/service.ts';
-import { connectTemporal } from '../shared/temporal.ts';
+import { connectTemporal, createClient } from '../shared/temporal.ts';
 import { readInstanceTls } from '../shared/instance-tls.ts';
 import { bundleAgent } from './agent-bundle.ts';
 import { getMaxConcurrentActivities, createBackend } from './create-backend.ts';
@@ -48,6 +49,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     natsUrl: backendConfig.nats_url ?? config.nats.url,
     natsTls: readInstanceTls(config.nats.tls),
     mint,
+    confirm: createAttemptCheck(createClient(connection, config.temporal).activity),
     // Kept in no stream: without NATS there is no subscriber either.
     onCreated: (created) => link.isUp && bus?.publish(subjects.instanceCreated(created.runner), encode(created)),
     observe,

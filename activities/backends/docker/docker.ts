@@ -1,7 +1,14 @@
 import type Docker from 'dockerode';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError } from '../../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec, PullObserver } from '../../../contracts/ports/backend.ts';
+import type {
+  Backend,
+  Bootstrap,
+  Confirm,
+  Instance,
+  InstanceSpec,
+  PullObserver,
+} from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { packAgent } from './archive.ts';
 import { AGENT_FOLDER, toContainerOptions, parseUser } from './container-options.ts';
@@ -62,7 +69,7 @@ export class DockerBackend implements Backend {
     this.#pulls = new ImagePulls({ docker: this.#docker, observe: options.observePulls, log: options.log });
   }
 
-  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance> {
     parseUser(spec);
     if (spec.image === undefined) {
       throw new BatonError('INSTANCE_INVALID', `creating ${spec.runner}: its group sets no image`);
@@ -73,6 +80,7 @@ export class DockerBackend implements Backend {
       let found = await inspectContainer(this.#docker, spec.runner, abort);
       if (found === undefined) {
         await this.#pulls.ensure(image, abort);
+        await confirm?.();
         const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
         const created = await this.#createContainer(spec, { network, hash }, abort);
         if (created !== undefined) return this.#start(created, spec, bootstrap, abort);

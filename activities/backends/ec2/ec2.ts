@@ -5,6 +5,7 @@ import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type {
   Backend,
   Bootstrap,
+  Confirm,
   Instance,
   InstanceSpec,
   JobTags,
@@ -74,7 +75,7 @@ export class Ec2Backend implements Backend {
     this.#dry = new DryPlacements(toPlacements(options.config), options.config.dry_for);
   }
 
-  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance> {
     const { runner } = spec;
     if (spec.cpu !== undefined || spec.memoryBytes !== undefined) {
       const message = `creating ${runner}: its group sets cpu or memory; on ec2, the backend’s types decide them`;
@@ -93,6 +94,7 @@ export class Ec2Backend implements Backend {
       for (const placement of placements) {
         // It lacks capacity for the same reason as one that was just tried.
         if (placement !== placements[0] && this.#dry.isDrySince(placement, begun)) continue;
+        await confirm?.();
         const made = await this.#createAt(placement, pending, abort);
         if (made === undefined) continue;
         this.#recent.set(runner, { instance: made, until: Date.now() + RECENT_MS });

@@ -3,6 +3,7 @@ import { BatonError } from '../../../contracts/errors.ts';
 import type {
   Backend,
   Bootstrap,
+  Confirm,
   Instance,
   InstanceSpec,
   JobTags,
@@ -71,7 +72,7 @@ export class GceBackend implements Backend {
     this.#dry = new DryZones(options.config.dry_for);
   }
 
-  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance> {
     const { config } = this.#options;
     const { runner } = spec;
     const hash = hashSpec(spec);
@@ -90,7 +91,7 @@ export class GceBackend implements Backend {
       }
       const zones = this.#dry.order(config.zones);
       for (const zone of zones) {
-        const found = await this.#createIn(zone, resourceFor(zone), abort);
+        const found = await this.#createIn(zone, resourceFor(zone), abort, confirm);
         if (found !== undefined) {
           this.#dry.remove(zone);
           return this.#remember(requireSameSpec(found, spec, hash));
@@ -180,12 +181,18 @@ export class GceBackend implements Backend {
   }
 
   /** Requests the instance in that zone and waits for it; undefined when the zone has no capacity. */
-  async #createIn(zone: string, resource: InstanceResource, abort: AbortSignal): Promise<GceInstance | undefined> {
+  async #createIn(
+    zone: string,
+    resource: InstanceResource,
+    abort: AbortSignal,
+    confirm: Confirm | undefined,
+  ): Promise<GceInstance | undefined> {
     const compute = await this.#compute();
     const runner = resource.name ?? '';
     const doing = `creating ${runner} in ${zone}`;
     for (let request = 0; request < MAX_REQUESTS; request++) {
       const id = toRequestId(this.#options.config.project, zone, runner, request);
+      await confirm?.();
       const answer = await compute.insert(zone, resource, id, abort).catch(toRefusal);
       if (answer === 'no-capacity') return undefined;
       const done = answer === 'exists' ? undefined : await compute.wait(zone, answer, abort);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { MAX_SOCKET_PATH, type AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
-import type { Backend, Bootstrap, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
+import type { Backend, Bootstrap, Confirm, Instance, InstanceSpec } from '../../../contracts/ports/backend.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import { installAgent } from './agent-folder.ts';
 import {
@@ -72,7 +72,7 @@ export class LocalBackend implements Backend {
     this.#parent = resolve(options.root, options.installation);
   }
 
-  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal): Promise<Instance> {
+  async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance> {
     return this.#serial.run(spec.runner, async () => {
       abort.throwIfAborted();
       await mkdir(this.#parent, { recursive: true, mode: 0o700 });
@@ -82,6 +82,7 @@ export class LocalBackend implements Backend {
       const folder = new InstanceFolder(this.#parent, runner);
       const hash = hashSpec(spec);
       const created = { version: 1 as const, installation, group, runner, hash, createdAt: new Date().toISOString() };
+      if (!folder.exists()) await confirm?.();
       const isNew = folder.create(created, spawner.identity);
       const record = isNew ? created : folder.readRecord();
       if (record === undefined) throw new BatonError('BACKEND_UNAVAILABLE', `creating ${runner}: it is being removed`);

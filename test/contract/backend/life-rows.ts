@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { BatonError } from '../../../contracts/errors.ts';
 import { until } from '../../support/until.ts';
 import { BOOTSTRAP } from './candidate.ts';
 import { never, type SuiteWorld } from './world.ts';
@@ -32,6 +33,16 @@ export function lifeRows(world: SuiteWorld): void {
     const both = await Promise.all([world.create(), world.create(other)]);
     expect(both[0].id).toBe(both[1].id);
     expect(await world.backend.list(never)).toHaveLength(2);
+  });
+
+  world.row('creates nothing where the create may be out of date', async () => {
+    const refuse = (): Promise<never> => Promise.reject(new BatonError('BACKEND_UNAVAILABLE', 'it may be out of date'));
+    await expect(world.backend.create(world.next(), BOOTSTRAP, never, refuse)).rejects.toThrow('it may be out of date');
+    expect(await world.backend.describe(world.spec.runner, never)).toBeUndefined();
+    expect(await world.candidate.listLeftovers([world.installation])).toEqual([]);
+    const made = await world.create();
+    // Nothing is created then.
+    expect(await world.backend.create(world.spec, BOOTSTRAP, never, refuse)).toMatchObject({ id: made.id });
   });
 
   world.row(

@@ -1,3 +1,4 @@
+import type { Duration } from '@temporalio/common';
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import { type BackendActivities } from '../../../contracts/ports/backend-activities.ts';
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
@@ -7,10 +8,10 @@ export type Order =
   { do: 'create'; spec: InstanceSpec } | { do: 'delete'; runner: string } | { do: 'check'; runner: string };
 
 /** Runs one activity of a backend, as the runner's workflow does. */
-export async function order(backend: string, wanted: Order): Promise<unknown> {
+export async function order(backend: string, wanted: Order, heartbeatTimeout: Duration = '20 s'): Promise<unknown> {
   const options = {
     startToCloseTimeout: '1 min',
-    heartbeatTimeout: '20 s',
+    heartbeatTimeout,
     retry: { initialInterval: '100 ms' },
   } as const;
   const activities = proxyActivities<BackendActivities>({ ...options, taskQueue: TASK_QUEUE.backend(backend) });

@@ -4,6 +4,7 @@
 export const ROWS = [
   'creates, describes, lists and deletes an instance',
   'makes one instance of two creates, one after the other, at once, or from two processes',
+  'creates nothing where the create may be out of date',
   'refuses a create with the same name and other parameters, and leaves the first instance alone',
   'returns an instance that has died as dead, and does not start it again',
   'accepts a second delete, and the delete of an instance that never existed',

@@ -17,6 +17,7 @@ import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
 import { anInstanceSpec } from '../../support/an-instance-spec.ts';
+import { connectUnrestricted } from '../../support/unrestricted-bus.ts';
 import { until } from '../../support/until.ts';
 import type { order, Order } from './order.workflow.ts';
 
@@ -30,7 +31,7 @@ let setup: OperatorSetup;
 let client: Client;
 let orders: Worker;
 let ordersRun: Promise<void>;
-let relay: Bus;
+let streams: Bus;
 let observer: Bus;
 let config: string;
 const running: TestService[] = [];
@@ -51,7 +52,7 @@ beforeAll(async () => {
       groups: [{ name: 'linux', organization: 'octo-org', labels: ['linux'], backend: 'here' }],
     }),
   );
-  relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
+  streams = await connectUnrestricted(join(folder.path, 'operator'), nats.address);
   observer = await connectBus({ url: nats.address, name: 'observer', credentialsFile: setup.credentials.observer });
   const connection = await NativeConnection.connect({ address: temporal.address });
   orders = await Worker.create({
@@ -67,7 +68,7 @@ afterAll(async () => {
   for (const service of running) await service.kill();
   orders.shutdown();
   await ordersRun;
-  await relay.close();
+  await streams.close();
   await observer.close();
   await client.connection.close();
   await temporal.stop();
@@ -100,7 +101,7 @@ async function ask(wanted: Order): Promise<unknown> {
 
 /** The runners of all messages about deaths in the stream. */
 async function deaths(): Promise<string[]> {
-  const jetstreamManager = await relay.jetstreamManager();
+  const jetstreamManager = await streams.jetstreamManager();
   const { messages, first_seq: first } = (await jetstreamManager.streams.info(STREAMS.signals.name)).state;
   const found: string[] = [];
   for (let sequence = first; sequence < first + messages; sequence++) {
