@@ -66,8 +66,10 @@ const SHORT_MS = 6_000;
 export function drawFault(kind: FaultKind, choices: Choices): ChaosFault {
   const { random, nextProcess, nextGroup, maxFaultMs } = choices;
   const drawTime = (share = 1): number => {
+    // Where none may be long, there is nothing to draw.
+    const mayBeLong = maxFaultMs <= SHORT_MS || random.chance(LONG_SHARE);
     const most = Math.floor(maxFaultMs * share);
-    return random.integer(1_000, Math.max(1_000, random.chance(LONG_SHARE) ? most : Math.min(most, SHORT_MS)));
+    return random.integer(1_000, Math.max(1_000, mayBeLong ? most : Math.min(most, SHORT_MS)));
   };
   const downMs = random.integer(0, 1_500);
   switch (kind) {

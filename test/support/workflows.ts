@@ -38,6 +38,8 @@ import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { startTemporalServer } from '../../deploy/servers/temporal.ts';
 import { until } from './until.ts';
 
+const QUERY_TIMEOUT_MS = 15_000;
+
 /** A fake backend and forge of one group: what they answer, and what they were asked to do. */
 export interface FakeEdges {
   created: string[];
@@ -231,7 +233,10 @@ export async function startWorkflowWorld({
     signalRunner: (group, runner, events) =>
       client.workflow.getHandle(runnerWorkflowId(group, runner)).signal(RUNNER_EVENTS, events),
     getStatus: (group) =>
-      client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
+      // Without a limit, a question that the server loses would be waited for until the end of the test.
+      client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+        client.workflow.getHandle(dispatcherWorkflowId(group)).query<DispatcherSnapshot>(DISPATCHER_STATUS),
+      ),
     stop: async () => {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
