@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { getDockerStatus } from '../../contracts/lib/docker-status.ts';
@@ -6,7 +7,6 @@ import type { Job, Runner } from '../../services/simulator/state.ts';
 import { NO_FAULTS, type FaultRates } from '../../services/simulator/webhooks/faults.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { killInstanceIn } from '../support/instances.ts';
-import { findProgramPid } from '../support/program-pid.ts';
 import type { SimControl } from '../support/simulator-control.ts';
 import { until } from '../support/until.ts';
 import { formatFault, type ChaosFault, type Refusal } from './fault-kinds.ts';
@@ -262,6 +262,16 @@ function isStarted(job: Job | null): boolean {
 
 function choose<T>(items: readonly T[], pick: number): T | undefined {
   return items[Math.floor(pick * items.length)];
+}
+
+/** The program itself, not the guard that ends it with this process. */
+function findProgramPid(cluster: Cluster, name: string): number {
+  const child = isServer(name) ? cluster[name].child : cluster.services.get(name);
+  const guard = child?.pid ?? 0;
+  const children = readFileSync(`/proc/${guard}/task/${guard}/children`, 'utf8').trim().split(' ').map(Number);
+  const program = children.find((pid) => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('guard.sh'));
+  if (program === undefined) throw new Error(`${name} does not run`);
+  return program;
 }
 
 function signalProcess(pid: number, signal: 'SIGSTOP' | 'SIGCONT'): void {
