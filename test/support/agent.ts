@@ -19,6 +19,7 @@ import { runnerSignal, type RunnerSignal } from '../../contracts/messages/runner
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { bundleAgent } from '../../services/backend/agent-bundle.ts';
 import { temporaryFolder } from './cleanup.ts';
+import { eachOnce } from './each-once.ts';
 import { startNats, type TestNats } from './nats.ts';
 
 /** A JIT config as GitHub makes them: base64 of files, themselves base64. */
@@ -126,10 +127,7 @@ async function pull(bus: Bus, onSignal: (signal: RunnerSignal) => void): Promise
   const stream = STREAMS.signals.name;
   await jetstreamManager.consumers.add(stream, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
   const consumer = await bus.jetstream().consumers.get(stream, 'test');
-  for await (const message of await consumer.consume()) {
-    onSignal(runnerSignal.parse(decode(message.data)));
-    message.ack();
-  }
+  for await (const message of eachOnce(await consumer.consume())) onSignal(runnerSignal.parse(decode(message.data)));
 }
 
 export interface TestAgent {

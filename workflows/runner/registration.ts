@@ -20,7 +20,7 @@ export type RegistrationAnswer = 'removed' | 'absent' | 'busy' | 'refused';
 
 /** A runner's registration on the forge, as far as its removal is concerned: the registrar makes it. */
 export class RunnerRegistration {
-  /** It is certainly gone: it was removed, or there is none. */
+  /** The forge answered that it is gone: it was removed, or there is none. One that is still on its way to the forge is not known there. */
   removed = false;
   /** Why the forge did not remove it when it was last asked; undefined where it did, or was not asked. */
   problem: string | undefined;
@@ -73,11 +73,17 @@ export class RunnerRegistration {
    */
   async remove(onWait: () => void, mustStop: () => boolean): Promise<boolean> {
     // Without a grant there is none.
-    if (!this.#facts.granted || this.removed) return true;
+    if (!this.#facts.granted) return true;
+    const mayArriveLate = !this.#facts.online && !this.#facts.started;
+    if (this.removed && !mayArriveLate) return true;
     await this.awaitCompletedWebhook();
     if (this.#isRemovedByForge()) return true;
-    if (!this.#facts.online && !this.#facts.started) {
-      await sleep(LATE_REGISTRATION_DELAY_MS, { summary: 'a registration may still reach the forge' });
+    if (mayArriveLate) {
+      const summary = 'a registration may still reach the forge';
+      this.problem ??= summary;
+      await sleep(LATE_REGISTRATION_DELAY_MS, { summary });
+      // Whatever the forge answered before, also that there was none: one may have reached it since.
+      this.removed = false;
     }
     for (let tries = 0; ; tries++) {
       const answer = await this.ask();

@@ -10,6 +10,7 @@ import { jobEvent, type JobEvent } from '../../../contracts/messages/job-event.t
 import { jobPayload, payloadText } from '../../fixtures/payload.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { writeConfig } from '../../support/config.ts';
+import { eachOnce } from '../../support/each-once.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { sendWebhook } from '../../support/webhook-sender.ts';
@@ -19,7 +20,7 @@ const folder = temporaryFolder('ingress');
 let nats: TestNats;
 let ingress: TestService;
 let bus: Bus;
-let iterator: AsyncIterator<JsMsg>;
+let messages: ReturnType<typeof eachOnce>;
 
 beforeAll(async () => {
   nats = await startNats();
@@ -36,7 +37,7 @@ beforeAll(async () => {
   const jetstreamManager = await bus.jetstreamManager();
   await jetstreamManager.consumers.add(STREAMS.webhooks.name, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
   const consumer = await bus.jetstream().consumers.get(STREAMS.webhooks.name, 'test');
-  iterator = (await consumer.consume())[Symbol.asyncIterator]();
+  messages = eachOnce(await consumer.consume());
 });
 
 afterAll(async () => {
@@ -48,8 +49,8 @@ afterAll(async () => {
 
 /** The next job event on the stream. */
 async function next(): Promise<{ event: JobEvent; message: JsMsg }> {
-  const { value: message } = await iterator.next();
-  message.ack();
+  const { value: message } = await messages.next();
+  if (message === undefined) throw new Error('the connection was closed');
   return { event: jobEvent.parse(decode(message.data)), message };
 }
 

@@ -199,3 +199,19 @@ describe.each(Object.keys(STEPS))('a runner that %s', (name) => {
     expect(found).toBe(expected);
   });
 });
+
+describe('a registration that reaches the forge after it has answered that there is none', () => {
+  it('is removed all the same', async () => {
+    const subject = await makeSubject(
+      { online: false, settings: { timeToStartMs: 1000 }, act: () => Promise.resolve() },
+      { find: 'none' },
+    );
+    const { group, runner } = subject;
+    await until(() => forge.calls.includes(`GET ${group}`), { what: `the forge was asked about ${runner}` });
+    forge.answers.set(group, { find: 'found' });
+    await until(async () => (await handle(subject).describe()).status.name !== 'RUNNING', {
+      what: `${runner} is over`,
+    });
+    expect(forge.calls).toContain(`DELETE ${group}`);
+  });
+});
