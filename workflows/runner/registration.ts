@@ -20,12 +20,14 @@ export type RegistrationAnswer = 'removed' | 'absent' | 'busy' | 'refused';
 
 /** A runner's registration on the forge, as far as its removal is concerned: the registrar makes it. */
 export class RunnerRegistration {
-  /** The forge answered that it is gone: it was removed, or there is none. One that is still on its way to the forge is not known there. */
+  /** The forge answered that it is gone, or that there is none: no other may be made. */
   removed = false;
   /** Why the forge did not remove it when it was last asked; undefined where it did, or was not asked. */
   problem: string | undefined;
   readonly #input: RunnerInput;
   readonly #facts: Facts;
+  /** It is certainly gone: its runner was online before the forge was asked. One that is on its way to the forge is not known there. */
+  #isGone = false;
   /** The question that the forge has not answered yet. */
   #asking: Promise<RegistrationAnswer> | undefined;
   /** The webhook about the completed job did not arrive in its usual time. */
@@ -57,7 +59,7 @@ export class RunnerRegistration {
    * happen to the runner, and the runner's own removal joins it.
    */
   ask(): Promise<RegistrationAnswer> {
-    if (!this.#facts.granted || this.removed) return Promise.resolve('absent');
+    if (!this.#facts.granted || this.#isGone) return Promise.resolve('absent');
     this.#asking ??= CancellationScope.nonCancellable(() => this.#ask()).finally(() => {
       this.#asking = undefined;
     });
@@ -73,17 +75,13 @@ export class RunnerRegistration {
    */
   async remove(onWait: () => void, mustStop: () => boolean): Promise<boolean> {
     // Without a grant there is none.
-    if (!this.#facts.granted) return true;
-    const mayArriveLate = !this.#facts.online && !this.#facts.started;
-    if (this.removed && !mayArriveLate) return true;
+    if (!this.#facts.granted || this.#isGone) return true;
     await this.awaitCompletedWebhook();
     if (this.#isRemovedByForge()) return true;
-    if (mayArriveLate) {
+    if (!this.#wasOnline()) {
       const summary = 'a registration may still reach the forge';
       this.problem ??= summary;
       await sleep(LATE_REGISTRATION_DELAY_MS, { summary });
-      // Whatever the forge answered before, also that there was none: one may have reached it since.
-      this.removed = false;
     }
     for (let tries = 0; ; tries++) {
       const answer = await this.ask();
@@ -101,9 +99,11 @@ export class RunnerRegistration {
 
   async #ask(): Promise<RegistrationAnswer> {
     const { settings, runner } = this.#input;
+    const wasOnline = this.#wasOnline();
     try {
       const answer = await forge.removeRegistration({ scope: settings.scope, runner });
       this.removed = answer !== 'busy';
+      this.#isGone = this.removed && wasOnline;
       this.problem = answer === 'busy' ? 'the forge still calls it busy' : undefined;
       return answer;
     } catch (error) {
@@ -122,6 +122,11 @@ export class RunnerRegistration {
    */
   #isRemovedByForge(): boolean {
     return this.#hasFinished() && this.#facts.forgeCompleted && !this.#facts.diedAtWork;
+  }
+
+  /** Whether its program came online: then the forge knows its registration, and no other request for one is on its way. */
+  #wasOnline(): boolean {
+    return this.#facts.online || this.#facts.started;
   }
 
   /** Whether the instance says that its job is over. Its hook and its program's exit may arrive in any order. */

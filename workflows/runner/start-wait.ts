@@ -3,6 +3,7 @@ import { formatDuration } from '../../contracts/format.ts';
 import type { RemovalReason } from '../../contracts/workflows/phase.ts';
 import { toSpread } from '../lib/spread.ts';
 import type { RunnerActor } from './actor.ts';
+import type { RegistrationAnswer } from './registration.ts';
 
 /** GitHub's `busy` lags up to 60 s behind the start of a job: a job may still appear for 60 s after "not busy". */
 export const BUSY_LAG_MS = 60_000;
@@ -47,19 +48,36 @@ export class StartWait {
         actor.setNote('idle: waiting for the next job');
         continue;
       }
-      const answer = await actor.tryUnregister(() => this.#isDecided());
+      const answer = await this.#unregister();
       if (answer === undefined) return undefined;
       if (answer === 'busy') {
         actor.renewal.postpone();
         actor.setNote('not removed: the forge says that a job is running on it');
         continue;
       }
-      // Without a registration it gets no new job; a job that it got just before shows up within the lag. Where the forge refused,
-      // and may refuse for ever, that is all that can be waited for.
-      const lag = Math.min(BUSY_LAG_MS, timeToStartMs);
-      const summary = 'unregistered: a job that just started would show up by then';
-      await condition(() => this.#isDecided(), lag, { summary });
       if (!facts.started) return reason;
+    }
+  }
+
+  /**
+   * Removes its registration, and waits until a job that it got just before would show up. A runner that comes online meanwhile was
+   * registered after the forge had answered that it has none: the forge is asked again.
+   *
+   * @returns the last answer; undefined where something else has decided before
+   */
+  async #unregister(): Promise<RegistrationAnswer | undefined> {
+    const actor = this.#actor;
+    const { facts } = actor;
+    // Without a registration it gets no new job. Where the forge refused, and may refuse for ever, that is all that can be waited for.
+    const lag = Math.min(BUSY_LAG_MS, actor.input.settings.timeToStartMs);
+    const summary = 'unregistered: a job that just started would show up by then';
+    for (;;) {
+      const wasOnline = facts.online;
+      const answer = await actor.tryUnregister(() => this.#isDecided());
+      if (answer === undefined || answer === 'busy') return answer;
+      const isLate = (): boolean => !wasOnline && facts.online;
+      await condition(() => this.#isDecided() || isLate(), lag, { summary });
+      if (this.#isDecided() || !isLate()) return answer;
     }
   }
 

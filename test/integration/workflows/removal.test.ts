@@ -200,18 +200,50 @@ describe.each(Object.keys(STEPS))('a runner that %s', (name) => {
   });
 });
 
-describe('a registration that reaches the forge after it has answered that there is none', () => {
-  it('is removed all the same', async () => {
-    const subject = await makeSubject(
-      { online: false, settings: { timeToStartMs: 1000 }, act: () => Promise.resolve() },
-      { find: 'none' },
-    );
+describe.concurrent('a registration that reaches the forge after it has answered that there is none', () => {
+  const neverOnline: Step = { online: false, settings: { timeToStartMs: 5000 }, act: () => Promise.resolve() };
+
+  /** A runner that is about to be removed, because it did not come online: the forge has just said that it knows none. */
+  async function makeLate(): Promise<Subject> {
+    const subject = await makeSubject(neverOnline, { find: 'none' });
     const { group, runner } = subject;
     await until(() => forge.calls.includes(`GET ${group}`), { what: `the forge was asked about ${runner}` });
+    return subject;
+  }
+
+  it('is removed all the same', async () => {
+    const subject = await makeLate();
+    const { group, runner } = subject;
     forge.answers.set(group, { find: 'found' });
     await until(async () => (await handle(subject).describe()).status.name !== 'RUNNING', {
       what: `${runner} is over`,
     });
     expect(forge.calls).toContain(`DELETE ${group}`);
+  });
+
+  it('may already serve a job: its runner is not removed', async () => {
+    const subject = await makeLate();
+    const { group, runner } = subject;
+    forge.answers.set(group, { find: 'found busy' });
+    await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
+    await until(() => forge.calls.filter((call) => call === `GET ${group}`).length > 1, { what: 'it is asked again' });
+    // Now it says so: until then, only the forge knew.
+    await start(subject);
+    await until(async () => expect(await findPhase(subject)).toBe('busy'));
+    expect(world.edges(group).deleted).toEqual([]);
+  });
+
+  it('is removed before the instance of its idle runner', async () => {
+    const subject = await makeLate();
+    const { group, runner } = subject;
+    forge.answers.set(group, { find: 'found' });
+    let wasUnregistered: boolean | undefined;
+    world.edges(group).remove = () => {
+      wasUnregistered ??= forge.calls.includes(`DELETE ${group}`);
+      return Promise.resolve();
+    };
+    await world.signalRunner(group, runner, [aRunnerSignal(runner, 'online')]);
+    await until(() => expect(world.edges(group).deleted).toEqual([runner]));
+    expect(wasUnregistered).toBe(true);
   });
 });
