@@ -140,7 +140,7 @@ const ANSWERS: Record<string, AnswerKind> = {
   'is out of order (503)': { answer: { find: 503 }, ends: SILENT },
 };
 
-async function makeSubject(step: Step, answer: RemovalAnswer): Promise<Subject> {
+async function makeSubject(step: Omit<Step, 'act'>, answer: RemovalAnswer): Promise<Subject> {
   const group = freshName('removal');
   forge.answers.set(group, answer);
   const { online = true, settings } = step;
@@ -201,11 +201,12 @@ describe.each(Object.keys(STEPS))('a runner that %s', (name) => {
 });
 
 describe.concurrent('a registration that reaches the forge after it has answered that there is none', () => {
-  const neverOnline: Step = { online: false, settings: { timeToStartMs: 5000 }, act: () => Promise.resolve() };
-
-  /** A runner that is about to be removed, because it did not come online: the forge has just said that it knows none. */
+  /**
+   * A runner that did not come online: the forge has just said that it knows none. It will be removed after the same time as its time to
+   * start, in which the test must have said what happens.
+   */
   async function makeLate(): Promise<Subject> {
-    const subject = await makeSubject(neverOnline, { find: 'none' });
+    const subject = await makeSubject({ online: false, settings: { timeToStartMs: 10_000 } }, { find: 'none' });
     const { group, runner } = subject;
     await until(() => forge.calls.includes(`GET ${group}`), { what: `the forge was asked about ${runner}` });
     return subject;
