@@ -1,20 +1,66 @@
+import { randomInt } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** Free ports of `host`, all different. Another process may still take one before you use it: try again then. */
-export async function findFreePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(host)));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+/** Below are well-known ports and the usual ones of databases and web servers. */
+const LOWEST = 15_000;
+
+/** Linux’ default: its lower bound is the lowest of the systems that Baton runs on. */
+const EPHEMERAL_FROM = 32_768;
+
+/** Reservations of this process, held until it ends. */
+const reservations: Socket[] = [];
+
+/**
+ * Free TCP ports of `host`, all different, which stay free until they are used, and between two uses: a service that is
+ * restarted finds its port again. That is why they are none of those that the system gives to outgoing connections and
+ * to servers that ask for any port, and why no other process finds them while this one lives: it holds the UDP port of
+ * the same number, which the system releases however the process ends.
+ *
+ * @param from where the search begins. Default: anywhere, as two processes that begin alike only meet taken ports
+ */
+export async function findFreePorts(count: number, host = '127.0.0.1', from?: number): Promise<number[]> {
+  const highest = readEphemeralStart() - 1;
+  const ports: number[] = [];
+  const start = from ?? randomInt(LOWEST, highest + 1);
+  for (let tried = 0; ports.length < count && tried <= highest - LOWEST; tried++) {
+    const port = LOWEST + ((start - LOWEST + tried) % (highest - LOWEST + 1));
+    const reservation = await reserve(port, host);
+    if (reservation === undefined) continue;
+    if (await isFree(port, host)) {
+      reservations.push(reservation);
+      ports.push(port);
+    } else reservation.close();
+  }
+  if (ports.length < count) throw new Error(`only ${ports.length} of ${count} ports of ${host} are free`);
   return ports;
 }
 
-function listen(host: string): Promise<ReturnType<typeof createServer>> {
-  return new Promise((resolve, reject) => {
+/** The first port that the system gives away by itself. */
+function readEphemeralStart(): number {
+  try {
+    const [start = ''] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
+    // A system that gives away almost all ports leaves no range of our own.
+    return Number(start) > LOWEST + 1000 ? Number(start) : EPHEMERAL_FROM;
+  } catch {
+    return EPHEMERAL_FROM;
+  }
+}
+
+function reserve(port: number, host: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    socket.unref();
+    socket.once('error', () => resolve(undefined));
+    socket.bind({ port, address: host, exclusive: true }, () => resolve(socket));
+  });
+}
+
+function isFree(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => resolve(server));
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { findFreePorts } from '../../deploy/servers/ports.ts';
 
 export interface Balancer {
   url: string;
@@ -32,9 +33,8 @@ export async function startBalancer(targets: readonly string[]): Promise<Balance
     };
     attempt(targets.length);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const [port = 0] = await findFreePorts(1);
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${port}`,
     stop: async () => {

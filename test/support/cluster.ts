@@ -105,8 +105,8 @@ export class Cluster {
         historyLength: options.historyLength,
       }),
     ]);
-    // After the servers have started: they could take these ports.
-    const ports = await findFreePorts(copies);
+    // The simulator's port must be free on the address that containers use, too.
+    const [simulatorPort = 0, ...ports] = await findFreePorts(1 + copies);
     const ingressUrls = ports.map((port) => `http://127.0.0.1:${port}`);
     const balancer = await startBalancer(ingressUrls);
     // A single ingress gets webhooks directly: the bench measures its answers, not the balancer's.
@@ -123,6 +123,7 @@ export class Cluster {
         ...access.simulator,
         webhook: { url: hookUrl, secret: WEBHOOK_SECRET },
         ...options.simulator,
+        port: simulatorPort,
         timing: { busyLagMs: 0, outliveMs: 0, ...options.simulator?.timing },
       }));
     const connection = await Connection.connect({ address: temporal.address });

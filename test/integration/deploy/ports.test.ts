@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { findFreePorts } from '../../../deploy/servers/ports.ts';
+
+const HOST = '127.0.0.1';
+
+/** What another process finds that begins its search at this port. */
+async function findElsewhere(from: number): Promise<number> {
+  const module = new URL('../../../deploy/servers/ports.ts', import.meta.url).href;
+  const script = `const { findFreePorts } = await import(${JSON.stringify(module)});
+    console.log((await findFreePorts(1, ${JSON.stringify(HOST)}, ${from}))[0]);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+  return Number(stdout);
+}
+
+describe('findFreePorts', () => {
+  it('finds none that another process found, used or not, until that has ended', async () => {
+    const [port = 0] = await findFreePorts(1);
+    expect(await findElsewhere(port)).not.toBe(port);
+    // The one that this process is given now was found by that process, which has ended.
+    const [next = 0] = await findFreePorts(1, HOST, await findElsewhere(port));
+    expect(await findElsewhere(next)).not.toBe(next);
+    expect(await findFreePorts(1, HOST, port)).not.toEqual([port]);
+  });
+
+  it('finds none on which a server listens', async () => {
+    const [port = 0] = await findFreePorts(1);
+    const candidate = await findElsewhere(port + 1);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(candidate, HOST, resolve));
+    expect(await findFreePorts(1, HOST, candidate)).not.toEqual([candidate]);
+    await new Promise((resolve) => server.close(resolve));
+    expect(await findFreePorts(1, HOST, candidate)).toEqual([candidate]);
+  });
+
+  it('finds none that the system may give to an outgoing connection meanwhile', async (context) => {
+    context.skip(process.platform !== 'linux', 'other systems do not say which these are');
+    const [start = ''] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
+    const ports = await findFreePorts(50);
+    expect(new Set(ports).size).toBe(50);
+    expect(Math.max(...ports)).toBeLessThan(Number(start));
+  });
+});
