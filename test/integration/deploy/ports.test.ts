@@ -39,6 +39,7 @@ describe('findFreePorts', () => {
   it('finds none that the system may give to an outgoing connection meanwhile', async (context) => {
     context.skip(process.platform !== 'linux', 'other systems do not say which these are');
     const [start = ''] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
+    context.skip(Number(start) < 20_000, 'this system gives away almost all ports');
     const ports = await findFreePorts(50);
     expect(new Set(ports).size).toBe(50);
     expect(Math.max(...ports)).toBeLessThan(Number(start));
