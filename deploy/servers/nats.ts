@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePorts } from './ports.ts';
+import { findFreePort } from './ports.ts';
 
 export interface NatsOptions {
   /** The folder of JetStream's store (unless the operator's configuration names another) and of the log. */
@@ -43,9 +43,9 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsServer>
   const ports = join(options.dir, 'ports');
   rmSync(ports, { recursive: true, force: true });
   mkdirSync(ports);
-  const [free = 0] = options.port === undefined ? await findFreePorts(1, host) : [options.port];
+  const port = options.port ?? (await findFreePort(host));
   // The server picks the port of its monitoring itself (-1) and writes it to a file: it may be another one every time.
-  const args = ['--addr', host, '--port', String(free), '--http_port', '-1', '--ports_file_dir', ports];
+  const args = ['--addr', host, '--port', String(port), '--http_port', '-1', '--ports_file_dir', ports];
   if (options.operator) args.push('--config', options.operator.serverConfigFile);
   else args.push('--jetstream', '--store_dir', join(options.dir, 'jetstream'));
   const child = startChild({

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { BatonError } from '../../contracts/errors.ts';
 
 /** Below are well-known ports and the usual ones of databases and web servers. */
 const LOWEST = 15_000;
@@ -19,13 +20,14 @@ const reservations: Socket[] = [];
  * the same number, which the system releases however the process ends.
  *
  * @param from where the search begins. Default: anywhere, as two processes that begin alike only meet taken ports
+ * @throws BatonError SERVER_UNAVAILABLE where fewer are free
  */
 export async function findFreePorts(count: number, host = '127.0.0.1', from?: number): Promise<number[]> {
-  const highest = readEphemeralStart() - 1;
+  const candidates = readEphemeralStart() - LOWEST;
+  const first = from === undefined ? randomInt(candidates) : from - LOWEST;
   const ports: number[] = [];
-  const start = from ?? randomInt(LOWEST, highest + 1);
-  for (let tried = 0; ports.length < count && tried <= highest - LOWEST; tried++) {
-    const port = LOWEST + ((start - LOWEST + tried) % (highest - LOWEST + 1));
+  for (let tried = 0; ports.length < count && tried < candidates; tried++) {
+    const port = LOWEST + ((first + tried) % candidates);
     const reservation = await reserve(port, host);
     if (reservation === undefined) continue;
     if (await isFree(port, host)) {
@@ -33,8 +35,16 @@ export async function findFreePorts(count: number, host = '127.0.0.1', from?: nu
       ports.push(port);
     } else reservation.close();
   }
-  if (ports.length < count) throw new Error(`only ${ports.length} of ${count} ports of ${host} are free`);
+  if (ports.length < count) {
+    throw new BatonError('SERVER_UNAVAILABLE', `finding ${count} free ports of ${host}: only ${ports.length} are free`);
+  }
   return ports;
+}
+
+/** One of {@link findFreePorts}. */
+export async function findFreePort(host?: string): Promise<number> {
+  const [port = 0] = await findFreePorts(1, host);
+  return port;
 }
 
 /** The first port that the system gives away by itself. */

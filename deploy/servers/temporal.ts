@@ -4,7 +4,7 @@ import { Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePorts } from './ports.ts';
+import { findFreePort } from './ports.ts';
 
 export interface TemporalOptions {
   /** The folder of its database and its log. */
@@ -81,7 +81,7 @@ export async function startTemporalServer(options: TemporalOptions): Promise<Tem
     try {
       return await startOnce(acquired.path, options);
     } catch (error) {
-      // Another process may have taken a port that was free.
+      // A program that is not of Baton may have taken a port that was free.
       if (attempt >= MAX_ATTEMPTS || (options.port !== undefined && options.uiPort !== undefined)) throw error;
     }
   }
@@ -89,10 +89,11 @@ export async function startTemporalServer(options: TemporalOptions): Promise<Tem
 
 async function startOnce(program: string, options: TemporalOptions): Promise<TemporalServer> {
   const host = options.host ?? '127.0.0.1';
-  const [freeGrpc = 0, freeUi = 0, metricsPort = 0] = await findFreePorts(3, host);
-  const { port: grpc = freeGrpc, uiPort: ui = freeUi } = options;
+  const grpc = options.port ?? (await findFreePort(host));
   const withUi = options.ui ?? true;
+  const ui = withUi ? (options.uiPort ?? (await findFreePort(host))) : 0;
   const withMetrics = options.metrics ?? false;
+  const metricsPort = withMetrics ? await findFreePort(host) : 0;
   const args = ['server', 'start-dev', '--log-level', 'error', '--ip', host, '--port', String(grpc)];
   args.push(...(withUi ? ['--ui-port', String(ui)] : ['--headless']));
   if (withMetrics) args.push('--metrics-port', String(metricsPort));

@@ -8,7 +8,7 @@ import { subjects } from '../../contracts/messages/subjects.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { Backend } from '../../contracts/ports/backend.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../deploy/servers/ports.ts';
 import { DeathPublisher } from '../../services/backend/death-publisher.ts';
 import { createBackendWorkers } from '../../services/backend/workers.ts';
 import { NatsLink } from '../../services/shared/nats-link.ts';
@@ -65,7 +65,7 @@ export async function startBenchWorker(
   cluster: Cluster,
   { file, backend, args = [] }: { file: string; backend: string; args?: string[] },
 ): Promise<void> {
-  const [port = 0] = await findFreePorts(1);
+  const port = await findFreePort();
   const name = `backend-${backend}`;
   const child = startChild({
     name,

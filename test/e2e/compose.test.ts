@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createTokenKey, signToken } from '../../contracts/lib/proxy-token.ts';
 import { getErrorMessage } from '../../contracts/errors.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../deploy/servers/ports.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
 import { isDockerAvailable } from '../support/docker.ts';
@@ -63,7 +63,7 @@ describe('the development cluster', () => {
     if (command === undefined) return;
     made = await ensureBaseImages(docker);
     const [ui = 0, nats = 0, sim = 0] = await findFreePorts(3);
-    const [ingress = 0] = await findFreePorts(1);
+    const ingress = await findFreePort();
     simulator = sim;
     env = {
       ...process.env,

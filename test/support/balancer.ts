@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../deploy/servers/ports.ts';
 
 export interface Balancer {
   url: string;
@@ -33,7 +33,7 @@ export async function startBalancer(targets: readonly string[]): Promise<Balance
     };
     attempt(targets.length);
   });
-  const [port = 0] = await findFreePorts(1);
+  const port = await findFreePort();
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${port}`,

@@ -11,7 +11,7 @@ import {
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { startNatsServer, type NatsServer } from '../../deploy/servers/nats.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../deploy/servers/ports.ts';
 import { startTemporalServer, type TemporalServer } from '../../deploy/servers/temporal.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';
@@ -106,7 +106,8 @@ export class Cluster {
       }),
     ]);
     // The simulator's port must be free on the address that containers use, too.
-    const [simulatorPort = 0, ...ports] = await findFreePorts(1 + copies);
+    const simulatorPort = await findFreePort();
+    const ports = await findFreePorts(copies);
     const ingressUrls = ports.map((port) => `http://127.0.0.1:${port}`);
     const balancer = await startBalancer(ingressUrls);
     // A single ingress gets webhooks directly: the bench measures its answers, not the balancer's.
@@ -200,7 +201,7 @@ export class Cluster {
     copy: number,
     { port, backend, config }: { port?: number; backend?: string | undefined; config?: string | undefined } = {},
   ): Promise<void> {
-    const [free = 0] = port === undefined ? await findFreePorts(1) : [port];
+    const free = port ?? (await findFreePort());
     const name = [service, backend, copy].filter(Boolean).join('-');
     this.#copies.set(name, { service, copy, port: free, backend, config });
     const child = startChild({

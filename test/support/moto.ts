@@ -8,7 +8,7 @@ import { getErrorMessage } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { findCacheFolder } from '../../deploy/servers/acquire.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../deploy/servers/ports.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 const run = promisify(execFile);
@@ -51,7 +51,7 @@ export async function findMoto(): Promise<FoundMoto> {
 /** Starts a moto server on a free port; it ends together with the test's process, however that ends. */
 export async function startMoto(program: string): Promise<{ address: string; stop(): Promise<void> }> {
   const folder = temporaryFolder('moto');
-  const [port = 0] = await findFreePorts(1);
+  const port = await findFreePort();
   const logFile = join(folder.path, 'log');
   const child = startChild({ name: 'moto', command: program, args: ['-H', '127.0.0.1', '-p', String(port)], logFile });
   const address = `http://127.0.0.1:${port}`;

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { readLogTail, startChild } from '../../deploy/servers/child.ts';
-import { findFreePorts } from '../../deploy/servers/ports.ts';
 import { temporaryFolder } from './cleanup.ts';
 import { until } from './until.ts';
 
@@ -33,7 +32,6 @@ export interface TestServiceOptions {
   config: string;
   env?: Record<string, string>;
   args?: string[];
-  port?: number;
 }
 
 /**
@@ -44,12 +42,10 @@ export async function startService(name: string, options: TestServiceOptions): P
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
   const folder = temporaryFolder(`${name}-log`);
   const logFile = join(folder.path, 'log');
-  // A test may start it again on the same port: no other process may have got that meanwhile.
-  const [free = 0] = options.port === undefined ? await findFreePorts(1) : [options.port];
   const child = startChild({
     name,
     command: process.execPath,
-    args: [main, ...(options.args ?? []), '--config', options.config, '--port', String(free)],
+    args: [main, ...(options.args ?? []), '--config', options.config, '--port', '0'],
     env: { ...process.env, ...options.env },
     logFile,
     // Longer than any service takes to stop gracefully.

@@ -2,7 +2,7 @@ import { connectBus, type Bus } from '../../../contracts/lib/nats.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { Backend } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../../deploy/servers/ports.ts';
 import { createBackend } from '../../backend/create-backend.ts';
 import { planService, planSimulator, type ServiceParts } from './service-plans.ts';
 import { CONTAINER_HOST, exposeToContainers } from './container-host.ts';
@@ -109,13 +109,11 @@ function listAddresses({ temporal }: Config, urls: Urls, demo: boolean): Record<
   };
 }
 
-/** All ports in one call: a second call would find free ports that aren't used yet again. */
 async function choosePorts(options: StartOptions, backends: number): Promise<Ports> {
   const { copies, portIngress } = options;
-  const [simulator = 0, ...rest] = await findFreePorts(1 + copies * (3 + backends));
-  const ingress = rest.splice(0, copies);
+  const ingress = await findFreePorts(copies);
   if (portIngress !== undefined) ingress[0] = portIngress;
-  return { simulator, ingress, others: rest };
+  return { simulator: await findFreePort(), ingress, others: await findFreePorts(copies * (2 + backends)) };
 }
 
 function writeConfig(

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../deploy/servers/ports.ts';
 import { DESCRIPTION } from './description.ts';
 
 export interface Prism {
@@ -13,7 +13,7 @@ export interface Prism {
  * error. Prism needs about 12 s and 500 MB to read its 13 MB.
  */
 export async function startPrism(upstream: string): Promise<Prism> {
-  const [port = 0] = await findFreePorts(1);
+  const port = await findFreePort();
   const program = createRequire(import.meta.url).resolve('@stoplight/prism-cli/dist/index.js');
   const args = [program, 'proxy', DESCRIPTION, upstream, '--errors', '--port', String(port)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });

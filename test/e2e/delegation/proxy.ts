@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { startChild, waitUntilReady, type Child } from '../../../deploy/servers/child.ts';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../deploy/servers/ports.ts';
 import { LABEL, tokenFor } from './world.ts';
 
 const MAIN = fileURLToPath(new URL('../../../services/proxy/main.ts', import.meta.url));
@@ -64,7 +64,7 @@ export async function startProxy(
     writeFileSync(script, runScript);
     chmodSync(script, 0o755);
   }
-  const [port = 0] = await findFreePorts(1);
+  const port = await findFreePort();
   const logFile = join(folder, 'log');
   const options = {
     name: name,

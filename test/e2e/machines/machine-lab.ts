@@ -6,7 +6,7 @@ import { pack } from 'tar-stream';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../deploy/servers/ports.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';
@@ -84,7 +84,7 @@ export class MachineLab {
       const found = served.get(request.url ?? '');
       if (request.url !== '/silent/agent.tar') response.writeHead(found ? 200 : 404).end(found);
     });
-    const [port = 0] = await findFreePorts(1);
+    const port = await findFreePort();
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     const access = await openContainerAccess([port, Number(new URL(world.nats.address).port)]);
     const url = access.rename(`http://127.0.0.1:${port}`);

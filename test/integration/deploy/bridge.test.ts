@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../deploy/servers/ports.ts';
 import { startBridge } from '../../../services/cli/start/bridge.ts';
 
 /** Another address of the loopback network, instead of that of Docker's bridge. */
@@ -10,7 +10,7 @@ describe('startBridge', () => {
   let server: Server;
   let port: number;
   beforeAll(async () => {
-    [port = 0] = await findFreePorts(1);
+    port = await findFreePort();
     server = createServer((socket) => socket.pipe(socket));
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   });
@@ -40,10 +40,10 @@ describe('startBridge', () => {
   });
 
   it('listens on no port when one of them is taken', async () => {
-    const [free = 0] = await findFreePorts(1, ADDRESS);
+    const free = await findFreePort(ADDRESS);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(free, ADDRESS, resolve));
-    const [other = 0] = await findFreePorts(1, ADDRESS);
+    const other = await findFreePort(ADDRESS);
     await expect(startBridge(ADDRESS, [other, free])).rejects.toMatchObject({ code: 'EADDRINUSE' });
     const again = await startBridge(ADDRESS, [other]);
     await again.stop();

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../../deploy/servers/ports.ts';
 
 const HOST = '127.0.0.1';
 
@@ -18,7 +18,7 @@ async function findElsewhere(from: number): Promise<number> {
 
 describe('findFreePorts', () => {
   it('finds none that another process found, used or not, until that has ended', async () => {
-    const [port = 0] = await findFreePorts(1);
+    const port = await findFreePort();
     expect(await findElsewhere(port)).not.toBe(port);
     // The one that this process is given now was found by that process, which has ended.
     const [next = 0] = await findFreePorts(1, HOST, await findElsewhere(port));
@@ -27,7 +27,7 @@ describe('findFreePorts', () => {
   });
 
   it('finds none on which a server listens', async () => {
-    const [port = 0] = await findFreePorts(1);
+    const port = await findFreePort();
     const candidate = await findElsewhere(port + 1);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(candidate, HOST, resolve));
