@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePort } from './ports.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 
 export interface NatsOptions {
   /** The folder of JetStream's store (unless the operator's configuration names another) and of the log. */

@@ -4,7 +4,7 @@ import { Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePort } from './ports.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 
 export interface TemporalOptions {
   /** The folder of its database and its log. */

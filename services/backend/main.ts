@@ -33,7 +33,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
     );
   }
   const log = serviceLog.child({ backend: name });
-  installRuntime(log, metrics);
+  await installRuntime(log, metrics);
   const { observe, observePulls, died } = createBackendMetrics(metrics, name);
   const agent = await bundleAgent();
   const backend = await createBackend(backendConfig, { installation: config.name, agent, log, observePulls });

@@ -34,7 +34,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 await runService('orchestrator', async ({ config, live, log, metrics, traces, stop }) => {
   const runnerSlots = new StartSlots(RUNNER_SLOTS);
-  installRuntime(log, metrics, () => [
+  await installRuntime(log, metrics, () => [
     { state: 'available', queue: TASK_QUEUE.runners, kind: 'workflow', count: runnerSlots.available },
   ]);
   const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);

@@ -1,30 +1,31 @@
-import { randomInt } from 'node:crypto';
 import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import type { Registry } from 'prom-client';
 import { getErrorMessage } from '../../contracts/errors.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import { registerSlotMetrics, type WorkerSlots } from './slot-metrics.ts';
 import { createWorkerLogger } from './worker-log.ts';
 
-/**
- * The port of the SDK's own metrics is one of these: systems give none of them to whoever asks for any free port, so that it is never one
- * that another program was told to be free.
- */
-const PORTS = { first: 20_000, last: 31_999 };
-/** Another process may have the port. */
+/** A program that is not of Baton may take a port that was free. */
 const MAX_ATTEMPTS = 20;
 const READ_TIMEOUT_MS = 2000;
 
 /**
  * Sets up the Temporal SDK for this process: it writes to our log, also from its native part, leaves signals to us, and shows its
- * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know. Call it once.
+ * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know, nor is
+ * told to be free (it can't have any free port, as it doesn't say which one it got). Call it once.
  *
  * @param ownSlots the slots that the SDK doesn't count: see {@link registerSlotMetrics}
+ * @returns the URL of the SDK's own metrics
+ * @throws BatonError SERVER_UNAVAILABLE where no port is free
  */
-export function installRuntime(log: Logger, metrics: Registry, ownSlots: () => WorkerSlots[] = () => []): void {
+export async function installRuntime(
+  log: Logger,
+  metrics: Registry,
+  ownSlots: () => WorkerSlots[] = () => [],
+): Promise<string> {
   for (let attempt = 1; ; attempt++) {
-    const port = randomInt(PORTS.first, PORTS.last + 1);
-    const bindAddress = `127.0.0.1:${port}`;
+    const bindAddress = `127.0.0.1:${await findFreePort()}`;
     try {
       Runtime.install({
         logger: createWorkerLogger(log),
@@ -37,16 +38,16 @@ export function installRuntime(log: Logger, metrics: Registry, ownSlots: () => W
     } catch (error) {
       if (attempt === MAX_ATTEMPTS) throw error;
       log.debug(
-        { port, reason: getErrorMessage(error) },
-        'port for the Temporal SDK’s metrics was taken; trying another',
+        { bindAddress, reason: getErrorMessage(error) },
+        'address for the Temporal SDK’s metrics was taken; trying another',
       );
       continue;
     }
+    const url = `http://${bindAddress}/metrics`;
     const read = async (): Promise<string> => {
-      const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
-      return await (await fetch(`http://${bindAddress}/metrics`, { signal })).text();
+      return await (await fetch(url, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) })).text();
     };
     registerSlotMetrics(metrics, read, ownSlots);
-    return;
+    return url;
   }
 }

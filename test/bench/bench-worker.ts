@@ -8,7 +8,7 @@ import { subjects } from '../../contracts/messages/subjects.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { Backend } from '../../contracts/ports/backend.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { findFreePort } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 import { DeathPublisher } from '../../services/backend/death-publisher.ts';
 import { createBackendWorkers } from '../../services/backend/workers.ts';
 import { NatsLink } from '../../services/shared/nats-link.ts';
@@ -24,7 +24,7 @@ import type { Cluster } from '../support/cluster.ts';
 export async function runBenchWorker(create: (args: readonly string[], log: Logger) => Backend): Promise<void> {
   await runService('backend', async ({ config, log, metrics, stop, args }) => {
     const [name = '', ...more] = args;
-    installRuntime(log, metrics);
+    await installRuntime(log, metrics);
     const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
     link.open();
     const bus = await link.connected(60_000);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createTokenKey, signToken } from '../../contracts/lib/proxy-token.ts';
 import { getErrorMessage } from '../../contracts/errors.ts';
-import { findFreePort, findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePorts } from '../../contracts/lib/free-ports.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
 import { isDockerAvailable } from '../support/docker.ts';
@@ -63,7 +63,7 @@ describe('the development cluster', () => {
     if (command === undefined) return;
     made = await ensureBaseImages(docker);
     const [ui = 0, nats = 0, sim = 0] = await findFreePorts(3);
-    const ingress = await findFreePort();
+    const ingress = await findPortRange(10);
     simulator = sim;
     env = {
       ...process.env,
@@ -76,7 +76,7 @@ describe('the development cluster', () => {
       BATON_TEMPORAL_UI_PORT: String(ui),
       BATON_NATS_PORT: String(nats),
       BATON_SIMULATOR_PORT: String(sim),
-      BATON_INGRESS_PORTS: `${ingress}-${ingress + 9}`,
+      BATON_INGRESS_PORTS: ingress,
     };
   }, 600_000);
 
@@ -208,6 +208,16 @@ jobs:
     },
   );
 });
+
+/** As many free ports in a row, `first-last`. */
+async function findPortRange(count: number): Promise<string> {
+  for (;;) {
+    const ports = await findFreePorts(count);
+    const [first = 0] = ports;
+    const last = ports.at(-1);
+    if (last === first + count - 1) return `${first}-${last}`;
+  }
+}
 
 /** Health of the running services' containers, by service. */
 async function listHealth(): Promise<Record<string, string[]>> {

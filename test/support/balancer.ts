@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { findFreePort } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 
 export interface Balancer {
   url: string;

@@ -11,7 +11,7 @@ import {
 import { createOperatorSetup, type OperatorSetup } from '../../deploy/nats/operator.ts';
 import { startChild, waitUntilReady, type Child } from '../../deploy/servers/child.ts';
 import { startNatsServer, type NatsServer } from '../../deploy/servers/nats.ts';
-import { findFreePort, findFreePorts } from '../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../contracts/lib/free-ports.ts';
 import { startTemporalServer, type TemporalServer } from '../../deploy/servers/temporal.ts';
 import { dataConverter } from '../../services/shared/payload-codec.ts';
 import { bundleFakeRunner } from '../../services/simulator/runner/bundle.ts';

@@ -8,7 +8,7 @@ import { getErrorMessage } from '../../contracts/errors.ts';
 import { acquireLock } from '../../contracts/lib/file-lock.mjs';
 import { findCacheFolder } from '../../deploy/servers/acquire.ts';
 import { startChild, waitUntilReady } from '../../deploy/servers/child.ts';
-import { findFreePort } from '../../deploy/servers/ports.ts';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 import { temporaryFolder } from './cleanup.ts';
 
 const run = promisify(execFile);

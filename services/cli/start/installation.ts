@@ -2,7 +2,7 @@ import { connectBus, type Bus } from '../../../contracts/lib/nats.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import type { Backend } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
-import { findFreePort, findFreePorts } from '../../../deploy/servers/ports.ts';
+import { findFreePort, findFreePorts } from '../../../contracts/lib/free-ports.ts';
 import { createBackend } from '../../backend/create-backend.ts';
 import { planService, planSimulator, type ServiceParts } from './service-plans.ts';
 import { CONTAINER_HOST, exposeToContainers } from './container-host.ts';

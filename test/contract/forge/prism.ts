@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { findFreePort } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../contracts/lib/free-ports.ts';
 import { DESCRIPTION } from './description.ts';
 
 export interface Prism {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { startChild, waitUntilReady, type Child } from '../../../deploy/servers/child.ts';
-import { findFreePort } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../contracts/lib/free-ports.ts';
 import { LABEL, tokenFor } from './world.ts';
 
 const MAIN = fileURLToPath(new URL('../../../services/proxy/main.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { pack } from 'tar-stream';
 import type { AgentBundle } from '../../../contracts/messages/bootstrap-file.ts';
 import type { InstanceSpec } from '../../../contracts/ports/backend.ts';
 import { createRunnerName } from '../../../contracts/workflows/runner-name.ts';
-import { findFreePort } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../contracts/lib/free-ports.ts';
 import { createUserDataRenderer } from '../../../activities/backends/cloud-init/user-data.ts';
 import { bundleAgent } from '../../../services/backend/agent-bundle.ts';
 import { openContainerAccess, type ContainerAccess } from '../../support/containers.ts';

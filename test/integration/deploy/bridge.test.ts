@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findFreePort } from '../../../deploy/servers/ports.ts';
+import { findFreePort } from '../../../contracts/lib/free-ports.ts';
 import { startBridge } from '../../../services/cli/start/bridge.ts';
 
 /** Another address of the loopback network, instead of that of Docker's bridge. */

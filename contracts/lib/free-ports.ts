@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { BatonError } from '../../contracts/errors.ts';
+import { BatonError } from '../errors.ts';
 
 /** Below are well-known ports and the usual ones of databases and web servers. */
 const LOWEST = 15_000;
