@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePort } from '../../contracts/lib/free-ports.ts';
 
 export interface NatsOptions {
   /** The folder of JetStream's store (unless the operator's configuration names another) and of the log. */

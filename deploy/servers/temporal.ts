@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { findFreePort } from '../../contracts/lib/free-ports.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/workflows/search-attributes.ts';
 import { acquireServer } from './acquire.ts';
 import { startChild, waitUntilReady, type Child } from './child.ts';
-import { findFreePort } from '../../contracts/lib/free-ports.ts';
 
 export interface TemporalOptions {
   /** The folder of its database and its log. */

@@ -12,8 +12,8 @@ const READ_TIMEOUT_MS = 2000;
 
 /**
  * Sets up the Temporal SDK for this process: it writes to our log, also from its native part, leaves signals to us, and shows its
- * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know, nor is
- * told to be free (it can't have any free port, as it doesn't say which one it got). Call it once.
+ * workers' slots in our metrics. Its own metrics are on a port of the loopback interface that nobody else needs to know. That is a reserved
+ * one, because the SDK doesn't say which one it got where the system chooses. Call it once.
  *
  * @param ownSlots the slots that the SDK doesn't count: see {@link registerSlotMetrics}
  * @returns the URL of the SDK's own metrics
