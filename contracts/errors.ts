@@ -22,6 +22,10 @@ export const ERRORS = {
   WEBHOOK_TOO_LARGE: { retryable: false, help: 'Send a webhook body of at most 25 MB.' },
   WEBHOOK_MEDIA_TYPE: { retryable: false, help: 'Set the webhook’s content type to application/json.' },
   BUS_UNAVAILABLE: { retryable: true, help: 'Check that NATS runs and that JetStream has room; the sender retries.' },
+  BUS_NOT_SET_UP: {
+    retryable: true,
+    help: 'Run `baton setup nats` with the set-up credential; the service goes on by itself then.',
+  },
   BUS_DENIED: { retryable: false, help: 'Check BATON_NATS_CREDENTIALS: this credential may not use that subject.' },
   MESSAGE_INVALID: {
     retryable: false,

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { NatsError, type KV } from 'nats';
+import { NatsError } from 'nats';
 import { z } from 'zod';
 import { BatonError, getErrorMessage } from '../errors.ts';
 import { delegatedJob, type DelegatedJob } from '../messages/delegation.ts';
-import { decode, encode, type Bus } from './nats.ts';
+import { decode, encode, openBucket, type Bucket, type Bus } from './nats.ts';
+import { readStream } from './stream-reader.ts';
 import { STREAMS } from '../messages/streams.ts';
 
 /** JetStream's error code when a key exists already (wrong last sequence). */
@@ -37,16 +38,17 @@ export type JobExtras = z.infer<typeof extras>;
  * job on the forge belongs to (`claim.JOB`, `attempt.RUN.ATTEMPT.NAME`). Temporal has the authoritative state; this is a copy.
  */
 export class DelegationStore {
-  readonly #kv: KV;
+  readonly #bus: Bus;
+  readonly #kv: Bucket;
 
-  private constructor(kv: KV) {
+  private constructor(bus: Bus, kv: Bucket) {
+    this.#bus = bus;
     this.#kv = kv;
   }
 
   /** Opens the bucket, which is one of {@link STREAMS}. */
   static async open(bus: Bus): Promise<DelegationStore> {
-    const name = STREAMS.delegatedJobs.name.slice('KV_'.length);
-    return new DelegationStore(await bus.jetstream().views.kv(name, { bindOnly: true, allow_direct: true }));
+    return new DelegationStore(bus, await openBucket(bus, STREAMS.delegatedJobs));
   }
 
   async put(job: DelegatedJob): Promise<void> {
@@ -72,8 +74,10 @@ export class DelegationStore {
   async list(): Promise<DelegatedJob[]> {
     return await this.#withErrors('listing delegations', async () => {
       const found: DelegatedJob[] = [];
-      for await (const entry of await this.#kv.history({ key: 'job.*' })) {
-        const parsed = delegatedJob.safeParse(decode(entry.value));
+      const stream = STREAMS.delegatedJobs;
+      const subject = stream.subjects[0].replace('>', 'job.*');
+      for await (const { data } of readStream(this.#bus, stream, { subject })) {
+        const parsed = delegatedJob.safeParse(decode(data));
         if (parsed.success) found.push(parsed.data);
       }
       return found;

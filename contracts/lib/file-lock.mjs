@@ -16,7 +16,7 @@ export async function acquireLock(file, options = {}) {
   for (;;) {
     if (createLockFile(file)) return hold(file);
     const owner = readOwner(file);
-    if (owner !== undefined && isStale(file, owner, staleMs)) {
+    if (isStale(file, owner, staleMs)) {
       removeStale(file, owner);
       continue;
     }
@@ -33,6 +33,8 @@ function createLockFile(file) {
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return false;
+    // A full disk takes the file, but not its content: without an owner, everybody would wait for it.
+    if (error.code !== 'EROFS' && error.code !== 'EACCES') rmSync(file, { force: true });
     throw error;
   }
 }
@@ -70,7 +72,7 @@ function readOwner(file) {
 }
 
 function isStale(file, owner, staleMs) {
-  if (owner.host === hostname() && !isAlive(owner.pid)) return true;
+  if (owner !== undefined && owner.host === hostname() && !isAlive(owner.pid)) return true;
   try {
     return Date.now() - statSync(file).mtimeMs > staleMs;
   } catch {
@@ -99,6 +101,6 @@ function removeStale(file, owner) {
     return;
   }
   const moved = readOwner(renamed);
-  if (moved !== undefined && (moved.pid !== owner.pid || moved.host !== owner.host)) renameSync(renamed, file);
+  if (moved !== undefined && (moved.pid !== owner?.pid || moved.host !== owner.host)) renameSync(renamed, file);
   else rmSync(renamed, { force: true });
 }

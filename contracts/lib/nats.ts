@@ -4,12 +4,9 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
   connect,
   credsAuthenticator,
-  DiscardPolicy,
   JSONCodec,
   NatsError,
   nanos,
-  RetentionPolicy,
-  StorageType,
   type ConnectionOptions,
   type KV,
   type Msg,
@@ -19,19 +16,10 @@ import {
 import { z } from 'zod';
 import { BatonError, getErrorMessage } from '../errors.ts';
 import { NAME_PATTERN } from '../workflows/runner-name.ts';
-import { STREAMS, type StreamPlan } from '../messages/streams.ts';
+import type { StreamPlan } from '../messages/streams.ts';
 import { runnerInbox } from '../messages/subjects.ts';
 
 export type Bus = NatsConnection;
-
-/** The NATS key-value bucket in which orchestrators share their budgets of calls to the forge. */
-export const FORGE_BUCKET = 'BATON_FORGE';
-
-/**
- * The NATS key-value bucket with the newest configuration, and the runner groups that orchestrators have made on the forge.
- * Kept for ever.
- */
-export const GROUPS_BUCKET = 'BATON_GROUPS';
 
 export interface BusOptions {
   /** `nats://host:port`, or several separated by commas. */
@@ -66,8 +54,10 @@ export interface BusOptions {
  * @throws BatonError BUS_UNAVAILABLE (no server and `waitForServer` false), BUS_DENIED (credential refused)
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
-  const credentials =
-    options.credentials ?? (options.credentialsFile ? readFileSync(options.credentialsFile, 'utf8') : undefined);
+  const { credentialsFile: file } = options;
+  // A file is read again for each connection: it may have been renewed.
+  const readCredentials = (): string | undefined => options.credentials ?? (file ? readFileSync(file, 'utf8') : undefined);
+  const credentials = readCredentials();
   const settings: ConnectionOptions = {
     servers: options.url.split(','),
     name: options.name,
@@ -78,7 +68,9 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     ignoreAuthErrorAbort: true,
   };
   if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls, options.url);
-  if (credentials !== undefined) settings.authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
+  if (credentials !== undefined) {
+    settings.authenticator = (nonce) => credsAuthenticator(new TextEncoder().encode(readCredentials()))(nonce);
+  }
   const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : parseInboxPrefix(credentials));
   if (inbox !== undefined) settings.inboxPrefix = inbox;
   try {
@@ -117,44 +109,16 @@ function parseHost(server: string): string {
 
 /** The inbox prefix of a credentials file, from the name in its JWT; undefined for credentials that Baton did not create. */
 function parseInboxPrefix(credentials: string): string | undefined {
-  const payload = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(credentials)?.[1];
-  if (payload === undefined) return undefined;
-  const claims = z.object({ name: z.string().regex(NAME_PATTERN) });
-  const parsed = claims.safeParse(decode(Buffer.from(payload, 'base64url')));
-  return parsed.success ? runnerInbox(parsed.data.name) : undefined;
+  const { name } = parseCredentials(credentials);
+  return name !== undefined && NAME_PATTERN.test(name) ? runnerInbox(name) : undefined;
 }
 
-/** Creates or updates the streams in {@link STREAMS}. Several services may run it at the same time. */
-export async function ensureStreams(bus: Bus): Promise<void> {
-  const jetstreamManager = await bus.jetstreamManager();
-  for (const plan of Object.values<StreamPlan>(STREAMS)) {
-    const config = {
-      name: plan.name,
-      subjects: plan.subjects,
-      retention: plan.retention === 'workqueue' ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
-      storage: StorageType.File,
-      discard: plan.retention === 'workqueue' ? DiscardPolicy.New : DiscardPolicy.Old,
-      duplicate_window: plan.duplicateWindowNs,
-      max_age: plan.maxAgeNs,
-      max_bytes: plan.maxBytes,
-      ...(plan.maxMessageBytes === undefined ? {} : { max_msg_size: plan.maxMessageBytes }),
-      ...(plan.latestOnly
-        ? { max_msgs_per_subject: 1, allow_rollup_hdrs: true, deny_delete: true, allow_direct: true }
-        : {}),
-    };
-    try {
-      await jetstreamManager.streams.add(config);
-    } catch (error) {
-      // 10058: the stream exists with another configuration.
-      if (error instanceof NatsError && error.api_error?.err_code === 10058) {
-        await jetstreamManager.streams.update(plan.name, config);
-      } else {
-        throw new BatonError('BUS_UNAVAILABLE', `creating stream ${plan.name}: ${getErrorMessage(error)}`, {
-          cause: error,
-        });
-      }
-    }
-  }
+const claims = z.object({ name: z.string().optional(), exp: z.number().optional() });
+
+/** The name in a credentials file's JWT, and when it expires (seconds since 1970); neither for a file of another kind. */
+export function parseCredentials(credentials: string): { name?: string | undefined; exp?: number | undefined } {
+  const payload = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(credentials)?.[1];
+  return payload === undefined ? {} : (claims.safeParse(decode(Buffer.from(payload, 'base64url'))).data ?? {});
 }
 
 const codec = JSONCodec();
@@ -180,10 +144,25 @@ export function decode(data: Uint8Array): unknown {
 export { nanos };
 export type { Msg };
 
-/** Opens {@link GROUPS_BUCKET}, and creates it where it does not exist. */
-export async function openGroupsBucket(bus: Bus, timeoutMs?: number): Promise<KV> {
+/**
+ * Opens a key-value bucket, which is one of `STREAMS`. The bucket has no methods that watch or list keys: those need consumers, which
+ * no service may create ({@link ./stream-reader.ts}).
+ *
+ * @param timeoutMs of each call. Default 5 s
+ */
+export async function openBucket(bus: Bus, plan: StreamPlan, timeoutMs?: number): Promise<Bucket> {
   const js = bus.jetstream(timeoutMs === undefined ? {} : { timeout: timeoutMs });
-  return await js.views.kv(GROUPS_BUCKET, { history: 1 });
+  return await js.views.kv(plan.name.slice('KV_'.length), { bindOnly: true, allow_direct: true });
+}
+
+/** A key-value bucket of NATS. */
+export type Bucket = Pick<KV, 'get' | 'put' | 'create' | 'update' | 'delete'>;
+
+const withPrefix = z.object({ options: z.object({ inboxPrefix: z.string().optional() }) });
+
+/** The connection's inbox prefix: its credential may permit no other. */
+export function getInboxPrefix(bus: Bus): string | undefined {
+  return withPrefix.safeParse(bus).data?.options.inboxPrefix;
 }
 
 /** What {@link writeRevision} needs of a NATS bucket. */

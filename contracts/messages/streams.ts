@@ -1,4 +1,5 @@
-import { wildcards } from './subjects.ts';
+import { AUDIT_ACTIONS } from './audit.ts';
+import { SIGNAL_KINDS, subjects, wildcards } from './subjects.ts';
 
 const MINUTE_NS = 60_000_000_000;
 const DAY_NS = 24 * 60 * MINUTE_NS;
@@ -14,13 +15,20 @@ export interface StreamPlan {
   maxBytes: number;
   /** The server refuses a larger message. Default: whatever the server takes. */
   maxMessageBytes?: number;
+  /** The server refuses more unhandled messages of one subject: no sender fills the stream for the others. Default: no limit. */
+  maxMessagesPerSubject?: number;
   /** Only the newest message of a subject is kept: a key-value bucket. */
   latestOnly?: boolean;
+  /** Default: a work queue refuses new messages, a record forgets its oldest ones. */
+  whenFull?: 'refuse';
+  /** The durable consumer that services pull with. */
+  consumer?: string;
 }
 
 /**
- * The streams. A work queue deletes a message when it is acknowledged. The maximum ages are longer than GitHub's own limits (a
- * queued job is cancelled after 24 h, redelivery reaches back 3 days), so that no useful message is deleted by age.
+ * The streams, which `baton setup nats` creates: no service may change one. Their subjects are exact, as a stream takes what is
+ * published on any of them. A work queue deletes a message when it is acknowledged. The maximum ages are longer than GitHub's own
+ * limits (a queued job is cancelled after 24 h, redelivery reaches back 3 days), so that no useful message is deleted by age.
  */
 export const STREAMS = {
   webhooks: {
@@ -30,24 +38,40 @@ export const STREAMS = {
     duplicateWindowNs: 10 * MINUTE_NS,
     maxAgeNs: 3 * DAY_NS,
     maxBytes: 1024 ** 3,
+    consumer: 'relay-webhooks',
   },
   signals: {
     name: 'BATON_SIGNALS',
-    subjects: [wildcards.signals, wildcards.instances],
+    subjects: SIGNAL_KINDS.map((kind) => subjects.signal('*', kind)),
     retention: 'workqueue',
     duplicateWindowNs: 10 * MINUTE_NS,
     maxAgeNs: 5 * DAY_NS,
     maxBytes: 1024 ** 3,
     // Jobs publish here. With the headers, which count, more than the relay accepts.
     maxMessageBytes: 72 * 1024,
+    // A runner reports each kind once. While no relay runs, a job keeps 1.7 MB of the stream at most.
+    maxMessagesPerSubject: 4,
+    consumer: 'relay-signals',
+  },
+  /** What backends report, apart from what jobs can send: a flood of signals delays no death. */
+  instances: {
+    name: 'BATON_INSTANCES',
+    subjects: [wildcards.died],
+    retention: 'workqueue',
+    duplicateWindowNs: 10 * MINUTE_NS,
+    maxAgeNs: 5 * DAY_NS,
+    maxBytes: 256 * 1024 ** 2,
+    maxMessageBytes: 16 * 1024,
+    consumer: 'relay-instances',
   },
   delegations: {
     name: 'BATON_DELEGATIONS',
-    subjects: [wildcards.delegations],
+    subjects: [subjects.delegation('*', 'requested'), subjects.delegation('*', 'attempt-over')],
     retention: 'workqueue',
     duplicateWindowNs: 10 * MINUTE_NS,
     maxAgeNs: 3 * DAY_NS,
     maxBytes: 128 * 1024 ** 2,
+    consumer: 'relay-delegations',
   },
   /** A key-value bucket (contracts/lib/delegation-store.ts). Kept longer than GitHub allows a re-run: 30 days. */
   delegatedJobs: {
@@ -61,7 +85,7 @@ export const STREAMS = {
   },
   audit: {
     name: 'BATON_AUDIT',
-    subjects: [wildcards.audit],
+    subjects: AUDIT_ACTIONS.map(subjects.audit),
     retention: 'limits',
     duplicateWindowNs: 60 * MINUTE_NS,
     maxAgeNs: 90 * DAY_NS,
@@ -83,7 +107,40 @@ export const STREAMS = {
     maxAgeNs: 400 * DAY_NS,
     maxBytes: 512 * 1024 ** 2,
   },
+  /** The key-value bucket in which orchestrators share their budgets of calls to the forge: full an hour after the last call. */
+  forge: {
+    name: 'KV_BATON_FORGE',
+    subjects: ['$KV.BATON_FORGE.>'],
+    retention: 'limits',
+    duplicateWindowNs: 2 * MINUTE_NS,
+    maxAgeNs: 2 * 60 * MINUTE_NS,
+    maxBytes: 128 * 1024 ** 2,
+    latestOnly: true,
+    whenFull: 'refuse',
+  },
+  /** The key-value bucket with the newest configuration, and the runner groups that orchestrators have made. Kept for ever. */
+  groups: {
+    name: 'KV_BATON_GROUPS',
+    subjects: ['$KV.BATON_GROUPS.>'],
+    retention: 'limits',
+    duplicateWindowNs: 2 * MINUTE_NS,
+    maxAgeNs: 0,
+    maxBytes: 64 * 1024 ** 2,
+    latestOnly: true,
+    whenFull: 'refuse',
+  },
 } as const satisfies Record<string, StreamPlan>;
+
+/** The header of JetStream's answers to direct reads: no message that somebody published has it. */
+export const STORED_MESSAGE = 'Nats-Stream';
+
+/** The streams that each service uses, and waits for at its start. */
+export const SERVICE_STREAMS = {
+  ingress: ['webhooks', 'delegations', 'delegatedJobs', 'audit'],
+  relay: ['webhooks', 'signals', 'instances', 'delegations', 'delegatedJobs', 'groups', 'dead'],
+  orchestrator: ['webhooks', 'dead', 'delegatedJobs', 'audit', 'usage', 'forge', 'groups'],
+  backend: ['instances'],
+} as const satisfies Record<string, readonly (keyof typeof STREAMS)[]>;
 
 /** Headers of our messages, besides NATS's own `Nats-Msg-Id`. */
 export const HEADERS = {

@@ -12,7 +12,7 @@ export const subjects = {
   webhook: (forge: string, event: string): string => `${PREFIX}.webhook.${forge}.${event}`,
   /** What an agent or a hook reports about its own runner. Stream BATON_SIGNALS. */
   signal: (runner: string, kind: SignalKind): string => `${PREFIX}.signal.${runner}.${kind}`,
-  /** A backend's watcher reports that an instance died. An instance may not publish it. Stream BATON_SIGNALS. */
+  /** A backend's watcher reports that an instance died. An instance may not publish it. Stream BATON_INSTANCES. */
   instanceDied: (runner: string): string => `${PREFIX}.instance.${runner}.died`,
   /** A backend created an instance. Plain NATS, in no stream. */
   instanceCreated: (runner: string): string => `${PREFIX}.created.${runner}`,
@@ -41,18 +41,18 @@ export const subjects = {
 } as const;
 
 export const wildcards = {
-  webhooks: `${PREFIX}.webhook.>`,
+  webhooks: `${PREFIX}.webhook.*.*`,
   signals: `${PREFIX}.signal.>`,
-  instances: `${PREFIX}.instance.>`,
+  died: `${PREFIX}.instance.*.died`,
   created: `${PREFIX}.created.*`,
   register: `${PREFIX}.register.*`,
   health: `${PREFIX}.health.*`,
-  delegations: `${PREFIX}.delegation.>`,
-  audit: `${PREFIX}.audit.>`,
+  delegations: `${PREFIX}.delegation.*.*`,
+  audit: `${PREFIX}.audit.*`,
   /** The key-value bucket of delegations: NATS itself names these. */
   delegatedJobs: '$KV.BATON_DELEGATED_JOBS.>',
   usages: `${PREFIX}.usage.*`,
-  dead: `${PREFIX}.dead.>`,
+  dead: `${PREFIX}.dead.*`,
 } as const;
 
 /** The inbox prefix of a runner's connection: the only thing it may subscribe to. */

@@ -28,7 +28,7 @@ const operator = await createOperatorSetup(folders.operator, { storeDir: '/data'
 mkdirSync(folders.natsConfig, { recursive: true });
 cpSync(operator.serverConfigFile, join(folders.natsConfig, 'server.conf'));
 
-for (const service of ['ingress', 'relay', 'orchestrator', 'backend'] as const) {
+for (const service of ['setup', 'ingress', 'relay', 'orchestrator', 'backend'] as const) {
   mkdirSync(secretsFolder(service), { recursive: true });
   cpSync(operator.credentials[service], join(secretsFolder(service), 'nats.creds'));
 }
@@ -41,7 +41,7 @@ writeVariables('simulator', { BATON_WEBHOOK_SECRET: webhookSecret, BATON_FORGE_T
 
 const template = readFileSync(fileURLToPath(new URL('baton.yaml', import.meta.url)), 'utf8');
 const document = parseDocument(template);
-document.setIn(['nats', 'account'], operator.accountPublicKey);
+document.setIn(['nats', 'account'], operator.runnerAccountPublicKey);
 // Clusters that share an engine need different names: each removes the containers labelled with its name.
 const { BATON_INSTALLATION: installation, BATON_NATS_PORT: natsPort, BATON_RUNNER_IMAGE: image } = process.env;
 // Where proxies hand jobs over to this cluster: the group for these jobs is a copy of the first one.

@@ -1,50 +1,44 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import {
-  createAccount,
-  createOperator,
-  createUser,
-  encodeAccount,
-  encodeOperator,
-  encodeUser,
-  fmtCreds,
-  fromSeed,
-  newScopedSigner,
-  type KeyPair,
-} from '@nats-io/jwt';
-import { runnerPermissions, getPermissions, CREDENTIAL_NAMES, type CredentialName } from './permissions.ts';
+import { createAccount, createOperator, createUser, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import { z } from 'zod';
+import { DISK_BYTES, encodeAccounts, MEMORY_BYTES, type AccountKeys } from './accounts.ts';
+import { loadKeyPair, writeSecret } from './key-files.ts';
+import { getPermissions, CREDENTIAL_NAMES, type CredentialName } from './permissions.ts';
+
+const DAY_S = 24 * 3600;
+const DEFAULT_DAYS = 365;
 
 export interface OperatorSetup {
-  /** For `nats-server --config`: operator mode, both accounts, JetStream. */
+  /** For `nats-server --config`: operator mode, all accounts, JetStream. */
   serverConfigFile: string;
-  /** A…: the account that services and runners belong to. */
-  accountPublicKey: string;
+  /** A…: the account of the runners. */
+  runnerAccountPublicKey: string;
   /** SA…: can sign the credentials of runners only. A secret, for backend workers alone. */
   runnerSigningKeySeed: string;
   /** Paths of the credentials files, mode 0600. */
   credentials: Record<CredentialName, string>;
+  /** When the credentials end. */
+  expiresAt: Date;
 }
 
 export interface OperatorOptions {
   /** Where JetStream stores its messages. Default: `jetstream` in `dir`. */
   storeDir?: string | undefined;
+  /** How long the credentials are valid from now. Default 365 days. */
+  expiresInS?: number | undefined;
+  /** Credentials that nobody may use any longer get a new key; `runners`: the key that signs the credentials of all runners. */
+  revoke?: readonly (CredentialName | 'runners')[] | undefined;
 }
 
-const GIB = 1024 ** 3;
-/** Limits of messages, subscriptions and bytes: -1 is none. */
-const NONE = -1;
-/**
- * More than the maximum of all streams (contracts/messages/streams.ts) and of the largest one again: NATS reserves the maximum of a
- * stream when it creates it, and once more when it is asked to create it again.
- */
-const DISK_BYTES = 8 * GIB;
-const MEMORY_BYTES = GIB / 4;
+const revokedUsers = z.record(z.string(), z.number());
 
 /**
- * Creates everything for a NATS server in operator mode under `dir`: the operator, a system account, the account BATON with
- * JetStream, credentials for each service that allow only what it does, and a scoped signing key with which backend workers sign
- * runners' credentials: the account, not the signer, limits those to the runner's own subjects. Called again, it uses the same
- * keys, and credentials in use stay valid.
+ * Creates everything for a NATS server in operator mode under `dir`: the operator, a system account, accounts for the streams, for
+ * services and for runners ({@link ./accounts.ts}), credentials for each service that allow only what it does, and a scoped signing key with which backend
+ * workers sign runners' credentials: the account, not the signer, limits those to the runner's own subjects. Called again, it
+ * uses the same keys, so that credentials in use stay valid, and writes credentials that are valid for longer. After a revocation the
+ * server must read its configuration again (`nats-server --signal reload`): it disconnects whoever uses a revoked credential.
  *
  * @param dir is created with mode 0700; contains secrets
  */
@@ -52,34 +46,27 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
   const root = resolve(dir);
   mkdirSync(root, { recursive: true, mode: 0o700 });
   chmodSync(root, 0o700);
-  const operator = loadKeyPair(join(root, 'operator.nk'), createOperator);
-  const system = loadKeyPair(join(root, 'system.nk'), createAccount);
-  const account = loadKeyPair(join(root, 'account.nk'), createAccount);
-  const signer = loadKeyPair(join(root, 'runner-signing.nk'), createAccount);
+  const revocations = revoke(root, options.revoke ?? []);
+  const keys: AccountKeys = {
+    operator: loadKeyPair(join(root, 'operator.nk'), createOperator),
+    system: loadKeyPair(join(root, 'system.nk'), createAccount),
+    streams: loadKeyPair(join(root, 'streams.nk'), createAccount),
+    services: loadKeyPair(join(root, 'services.nk'), createAccount),
+    runners: loadKeyPair(join(root, 'runners.nk'), createAccount),
+    runnerSigner: loadKeyPair(join(root, 'runner-signing.nk'), createAccount),
+  };
+  const system = keys.system.getPublicKey();
+  const operatorJwt = await encodeOperator('baton', keys.operator, { system_account: system });
+  const accounts = await encodeAccounts(keys, revocations);
 
-  const operatorJwt = await encodeOperator('baton', operator, { system_account: system.getPublicKey() });
-  const systemJwt = await encodeAccount('SYS', system, { limits: createLimits(0, 0) }, { signer: operator });
-  const runners = newScopedSigner(signer, 'runner', {
-    ...runnerPermissions,
-    // An agent and its hooks: a connection's inbox, and messages with a log tail of 8 kB.
-    subs: 10,
-    payload: 64 * 1024,
-    data: NONE,
-    allowed_connection_types: ['STANDARD'],
-  });
-  const accountJwt = await encodeAccount(
-    'BATON',
-    account,
-    { limits: createLimits(MEMORY_BYTES, DISK_BYTES), signing_keys: [runners] },
-    { signer: operator },
-  );
-
-  const credentials = { ingress: '', relay: '', orchestrator: '', backend: '', observer: '', admin: '' };
-  for (const service of CREDENTIAL_NAMES) {
-    const user = loadKeyPair(join(root, `${service}.nk`), createUser);
-    const jwt = await encodeUser(service, user, account, getPermissions(service));
-    credentials[service] = join(root, `${service}.creds`);
-    writeSecret(credentials[service], fmtCreds(jwt, user));
+  const expires = Math.floor(Date.now() / 1000) + (options.expiresInS ?? DEFAULT_DAYS * DAY_S);
+  const credentials = { setup: '', ingress: '', relay: '', orchestrator: '', backend: '', observer: '', admin: '' };
+  for (const name of CREDENTIAL_NAMES) {
+    const user = loadKeyPair(join(root, `${name}.nk`), createUser);
+    const account = name === 'setup' ? keys.streams : keys.services;
+    const jwt = await encodeUser(name, user, account, getPermissions(name), { exp: expires });
+    credentials[name] = join(root, `${name}.creds`);
+    writeSecret(credentials[name], fmtCreds(jwt, user));
   }
 
   const serverConfigFile = join(root, 'server.conf');
@@ -87,11 +74,10 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
   writeSecret(
     serverConfigFile,
     `operator: ${operatorJwt}
-system_account: ${system.getPublicKey()}
+system_account: ${system}
 resolver: MEMORY
 resolver_preload: {
-  ${system.getPublicKey()}: ${systemJwt}
-  ${account.getPublicKey()}: ${accountJwt}
+${[...accounts].map(([key, jwt]) => `  ${key.getPublicKey()}: ${jwt}`).join('\n')}
 }
 jetstream: {
   store_dir: ${JSON.stringify(storeDir)}
@@ -102,41 +88,27 @@ jetstream: {
   );
   return {
     serverConfigFile,
-    accountPublicKey: account.getPublicKey(),
-    runnerSigningKeySeed: new TextDecoder().decode(signer.getSeed()),
+    runnerAccountPublicKey: keys.runners.getPublicKey(),
+    runnerSigningKeySeed: new TextDecoder().decode(keys.runnerSigner.getSeed()),
     credentials,
+    expiresAt: new Date(expires * 1000),
   };
 }
 
-function createLimits(memory: number, disk: number) {
-  return {
-    data: NONE,
-    payload: NONE,
-    subs: NONE,
-    imports: NONE,
-    exports: NONE,
-    wildcards: true,
-    conn: NONE,
-    leaf: 0,
-    disallow_bearer: true,
-    mem_storage: memory,
-    disk_storage: disk,
-    streams: NONE,
-    consumer: NONE,
-  };
-}
-
-/** The key in `file`; without that file a new key, which is written to it. */
-function loadKeyPair(file: string, create: () => KeyPair): KeyPair {
-  if (existsSync(file)) return fromSeed(new TextEncoder().encode(readFileSync(file, 'utf8').trim()));
-  const key = create();
-  writeSecret(file, key.getSeed());
-  return key;
-}
-
-/** Replaces the file in one step, so that no process reads half of it; only this user may read it. */
-function writeSecret(file: string, content: string | Uint8Array): void {
-  const next = `${file}.${process.pid}`;
-  writeFileSync(next, content, { mode: 0o600 });
-  renameSync(next, file);
+/** Removes the keys of revoked credentials. @returns the public keys that are revoked by now, and since when */
+function revoke(root: string, names: readonly (CredentialName | 'runners')[]): Record<string, number> {
+  const file = join(root, 'revoked.json');
+  const revoked = existsSync(file) ? revokedUsers.parse(JSON.parse(readFileSync(file, 'utf8'))) : {};
+  for (const name of names) {
+    const keyFile = join(root, `${name === 'runners' ? 'runner-signing' : name}.nk`);
+    if (!existsSync(keyFile)) continue;
+    if (name !== 'runners') {
+      const user = loadKeyPair(keyFile, createUser);
+      revoked[user.getPublicKey()] = Math.floor(Date.now() / 1000);
+      // First what revokes it: without its key, it could not be revoked any more.
+      writeSecret(file, JSON.stringify(revoked));
+    }
+    rmSync(keyFile);
+  }
+  return revoked;
 }

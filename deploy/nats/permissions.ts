@@ -1,98 +1,83 @@
 import type { Permissions } from '@nats-io/jwt';
-import { FORGE_BUCKET, GROUPS_BUCKET } from '../../contracts/lib/nats.ts';
-import { STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
-import { PREFIX, subjects, wildcards } from '../../contracts/messages/subjects.ts';
+import { SERVICE_STREAMS, STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
+import { PREFIX, SIGNAL_KINDS, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
 /**
  * Each of these has credentials of its own. For people: `observer` may request the status and read the audit stream; `admin` may make
- * all requests: it also pauses, resumes and drains groups, and applies a configuration.
+ * all requests: it also pauses, resumes and drains groups, and applies a configuration. `setup` alone may create and change streams.
  */
-export const CREDENTIAL_NAMES = ['ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
+export const CREDENTIAL_NAMES = ['setup', 'ingress', 'relay', 'orchestrator', 'backend', 'observer', 'admin'] as const;
 export type CredentialName = (typeof CREDENTIAL_NAMES)[number];
 
 const API = '$JS.API';
-const { webhooks, signals, dead, delegations, delegatedJobs, audit, usage } = STREAMS;
+const { webhooks, signals, instances, dead, delegations, delegatedJobs, audit, usage, forge, groups } = STREAMS;
 /** Requests that people make. */
 const requests = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
 
-/** To create and update the streams: any service that needs one creates all of them (`ensureStreams`). */
-const manageStreams = [
-  `${API}.INFO`,
-  ...Object.values<StreamPlan>(STREAMS).flatMap(({ name }) => [
+/** How long a service may take to answer a request, nanoseconds: a forge's rate limit may delay a registration. */
+const RESPONSE_TIMEOUT_NS = 120_000_000_000;
+
+/** To create and update the streams and their consumers. */
+function manage({ name, consumer }: StreamPlan): string[] {
+  return [
     `${API}.STREAM.CREATE.${name}`,
     `${API}.STREAM.UPDATE.${name}`,
     `${API}.STREAM.INFO.${name}`,
-  ]),
-];
-
-/** To pull from a stream with durable consumers. */
-function consume({ name }: StreamPlan): string[] {
-  return [
-    `${API}.CONSUMER.CREATE.${name}.>`,
-    `${API}.CONSUMER.DURABLE.CREATE.${name}.*`,
-    `${API}.CONSUMER.INFO.${name}.*`,
-    `${API}.CONSUMER.MSG.NEXT.${name}.*`,
-    `$JS.ACK.${name}.>`,
+    ...(consumer === undefined ? [] : [`${API}.CONSUMER.DURABLE.CREATE.${name}.${consumer}`]),
+    ...(consumer === undefined ? [] : [`${API}.CONSUMER.CREATE.${name}.${consumer}`]),
   ];
 }
 
-/** To read a stream, whose information one may see, with consumers that leave nothing behind. */
+/** To see that a service's streams are there, which it may not create. */
+function find(service: keyof typeof SERVICE_STREAMS): string[] {
+  return [`${API}.INFO`, ...SERVICE_STREAMS[service].map((key) => `${API}.STREAM.INFO.${STREAMS[key].name}`)];
+}
+
+/** To pull from a stream with its consumer, which a service may not create: see {@link ../../contracts/lib/stream-reader.ts}. */
+function consume({ name, consumer = '' }: StreamPlan): string[] {
+  return [
+    `${API}.CONSUMER.INFO.${name}.${consumer}`,
+    `${API}.CONSUMER.MSG.NEXT.${name}.${consumer}`,
+    `$JS.ACK.${name}.${consumer}.>`,
+  ];
+}
+
+/** To read the messages of a stream. */
 function read({ name }: StreamPlan): string[] {
-  return [
-    `${API}.CONSUMER.CREATE.${name}`,
-    `${API}.CONSUMER.CREATE.${name}.>`,
-    `${API}.CONSUMER.INFO.${name}.*`,
-    `${API}.CONSUMER.DELETE.${name}.*`,
-    `${API}.CONSUMER.MSG.NEXT.${name}.*`,
-    `${API}.DIRECT.GET.${name}.>`,
-    `$JS.FC.${name}.>`,
-    `$JS.ACK.${name}.>`,
-  ];
+  return [`${API}.DIRECT.GET.${name}`];
 }
 
-/** To create, read and write a key/value bucket. */
-function bucket(name: string): string[] {
-  const stream = `KV_${name}`;
-  const calls = ['STREAM.CREATE', 'STREAM.UPDATE', 'STREAM.INFO', 'STREAM.MSG.GET'].map(
-    (call) => `${API}.${call}.${stream}`,
-  );
-  return [...calls, `${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`, `$KV.${name}.>`];
-}
-
-/**
- * To create a key/value bucket, to read its values, and to write those keys. Short: a credential has to fit into one line of NATS'
- * protocol.
- */
-function records(name: string, keys = '>'): string[] {
-  const stream = `KV_${name}`;
-  return [
-    `${API}.STREAM.CREATE.${stream}`,
-    `${API}.STREAM.INFO.${stream}`,
-    `${API}.DIRECT.GET.${stream}.>`,
-    `$KV.${name}.${keys}`,
-  ];
+/** To read the values of a key-value bucket by key, and to write those keys. */
+function records({ name }: StreamPlan, keys?: string): string[] {
+  const bucket = name.slice('KV_'.length);
+  return [`${API}.DIRECT.GET.${name}.>`, ...(keys === undefined ? [] : [`$KV.${bucket}.${keys}`])];
 }
 
 /** The one inbox that credentials of that name may subscribe to: connections take it from their credentials (contracts/lib/nats.ts). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
 /**
- * What each service may do on NATS, and no more: a compromised service can't act as another one, and none can read a runner's
- * registration, because the reply goes to that runner's own inbox.
+ * What each service may do on NATS, and no more: a compromised service can't act as another one, change a stream, or read a runner's
+ * registration, because the reply goes to another account.
  */
 export function getPermissions(service: CredentialName): Permissions {
   switch (service) {
+    case 'setup':
+      return {
+        pub: { allow: [`${API}.INFO`, ...Object.values(STREAMS).flatMap(manage)] },
+        sub: { allow: [inbox(service)] },
+      };
     case 'ingress':
       return {
         pub: {
           allow: [
-            ...manageStreams,
+            ...find(service),
             wildcards.webhooks,
             subjects.status,
-            wildcards.delegations,
+            ...delegations.subjects,
             ...read(delegatedJobs),
-            wildcards.delegatedJobs,
-            wildcards.audit,
+            ...records(delegatedJobs, '>'),
+            ...audit.subjects,
           ],
         },
         sub: { allow: [inbox(service)] },
@@ -101,44 +86,42 @@ export function getPermissions(service: CredentialName): Permissions {
       return {
         pub: {
           allow: [
-            ...manageStreams,
-            ...consume(webhooks),
-            ...consume(signals),
-            ...consume(delegations),
-            `${API}.DIRECT.GET.${delegatedJobs.name}.>`,
+            ...find(service),
+            ...[webhooks, signals, instances, delegations].flatMap(consume),
+            ...records(delegatedJobs),
             // The newest configuration.
-            ...records(GROUPS_BUCKET, 'config.*'),
+            ...records(groups, 'config.*'),
             wildcards.dead,
           ],
         },
-        sub: { allow: [inbox(service), '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>', subjects.apply] },
-        resp: { max: 1, ttl: 120_000_000_000 },
+        sub: { allow: [inbox(service), subjects.apply] },
+        resp: { max: 1, ttl: RESPONSE_TIMEOUT_NS },
       };
     case 'orchestrator':
       return {
         // It publishes waiting jobs that it finds as webhooks do, and jobs of removed groups as dead letters, as the relay does.
         pub: {
           allow: [
-            ...manageStreams,
+            ...find(service),
             `${PREFIX}.webhook.*.workflow_job`,
             subjects.dead(webhooks.name),
             `${API}.STREAM.MSG.GET.${dead.name}`,
-            ...bucket(FORGE_BUCKET),
-            ...records(GROUPS_BUCKET),
+            ...records(forge, '>'),
+            ...records(groups, '>'),
             ...read(delegatedJobs),
-            wildcards.delegatedJobs,
-            wildcards.audit,
+            ...records(delegatedJobs, '>'),
+            ...audit.subjects,
             ...read(usage),
             wildcards.usages,
           ],
         },
         sub: { allow: [inbox(service), wildcards.register, ...requests] },
-        // It may reply to a request, once and within two minutes (a forge's rate limit may delay it).
-        resp: { max: 1, ttl: 120_000_000_000 },
+        // It may reply to a request, once.
+        resp: { max: 1, ttl: RESPONSE_TIMEOUT_NS },
       };
     case 'backend':
       return {
-        pub: { allow: [...manageStreams, wildcards.instances, wildcards.created] },
+        pub: { allow: [...find(service), wildcards.died, wildcards.created] },
         sub: { allow: [inbox(service)] },
       };
     case 'observer':
@@ -162,8 +145,38 @@ export function getPermissions(service: CredentialName): Permissions {
   }
 }
 
-/** What a runner may do: the account limits every user that the runners' signing key signs to this. */
+/** Subjects that the account of the services imports from that of the streams: all that services do with streams. */
+export function listStreamImports(): string[] {
+  const services = Object.keys(SERVICE_STREAMS).concat('observer') as CredentialName[];
+  const used = services.flatMap((service) => getPermissions(service).pub?.allow ?? []);
+  const stored = new Set(Object.values<StreamPlan>(STREAMS).flatMap((plan) => plan.subjects));
+  const isStored = (subject: string): boolean => subject.startsWith('$') || stored.has(subject);
+  return [...new Set(used.map(widen).filter(isStored))].toSorted();
+}
+
+/** Imports may not overlap: a service that may publish some subjects of a stream needs the import of all of them. */
+function widen(subject: string): string {
+  const match = Object.values<StreamPlan>(STREAMS)
+    .flatMap((plan) => plan.subjects)
+    .find((wildcard) => covers(wildcard, subject));
+  return match ?? subject;
+}
+
+/** Whether a subject with wildcards covers another. */
+function covers(wildcard: string, subject: string): boolean {
+  const [wanted, given] = [wildcard.split('.'), subject.split('.')];
+  const isOpen = wanted.at(-1) === '>';
+  if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return false;
+  return wanted.every((token, index) => token === '>' || token === '*' || token === given[index]);
+}
+
+/** What a runner may do: its account limits every user that the runners' signing key signs to this. */
 export const runnerPermissions: Permissions = {
-  pub: { allow: [`${PREFIX}.signal.{{name()}}.>`, `${PREFIX}.register.{{name()}}`] },
+  pub: {
+    allow: [...SIGNAL_KINDS.map((kind) => subjects.signal('{{name()}}', kind)), subjects.register('{{name()}}')],
+  },
   sub: { allow: [inbox('{{name()}}')] },
 };
+
+/** What the account of the runners imports: their signals from the streams, their registration from the services. */
+export const RUNNER_IMPORTS = { streams: signals.subjects, services: [wildcards.register] } as const;

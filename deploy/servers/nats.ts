@@ -22,6 +22,8 @@ export interface NatsServer {
   monitorUrl: string | undefined;
   /** Undefined for a server that ran already. */
   child: Child | undefined;
+  /** Has the server read its configuration again: it disconnects whose credential is revoked. */
+  reload(): void;
   /** Resolves when the server has ended; does nothing to one that ran already. */
   stop(): Promise<void>;
 }
@@ -36,7 +38,7 @@ const portsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.arr
 export async function startNatsServer(options: NatsOptions): Promise<NatsServer> {
   const acquired = await acquireServer('nats-server');
   if (acquired.kind === 'address') {
-    return { url: acquired.address, monitorUrl: undefined, child: undefined, stop: () => Promise.resolve() };
+    return { url: acquired.address, monitorUrl: undefined, child: undefined, reload: () => undefined, stop: () => Promise.resolve() };
   }
   const host = options.host ?? '127.0.0.1';
   mkdirSync(options.dir, { recursive: true });
@@ -56,9 +58,12 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsServer>
   });
   let url = '';
   let monitorUrl = '';
+  let pid = 0;
   await waitUntilReady(child, async () => {
     const file = readdirSync(ports).find((name) => name.endsWith('.ports'));
     if (file === undefined) return false;
+    // nats-server_PID.ports
+    pid = Number(/_(\d+)\.ports$/.exec(file)?.[1]);
     const found = portsFile.parse(JSON.parse(readFileSync(join(ports, file), 'utf8')));
     url = found.nats[0] ?? '';
     monitorUrl = found.monitoring[0] ?? '';
@@ -69,6 +74,7 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsServer>
     url,
     monitorUrl,
     child,
+    reload: () => void process.kill(pid, 'SIGHUP'),
     stop: async () => {
       await child.stop();
     },

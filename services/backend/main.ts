@@ -37,7 +37,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   const { observe, observePulls, died } = createBackendMetrics(metrics, name);
   const agent = await bundleAgent();
   const backend = await createBackend(backendConfig, { installation: config.name, agent, log, observePulls });
-  const link = new NatsLink(config.nats, `backend ${name} of ${config.name}`, log);
+  const link = new NatsLink(config.nats, 'backend', `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));
   link.open();

@@ -7,6 +7,7 @@ import { showCost } from './commands/cost.ts';
 import { addDelegationCommands } from './commands/delegation-commands.ts';
 import { addGroupCommands } from './commands/group-commands.ts';
 import { addServiceCommands } from './commands/service-commands.ts';
+import { addSetupCommands } from './commands/setup.ts';
 import { showStatus } from './commands/status.ts';
 import { addNatsCommand } from './lib/options.ts';
 import { USAGE_HELP } from './lib/print-error.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
       process.exitCode = await showCost(options);
     });
   addDelegationCommands(program);
+  addSetupCommands(program);
   addServiceCommands(program);
   return program;
 }

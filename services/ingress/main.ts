@@ -15,7 +15,7 @@ import { addWebhookRoute } from './webhook-route.ts';
  */
 await runService('ingress', async ({ config, log, metrics, traces, http, stop }) => {
   const check = createSignatureCheck(config.webhook.secrets, log);
-  const link = new NatsLink(config.nats, `ingress of ${config.name}`, log);
+  const link = new NatsLink(config.nats, 'ingress', `ingress of ${config.name}`, log);
   link.open();
   const feed = new StatusFeed(() => fetchStatus(link));
   const publisher = new WebhookPublisher(link);

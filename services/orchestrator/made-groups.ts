@@ -1,20 +1,20 @@
-import type { KV } from 'nats';
 import type { MadeGroups } from '../../activities/forges/github/made-groups.ts';
-import { encode, openGroupsBucket, type Bus } from '../../contracts/lib/nats.ts';
+import { encode, openBucket, type Bucket, type Bus } from '../../contracts/lib/nats.ts';
+import { STREAMS } from '../../contracts/messages/streams.ts';
 
 /** The runner groups that this installation has made on its forge, in a NATS bucket that all orchestrators share. */
 export class KeyValueMadeGroups implements MadeGroups {
-  readonly #bucket: KV;
+  readonly #bucket: Bucket;
   readonly #forge: string;
 
-  private constructor(bucket: KV, forge: string) {
+  private constructor(bucket: Bucket, forge: string) {
     this.#bucket = bucket;
     this.#forge = forge;
   }
 
   /** @param url the forge's web address */
   static async open(bus: Bus, url: string): Promise<KeyValueMadeGroups> {
-    return new KeyValueMadeGroups(await openGroupsBucket(bus), new URL(url).host);
+    return new KeyValueMadeGroups(await openBucket(bus, STREAMS.groups), new URL(url).host);
   }
 
   async has(organization: string, id: number): Promise<boolean> {

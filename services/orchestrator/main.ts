@@ -2,7 +2,7 @@ import { TASK_QUEUE } from '../../contracts/workflows/task-queues.ts';
 import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { NewestConfig } from '../shared/newest-config/newest-config.ts';
-import { serveRequests } from '../shared/request-server.ts';
+import { createRefusedRequests, serveRequests } from '../shared/request-server.ts';
 import { runService } from '../shared/service.ts';
 import { connectTemporal, createClient } from '../shared/temporal.ts';
 import { installRuntime } from '../shared/worker-runtime.ts';
@@ -37,7 +37,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   await installRuntime(log, metrics, () => [
     { state: 'available', queue: TASK_QUEUE.runners, kind: 'workflow', count: runnerSlots.available },
   ]);
-  const link = new NatsLink(config.nats, `orchestrator of ${config.name}`, log);
+  const link = new NatsLink(config.nats, 'orchestrator', `orchestrator of ${config.name}`, log);
   link.open();
   const bus = await link.connected(MAX_TIMER_MS);
   const schedulers = await Schedulers.open(bus, metrics, log);
@@ -71,12 +71,13 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), lingering, log });
   const running = workers.run(stop);
   const stopReconciling = await startReconciling({ client, forge, live, newest, log });
-  answerApplyRequests('orchestrator', live, link, log);
+  const refused = createRefusedRequests(metrics);
+  answerApplyRequests('orchestrator', live, link, { log, refused });
 
   return {
     ready: () => Promise.resolve(link.isUp && workers.areRunning()),
     run: async () => {
-      const server = { bus, log, stop };
+      const server = { bus, log, stop, refused };
       await Promise.all([
         running,
         following,

@@ -3,6 +3,7 @@ import { STREAMS } from '../../contracts/messages/streams.ts';
 import { answerApplyRequests } from '../shared/apply-requests.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { dataConverter } from '../shared/payload-codec.ts';
+import { createRefusedRequests } from '../shared/request-server.ts';
 import { runService } from '../shared/service.ts';
 import { NewestConfig } from '../shared/newest-config/newest-config.ts';
 import { toTemporalOptions } from '../shared/temporal-options.ts';
@@ -16,7 +17,7 @@ import { Puller } from './puller.ts';
 import { SERVER_LOG_ENV, watchNatsRefusals } from './refusals.ts';
 import { withAcknowledgement } from './acknowledgement.ts';
 import { SignalLimiter } from './signal-limiter.ts';
-import { handleSignal, limitDeadLetters } from './signals.ts';
+import { handleDeath, handleSignal, limitDeadLetters } from './signals.ts';
 import { TemporalGate } from './temporal-gate.ts';
 import { traceWebhooks } from './trace-webhooks.ts';
 import { handleWebhook } from './webhooks.ts';
@@ -40,7 +41,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   });
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
   const gate = new TemporalGate(connection, temporal.namespace, log);
-  const link = new NatsLink(config.nats, `relay of ${config.name}`, log);
+  const link = new NatsLink(config.nats, 'relay', `relay of ${config.name}`, log);
   const {
     handled,
     seconds,
@@ -60,7 +61,7 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   const webhooks = new Puller({
     ...common,
     stream: STREAMS.webhooks.name,
-    durable: 'relay-webhooks',
+    durable: STREAMS.webhooks.consumer,
     handle: withAcknowledgement(
       acknowledgement,
       traceWebhooks(traces, (message) =>
@@ -71,15 +72,21 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
   const signals = new Puller({
     ...common,
     stream: STREAMS.signals.name,
-    durable: 'relay-signals',
+    durable: STREAMS.signals.consumer,
     handle: withAcknowledgement({ ...acknowledgement, admitDeadLetter: limitDeadLetters(limiter) }, (message) =>
       handleSignal(message, live.current, { workflowSignals, recordResources, limiter }),
     ),
   });
+  const instances = new Puller({
+    ...common,
+    stream: STREAMS.instances.name,
+    durable: STREAMS.instances.consumer,
+    handle: withAcknowledgement(acknowledgement, (message) => handleDeath(message, live.current, workflowSignals)),
+  });
   const delegated = new Puller({
     ...common,
     stream: STREAMS.delegations.name,
-    durable: 'relay-delegations',
+    durable: STREAMS.delegations.consumer,
     handle: withAcknowledgement(acknowledgement, (message) =>
       routeByNewest({ live, newest }, () => delegations.handle(message)),
     ),
@@ -89,10 +96,11 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
     new Map([
       [STREAMS.webhooks.name, webhooks],
       [STREAMS.signals.name, signals],
+      [STREAMS.instances.name, instances],
       [STREAMS.delegations.name, delegated],
     ]),
   );
-  answerApplyRequests('relay', live, link, log);
+  answerApplyRequests('relay', live, link, { log, refused: createRefusedRequests(metrics) });
   let isFollowing = false;
   link.onUp((bus) => {
     newest.open(bus);
@@ -109,10 +117,11 @@ await runService('relay', async ({ config, live, log, metrics, traces, stop }) =
       await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
       // Temporal may stay unavailable for long: messages that wait for it go to another relay at once.
       if (!gate.isOpen) gate.end();
-      const left = await Promise.all([webhooks, signals, delegated].map((puller) => puller.stop(DRAIN_TIMEOUT_MS)));
+      const pullers = [webhooks, signals, instances, delegated];
+      const left = await Promise.all(pullers.map((puller) => puller.stop(DRAIN_TIMEOUT_MS)));
       gate.end();
       log.info(
-        { webhooks: left[0], signals: left[1], delegations: left[2] },
+        { webhooks: left[0], signals: left[1], instances: left[2], delegations: left[3] },
         'relay drained: unfinished messages returned to the streams',
       );
       await link.close(5000);

@@ -1,21 +1,16 @@
-import { AckPolicy, createInbox, DeliverPolicy, type Msg, type Subscription } from 'nats';
-import { z } from 'zod';
-import { encode, nanos, type Bus } from '../../contracts/lib/nats.ts';
+import { createInbox, type Msg, type Subscription } from 'nats';
+import { encode, getInboxPrefix, nanos, type Bus } from '../../contracts/lib/nats.ts';
 import { getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { NatsLink } from '../shared/nats-link.ts';
 import { StreamMessage } from './stream-message.ts';
 import type { TemporalGate } from './temporal-gate.ts';
 
-/** The stream delivers a message again when no relay acknowledged or extended it for this long. */
-const ACK_TIMEOUT_MS = 30_000;
-/** How often the time for a message in progress is extended. */
+/** How often the time for a message in progress is extended: well below the consumer's `ack_wait` (deploy/nats/set-up-bus.ts). */
 const PROGRESS_INTERVAL_MS = 10_000;
 /** How long one pull request stays open at the server. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const REATTACH_DELAY_MS = 500;
-/** Of all relays together. */
-const MAX_UNACKNOWLEDGED = 20_000;
 
 export interface PullerOptions {
   link: NatsLink;
@@ -129,27 +124,14 @@ export class Puller {
       });
     }
     try {
-      await this.#ensureConsumer(bus);
+      const { stream, durable } = this.#options;
+      // Whoever may create a consumer may have the server publish the stream's messages on any subject: relays may not.
+      await (await bus.jetstreamManager()).consumers.info(stream, durable);
       this.#ready = true;
       this.#resume();
     } catch (error) {
       this.#reattachLater(getErrorMessage(error));
     }
-  }
-
-  async #ensureConsumer(bus: Bus): Promise<void> {
-    const { stream, durable } = this.#options;
-    const jetstreamManager = await bus.jetstreamManager();
-    await jetstreamManager.consumers.add(stream, {
-      durable_name: durable,
-      ack_policy: AckPolicy.Explicit,
-      deliver_policy: DeliverPolicy.All,
-      ack_wait: nanos(ACK_TIMEOUT_MS),
-      max_ack_pending: MAX_UNACKNOWLEDGED,
-      // Unlimited: a message that reached the server's limit would stay in the stream unnoticed. The relay itself
-      // decides when to give up, and then stores a dead letter (acknowledgement.ts).
-      max_deliver: -1,
-    });
   }
 
   #receive(message: Msg): void {
@@ -197,13 +179,6 @@ export class Puller {
     this.#requested = 0;
     this.#resume();
   }
-}
-
-const withPrefix = z.object({ options: z.object({ inboxPrefix: z.string().optional() }) });
-
-/** The connection's inbox prefix: its credential may permit no other. */
-function getInboxPrefix(bus: Bus): string | undefined {
-  return withPrefix.safeParse(bus).data?.options.inboxPrefix;
 }
 
 /** Resolves with `work`, or after `ms`. */

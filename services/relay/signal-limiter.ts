@@ -23,7 +23,7 @@ interface Claim {
 }
 
 interface RunnerShare {
-  claims: Map<SignalKind | 'died', Claim>;
+  claims: Map<SignalKind, Claim>;
   /** The positions of the messages that may become dead letters. */
   deadLetters: Set<string>;
   dropped: number;
@@ -52,7 +52,7 @@ export class SignalLimiter {
    * Whether the relay should pass the message on: the first of its runner and kind, and the same one again when the stream delivers
    * it again. A dropped message is counted.
    */
-  admit(runner: string, kind: SignalKind | 'died', position: string): boolean {
+  admit(runner: string, kind: SignalKind, position: string): boolean {
     const { claims } = this.#find(runner);
     const claim = claims.get(kind);
     if (claim !== undefined && claim.position !== position && Date.now() < claim.until) {
@@ -64,7 +64,7 @@ export class SignalLimiter {
   }
 
   /** The message reached the runner's workflow, or the workflow has ended: no other of its kind is needed. */
-  confirm(runner: string, kind: SignalKind | 'died', position: string): void {
+  confirm(runner: string, kind: SignalKind, position: string): void {
     this.#find(runner).claims.set(kind, { position, until: Infinity });
   }
 

@@ -18,8 +18,29 @@ export interface SignalTargets {
 }
 
 /**
- * Handles a signal from an instance or from a backend's watcher. Signals the runner and, when a job started, the
- * dispatcher of its group. NATS permissions ensure that the subject names the sender; the body must name the same.
+ * Handles what a backend's watcher reports: an instance died. Signals the runner; never starts a workflow.
+ *
+ * @returns the result to count: `delivered`, or `closed` where the runner's workflow has ended
+ * @throws PermanentFailure MESSAGE_INVALID, SIGNAL_FORGED, RUNNER_UNKNOWN; RunnerMissing; errors of
+ *   {@link WorkflowSignals}
+ */
+export async function handleDeath(
+  message: StreamMessage,
+  config: Config,
+  workflowSignals: WorkflowSignals,
+): Promise<string> {
+  const { subject } = message;
+  const runner = parseRunnerFromSubject(subject) ?? '';
+  const died = parseMessage(instanceDied, message);
+  checkSender(subject, runner, died.runner);
+  const group = findGroup(config, runner);
+  const source: EventSource = { id: message.streamPosition, bytes: message.data.length };
+  const delivery = await workflowSignals.signalRunner(group, runner, { type: 'died', died }, source);
+  return toResult(delivery, group, runner);
+}
+
+/**
+ * Handles a signal from an instance. Signals the runner and, when a job started, the dispatcher of its group. NATS permissions ensure that the subject names the sender; the body must name the same.
  * Never starts a workflow. A repeated signal is dropped: see {@link SignalLimiter}.
  *
  * @returns the result to count: `delivered`, `dropped`, or `closed` where the runner's workflow has ended
@@ -37,17 +58,6 @@ export async function handleSignal(
   if (source.bytes > MAX_SIGNAL_BYTES) {
     const problem = `a message on ${subject} has ${source.bytes} bytes; a signal has at most ${MAX_SIGNAL_BYTES}`;
     throw new PermanentFailure('MESSAGE_INVALID', problem);
-  }
-
-  if (subject === subjects.instanceDied(runner)) {
-    const died = parseMessage(instanceDied, message);
-    checkSender(subject, runner, died.runner);
-    const group = findGroup(config, runner);
-    if (!limiter.admit(runner, 'died', source.id)) return 'dropped';
-    const delivery = await workflowSignals.signalRunner(group, runner, { type: 'died', died }, source);
-    const result = toResult(delivery, group, runner);
-    limiter.confirm(runner, 'died', source.id);
-    return result;
   }
 
   const kind = SIGNAL_KINDS.find((kind) => subject === subjects.signal(runner, kind));

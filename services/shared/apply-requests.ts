@@ -5,20 +5,25 @@ import type { Logger } from '../../contracts/lib/log.ts';
 import { applyRequest, type ApplyReply, type ApplyRequest } from '../../contracts/messages/apply.ts';
 import type { NatsLink } from './nats-link.ts';
 import type { LiveConfig } from './live-config.ts';
-import { serveRequests, type RequestHandler } from './request-server.ts';
+import { serveRequests, type RequestHandler, type RequestServer } from './request-server.ts';
 
 /**
  * Answers `baton apply` in this process: reads the configuration file again and replies with the result. Begins when NATS can be
  * used first, and ends when `link` is closed.
  */
-export function answerApplyRequests(service: string, live: LiveConfig, link: NatsLink, log: Logger): void {
+export function answerApplyRequests(
+  service: string,
+  live: LiveConfig,
+  link: NatsLink,
+  { log, refused }: Pick<RequestServer, 'log' | 'refused'>,
+): void {
   const handler = createApplyHandler(service, live, log);
   let subscribed = false;
   link.onUp((bus) => {
     // After an interruption the NATS client subscribes again by itself.
     if (subscribed) return;
     subscribed = true;
-    void serveRequests({ bus, log }, handler);
+    void serveRequests({ bus, log, refused }, handler);
   });
 }
 

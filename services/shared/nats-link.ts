@@ -1,5 +1,7 @@
 import { Events } from 'nats';
-import { connectBus, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
+import { checkStreams } from '../../contracts/lib/bus-check.ts';
+import { connectBus, type Bus } from '../../contracts/lib/nats.ts';
+import { SERVICE_STREAMS, STREAMS } from '../../contracts/messages/streams.ts';
 import type { NatsConfig } from '../../contracts/config/servers.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
@@ -12,6 +14,7 @@ const RETRY_DELAY_MS = 1000;
  */
 export class NatsLink {
   readonly #config: NatsConfig;
+  readonly #service: keyof typeof SERVICE_STREAMS;
   readonly #name: string;
   readonly #log: Logger;
   #bus: Bus | undefined;
@@ -20,14 +23,18 @@ export class NatsLink {
   readonly #waiting = new Set<(bus: Bus) => void>();
   readonly #listeners: ((bus: Bus) => void)[] = [];
 
-  /** @param name of this service, for NATS's monitoring */
-  constructor(config: NatsConfig, name: string, log: Logger) {
+  /**
+   * @param service whose streams must exist
+   * @param name of this process, for NATS's monitoring
+   */
+  constructor(config: NatsConfig, service: keyof typeof SERVICE_STREAMS, name: string, log: Logger) {
     this.#config = config;
+    this.#service = service;
     this.#name = name;
     this.#log = log;
   }
 
-  /** Connects and creates the streams in the background, and retries until both have succeeded. Returns at once. */
+  /** Connects in the background, and retries until NATS is there and has the service's streams. Returns at once. */
   open(): void {
     void this.#open();
   }
@@ -111,7 +118,10 @@ export class NatsLink {
   async #prepare(bus: Bus): Promise<void> {
     while (!this.#closed && !bus.isClosed()) {
       try {
-        await ensureStreams(bus);
+        const streams = await checkStreams(bus, SERVICE_STREAMS[this.#service].map((key) => STREAMS[key]));
+        if (streams.length > 0) {
+          this.#log.warn({ streams }, 'another version of Baton set these streams up: run `baton setup nats`');
+        }
         this.#up = true;
         this.#log.info({ server: bus.getServer() }, 'NATS connected');
         for (const done of this.#waiting) done(bus);
@@ -119,7 +129,8 @@ export class NatsLink {
         for (const listener of this.#listeners) listener(bus);
         return;
       } catch (error) {
-        this.#log.warn({ reason: getErrorMessage(error) }, 'creating the streams failed; will retry');
+        const help = error instanceof BatonError ? error.help : undefined;
+        this.#log.warn({ reason: getErrorMessage(error), help }, 'NATS cannot be used yet; will retry');
         await pause();
       }
     }

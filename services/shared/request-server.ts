@@ -1,6 +1,8 @@
+import { Counter, type Registry } from 'prom-client';
 import type { z } from 'zod';
 import { decode, encode, type Bus, type Msg } from '../../contracts/lib/nats.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
+import { STORED_MESSAGE } from '../../contracts/messages/streams.ts';
 import { parseValue } from '../../contracts/lib/parse-value.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 
@@ -49,12 +51,31 @@ export function toErrorReply(error: unknown): ErrorReply {
   return { ok: false, code: error instanceof BatonError ? error.code : 'INTERNAL', message: getErrorMessage(error) };
 }
 
+/** What answers requests. */
+export interface RequestServer {
+  bus: Bus;
+  log: Logger;
+  /** Counts requests that are no requests, see {@link createRefusedRequests}. */
+  refused?: Counter<'request'> | undefined;
+  stop?: AbortSignal;
+}
+
+/** Registers the counter of {@link RequestServer}. */
+export function createRefusedRequests(registry: Registry): Counter<'request'> {
+  return new Counter({
+    registers: [registry],
+    name: 'baton_requests_refused_total',
+    help: 'Messages on the subject of a request that no client sent as one, by request: somebody directed an answer there.',
+    labelNames: ['request'],
+  });
+}
+
 /**
  * Answers one kind of request until `stop` fires or the connection closes; then finishes the requests it has already received.
  * An error of the handler, or a body that doesn't match its schema, is logged and answered with `{ok: false, code, message}`.
  */
 export async function serveRequests<Body>(
-  { bus, log, stop = new AbortController().signal }: { bus: Bus; log: Logger; stop?: AbortSignal },
+  { bus, log, refused, stop = new AbortController().signal }: RequestServer,
   handler: RequestHandler<Body>,
 ): Promise<void> {
   const { subject, queueGroup, sequential = false, finishOnStop = true } = handler;
@@ -64,6 +85,12 @@ export async function serveRequests<Body>(
   if (stop.aborted) drain();
   const unfinished = new Set<Promise<void>>();
   for await (const message of subscription) {
+    const problem = findForgery(message);
+    if (problem !== undefined) {
+      refused?.inc({ request: handler.name });
+      log.warn({ subject: message.subject, problem }, `${handler.name} refused`);
+      continue;
+    }
     const answered = answer(handler, message, { log, stop }).finally(() => unfinished.delete(answered));
     unfinished.add(answered);
     if (sequential) await answered;
@@ -99,6 +126,21 @@ async function answer<Body>(
   } catch (error) {
     log.error({ ...logFields?.(subject), err: error }, `${name}: sending the reply failed`);
   }
+}
+
+/** An inbox: of a client of this account, or the one that stands for a client of another account. */
+const INBOX = /^(_INBOX[._]|_R_\.)/;
+
+/**
+ * NATS checks the subject of a message but not its reply subject: who may make any request can have its answer sent to any subject,
+ * also to that of another request. Such an answer asks for no reply, or names one that is no inbox.
+ *
+ * @returns what is wrong with the message as a request
+ */
+function findForgery({ reply, headers }: Msg): string | undefined {
+  if (reply === undefined || reply === '') return 'it asks for no reply';
+  if (!INBOX.test(reply)) return `it asks for its reply on ${reply.slice(0, 100)}, which is no inbox`;
+  return headers?.has(STORED_MESSAGE) ? 'it is a stored message of a stream' : undefined;
 }
 
 /** @throws BatonError MESSAGE_INVALID */

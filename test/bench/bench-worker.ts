@@ -25,7 +25,7 @@ export async function runBenchWorker(create: (args: readonly string[], log: Logg
   await runService('backend', async ({ config, log, metrics, stop, args }) => {
     const [name = '', ...more] = args;
     await installRuntime(log, metrics);
-    const link = new NatsLink(config.nats, `backend ${name} of the bench`, log);
+    const link = new NatsLink(config.nats, 'backend', `backend ${name} of the bench`, log);
     link.open();
     const bus = await link.connected(60_000);
     const connection = await connectTemporal(config.temporal, log, stop);

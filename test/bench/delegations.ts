@@ -185,7 +185,7 @@ async function publishAsAgent(
   what:
     { kind: 'online'; agentVersion: string; host: string } | { kind: 'exited'; code: 0; signal: null; logTail: string },
 ): Promise<void> {
-  const mint = createCredentialMint(cluster.operator.accountPublicKey, cluster.operator.runnerSigningKeySeed);
+  const mint = createCredentialMint(cluster.operator.runnerAccountPublicKey, cluster.operator.runnerSigningKeySeed);
   const expiresAt = new Date(Date.now() + CREDENTIAL_MS).toISOString();
   const bus: Bus = await connectBus({
     url: cluster.nats.url,

@@ -73,7 +73,7 @@ async function ask(bus: Bus, runner: string, attempt: number): Promise<Registrat
 }
 
 async function connectAs(runner: string): Promise<Bus> {
-  const mint = createCredentialMint(cluster.operator.accountPublicKey, cluster.operator.runnerSigningKeySeed);
+  const mint = createCredentialMint(cluster.operator.runnerAccountPublicKey, cluster.operator.runnerSigningKeySeed);
   const expiresAt = new Date(Date.now() + 600_000).toISOString();
   const credentials = await mint({ runner, expiresAt });
   return await connectBus({ url: cluster.nats.url, name: 'test', credentials });

@@ -2,12 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AckPolicy } from 'nats';
 import { identify } from '../../activities/backends/local/identify.ts';
 import { createCredentialMint } from '../../activities/credentials/runner-credential.ts';
 import { AGENT_ENV } from '../../contracts/messages/agent-env.ts';
 import type { BootstrapFile } from '../../contracts/messages/bootstrap-file.ts';
-import { connectBus, decode, encode, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
+import { connectBus, decode, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { STREAMS } from '../../contracts/messages/streams.ts';
 import { wildcards } from '../../contracts/messages/subjects.ts';
 import {
@@ -21,6 +20,8 @@ import { bundleAgent } from '../../services/backend/agent-bundle.ts';
 import { temporaryFolder } from './cleanup.ts';
 import { eachOnce } from './each-once.ts';
 import { startNats, type TestNats } from './nats.ts';
+import { setUpNats } from './set-up-nats.ts';
+import { connectUnrestricted } from './unrestricted-bus.ts';
 
 /** A JIT config as GitHub makes them: base64 of files, themselves base64. */
 export const INNER_SECRET = 'inner-rsa-parameter-0123456789';
@@ -60,13 +61,13 @@ export async function startAgentWorld(
   const nats: TestNats = given
     ? { address: given.url, log: '', halt: refuseHalt, resume: refuseHalt, stop: () => given.stop() }
     : await startNats({ operator: setup });
-  const relay = await connectBus({ url: nats.address, name: 'relay', credentialsFile: setup.credentials.relay });
+  if (given) await setUpNats({ url: given.url, credentialsFile: setup.credentials.setup });
+  const reader = await connectUnrestricted(join(folder, 'operator'), nats.address);
   const registrar = await connectBus({
     url: nats.address,
     name: 'registrar',
     credentialsFile: setup.credentials.orchestrator,
   });
-  await ensureStreams(relay);
   const answers: RegistrationReply[] = [{ ok: true, jitConfig: JIT_CONFIG }];
   const requests: (RegistrationRequest & { at: number })[] = [];
   registrar.subscribe(wildcards.register, {
@@ -78,11 +79,11 @@ export async function startAgentWorld(
   });
   const received: RunnerSignal[] = [];
   const waiting = new Set<() => void>();
-  void pull(relay, (signal) => {
+  void pull(reader, (signal) => {
     received.push(signal);
     for (const look of waiting) look();
   });
-  const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
+  const mint = createCredentialMint(setup.runnerAccountPublicKey, setup.runnerSigningKeySeed);
   return {
     nats,
     folder,
@@ -103,7 +104,7 @@ export async function startAgentWorld(
       }),
     findSignals: (runner) => received.filter((signal) => signal.runner === runner),
     stop: async () => {
-      await relay.close();
+      await reader.close();
       await registrar.close();
       await nats.stop();
       remove();
@@ -123,10 +124,8 @@ function refuseHalt(): never {
 }
 
 async function pull(bus: Bus, onSignal: (signal: RunnerSignal) => void): Promise<void> {
-  const jetstreamManager = await bus.jetstreamManager();
   const stream = STREAMS.signals.name;
-  await jetstreamManager.consumers.add(stream, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
-  const consumer = await bus.jetstream().consumers.get(stream, 'test');
+  const consumer = await bus.jetstream().consumers.get(stream, STREAMS.signals.consumer);
   for await (const message of eachOnce(await consumer.consume())) onSignal(runnerSignal.parse(decode(message.data)));
 }
 

@@ -23,6 +23,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { createForgeAccess, CLUSTER_TOKEN, type ForgeAccess } from './forge-access.ts';
 import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
+import { setUpNats } from './set-up-nats.ts';
 import { writeTlsConfig } from './tls.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -105,6 +106,9 @@ export class Cluster {
         historyLength: options.historyLength,
       }),
     ]);
+    const tls = options.tls ? { ca: join(dir, 'nats', 'tls.crt') } : undefined;
+    if (tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
+    await setUpNats({ url: nats.url, tls, credentialsFile: operator.credentials.setup });
     // The simulator's port must be free on the address that containers use, too.
     const simulatorPort = await findFreePort();
     const ports = await findFreePorts(copies);
@@ -128,7 +132,6 @@ export class Cluster {
         timing: { busyLagMs: 0, outliveMs: 0, ...options.simulator?.timing },
       }));
     const connection = await Connection.connect({ address: temporal.address });
-    if (options.tls) nats.url = nats.url.replace('127.0.0.1', 'localhost');
     const cluster = new Cluster({ dir, installation, sim, nats, temporal, connection, operator, balancer });
     cluster.ingressUrls.push(...ingressUrls);
     cluster.#sharesForge = forgeOwner !== undefined;
@@ -306,7 +309,7 @@ export class Cluster {
       forge: { url: this.sim.address, access: this.#access.config },
       hookUrl: this.#hookUrl,
       temporal: this.temporal,
-      nats: { url: this.nats.url, account: this.operator.accountPublicKey, folder: join(this.dir, 'nats') },
+      nats: { url: this.nats.url, account: this.operator.runnerAccountPublicKey, folder: join(this.dir, 'nats') },
     };
     writeFileSync(this.configFile, formatClusterConfig(options, parts));
   }

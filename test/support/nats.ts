@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { startNatsServer, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
+import type { OperatorSetup } from '../../deploy/nats/operator.ts';
+import { startNatsServer, type NatsServer } from '../../deploy/servers/nats.ts';
 import { temporaryFolder } from './cleanup.ts';
+import { setUpNats } from './set-up-nats.ts';
 
 export interface TestNats {
   /** `nats://host:port`, the same after {@link resume}. */
@@ -15,12 +17,17 @@ export interface TestNats {
   stop(): Promise<void>;
 }
 
-/** Starts a NATS server with JetStream for one test file, on a free port. It ends with the test's process, however that ends. */
-export async function startNats(options: Pick<NatsOptions, 'operator'> = {}): Promise<TestNats> {
+/**
+ * Starts a NATS server with Baton's streams for one test file, on a free port. It ends with the test's process, however that ends.
+ *
+ * @param options `operator`: accounts and credentials. Default: any client may do everything
+ */
+export async function startNats(options: { operator?: OperatorSetup } = {}): Promise<TestNats> {
   const folder = temporaryFolder('nats');
   let server: NatsServer = await startNatsServer({ ...options, dir: folder.path });
   const address = server.url;
   const port = Number(new URL(address).port);
+  await setUpNats({ url: address, credentialsFile: options.operator?.credentials.setup });
   return {
     address,
     log: join(folder.path, 'nats.log'),

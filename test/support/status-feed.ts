@@ -1,4 +1,4 @@
-import { connectBus, encode, ensureStreams, type Bus } from '../../contracts/lib/nats.ts';
+import { connectBus, encode, type Bus } from '../../contracts/lib/nats.ts';
 import { subjects } from '../../contracts/messages/subjects.ts';
 import type { Status } from '../../contracts/messages/status.ts';
 import { temporaryFolder } from './cleanup.ts';
@@ -19,7 +19,6 @@ export async function startStatusFixture(name: string): Promise<StatusFixture> {
   const folder = temporaryFolder(name);
   const nats = await startNats();
   const bus = await connectBus({ url: nats.address, name: 'test' });
-  await ensureStreams(bus);
   const config = writeConfig(folder.path, { nats: nats.address });
   const ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 'secret' } });
   await ingress.ready();

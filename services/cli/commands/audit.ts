@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { decode, type Bus } from '../../../contracts/lib/nats.ts';
+import { readStream } from '../../../contracts/lib/stream-reader.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { duration } from '../../../contracts/config/duration.ts';
-import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { withNats } from '../lib/request.ts';
@@ -13,9 +13,6 @@ const options = printOptions.extend({
   delegation: z.string().optional(),
   repository: z.string().optional(),
 });
-
-const BATCH = 500;
-const FETCH_TIMEOUT_MS = 3000;
 
 /**
  * `baton audit`: prints the audit stream, oldest first: who did what to which delegation, when, and with what result.
@@ -37,29 +34,14 @@ export async function showAudit(given: unknown): Promise<number> {
   return 0;
 }
 
-/** All entries of the audit stream, or those after a point in time; oldest first. */
-async function readAudit(bus: Bus, after?: Date): Promise<AuditEntry[]> {
+/** All entries of the audit stream, or those after a point in time; oldest first. @throws BatonError BUS_UNAVAILABLE */
+async function readAudit(bus: Bus, since?: Date): Promise<AuditEntry[]> {
   const entries: AuditEntry[] = [];
-  try {
-    const consumer = await bus
-      .jetstream()
-      .consumers.get(STREAMS.audit.name, after ? { opt_start_time: after.toISOString() } : {});
-    for (;;) {
-      let count = 0;
-      let pending = 0;
-      for await (const message of await consumer.fetch({ max_messages: BATCH, expires: FETCH_TIMEOUT_MS })) {
-        const parsed = auditEntry.safeParse(decode(message.data));
-        if (parsed.success) entries.push(parsed.data);
-        count += 1;
-        pending = message.info.pending;
-        // A fetch of more messages than there are would wait for the rest.
-        if (pending === 0) break;
-      }
-      if (count === 0 || pending === 0) return entries;
-    }
-  } catch (error) {
-    throw new BatonError('BUS_UNAVAILABLE', `reading the audit stream: ${getErrorMessage(error)}`, { cause: error });
+  for await (const { data } of readStream(bus, STREAMS.audit, { since })) {
+    const parsed = auditEntry.safeParse(decode(data));
+    if (parsed.success) entries.push(parsed.data);
   }
+  return entries;
 }
 
 function formatAudit(entries: readonly AuditEntry[]): string {

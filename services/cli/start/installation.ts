@@ -3,6 +3,7 @@ import type { Config } from '../../../contracts/config/config.ts';
 import type { Backend } from '../../../contracts/ports/backend.ts';
 import { createLogger } from '../../../contracts/lib/log.ts';
 import { findFreePort, findFreePorts } from '../../../contracts/lib/free-ports.ts';
+import { setUpBus } from '../../../deploy/nats/set-up-bus.ts';
 import { createBackend } from '../../backend/create-backend.ts';
 import { planService, planSimulator, type ServiceParts } from './service-plans.ts';
 import { CONTAINER_HOST, exposeToContainers } from './container-host.ts';
@@ -60,6 +61,7 @@ export async function startInstallation(options: StartOptions, context: StartCon
     await exposeToContainers(plan.engine, exposed, cleanups);
   }
   const config = writeConfig(plan, { simulatorUrl: urls.simulator, servers, natsPort, state });
+  await reportStep('streams', () => setUpStreams(config, servers));
   const signingKey = servers.operator?.runnerSigningKeySeed;
   const secrets = { ...plan.secrets, ...(signingKey === undefined ? {} : { [SIGNING_KEY_VARIABLE]: signingKey }) };
 
@@ -88,6 +90,22 @@ export async function startInstallation(options: StartOptions, context: StartCon
   await cleanups.add(() => bus.close());
   const demo = plan.demo ? new SimulatorClient(urls.simulator) : undefined;
   return { bus, temporal, backends, demo, addresses: listAddresses(config, urls, plan.demo) };
+}
+
+/** @throws BatonError BUS_UNAVAILABLE; BUS_DENIED where the configuration's own credential may not: see `baton setup nats` */
+async function setUpStreams({ nats }: Config, { operator }: Servers): Promise<void> {
+  const bus = await connectBus({
+    url: nats.url,
+    tls: nats.tls,
+    name: 'baton start: set-up',
+    credentialsFile: operator?.credentials.setup ?? process.env['BATON_NATS_CREDENTIALS'] ?? nats.credentials,
+    waitForServer: false,
+  });
+  try {
+    await setUpBus(bus);
+  } finally {
+    await bus.close();
+  }
 }
 
 interface Urls {
@@ -123,7 +141,7 @@ function writeConfig(
   const { temporal, nats, operator } = found.servers;
   const addresses = {
     temporal,
-    nats: nats && { url: nats.url, account: operator?.accountPublicKey },
+    nats: nats && { url: nats.url, account: operator?.runnerAccountPublicKey },
     containerNatsUrl:
       plan.engine && found.natsPort !== undefined ? `nats://${CONTAINER_HOST}:${found.natsPort}` : undefined,
   };

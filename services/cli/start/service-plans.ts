@@ -28,7 +28,7 @@ export interface ServiceParts {
  * @param args positional: the backend's name
  */
 export function planService(
-  service: Exclude<CredentialName, 'observer' | 'admin'>,
+  service: Exclude<CredentialName, 'setup' | 'observer' | 'admin'>,
   label: string,
   port: number,
   args: string[],
@@ -92,6 +92,7 @@ function createEnvironment(
     relay: [config.temporal],
     orchestrator: [config.temporal, config.forge],
     backend: [config.temporal, config.nats],
+    setup: [],
     observer: [],
     admin: [],
   };

@@ -1,4 +1,4 @@
-import type { KV } from 'nats';
+import type { Bucket } from '../../../contracts/lib/nats.ts';
 import { Counter, type Registry } from 'prom-client';
 import { toScopeName } from '../../../activities/forges/github/paths.ts';
 import type { SharedDocument } from '../../../activities/lib/shared-document.ts';
@@ -65,7 +65,7 @@ export class ScopePacer implements StartPacer {
 
 /** @param shared the bucket and the clock of all orchestrators */
 export function createScopePacer(
-  { bucket, clock }: { bucket: KV; clock: SharedClock },
+  { bucket, clock }: { bucket: Bucket; clock: SharedClock },
   forge: ScopePacerOptions['forge'],
   metrics: Registry,
   log: Logger,

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KV } from 'nats';
 import type { z } from 'zod';
 import type { SharedDocument } from '../../../activities/lib/shared-document.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
-import { decode, writeRevision } from '../../../contracts/lib/nats.ts';
+import { decode, writeRevision, type Bucket } from '../../../contracts/lib/nats.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 
 /** Attempts to write a value that other processes change at the same time. */
@@ -11,7 +10,7 @@ const MAX_ATTEMPTS = 50;
 const MAX_RETRY_DELAY_MS = 100;
 
 export interface KeyValueDocumentOptions<T> {
-  bucket: KV;
+  bucket: Bucket;
   /** As NATS allows it: A to Z, a to z, 0 to 9, `-`, `_`, `/`, `=`, and dots that are not side by side. */
   key: string;
   /** Of the stored value; a value of another shape, as an older version wrote it, is replaced. */

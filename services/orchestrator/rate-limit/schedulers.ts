@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { KV } from 'nats';
 import type { Registry } from 'prom-client';
 import { Budget } from '../../../activities/forges/github/scheduler/budget.ts';
 import { describeBlock } from '../../../activities/forges/github/scheduler/blocks.ts';
@@ -8,15 +7,13 @@ import { CallScheduler, MAX_IN_FLIGHT } from '../../../activities/forges/github/
 import { ScopeLimit } from '../../../activities/forges/github/scheduler/scope-limit.ts';
 import { budgetState, EMPTY_STATE } from '../../../activities/forges/github/scheduler/state.ts';
 import { windowUses, type WindowLength, type WindowUses } from '../../../activities/lib/sliding-window.ts';
-import { FORGE_BUCKET, type Bus } from '../../../contracts/lib/nats.ts';
+import { openBucket, type Bucket, type Bus } from '../../../contracts/lib/nats.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import type { ForgeCalls, ForgeLimit } from '../../../contracts/messages/status.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { KeyValueDocument } from './key-value-document.ts';
 import { SchedulerMetrics } from './scheduler-metrics.ts';
 import { SharedClock, type LocalClocks } from './shared-clock.ts';
-
-/** An hour after its last call a budget is full again: its state is no longer needed. */
-const STATE_TTL_MS = 2 * 3_600_000;
 
 export interface SchedulersOptions {
   /** Default: GitHub's minute. */
@@ -32,7 +29,7 @@ export class Schedulers {
   /** The limit of registrations that all Apps share. */
   readonly scopes: ScopeLimit;
   /** What all orchestrators share about the forge. */
-  readonly bucket: KV;
+  readonly bucket: Bucket;
   /** The time by which they stamp it. */
   readonly clock: SharedClock;
   readonly #log: Logger;
@@ -42,7 +39,7 @@ export class Schedulers {
   readonly #schedulers: CallScheduler[] = [];
 
   private constructor(
-    shared: { bucket: KV; clock: SharedClock },
+    shared: { bucket: Bucket; clock: SharedClock },
     metrics: Registry,
     log: Logger,
     options: SchedulersOptions,
@@ -63,7 +60,7 @@ export class Schedulers {
 
   /** Opens the NATS bucket that holds the shared budgets. */
   static async open(bus: Bus, metrics: Registry, log: Logger, options: SchedulersOptions = {}): Promise<Schedulers> {
-    const bucket = await bus.jetstream().views.kv(FORGE_BUCKET, { ttl: STATE_TTL_MS, history: 1 });
+    const bucket = await openBucket(bus, STREAMS.forge);
     const clock = await SharedClock.start({ bucket, log, local: options.local });
     return new Schedulers({ bucket, clock }, metrics, log, options);
   }

@@ -1,8 +1,7 @@
-import { DeliverPolicy } from 'nats';
 import { decode, type Bus } from '../../../contracts/lib/nats.ts';
+import { readStream } from '../../../contracts/lib/stream-reader.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
-import { BatonError } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
 import {
   costRequest,
@@ -19,8 +18,6 @@ import { instanceMs } from '../usage/instance-cost.ts';
 const HOUR_MS = 3_600_000;
 /** So that the reply fits into one NATS message. */
 const MAX_LINES = 1000;
-const BATCH_SIZE = 1000;
-const BATCH_TIMEOUT_MS = 5000;
 
 /** Sums up what instances cost, from the stream of all instances that have ended. One query at a time: each reads many messages. */
 export function createCostHandler(bus: Bus, log: Logger): RequestHandler<CostRequest> {
@@ -62,22 +59,10 @@ async function sumCosts(uses: AsyncIterable<UsageMessage>, by: CostKey): Promise
 
 /** The usage messages since then; one that can't be read is logged and skipped. @throws BatonError BUS_UNAVAILABLE */
 async function* readUsage(bus: Bus, since: string, log: Logger): AsyncGenerator<UsageMessage> {
-  const consumer = await bus.jetstream().consumers.get(STREAMS.usage.name, {
-    deliver_policy: DeliverPolicy.StartTime,
-    opt_start_time: since,
-  });
-  let left = (await consumer.info()).num_pending;
-  while (left > 0) {
-    const batch = await consumer.fetch({ max_messages: Math.min(BATCH_SIZE, left), expires: BATCH_TIMEOUT_MS });
-    let received = 0;
-    for await (const message of batch) {
-      received += 1;
-      const use = usageMessage.safeParse(decode(message.data));
-      if (use.success) yield use.data;
-      else log.warn({ sequence: message.seq }, 'invalid usage message skipped');
-    }
-    if (received === 0) throw new BatonError('BUS_UNAVAILABLE', `reading ${STREAMS.usage.name}: no message received`);
-    left -= received;
+  for await (const { data, sequence } of readStream(bus, STREAMS.usage, { since: new Date(since) })) {
+    const use = usageMessage.safeParse(decode(data));
+    if (use.success) yield use.data;
+    else log.warn({ sequence }, 'invalid usage message skipped');
   }
 }
 

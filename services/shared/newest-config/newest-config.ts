@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KV } from 'nats';
 import { Gauge, type Registry } from 'prom-client';
 import type { Config } from '../../../contracts/config/config.ts';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
-import { decode, encode, openGroupsBucket, writeRevision, type Bus } from '../../../contracts/lib/nats.ts';
+import { decode, encode, openBucket, writeRevision, type Bucket, type Bus } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
 import type { LiveConfig } from '../live-config.ts';
 import { configRecord, decideNewest, type ConfigRecord } from './decide.ts';
 import { Silence } from './silence.ts';
@@ -45,7 +45,7 @@ export class NewestConfig {
   readonly #log: Logger;
   readonly #older: Gauge;
   #bus: Bus | undefined;
-  #bucket: KV | undefined;
+  #bucket: Bucket | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** A comparison that has not begun yet: it serves everyone who asks meanwhile. */
   #next: Promise<void> | undefined;
@@ -146,7 +146,7 @@ export class NewestConfig {
 
   async #compareOnce(applied: boolean): Promise<void> {
     if (this.#bus === undefined) throw new Error('NATS is not connected yet');
-    const bucket = (this.#bucket ??= await openGroupsBucket(this.#bus, REQUEST_TIMEOUT_MS));
+    const bucket = (this.#bucket ??= await openBucket(this.#bus, STREAMS.groups, REQUEST_TIMEOUT_MS));
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const { record: stored, revision } = await this.#read(bucket);
       // Where the record is lost or damaged, any process that knows it writes it again.
@@ -166,20 +166,20 @@ export class NewestConfig {
     throw new Error(`other processes changed it ${MAX_ATTEMPTS} times in a row`);
   }
 
-  async #read(bucket: KV): Promise<{ record: ConfigRecord | undefined; revision: number }> {
+  async #read(bucket: Bucket): Promise<{ record: ConfigRecord | undefined; revision: number }> {
     const entry = await bucket.get(NEWEST_KEY);
     if (entry === null) return { record: undefined, revision: 0 };
     return { record: parseRecord(entry.value), revision: entry.revision };
   }
 
   /** Whether this process has seen no sign of any process with the newest configuration for that long. */
-  async #isAbandoned(bucket: KV, revision: number): Promise<boolean> {
+  async #isAbandoned(bucket: Bucket, revision: number): Promise<boolean> {
     const alive = await bucket.get(ALIVE_KEY);
     const { rollback_after: limit } = this.#live.current;
     return this.#silence.measure(`${revision}/${alive?.revision ?? 0}`, performance.now(), limit / 2) > limit;
   }
 
-  async #showAlive(bucket: KV): Promise<void> {
+  async #showAlive(bucket: Bucket): Promise<void> {
     const now = performance.now();
     const interval = Math.min(ALIVE_INTERVAL_MS, this.#live.current.rollback_after / 5);
     if (now - this.#aliveAt < interval) return;

@@ -47,7 +47,7 @@ beforeAll(async () => {
       forge: { token: '${FORGE_TOKEN}' },
       webhook: { secrets: ['${WEBHOOK_SECRET}'] },
       temporal: { address: temporal.address },
-      nats: { url: nats.address, account: setup.accountPublicKey, runner_signing_key: '${SIGNING_KEY}' },
+      nats: { url: nats.address, account: setup.runnerAccountPublicKey, runner_signing_key: '${SIGNING_KEY}' },
       backends: { here: { type: 'local', root } },
       groups: [{ name: 'linux', organization: 'octo-org', labels: ['linux'], backend: 'here' }],
     }),
@@ -102,10 +102,10 @@ async function ask(wanted: Order): Promise<unknown> {
 /** The runners of all messages about deaths in the stream. */
 async function deaths(): Promise<string[]> {
   const jetstreamManager = await streams.jetstreamManager();
-  const { messages, first_seq: first } = (await jetstreamManager.streams.info(STREAMS.signals.name)).state;
+  const { messages, first_seq: first } = (await jetstreamManager.streams.info(STREAMS.instances.name)).state;
   const found: string[] = [];
   for (let sequence = first; sequence < first + messages; sequence++) {
-    const message = await jetstreamManager.streams.getMessage(STREAMS.signals.name, { seq: sequence });
+    const message = await jetstreamManager.streams.getMessage(STREAMS.instances.name, { seq: sequence });
     if (!message.subject.endsWith('.died')) continue;
     const { runner } = instanceDied.parse(decode(message.data));
     expect(message.subject).toBe(subjects.instanceDied(runner));

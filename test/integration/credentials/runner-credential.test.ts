@@ -6,7 +6,7 @@ import {
   createCredentialMint,
   type CredentialMint,
 } from '../../../activities/credentials/runner-credential.ts';
-import { connectBus, encode, ensureStreams, type Bus } from '../../../contracts/lib/nats.ts';
+import { connectBus, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { runnerInbox, subjects, wildcards } from '../../../contracts/messages/subjects.ts';
 import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/operator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
@@ -26,9 +26,7 @@ const open: Bus[] = [];
 beforeAll(async () => {
   setup = await createOperatorSetup(join(folder.path, 'operator'));
   nats = await startNats({ operator: setup });
-  mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
-  const relay = await connect('relay', { credentialsFile: setup.credentials.relay });
-  await ensureStreams(relay);
+  mint = createCredentialMint(setup.runnerAccountPublicKey, setup.runnerSigningKeySeed);
   const registrar = await connect('registrar', { credentialsFile: setup.credentials.orchestrator });
   registrar.subscribe(wildcards.register, { callback: (_error, message) => void message.respond(encode('hello')) });
   await registrar.flush();
@@ -129,7 +127,7 @@ describe('a runner’s credential', () => {
   it('is invalid when its signer adds permissions of its own', async () => {
     const user = createUser();
     const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
-    const jwt = await encodeUser(ME, user, setup.accountPublicKey, { pub: { allow: ['>'] } }, { signer });
+    const jwt = await encodeUser(ME, user, setup.runnerAccountPublicKey, { pub: { allow: ['>'] } }, { signer });
     const wide = new TextDecoder().decode(fmtCreds(jwt, user));
     await expect(connect(ME, { credentials: wide })).rejects.toMatchObject({ code: 'BUS_DENIED' });
   });

@@ -22,7 +22,7 @@ let relay: TestService;
 beforeAll(async () => {
   setup = await createOperatorSetup(join(folder.path, 'nats'));
   const nats = await startNats({ operator: setup });
-  world = await startRelayWorld({ secured: { nats, credentialsFile: setup.credentials.relay } });
+  world = await startRelayWorld({ secured: { nats, operator: join(folder.path, 'nats') } });
   const { config } = world;
   [ingress, relay] = await Promise.all([
     startService('ingress', {
@@ -60,7 +60,7 @@ describe('ingress and relay with their own NATS credentials', () => {
     await world.startRunner('linux', runner);
     const user = createUser();
     const signer = fromSeed(new TextEncoder().encode(setup.runnerSigningKeySeed));
-    const jwt = await encodeUser(runner, user, setup.accountPublicKey, {}, { signer, scopedUser: true });
+    const jwt = await encodeUser(runner, user, setup.runnerAccountPublicKey, {}, { signer, scopedUser: true });
     const credentials = new TextDecoder().decode(fmtCreds(jwt, user));
     const bus = await connectBus({ url: world.nats.address, name: runner, credentials });
     const signal = {
@@ -85,7 +85,7 @@ describe('ingress and relay with their own NATS credentials', () => {
     ];
     await world.startRunner('linux', victim);
     const expiresAt = new Date(Date.now() + 600_000).toISOString();
-    const mint = createCredentialMint(setup.accountPublicKey, setup.runnerSigningKeySeed);
+    const mint = createCredentialMint(setup.runnerAccountPublicKey, setup.runnerSigningKeySeed);
     const bus = await connectBus({
       url: world.nats.address,
       name: victim,

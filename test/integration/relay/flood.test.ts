@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects, type SignalKind } from '../../../contracts/messages/subjects.ts';
+import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { startRelayWorld, type RelayWorld } from './world.ts';
 
@@ -34,9 +35,22 @@ function publish(runner: string, kind: SignalKind, body: object): Promise<void> 
   return world.publish(subjects.signal(runner, kind), { ...base, ...body });
 }
 
-/** Faster than relays pass signals on, and no faster than a busy server stores them. */
-async function publishAll(all: readonly (() => Promise<void>)[]): Promise<void> {
-  await pMap(all, (publishOne) => publishOne(), { concurrency: 50 });
+/** Publishes again and again until the stream has stored so many: it refuses what is above the runner's share. */
+async function flood(count: number, publishOne: () => Promise<void>): Promise<void> {
+  const publishStored = async (): Promise<void> => {
+    while (await isRefused(publishOne())) await world.bus.flush();
+  };
+  await pMap(Array.from({ length: count }), publishStored, { concurrency: 20 });
+}
+
+async function isRefused(published: Promise<void>): Promise<boolean> {
+  try {
+    await published;
+    return false;
+  } catch (error) {
+    expect(getErrorMessage(error)).toBe('maximum messages per subject exceeded');
+    return true;
+  }
 }
 
 async function sum(metric: string, labels: Record<string, string>): Promise<number> {
@@ -48,12 +62,12 @@ describe('a runner that floods its signals', () => {
   it('gets each kind once from each relay: its history stays small, other runners get theirs, and the rest is counted', async () => {
     const [flooding, other] = [await startRunner(), await startRunner()];
     const job = { runId: 1, runAttempt: 1, repository: 'octo-org/octo-repo', workflow: 'Build', jobKey: 'test' };
-    const repeats = 1000;
+    const repeats = 500;
     const exited = (): Promise<void> => publish(flooding, 'exited', { code: 1, signal: null, logTail: KILOBYTES_8 });
     const started = (): Promise<void> => publish(flooding, 'started', { job });
-    const flood = publishAll(Array.from({ length: repeats }, () => [exited, started]).flat());
+    const flooded = Promise.all([flood(repeats, exited), flood(repeats, started)]);
     await publish(other, 'online', { agentVersion: '1', host: 'h' });
-    await flood;
+    await flooded;
     await publish(other, 'completed', { job });
     await world.untilQueuesEmpty();
 
@@ -76,8 +90,8 @@ describe('a runner that floods its signals', () => {
     const runner = await startRunner();
     const invalid = 200;
     const tooLong = { code: 1, signal: null, logTail: KILOBYTES_8.repeat(2) };
-    await publishAll(Array.from({ length: invalid }, () => () => publish(runner, 'exited', tooLong)));
-    await publish(runner, 'exited', { code: 1, signal: null, logTail: '' });
+    await flood(invalid, () => publish(runner, 'exited', tooLong));
+    await flood(1, () => publish(runner, 'exited', { code: 1, signal: null, logTail: '' }));
     await world.untilQueuesEmpty();
 
     const letters = await world.deadLetters();
@@ -96,5 +110,23 @@ describe('a runner that floods its signals', () => {
     await expect(tooLarge).rejects.toThrow(/message size exceeds maximum allowed/);
     const jetstreamManager = await world.bus.jetstreamManager();
     expect((await jetstreamManager.streams.info(STREAMS.signals.name)).state.messages).toBe(0);
+  });
+
+  it('keeps a small share of the stream while no relay runs: other runners’ signals and deaths are stored', async () => {
+    const [flooding, other] = [await startRunner(), await startRunner()];
+    await Promise.all(relays.map((relay) => relay.stop()));
+    const tail = { code: 1, signal: null, logTail: KILOBYTES_8 };
+    const results = await pMap(Array.from({ length: 50 }), () => isRefused(publish(flooding, 'exited', tail)));
+    expect(results.filter((refused) => !refused)).toHaveLength(STREAMS.signals.maxMessagesPerSubject);
+    await publish(other, 'exited', { ...tail, logTail: '' });
+    const died = { version: 1, id: randomUUID(), runner: flooding, at: new Date().toISOString(), kind: 'died' };
+    await world.publish(subjects.instanceDied(flooding), { ...died, exitCode: 1, reason: 'it died' });
+
+    relays = await Promise.all([1, 2].map(() => startService('relay', { config: world.config })));
+    await world.untilQueuesEmpty();
+    expect((await world.runnerSignals('linux', other)).flat()).toMatchObject([{ signal: { kind: 'exited' } }]);
+    expect((await world.runnerSignals('linux', flooding)).flat()).toContainEqual(
+      expect.objectContaining({ type: 'died' }),
+    );
   });
 });

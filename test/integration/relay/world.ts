@@ -7,13 +7,14 @@ import { z } from 'zod';
 import { RUNNER_WORKFLOW, runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { dispatcherWorkflowId } from '../../../contracts/workflows/dispatcher.ts';
 import { TASK_QUEUE } from '../../../contracts/workflows/task-queues.ts';
-import { connectBus, encode, ensureStreams, type Bus } from '../../../contracts/lib/nats.ts';
+import { connectBus, encode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects } from '../../../contracts/messages/subjects.ts';
 import type { JobEvent } from '../../../contracts/messages/job-event.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { testGroup, writeConfig } from '../../support/config.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
+import { connectUnrestricted } from '../../support/unrestricted-bus.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
 import { until } from '../../support/until.ts';
 import { end, recorded } from './recorders.workflow.ts';
@@ -39,14 +40,14 @@ export interface RelayWorld {
   startRunner(group: string, runner: string): Promise<void>;
   endRunner(group: string, runner: string): Promise<void>;
   deadLetters(): Promise<StoredMsg[]>;
-  /** Resolves when the streams of webhooks and of signals are empty. */
+  /** Resolves when the streams of webhooks, signals and deaths are empty. */
   untilQueuesEmpty(timeoutMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface RelayWorldOptions {
-  /** A NATS server in operator mode, and the credential of the test's own connection. */
-  secured?: { nats: TestNats; credentialsFile: string };
+  /** A NATS server in operator mode, and the folder of its set-up. */
+  secured?: { nats: TestNats; operator: string };
 }
 
 /** Starts a {@link RelayWorld}. */
@@ -58,12 +59,9 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
     shutdownSignals: [],
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
-  const bus = await connectBus({
-    url: nats.address,
-    name: 'test',
-    credentialsFile: secured?.credentialsFile,
-  });
-  await ensureStreams(bus);
+  const bus = secured
+    ? await connectUnrestricted(secured.operator, nats.address)
+    : await connectBus({ url: nats.address, name: 'test' });
   const connection = await Connection.connect({ address: temporal.address });
   const client = new Client({ connection, namespace: temporal.namespace });
   const workerConnection = await NativeConnection.connect({ address: temporal.address });
@@ -130,11 +128,11 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
       await until(
         async () => {
           const infos = await Promise.all(
-            [STREAMS.webhooks, STREAMS.signals].map(({ name }) => jetstreamManager.streams.info(name)),
+            [STREAMS.webhooks, STREAMS.signals, STREAMS.instances].map(({ name }) => jetstreamManager.streams.info(name)),
           );
           return infos.every(({ state }) => state.messages === 0);
         },
-        { what: 'the streams of webhooks and signals are empty', timeoutMs: timeoutMs },
+        { what: 'the streams of webhooks, signals and deaths are empty', timeoutMs: timeoutMs },
       );
     },
     stop: async () => {

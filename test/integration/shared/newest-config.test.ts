@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { encode, openGroupsBucket, connectBus, type Bus } from '../../../contracts/lib/nats.ts';
+import { encode, openBucket, connectBus, type Bus } from '../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { LiveConfig } from '../../../services/shared/live-config.ts';
 import { configRecord } from '../../../services/shared/newest-config/decide.ts';
 import { NewestConfig } from '../../../services/shared/newest-config/newest-config.ts';
@@ -32,10 +33,10 @@ interface Process {
   readMax: () => Promise<number | undefined>;
 }
 
-/** Each test has a bucket of its own. */
-async function useNewBucket(): Promise<void> {
+/** Each test has an empty bucket. */
+async function useEmptyBucket(): Promise<void> {
   const manager = await bus.jetstreamManager();
-  await manager.streams.delete('KV_BATON_GROUPS').catch(() => undefined);
+  await manager.streams.purge(STREAMS.groups.name);
 }
 
 const withMax = (max: number, top = ''): string =>
@@ -67,7 +68,7 @@ function keepComparing({ newest }: Process): () => Promise<void> {
 
 describe('the configuration of processes with different files', () => {
   it('is that of the newer file, in either order of starting', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1));
     expect(await old.readMax()).toBe(1);
     const fresh = startProcess('fresh.yaml', withMax(2));
@@ -79,7 +80,7 @@ describe('the configuration of processes with different files', () => {
   });
 
   it('is the same for all of many that start at once', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const all = Array.from({ length: 8 }, (_, index) => startProcess(`${index}.yaml`, withMax(index + 1)));
     await Promise.all(all.map(({ readMax }) => readMax()));
     const read = await Promise.all(all.map(({ readMax }) => readMax()));
@@ -87,23 +88,23 @@ describe('the configuration of processes with different files', () => {
   });
 
   it('has the keys of each process’ own file where they concern that process only', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1, 'nats: { url: "nats://old:4222" }'));
     await old.readMax();
     await startProcess('fresh.yaml', withMax(2, 'nats: { url: "nats://fresh:4222" }')).readMax();
     expect(await old.newest.read()).toMatchObject({ nats: { url: 'nats://old:4222' }, groups: [{ max: 2 }] });
-    const stored = new TextDecoder().decode((await (await openGroupsBucket(bus)).get('config.newest'))?.value);
+    const stored = new TextDecoder().decode((await (await openBucket(bus, STREAMS.groups)).get('config.newest'))?.value);
     expect(configRecord.parse(JSON.parse(stored)).content).not.toHaveProperty('forge');
     expect(stored).not.toContain('SECRET');
     expect(stored).not.toContain('TOKEN');
   });
 
   it('is nobody’s decision where the newest one has keys that this version does not know', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1));
     await old.readMax();
     const record = { version: null, content: { later: true }, superseded: [old.live.fileContent.hash], files: [] };
-    await (await openGroupsBucket(bus)).put('config.newest', encode({ hash: 'later', ...record }));
+    await (await openBucket(bus, STREAMS.groups)).put('config.newest', encode({ hash: 'later', ...record }));
     expect(await old.newest.read()).toBeUndefined();
     expect(old.live.problem).toContain('later: unknown key');
     expect(old.live.current.groups[0]?.max).toBe(1);
@@ -112,7 +113,7 @@ describe('the configuration of processes with different files', () => {
 
 describe('a file with an earlier content', () => {
   it('is the newest at once where that same file had the newest content and was changed back', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const other = startProcess('other.yaml', withMax(2));
     await startProcess('baton.yaml', withMax(1)).readMax();
     await startProcess('baton.yaml', withMax(2)).readMax();
@@ -123,7 +124,7 @@ describe('a file with an earlier content', () => {
   });
 
   it('stays older while its process has not read what the file has now', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const early = startProcess('baton.yaml', withMax(1));
     await early.readMax();
     expect(await startProcess('baton.yaml', withMax(2)).readMax()).toBe(2);
@@ -132,7 +133,7 @@ describe('a file with an earlier content', () => {
   });
 
   it('is the newest when it is applied, and so is a lower version', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1, 'version: 1'));
     const fresh = startProcess('fresh.yaml', withMax(2, 'version: 2'));
     expect(await fresh.readMax()).toBe(2);
@@ -144,7 +145,7 @@ describe('a file with an earlier content', () => {
   });
 
   it('is the newest when no process has had the newest one for a while, and not before', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1));
     const fresh = startProcess('fresh.yaml', withMax(2));
     await old.readMax();
@@ -154,7 +155,7 @@ describe('a file with an earlier content', () => {
     keepComparing(old);
     await until(() => expect(received).toEqual([2]));
     // Signs of life for longer than `rollback_after`.
-    const bucket = await openGroupsBucket(bus);
+    const bucket = await openBucket(bus, STREAMS.groups);
     const first = (await bucket.get('config.alive'))?.revision ?? 0;
     await until(async () => expect((await bucket.get('config.alive'))?.revision).toBeGreaterThan(first + 6));
     expect(received).toEqual([2]);
@@ -163,7 +164,7 @@ describe('a file with an earlier content', () => {
   });
 
   it('stays older in a relay, however long no process has had the newest one', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const relay = startProcess('relay.yaml', withMax(1), { mayRollBack: false });
     const orchestrator = startProcess('orchestrator.yaml', withMax(1, '# the same as that of the relay'));
     const fresh = startProcess('fresh.yaml', withMax(2));
@@ -182,23 +183,22 @@ describe('a file with an earlier content', () => {
 
 describe('the record of the newest configuration', () => {
   it.each([
-    ['damaged', async () => void (await (await openGroupsBucket(bus)).put('config.newest', encode('?')))],
-    ['deleted', async () => (await openGroupsBucket(bus)).delete('config.newest')],
-    ['lost with its bucket', useNewBucket],
+    ['damaged', async () => void (await (await openBucket(bus, STREAMS.groups)).put('config.newest', encode('?')))],
+    ['deleted', async () => (await openBucket(bus, STREAMS.groups)).delete('config.newest')],
+    ['lost with its bucket’s messages', useEmptyBucket],
   ])('is written again by a process that knows it when it is %s', async (_what, damage) => {
-    await useNewBucket();
+    await useEmptyBucket();
     const old = startProcess('old.yaml', withMax(1));
     await old.readMax();
     await startProcess('fresh.yaml', withMax(2)).readMax();
     expect(await old.readMax()).toBe(2);
     await damage();
-    // The first attempt may only notice that the bucket is gone.
     await until(async () => expect(await old.readMax()).toBe(2));
     expect(await startProcess('again.yaml', withMax(1)).readMax()).toBe(2);
   });
 
   it('is not shared where NATS does not take it: each process goes by its own file', async () => {
-    await useNewBucket();
+    await useEmptyBucket();
     const small = startProcess('small.yaml', withMax(1));
     const notices = Array.from({ length: 2000 }, (_, index) => `"${String(index).padStart(600, '-')}"`);
     const groups = notices.map((notice, index) =>

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { decode, FORGE_BUCKET, writeRevision, type Bus, type RevisionBucket } from '../../../../contracts/lib/nats.ts';
+import { decode, openBucket, writeRevision, type Bus, type RevisionBucket } from '../../../../contracts/lib/nats.ts';
+import { STREAMS } from '../../../../contracts/messages/streams.ts';
 import { getErrorMessage } from '../../../../contracts/errors.ts';
 import type { Logger } from '../../../../contracts/lib/log.ts';
 import { CLAIM_MS, decideClaim, registrationRecord, type ClaimDecision, type RegistrationRecord } from './claim.ts';
@@ -49,10 +50,10 @@ export class RegistrationRecords {
     this.now = now;
   }
 
-  /** Opens the bucket of the forge's limits, which exists by now. */
+  /** Opens the bucket of the forge's limits. */
   static async open(bus: Bus, log: Logger, now: () => number): Promise<RegistrationRecords> {
     try {
-      const bucket = await bus.jetstream({ timeout: 2000 }).views.kv(FORGE_BUCKET, { bindOnly: true });
+      const bucket = await openBucket(bus, STREAMS.forge, 2000);
       return new RegistrationRecords(bucket, log, now);
     } catch (error) {
       log.warn({ reason: getErrorMessage(error) }, 'registrations are not shared with other orchestrators');

@@ -1,0 +1,98 @@
+import { Option, type Command } from 'commander';
+import { z } from 'zod';
+import { connectBus } from '../../../contracts/lib/nats.ts';
+import { loadConfig } from '../../../contracts/lib/load-config.ts';
+import { duration } from '../../../contracts/config/duration.ts';
+import { createOperatorSetup } from '../../../deploy/nats/operator.ts';
+import { CREDENTIAL_NAMES, type CredentialName } from '../../../deploy/nats/permissions.ts';
+import { setUpBus } from '../../../deploy/nats/set-up-bus.ts';
+import { findConfigFile } from '../lib/find-nats.ts';
+import { parseOptions } from '../lib/options.ts';
+
+const REPLICAS = ['1', '3', '5'] as const;
+const REVOCABLE = [...CREDENTIAL_NAMES, 'runners'] as const;
+
+const busOptions = z.object({
+  config: z.string().optional(),
+  credentials: z.string().optional(),
+  replicas: z.enum(REPLICAS).transform(Number),
+});
+
+const accountOptions = z.object({
+  store: z.string().optional(),
+  lifetime: duration,
+  revoke: z.array(z.enum(REVOCABLE)).default([]),
+});
+
+/** `baton setup nats` and `baton setup accounts`. */
+export function addSetupCommands(program: Command): void {
+  const setup = program.command('setup').description('Prepare NATS for an installation.');
+  setup
+    .command('accounts')
+    .description('Create an operator, accounts, and a credential for each service; again, it renews the credentials.')
+    .argument('<folder>', 'where to write them; contains secrets')
+    .option('--store <folder>', 'where the NATS server stores messages (default: jetstream in that folder)')
+    .option('--lifetime <duration>', 'how long the credentials are valid', '365d')
+    .addOption(
+      new Option('--revoke <name...>', 'replace the key of a credential that nobody may use any longer').choices(
+        REVOCABLE,
+      ),
+    )
+    .action(async (folder: string, options: unknown) => {
+      process.exitCode = await createAccounts(folder, options);
+    });
+  setup
+    .command('nats')
+    .description('Create the streams, buckets and consumers, or change them to what this version of Baton expects.')
+    .option('--config <file>', 'configuration with the address of NATS (default: BATON_CONFIG, else baton.yaml)')
+    .option('--credentials <file>', 'the credential `setup` (default: BATON_NATS_CREDENTIALS)')
+    .addOption(new Option('--replicas <n>', 'copies of each message in a cluster of NATS').choices(REPLICAS).default('1'))
+    .action(async (options: unknown) => {
+      process.exitCode = await setUpNats(options);
+    });
+}
+
+/** What each credential is for. */
+const USERS: Record<CredentialName, string> = {
+  setup: '`baton setup nats`, after each upgrade',
+  ingress: 'the ingress',
+  relay: 'the relays',
+  orchestrator: 'the orchestrators',
+  backend: 'the backend workers',
+  observer: 'people: `baton status`, `audit`, `explain`, `health`, `cost`',
+  admin: 'people who may also pause, drain and apply',
+};
+
+async function createAccounts(folder: string, given: unknown): Promise<number> {
+  const { store, lifetime, revoke } = parseOptions(accountOptions, given);
+  const made = await createOperatorSetup(folder, { storeDir: store, expiresInS: Math.floor(lifetime / 1000), revoke });
+  console.log(`nats-server --config ${made.serverConfigFile}`);
+  for (const name of CREDENTIAL_NAMES) console.log(`  ${made.credentials[name]}  for ${USERS[name]}`);
+  console.log(`nats.account in the configuration: ${made.runnerAccountPublicKey}`);
+  console.log(`nats.runner_signing_key, for the backend workers alone: in ${folder}/runner-signing.nk`);
+  console.log(`The credentials are valid until ${made.expiresAt.toISOString().slice(0, 10)}; run this again before.`);
+  if (revoke.length > 0) {
+    console.log('Revoked credentials end when the server reads its configuration again: nats-server --signal reload');
+  }
+  return 0;
+}
+
+/** @throws BatonError CONFIG_*, BUS_UNAVAILABLE, BUS_DENIED */
+async function setUpNats(given: unknown): Promise<number> {
+  const { config, credentials, replicas } = parseOptions(busOptions, given);
+  const { nats } = loadConfig(findConfigFile(config));
+  const bus = await connectBus({
+    url: nats.url,
+    tls: nats.tls,
+    name: 'baton setup',
+    credentialsFile: credentials ?? process.env['BATON_NATS_CREDENTIALS'] ?? nats.credentials,
+    waitForServer: false,
+  });
+  try {
+    const streams = await setUpBus(bus, { replicas });
+    console.log(`NATS at ${bus.getServer()} is set up: ${streams.join(', ')}`);
+    return 0;
+  } finally {
+    await bus.close();
+  }
+}
