@@ -13,6 +13,7 @@ import { addNatsCommand } from './lib/options.ts';
 import { USAGE_HELP } from './lib/print-error.ts';
 import { parseStartOptions } from './start/options.ts';
 import { start } from './start/start.ts';
+import { print, showControlCharacters } from './lib/print.ts';
 
 /** The command `baton` with all its commands; building it runs nothing. */
 export function createProgram(): Command {
@@ -20,7 +21,11 @@ export function createProgram(): Command {
     .description('Self-hosted CI runners as durable actors.')
     .version(packageFile.version)
     .showHelpAfterError(USAGE_HELP)
-    .configureHelp({ sortSubcommands: false });
+    .configureHelp({ sortSubcommands: false })
+    .configureOutput({
+      writeOut: (text) => process.stdout.write(showControlCharacters(text)),
+      writeErr: (text) => process.stderr.write(showControlCharacters(text)),
+    });
 
   addStartCommand(program);
   addConfigCommands(program);
@@ -77,6 +82,6 @@ function addConfigCommands(program: Command): void {
     .command('schema')
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(() => {
-      console.log(JSON.stringify(createConfigSchema(), null, 2));
+      print(JSON.stringify(createConfigSchema(), null, 2));
     });
 }

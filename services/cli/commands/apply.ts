@@ -10,6 +10,7 @@ import { requestAll, withNats } from '../lib/request.ts';
 import { refreshEffective } from '../start/effective-config.ts';
 import { getStateFolder } from '../start/state-folder.ts';
 import { formatTable } from '../lib/text-table.ts';
+import { print, printProblem } from '../lib/print.ts';
 
 const MAX_CELL_LENGTH = 200;
 
@@ -33,15 +34,15 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
     requestAll(bus, { subject: subjects.apply, body: { hash: wanted } satisfies ApplyRequest }, applyReply),
   );
   if (replies.length === 0) {
-    console.error('error: applying the configuration: no service answered.');
-    console.error('Check that a relay and an orchestrator run, and that these are the credentials of `admin`.');
+    printProblem('error: applying the configuration: no service answered.');
+    printProblem('Check that a relay and an orchestrator run, and that these are the credentials of `admin`.');
     return 1;
   }
   const rows = replies.map((reply) => [reply.service, reply.process, reply.file, formatResult(reply, wanted)]);
-  console.log(formatTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], MAX_CELL_LENGTH));
+  print(formatTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], MAX_CELL_LENGTH));
   if (changed !== undefined) {
-    console.log(`read from ${file}`);
-    for (const line of listOutdatedWorkers(changed)) console.log(line);
+    print(`read from ${file}`);
+    for (const line of listOutdatedWorkers(changed)) print(line);
   }
   return replies.every(({ result }) => result?.hash === wanted && !result.older) ? 0 : 1;
 }

@@ -7,6 +7,7 @@ import { auditEntry, type AuditEntry } from '../../../contracts/messages/audit.t
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
+import { print } from '../lib/print.ts';
 
 const options = printOptions.extend({
   since: duration.optional(),
@@ -29,8 +30,8 @@ export async function showAudit(given: unknown): Promise<number> {
       (delegation === undefined || entry.delegation === delegation) &&
       (repository === undefined || entry.repository?.toLowerCase() === repository.toLowerCase()),
   );
-  if (json) for (const entry of entries) console.log(JSON.stringify(entry));
-  else console.log(formatAudit(entries));
+  if (json) for (const entry of entries) print(JSON.stringify(entry));
+  else print(formatAudit(entries));
   return 0;
 }
 

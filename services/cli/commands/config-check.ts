@@ -7,6 +7,7 @@ import { BatonError } from '../../../contracts/errors.ts';
 import { printError } from '../lib/print-error.ts';
 import { checkCloudGroup } from './cloud-check.ts';
 import { findSecretNames } from '../lib/secret-names.ts';
+import { print } from '../lib/print.ts';
 
 /**
  * `baton config check`: prints what a configuration means, or each problem with it and with the secrets that are set here.
@@ -16,17 +17,17 @@ import { findSecretNames } from '../lib/secret-names.ts';
 export function checkConfig(file: string): number {
   try {
     const config = loadConfig(file);
-    console.log(`${file} is valid: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
+    print(`${file} is valid: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
     for (const group of config.groups) {
       const { labels, min, max, backend, timeToStartMs, timeToLiveMs } = toGroupSettings(config, group);
       const times = `time to start ${formatDuration(timeToStartMs)}, to live ${formatDuration(timeToLiveMs)}`;
       const cloud = checkCloudGroup(config, group);
       const more = cloud === undefined ? times : `${times}, ${cloud}`;
-      console.log(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
+      print(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
-    for (const warning of examineSecrets(config)) console.log(`  warning: ${warning}`);
-    if (secrets.length > 0) console.log(`  environment variables not set here: ${secrets.join(', ')}`);
+    for (const warning of examineSecrets(config)) print(`  warning: ${warning}`);
+    if (secrets.length > 0) print(`  environment variables not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {
     if (!(error instanceof BatonError)) throw error;

@@ -6,6 +6,7 @@ import type { Bus } from '../../../contracts/lib/nats.ts';
 import { natsOptions, parseOptions } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
 import { requestStatus } from './status.ts';
+import { print } from '../lib/print.ts';
 
 const POLL_INTERVAL_MS = 1000;
 
@@ -30,7 +31,7 @@ export async function controlGroup(group: string, mode: ControlRequest['mode'], 
   return await withNats(nats, 'admin', async (bus) => {
     const reply = await request(bus, { subject: subjects.control, body, action }, controlReply);
     if (!reply.ok) throw toError(reply);
-    console.log(`group ${group} ${RESULT_TEXTS[mode]}`);
+    print(`group ${group} ${RESULT_TEXTS[mode]}`);
     return mode === 'draining' && wait ? await waitUntilDrained(bus, group) : 0;
   });
 }
@@ -42,16 +43,16 @@ async function waitUntilDrained(bus: Bus, group: string): Promise<number> {
     const now = groups.find(({ name }) => name === group);
     const line =
       now === undefined ? 'removed' : `${now.busy} busy, ${now.ready} idle or starting, ${now.waiting} waiting`;
-    if (line !== shown) console.log(`  ${line}`);
+    if (line !== shown) print(`  ${line}`);
     shown = line;
     // Until the dispatcher has handled the request, its mode is the old one.
     if (now === undefined || ((now.mode === 'draining' || now.removed) && now.busy + now.ready === 0)) break;
     if (now.mode === 'active') {
-      console.log(`group ${group} was resumed meanwhile`);
+      print(`group ${group} was resumed meanwhile`);
       return 1;
     }
     await sleep(POLL_INTERVAL_MS);
   }
-  console.log(`group ${group} is drained; \`baton resume ${group}\` makes it start runners again`);
+  print(`group ${group} is drained; \`baton resume ${group}\` makes it start runners again`);
   return 0;
 }

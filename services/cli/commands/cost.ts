@@ -5,6 +5,7 @@ import { COST_KEYS, costReply, type CostReply } from '../../../contracts/message
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
+import { print } from '../lib/print.ts';
 
 const options = printOptions.extend({ since: duration.prefault('30d'), by: z.enum(COST_KEYS).default('group') });
 
@@ -22,8 +23,8 @@ export async function showCost(given: unknown): Promise<number> {
   const answer = await withNats(nats, 'observer', (bus) =>
     request(bus, { subject: subjects.cost, body, action: 'requesting costs', timeoutMs: TIMEOUT_MS }, costReply),
   );
-  if (json) console.log(JSON.stringify(answer, null, 2));
-  else if (answer.ok) console.log(formatCost(answer, by));
+  if (json) print(JSON.stringify(answer, null, 2));
+  else if (answer.ok) print(formatCost(answer, by));
   else throw toError(answer);
   return answer.ok ? 0 : 1;
 }

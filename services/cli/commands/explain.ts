@@ -6,6 +6,7 @@ import { PASSED_OVER_ADVICE } from '../../../contracts/workflows/passed-over.ts'
 import { describePace } from '../../../contracts/workflows/pace.ts';
 import { parseOptions, printOptions, UsageError } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
+import { print } from '../lib/print.ts';
 
 const options = printOptions.extend({
   labels: z.string().optional(),
@@ -38,7 +39,7 @@ export async function explainJob(job: string | undefined, given: unknown): Promi
     );
   });
   if (!reply.ok) throw toError(reply);
-  console.log(wanted.json ? JSON.stringify(reply, null, 2) : formatExplanation(reply, Date.now()));
+  print(wanted.json ? JSON.stringify(reply, null, 2) : formatExplanation(reply, Date.now()));
   if (reply.needs === null && reply.jobStatuses.length === 0 && reply.runners.length === 0) return 2;
   const taken = reply.match ? reply.match.group !== null || reply.match.proxies : true;
   return taken || reply.runners.length > 0 ? 0 : 1;

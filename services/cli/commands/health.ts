@@ -2,6 +2,7 @@ import { subjects } from '../../../contracts/messages/subjects.ts';
 import { healthReply, type HealthReply } from '../../../contracts/messages/health.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, toError, withNats } from '../lib/request.ts';
+import { print } from '../lib/print.ts';
 
 /** A little longer than the orchestrator takes at most. */
 const TIMEOUT_MS = 118_000;
@@ -18,8 +19,8 @@ export async function checkHealth(group: string, given: unknown): Promise<number
   const answer = await withNats(nats, 'observer', (bus) =>
     request(bus, { subject: subjects.health(group), action, timeoutMs: TIMEOUT_MS }, healthReply),
   );
-  if (json) console.log(JSON.stringify(answer, null, 2));
-  else if (answer.ok) console.log(formatHealth(answer));
+  if (json) print(JSON.stringify(answer, null, 2));
+  else if (answer.ok) print(formatHealth(answer));
   else throw toError(answer);
   return answer.ok && answer.report.unanswered.length === 0 ? 0 : 1;
 }

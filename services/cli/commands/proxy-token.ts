@@ -4,6 +4,7 @@ import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts
 import { BatonError } from '../../../contracts/errors.ts';
 import { parseOptions, UsageError } from '../lib/options.ts';
 import { NAME_PATTERN } from '../../../contracts/workflows/runner-name.ts';
+import { print } from '../lib/print.ts';
 
 const KEY_VARIABLE = 'BATON_PROXY_SIGNING_KEY';
 
@@ -12,8 +13,8 @@ const options = z.object({ lifetime: duration.prefault('90d') });
 /** `baton proxy key`: prints a new pair of keys; the private one is stored nowhere. */
 export function printTokenKey(): number {
   const { privateKey, publicKey } = createTokenKey();
-  console.log(`delegation.token_keys: ${publicKey}`);
-  console.log(`${KEY_VARIABLE}=${privateKey}`);
+  print(`delegation.token_keys: ${publicKey}`);
+  print(`${KEY_VARIABLE}=${privateKey}`);
   return 0;
 }
 
@@ -29,6 +30,6 @@ export function printToken(proxy: string, given: unknown): number {
   const key = process.env[KEY_VARIABLE];
   if (!key) throw new BatonError('SECRET_MISSING', `making a token: environment variable ${KEY_VARIABLE} is not set`);
   const issued = Math.floor(Date.now() / 1000);
-  console.log(signToken(key, { proxy, issued, expires: issued + Math.floor(lifetime / 1000) }));
+  print(signToken(key, { proxy, issued, expires: issued + Math.floor(lifetime / 1000) }));
   return 0;
 }

@@ -8,6 +8,7 @@ import { CREDENTIAL_NAMES, type CredentialName } from '../../../deploy/nats/perm
 import { setUpBus } from '../../../deploy/nats/set-up-bus.ts';
 import { findConfigFile } from '../lib/find-nats.ts';
 import { parseOptions } from '../lib/options.ts';
+import { print } from '../lib/print.ts';
 
 const REPLICAS = ['1', '3', '5'] as const;
 const REVOCABLE = [...CREDENTIAL_NAMES, 'runners'] as const;
@@ -46,7 +47,9 @@ export function addSetupCommands(program: Command): void {
     .description('Create the streams, buckets and consumers, or change them to what this version of Baton expects.')
     .option('--config <file>', 'configuration with the address of NATS (default: BATON_CONFIG, else baton.yaml)')
     .option('--credentials <file>', 'the credential `setup` (default: BATON_NATS_CREDENTIALS)')
-    .addOption(new Option('--replicas <n>', 'copies of each message in a cluster of NATS').choices(REPLICAS).default('1'))
+    .addOption(
+      new Option('--replicas <n>', 'copies of each message in a cluster of NATS').choices(REPLICAS).default('1'),
+    )
     .action(async (options: unknown) => {
       process.exitCode = await setUpNats(options);
     });
@@ -66,13 +69,13 @@ const USERS: Record<CredentialName, string> = {
 async function createAccounts(folder: string, given: unknown): Promise<number> {
   const { store, lifetime, revoke } = parseOptions(accountOptions, given);
   const made = await createOperatorSetup(folder, { storeDir: store, expiresInS: Math.floor(lifetime / 1000), revoke });
-  console.log(`nats-server --config ${made.serverConfigFile}`);
-  for (const name of CREDENTIAL_NAMES) console.log(`  ${made.credentials[name]}  for ${USERS[name]}`);
-  console.log(`nats.account in the configuration: ${made.runnerAccountPublicKey}`);
-  console.log(`nats.runner_signing_key, for the backend workers alone: in ${folder}/runner-signing.nk`);
-  console.log(`The credentials are valid until ${made.expiresAt.toISOString().slice(0, 10)}; run this again before.`);
+  print(`nats-server --config ${made.serverConfigFile}`);
+  for (const name of CREDENTIAL_NAMES) print(`  ${made.credentials[name]}  for ${USERS[name]}`);
+  print(`nats.account in the configuration: ${made.runnerAccountPublicKey}`);
+  print(`nats.runner_signing_key, for the backend workers alone: in ${folder}/runner-signing.nk`);
+  print(`The credentials are valid until ${made.expiresAt.toISOString().slice(0, 10)}; run this again before.`);
   if (revoke.length > 0) {
-    console.log('Revoked credentials end when the server reads its configuration again: nats-server --signal reload');
+    print('Revoked credentials end when the server reads its configuration again: nats-server --signal reload');
   }
   return 0;
 }
@@ -90,7 +93,7 @@ async function setUpNats(given: unknown): Promise<number> {
   });
   try {
     const streams = await setUpBus(bus, { replicas });
-    console.log(`NATS at ${bus.getServer()} is set up: ${streams.join(', ')}`);
+    print(`NATS at ${bus.getServer()} is set up: ${streams.join(', ')}`);
     return 0;
   } finally {
     await bus.close();

@@ -8,6 +8,7 @@ import { formatForgeLimits } from '../lib/forge-limits-table.ts';
 import { parseOptions, printOptions } from '../lib/options.ts';
 import { request, withNats } from '../lib/request.ts';
 import { formatTable } from '../lib/text-table.ts';
+import { print } from '../lib/print.ts';
 
 /** Of a group's notes, which are whole sentences. */
 const MAX_NOTES_LENGTH = 200;
@@ -21,7 +22,7 @@ const MAX_NOTES_LENGTH = 200;
 export async function showStatus(given: unknown): Promise<number> {
   const { json, ...nats } = parseOptions(printOptions, given);
   const answer = await withNats(nats, 'observer', (bus) => requestStatus(bus));
-  console.log(json ? JSON.stringify(answer, null, 2) : formatStatus(answer));
+  print(json ? JSON.stringify(answer, null, 2) : formatStatus(answer));
   return 0;
 }
 

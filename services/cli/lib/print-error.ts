@@ -1,6 +1,7 @@
 import { BatonError, getErrorMessage, type ErrorCode } from '../../../contracts/errors.ts';
 import { ConfigError } from '../../../contracts/lib/load-config.ts';
 import { UsageError } from './options.ts';
+import { printProblem } from './print.ts';
 
 export const USAGE_HELP = 'Run `baton --help` for usage.';
 
@@ -11,7 +12,7 @@ const HELP: Partial<Record<ErrorCode, string>> = {
 };
 
 /** Prints what went wrong, and on the next line its code and what to do now. */
-export function printError(error: unknown, print: (line: string) => void = console.error): void {
+export function printError(error: unknown, print: (line: string) => void = printProblem): void {
   // Problems of a configuration begin with file, line and column, which editors and terminals make links of.
   print(error instanceof ConfigError ? error.message : `error: ${getErrorMessage(error)}`);
   if (error instanceof UsageError) print(USAGE_HELP);

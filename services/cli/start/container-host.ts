@@ -1,7 +1,7 @@
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startBridge } from './bridge.ts';
 import { findBridgeGateway, type Engine } from './engine.ts';
-import { print } from './steps.ts';
+import { print } from '../lib/print.ts';
 import type { Cleanups } from './cleanups.ts';
 
 /** The name by which containers know this machine. */

@@ -5,7 +5,7 @@ import { isClean, formatDemoResult, runDemo, type DemoResult } from './demo-run.
 import { startInstallation, type Installation } from './installation.ts';
 import type { StartOptions } from './options.ts';
 import { clearState, removeState, lockState, rotateLogs, getStateFolder } from './state-folder.ts';
-import { print } from './steps.ts';
+import { print } from '../lib/print.ts';
 import { Cleanups } from './cleanups.ts';
 import { listenForStop, type StopSignal } from './stop-signal.ts';
 

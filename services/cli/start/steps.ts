@@ -1,9 +1,5 @@
 import { formatDuration } from '../../../contracts/format.ts';
-
-/** Prints a line of progress. */
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
+import { print } from '../lib/print.ts';
 
 /** Does a step, and prints how long it took. */
 export async function reportStep<T>(title: string, work: () => Promise<T>): Promise<T> {
