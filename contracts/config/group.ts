@@ -35,7 +35,7 @@ export const runnerProgram = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Program instead of `./run.sh --jitconfig {jitconfig}`. `{jitconfig}` is replaced, or appended if missing.',
+      'Program instead of `./run.sh`. `{jitconfig}` is replaced; where it is missing, the program gets the JIT config in `ACTIONS_RUNNER_INPUT_JITCONFIG`, which other users cannot read.',
     ),
 });
 

@@ -76,16 +76,16 @@ export class ProxyRunner {
       const what = `configuring proxy ${name}: it has no configuration yet, and ${REGISTRATION_TOKEN} is not set`;
       throw new BatonError('SECRET_MISSING', what);
     }
-    const args = ['--url', url, '--token', token, '--name', name, '--labels', labels.join(',')];
+    const args = ['--url', url, '--name', name, '--labels', labels.join(',')];
     await new Promise<void>((done, reject) => {
-      const settings = { cwd: directory, env: this.#environment() };
+      // All users of the machine can see arguments; the forge's runner reads any of its options from such a variable too.
+      const settings = { cwd: directory, env: { ...this.#environment(), ACTIONS_RUNNER_INPUT_TOKEN: token } };
       execFile(
         resolve(directory, 'config.sh'),
         [...args, '--unattended', '--replace'],
         settings,
         (error, stdout, stderr) => {
           if (error === null) return done();
-          // The error's own message quotes the command with its token.
           const output = `${stdout}${stderr}`.replaceAll(token, '***').trim().slice(-1000);
           reject(
             new BatonError(

@@ -12,6 +12,7 @@ import type { RunnerConnection } from '../reporters/runner-connection.ts';
 import { describeExit, startProgram, type RunningProgram } from './program.ts';
 
 const PLACEHOLDER = '{jitconfig}';
+const JIT_CONFIG_VARIABLE = 'ACTIONS_RUNNER_INPUT_JITCONFIG';
 
 /** How long to wait for a registration where the bootstrap file doesn't say it. */
 const REGISTRATION_TIMEOUT_MS = 600_000;
@@ -65,11 +66,12 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     const jitConfig = await requestRegistration(bus, options);
     signal.throwIfAborted();
     const { program } = bootstrap;
+    const { command, env: secretEnv } = buildCommand(program, jitConfig);
     this.#process = await startProgram(context, {
-      command: buildCommand(program, jitConfig),
+      command,
       title: program.command?.[0] ?? './run.sh',
       directory: await findFolder(program),
-      env,
+      env: { ...env, ...secretEnv },
       secrets: [...collectRegistrationSecrets(jitConfig, bootstrap.credentials), ...(bootstrap.hooks?.secrets ?? [])],
     });
     return { status: { pid: this.#process.pid } };
@@ -91,14 +93,14 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
 }
 
 /**
- * The command to run. Without `command`: `./run.sh --jitconfig CONFIG`. With it, every `{jitconfig}` is replaced; if
- * there is none, `--jitconfig CONFIG` is appended. The forge's runner takes its config as an argument, so it is visible
- * in this instance's list of processes. It is valid for one job, and already used by the time that the program runs.
+ * The command to run, by default `./run.sh`, and what hands it the JIT config: where a part of `command` contains `{jitconfig}`, that part;
+ * else the variable that GitHub's runner reads and removes before it starts a job (actions/runner, CommandSettings.cs). All users of
+ * the instance can see a program's arguments, only its own user its environment.
  */
-function buildCommand(program: BootstrapFile['program'], jitConfig: string): string[] {
-  const command = program.command ?? ['./run.sh', '--jitconfig', PLACEHOLDER];
-  if (!command.some((part) => part.includes(PLACEHOLDER))) return [...command, '--jitconfig', jitConfig];
-  return command.map((part) => part.replaceAll(PLACEHOLDER, jitConfig));
+function buildCommand(program: BootstrapFile['program'], jitConfig: string): { command: string[]; env: NodeJS.ProcessEnv } {
+  const command = program.command ?? ['./run.sh'];
+  if (!command.some((part) => part.includes(PLACEHOLDER))) return { command, env: { [JIT_CONFIG_VARIABLE]: jitConfig } };
+  return { command: command.map((part) => part.replaceAll(PLACEHOLDER, jitConfig)), env: {} };
 }
 
 /** The program's folder. A `command` may not need it: if it does not exist, the agent's own folder. */

@@ -18,7 +18,7 @@ const options = z.object({
 const answer = z.object({ jitConfig: z.string() });
 
 /**
- * Registers a runner that isn't ephemeral, with a registration token.
+ * Registers a runner that isn't ephemeral, with a registration token: an argument, or in ACTIONS_RUNNER_INPUT_TOKEN.
  *
  * @throws Error when the server refuses
  */
@@ -29,7 +29,10 @@ export async function configure(args: string[]): Promise<void> {
     args,
     options: { url: text, token: text, name: text, labels: text, unattended: flag, replace: flag, ephemeral: flag },
   });
-  const { url, token, name, labels, replace } = options.parse(values);
+  const { url, token, name, labels, replace } = options.parse({
+    ...values,
+    token: values.token ?? process.env['ACTIONS_RUNNER_INPUT_TOKEN'],
+  });
   const { origin } = new URL(url);
   const response = await fetch(`${origin}/_runner/register`, {
     method: 'POST',
