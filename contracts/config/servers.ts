@@ -19,7 +19,10 @@ export const natsConfig = z.strictObject({
     .string()
     .optional()
     .describe('Path of this service’s credentials file. `BATON_NATS_CREDENTIALS` comes first.'),
-  account: z.string().optional().describe('Account (`A…`) of the runners, as `baton setup accounts` prints it. Used by backend.'),
+  account: z
+    .string()
+    .optional()
+    .describe('Account (`A…`) of the runners, as `baton setup accounts` prints it. Used by backend.'),
   runner_signing_key: secretRef
     .optional()
     .describe('Scoped signing key of `account`; it signs runners’ credentials. Used by backend.'),

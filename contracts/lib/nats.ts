@@ -56,7 +56,8 @@ export interface BusOptions {
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const { credentialsFile: file } = options;
   // A file is read again for each connection: it may have been renewed.
-  const readCredentials = (): string | undefined => options.credentials ?? (file ? readFileSync(file, 'utf8') : undefined);
+  const readCredentials = (): string | undefined =>
+    options.credentials ?? (file ? readFileSync(file, 'utf8') : undefined);
   const credentials = readCredentials();
   const settings: ConnectionOptions = {
     servers: options.url.split(','),

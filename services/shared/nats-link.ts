@@ -118,7 +118,10 @@ export class NatsLink {
   async #prepare(bus: Bus): Promise<void> {
     while (!this.#closed && !bus.isClosed()) {
       try {
-        const streams = await checkStreams(bus, SERVICE_STREAMS[this.#service].map((key) => STREAMS[key]));
+        const streams = await checkStreams(
+          bus,
+          SERVICE_STREAMS[this.#service].map((key) => STREAMS[key]),
+        );
         if (streams.length > 0) {
           this.#log.warn({ streams }, 'another version of Baton set these streams up: run `baton setup nats`');
         }

@@ -97,9 +97,13 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
  * else the variable that GitHub's runner reads and removes before it starts a job (actions/runner, CommandSettings.cs). All users of
  * the instance can see a program's arguments, only its own user its environment.
  */
-function buildCommand(program: BootstrapFile['program'], jitConfig: string): { command: string[]; env: NodeJS.ProcessEnv } {
+function buildCommand(
+  program: BootstrapFile['program'],
+  jitConfig: string,
+): { command: string[]; env: NodeJS.ProcessEnv } {
   const command = program.command ?? ['./run.sh'];
-  if (!command.some((part) => part.includes(PLACEHOLDER))) return { command, env: { [JIT_CONFIG_VARIABLE]: jitConfig } };
+  if (!command.some((part) => part.includes(PLACEHOLDER)))
+    return { command, env: { [JIT_CONFIG_VARIABLE]: jitConfig } };
   return { command: command.map((part) => part.replaceAll(PLACEHOLDER, jitConfig)), env: {} };
 }
 
