@@ -147,8 +147,8 @@ export function getPermissions(service: CredentialName): Permissions {
 
 /** Subjects that the account of the services imports from that of the streams: all that services do with streams. */
 export function listStreamImports(): string[] {
-  const services = Object.keys(SERVICE_STREAMS).concat('observer') as CredentialName[];
-  const used = services.flatMap((service) => getPermissions(service).pub?.allow ?? []);
+  const users = CREDENTIAL_NAMES.filter((name) => name in SERVICE_STREAMS || name === 'observer');
+  const used = users.flatMap((service) => getPermissions(service).pub?.allow ?? []);
   const stored = new Set(Object.values<StreamPlan>(STREAMS).flatMap((plan) => plan.subjects));
   const isStored = (subject: string): boolean => subject.startsWith('$') || stored.has(subject);
   return [...new Set(used.map(widen).filter(isStored))].toSorted();

@@ -38,7 +38,13 @@ const portsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.arr
 export async function startNatsServer(options: NatsOptions): Promise<NatsServer> {
   const acquired = await acquireServer('nats-server');
   if (acquired.kind === 'address') {
-    return { url: acquired.address, monitorUrl: undefined, child: undefined, reload: () => undefined, stop: () => Promise.resolve() };
+    return {
+      url: acquired.address,
+      monitorUrl: undefined,
+      child: undefined,
+      reload: () => undefined,
+      stop: () => Promise.resolve(),
+    };
   }
   const host = options.host ?? '127.0.0.1';
   mkdirSync(options.dir, { recursive: true });

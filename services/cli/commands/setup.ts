@@ -30,7 +30,9 @@ export function addSetupCommands(program: Command): void {
   const setup = program.command('setup').description('Prepare NATS for an installation.');
   setup
     .command('accounts')
-    .description('Create an operator, accounts, and a credential for each service; again, it renews the credentials.')
+    .description(
+      'Create an operator, accounts, and a credential for each service; run again, replace the credentials by newer ones.',
+    )
     .argument('<folder>', 'where to write them; contains secrets')
     .option('--store <folder>', 'where the NATS server stores messages (default: jetstream in that folder)')
     .option('--lifetime <duration>', 'how long the credentials are valid', '365d')

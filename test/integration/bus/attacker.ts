@@ -1,5 +1,5 @@
 import type { NatsConnection } from 'nats';
-import { type Account, OTHER, OWN, type Target, toConcrete } from './targets.ts';
+import { type BusAccount, OTHER, OWN, type Target, toConcrete } from './targets.ts';
 
 /** What a credential reaches, by subject: `publish`, `subscribe`, or only as the reply subject of something else. */
 export interface Reach {
@@ -10,10 +10,10 @@ export interface Reach {
 
 /** Connections that may do everything, one for each account, and the messages that they have seen. */
 export class Watchers {
-  readonly buses: Record<Account, NatsConnection>;
-  #seen: { account: Account; subject: string; body: string }[] = [];
+  readonly buses: Record<BusAccount, NatsConnection>;
+  #seen: { account: BusAccount; subject: string; body: string }[] = [];
 
-  constructor(buses: Record<Account, NatsConnection>) {
+  constructor(buses: Record<BusAccount, NatsConnection>) {
     this.buses = buses;
     for (const account of ['streams', 'services', 'runners'] as const) {
       buses[account].subscribe('>', {
@@ -26,7 +26,7 @@ export class Watchers {
   }
 
   /** Messages since the last call: all that the server has delivered by now. */
-  async take(): Promise<{ account: Account; subject: string; body: string }[]> {
+  async take(): Promise<{ account: BusAccount; subject: string; body: string }[]> {
     await Promise.all(Object.values(this.buses).map((bus) => bus.flush()));
     return this.#seen.splice(0);
   }
@@ -67,7 +67,7 @@ interface Try {
   /** The subject as the report shows it. */
   shown: string;
   concrete: string;
-  account: Account;
+  account: BusAccount;
 }
 
 /** Of a subject of runners: the attacker's own, and another runner's. */

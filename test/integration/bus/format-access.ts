@@ -23,9 +23,7 @@ The credential \`setup\`, which creates the streams, is used by \`baton setup na
 export async function formatAccess(targets: readonly Target[], reached: ReadonlyMap<string, Reach>): Promise<string> {
   const names = [...reached.keys()];
   const shown = targets.flatMap(({ subject }) =>
-    subject.includes('RUNNER')
-      ? [subject.replace('RUNNER', 'own'), subject.replace('RUNNER', 'other')]
-      : [subject],
+    subject.includes('RUNNER') ? [subject.replace('RUNNER', 'own'), subject.replace('RUNNER', 'other')] : [subject],
   );
   const rows = [...new Set(shown)].toSorted().map((subject) => {
     const cells = names.map((name) => formatCell(reached.get(name), subject));

@@ -4,13 +4,13 @@ import { runnerInbox } from '../../../contracts/messages/subjects.ts';
 import { CREDENTIAL_NAMES } from '../../../deploy/nats/permissions.ts';
 
 export const ACCOUNTS = ['streams', 'services', 'runners'] as const;
-export type Account = (typeof ACCOUNTS)[number];
+export type BusAccount = (typeof ACCOUNTS)[number];
 
 /** A subject that an attacker tries, and the account in which a message on it has an effect. */
 export interface Target {
   /** With `RUNNER` for a runner's name. */
   subject: string;
-  account: Account;
+  account: BusAccount;
 }
 
 /** The runner whose credential an attacker has, and another one. */
@@ -47,10 +47,10 @@ const subscriptions = z.object({
 export async function listTargets(
   streams: Bus,
   monitorUrl: string,
-  accounts: Record<Account, string>,
+  accounts: Record<BusAccount, string>,
 ): Promise<Target[]> {
   const found = new Map<string, Target>();
-  const add = (subject: string, account: Account): void => {
+  const add = (subject: string, account: BusAccount): void => {
     found.set(`${account} ${subject}`, { subject: name(subject), account });
   };
   const jetstreamManager = await streams.jetstreamManager();

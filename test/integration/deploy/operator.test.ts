@@ -255,7 +255,9 @@ describe('a second set-up in the same folder', () => {
     const bus = await connectBus({ url: server.url, name: 'ingress', credentials: before, waitForServer: false });
     open.push(bus);
     const jetstreamManager = await bus.jetstreamManager();
-    expect((await jetstreamManager.streams.info(STREAMS.webhooks.name)).config.subjects).toEqual(STREAMS.webhooks.subjects);
+    expect((await jetstreamManager.streams.info(STREAMS.webhooks.name)).config.subjects).toEqual(
+      STREAMS.webhooks.subjects,
+    );
   });
 
   it('revokes credentials: the server disconnects who uses them, and new ones work', async () => {
@@ -278,7 +280,7 @@ describe('a second set-up in the same folder', () => {
     expect(readFileSync(join(dir, 'nats', 'revoked.json'), 'utf8')).toContain('U');
   });
 
-  it('renews credentials that end: a service that is disconnected reads its file again', async () => {
+  it('replaces credentials that end: a service that is disconnected reads its file again', async () => {
     const short = await createOperatorSetup(join(dir, 'nats'), { expiresInS: 2 });
     const bus = await connectBus({ url: server.url, name: 'relay', credentialsFile: short.credentials.relay });
     open.push(bus);

@@ -128,7 +128,9 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
       await until(
         async () => {
           const infos = await Promise.all(
-            [STREAMS.webhooks, STREAMS.signals, STREAMS.instances].map(({ name }) => jetstreamManager.streams.info(name)),
+            [STREAMS.webhooks, STREAMS.signals, STREAMS.instances].map(({ name }) =>
+              jetstreamManager.streams.info(name),
+            ),
           );
           return infos.every(({ state }) => state.messages === 0);
         },

@@ -93,7 +93,9 @@ describe('the configuration of processes with different files', () => {
     await old.readMax();
     await startProcess('fresh.yaml', withMax(2, 'nats: { url: "nats://fresh:4222" }')).readMax();
     expect(await old.newest.read()).toMatchObject({ nats: { url: 'nats://old:4222' }, groups: [{ max: 2 }] });
-    const stored = new TextDecoder().decode((await (await openBucket(bus, STREAMS.groups)).get('config.newest'))?.value);
+    const stored = new TextDecoder().decode(
+      (await (await openBucket(bus, STREAMS.groups)).get('config.newest'))?.value,
+    );
     expect(configRecord.parse(JSON.parse(stored)).content).not.toHaveProperty('forge');
     expect(stored).not.toContain('SECRET');
     expect(stored).not.toContain('TOKEN');

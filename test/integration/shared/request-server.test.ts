@@ -55,9 +55,15 @@ describe('a request server', () => {
   });
 
   it.each([
-    ['that asks for no reply', () => bus.publish(SUBJECT, encode({ who: 'nobody' }))],
-    ['whose reply would be a request', () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: 'baton.v1.apply' })],
-    ['whose reply would be a stored message', () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: '$KV.BATON_GROUPS.x' })],
+    ['that asks for no reply', async () => bus.publish(SUBJECT, encode({ who: 'nobody' }))],
+    [
+      'whose reply would be a request',
+      async () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: 'baton.v1.apply' }),
+    ],
+    [
+      'whose reply would be a stored message',
+      async () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: '$KV.BATON_GROUPS.x' }),
+    ],
     [
       'that is a stored message, which somebody had sent there',
       async () => {
@@ -67,7 +73,7 @@ describe('a request server', () => {
     ],
     [
       'that is an answer of JetStream, which somebody had sent there',
-      () => bus.publish('$JS.API.STREAM.INFO.BATON_AUDIT', '', { reply: SUBJECT }),
+      async () => bus.publish('$JS.API.STREAM.INFO.BATON_AUDIT', '', { reply: SUBJECT }),
     ],
   ])('refuses and counts a message %s', async (_what, send) => {
     const before = await countRefused();
