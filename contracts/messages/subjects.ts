@@ -26,8 +26,8 @@ export const subjects = {
   delegation: (proxy: string, kind: 'requested' | 'attempt-over'): string => `${PREFIX}.delegation.${proxy}.${kind}`,
   /** The steps of delegations. Stream BATON_AUDIT. */
   audit: (action: string): string => `${PREFIX}.audit.${action}`,
-  /** Request/reply: every relay and orchestrator reads its configuration again and reports the result. */
-  apply: `${PREFIX}.apply`,
+  /** Request/reply: every relay, or every orchestrator, reads its configuration again and reports the result. */
+  apply: (service: string): string => `${PREFIX}.apply.${service}`,
   /** Request/reply: an orchestrator pauses, resumes or drains a group. */
   control: `${PREFIX}.control`,
   /** Request/reply: asks an orchestrator which group serves a job, or why none does. */

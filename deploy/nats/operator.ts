@@ -1,8 +1,26 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createAccount, createOperator, createUser, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import {
+  createAccount,
+  createOperator,
+  createUser,
+  decode,
+  encodeOperator,
+  encodeUser,
+  fmtCreds,
+  type KeyPair,
+  type Operator,
+} from '@nats-io/jwt';
 import { z } from 'zod';
-import { DISK_BYTES, encodeAccounts, MEMORY_BYTES, type AccountKeys } from './accounts.ts';
+import {
+  DISK_BYTES,
+  encodeAccounts,
+  getAccountName,
+  mapAccounts,
+  MEMORY_BYTES,
+  type AccountKeys,
+  type AccountName,
+} from './accounts.ts';
 import { loadKeyPair, writeSecret } from './key-files.ts';
 import { getPermissions, CREDENTIAL_NAMES, type CredentialName } from './permissions.ts';
 
@@ -35,8 +53,8 @@ const revokedUsers = z.record(z.string(), z.number());
 
 /**
  * Creates everything for a NATS server in operator mode under `dir`: the operator, a system account, accounts for the streams, for
- * services and for runners ({@link ./accounts.ts}), credentials for each service that allow only what it does, and a scoped signing key with which backend
- * workers sign runners' credentials: the account, not the signer, limits those to the runner's own subjects. Called again, it
+ * runners and for each service ({@link ./accounts.ts}), credentials that allow only what their service does, and a scoped signing key
+ * with which backend workers sign runners' credentials: the account, not the signer, limits those to the runner's own subjects. Called again, it
  * uses the same keys, so that credentials in use stay valid, and writes credentials that are valid for longer. After a revocation the
  * server must read its configuration again (`nats-server --signal reload`): it disconnects whoever uses a revoked credential.
  *
@@ -50,20 +68,18 @@ export async function createOperatorSetup(dir: string, options: OperatorOptions 
   const keys: AccountKeys = {
     operator: loadKeyPair(join(root, 'operator.nk'), createOperator),
     system: loadKeyPair(join(root, 'system.nk'), createAccount),
-    streams: loadKeyPair(join(root, 'streams.nk'), createAccount),
-    services: loadKeyPair(join(root, 'services.nk'), createAccount),
-    runners: loadKeyPair(join(root, 'runners.nk'), createAccount),
+    accounts: mapAccounts((name) => loadKeyPair(getAccountKeyFile(root, name), createAccount)),
     runnerSigner: loadKeyPair(join(root, 'runner-signing.nk'), createAccount),
   };
   const system = keys.system.getPublicKey();
-  const operatorJwt = await encodeOperator('baton', keys.operator, { system_account: system });
+  const operatorJwt = await loadOperator(join(root, 'operator.jwt'), keys.operator, system);
   const accounts = await encodeAccounts(keys, revocations);
 
   const expires = Math.floor(Date.now() / 1000) + (options.expiresInS ?? DEFAULT_DAYS * DAY_S);
   const credentials = { setup: '', ingress: '', relay: '', orchestrator: '', backend: '', observer: '', admin: '' };
   for (const name of CREDENTIAL_NAMES) {
     const user = loadKeyPair(join(root, `${name}.nk`), createUser);
-    const account = name === 'setup' ? keys.streams : keys.services;
+    const account = keys.accounts[getAccountName(name)];
     const jwt = await encodeUser(name, user, account, getPermissions(name), { exp: expires });
     credentials[name] = join(root, `${name}.creds`);
     writeSecret(credentials[name], fmtCreds(jwt, user));
@@ -88,11 +104,28 @@ jetstream: {
   );
   return {
     serverConfigFile,
-    runnerAccountPublicKey: keys.runners.getPublicKey(),
+    runnerAccountPublicKey: keys.accounts.runners.getPublicKey(),
     runnerSigningKeySeed: new TextDecoder().decode(keys.runnerSigner.getSeed()),
     credentials,
     expiresAt: new Date(expires * 1000),
   };
+}
+
+/** The operator's own JWT is made once: a server that reads its configuration again refuses one that differs in any byte. */
+async function loadOperator(file: string, key: KeyPair, system: string): Promise<string> {
+  if (existsSync(file)) {
+    const jwt = readFileSync(file, 'utf8');
+    const { sub, nats } = decode<Operator>(jwt);
+    if (sub === key.getPublicKey() && nats.system_account === system) return jwt;
+  }
+  const jwt = await encodeOperator('baton', key, { system_account: system });
+  writeSecret(file, jwt);
+  return jwt;
+}
+
+/** The file of an account's key. */
+export function getAccountKeyFile(dir: string, name: AccountName): string {
+  return join(dir, `${name}-account.nk`);
 }
 
 /** Removes the keys of revoked credentials. @returns the public keys that are revoked by now, and since when */

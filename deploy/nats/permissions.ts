@@ -11,11 +11,23 @@ export type CredentialName = (typeof CREDENTIAL_NAMES)[number];
 
 const API = '$JS.API';
 const { webhooks, signals, instances, dead, delegations, delegatedJobs, audit, usage, forge, groups } = STREAMS;
-/** Requests that people make. */
-const requests = [subjects.status, subjects.explain, subjects.control, subjects.apply, subjects.cost, wildcards.health];
 
 /** How long a service may take to answer a request, nanoseconds: a forge's rate limit may delay a registration. */
-const RESPONSE_TIMEOUT_NS = 120_000_000_000;
+export const RESPONSE_TIMEOUT_NS = 120_000_000_000;
+
+/** What a credential may do on NATS, by who is at the other end. Subjects may have wildcards. */
+export interface Access {
+  /** What it publishes to the account of the streams. */
+  streams: string[];
+  /** Requests that it makes of services. */
+  requests: string[];
+  /** Requests that it answers. */
+  answers: string[];
+  /** Messages that it sends to whoever subscribes to them. */
+  sends: string[];
+  /** Messages of others that it receives. */
+  receives: string[];
+}
 
 /** To create and update the streams and their consumers. */
 function manage({ name, consumer }: StreamPlan): string[] {
@@ -53,121 +65,98 @@ function records({ name }: StreamPlan, keys?: string): string[] {
   return [`${API}.DIRECT.GET.${name}.>`, ...(keys === undefined ? [] : [`$KV.${bucket}.${keys}`])];
 }
 
+const NOTHING: Access = { streams: [], requests: [], answers: [], sends: [], receives: [] };
+
+/** Each credential's share of the bus. A subject is answered, or sent, by one credential only. */
+const ACCESS: Record<CredentialName, Access> = {
+  setup: { ...NOTHING, streams: [`${API}.INFO`, ...Object.values(STREAMS).flatMap(manage)] },
+  ingress: {
+    ...NOTHING,
+    streams: [
+      ...find('ingress'),
+      wildcards.webhooks,
+      ...delegations.subjects,
+      ...read(delegatedJobs),
+      ...records(delegatedJobs, '>'),
+      ...audit.subjects,
+    ],
+    requests: [subjects.status],
+  },
+  relay: {
+    ...NOTHING,
+    streams: [
+      ...find('relay'),
+      ...[webhooks, signals, instances, delegations].flatMap(consume),
+      ...records(delegatedJobs),
+      // The newest configuration.
+      ...records(groups, 'config.*'),
+      wildcards.dead,
+    ],
+    answers: [subjects.apply('relay')],
+  },
+  orchestrator: {
+    ...NOTHING,
+    // It publishes waiting jobs that it finds as webhooks do, and jobs of removed groups as dead letters, as the relay does.
+    streams: [
+      ...find('orchestrator'),
+      `${PREFIX}.webhook.*.workflow_job`,
+      subjects.dead(webhooks.name),
+      `${API}.STREAM.MSG.GET.${dead.name}`,
+      ...records(forge, '>'),
+      ...records(groups, '>'),
+      ...read(delegatedJobs),
+      ...records(delegatedJobs, '>'),
+      ...audit.subjects,
+      ...read(usage),
+      wildcards.usages,
+    ],
+    answers: [
+      wildcards.register,
+      subjects.status,
+      subjects.explain,
+      subjects.cost,
+      wildcards.health,
+      subjects.control,
+      subjects.apply('orchestrator'),
+    ],
+  },
+  backend: { ...NOTHING, streams: [...find('backend'), wildcards.died], sends: [wildcards.created] },
+  observer: {
+    ...NOTHING,
+    streams: [`${API}.STREAM.INFO.${audit.name}`, ...read(audit)],
+    requests: [subjects.status, subjects.explain, subjects.cost, wildcards.health],
+    receives: [wildcards.created],
+  },
+  admin: {
+    ...NOTHING,
+    requests: [
+      subjects.status,
+      subjects.explain,
+      subjects.cost,
+      wildcards.health,
+      subjects.control,
+      subjects.apply('relay'),
+      subjects.apply('orchestrator'),
+    ],
+  },
+};
+
 /** The one inbox that credentials of that name may subscribe to: connections take it from their credentials (contracts/lib/nats.ts). */
 const inbox = (name: string): string => `_INBOX_${name}.>`;
 
-/**
- * What each service may do on NATS, and no more: a compromised service can't act as another one, change a stream, or read a runner's
- * registration, because the reply goes to another account.
- */
-export function getPermissions(service: CredentialName): Permissions {
-  switch (service) {
-    case 'setup':
-      return {
-        pub: { allow: [`${API}.INFO`, ...Object.values(STREAMS).flatMap(manage)] },
-        sub: { allow: [inbox(service)] },
-      };
-    case 'ingress':
-      return {
-        pub: {
-          allow: [
-            ...find(service),
-            wildcards.webhooks,
-            subjects.status,
-            ...delegations.subjects,
-            ...read(delegatedJobs),
-            ...records(delegatedJobs, '>'),
-            ...audit.subjects,
-          ],
-        },
-        sub: { allow: [inbox(service)] },
-      };
-    case 'relay':
-      return {
-        pub: {
-          allow: [
-            ...find(service),
-            ...[webhooks, signals, instances, delegations].flatMap(consume),
-            ...records(delegatedJobs),
-            // The newest configuration.
-            ...records(groups, 'config.*'),
-            wildcards.dead,
-          ],
-        },
-        sub: { allow: [inbox(service), subjects.apply] },
-        resp: { max: 1, ttl: RESPONSE_TIMEOUT_NS },
-      };
-    case 'orchestrator':
-      return {
-        // It publishes waiting jobs that it finds as webhooks do, and jobs of removed groups as dead letters, as the relay does.
-        pub: {
-          allow: [
-            ...find(service),
-            `${PREFIX}.webhook.*.workflow_job`,
-            subjects.dead(webhooks.name),
-            `${API}.STREAM.MSG.GET.${dead.name}`,
-            ...records(forge, '>'),
-            ...records(groups, '>'),
-            ...read(delegatedJobs),
-            ...records(delegatedJobs, '>'),
-            ...audit.subjects,
-            ...read(usage),
-            wildcards.usages,
-          ],
-        },
-        sub: { allow: [inbox(service), wildcards.register, ...requests] },
-        // It may reply to a request, once.
-        resp: { max: 1, ttl: RESPONSE_TIMEOUT_NS },
-      };
-    case 'backend':
-      return {
-        pub: { allow: [...find(service), wildcards.died, wildcards.created] },
-        sub: { allow: [inbox(service)] },
-      };
-    case 'observer':
-      return {
-        pub: {
-          allow: [
-            subjects.status,
-            subjects.explain,
-            subjects.cost,
-            wildcards.health,
-            `${API}.STREAM.INFO.${audit.name}`,
-            ...read(audit),
-          ],
-        },
-        sub: { allow: [inbox(service), wildcards.created] },
-      };
-    case 'admin':
-      return { pub: { allow: requests }, sub: { allow: [inbox(service)] } };
-    default:
-      throw new Error(`no credentials are named ${String(service)}`);
-  }
+export function getAccess(name: CredentialName): Access {
+  return ACCESS[name];
 }
 
-/** Subjects that the account of the services imports from that of the streams: all that services do with streams. */
-export function listStreamImports(): string[] {
-  const users = CREDENTIAL_NAMES.filter((name) => name in SERVICE_STREAMS || name === 'observer');
-  const used = users.flatMap((service) => getPermissions(service).pub?.allow ?? []);
-  const stored = new Set(Object.values<StreamPlan>(STREAMS).flatMap((plan) => plan.subjects));
-  const isStored = (subject: string): boolean => subject.startsWith('$') || stored.has(subject);
-  return [...new Set(used.map(widen).filter(isStored))].toSorted();
-}
-
-/** Imports may not overlap: a service that may publish some subjects of a stream needs the import of all of them. */
-function widen(subject: string): string {
-  const match = Object.values<StreamPlan>(STREAMS)
-    .flatMap((plan) => plan.subjects)
-    .find((wildcard) => covers(wildcard, subject));
-  return match ?? subject;
-}
-
-/** Whether a subject with wildcards covers another. */
-function covers(wildcard: string, subject: string): boolean {
-  const [wanted, given] = [wildcard.split('.'), subject.split('.')];
-  const isOpen = wanted.at(-1) === '>';
-  if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return false;
-  return wanted.every((token, index) => token === '>' || token === '*' || token === given[index]);
+/** What each credential may do inside its account, and no more: {@link ./accounts.ts}. */
+export function getPermissions(name: CredentialName): Permissions {
+  const { streams, requests, answers, sends, receives } = ACCESS[name];
+  return {
+    pub: { allow: [...streams, ...requests, ...sends] },
+    sub: { allow: [inbox(name), ...answers, ...receives] },
+    // It may answer a request, once.
+    ...(answers.length > 0 && { resp: { max: 1, ttl: RESPONSE_TIMEOUT_NS } }),
+  };
 }
 
 /** What a runner may do: its account limits every user that the runners' signing key signs to this. */
@@ -178,5 +167,5 @@ export const runnerPermissions: Permissions = {
   sub: { allow: [inbox('{{name()}}')] },
 };
 
-/** What the account of the runners imports: their signals from the streams, their registration from the services. */
-export const RUNNER_IMPORTS = { streams: signals.subjects, services: [wildcards.register] } as const;
+/** What runners ask of services. */
+export const RUNNER_ACCESS: Access = { ...NOTHING, streams: [...signals.subjects], requests: [wildcards.register] };

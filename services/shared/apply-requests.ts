@@ -31,7 +31,7 @@ export function answerApplyRequests(
 function createApplyHandler(service: string, live: LiveConfig, log: Logger): RequestHandler<ApplyRequest> {
   return {
     name: 'apply request',
-    subject: subjects.apply,
+    subject: subjects.apply(service),
     schema: applyRequest,
     sequential: true,
     handle: async ({ hash: applied }): Promise<ApplyReply> => {

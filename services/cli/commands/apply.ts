@@ -12,6 +12,8 @@ import { getStateFolder } from '../start/state-folder.ts';
 import { formatTable } from '../lib/text-table.ts';
 import { print, printProblem } from '../lib/print.ts';
 
+/** Those that read the groups of a configuration. */
+const SERVICES = ['relay', 'orchestrator'] as const;
 const MAX_CELL_LENGTH = 200;
 
 /**
@@ -30,21 +32,24 @@ export async function applyConfig(named: string | undefined, given: unknown): Pr
   const file = named ?? (started && existsSync(state.source) ? readFileSync(state.source, 'utf8') : undefined);
   const changed = started && file !== undefined && file !== read ? refreshEffective(file, read) : undefined;
   const wanted = hashConfig(loadConfig(file !== undefined && !started ? file : read));
-  const replies = await withNats({ ...nats, config: read }, 'admin', (bus) =>
-    requestAll(bus, { subject: subjects.apply, body: { hash: wanted } satisfies ApplyRequest }, applyReply),
+  const body: ApplyRequest = { hash: wanted };
+  const answers = await withNats({ ...nats, config: read }, 'admin', (bus) =>
+    Promise.all(SERVICES.map((service) => requestAll(bus, { subject: subjects.apply(service), body }, applyReply))),
   );
-  if (replies.length === 0) {
-    printProblem('error: applying the configuration: no service answered.');
+  const silent = SERVICES.filter((_service, index) => answers[index]?.length === 0);
+  const replies = answers.flat();
+  if (silent.length > 0) {
+    printProblem(`error: applying the configuration: no ${silent.join(' and no ')} answered.`);
     printProblem('Check that a relay and an orchestrator run, and that these are the credentials of `admin`.');
-    return 1;
   }
+  if (replies.length === 0) return 1;
   const rows = replies.map((reply) => [reply.service, reply.process, reply.file, formatResult(reply, wanted)]);
   print(formatTable([['SERVICE', 'PROCESS', 'FILE', 'RESULT'], ...rows], MAX_CELL_LENGTH));
   if (changed !== undefined) {
     print(`read from ${file}`);
     for (const line of listOutdatedWorkers(changed)) print(line);
   }
-  return replies.every(({ result }) => result?.hash === wanted && !result.older) ? 0 : 1;
+  return silent.length === 0 && replies.every(({ result }) => result?.hash === wanted && !result.older) ? 0 : 1;
 }
 
 /** A line for each backend whose worker runs with other settings, or doesn't run. */

@@ -11,8 +11,9 @@ to which anybody subscribes. \`npm test\` fails where this page is not what it m
 
 P: a message that it publishes arrives. S: it receives what is published there. R: it can't publish there, but can have an answer to
 something else delivered there, as NATS checks the subject of a message and not its reply subject. An answer arrives inside the account
-of the one who asked and goes no further, so no R reaches a stream, JetStream's API or a runner; requests that ask for no reply to an inbox
-are refused and counted (\`baton_requests_refused_total\`).
+of the one who asked, and goes on only where that account's imports lead: to what the credential may publish anyway. Services have an
+account each, so no R leaves a service; runners share one, in which answers can reach another runner's inbox, which ignores what it did not
+ask for. Requests that ask for no reply to an inbox are refused and counted (\`baton_requests_refused_total\`).
 
 \`own\` and \`other\` are the attacker's own runner and another one. Rows that nobody reaches are left out; their number is at the end.
 The credential \`setup\`, which creates the streams, is used by \`baton setup nats\` alone and not listed.

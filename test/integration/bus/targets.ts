@@ -1,16 +1,15 @@
 import { z } from 'zod';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import { runnerInbox } from '../../../contracts/messages/subjects.ts';
-import { CREDENTIAL_NAMES } from '../../../deploy/nats/permissions.ts';
-
-export const ACCOUNTS = ['streams', 'services', 'runners'] as const;
-export type BusAccount = (typeof ACCOUNTS)[number];
+import { ACCOUNT_NAMES, getAccountName, type AccountName } from '../../../deploy/nats/accounts.ts';
+import { CREDENTIAL_NAMES, getAccess } from '../../../deploy/nats/permissions.ts';
+import { covers } from '../../../deploy/nats/subject-sets.ts';
 
 /** A subject that an attacker tries, and the account in which a message on it has an effect. */
 export interface Target {
   /** With `RUNNER` for a runner's name. */
   subject: string;
-  account: BusAccount;
+  account: AccountName;
 }
 
 /** The runner whose credential an attacker has, and another one. */
@@ -39,7 +38,7 @@ const subscriptions = z.object({
 
 /**
  * Every subject of the server's own lists: those of its streams and of their API, and those that somebody subscribes to in the
- * accounts of services and runners, with the inboxes of all.
+ * accounts of services, with the inboxes of all.
  *
  * @param streams a connection that may do everything in the account of the streams
  * @param accounts public keys by account
@@ -47,10 +46,10 @@ const subscriptions = z.object({
 export async function listTargets(
   streams: Bus,
   monitorUrl: string,
-  accounts: Record<BusAccount, string>,
+  accounts: Record<AccountName, string>,
 ): Promise<Target[]> {
   const found = new Map<string, Target>();
-  const add = (subject: string, account: BusAccount): void => {
+  const add = (subject: string, account: AccountName): void => {
     found.set(`${account} ${subject}`, { subject: name(subject), account });
   };
   const jetstreamManager = await streams.jetstreamManager();
@@ -72,17 +71,25 @@ export async function listTargets(
   const answer = await fetch(`${monitorUrl}/subsz?subs=1&limit=100000`);
   const listed = subscriptions.parse(await answer.json()).subscriptions_list ?? [];
   for (const { subject, account } of listed) {
-    const owner = ACCOUNTS.find((candidate) => accounts[candidate] === account);
-    if (owner === undefined || owner === 'streams' || /^(_R_|_INBOX|>$|\$)/.test(subject)) continue;
-    // The server lists imports as subscriptions of the account that has them.
-    if (owner === 'runners' || found.has(`streams ${subject}`)) continue;
-    add(subject, owner);
+    const subscriber = ACCOUNT_NAMES.find((candidate) => accounts[candidate] === account);
+    if (subscriber === undefined || subscriber === 'streams' || /^(_R_|_INBOX|>$|\$)/.test(subject)) continue;
+    // The server lists imports, too, as subscriptions of the account that has them.
+    if (
+      [...found.values()].some(
+        (one) => one.account === 'streams' && covers(one.subject.replace('RUNNER', '*'), subject),
+      )
+    )
+      continue;
+    add(subject, findAnswerer(subject) ?? subscriber);
   }
-  for (const credential of CREDENTIAL_NAMES) {
-    add(`${runnerInbox(credential)}.x`, credential === 'setup' ? 'streams' : 'services');
-  }
+  for (const credential of CREDENTIAL_NAMES) add(`${runnerInbox(credential)}.x`, getAccountName(credential));
   add(`${runnerInbox('RUNNER')}.x`, 'runners');
   return [...found.values()];
+}
+
+function findAnswerer(subject: string): AccountName | undefined {
+  const name = CREDENTIAL_NAMES.find((one) => getAccess(one).answers.some((answered) => covers(answered, subject)));
+  return name === undefined ? undefined : getAccountName(name);
 }
 
 /** Subjects of runners have the runner's name as their first wildcard. */

@@ -92,7 +92,7 @@ describe('the credentials of services', () => {
   it('let the set-up create the streams again, and change one that is different', async () => {
     const bus = await connectAs('setup');
     const jetstreamManager = await bus.jetstreamManager();
-    await jetstreamManager.streams.update(STREAMS.dead.name, { max_age: 1_000_000_000 });
+    await jetstreamManager.streams.update(STREAMS.dead.name, { max_age: 2 * STREAMS.dead.duplicateWindowNs });
     await setUpBus(bus);
     const { config } = await jetstreamManager.streams.info(STREAMS.dead.name);
     expect(config.max_age).toBe(STREAMS.dead.maxAgeNs);

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { NatsError } from 'nats';
 import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerWorkflowId } from '../../../contracts/workflows/runner.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
 import { subjects, type SignalKind } from '../../../contracts/messages/subjects.ts';
-import { getErrorMessage } from '../../../contracts/errors.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { startRelayWorld, type RelayWorld } from './world.ts';
 
@@ -48,7 +48,8 @@ async function isRefused(published: Promise<void>): Promise<boolean> {
     await published;
     return false;
   } catch (error) {
-    if (getErrorMessage(error) === 'maximum messages per subject exceeded') return true;
+    if (error instanceof NatsError && error.chainedError?.message === 'maximum messages per subject exceeded')
+      return true;
     throw error;
   }
 }

@@ -58,7 +58,7 @@ describe('a request server', () => {
     ['that asks for no reply', async () => bus.publish(SUBJECT, encode({ who: 'nobody' }))],
     [
       'whose reply would be a request',
-      async () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: 'baton.v1.apply' }),
+      async () => bus.publish(SUBJECT, encode({ who: 'x' }), { reply: 'baton.v1.apply.relay' }),
     ],
     [
       'whose reply would be a stored message',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { applyReply } from '../../../contracts/messages/apply.ts';
+import { applyReply, applyRequest } from '../../../contracts/messages/apply.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
 import { controlReply, controlRequest } from '../../../contracts/messages/control.ts';
 import { delegationMessage } from '../../../contracts/messages/delegation.ts';
@@ -34,7 +34,7 @@ const MESSAGES: Record<keyof typeof subjects, Message> = {
   health: { subject: subjects.health('GROUP'), reply: healthReply },
   delegation: { subject: subjects.delegation('PROXY', 'requested').replace(/[^.]+$/, 'KIND'), body: delegationMessage },
   audit: { subject: subjects.audit('ACTION'), body: auditEntry },
-  apply: { subject: subjects.apply, reply: applyReply },
+  apply: { subject: subjects.apply('SERVICE'), body: applyRequest, reply: applyReply },
   control: { subject: subjects.control, body: controlRequest, reply: controlReply },
   explain: { subject: subjects.explain, body: explainRequest, reply: explainReply },
   usage: { subject: subjects.usage('GROUP'), body: usageMessage },
