@@ -12,12 +12,14 @@ const CONFIG = '/etc/baton/baton.yaml';
 const SOCKET = '/var/run/docker.sock';
 const USER = 1000;
 
-const SERVICE_ARGUMENTS = ['--host', '0.0.0.0', '--port', '8080', '--config', CONFIG];
+/** Only the ingress is reached from outside its container; the others answer their own health check. */
+const ADMIN_ARGUMENTS = ['--admin-port', '8081', '--config', CONFIG];
+const INGRESS_ARGUMENTS = ['--host', '0.0.0.0', '--port', '8080', '--admin-host', '0.0.0.0', ...ADMIN_ARGUMENTS];
 const COMMANDS = new Map([
-  ['ingress', { file: '../../services/ingress/main.ts', more: SERVICE_ARGUMENTS }],
-  ['relay', { file: '../../services/relay/main.ts', more: SERVICE_ARGUMENTS }],
-  ['orchestrator', { file: '../../services/orchestrator/main.ts', more: SERVICE_ARGUMENTS }],
-  ['backend', { file: '../../services/backend/main.ts', more: SERVICE_ARGUMENTS }],
+  ['ingress', { file: '../../services/ingress/main.ts', more: INGRESS_ARGUMENTS }],
+  ['relay', { file: '../../services/relay/main.ts', more: ADMIN_ARGUMENTS }],
+  ['orchestrator', { file: '../../services/orchestrator/main.ts', more: ADMIN_ARGUMENTS }],
+  ['backend', { file: '../../services/backend/main.ts', more: ADMIN_ARGUMENTS }],
   ['simulator', { file: '../../services/simulator/main.ts', more: ['--host', '0.0.0.0', '--port', '8080'] }],
   ['setup', { file: './setup.ts', more: [] }],
   ['baton', { file: '../../services/cli/main.ts', more: [] }],

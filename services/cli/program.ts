@@ -62,6 +62,7 @@ function addStartCommand(program: Command): void {
     )
     .option('--copies <n>', 'number of processes per service', '1')
     .option('--port-ingress <n>', 'port of the (first) ingress (default: a free one)')
+    .option('--port-status <n>', 'port of its status page (default: a free one)')
     .option('--port-temporal-ui <n>', 'port of Temporal’s Web UI (default: a free one)')
     .action(async (options: unknown) => {
       // A step that is no longer needed may still run, such as the build of a server.

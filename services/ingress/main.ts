@@ -6,30 +6,37 @@ import { addDelegationRoutes } from './jobs/routes.ts';
 import { WebhookPublisher } from './webhook-publisher.ts';
 import { createSignatureCheck } from './signature.ts';
 import { fetchStatus, StatusFeed } from './status/feed.ts';
+import { createPublicServer } from './public-server.ts';
 import { addStatusRoutes } from './status/routes.ts';
 import { addWebhookRoute } from './webhook-route.ts';
 
 /**
- * The ingress receives webhooks and delegated jobs and publishes them to JetStream; it also serves the status page and
- * the agent. It knows neither Temporal nor groups, and stores nothing: any number of them can run.
+ * The ingress receives webhooks and delegated jobs and publishes them to JetStream; it also serves the agent and, at its
+ * admin port, the status page. It knows neither Temporal nor groups, and stores nothing: any number of them can run.
  */
-await runService('ingress', async ({ config, log, metrics, traces, http, stop }) => {
-  const check = createSignatureCheck(config.webhook.secrets, log);
-  const link = new NatsLink(config.nats, 'ingress', `ingress of ${config.name}`, log);
-  link.open();
-  const feed = new StatusFeed(() => fetchStatus(link));
-  const publisher = new WebhookPublisher(link);
+await runService(
+  'ingress',
+  async ({ config, log, metrics, traces, admin, stop }) => {
+    const http = createPublicServer();
+    const check = createSignatureCheck(config.webhook.secrets, log);
+    const link = new NatsLink(config.nats, 'ingress', `ingress of ${config.name}`, log);
+    link.open();
+    const feed = new StatusFeed(() => fetchStatus(link));
+    const publisher = new WebhookPublisher(link);
 
-  await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, log, metrics, traces });
-  const { delegation } = config;
-  if (delegation) await http.register(addDelegationRoutes, { delegation, link, log, metrics });
-  await http.register(addStatusRoutes, { feed, stop });
-  await http.register(addAgentRoute, { bundle: bundleAgent });
-  // After the last response: until then requests still need NATS.
-  http.addHook('onClose', () => link.close(5000));
+    await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, log, metrics, traces });
+    const { delegation } = config;
+    if (delegation) await http.register(addDelegationRoutes, { delegation, link, log, metrics });
+    await http.register(addAgentRoute, { bundle: bundleAgent });
+    await admin.register(addStatusRoutes, { feed, stop });
+    // After the last response: until then requests still need NATS.
+    http.addHook('onClose', () => link.close(5000));
 
-  return {
-    ready: () => Promise.resolve(link.isUp),
-    run: () => new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true })),
-  };
-});
+    return {
+      http,
+      ready: () => Promise.resolve(link.isUp),
+      run: () => new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true })),
+    };
+  },
+  { isPublic: true },
+);

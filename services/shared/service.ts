@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
-import { fastify, type FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../contracts/config/config.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { examineSecrets } from '../../contracts/lib/examine-secrets.ts';
 import { createLogger, type Logger } from '../../contracts/lib/log.ts';
+import { createAdminServer } from './admin-server.ts';
 import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
 import type { Traces } from './tracing/span.ts';
@@ -19,8 +20,8 @@ export interface ServiceContext {
   metrics: Registry;
   /** Undefined where tracing is off. */
   traces: Traces | undefined;
-  /** The service's HTTP server, with routes for health and metrics. Add routes before the start function resolves. */
-  http: FastifyInstance;
+  /** The HTTP server for operators, with routes for health and metrics. Add routes before the start function resolves. */
+  admin: FastifyInstance;
   /** Fires on SIGTERM and SIGINT: accept no new work, finish the current work, then let `run` resolve. */
   stop: AbortSignal;
   /** Positional arguments after the service's name, e.g. the backend's name. */
@@ -29,6 +30,8 @@ export interface ServiceContext {
 
 /** A started service. */
 export interface Service {
+  /** The HTTP server for everybody else, at `--host` and `--port`; only with the option `isPublic`. */
+  http?: FastifyInstance;
   /** Whether the service can work now; where this is false or throws, `/readyz` answers 503. */
   ready(): Promise<boolean>;
   /** Resolves when the service has stopped, after `stop` fired; rejects when the service cannot continue. */
@@ -38,13 +41,19 @@ export interface Service {
 /**
  * Runs a service as this process:
  * - configuration from `--config FILE` or BATON_CONFIG (default baton.yaml), read again on SIGHUP
- * - JSON log, with the line `ready` and the field `address` when the service has started
- * - HTTP server on `--host` (default 127.0.0.1) and `--port` (default 0: any free port), with `/healthz`, `/readyz` and `/metrics`
+ * - JSON log, with the line `ready` and the field `adminAddress` when the service has started; with `isPublic`, also `address`
+ * - HTTP server for operators on `--admin-host` (default 127.0.0.1) and `--admin-port` (default 0: any free port), with
+ *   `/healthz`, `/readyz` and `/metrics`
+ * - with `isPublic`, another one on `--host` (default 127.0.0.1) and `--port` (default 0), which shows nothing of that
  * - graceful stop on SIGTERM and SIGINT; a second signal ends the process at once
  *
  * Exits with 0 after a graceful stop, with 1 after an error.
  */
-export async function runService(name: string, start: (context: ServiceContext) => Promise<Service>): Promise<void> {
+export async function runService(
+  name: string,
+  start: (context: ServiceContext) => Promise<Service>,
+  { isPublic = false }: { isPublic?: boolean } = {},
+): Promise<void> {
   const log = createLogger(name);
   const controller = new AbortController();
   let service: Service | undefined;
@@ -58,14 +67,7 @@ export async function runService(name: string, start: (context: ServiceContext) 
     });
   }
   try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', default: process.env['BATON_CONFIG'] ?? 'baton.yaml' },
-        host: { type: 'string', default: '127.0.0.1' },
-        port: { type: 'string', default: '0' },
-      },
-    });
+    const { values, positionals } = parseServiceArguments(isPublic);
     const live = new LiveConfig(values.config);
     for (const warning of examineSecrets(live.current)) log.warn(warning);
     process.on('SIGHUP', () => {
@@ -78,34 +80,28 @@ export async function runService(name: string, start: (context: ServiceContext) 
     metrics.setDefaultLabels({ service: name });
     collectDefaultMetrics({ register: metrics });
     const traces = await openTraces(name, live.current.name, log);
-    const http = fastify({ bodyLimit: 25 * 1024 ** 2, forceCloseConnections: 'idle' });
-    // `forceCloseConnections: 'idle'` misses a connection that has a request when the server begins to close.
-    http.addHook('onSend', async (_request, reply) => {
-      if (controller.signal.aborted) reply.header('connection', 'close');
-    });
-    http.get('/healthz', () => ({ status: 'ok' }));
-    http.get('/readyz', async (_request, reply) => {
-      const ready = service !== undefined && !controller.signal.aborted && (await service.ready().catch(() => false));
-      return reply.code(ready ? 200 : 503).send({
-        status: ready ? 'ready' : 'not ready',
-        ...(live.notice === null ? {} : { configuration: live.notice }),
-      });
-    });
-    http.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+    const isReady = async (): Promise<boolean> =>
+      service !== undefined && !controller.signal.aborted && (await service.ready().catch(() => false));
+    const admin = createAdminServer({ isReady, getNotice: () => live.notice, metrics });
     service = await start({
       config: live.current,
       live,
       log,
       metrics,
       traces,
-      http,
+      admin,
       stop: controller.signal,
       args: positionals,
     });
-    const address = await http.listen({ host: values.host, port: Number(values.port) });
-    log.info({ address }, 'ready');
+    const { http } = service;
+    const servers = http === undefined ? [admin] : [http, admin];
+    for (const server of servers) closeConnectionsOn(controller.signal, server);
+    const adminAddress = await admin.listen({ host: values['admin-host'], port: Number(values['admin-port']) });
+    const address = await http?.listen({ host: values.host, port: Number(values.port) });
+    log.info({ address, adminAddress }, 'ready');
     await service.run();
-    await http.close();
+    // The public one first: probes still get their answers while its last requests end.
+    for (const server of servers) await server.close();
     await traces
       ?.close()
       .catch((error: unknown) => log.warn({ reason: getErrorMessage(error) }, 'sending the last traces failed'));
@@ -116,4 +112,25 @@ export async function runService(name: string, start: (context: ServiceContext) 
     log.fatal({ ...details, err: error }, getErrorMessage(error));
     process.exit(1);
   }
+}
+
+/** @throws TypeError for `--host` or `--port` where the service has no public server: somebody expects it to be reachable there */
+function parseServiceArguments(isPublic: boolean) {
+  const address = { type: 'string', default: '127.0.0.1' } as const;
+  const port = { type: 'string', default: '0' } as const;
+  const common = {
+    config: { type: 'string', default: process.env['BATON_CONFIG'] ?? 'baton.yaml' },
+    'admin-host': address,
+    'admin-port': port,
+  } as const;
+  if (isPublic) return parseArgs({ allowPositionals: true, options: { ...common, host: address, port } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: common });
+  return { values: { ...values, host: address.default, port: port.default }, positionals };
+}
+
+/** `forceCloseConnections: 'idle'` misses a connection that has a request when the server begins to close. */
+function closeConnectionsOn(stop: AbortSignal, server: FastifyInstance): void {
+  server.addHook('onSend', async (_request, reply) => {
+    if (stop.aborted) reply.header('connection', 'close');
+  });
 }

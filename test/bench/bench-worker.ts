@@ -70,7 +70,7 @@ export async function startBenchWorker(
   const child = startChild({
     name,
     command: process.execPath,
-    args: [fileURLToPath(new URL(file, import.meta.url)), backend, ...args, '--port', String(port)],
+    args: [fileURLToPath(new URL(file, import.meta.url)), backend, ...args, '--admin-port', String(port)],
     logFile: join(cluster.dir, 'logs', `${name}.log`),
     env: cluster.environment('backend'),
     cwd: cluster.dir,

@@ -64,6 +64,7 @@ describe('the development cluster', () => {
     made = await ensureBaseImages(docker);
     const [ui = 0, nats = 0, sim = 0] = await findFreePorts(3);
     const ingress = await findPortRange(10);
+    const pages = await findPortRange(10);
     simulator = sim;
     env = {
       ...process.env,
@@ -77,6 +78,7 @@ describe('the development cluster', () => {
       BATON_NATS_PORT: String(nats),
       BATON_SIMULATOR_PORT: String(sim),
       BATON_INGRESS_PORTS: ingress,
+      BATON_STATUS_PORTS: pages,
     };
   }, 600_000);
 

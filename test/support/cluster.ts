@@ -37,7 +37,9 @@ export type ServiceName = 'ingress' | 'relay' | 'orchestrator' | 'backend';
 interface Copy {
   service: ServiceName;
   copy: number;
-  port: number;
+  adminPort: number;
+  /** Of an ingress. */
+  port: number | undefined;
   backend: string | undefined;
   config: string | undefined;
 }
@@ -202,15 +204,26 @@ export class Cluster {
   async startService(
     service: ServiceName,
     copy: number,
-    { port, backend, config }: { port?: number; backend?: string | undefined; config?: string | undefined } = {},
+    {
+      port,
+      adminPort,
+      backend,
+      config,
+    }: {
+      port?: number | undefined;
+      adminPort?: number;
+      backend?: string | undefined;
+      config?: string | undefined;
+    } = {},
   ): Promise<void> {
-    const free = port ?? (await findFreePort());
+    const free = adminPort ?? (await findFreePort());
+    const ports = ['--admin-port', String(free), ...(port === undefined ? [] : ['--port', String(port)])];
     const name = [service, backend, copy].filter(Boolean).join('-');
-    this.#copies.set(name, { service, copy, port: free, backend, config });
+    this.#copies.set(name, { service, copy, adminPort: free, port, backend, config });
     const child = startChild({
       name,
       command: process.execPath,
-      args: [join(ROOT, 'services', service, 'main.ts'), ...(backend ? [backend] : []), '--port', String(free)],
+      args: [join(ROOT, 'services', service, 'main.ts'), ...(backend ? [backend] : []), ...ports],
       logFile: join(this.dir, 'logs', `${name}.log`),
       env: { ...this.environment(service), ...(config && { BATON_CONFIG: config }) },
       cwd: this.dir,
@@ -222,7 +235,7 @@ export class Cluster {
 
   /** The URL of a copy's health and metrics. */
   getUrl(name: string): string {
-    return `http://127.0.0.1:${this.#copies.get(name)?.port}`;
+    return `http://127.0.0.1:${this.#copies.get(name)?.adminPort}`;
   }
 
   /** The names of all copies of a service. */

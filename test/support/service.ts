@@ -6,13 +6,20 @@ import { readLogTail, startChild } from '../../deploy/servers/child.ts';
 import { temporaryFolder } from './cleanup.ts';
 import { until } from './until.ts';
 
-const logLine = z.looseObject({ msg: z.string().optional(), level: z.string(), address: z.string().optional() });
+const logLine = z.looseObject({
+  msg: z.string().optional(),
+  level: z.string(),
+  address: z.string().optional(),
+  adminAddress: z.string().optional(),
+});
 
 type LogLine = z.infer<typeof logLine>;
 
 export interface TestService {
-  /** The URL of its HTTP server. */
+  /** The URL of its HTTP server for the forge, machines and proxies; empty for a service without one. */
   readonly address: string;
+  /** The URL of its HTTP server for operators. */
+  readonly adminAddress: string;
   /** Its log so far. */
   readonly log: readonly LogLine[];
   /** Resolves when a log line has this message. */
@@ -45,7 +52,7 @@ export async function startService(name: string, options: TestServiceOptions): P
   const child = startChild({
     name,
     command: process.execPath,
-    args: [main, ...(options.args ?? []), '--config', options.config, '--port', '0'],
+    args: [main, ...(options.args ?? []), '--config', options.config],
     env: { ...process.env, ...options.env },
     logFile,
     // Longer than any service takes to stop gracefully.
@@ -72,19 +79,20 @@ export async function startService(name: string, options: TestServiceOptions): P
     return found;
   }
 
-  const { address = '' } = await logged('ready');
+  const { address = '', adminAddress = '' } = await logged('ready');
   return {
     address,
+    adminAddress,
     get log() {
       return child.running ? read() : lastLog;
     },
     logged,
     ready: async (wanted = true) => {
       const what = `${name} is ${wanted ? '' : 'not '}ready`;
-      await until(async () => ((await fetch(`${address}/readyz`)).status === 200) === wanted, { what });
+      await until(async () => ((await fetch(`${adminAddress}/readyz`)).status === 200) === wanted, { what });
     },
     metric: async (metric, labels = {}) => {
-      const text = await (await fetch(`${address}/metrics`)).text();
+      const text = await (await fetch(`${adminAddress}/metrics`)).text();
       return text
         .split('\n')
         .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `))

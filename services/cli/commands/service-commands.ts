@@ -14,10 +14,16 @@ export function addServiceCommands(program: Command): void {
   for (const { name, description } of SERVICES) {
     const command = program.command(name).description(description);
     if (name === 'backend') command.argument('<name>', 'name of the backend in the configuration');
+    command.option('--config <file>', 'configuration (default: BATON_CONFIG, else baton.yaml)');
+    if (name === 'ingress') {
+      command
+        .option('--host <address>', 'address for the forge, machines and proxies (default: 127.0.0.1)')
+        .option('--port <n>', 'port for the forge, machines and proxies (default: a free one)');
+    }
+    const pages = name === 'ingress' ? 'status page, health and metrics' : 'health and metrics';
     command
-      .option('--config <file>', 'configuration (default: BATON_CONFIG, else baton.yaml)')
-      .option('--host <address>', 'address of its HTTP server (default: 127.0.0.1)')
-      .option('--port <n>', 'port of its HTTP server (default: a free one)')
+      .option('--admin-host <address>', `address of ${pages} (default: 127.0.0.1)`)
+      .option('--admin-port <n>', `port of ${pages} (default: a free one)`)
       .action(() => runServiceMain(name));
   }
 

@@ -38,8 +38,9 @@ export interface Installation {
 
 interface Ports {
   simulator: number;
-  ingress: number[];
-  /** For the other services. */
+  /** Of each copy of the ingress. */
+  ingress: { own: number; admin: number }[];
+  /** Admin ports of the other services. */
   others: number[];
 }
 
@@ -111,27 +112,34 @@ async function setUpStreams({ nats }: Config, { operator }: Servers): Promise<vo
 
 interface Urls {
   simulator: string;
-  ingress: string;
+  statusPage: string;
   webhooks: string;
 }
 
 function toUrls(ports: Ports): Urls {
-  const ingress = `http://127.0.0.1:${ports.ingress[0]}`;
-  return { simulator: `http://127.0.0.1:${ports.simulator}`, ingress, webhooks: `${ingress}/webhooks/github` };
+  const [first] = ports.ingress;
+  return {
+    simulator: `http://127.0.0.1:${ports.simulator}`,
+    statusPage: `http://127.0.0.1:${first?.admin}/status`,
+    webhooks: `http://127.0.0.1:${first?.own}/webhooks/github`,
+  };
 }
 
 function listAddresses({ temporal }: Config, urls: Urls, demo: boolean): Record<string, string> {
   return {
-    'status page': `${urls.ingress}/status`,
+    'status page': urls.statusPage,
     ...(temporal.ui_url ? { 'Temporal UI': temporal.ui_url } : {}),
     ...(demo ? { simulator: urls.simulator } : { webhooks: urls.webhooks }),
   };
 }
 
 async function choosePorts(options: StartOptions, backends: number): Promise<Ports> {
-  const { copies, portIngress } = options;
-  const ingress = await findFreePorts(copies);
-  if (portIngress !== undefined) ingress[0] = portIngress;
+  const { copies, portIngress, portStatus } = options;
+  const own = await findFreePorts(copies);
+  const admin = await findFreePorts(copies);
+  if (portIngress !== undefined) own[0] = portIngress;
+  if (portStatus !== undefined) admin[0] = portStatus;
+  const ingress = own.map((port, copy) => ({ own: port, admin: admin[copy] ?? 0 }));
   return { simulator: await findFreePort(), ingress, others: await findFreePorts(copies * (2 + backends)) };
 }
 
@@ -163,11 +171,11 @@ function planServices(copies: number, ports: Ports, parts: ServiceParts): Servic
   for (let copy = 0; copy < copies; copy++) {
     const label = (name: string): string => (copies === 1 ? name : `${name}-${copy + 1}`);
     plans.push(
-      planService('ingress', label('ingress'), ports.ingress[copy] ?? 0, [], parts),
-      planService('relay', label('relay'), free.pop() ?? 0, [], parts),
-      planService('orchestrator', label('orchestrator'), free.pop() ?? 0, [], parts),
+      planService('ingress', label('ingress'), ports.ingress[copy] ?? { own: 0, admin: 0 }, [], parts),
+      planService('relay', label('relay'), { admin: free.pop() ?? 0 }, [], parts),
+      planService('orchestrator', label('orchestrator'), { admin: free.pop() ?? 0 }, [], parts),
       ...Object.keys(parts.config.backends).map((name) =>
-        planService('backend', label(`backend-${name}`), free.pop() ?? 0, [name], parts),
+        planService('backend', label(`backend-${name}`), { admin: free.pop() ?? 0 }, [name], parts),
       ),
     );
   }

@@ -16,6 +16,7 @@ const startOptions = z
     backend: z.enum(['docker', 'local']).optional(),
     copies: integer(1, 20),
     portIngress: port.optional(),
+    portStatus: port.optional(),
     portTemporalUi: port.optional(),
   })
   .refine((options) => options.config === undefined || (!options.once && options.backend === undefined), {

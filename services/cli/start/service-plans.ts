@@ -21,6 +21,13 @@ export interface ServiceParts {
   secrets: Readonly<Record<string, string>>;
 }
 
+/** The ports of one process of a service. */
+export interface ServicePorts {
+  admin: number;
+  /** Of its server for everybody else; undefined where it has none. */
+  own?: number | undefined;
+}
+
 /**
  * How to run one process of a service.
  *
@@ -30,15 +37,16 @@ export interface ServiceParts {
 export function planService(
   service: Exclude<CredentialName, 'setup' | 'observer' | 'admin'>,
   label: string,
-  port: number,
+  ports: ServicePorts,
   args: string[],
   parts: ServiceParts,
 ): ServicePlan {
   const { config, state, operator } = parts;
+  const own = [`--admin-port=${ports.admin}`, ...(ports.own === undefined ? [] : [`--port=${ports.own}`])];
   return {
     name: label,
     command: process.execPath,
-    args: [join(ROOT, 'services', service, 'main.ts'), ...args, '--config', state.config, '--port', String(port)],
+    args: [join(ROOT, 'services', service, 'main.ts'), ...args, '--config', state.config, ...own],
     env: {
       ...createEnvironment(service, config, parts.secrets),
       ...(operator === undefined
@@ -50,7 +58,7 @@ export function planService(
           }),
     },
     logFile: join(state.logs, `${label}.log`),
-    readyUrl: `http://127.0.0.1:${port}/readyz`,
+    readyUrl: `http://127.0.0.1:${ports.admin}/readyz`,
     // A backend worker finishes its current activities within 45 s.
     graceSeconds: 50,
   };

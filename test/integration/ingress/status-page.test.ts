@@ -26,7 +26,8 @@ afterAll(async () => {
 /** Retries, because Chromium aborts all requests when a network appears or disappears, as those of containers do. */
 async function openPage(): Promise<Page> {
   const page = await browser.newPage();
-  const go = (): Promise<boolean> => page.goto(`${fixture.ingress.address}/status`).then(() => true, isNetworkChange);
+  const go = (): Promise<boolean> =>
+    page.goto(`${fixture.ingress.adminAddress}/status`).then(() => true, isNetworkChange);
   await expect.poll(go).toBe(true);
   return page;
 }

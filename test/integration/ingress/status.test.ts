@@ -27,7 +27,7 @@ function respond(answer: () => Status): void {
 
 /** The views that `/status/events` sends, parsed. */
 async function* events(signal: AbortSignal): AsyncGenerator<{ problem: string | null; status: Status | null }> {
-  const response = await fetch(`${ingress.address}/status/events`, { signal });
+  const response = await fetch(`${ingress.adminAddress}/status/events`, { signal });
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   let text = '';
   for await (const chunk of response.body ?? []) {
@@ -43,7 +43,7 @@ async function* events(signal: AbortSignal): AsyncGenerator<{ problem: string | 
 
 describe('the status page’s routes', () => {
   it('answer /status.json with 503 and the problem while the orchestrator does not answer', async () => {
-    const response = await fetch(`${ingress.address}/status.json`);
+    const response = await fetch(`${ingress.adminAddress}/status.json`);
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({ problem: 'the orchestrator does not answer', status: null });
   });
@@ -70,7 +70,7 @@ describe('the status page’s routes', () => {
     for (const one of seen) expect(one.at(-1)).toBe(7);
     expect(asked - before).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
 
-    const response = await fetch(`${ingress.address}/status.json`);
+    const response = await fetch(`${ingress.adminAddress}/status.json`);
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ problem: null, status: { installation: 'runner-manager' } });
   });
@@ -89,9 +89,9 @@ describe('the status page’s routes', () => {
   });
 
   it('serve the page as one document that loads nothing else', async () => {
-    const root = await fetch(`${ingress.address}/`, { redirect: 'manual' });
+    const root = await fetch(`${ingress.adminAddress}/`, { redirect: 'manual' });
     expect([root.status, root.headers.get('location')]).toEqual([302, '/status']);
-    const response = await fetch(`${ingress.address}/status`);
+    const response = await fetch(`${ingress.adminAddress}/status`);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     const html = await response.text();

@@ -101,7 +101,7 @@ describe('the relay under load and failures', () => {
     const during = await publishMany(200);
     await relay.ready(false);
     // Messages in progress wait; none is returned to the stream and none becomes a dead letter.
-    expect((await fetch(`${relay.address}/healthz`)).status).toBe(200);
+    expect((await fetch(`${relay.adminAddress}/healthz`)).status).toBe(200);
     await world.temporal.resume();
     await relay.ready();
     const after = await publishMany(50);

@@ -12,7 +12,7 @@ export function metricsPage(): string {
 
 ${generatedFrom('the services’ sources')}
 
-Every service answers \`GET /metrics\` in Prometheus’ text format, on the same port as \`/healthz\` and \`/readyz\`. Besides the
+Every service answers \`GET /metrics\` in Prometheus’ text format, on its admin port, like \`/healthz\` and \`/readyz\`. Besides the
 metrics below, each has prom-client’s default metrics of the process (\`process_…\`, \`nodejs_…\`). A histogram has the series
 \`…_bucket\`, \`…_sum\` and \`…_count\`. Run several copies of a service? Sum counters over them. [Operate](../guides/operate.md#alerts)
 lists the metrics to alert on.

@@ -46,7 +46,7 @@ export const workflowListShot: Shot = async (page, scene) => {
 
 /** Baton's own page, while jobs run and wait. */
 export const statusPageShot: Shot = async (page, { cluster }) => {
-  await page.goto(`${cluster.ingressUrls[0]}/status`);
+  await page.goto(`${cluster.getUrl('ingress-1')}/status`);
   await page.locator('.fresh.live').waitFor();
   await page.locator('#rows .pill.busy').nth(4).waitFor();
   await page.locator('#rows .pill.gone').nth(2).waitFor();
