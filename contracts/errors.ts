@@ -20,6 +20,11 @@ export const ERRORS = {
     help: 'The webhook does not have the documented shape; the error names the fields.',
   },
   WEBHOOK_TOO_LARGE: { retryable: false, help: 'Send a webhook body of at most 25 MB.' },
+  TOO_MANY_REQUESTS: {
+    retryable: true,
+    help: 'This address sends too much; it may retry after `retry-after`. Behind a reverse proxy, set `ingress.trusted_proxies`.',
+  },
+  OVERLOADED: { retryable: true, help: 'All callers together send too much; retry after `retry-after`.' },
   WEBHOOK_MEDIA_TYPE: { retryable: false, help: 'Set the webhook’s content type to application/json.' },
   BUS_UNAVAILABLE: { retryable: true, help: 'Check that NATS runs and that JetStream has room; the sender retries.' },
   BUS_NOT_SET_UP: {

@@ -5,6 +5,7 @@ import { delegationConfig, findDelegationProblems } from './delegation.ts';
 import { findApps, forgeConfig } from './forge.ts';
 import { groupConfig, name } from './group.ts';
 import { healthCheckInterval, webhookUrl } from './health.ts';
+import { ingressConfig } from './ingress.ts';
 import { secretRef } from './secret.ts';
 import { natsConfig, temporalConfig } from './servers.ts';
 
@@ -39,6 +40,7 @@ export const config = z
         url: webhookUrl.optional(),
       })
       .describe('How Baton checks that a webhook comes from the forge.'),
+    ingress: ingressConfig.prefault({}).describe('What stands between the ingress and the internet.'),
     temporal: temporalConfig.prefault({}).describe('The connection to Temporal.'),
     nats: natsConfig.prefault({}).describe('The connection to NATS.'),
     backends: z

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 
 /** Makes the routes of `scope` accept bodies of type application/json only, unparsed, and up to `maxBytes`. */
-export function acceptJsonOnly(scope: FastifyInstance, parseAs: 'string' | 'buffer', maxBytes: number): void {
+export function acceptJsonOnly(scope: FastifyInstance, maxBytes: number): void {
   scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('application/json', { parseAs, bodyLimit: maxBytes }, (_request, body, done) => {
+  scope.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: maxBytes }, (_request, body, done) => {
     done(null, body);
   });
 }

@@ -17,14 +17,14 @@ import { addWebhookRoute } from './webhook-route.ts';
 await runService(
   'ingress',
   async ({ config, log, metrics, traces, admin, stop }) => {
-    const http = createPublicServer();
+    const { http, quota } = createPublicServer(config.ingress, metrics);
     const check = createSignatureCheck(config.webhook.secrets, log);
     const link = new NatsLink(config.nats, 'ingress', `ingress of ${config.name}`, log);
     link.open();
     const feed = new StatusFeed(() => fetchStatus(link));
     const publisher = new WebhookPublisher(link);
 
-    await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, log, metrics, traces });
+    await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, quota, log, metrics, traces });
     const { delegation } = config;
     if (delegation) await http.register(addDelegationRoutes, { delegation, link, log, metrics });
     await http.register(addAgentRoute, { bundle: bundleAgent });

@@ -1,5 +1,27 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { BodyQuota } from './body-quota.ts';
 import type { WebhookPublisher } from './webhook-publisher.ts';
+
+/** Registers the metrics of the server that the forge, machines and proxies reach. */
+export function registerPublicMetrics(registry: Registry, quota: BodyQuota) {
+  const on = { registers: [registry] };
+  const held: Gauge = new Gauge({
+    ...on,
+    name: 'baton_ingress_body_bytes',
+    help: 'Bytes of large bodies in memory whose sender is not verified yet; at most 30 MiB of one address and 256 MiB in all.',
+    collect() {
+      held.set(quota.held);
+    },
+  });
+  return {
+    connections: new Counter({
+      ...on,
+      name: 'baton_ingress_connections_refused_total',
+      help: 'Connections that were closed by reason: limit (too many), timeout (no complete request in time), error (no HTTP).',
+      labelNames: ['reason'] as const,
+    }),
+  };
+}
 
 /** Registers the metrics of webhooks. */
 export function registerWebhookMetrics(registry: Registry, publisher: WebhookPublisher) {

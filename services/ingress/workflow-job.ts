@@ -23,6 +23,11 @@ const workflowJobWebhook = z.object({
 
 const knownAction = z.enum(JOB_ACTIONS);
 
+/** NATS takes messages of 1 MiB, with their headers. */
+const MAX_EVENT_BYTES = 1000 * 1024;
+/** What is left of a long text in an event that would be larger. GitHub's own limits for names are below. */
+const MAX_TEXT = 1000;
+
 /**
  * Converts a `workflow_job` webhook to the job event that Baton publishes.
  *
@@ -39,7 +44,7 @@ export function toJobEvent(
   const { workflow_job: job, repository, organization, installation } = parsed.data;
   const action = knownAction.safeParse(parsed.data.action);
   if (!action.success) return undefined;
-  return {
+  return limitSize({
     version: 1,
     forge: received.forge,
     delivery: received.delivery,
@@ -54,6 +59,27 @@ export function toJobEvent(
     },
     organization: organization?.login ?? null,
     installationId: installation?.id ?? null,
+  });
+}
+
+/**
+ * Cuts the texts that only people read, where the event is too large for NATS. What Baton decides by stays whole: with an endless
+ * list of labels, the event is refused when it is published.
+ */
+function limitSize(event: JobEvent): JobEvent {
+  if (Buffer.byteLength(JSON.stringify(event)) <= MAX_EVENT_BYTES) return event;
+  const cut = (text: string | null): string | null => text?.slice(0, MAX_TEXT) ?? null;
+  const { name, workflow, headBranch, conclusion, url } = event.job;
+  return {
+    ...event,
+    job: {
+      ...event.job,
+      name: name.slice(0, MAX_TEXT),
+      workflow: cut(workflow),
+      headBranch: cut(headBranch),
+      conclusion: cut(conclusion),
+      url: cut(url),
+    },
   };
 }
 

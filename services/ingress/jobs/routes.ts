@@ -44,7 +44,7 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
   };
   const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
 
-  acceptJsonOnly(scope, 'string', MAX_BODY_BYTES);
+  acceptJsonOnly(scope, MAX_BODY_BYTES);
   scope.setErrorHandler(sendError);
   scope.addHook('onResponse', countSuccess);
   scope.get('/api/openapi.json', () => document);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { AckPolicy, type JsMsg } from 'nats';
+import type { JsMsg } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
@@ -34,9 +34,7 @@ beforeAll(async () => {
   });
   await ingress.ready();
   bus = await connectBus({ url: nats.address, name: 'test' });
-  const jetstreamManager = await bus.jetstreamManager();
-  await jetstreamManager.consumers.add(STREAMS.webhooks.name, { durable_name: 'test', ack_policy: AckPolicy.Explicit });
-  const consumer = await bus.jetstream().consumers.get(STREAMS.webhooks.name, 'test');
+  const consumer = await bus.jetstream().consumers.get(STREAMS.webhooks.name, STREAMS.webhooks.consumer);
   messages = eachOnce(await consumer.consume());
 });
 
@@ -215,6 +213,50 @@ describe('the check of a webhook', () => {
     sending.destroy();
     const fits = await sendWebhook(ingress.address, Buffer.alloc(2 * 1024 ** 2, 32));
     expect(fits.status).toBe(400);
+  });
+
+  it.each([
+    ['x-github-event', 'a,b', 400, 'WEBHOOK_INVALID'],
+    ['x-github-event', undefined, 400, 'WEBHOOK_INVALID'],
+    ['x-github-delivery', 'x'.repeat(200), 400, 'WEBHOOK_INVALID'],
+    ['x-hub-signature-256', undefined, 401, 'WEBHOOK_SIGNATURE'],
+    ['x-hub-signature-256', 'sha256=00', 401, 'WEBHOOK_SIGNATURE'],
+    ['x-hub-signature-256', `sha1=${'0'.repeat(64)}`, 401, 'WEBHOOK_SIGNATURE'],
+  ])('answers before it reads the body where the header %s is %s', async (header, value, status, code) => {
+    const given: Record<string, string | undefined> = {
+      'content-type': 'application/json',
+      'content-length': String(20 * 1024 ** 2),
+      'x-github-event': 'workflow_job',
+      'x-github-delivery': randomUUID(),
+      'x-hub-signature-256': `sha256=${'0'.repeat(64)}`,
+      [header]: value,
+    };
+    const headers = Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
+    const sending = request(`${ingress.address}/webhooks/github`, { method: 'POST', headers });
+    sending.flushHeaders();
+    const [answer] = await once(sending, 'response');
+    expect(answer.statusCode).toBe(status);
+    expect(JSON.parse(await text(answer))).toMatchObject({ code });
+    // Nothing more of it is wanted.
+    expect(answer.headers.connection).toBe('close');
+    sending.destroy();
+  });
+
+  it('takes a job of 20 MB, and publishes what Baton reads of it', async () => {
+    const steps = Array.from({ length: 21_000 }, (_, number) => ({ name: 'x'.repeat(1000), status: 'queued', number }));
+    const body = JSON.stringify(jobPayload('queued', { steps, head_branch: 'b'.repeat(1024 ** 2) }));
+    expect(body.length).toBeGreaterThan(20 * 1024 ** 2);
+    expect((await sendWebhook(ingress.address, body)).status).toBe(202);
+    const { event, message } = await next();
+    expect(message.data.length).toBeLessThan(10_000);
+    expect(event.job).toMatchObject({ name: 'test (22, ubuntu)', headBranch: 'b'.repeat(1000) });
+    expect(await ingress.metric('baton_ingress_body_bytes')).toBe(0);
+
+    const endless = JSON.stringify(jobPayload('queued', { labels: ['l'.repeat(2 * 1024 ** 2)] }));
+    expect(await sendWebhook(ingress.address, endless)).toMatchObject({
+      status: 413,
+      body: { code: 'WEBHOOK_TOO_LARGE' },
+    });
   });
 
   it('answers 415 to another content type and names the right one', async () => {
