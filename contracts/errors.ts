@@ -83,6 +83,10 @@ export const ERRORS = {
   FORGE_UNAVAILABLE: { retryable: true, help: 'The forge did not answer; Baton retries.' },
   FORGE_REFUSED: { retryable: false, help: 'Check the permissions of the App or token.' },
   FORGE_RATE_LIMITED: { retryable: true, help: 'The forge limits the rate; Baton retries after the time it names.' },
+  GROUP_NOT_ADOPTED: {
+    retryable: false,
+    help: 'Set `adopt: true` for the group to use the forge’s runner group with the access that it has, or rename the group.',
+  },
   INSTANCE_CONFLICT: {
     retryable: false,
     help: 'An instance with this name has other parameters: remove it, or wait until it ends.',

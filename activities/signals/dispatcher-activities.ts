@@ -47,7 +47,7 @@ export function createDispatcherActivities(
         return { started: runners.length, nextAt: null, perMinute: null, reason: null };
       }
       const wanted = { jobs: runners.length - idle, idle };
-      const { allowed, nextAt, perMinute, reason } = await pacer.take(settings.scope, wanted);
+      const { allowed, nextAt, perMinute, reason } = await pacer.take(settings.scope, settings.name, wanted);
       await start(runners.slice(0, allowed));
       return { started: allowed, nextAt: nextAt === null ? null : new Date(nextAt).toISOString(), perMinute, reason };
     },

@@ -20,6 +20,12 @@ export const accessShape = {
   repository: repositoryName
     .optional()
     .describe('Repository, without its owner, if the runners are for one repository only.'),
+  adopt: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether to use a runner group of that name that Baton did not make. It gets no more access than it has. Default: such a group is left alone, and its runners do not register.',
+    ),
   repositories: z
     .array(repositoryName)
     .min(1)

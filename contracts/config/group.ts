@@ -39,6 +39,8 @@ export const runnerProgram = z.strictObject({
     ),
 });
 
+const ORGANIZATION_ONLY = 'is for an organisation’s group: leave it out, or leave out repository';
+
 export const groupConfig = z
   .strictObject({
     name: name(30).describe('Name of the group, also on the forge.'),
@@ -72,9 +74,9 @@ export const groupConfig = z
     if (group.repository === undefined) return;
     for (const key of ['repositories', 'workflows'] as const) {
       if (group[key] === undefined) continue;
-      const message = 'is for an organisation’s group: leave it out, or leave out repository';
-      context.addIssue({ code: 'custom', path: [key], message });
+      context.addIssue({ code: 'custom', path: [key], message: ORGANIZATION_ONLY });
     }
+    if (group.adopt) context.addIssue({ code: 'custom', path: ['adopt'], message: ORGANIZATION_ONLY });
   });
 
 export type GroupConfig = z.infer<typeof groupConfig>;

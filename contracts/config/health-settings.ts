@@ -15,8 +15,8 @@ export function getHealthInterval(config: Config, group: GroupConfig): number {
 
 /** Who may use a group's runners, as it is set on the forge. */
 export function toGroupAccess(group: GroupConfig): GroupAccess {
-  const { repositories, allow_public_repositories: allowPublic, workflows } = group;
-  return { repositories, allowPublic, workflows };
+  const { repositories, allow_public_repositories: allowPublic, workflows, adopt } = group;
+  return { repositories, allowPublic, workflows, ...(adopt && { adopt }) };
 }
 
 /** The input of a group's health check. */

@@ -16,6 +16,8 @@ export interface GroupAccess {
   allowPublic: boolean;
   /** `OWNER/REPOSITORY/.github/workflows/FILE.yml@REF`; undefined: all. */
   workflows?: string[] | undefined;
+  /** Whether a group that Baton did not make may be used, with the access that it has. Default: no. */
+  adopt?: true | undefined;
 }
 
 /** A group on the forge. */
@@ -134,8 +136,12 @@ export interface Forge {
    */
   register(order: RegistrationOrder, options?: CallOptions): Promise<Registration>;
 
-  /** What the limits allow for registrations in that scope now. Asks nobody: from what this process knows. */
-  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook;
+  /**
+   * What the limits allow for registrations in that scope now. Asks nobody: from what this process knows.
+   *
+   * @param group also says why none of that group's runners may register
+   */
+  getRegistrationOutlook(scope: ForgeScope, group?: string): RegistrationOutlook;
 
   /** Removes the registration of that name unless it is busy. */
   deregister(scope: ForgeScope, runner: string): Promise<DeregistrationResult>;
@@ -146,7 +152,10 @@ export interface Forge {
   /** All registrations of the organisation or repository, including those that Baton did not create. */
   listRegistrations(scope: ForgeScope, options?: LookOptions): Promise<ForgeRunner[]>;
 
-  /** Creates the group or corrects its settings. A group that Baton did not make is given no more access than it has. */
+  /**
+   * Creates the group or corrects its settings. A group that Baton did not make is given no more access than it has; where the
+   * configuration does not adopt it, nothing is changed: BatonError GROUP_NOT_ADOPTED.
+   */
   reconcileRunnerGroup(group: ForgeGroup, options?: LookOptions): Promise<GroupReconciliation>;
 
   /**

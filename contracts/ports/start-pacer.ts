@@ -22,5 +22,5 @@ export interface StartAllowance {
 /** Starts no more runners than the forge lets register, over all groups of a scope and all orchestrators. */
 export interface StartPacer {
   /** Counts as many of these starts as may be made now. */
-  take(scope: ForgeScope, wanted: WantedStarts): Promise<StartAllowance>;
+  take(scope: ForgeScope, group: string, wanted: WantedStarts): Promise<StartAllowance>;
 }

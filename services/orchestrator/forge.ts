@@ -2,6 +2,7 @@ import { GithubApps } from '../../activities/forges/github/apps.ts';
 import { GithubAppsRuns } from '../../activities/forges/github/apps-runs.ts';
 import { createGithubClient, type GithubAuth } from '../../activities/forges/github/client.ts';
 import { Github } from '../../activities/forges/github/github.ts';
+import { GroupOwnership } from '../../activities/forges/github/group-ownership.ts';
 import type { MadeGroups } from '../../activities/forges/github/made-groups.ts';
 import { GithubRuns } from '../../activities/forges/github/runs.ts';
 import type { ForgeConfig } from '../../contracts/config/forge.ts';
@@ -22,10 +23,11 @@ export function createForge(
   schedulers: Schedulers,
   made: MadeGroups,
 ): { forge: Forge; runs: RunControl } {
+  const ownership = new GroupOwnership(made);
   const apps = readCredentials(config).map(({ key, organization, auth }) => {
     const scheduler = schedulers.create(key, config.points_per_minute);
     const client = createGithubClient({ url: config.url, auth, scheduler });
-    const forge = new Github(client, scheduler, made);
+    const forge = new Github(client, scheduler, ownership);
     return { organization, forge, runs: new GithubRuns(client), limits: scheduler };
   });
   const [first] = apps;

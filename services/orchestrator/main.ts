@@ -70,7 +70,7 @@ await runService('orchestrator', async ({ config, live, log, metrics, traces, st
   lingering.show(metrics, live, log);
   const status = createStatusHandler({ bus, client, live, limits: () => schedulers.limits(), lingering, log });
   const running = workers.run(stop);
-  const stopReconciling = await startReconciling({ client, forge, live, newest, log });
+  const stopReconciling = await startReconciling({ client, forge, live, newest, metrics, log });
   const refused = createRefusedRequests(metrics);
   answerApplyRequests('orchestrator', live, link, { log, refused });
 

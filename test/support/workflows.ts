@@ -123,7 +123,7 @@ export async function startWorkflowWorld({
   const findEdgesOfRunner = (runner: string): FakeEdges => edges(parseGroupFromRunnerName(INSTALLATION, runner) ?? '');
   const signaller = createSignaller(client);
   const pacer: StartPacer = {
-    take: async (scope, wanted) =>
+    take: async (scope, _group, wanted) =>
       (await edges(scope.organization).pace?.(wanted)) ?? {
         allowed: wanted.jobs + wanted.idle,
         nextAt: null,

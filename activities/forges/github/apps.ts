@@ -45,8 +45,9 @@ export class GithubApps implements Forge {
   }
 
   /** The Apps' rates together, and the wait of the App that can register soonest: that one is chosen. */
-  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
-    const outlooks = this.#choice.list(scope.organization).map(({ forge }) => forge.getRegistrationOutlook(scope));
+  getRegistrationOutlook(scope: ForgeScope, group?: string): RegistrationOutlook {
+    const apps = this.#choice.list(scope.organization);
+    const outlooks = apps.map(({ forge }) => forge.getRegistrationOutlook(scope, group));
     return mergeOutlooks(outlooks, this.#scopes, toScopeName(scope));
   }
 

@@ -22,8 +22,9 @@ import { SharedAnswers } from '../../lib/shared-answers.ts';
 import type { GithubClient } from './client.ts';
 import { redeliver } from './deliveries.ts';
 import { toGithubError, getRequestMethod, getGithubStatus } from './errors.ts';
+import { GroupOwnership } from './group-ownership.ts';
 import { findJob } from './jobs.ts';
-import { MadeGroupsInMemory, type MadeGroups } from './made-groups.ts';
+import { MadeGroupsInMemory } from './made-groups.ts';
 import { readPages } from './pages.ts';
 import { toScopeName, toScopePath } from './paths.ts';
 import { QueuedJobsLook } from './queued-jobs.ts';
@@ -34,6 +35,9 @@ const jitAnswer = z.object({ runner: z.object({ id: z.number() }), encoded_jit_c
 
 /** When to ask again for a runner that is online although its agent asks for its registration. */
 const USED_RETRY_MS = 30_000;
+
+/** For how long a group that may not be used holds back starts, until it is looked at again. */
+const REFUSED_GROUP_WAIT_MS = 30_000;
 
 /** A repository's runners always belong to the group "Default", whose id is 1. */
 const REPOSITORY_GROUP = 1;
@@ -51,15 +55,21 @@ export class Github implements Forge {
   readonly #queued: QueuedJobsLook;
   readonly #runners = new SharedAnswers<ForgeRunner[]>();
   readonly #limits: RegistrationLimits | undefined;
+  readonly #ownership: GroupOwnership;
 
   /**
    * @param limits the client's own; none: nothing is known of limits
-   * @param made the runner groups that Baton has made
+   * @param ownership which runner groups Baton has made; default: those that this object makes
    */
-  constructor(client: GithubClient, limits?: RegistrationLimits, made: MadeGroups = new MadeGroupsInMemory()) {
+  constructor(
+    client: GithubClient,
+    limits?: RegistrationLimits,
+    ownership: GroupOwnership = new GroupOwnership(new MadeGroupsInMemory()),
+  ) {
     this.#client = client;
     this.#limits = limits;
-    this.#groups = new RunnerGroups(client, made);
+    this.#ownership = ownership;
+    this.#groups = new RunnerGroups(client, ownership);
     this.#queued = new QueuedJobsLook(client);
   }
 
@@ -80,9 +90,12 @@ export class Github implements Forge {
     }
   }
 
-  getRegistrationOutlook(scope: ForgeScope): RegistrationOutlook {
+  getRegistrationOutlook(scope: ForgeScope, group?: string): RegistrationOutlook {
     const unlimited = { perMinute: null, perFiveMinutes: null, waitMs: 0, blocked: null };
-    return this.#limits?.getRegistrationOutlook(scope) ?? unlimited;
+    const outlook = this.#limits?.getRegistrationOutlook(scope) ?? unlimited;
+    if (group === undefined || scope.repository !== undefined) return outlook;
+    const blocked = this.#ownership.findRefusal(scope.organization, group);
+    return blocked === undefined ? outlook : { ...outlook, blocked, waitMs: REFUSED_GROUP_WAIT_MS };
   }
 
   /**

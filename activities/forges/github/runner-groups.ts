@@ -8,8 +8,8 @@ import type {
 } from '../../../contracts/ports/forge.ts';
 import { SharedAnswers } from '../../lib/shared-answers.ts';
 import type { GithubClient } from './client.ts';
-import { toGithubError, getGithubStatus } from './errors.ts';
-import type { MadeGroups } from './made-groups.ts';
+import { toGithubError, getGithubStatus, isRefusal } from './errors.ts';
+import type { GroupOwnership } from './group-ownership.ts';
 import { readPages } from './pages.ts';
 import { compareSettings, runnerGroup, toRunnerGroupSettings, type ListedGroup } from './runner-group-access.ts';
 import { reconcileRepositories, findRepositoryIds } from './runner-group-repositories.ts';
@@ -21,31 +21,29 @@ const LIST_AGE_MS = 5 * 60_000;
 const PATH = '/orgs/{org}/actions/runner-groups';
 
 /**
- * An organisation's runner groups by name. All groups share one list. A missing group is created, at once with its configured
- * access. A group that Baton did not make is never given more access than it has.
+ * An organisation's runner groups by name, in upper or lower case. All groups share one list. A missing group is created, at once
+ * with its configured access. A group that Baton did not make is used only where the configuration adopts it, and is never given
+ * more access than it has.
  *
  * @see https://docs.github.com/en/rest/actions/self-hosted-runner-groups
  */
 export class RunnerGroups {
   readonly #client: GithubClient;
-  readonly #made: MadeGroups;
+  readonly #ownership: GroupOwnership;
   readonly #lists = new SharedAnswers<ListedGroup[]>();
   /** Groups that are being created, by organisation and name. */
   readonly #creating = new Map<string, Promise<ListedGroup>>();
 
-  /** Ids of groups that were made here and are not recorded yet. */
-  readonly #unrecorded = new Set<number>();
-
-  constructor(client: GithubClient, made: MadeGroups) {
+  constructor(client: GithubClient, ownership: GroupOwnership) {
     this.#client = client;
-    this.#made = made;
+    this.#ownership = ownership;
   }
 
   /**
    * Makes a call with the group's id. Where GitHub has no group with that id any more (it was deleted, and perhaps made again),
    * the id is looked up again, once.
    *
-   * @throws BatonError FORGE_* of the look-up; what `call` throws
+   * @throws BatonError GROUP_NOT_ADOPTED, FORGE_* of the look-up; what `call` throws
    */
   async use<T>(
     { scope, group, access }: ForgeGroup,
@@ -67,9 +65,9 @@ export class RunnerGroups {
 
   /**
    * Sets the group's name, visibility, repositories and workflows to the configured values. Of a group that Baton did not make,
-   * it changes only what takes access away.
+   * it changes only what takes access away, and nothing at all where the configuration does not adopt it.
    *
-   * @throws BatonError FORGE_*
+   * @throws BatonError GROUP_NOT_ADOPTED, FORGE_*
    */
   async reconcile(
     organization: string,
@@ -79,13 +77,13 @@ export class RunnerGroups {
   ): Promise<GroupReconciliation> {
     try {
       let found = await this.#find(organization, name, access, options);
+      const isOurs = await this.#assertUsable(organization, found, name, access);
       if (found.inherited) return { changes: [], notes: [] };
       if (compareSettings(found, toRunnerGroupSettings(name, access)).length > 0) {
         // The list may be older than the last change.
         this.#forget(organization);
         found = await this.#find(organization, name, access, { signal: options.signal });
       }
-      const isOurs = await this.#isOurs(organization, found.id);
       const { changes, left } = await this.#reconcileSettings(organization, found, name, access, isOurs);
       const notes: string[] = [];
       // The list of a group that is open to other repositories does not count.
@@ -112,7 +110,9 @@ export class RunnerGroups {
   async #findId(organization: string, name: string, access: GroupAccess, options: CallOptions): Promise<number> {
     try {
       const look = { signal: options.signal, notBefore: Date.now() - LIST_AGE_MS };
-      return (await this.#find(organization, name, access, look)).id;
+      const found = await this.#find(organization, name, access, look);
+      await this.#assertUsable(organization, found, name, access);
+      return found.id;
     } catch (error) {
       throw toGithubError(`looking for runner group ${name} of ${organization}`, error);
     }
@@ -171,10 +171,13 @@ export class RunnerGroups {
       repositories === undefined
         ? {}
         : { selected_repository_ids: [...(await findRepositoryIds(this.#client, org, repositories)).ids.values()] };
+    const ownership = this.#ownership;
+    const wasBegun = await ownership.beginCreation(org, name);
     try {
       const answer = await this.#client.request(`POST ${PATH}`, { org, ...settings, ...selected });
       const created = runnerGroup.parse(answer.data);
-      await this.#recordMade(org, created.id);
+      await ownership.record(org, created.id);
+      await ownership.endCreation(org, name);
       return created;
     } catch (error) {
       // Another orchestrator has created it meanwhile, or an earlier answer was lost.
@@ -182,29 +185,27 @@ export class RunnerGroups {
       const late = isTaken
         ? (await this.#list(org, {})).find((group) => group.name.toLowerCase() === name.toLowerCase())
         : undefined;
-      if (late === undefined) throw error;
       // A moment ago there was none, and now there is one exactly as ordered: it is the lost answer's.
-      if (compareSettings(late, settings).length === 0) await this.#recordMade(org, late.id);
+      if (late !== undefined && wasBegun && compareSettings(late, settings).length === 0) {
+        await ownership.record(org, late.id);
+      }
+      // Without an answer, it may exist: the next look at the list knows it by what was ordered.
+      if (isRefusal(error)) await ownership.endCreation(org, name);
+      if (late === undefined) throw error;
       return late;
     } finally {
       this.#forget(org);
     }
   }
 
-  async #isOurs(org: string, id: number): Promise<boolean> {
-    if (this.#unrecorded.has(id)) await this.#recordMade(org, id);
-    return await this.#made.has(org, id);
-  }
-
-  /** The group exists, whether it can be recorded now or not. */
-  async #recordMade(org: string, id: number): Promise<void> {
-    this.#unrecorded.add(id);
-    try {
-      await this.#made.add(org, id);
-      this.#unrecorded.delete(id);
-    } catch {
-      // The next look at the group tries again.
-    }
+  /**
+   * @returns whether Baton made the group
+   * @throws BatonError GROUP_NOT_ADOPTED
+   */
+  async #assertUsable(org: string, found: ListedGroup, name: string, access: GroupAccess): Promise<boolean> {
+    const isOwn = await this.#ownership.isOwn(org, found, toRunnerGroupSettings(name, access));
+    this.#ownership.check(org, name, isOwn || access.adopt === true);
+    return isOwn;
   }
 
   #forget(org: string): void {

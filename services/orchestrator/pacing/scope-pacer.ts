@@ -38,10 +38,10 @@ export class ScopePacer implements StartPacer {
   }
 
   /** Without NATS, each orchestrator counts for itself: a runner that should start must not wait for a count. */
-  async take(scope: ForgeScope, wanted: WantedStarts): Promise<StartAllowance> {
+  async take(scope: ForgeScope, group: string, wanted: WantedStarts): Promise<StartAllowance> {
     const { forge, now = Date.now } = this.#options;
     const name = toScopeName(scope);
-    const outlook = forge.getRegistrationOutlook(scope);
+    const outlook = forge.getRegistrationOutlook(scope, group);
     const names = { forge: FORGE_NAMES[forge.type] ?? 'the forge' };
     let { allowance, uses } = planStarts(NO_STARTS, wanted, outlook, { ...names, now: now() });
     // Nothing is counted where nothing limits starts or nothing may start.

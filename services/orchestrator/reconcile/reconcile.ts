@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import type { Registry } from 'prom-client';
 import type { Config } from '../../../contracts/config/config.ts';
 import { getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
@@ -6,7 +7,7 @@ import type { Forge } from '../../../contracts/ports/forge.ts';
 import type { LiveConfig } from '../../shared/live-config.ts';
 import type { NewestConfig, ReadNewest } from '../../shared/newest-config/newest-config.ts';
 import { correctHealthSchedules, reconcileHealthSchedules } from './health-schedules.ts';
-import { reconcileRunnerGroups } from './runner-groups.ts';
+import { RunnerGroupsReconciler } from './runner-groups.ts';
 import { correctWorkflows, reconcileWorkflows } from './workflows.ts';
 
 /**
@@ -14,6 +15,8 @@ import { correctWorkflows, reconcileWorkflows } from './workflows.ts';
  * a person may end a workflow or delete a schedule.
  */
 const CORRECT_INTERVAL_MS = 20_000;
+/** How often runner groups are looked at again that may not be used. */
+const REFUSED_GROUPS_INTERVAL_MS = 60_000;
 
 /**
  * Makes dispatchers, capacity workflows, health schedules and the forge's runner groups match the configuration: now, and whenever
@@ -27,9 +30,11 @@ export async function startReconciling(options: {
   forge: Forge;
   live: LiveConfig;
   newest: Pick<NewestConfig, 'read'>;
+  metrics: Registry;
   log: Logger;
 }): Promise<() => void> {
-  const { client, forge, live, newest, log } = options;
+  const { client, forge, live, newest, metrics, log } = options;
+  const runnerGroups = new RunnerGroupsReconciler(forge, log, metrics);
   // After workflows and schedules were listed: a new group is in the newest configuration before anything of it runs.
   const readNewest: ReadNewest = () => newest.read();
   const reconcile = async (config: Config): Promise<void> => {
@@ -38,7 +43,7 @@ export async function startReconciling(options: {
     await reconcileWorkflows(client, config, readNewest);
     await reconcileHealthSchedules(client, config, readNewest);
     // Not awaited: a forge that doesn't answer must not delay the groups.
-    void reconcileRunnerGroups(forge, config, log);
+    void runnerGroups.reconcile(config);
   };
   live.onChange(reconcile);
   await live.notify();
@@ -52,5 +57,12 @@ export async function startReconciling(options: {
     });
   }, CORRECT_INTERVAL_MS);
   timer.unref();
-  return () => clearInterval(timer);
+  const refused = setInterval(() => {
+    if (live.problem === undefined) void runnerGroups.retryRefused(live.current);
+  }, REFUSED_GROUPS_INTERVAL_MS);
+  refused.unref();
+  return () => {
+    clearInterval(timer);
+    clearInterval(refused);
+  };
 }

@@ -146,7 +146,7 @@ describe('a runner group on GitHub', () => {
   });
 });
 
-describe('a runner group that Baton did not make', () => {
+describe('a runner group that Baton did not make, and that the configuration adopts', () => {
   const NARROW = {
     name: '',
     visibility: 'selected',
@@ -172,7 +172,7 @@ describe('a runner group that Baton did not make', () => {
   ])('is not given %s, and what differs is noted', async (_what, access, differences) => {
     const group = await make({ ...NARROW, selected_repository_ids: [] });
     const before = structuredClone(group);
-    const { changes, notes } = await github.reconcileRunnerGroup(order(access));
+    const { changes, notes } = await github.reconcileRunnerGroup(order({ ...access, adopt: true }));
     expect(changes).toEqual([]);
     expect(notes).toEqual([expect.stringContaining('Baton did not make it')]);
     for (const difference of differences) expect(notes[0]).toContain(difference);
@@ -182,7 +182,7 @@ describe('a runner group that Baton did not make', () => {
   it('loses the access that the configuration does not give', async () => {
     const group = await make({ visibility: 'all', allows_public_repositories: true });
     const { notes } = await github.reconcileRunnerGroup(
-      order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS }),
+      order({ repositories: ['demo'], allowPublic: false, workflows: WORKFLOWS, adopt: true }),
     );
     expect(notes).toEqual([]);
     expect(group).toMatchObject({
@@ -265,7 +265,12 @@ describe('the search for waiting jobs', () => {
 });
 
 describe('the registration of a runner whose name is taken', () => {
-  const orderOf = (runner: string) => ({ ...order(ALL), group: 'Default', runner, labels: ['demo'] });
+  const orderOf = (runner: string) => ({
+    ...order({ ...ALL, adopt: true }),
+    group: 'Default',
+    runner,
+    labels: ['demo'],
+  });
   const listIds = (runner: string): number[] =>
     [...bench.sim.state.runners.values()].filter((known) => known.name === runner).map(({ id }) => id);
 

@@ -44,7 +44,11 @@ async function checkAll(github: Github): Promise<QueuedJobs[]> {
   const notBefore = Date.now();
   const found: QueuedJobs[] = [];
   for (const group of GROUPS) {
-    const access = { allowPublic: true, repositories: group === 'group-1' ? ['demo', 'repository-1'] : undefined };
+    const access = {
+      allowPublic: true,
+      adopt: true as const,
+      repositories: group === 'group-1' ? ['demo', 'repository-1'] : undefined,
+    };
     await github.reconcileRunnerGroup({ scope: SCOPE, group, access }, { notBefore });
     await github.listRegistrations(SCOPE, { notBefore });
     if (group === GROUPS[0]) {
@@ -63,7 +67,11 @@ describe('the health checks of 5 groups and 40 repositories', () => {
   it('cost at most 60 calls of GitHub’s hourly limit in an idle hour, and nearly none in the next', async () => {
     // Made before, as usual.
     for (const group of GROUPS) {
-      const access = { allowPublic: true, repositories: group === 'group-1' ? ['demo', 'repository-1'] : undefined };
+      const access = {
+        allowPublic: true,
+        adopt: true as const,
+        repositories: group === 'group-1' ? ['demo', 'repository-1'] : undefined,
+      };
       await createGithub().reconcileRunnerGroup({ scope: SCOPE, group, access });
     }
     const github = createGithub();

@@ -8,6 +8,7 @@ const FINAL: ReadonlySet<string> = new Set<ErrorCode>(['REGISTRATION_REFUSED', '
 const RETRY_AFTER_MS = {
   /** A permission, a runner group or a repository is missing: a person has to change something. */
   FORGE_REFUSED: 30_000,
+  GROUP_NOT_ADOPTED: 30_000,
   FORGE_RATE_LIMITED: 10_000,
   FORGE_UNAVAILABLE: 2000,
 } as const satisfies Partial<Record<ErrorCode, number>>;

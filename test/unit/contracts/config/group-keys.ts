@@ -51,6 +51,15 @@ export const GROUP_KEYS: Key[] = [
     ],
   },
   {
+    path: 'groups.0.adopt',
+    default: false,
+    valid: [[{ group: '    adopt: true' }, true]],
+    invalid: [
+      [{ group: '    adopt: some' }, 14, 5, /expected boolean/],
+      [{ group: '    adopt: true\n    repository: web' }, 14, 5, /is for an organisation/],
+    ],
+  },
+  {
     path: 'groups.0.allow_public_repositories',
     default: true,
     valid: [[{ group: '    allow_public_repositories: false' }, false]],

@@ -39,24 +39,26 @@ describe('the pacer of starts', () => {
   it('counts the starts of a scope over all groups and orchestrators, whatever the case of its name', async () => {
     const store = new Store();
     const [one, other] = [create(store), create(store)];
-    expect((await one.take({ organization: 'acme' }, { jobs: 7, idle: 0 })).allowed).toBe(7);
-    expect((await other.take({ organization: 'Acme' }, { jobs: 7, idle: 0 })).allowed).toBe(3);
-    expect((await other.take({ organization: 'acme', repository: 'web' }, { jobs: 7, idle: 0 })).allowed).toBe(7);
+    expect((await one.take({ organization: 'acme' }, 'linux', { jobs: 7, idle: 0 })).allowed).toBe(7);
+    expect((await other.take({ organization: 'Acme' }, 'linux', { jobs: 7, idle: 0 })).allowed).toBe(3);
+    expect((await other.take({ organization: 'acme', repository: 'web' }, 'linux', { jobs: 7, idle: 0 })).allowed).toBe(
+      7,
+    );
     expect([...store.documents.keys()]).toEqual(['acme', 'acme/web']);
   });
 
   it('counts nothing where nothing limits starts, or nothing may start', async () => {
     const store = new Store();
     const unlimited = create(store, { perMinute: null });
-    expect((await unlimited.take({ organization: 'acme' }, { jobs: 500, idle: 0 })).allowed).toBe(500);
+    expect((await unlimited.take({ organization: 'acme' }, 'linux', { jobs: 500, idle: 0 })).allowed).toBe(500);
     const blocked = create(store, { blocked: 'GitHub does not answer', waitMs: 1000 });
-    expect((await blocked.take({ organization: 'acme' }, { jobs: 500, idle: 0 })).allowed).toBe(0);
+    expect((await blocked.take({ organization: 'acme' }, 'linux', { jobs: 500, idle: 0 })).allowed).toBe(0);
     expect(store.changes).toBe(0);
   });
 
   it('counts what it puts off in a metric', async () => {
     const metrics = new Registry();
-    await create(new Store(), {}, metrics).take({ organization: 'acme' }, { jobs: 14, idle: 0 });
+    await create(new Store(), {}, metrics).take({ organization: 'acme' }, 'linux', { jobs: 14, idle: 0 });
     expect(await metrics.metrics()).toContain('baton_starts_held_back_total{scope="acme"} 4');
   });
 });
