@@ -1,77 +1,69 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { z } from 'zod';
+import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { getErrorMessage } from '../../contracts/errors.ts';
-import { createDelegationId } from '../../contracts/lib/delegation-id.ts';
-import { HANDED_OVER, PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
+import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
+import {
+  hookAnswer,
+  MAX_HOOK_ENVIRONMENT,
+  MAX_HOOK_VARIABLE,
+  type HookAnswer,
+} from '../../contracts/messages/proxy-hook.ts';
 import { toAnnotation } from '../lib/workflow-command.ts';
-import { BreakerOpen, OrchestratorUnavailable, SharedBreaker } from './breaker.ts';
-import { readJobContext } from './job-context.ts';
-import { OrchestratorClient } from './orchestrator-client.ts';
-import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 
 /**
- * The program of a proxy's hooks. `started` hands the job over and exits with 78; `completed` reports that this attempt
- * has ended. A failure becomes an annotation of the job; the exit code then is 69 (no answer) or 65 (refused).
+ * The program of a proxy's job-started hook. It holds no secret: it sends its environment to the proxy's socket, prints the answer
+ * as an annotation, and waits for the proxy to end this attempt, so that no further step starts.
  */
-const EXIT = { unavailable: 69, refused: 65 } as const;
-const REQUEST_TIMEOUT_MS = 10_000;
-const BREAKER_PAUSE_MS = 30_000;
 
-function annotate(level: 'notice' | 'error', text: string): void {
-  console.log(toAnnotation(level, text, 'Baton'));
+/** The exit code when the proxy does not answer. */
+const NO_ANSWER = 69;
+/** Longer than the proxy takes to end the attempt, by force in the end. */
+const END_TIMEOUT_MS = 90_000;
+
+/** The variables that fit into a request, the forge's own first. */
+function selectFitting(env: NodeJS.ProcessEnv): Record<string, string> {
+  const isForges = (name: string): number => Number(/^(GITHUB|RUNNER)_/.test(name));
+  const selected: [string, string][] = [];
+  let length = 0;
+  for (const [name, value] of Object.entries(env).sort(([a], [b]) => isForges(b) - isForges(a))) {
+    if (value === undefined || name === '' || value.length > MAX_HOOK_VARIABLE) continue;
+    length += name.length + value.length;
+    if (length > MAX_HOOK_ENVIRONMENT) break;
+    selected.push([name, value]);
+  }
+  return Object.fromEntries(selected);
 }
 
-const parsePositive = (text: string | undefined, defaultValue: number): number => {
-  const number = Number(text);
-  return number > 0 ? number : defaultValue;
-};
+/** @throws Error if the proxy closes the connection without an answer */
+async function ask(socket: Socket): Promise<HookAnswer> {
+  socket.write(`${JSON.stringify({ kind: 'started', environment: selectFitting(process.env) })}\n`);
+  for await (const line of createInterface({ input: socket })) return hookAnswer.parse(JSON.parse(line));
+  throw new Error('the proxy closed the connection');
+}
 
-async function started(env: NodeJS.ProcessEnv): Promise<number> {
-  const context = readJobContext(env);
+async function print(level: HookAnswer['level'], text: string): Promise<void> {
+  await new Promise<void>((done) => process.stdout.write(`${toAnnotation(level, text, 'Baton')}\n`, () => done()));
+}
+
+async function main(): Promise<number> {
+  const socket = connect(process.env[PROXY_ENV.socket] ?? '');
+  const failed = new Promise<never>((_done, reject) => socket.on('error', reject));
+  failed.catch(() => undefined);
+  let answer: HookAnswer;
   try {
-    const id = await createBreaker(env).execute(() => createClient(env).delegate(context));
-    annotate(
-      'notice',
-      `This job was handed over to an ephemeral runner (delegation ${id}). This attempt fails on purpose: Baton re-runs the job on that runner in a moment.`,
-    );
-    return HANDED_OVER;
+    answer = await Promise.race([ask(socket), failed]);
   } catch (error) {
-    const reason = getErrorMessage(error).replace(/\.$/, '');
-    const isUnavailable = error instanceof OrchestratorUnavailable || error instanceof BreakerOpen;
-    annotate(
+    await print(
       'error',
-      `This job was not handed over to an ephemeral runner: ${reason}. None of its steps ran. ${isUnavailable ? 'Re-run it when the orchestrator can be reached again' : 'Contact the administrators of this proxy'}.`,
+      `This job was not handed over to an ephemeral runner: its proxy does not answer (${getErrorMessage(error)}). Contact the administrators of this proxy.`,
     );
-    return isUnavailable ? EXIT.unavailable : EXIT.refused;
+    return NO_ANSWER;
   }
+  await print(answer.level, answer.text);
+  socket.end();
+  await sleep(Number(process.env[PROXY_ENV.endTimeout]) || END_TIMEOUT_MS);
+  return answer.exitCode;
 }
 
-async function completed(env: NodeJS.ProcessEnv): Promise<number> {
-  try {
-    await createClient(env).complete(createDelegationId(readJobContext(env)));
-  } catch {
-    // The forge reports the end of the attempt too.
-  }
-  return 0;
-}
-
-function createClient(env: NodeJS.ProcessEnv): OrchestratorClient {
-  const timeoutMs = parsePositive(env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
-  return new OrchestratorClient(env[PROXY_ENV.orchestratorUrl] ?? '', env[PROXY_ENV.token] ?? '', timeoutMs);
-}
-
-function createBreaker(env: NodeJS.ProcessEnv): SharedBreaker {
-  const name = (env['RUNNER_NAME'] ?? 'proxy').replaceAll(/[^\w.-]/g, '_');
-  const file = env[PROXY_ENV.state] ?? join(tmpdir(), `baton-proxy-${name}.json`);
-  return new SharedBreaker(file, parsePositive(env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));
-}
-
-try {
-  process.exitCode = process.argv[2] === 'completed' ? await completed(process.env) : await started(process.env);
-} catch (error) {
-  // The environment is not that of a hook.
-  const problem = error instanceof z.ZodError ? describeWrongFields(error) : getErrorMessage(error);
-  annotate('error', `This job was not handed over to an ephemeral runner: ${problem}. None of its steps ran.`);
-  process.exitCode = EXIT.refused;
-}
+process.exit(await main());

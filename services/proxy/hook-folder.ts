@@ -6,25 +6,28 @@ import { build } from 'esbuild';
 const HOOKS = fileURLToPath(new URL('../../hooks/proxy/', import.meta.url));
 
 /**
- * Writes a proxy's hooks to a folder: the two scripts, and their program as one file that needs only Node.
+ * Writes a proxy's job-started hook to a folder: the script, and its program as one file that needs only Node. Other users may read
+ * both, and change neither.
  *
- * @returns the folder
+ * @returns the script
  */
 export async function writeHookFolder(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o755);
+  const program = join(folder, 'delegate.mjs');
   await build({
     entryPoints: [join(HOOKS, 'main.ts')],
-    outfile: join(folder, 'delegate.mjs'),
+    outfile: program,
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: 'node22',
+    target: 'node20',
     minifySyntax: true,
     logLevel: 'silent',
   });
-  for (const script of ['job-started.sh', 'job-completed.sh']) {
-    await copyFile(join(HOOKS, script), join(folder, script));
-    await chmod(join(folder, script), 0o755);
-  }
-  return folder;
+  await chmod(program, 0o644);
+  const script = join(folder, 'job-started.sh');
+  await copyFile(join(HOOKS, 'job-started.sh'), script);
+  await chmod(script, 0o755);
+  return script;
 }

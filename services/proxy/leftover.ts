@@ -1,12 +1,23 @@
 import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { getErrorMessage } from '../../contracts/errors.ts';
 
 const KILL_TIMEOUT_MS = 10_000;
 
-/** Records the process id of the forge's runner, for the next proxy after a `kill -9` of this one. */
-export function recordProgram(file: string, pid: number | undefined): void {
-  if (pid === undefined) rmSync(file, { force: true });
-  else writeFileSync(file, String(pid));
+/**
+ * Records the process id of the forge's runner, for the next proxy after a `kill -9` of this one. On a full or read-only disk, nothing
+ * is recorded, and jobs are handed over all the same.
+ *
+ * @returns why nothing was recorded; undefined where it was
+ */
+export function recordProgram(file: string, pid: number | undefined): string | undefined {
+  try {
+    rmSync(file, { force: true });
+    if (pid !== undefined) writeFileSync(file, String(pid));
+    return undefined;
+  } catch (error) {
+    return getErrorMessage(error);
+  }
 }
 
 /**

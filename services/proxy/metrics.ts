@@ -1,9 +1,16 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { readProxyState } from '../../contracts/lib/proxy-state.ts';
+import type { HandOverBreaker } from './breaker.ts';
+import type { HandOver } from './hand-over.ts';
 import type { ProxyRunner } from './proxy-runner.ts';
 
-/** Registers a proxy's metrics: its own, and those in its hooks' shared state. They are read at each scrape. */
-export function registerProxyMetrics(registry: Registry, proxy: ProxyRunner, stateFile: string): void {
+export interface MeteredProxy {
+  proxy: ProxyRunner;
+  handOver: HandOver;
+  breaker: HandOverBreaker;
+}
+
+/** Registers a proxy's metrics. They are read at each scrape. */
+export function registerProxyMetrics(registry: Registry, { proxy, handOver, breaker }: MeteredProxy): void {
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number): void => {
     const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(value()) });
@@ -32,7 +39,7 @@ export function registerProxyMetrics(registry: Registry, proxy: ProxyRunner, sta
     labelNames: ['result'],
     registers,
     collect: () => {
-      const { handedOver, failed, heldBack } = readProxyState(stateFile);
+      const { handedOver, failed, heldBack } = breaker.counts;
       hooks.reset();
       hooks.inc({ result: 'handed-over' }, handedOver);
       hooks.inc({ result: 'failed' }, failed);
@@ -41,10 +48,23 @@ export function registerProxyMetrics(registry: Registry, proxy: ProxyRunner, sta
   });
   counter(
     'baton_proxy_connection_failures_total',
-    'Requests of hooks without an answer',
-    () => readProxyState(stateFile).connectionFailures,
+    'Requests of the proxy without an answer',
+    () => breaker.counts.connectionFailures,
   );
-  gauge('baton_proxy_breaker_open', 'Whether the hooks’ circuit breaker is open', () =>
-    Number(readProxyState(stateFile).open),
+  gauge('baton_proxy_breaker_open', 'Whether the circuit breaker of hand-overs is open', () => Number(breaker.open));
+  const refusals: Counter = new Counter({
+    name: 'baton_proxy_refusals_total',
+    help: 'Requests on the proxy’s socket that were not served: without a job, a second one of a job, malformed',
+    labelNames: ['reason'],
+    registers,
+    collect: () => {
+      refusals.reset();
+      for (const [reason, count] of Object.entries(handOver.refusals)) refusals.inc({ reason }, count);
+    },
+  });
+  counter(
+    'baton_proxy_leftovers_total',
+    'Processes that were killed because they outlived the forge’s runner',
+    () => proxy.leftovers,
   );
 }

@@ -124,7 +124,9 @@ describe('the development cluster', () => {
       HostConfig: {
         NetworkMode: `${project}_default`,
         ExtraHosts: ['host.docker.internal:host-gateway'],
+        // As the image says.
         CapDrop: ['ALL'],
+        CapAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID'],
         SecurityOpt: ['no-new-privileges'],
       },
     });

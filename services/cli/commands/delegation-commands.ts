@@ -25,10 +25,15 @@ export function addDelegationCommands(program: Command): void {
     .option('--orchestrator-url <url>', 'address of the ingress (or BATON_PROXY_ORCHESTRATOR_URL)')
     .option('--directory <folder>', 'folder of the forge’s runner (default: BATON_PROXY_DIRECTORY, else /home/runner)')
     .option(
-      '--hooks <folder>',
-      'your own job-started.sh and job-completed.sh (default: BATON_PROXY_HOOKS, else Baton’s)',
+      '--runner-user <user>',
+      'user that the forge’s runner and jobs run as, for this proxy alone (default: BATON_PROXY_RUNNER_USER, else runner)',
     )
-    .option('--state <folder>', 'hooks and their state (default: BATON_PROXY_STATE, else .baton/proxy)')
+    .option('--same-user', 'run jobs as this user, so that they can read the token (or BATON_PROXY_SAME_USER=true)')
+    .option(
+      '--share <list>',
+      'variables that are handed over besides GITHUB_*, RUNNER_* and CI: A,B_* (or BATON_PROXY_SHARE)',
+    )
+    .option('--state <folder>', 'the hook and its socket (default: BATON_PROXY_STATE, else .baton/proxy)')
     .option('--host <address>', 'address of its HTTP server (default: BATON_PROXY_HOST, else 127.0.0.1)')
     .option('--port <n>', 'port of its HTTP server (default: BATON_PROXY_PORT, else a free one)')
     .action(() => runServiceMain('proxy'));

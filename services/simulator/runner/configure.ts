@@ -27,7 +27,16 @@ export async function configure(args: string[]): Promise<void> {
   const flag = { type: 'boolean' } as const;
   const { values } = parseArgs({
     args,
-    options: { url: text, token: text, name: text, labels: text, unattended: flag, replace: flag, ephemeral: flag },
+    options: {
+      url: text,
+      token: text,
+      name: text,
+      labels: text,
+      unattended: flag,
+      replace: flag,
+      ephemeral: flag,
+      disableupdate: flag,
+    },
   });
   const { url, token, name, labels, replace } = options.parse({
     ...values,

@@ -52,6 +52,8 @@ export class RunningJob {
   }
 
   get status(): 'success' | 'failure' | 'cancelled' {
+    // GitHub's worker fails the job when its runner is shut down, and cancels it for every other reason.
+    if (this.stopReason === 'shutdown') return 'failure';
     return this.stopReason === undefined ? this.result : 'cancelled';
   }
 

@@ -114,7 +114,7 @@ describe('the proxy program', () => {
       const exitWith = join(proxy.directory, 'exit-with');
       writeFileSync(exitWith, '3');
       // Kills the runner and its child processes, as when the machine runs out of memory.
-      const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.json.pid`), 'utf8'));
+      const pid = Number(readFileSync(join(folder.path, CRASH, 'state', `${CRASH}.pid`), 'utf8'));
       process.kill(-pid, 'SIGKILL');
       await until(() => expect(findCrashes(proxy).length).toBeGreaterThanOrEqual(3));
       await until(async () => {
@@ -172,8 +172,6 @@ describe('the proxy program', () => {
     const headers = { authorization: `Bearer ${tokenFor(TERM)}` };
     const answer = await fetch(`${ingress.address}/api/jobs`, { headers });
     expect(await answer.json()).toMatchObject({ jobs: [{ runnerName: TERM, status: 'queued' }] });
-    expect(existsSync(join(folder.path, TERM, 'state', `${TERM}.json.pid`)), 'nothing is left of its runner').toBe(
-      false,
-    );
+    expect(existsSync(join(folder.path, TERM, 'state', `${TERM}.pid`)), 'nothing is left of its runner').toBe(false);
   });
 });

@@ -27,6 +27,12 @@ export interface ProxyStart {
   runScript?: string;
   /** Whether to wait until the forge's runner is running. Default: true. */
   ready?: boolean;
+  /** The user of the forge's runner and its jobs. Default: the proxy's own. */
+  user?: string;
+  /** Names of variables of `env` that are handed over too. */
+  share?: string;
+  /** A command that runs the proxy, such as `unshare --mount`. */
+  within?: string[];
 }
 
 export interface TestProxy {
@@ -53,7 +59,7 @@ async function fetchRegistrationToken(surroundings: ProxySurroundings): Promise<
 export async function startProxy(
   surroundings: ProxySurroundings,
   name: string,
-  { env = {}, runScript, ready = true }: ProxyStart = {},
+  { env = {}, runScript, ready = true, user, share = '', within = [] }: ProxyStart = {},
 ): Promise<TestProxy> {
   const folder = join(surroundings.dir, name);
   const directory = join(folder, 'runner');
@@ -74,11 +80,20 @@ export async function startProxy(
     directory: directory,
     state: join(folder, 'state'),
     port: String(port),
+    share,
+    ...(user !== undefined && { 'runner-user': user }),
   };
+  const flags = user === undefined ? ['--same-user'] : [];
   const child = startChild({
     name,
-    command: process.execPath,
-    args: [MAIN, ...Object.entries(options).flatMap(([option, value]) => [`--${option}`, value])],
+    command: within[0] ?? process.execPath,
+    args: [
+      ...within.slice(1),
+      ...(within.length > 0 ? [process.execPath] : []),
+      MAIN,
+      ...flags,
+      ...Object.entries(options).flatMap(([option, value]) => [`--${option}`, value]),
+    ],
     cwd: folder,
     env: {
       PATH: process.env['PATH'],
@@ -91,7 +106,7 @@ export async function startProxy(
     graceSeconds: 60,
   });
   // A killed proxy leaves the forge's runner to the next proxy; in these tests there may be none.
-  const pidFile = join(folder, 'state', `${name}.json.pid`);
+  const pidFile = join(folder, 'state', `${name}.pid`);
   surroundings.onStop(() => {
     if (!existsSync(pidFile)) return;
     try {

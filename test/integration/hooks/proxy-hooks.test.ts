@@ -1,102 +1,13 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import { createDelegationId } from '../../../contracts/lib/delegation-id.ts';
-import { readProxyState } from '../../../contracts/lib/proxy-state.ts';
-import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
-import { writeHookFolder } from '../../../services/proxy/hook-folder.ts';
-import { testGroup, writeConfig } from '../../support/config.ts';
-import { temporaryFolder } from '../../support/cleanup.ts';
-import { startNats, type TestNats } from '../../support/nats.ts';
-import { startService, type TestService } from '../../support/service.ts';
+import { ProxyHookWorld } from '../../support/proxy-hook-world.ts';
 
-/** A proxy's hook scripts, run as the forge's runner runs them, with a real ingress. */
+/** What a proxy's hook hands over, and what it prints. */
 
-const folder = temporaryFolder('proxy-hooks');
-const key = createTokenKey();
-const issued = Math.floor(Date.now() / 1000);
-const token = signToken(key.privateKey, { proxy: 'proxy-a', issued, expires: issued + 3600 });
-let nats: TestNats;
-let ingress: TestService;
-let scripts: string;
-
+let world: ProxyHookWorld;
 beforeAll(async () => {
-  scripts = await writeHookFolder(join(folder.path, 'hooks with a space'));
-  nats = await startNats();
-  const config = writeConfig(folder.path, {
-    nats: nats.address,
-    groups: [testGroup('ephemeral', ['team', 'ephemeral', 'container'])],
-    delegation: {
-      token_keys: [key.publicKey],
-      proxies: [{ names: ['proxy-a'], labels: ['team'], group: 'ephemeral' }],
-    },
-  });
-  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's' } });
-  await ingress.ready();
+  world = await ProxyHookWorld.start();
 }, 120_000);
-
-afterAll(async () => {
-  await ingress?.stop();
-  await nats?.stop();
-  folder.remove();
-});
-
-let jobs = 0;
-
-/** The environment of a hook of a new job. */
-function environment(more: Record<string, string> = {}): Record<string, string> {
-  jobs += 1;
-  return {
-    PATH: '/usr/bin:/bin',
-    BATON_NODE: process.execPath,
-    GITHUB_JOB: 'build',
-    GITHUB_RUN_ID: String(1000 + jobs),
-    GITHUB_RUN_ATTEMPT: '1',
-    GITHUB_REPOSITORY: 'acme/hello',
-    GITHUB_WORKFLOW: 'CI',
-    RUNNER_NAME: 'proxy-a',
-    RUNNER_TRACKING_ID: `github_${jobs}`,
-    ORCHESTRATOR_URL: ingress.address,
-    RUNNER_TOKEN: token,
-    RUNNER_LABELS: 'team, linux',
-    BATON_PROXY_STATE: join(folder.path, 'state', `${jobs}.json`),
-    ...more,
-  };
-}
-
-interface Ran {
-  code: number;
-  output: string;
-}
-
-function run(script: string, env: Record<string, string>, shell = 'sh'): Promise<Ran> {
-  return new Promise((resolve) => {
-    execFile(`/bin/${shell}`, ['-e', join(scripts, script)], { env }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr });
-    });
-  });
-}
-
-function findDelegationId(env: Record<string, string>): string {
-  return createDelegationId({
-    repository: env['GITHUB_REPOSITORY'] ?? '',
-    runId: env['GITHUB_RUN_ID'] ?? '',
-    runAttempt: 1,
-    jobId: env['GITHUB_JOB'] ?? '',
-    runnerName: 'proxy-a',
-    trackingId: env['RUNNER_TRACKING_ID'] ?? '',
-  });
-}
-
-/** What the orchestrator knows of that hook's job. */
-async function fetchJob(env: Record<string, string>): Promise<Record<string, unknown>> {
-  const response = await fetch(`${ingress.address}/api/jobs/${findDelegationId(env)}`, {
-    headers: { authorization: `Bearer ${token}` },
-  });
-  expect(response.status).toBe(200);
-  return z.record(z.string(), z.unknown()).parse(await response.json());
-}
+afterAll(() => world?.stop());
 
 describe.each(['bash', 'sh'])('under %s', (shell) => {
   it('a job is handed over with any environment', async () => {
@@ -113,11 +24,12 @@ describe.each(['bash', 'sh'])('under %s', (shell) => {
       GITHUB_JOB: 'build "x" = $y',
       GITHUB_WORKFLOW: 'CI\n"; DROP',
     };
-    const env = environment(hostile);
-    const { code, output } = await run('job-started.sh', env, shell);
+    const env = world.environment(hostile);
+    const proxy = await world.startProxy({ share: Object.keys(hostile) });
+    const { code, output } = await world.runHook(proxy, env, shell);
     expect(output).toMatch(/^::notice title=Baton::This job was handed over[^\n]*\n$/);
     expect(code).toBe(78);
-    const job = await fetchJob(env);
+    const job = await world.fetchJob(env);
     expect(job['environment']).toMatchObject(hostile);
     expect(job).toMatchObject({
       jobId: hostile.GITHUB_JOB,
@@ -130,7 +42,38 @@ describe.each(['bash', 'sh'])('under %s', (shell) => {
 });
 
 describe('a proxy’s hooks', () => {
-  it('no secret variable leaves the proxy', async () => {
+  it('the proxy’s own variables stay there, also those that no list of secret names has', async () => {
+    const own = {
+      DB_PASS: 'x1',
+      MYSQL_PASS: 'x2',
+      PGPASS: 'x3',
+      SLACK_URL: 'x4',
+      COMPANY: 'x5',
+      LANG: 'C',
+      CIRCLE: 'x6',
+    };
+    const env = world.environment({ ...own, CI: 'true', TEAM_NAME: 'core', TEAM_SIZE: '4', RUNNER_OS: 'Linux' });
+    expect(await world.runHook(await world.startProxy({ share: ['TEAM_*'] }), env)).toMatchObject({ code: 78 });
+    const sent = await world.fetchEnvironment(env);
+    expect(Object.keys(sent).sort()).toEqual(
+      [
+        'CI',
+        'GITHUB_JOB',
+        'GITHUB_REPOSITORY',
+        'GITHUB_RUN_ATTEMPT',
+        'GITHUB_RUN_ID',
+        'GITHUB_WORKFLOW',
+        'RUNNER_NAME',
+        'RUNNER_OS',
+        'RUNNER_TRACKING_ID',
+        'TEAM_NAME',
+        'TEAM_SIZE',
+      ].sort(),
+    );
+    expect(sent).toMatchObject({ TEAM_NAME: 'core', CI: 'true' });
+  });
+
+  it('no variable that is or looks secret leaves the proxy, even where all are shared', async () => {
     const secret = {
       ACTIONS_RUNTIME_TOKEN: 'x1',
       ACTIONS_CACHE_URL: 'x2',
@@ -153,91 +96,81 @@ describe('a proxy’s hooks', () => {
       WEB: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl',
       GH: 'ghp_abcdefghijklmnopqrstuvwxyz0123456789',
       PEM: '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n',
-      CUSTOMER_ONE: 'x17',
-      customer_two: 'x18',
-      EXACT: 'x19',
     };
     const kept = { MONKEY: 'm', TURKEYS: 't', KEYBOARD: 'k', HOME_URL: 'https://github.com/acme', CUSTOMER: 'c' };
-    const env = environment({ ...secret, ...kept, BATON_LEAVE_OUT: 'CUSTOMER_*, EXACT' });
-    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    const { environment: sent } = z
-      .object({ environment: z.record(z.string(), z.string()) })
-      .parse(await fetchJob(env));
+    const env = world.environment({ ...secret, ...kept });
+    expect(await world.runHook(await world.startProxy({ share: ['*'] }), env)).toMatchObject({ code: 78 });
+    const sent = await world.fetchEnvironment(env);
     expect(Object.keys(sent).filter((name) => name in secret)).toEqual([]);
     expect(sent).toMatchObject(kept);
     expect(sent).toMatchObject({ GITHUB_REPOSITORY: 'acme/hello' });
-    expect(JSON.stringify(sent)).not.toContain(token);
+    expect(JSON.stringify(sent)).not.toContain(world.token);
   });
 
   it('a job with too large an environment is handed over without its largest variables', async () => {
     const many = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`FILLER_${index}`, 'x'.repeat(8000)]));
-    const env = environment({ ...many, HUGE: 'y'.repeat(100_000) });
-    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    const { environment: sent } = z
-      .object({ environment: z.record(z.string(), z.string()) })
-      .parse(await fetchJob(env));
+    const env = world.environment({ ...many, HUGE: 'y'.repeat(100_000) });
+    expect(await world.runHook(await world.startProxy({ share: ['*'] }), env)).toMatchObject({ code: 78 });
+    const sent = await world.fetchEnvironment(env);
     expect(sent['HUGE']).toBeUndefined();
     expect(sent['GITHUB_RUN_ID']).toBe(env['GITHUB_RUN_ID']);
   });
 
   it('matrix and needs are sent if the workflow passes them to the hook', async () => {
-    const env = environment({
+    const env = world.environment({
       BATON_MATRIX: '{"os": "linux", "deep": {"a": [1]}}',
       BATON_NEEDS: '{"lint": {"result": "success", "outputs": {"token": "s3cret"}}}',
     });
-    expect(await run('job-started.sh', env)).toMatchObject({ code: 78 });
-    expect(await fetchJob(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
-    const broken = environment({ BATON_MATRIX: '{nonsense', BATON_NEEDS: '17' });
-    expect(await run('job-started.sh', broken)).toMatchObject({ code: 78 });
-    expect(await fetchJob(broken)).toMatchObject({ matrix: null, needs: null });
+    const proxy = await world.startProxy();
+    expect(await world.runHook(proxy, env)).toMatchObject({ code: 78 });
+    expect(await world.fetchJob(env)).toMatchObject({ matrix: { os: 'linux', deep: { a: [1] } }, needs: ['lint'] });
+    const broken = world.environment({ BATON_MATRIX: '{nonsense', BATON_NEEDS: '17' });
+    expect(await world.runHook(proxy, broken)).toMatchObject({ code: 78 });
+    expect(await world.fetchJob(broken)).toMatchObject({ matrix: null, needs: null });
   });
 
   it('a refused job fails with the reason, and does not open the breaker', async () => {
-    const env = environment({ RUNNER_TOKEN: 'baton.forged.token' });
-    const { code, output } = await run('job-started.sh', env);
+    const proxy = await world.startProxy({ token: 'baton.forged.token' });
+    const { code, output } = await world.runHook(proxy, world.environment());
     expect(code).toBe(65);
     expect(output).toMatch(
       /^::error title=Baton::This job was not handed over to an ephemeral runner: [^\n]*token[^\n]*\n$/,
     );
     expect(output).not.toContain('forged');
-    expect(readProxyState(env['BATON_PROXY_STATE'] ?? '')).toMatchObject({ open: false, failed: 1 });
+    expect(proxy.breaker).toMatchObject({ open: false, counts: { failed: 1, connectionFailures: 0 } });
   });
 
-  it('the completed hook reports the end of the attempt, and never fails', async () => {
-    const env = environment();
-    await run('job-started.sh', env);
-    expect(await run('job-completed.sh', env)).toEqual({ code: 0, output: '' });
-    expect(await run('job-completed.sh', environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1' }))).toMatchObject({
-      code: 0,
-    });
+  it('the end of the attempt is reported once, and a failure of that fails nothing', async () => {
+    const env = world.environment();
+    const proxy = await world.startProxy();
+    await world.runHook(proxy, env);
+    const completed = async (): Promise<number> =>
+      await world.ingress.metric('baton_delegation_requests_total', { route: '/api/jobs/:id/complete', result: 'ok' });
+    const before = await completed();
+    await proxy.handOver.reportEnd();
+    await proxy.handOver.reportEnd();
+    expect(await completed()).toBe(before + 1);
+    const unreachable = await world.startProxy({ url: 'http://127.0.0.1:1' });
+    await expect(unreachable.handOver.reportEnd()).resolves.toBeUndefined();
   });
 
-  it('the shared breaker fails jobs at once while the orchestrator does not answer, and closes again later', async () => {
-    const state = join(folder.path, 'state', 'shared.json');
-    const unreachable = (): Record<string, string> =>
-      environment({ ORCHESTRATOR_URL: 'http://127.0.0.1:1', BATON_PROXY_STATE: state });
+  it('the breaker fails jobs at once, without a request, after three in a row that the orchestrator did not answer', async () => {
+    const proxy = await world.startProxy({ url: 'http://127.0.0.1:1', breakerPauseMs: 600_000 });
     for (let hook = 0; hook < 3; hook++) {
-      const { code, output } = await run('job-started.sh', unreachable());
+      const { code, output } = await world.runHook(proxy, world.environment());
       expect(code).toBe(69);
       expect(output).toMatch(
         /^::error title=Baton::This job was not handed over to an ephemeral runner: [^\n]*Re-run it when[^\n]*\n$/,
       );
     }
-    const { connectionFailures } = readProxyState(state);
+    const { connectionFailures } = proxy.breaker.counts;
     expect(connectionFailures).toBeGreaterThanOrEqual(3);
-    const heldBack = await run('job-started.sh', unreachable());
+    const heldBack = await world.runHook(proxy, world.environment());
     expect(heldBack.code).toBe(69);
     expect(heldBack.output).toContain('the orchestrator did not answer the last requests, so none was sent');
-    expect(readProxyState(state)).toMatchObject({ open: true, heldBack: 1, failed: 4, connectionFailures });
-    const back = environment({ BATON_PROXY_STATE: state, BATON_BREAKER_PAUSE_MS: '1' });
-    expect(await run('job-started.sh', back)).toMatchObject({ code: 78 });
-    expect(readProxyState(state)).toMatchObject({ open: false, handedOver: 1 });
-  }, 60_000);
-
-  it('hooks that run in parallel lose no count', async () => {
-    const state = join(folder.path, 'state', 'crowd.json');
-    const hooks = Array.from({ length: 6 }, () => run('job-started.sh', environment({ BATON_PROXY_STATE: state })));
-    expect((await Promise.all(hooks)).map(({ code }) => code)).toEqual([78, 78, 78, 78, 78, 78]);
-    expect(readProxyState(state)).toMatchObject({ handedOver: 6, failed: 0 });
+    expect(proxy.breaker).toMatchObject({
+      open: true,
+      counts: { handedOver: 0, failed: 4, heldBack: 1, connectionFailures },
+    });
   }, 60_000);
 });

@@ -142,7 +142,7 @@ describe('the job hooks of the fake runner', () => {
       if (end === 'cancel') await bench.control('POST', `/jobs/${job.id}/cancel`);
       else runner.child.kill('SIGTERM');
       await bench.completed(job);
-      expect(job.conclusion).toBe('cancelled');
+      expect(job.conclusion).toBe(end === 'cancel' ? 'cancelled' : 'failure');
       expect(job.steps.some(({ name }) => name === 'Complete runner')).toBe(end === 'cancel');
       expect(await runner.exited).toBe(0);
     }

@@ -1,7 +1,10 @@
 /**
- * Decides which variables of a job may leave the proxy. In doubt a variable stays: running the job again does not need
- * it.
+ * Decides which variables of a job may leave the proxy: those that the forge's runner sets, and those that the proxy's administrator
+ * names. No list of secret names can be complete, so that it is only a second sieve. Running the job again needs none of them.
  */
+
+/** Those of the forge's runner; `*` matches any text. */
+const SHARED = ['GITHUB_*', 'RUNNER_*', 'CI'];
 
 const SECRET_PREFIXES = ['ACTIONS_', 'BATON_', 'RUNNER_TOKEN', 'INPUT_', 'STATE_'];
 const SECRET_NAME =
@@ -22,12 +25,12 @@ const MAX_VARIABLES = 1000;
 /**
  * Selects the variables that may leave the proxy, sorted by name.
  *
- * @param excluded patterns of further names that must not; `*` matches any text
+ * @param share patterns of names that may leave it too; `*` matches any text
  */
-export function selectShareable(env: NodeJS.ProcessEnv, excluded: readonly string[]): Record<string, string> {
-  const patterns = excluded.map((pattern) => {
+export function selectShareable(env: NodeJS.ProcessEnv, share: readonly string[]): Record<string, string> {
+  const patterns = [...SHARED, ...share].map((pattern) => {
     const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, String.raw`\$&`));
-    return new RegExp(`^${parts.join('.*')}$`, 'i');
+    return new RegExp(`^${parts.join('.*')}$`);
   });
   const selected: [string, string][] = [];
   let bytes = 0;
@@ -38,7 +41,7 @@ export function selectShareable(env: NodeJS.ProcessEnv, excluded: readonly strin
       SECRET_PREFIXES.some((prefix) => name.toUpperCase().startsWith(prefix))
     )
       continue;
-    if (SECRET_NAME.test(name) || patterns.some((pattern) => pattern.test(name))) continue;
+    if (SECRET_NAME.test(name) || !patterns.some((pattern) => pattern.test(name))) continue;
     if (SECRET_VALUES.some((pattern) => pattern.test(value))) continue;
     // As JSON, in which a control character takes six bytes.
     const size = Buffer.byteLength(JSON.stringify(name) + JSON.stringify(value));

@@ -3,28 +3,31 @@ import { PROXY_ENV } from '../../contracts/messages/proxy-env.ts';
 import { jobContext, type JobContext } from '../../contracts/messages/delegation.ts';
 import { selectShareable } from './shareable-variables.ts';
 
+/** What the proxy itself knows of each of its jobs, whatever a hook says. */
+export interface ProxyIdentity {
+  name: string;
+  labels: readonly string[];
+  /** Names of variables that are handed over too; `*` matches any text. */
+  share: readonly string[];
+}
+
 /**
  * Reads a hook's job from its environment. Values are only put into an object, never into a text, so that any value
  * becomes correct JSON.
  *
  * @throws ZodError if this is not the environment of a hook
  */
-export function readJobContext(env: NodeJS.ProcessEnv): JobContext {
-  const parseList = (text: string | undefined): string[] =>
-    (text ?? '')
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== '');
+export function readJobContext(env: NodeJS.ProcessEnv, { name, labels, share }: ProxyIdentity): JobContext {
   return jobContext.parse({
     jobId: (env['GITHUB_JOB'] ?? '').slice(0, 500),
     runId: env['GITHUB_RUN_ID'] ?? '',
     runAttempt: Number(env['GITHUB_RUN_ATTEMPT'] ?? 1),
     repository: env['GITHUB_REPOSITORY'] ?? '',
     workflow: (env['GITHUB_WORKFLOW'] ?? '').slice(0, 500),
-    runnerName: env['RUNNER_NAME'] ?? '',
-    labels: parseList(env[PROXY_ENV.labels]),
+    runnerName: name,
+    labels: [...labels],
     trackingId: (env['RUNNER_TRACKING_ID'] ?? '').slice(0, 100),
-    environment: selectShareable(env, parseList(env[PROXY_ENV.leaveOut])),
+    environment: selectShareable(env, share),
     matrix: parseOptionalJson(z.record(z.string().max(256), z.unknown()), env[PROXY_ENV.matrix]),
     needs: parseNeeds(env[PROXY_ENV.needs]),
   });

@@ -8,13 +8,17 @@ const problem = z.object({ code: z.string(), message: z.string(), help: z.string
 /** The orchestrator answered that it does not accept the job. */
 export class DelegationRefused extends Error {}
 
-/** The part of the orchestrator's API that a proxy's hooks use. */
+/** The part of the orchestrator's API that a proxy uses. */
 export class OrchestratorClient {
   readonly #url: string;
-  readonly #token: string;
+  readonly #token: () => string;
   readonly #timeoutMs: number;
 
-  constructor(url: string, token: string, timeoutMs: number) {
+  /**
+   * @param token returns a bearer token that is valid now
+   * @param timeoutMs of each request
+   */
+  constructor(url: string, token: () => string, timeoutMs: number) {
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
     this.#timeoutMs = timeoutMs;
@@ -52,7 +56,7 @@ export class OrchestratorClient {
     try {
       const response = await fetch(`${this.#url}${path}`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token}` },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token()}` },
         body: JSON.stringify(body),
         // The token must not be sent to another address.
         redirect: 'error',

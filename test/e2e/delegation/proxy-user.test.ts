@@ -1,0 +1,284 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { SimControl, type SimJob } from '../../support/simulator-control.ts';
+import { bundleFakeRunner } from '../../../services/simulator/runner/bundle.ts';
+import { startSimulator, type Simulator } from '../../../services/simulator/simulator.ts';
+import { temporaryFolder } from '../../support/cleanup.ts';
+import { testGroup, writeConfig } from '../../support/config.ts';
+import { describeUnless } from '../../support/describe-unless.ts';
+import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
+import { startNats, type TestNats } from '../../support/nats.ts';
+import { startService, type TestService } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
+import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
+import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
+
+/**
+ * What a hostile job can do on a proxy: nothing of it runs there; and what runs as the user of the proxy's jobs all the same (the test
+ * starts it) finds no token, changes no program, hands over no job and outlives none.
+ */
+
+const NAMES = ['plain', 'hostile', 'full'];
+const [PLAIN = '', HOSTILE = '', FULL = ''] = NAMES;
+/** No account of this machine has it, and no test that runs beside this one. */
+const UID = 70_000 + (process.pid % 20_000);
+
+const isLinuxRoot = process.platform === 'linux' && process.getuid?.() === 0;
+const folder = temporaryFolder('proxy-user');
+const cleanups: (() => void)[] = [];
+const proxies: TestProxy[] = [];
+let nats: TestNats;
+let ingress: TestService;
+let forge: Simulator;
+let sim: SimControl;
+let slow: FaultProxy;
+let surroundings: ProxySurroundings;
+/** Requests to the ingress wait for this. */
+let gate = Promise.resolve();
+
+beforeAll(async () => {
+  chmodSync(folder.path, 0o755);
+  await bundleFakeRunner(join(folder.path, 'runner'));
+  nats = await startNats();
+  const config = writeConfig(folder.path, {
+    nats: nats.address,
+    groups: [testGroup('ephemeral', [LABEL, 'ephemeral', 'container'])],
+    delegation: { token_keys: [TOKEN_KEY], proxies: [{ names: NAMES, labels: [LABEL], group: 'ephemeral' }] },
+  });
+  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's' } });
+  await ingress.ready();
+  slow = await startFaultProxy(ingress.address, async (_call, forward) => {
+    await gate;
+    return await forward();
+  });
+  forge = await startSimulator({ repositories: ['acme/hello'], tokens: [FORGE_TOKEN], timing: { sweepMs: 50 } });
+  sim = new SimControl(forge.address);
+  surroundings = {
+    dir: folder.path,
+    forge: forge.address,
+    url: slow.address,
+    onStop: (cleanup) => void cleanups.push(cleanup),
+  };
+}, 180_000);
+
+afterEach(async () => {
+  gate = Promise.resolve();
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.child.stop()));
+}, 120_000);
+afterAll(async () => {
+  for (const cleanup of cleanups) cleanup();
+  await slow?.close();
+  await forge?.close();
+  await ingress?.stop();
+  await nats?.stop();
+  folder.remove();
+}, 180_000);
+
+const LONG = { timeout: 180_000 };
+
+/** Starts a workflow of one job with these steps. Resolves with the job. */
+async function pushJob(steps: string): Promise<SimJob> {
+  const run = await sim.push(`
+name: CI
+on: push
+jobs:
+  build:
+    runs-on: [self-hosted, ${LABEL}]
+    steps:
+${steps}
+`);
+  return await until(async () => {
+    const found = (await sim.allJobs()).find(({ runId }) => runId === run);
+    if (found === undefined) throw new Error('no job yet');
+    return found;
+  });
+}
+
+const countHandedOver = async (proxy: TestProxy): Promise<number> =>
+  await proxy.metric('baton_proxy_hooks_total', 'handed-over');
+
+const JOB = { labels: [LABEL], run: 'echo really ran' };
+
+/** Creates a job, and waits until the proxy has handed it over and is ready for the next one. */
+async function handOverNext(proxy: TestProxy): Promise<void> {
+  const before = await countHandedOver(proxy);
+  await sim.untilCompleted(await sim.jobs(JOB));
+  expect(await countHandedOver(proxy)).toBe(before + 1);
+}
+
+describe('a job on a proxy', () => {
+  const step = (condition: string, file: string): string =>
+    `      - { if: '${condition}', run: 'echo ran >> ${file}' }`;
+
+  it('runs none of its steps there, also none with `if: always()`, handed over or not', LONG, async () => {
+    const mark = join(folder.path, 'mark');
+    const steps = ['always()', 'failure()', 'cancelled()', 'success()'].map((condition) => step(condition, mark));
+    // With a hook that fails and does nothing else, the forge's runner does run such steps.
+    const hook = folder.write('only-fails.sh', 'exit 78\n');
+    const script = `#!/bin/sh\nACTIONS_RUNNER_HOOK_JOB_STARTED=${hook} exec "$(dirname "$0")/run-forge.sh" "$@"\n`;
+    const control = await startProxy(surroundings, PLAIN, { runScript: script });
+    await sim.untilCompleted([(await pushJob(steps.join('\n'))).id]);
+    expect(readFileSync(mark, 'utf8')).toBe('ran\nran\n');
+    await control.child.stop();
+
+    const proxy = await startProxy(surroundings, HOSTILE);
+    proxies.push(proxy);
+    const ended = join(folder.path, 'ended');
+    const job = await pushJob(['always()', 'failure()', 'cancelled()'].map((at) => step(at, ended)).join('\n'));
+    await sim.untilCompleted([job.id]);
+    expect(await sim.job(job.id)).toMatchObject({ conclusion: 'failure', runner: HOSTILE });
+    expect(await countHandedOver(proxy)).toBe(1);
+    const { annotations = [] } = forge.sim.state.jobs.get(job.id) ?? {};
+    expect(annotations.map(({ message }) => message).join('\n')).toContain('This job was handed over');
+
+    slow.inject({ when: () => true, fault: { kind: 'answer', answer: { status: 403, body: '{}' } } });
+    const refused = await pushJob(step('always()', ended));
+    await sim.untilCompleted([refused.id]);
+    slow.clear();
+    expect(await sim.job(refused.id)).toMatchObject({ conclusion: 'failure', runner: HOSTILE });
+    expect(await proxy.metric('baton_proxy_hooks_total', 'failed')).toBe(1);
+    expect(existsSync(ended)).toBe(false);
+    await handOverNext(proxy);
+    expect(await proxy.metric('baton_proxy_restarts_total'), 'the end of a job is no crash').toBe(0);
+  });
+});
+
+/** Runs a script as the user of the proxy's jobs. @returns what it printed */
+function runAsJob(script: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const env = { PATH: '/usr/bin:/bin', NODE: process.execPath };
+    const child = spawn('/bin/bash', ['-c', script], { uid: UID, gid: UID, cwd: '/', env });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+    child.once('error', reject);
+    child.once('close', () => resolve(output));
+  });
+}
+
+describeUnless(isLinuxRoot ? undefined : 'only root on Linux', 'what runs as the user of a proxy’s jobs', () => {
+  const user = `${UID}:${UID}`;
+  const env = { SECRET_OF_THE_PROXY: 'hunter2', TEAM_NAME: 'core' };
+
+  it('finds no secret, changes no program, hands over no job, and outlives no job', LONG, async () => {
+    const proxy = await startProxy(surroundings, HOSTILE, { user, env, share: 'TEAM_*' });
+    proxies.push(proxy);
+    const state = join(folder.path, HOSTILE, 'state');
+    const { runner, started } = await holdJob(proxy, state);
+
+    expect(readFileSync(`/proc/${runner}/status`, 'utf8')).toMatch(
+      new RegExp(`^Uid:\\t${UID}\\t${UID}\\t${UID}\\t${UID}$[^]*^Groups:\\t *$[^]*^NoNewPrivs:\\t1$`, 'm'),
+    );
+    const found = await runAsJob(`cat /proc/[0-9]*/{environ,cmdline} 2>/dev/null | tr '\\0' '\\n'`);
+    expect(found, 'it can read the environment of the hook').toContain('BATON_PROXY_SOCKET=');
+    expect(found).toContain('TEAM_NAME=core');
+    for (const secret of [tokenFor(HOSTILE).slice(0, 20), 'hunter2', 'BATON_REGISTRATION_TOKEN', 'RUNNER_TOKEN']) {
+      expect(found).not.toContain(secret);
+    }
+
+    const programs = ['run.sh', 'config.sh', 'runner.mjs', '.runner'].map((name) => join(proxy.directory, name));
+    const hooks = ['job-started.sh', 'delegate.mjs'].map((name) => join(state, 'hooks', name));
+    const created = [...['.env', '.path', 'new'].map((name) => join(proxy.directory, name)), join(state, 'new')];
+    const workFile = join(proxy.directory, '_work', 'new');
+    const changes = await runAsJob(`
+for file in ${[...programs, ...hooks, ...created, workFile].join(' ')}; do
+  echo x 2>/dev/null >> $file && echo wrote $file
+done
+for file in ${[...programs, ...hooks, join(state, `${HOSTILE}.sock`), proxy.directory, state].join(' ')}; do
+  mv $file $file.moved && echo moved $file
+  rm -rf $file && echo removed $file
+done 2>/dev/null
+`);
+    expect(
+      changes
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !line.includes('Permission denied')),
+    ).toEqual([`wrote ${workFile}`]);
+    expect([...programs, ...hooks].filter((path) => statSync(path).uid !== 0)).toEqual([]);
+
+    const request = {
+      kind: 'started',
+      environment: { GITHUB_JOB: 'other', GITHUB_RUN_ID: '1', GITHUB_REPOSITORY: 'a/b' },
+    };
+    const requests = [request, { kind: 'list' }].map((value) => JSON.stringify(`${JSON.stringify(value)}\n`));
+    const answers = await runAsJob(`$NODE -e '
+for (const request of [${requests.join(', ')}]) {
+  const socket = require("net").connect(${JSON.stringify(join(state, `${HOSTILE}.sock`))}, () => socket.write(request));
+  socket.on("connect", () => console.log("connected"));
+  socket.on("data", (data) => console.log("answer " + data));
+}'`);
+    expect(answers).toBe('connected\nconnected\n');
+
+    const leftover = Number(await runAsJob('setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!'));
+    expect(existsSync(`/proc/${leftover}`)).toBe(true);
+    started.release();
+    await sim.untilCompleted([started.job]);
+    await until(() => !existsSync(`/proc/${leftover}`));
+    await until(async () => expect(await proxy.metric('baton_proxy_leftovers_total')).toBeGreaterThanOrEqual(1));
+    expect(await proxy.metric('baton_proxy_refusals_total', 'second')).toBe(1);
+    expect(await proxy.metric('baton_proxy_refusals_total', 'malformed')).toBe(1);
+    await until(() => !existsSync(workFile));
+
+    await handOverNext(proxy);
+    const headers = { authorization: `Bearer ${tokenFor(HOSTILE)}` };
+    const { jobs } = z
+      .object({ jobs: z.array(z.object({ id: z.string(), runId: z.string() })) })
+      .parse(await (await fetch(`${ingress.address}/api/jobs`, { headers })).json());
+    expect(jobs.map(({ runId }) => runId)).not.toContain('1');
+    const own = await fetch(`${ingress.address}/api/jobs/${jobs[0]?.id}`, { headers });
+    expect(await own.json()).toMatchObject({ environment: { TEAM_NAME: 'core', CI: 'true' } });
+  });
+
+  it(
+    'a proxy whose folders that user could replace, or whose user another proxy has, does not start',
+    LONG,
+    async () => {
+      const proxy = await startProxy(surroundings, HOSTILE, { user });
+      proxies.push(proxy);
+      const second = await startProxy(surroundings, FULL, { user, ready: false });
+      expect(await second.child.exited).toMatchObject({ code: 1 });
+      expect(second.log()).toContain(`another proxy on this machine uses user ${user}`);
+      const open = join(folder.path, 'open');
+      cpSync(join(folder.path, 'runner'), join(open, 'runner'), { recursive: true });
+      chmodSync(open, 0o777);
+      const third = await startProxy({ ...surroundings, dir: open }, PLAIN, { user: String(UID + 1), ready: false });
+      expect(await third.child.exited).toMatchObject({ code: 1 });
+      expect(third.log()).toContain(`user ${UID + 1} can change ${open}`);
+    },
+  );
+
+  it('a proxy with a full disk, and then a read-only one, hands its jobs over as before', LONG, async () => {
+    const state = join(folder.path, FULL, 'state');
+    mkdirSync(state, { recursive: true });
+    const within = ['unshare', '--mount', 'sh', '-c', `mount -t tmpfs -o size=4m tmpfs ${state} && exec "$@"`, 'sh'];
+    const proxy = await startProxy(surroundings, FULL, { user, within });
+    proxies.push(proxy);
+    await handOverNext(proxy);
+    const [pid = ''] = readFileSync(`/proc/${proxy.child.pid}/task/${proxy.child.pid}/children`, 'utf8').split(' ');
+    const seen = join('/proc', pid, 'root', state);
+    expect(() => writeFileSync(join(seen, 'fill'), Buffer.alloc(8 * 1024 * 1024))).toThrow('ENOSPC');
+    await handOverNext(proxy);
+    execFileSync('nsenter', ['--mount', '-t', pid, 'mount', '-o', 'remount,ro', state]);
+    expect(() => writeFileSync(join(seen, 'more'), 'x')).toThrow(/EROFS|ENOSPC/);
+    await handOverNext(proxy);
+    expect(await proxy.metric('baton_proxy_hooks_total', 'failed')).toBe(0);
+  });
+});
+
+/** Has the proxy take a job, whose hand-over waits. @returns the process id of the forge's runner, and how to go on */
+async function holdJob(
+  proxy: TestProxy,
+  state: string,
+): Promise<{ runner: string; started: { job: number; release: () => void } }> {
+  let release: () => void = () => {};
+  gate = new Promise((resolve) => (release = resolve));
+  cleanups.push(release);
+  const calls = slow.calls.length;
+  const [job = 0] = await sim.jobs(JOB);
+  await until(() => slow.calls.slice(calls).some(({ path }) => path === '/api/jobs/delegate'));
+  await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
+  return { runner: readFileSync(join(state, `${HOSTILE}.pid`), 'utf8'), started: { job, release } };
+}
