@@ -3,6 +3,7 @@ import { duration } from './duration.ts';
 import {
   BUILT_IN_WRAPPERS,
   HOOK_POLICIES,
+  HOOK_SCRIPTS,
   type HookSettings,
   type HookValue,
   type WrapperSettings,
@@ -28,13 +29,26 @@ const variables = z.record(variable, value);
 
 const isBuiltIn = (uses: string): boolean => BUILT_IN_WRAPPERS.some((name) => name === uses);
 
+/** GitHub's runner takes `.ps1` too; these are for an action. */
+const ownScript = z
+  .string()
+  .regex(/^([/]|[A-Za-z]:[\\/])/, 'expected the absolute path of a script in the instance')
+  .refine((path) => !path.toLowerCase().endsWith('.ps1'), 'expected a shell script, not one of PowerShell');
+
 const uses = z.string().refine((text) => isBuiltIn(text) || text.startsWith('/') || /^[A-Za-z]:[\\/]/.test(text), {
   message: `expected ${BUILT_IN_WRAPPERS.join(', ')}, or the absolute path of an action’s folder in the instance`,
 });
 
 const wrapper = z.union(
   [
-    uses.transform((text) => ({ uses: text, with: {}, env: {}, id: undefined, timeout: undefined })),
+    uses.transform((text) => ({
+      uses: text,
+      with: {},
+      env: {},
+      id: undefined,
+      timeout: undefined,
+      required: false,
+    })),
     z.strictObject({
       uses: uses.describe('A built-in wrapper, or the absolute path of an action’s folder in the instance.'),
       id: z
@@ -45,6 +59,7 @@ const wrapper = z.union(
       with: z.record(z.string().min(1), value).default({}).describe('Inputs of the action.'),
       env: variables.default({}).describe('Variables for this action only.'),
       timeout: duration.optional().describe('Time limit of each phase. Default: `hooks.timeout`.'),
+      required: z.boolean().default(false).describe('Whether its failure fails the job, whatever `hooks.policy` says.'),
     }),
   ],
   // Reports the problem of the alternative that was meant: a text or a map.
@@ -82,6 +97,16 @@ export const hookFields = {
         .enum(['sh', 'pwsh'])
         .optional()
         .describe('Kind of the hook scripts. Default: `pwsh` on Windows, else `sh`.'),
+      started: ownScript
+        .optional()
+        .describe(
+          'Your own job-started hook: a shell script in the instance. Its failure fails the job, whatever `policy` says. Default: `ACTIONS_RUNNER_HOOK_JOB_STARTED` of the instance’s image.',
+        ),
+      completed: ownScript
+        .optional()
+        .describe(
+          'Your own job-completed hook, in the same way. Default: `ACTIONS_RUNNER_HOOK_JOB_COMPLETED` of the image.',
+        ),
     })
     .prefault({})
     .describe('How the job hooks behave.'),
@@ -112,8 +137,23 @@ export function toHookSettings(group: z.infer<typeof hookConfig>): HookSettings 
     .filter((one) => one.uses !== 'signal')
     .map((one): WrapperSettings => {
       const id = one.id ?? findFreeName(one.uses, taken);
-      return { id, uses: one.uses, with: one.with, env: one.env, timeoutMs: one.timeout ?? hooks.timeout };
+      const timeoutMs = one.timeout ?? hooks.timeout;
+      const required = one.required ? { required: true as const } : {};
+      return { id, uses: one.uses, with: one.with, env: one.env, timeoutMs, ...required };
     });
+  const { started, completed } = hooks;
+  if (started !== undefined || completed !== undefined) {
+    // The first to start, the last to end.
+    wrappers.unshift({
+      id: findFreeName(HOOK_SCRIPTS, taken),
+      uses: HOOK_SCRIPTS,
+      with: {},
+      env: {},
+      timeoutMs: hooks.timeout,
+      required: true,
+      scripts: { started, completed },
+    });
+  }
   const asked = Object.keys(env).length + path.length + notice.length + wrappers.length;
   if (asked === 0 && hooks.policy === 'lenient' && hooks.shell === undefined) return undefined;
   return { policy: hooks.policy, shell: hooks.shell, env, path, notices: notice, wrappers };

@@ -12,6 +12,8 @@ export const AGENT_ENV = {
   hookTimeout: 'BATON_HOOK_TIMEOUT_MS',
   /** What a failing hook does to the job: `strict` or `lenient` (default). */
   hookPolicy: 'BATON_HOOK_POLICY',
+  /** `1`: the hooks have a part that is required: a failure fails the job, whatever {@link AGENT_ENV.hookPolicy} says. */
+  hookRequired: 'BATON_HOOK_REQUIRED',
   /** A file with the group's hook settings; the wrappers keep their state beside it. Unset: the hooks only send signals. */
   hooks: 'BATON_HOOKS',
   /** On a cloud's machine: a file that appears when the cloud announces that it reclaims the machine. */

@@ -20,6 +20,8 @@ export const resolvedHooks = z.object({
       with: values,
       env: values,
       timeoutMs: z.number().positive(),
+      required: z.literal(true).optional(),
+      scripts: z.object({ started: z.string().min(1).optional(), completed: z.string().min(1).optional() }).optional(),
     }),
   ),
   secrets: z.array(z.string()),

@@ -20,7 +20,14 @@ export interface WrapperSettings<V = HookValue> {
   env: Record<string, V>;
   /** For each of its phases, milliseconds. */
   timeoutMs: number;
+  /** Whether its failure fails the job, whatever the group's policy. Default: no. */
+  required?: true | undefined;
+  /** The administrator's own hook scripts instead of an action: absolute paths in the instance. */
+  scripts?: { started?: string | undefined; completed?: string | undefined } | undefined;
 }
+
+/** The `uses` of an administrator's own hook scripts, which are no action. */
+export const HOOK_SCRIPTS = 'hook-scripts';
 
 export interface HookSettings<V = HookValue> {
   policy: HookPolicy;

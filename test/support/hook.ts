@@ -107,6 +107,7 @@ export class HookBench {
         BATON_SIGNAL_SOCKET: socket,
         BATON_HOOK_TIMEOUT_MS: SIGNAL_TIMEOUT_MS,
         ...(hooks === undefined ? {} : { BATON_HOOKS: settings, BATON_HOOK_POLICY: hooks.policy ?? 'lenient' }),
+        ...(hooks?.wrappers?.some((one) => one.required) ? { BATON_HOOK_REQUIRED: '1' } : {}),
         ...env,
       });
       await meanwhile?.(job);

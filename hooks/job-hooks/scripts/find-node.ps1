@@ -22,7 +22,7 @@ function Find-BatonNode {
   }
 }
 
-# Runs the hook and returns its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
+# Runs the hook and returns its code: 0 unless it failed and the group's hooks are strict (BATON_HOOK_POLICY) or one is required.
 function Invoke-BatonHook([string]$Kind, [string]$Folder) {
   $node = Find-BatonNode
   if ($node) {
@@ -34,6 +34,10 @@ function Invoke-BatonHook([string]$Kind, [string]$Folder) {
   }
   if ($env:BATON_HOOK_POLICY -eq 'strict') {
     Write-Host "::error title=Baton%3A a job hook failed::Baton: $problem. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job."
+    return 1
+  }
+  if ($env:BATON_HOOK_REQUIRED -eq '1') {
+    Write-Host "::error title=Baton%3A a job hook failed::Baton: $problem. This runner group has a hook that is required, so its failure also fails the job."
     return 1
   }
   Write-Host "::warning::Baton: $problem"

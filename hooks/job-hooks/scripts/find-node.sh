@@ -26,7 +26,7 @@ baton_find_node() {
   return 1
 }
 
-# Runs the hook $1 and exits with its code: 0 unless the group's hooks are strict (BATON_HOOK_POLICY) and it failed.
+# Runs the hook $1 and exits with its code: 0 unless it failed and the group's hooks are strict (BATON_HOOK_POLICY) or one is required.
 baton_hook() {
   if baton_find_node; then
     if "$baton_node" "$here/signal.mjs" "$1"; then exit 0; fi
@@ -36,6 +36,10 @@ baton_hook() {
   fi
   if [ "${BATON_HOOK_POLICY:-lenient}" = strict ]; then
     echo "::error title=Baton%3A a job hook failed::Baton: $baton_problem. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job."
+    exit 1
+  fi
+  if [ "${BATON_HOOK_REQUIRED:-}" = 1 ]; then
+    echo "::error title=Baton%3A a job hook failed::Baton: $baton_problem. This runner group has a hook that is required, so its failure also fails the job."
     exit 1
   fi
   echo "::warning::Baton: $baton_problem"

@@ -12,7 +12,7 @@ import { sendToAgent } from './send-to-agent.ts';
  * signal is sent before the wrappers run, the completed signal after them: so Baton knows of a job early, and knows
  * when the hooks are done with it.
  *
- * Exits with 0 unless the group's policy is strict and something failed.
+ * Exits with 0 unless something failed and the group's policy is strict, or the part that failed is required.
  */
 
 const DEFAULT_TIMEOUT_MS = 2000;
@@ -22,6 +22,7 @@ const MAX_TIMEOUT_MS = 60_000;
 const MARGIN_MS = 150;
 
 const isStrict = process.env[AGENT_ENV.hookPolicy] === 'strict';
+const isAnyRequired = process.env[AGENT_ENV.hookRequired] === '1';
 let hasFailed = false;
 
 function readTimeoutMs(): number {
@@ -31,13 +32,14 @@ function readTimeoutMs(): number {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function fail(problem: string): void {
-  hasFailed = true;
+/** @param isRequired it fails the job whatever the policy */
+function fail(problem: string, isRequired = false): void {
+  hasFailed ||= isStrict || isRequired;
   const message = `Baton: ${problem}`;
-  const help =
-    'What to do: contact the administrators of this runner group. It has strict hooks (hooks.policy: strict), so a hook that fails also fails the job.';
+  const reason = isStrict ? 'It has strict hooks (hooks.policy: strict)' : 'It has a hook that is required';
+  const help = `What to do: contact the administrators of this runner group. ${reason}, so a hook that fails also fails the job.`;
   console.log(
-    isStrict
+    isStrict || isRequired
       ? toAnnotation('error', `${message}. ${help}`, 'Baton: a job hook failed')
       : toAnnotation('warning', message),
   );
@@ -109,7 +111,7 @@ async function runWrappers(kind: HookLine['kind'], settings: string): Promise<vo
     const { failed } = await parts.runGroupHook(kind, settings);
     hasFailed ||= failed;
   } catch (error) {
-    fail(messageOf(error));
+    fail(messageOf(error), isAnyRequired);
   }
 }
 
@@ -127,4 +129,4 @@ async function main(kind: string | undefined): Promise<void> {
 }
 
 await main(process.argv[2]);
-process.exit(hasFailed && isStrict ? 1 : 0);
+process.exit(hasFailed ? 1 : 0);

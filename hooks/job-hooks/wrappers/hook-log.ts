@@ -5,7 +5,7 @@ import { escapeMessage, toAnnotation } from '../../lib/workflow-command.ts';
 export class HookLog {
   readonly #policy: HookPolicy;
   readonly #isDebug: boolean;
-  #failures = 0;
+  #failed = false;
 
   constructor(policy: HookPolicy, env: NodeJS.ProcessEnv) {
     this.#policy = policy;
@@ -14,7 +14,7 @@ export class HookLog {
 
   /** Whether the job must fail. */
   get failed(): boolean {
-    return this.#failures > 0 && this.#policy === 'strict';
+    return this.#failed;
   }
 
   print(line: string): void {
@@ -44,15 +44,20 @@ export class HookLog {
     this.print('::endgroup::');
   }
 
-  /** Depending on the group's policy: an error that fails the job and says what to do, or a warning. */
-  fail(problem: string): void {
-    this.#failures += 1;
-    if (this.#policy === 'lenient') {
+  /**
+   * Depending on the group's policy: an error that fails the job and says what to do, or a warning.
+   *
+   * @param isRequired it fails the job whatever the policy
+   */
+  fail(problem: string, isRequired = false): void {
+    if (this.#policy === 'lenient' && !isRequired) {
       this.warn(problem);
       return;
     }
-    const help =
-      'What to do: see the output of this step. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job. The administrators of the group can fix the wrapper, or set the policy to lenient.';
+    this.#failed = true;
+    const help = isRequired
+      ? 'What to do: see the output of this step. The administrators of this runner group require this hook, so that its failure also fails the job. They can fix it.'
+      : 'What to do: see the output of this step. This runner group has strict hooks (hooks.policy: strict), so a hook that fails also fails the job. The administrators of the group can fix the wrapper, or set the policy to lenient.';
     this.print(toAnnotation('error', `${problem}. ${help}`, 'Baton: a job hook failed'));
   }
 }

@@ -70,6 +70,8 @@ class Hook {
     await this.#applySettings();
     const state = await HookState.begin(join(this.#folder, 'state.json'));
     const wrappers = await this.#load(state);
+    // What has no phase before the job still has one after it.
+    for (const { id, action } of wrappers) if (isOnlyPost(action.phases)) await state.push(id);
     const failedWrappers = new Set<string>();
     for (const phase of ['pre', 'main'] as const) {
       for (const wrapper of wrappers) {
@@ -89,7 +91,8 @@ class Hook {
     const hooks = this.#hooks;
     for (const secret of hooks.secrets) log.mask(secret);
     const { state, problem } = await HookState.resume(join(this.#folder, 'state.json'));
-    if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`);
+    const isAnyRequired = hooks.wrappers.some(({ required }) => required === true);
+    if (problem !== undefined) log.fail(`${problem}; no post of a wrapper is run`, isAnyRequired);
     const status: StepsStatus = state.failed ? 'failure' : readJobStatus();
     log.debug(`Baton: job status: ${status}`);
     for (let id = await state.pop(); id !== undefined; id = await state.pop()) {
@@ -102,7 +105,7 @@ class Hook {
         const wrapper = await loadWrapper(settings);
         await this.#run(wrapper, 'post', { state, status, condition: wrapper.action.conditions.post });
       } catch (error) {
-        log.fail(`wrapper ${id}: ${getErrorMessage(error)}`);
+        log.fail(`wrapper ${id}: ${getErrorMessage(error)}`, settings.required);
       }
     }
   }
@@ -135,7 +138,7 @@ class Hook {
           log.warn(`wrapper ${wrapper.id} has no value for its required inputs: ${missing.join(', ')}`);
         wrappers.push(wrapper);
       } catch (error) {
-        log.fail(`wrapper ${settings.id}: ${getErrorMessage(error)}`);
+        log.fail(`wrapper ${settings.id}: ${getErrorMessage(error)}`, settings.required);
       }
     }
     if (log.failed) await state.markFailed();
@@ -150,7 +153,7 @@ class Hook {
   ): Promise<boolean> {
     const log = this.#log;
     const env = this.#env;
-    const { id, action } = wrapper;
+    const { id, action, required } = wrapper;
     try {
       if (!isConditionMet(condition, toActionExpressionScope({ wrapper, env, status }))) {
         log.print(`Wrapper ${id}: skipped ${phase} (${condition})`);
@@ -171,10 +174,10 @@ class Hook {
       await state.saveOutput(id, output);
       await this.#passOn(output);
       if (output.outputs.size > 0) log.debug(`Baton: outputs of ${id}: ${[...output.outputs.keys()].join(', ')}`);
-      if (problem !== undefined) log.fail(problem);
+      if (problem !== undefined) log.fail(problem, required);
       return problem === undefined;
     } catch (error) {
-      log.fail(`wrapper ${id}: its ${phase}: ${getErrorMessage(error)}`);
+      log.fail(`wrapper ${id}: its ${phase}: ${getErrorMessage(error)}`, required);
       return false;
     }
   }
@@ -188,3 +191,6 @@ class Hook {
     await appendText(summary, process.env['GITHUB_STEP_SUMMARY']);
   }
 }
+
+const isOnlyPost = ({ pre, main, post }: Wrapper['action']['phases']): boolean =>
+  pre === undefined && main === undefined && post !== undefined;

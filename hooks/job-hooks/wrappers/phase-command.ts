@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BatonError } from '../../../contracts/errors.ts';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import type { ActionPhase } from './action-file.ts';
@@ -79,7 +79,8 @@ export async function buildPhaseCommand(input: PhaseInput): Promise<ChildCommand
     return buildDockerCommand({ action, phase, id, env, own, args, files, timeoutMs: wrapper.timeoutMs });
   }
   const workspace = env['GITHUB_WORKSPACE'] ?? '';
-  const cwd = workspace !== '' && existsSync(workspace) ? workspace : action.folder;
+  const cwd =
+    workspace !== '' && existsSync(workspace) ? workspace : action.folder || dirname(action.phases[phase] ?? '');
   const file = join(action.folder, action.phases[phase] ?? '');
   if (action.using.kind === 'sh') return { ...findShell(env, id), args: ['-e', file], env, cwd };
   const args = wrapper.builtIn === undefined ? [file] : [file, wrapper.builtIn, phase];

@@ -18,6 +18,8 @@ export interface Wrapper extends WrapperSettings<string> {
  * @throws BatonError WRAPPER_INVALID
  */
 export async function loadWrapper(settings: WrapperSettings<string>): Promise<Wrapper> {
+  if (settings.scripts !== undefined)
+    return { ...settings, builtIn: undefined, action: toScriptsAction(settings.scripts) };
   const builtIn = BUILT_IN_WRAPPERS.find((name) => name === settings.uses);
   if (builtIn === undefined) return { ...settings, builtIn, action: await loadAction(settings.uses) };
   const action: Action = {
@@ -34,6 +36,25 @@ export async function loadWrapper(settings: WrapperSettings<string>): Promise<Wr
   // The recorder must start before any other wrapper.
   if (builtIn === 'resource-usage') action.phases.pre = BUILT_IN_PROGRAM;
   return { ...settings, builtIn, action };
+}
+
+/** An administrator's own hook scripts as an action: the started hook is its main, the completed hook its post. */
+function toScriptsAction({ started, completed }: NonNullable<WrapperSettings['scripts']>): Action {
+  return {
+    name: 'hook scripts',
+    // Their paths are absolute.
+    folder: '',
+    using: { kind: 'sh' },
+    inputs: new Map(),
+    phases: {
+      ...(started === undefined ? {} : { main: started }),
+      ...(completed === undefined ? {} : { post: completed }),
+    },
+    conditions: { pre: 'always()', post: 'always()' },
+    image: '',
+    args: [],
+    env: {},
+  };
 }
 
 /** Names the file of one phase, for people. */

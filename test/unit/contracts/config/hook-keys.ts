@@ -45,6 +45,21 @@ export const HOOK_KEYS: Key[] = [
     invalid: [[{ group: '    hooks: { timeout: 5 }' }, 14, 14, /expected string/]],
   },
   {
+    path: 'groups.0.hooks.started',
+    default: undefined,
+    valid: [[{ group: '    hooks: { started: /opt/hooks/started.sh }' }, '/opt/hooks/started.sh']],
+    invalid: [
+      [{ group: '    hooks: { started: started.sh }' }, 14, 14, /absolute path/],
+      [{ group: '    hooks: { started: C:/hooks/started.ps1 }' }, 14, 14, /not one of PowerShell/],
+    ],
+  },
+  {
+    path: 'groups.0.hooks.completed',
+    default: undefined,
+    valid: [[{ group: '    hooks: { completed: /opt/hooks/completed.sh }' }, '/opt/hooks/completed.sh']],
+    invalid: [[{ group: '    hooks: { completed: ./completed.sh }' }, 14, 14, /absolute path/]],
+  },
+  {
     path: 'groups.0.hooks.shell',
     default: undefined,
     valid: [[{ group: '    hooks: { shell: pwsh }' }, 'pwsh']],
@@ -57,15 +72,20 @@ export const HOOK_KEYS: Key[] = [
       [
         { group: '    wrappers: [signal, resource-usage, { uses: /opt/a, with: { key: "${KEY}" }, timeout: 5s }]' },
         [
-          { uses: 'signal', with: {}, env: {} },
-          { uses: 'resource-usage', with: {}, env: {} },
-          { uses: '/opt/a', with: { key: { env: 'KEY' } }, env: {}, timeout: 5000 },
+          { uses: 'signal', with: {}, env: {}, required: false },
+          { uses: 'resource-usage', with: {}, env: {}, required: false },
+          { uses: '/opt/a', with: { key: { env: 'KEY' } }, env: {}, timeout: 5000, required: false },
         ],
+      ],
+      [
+        { group: '    wrappers: [{ uses: /opt/a, required: true }]' },
+        [{ uses: '/opt/a', with: {}, env: {}, required: true }],
       ],
     ],
     invalid: [
       [{ group: '    wrappers: [actions/checkout]' }, 14, 16, /resource-usage, .* or the absolute path/],
       [{ group: '    wrappers: [{ uses: /a, in: 1 }]' }, 14, 28, /unknown key|Unrecognized key: "in"/],
+      [{ group: '    wrappers: [{ uses: /a, required: 1 }]' }, 14, 28, /expected boolean/],
       [{ group: '    wrappers: [/opt/a, signal]' }, 14, 24, /always first in and last out/],
       [{ group: '    wrappers: [{ uses: /a, id: x }, { uses: /b, id: x }]' }, 14, 5, /duplicate id "x"/],
     ],

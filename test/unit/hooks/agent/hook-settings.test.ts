@@ -80,3 +80,45 @@ describe('a group’s hook settings', () => {
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(resolved);
   });
 });
+
+describe('an image’s own hook scripts', () => {
+  const image = {
+    ACTIONS_RUNNER_HOOK_JOB_STARTED: '/opt/started.sh',
+    ACTIONS_RUNNER_HOOK_JOB_COMPLETED: '/opt/completed.sh',
+  };
+  const readWrappers = (env: NodeJS.ProcessEnv): unknown[] => {
+    const settings: { wrappers: unknown[] } = JSON.parse(readFileSync(env['BATON_HOOKS'] ?? '', 'utf8'));
+    return settings.wrappers;
+  };
+
+  it('are a required part of Baton’s hooks, also where the group has no hooks', async () => {
+    const env = await createHookEnv(bootstrap(), '/baton', image);
+    expect(env).toMatchObject({
+      ACTIONS_RUNNER_HOOK_JOB_STARTED: '/baton/job-started.sh',
+      BATON_HOOK_POLICY: 'lenient',
+      BATON_HOOK_REQUIRED: '1',
+    });
+    expect(readWrappers(env)).toMatchObject([
+      { required: true, scripts: { started: '/opt/started.sh', completed: '/opt/completed.sh' } },
+    ]);
+  });
+
+  it('yield to those that the configuration names', async () => {
+    const settings = readHooks(
+      ', hooks: { started: /etc/own.sh }, wrappers: [{ uses: /opt/a, required: true }, /opt/b]',
+    );
+    const hooks = settings && resolveHooks(settings, {});
+    const env = await createHookEnv(bootstrap(hooks), '/baton', image);
+    expect(readWrappers(env)).toMatchObject([
+      { required: true, scripts: { started: '/etc/own.sh', completed: '/opt/completed.sh' } },
+      { uses: '/opt/a', required: true },
+      { uses: '/opt/b' },
+    ]);
+  });
+
+  it('are none where an outer runner’s hooks are inherited, or where nothing is set', async () => {
+    const outer = { ACTIONS_RUNNER_HOOK_JOB_STARTED: '/baton/job-started.sh', ACTIONS_RUNNER_HOOK_JOB_COMPLETED: '' };
+    expect(await createHookEnv(bootstrap(), '/baton', outer)).not.toHaveProperty('BATON_HOOKS');
+    expect(await createHookEnv(bootstrap(), '/baton', {})).not.toHaveProperty('BATON_HOOK_REQUIRED');
+  });
+});
