@@ -51,11 +51,15 @@ export const ERRORS = {
   },
   DELEGATION_TOKEN: {
     retryable: false,
-    help: 'Create a new token with `baton proxy token NAME` and give it to this proxy.',
+    help: 'Give this proxy a credential of `baton proxy credential NAME`, or a new token; check its clock.',
   },
   DELEGATION_FORBIDDEN: {
     retryable: false,
     help: 'Use the token of this proxy, and name the proxy under delegation.proxies.',
+  },
+  DELEGATION_SCOPE: {
+    retryable: false,
+    help: 'A proxy’s own token only hands jobs over; read with one of `baton proxy token NAME --read`.',
   },
   DELEGATION_UNKNOWN: { retryable: false, help: 'Check the id; delegations are kept for 31 days.' },
   DELEGATION_TOO_LARGE: { retryable: false, help: 'Send a request body of at most 256 KiB: leave out variables.' },

@@ -10,21 +10,23 @@ import { HandOverBreaker } from './breaker.ts';
 import { HandOver } from './hand-over.ts';
 import { writeHookFolder } from './hook-folder.ts';
 import { registerProxyMetrics } from './metrics.ts';
-import { readProxyOptions, type ProxyOptions } from './options.ts';
+import { readProxyOptions, type ProxyOptions, type ProxySecrets } from './options.ts';
 import { OrchestratorClient } from './orchestrator-client.ts';
 import { ProxyRunner } from './proxy-runner.ts';
 import { createRunnerEnvironment } from './runner-environment.ts';
-import { assertProtected } from './runner-folder.ts';
+import { assertProtected, assertUnreadable } from './runner-folder.ts';
 import { findRunnerUser, withoutNewPrivileges, type RunnerUser } from './runner-user.ts';
 import { serveHookSocket } from './serve-hook-socket.ts';
+import { createCredentialSource, createFixedSource, type TokenSource } from './token-source.ts';
 
 /**
- * Runs a proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, as root, with its token
- * in RUNNER_TOKEN; the forge's runner and its jobs run as another user, which cannot read it. At SIGTERM it finishes the current job, then ends. Exits with the exit code of the forge's runner,
+ * Runs a proxy: `node services/proxy/main.ts --name NAME --url URL --labels A,B --orchestrator-url URL`, as root, with its
+ * credential in a file; the forge's runner and its jobs run as another user, which cannot read it. At SIGTERM it finishes the current job, then ends. Exits with the exit code of the forge's runner,
  * or with 1 after an error.
  */
 const REQUEST_TIMEOUT_MS = 10_000;
 const BREAKER_PAUSE_MS = 30_000;
+const EXPIRY_WARNING_DAYS = 30;
 /** Only root writes there; it is empty after a start of the machine. */
 const LOCKS = '/run';
 
@@ -64,6 +66,17 @@ async function prepareUser(options: ProxyOptions): Promise<RunnerUser | undefine
   return user;
 }
 
+/** @throws BatonError CONFIG_INVALID if jobs could read the credential, CONFIG_UNREADABLE, SECRET_INVALID */
+function openTokens(options: ProxyOptions & ProxySecrets, user: RunnerUser | undefined): TokenSource {
+  const { 'credential-file': file, token = '' } = options;
+  if (file === undefined) return createFixedSource(token);
+  if (user !== undefined) assertUnreadable(file, user, '--credential-file');
+  const tokens = createCredentialSource(file);
+  const days = Math.floor((tokens.expiry() * 1000 - Date.now()) / 86_400_000);
+  if (days < EXPIRY_WARNING_DAYS) log.warn({ days }, 'the proxy’s credential expires soon, or has expired');
+  return tokens;
+}
+
 const log = createLogger('proxy');
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -86,7 +99,8 @@ try {
   const socket = join(state, `${name}.sock`);
   const timeoutMs = parsePositive(process.env[PROXY_ENV.requestTimeout], REQUEST_TIMEOUT_MS);
   const breaker = new HandOverBreaker(parsePositive(process.env[PROXY_ENV.breakerPause], BREAKER_PAUSE_MS));
-  const client = new OrchestratorClient(options['orchestrator-url'], () => options.token, timeoutMs);
+  const tokens = openTokens(options, user);
+  const client = new OrchestratorClient(options['orchestrator-url'], () => tokens.current(), timeoutMs);
   const handOver = new HandOver({ identity: { name, labels, share }, client, breaker, log });
   const environment = createRunnerEnvironment(process.env, { directory: options.directory, share, hook, socket, user });
   const pidFile = join(state, `${name}.pid`);
@@ -102,7 +116,7 @@ try {
   const metrics = new Registry();
   metrics.setDefaultLabels({ service: 'proxy', proxy: name });
   collectDefaultMetrics({ register: metrics });
-  registerProxyMetrics(metrics, { proxy, handOver, breaker });
+  registerProxyMetrics(metrics, { proxy, handOver, breaker, tokens });
   const http = fastify({ forceCloseConnections: true });
   http.get('/healthz', () => ({ status: 'ok' }));
   http.get('/readyz', (_request, reply) => {

@@ -2,15 +2,17 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { HandOverBreaker } from './breaker.ts';
 import type { HandOver } from './hand-over.ts';
 import type { ProxyRunner } from './proxy-runner.ts';
+import type { TokenSource } from './token-source.ts';
 
 export interface MeteredProxy {
   proxy: ProxyRunner;
   handOver: HandOver;
   breaker: HandOverBreaker;
+  tokens: TokenSource;
 }
 
 /** Registers a proxy's metrics. They are read at each scrape. */
-export function registerProxyMetrics(registry: Registry, { proxy, handOver, breaker }: MeteredProxy): void {
+export function registerProxyMetrics(registry: Registry, { proxy, handOver, breaker, tokens }: MeteredProxy): void {
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number): void => {
     const metric: Gauge = new Gauge({ name, help, registers, collect: () => metric.set(value()) });
@@ -52,6 +54,11 @@ export function registerProxyMetrics(registry: Registry, { proxy, handOver, brea
     () => breaker.counts.connectionFailures,
   );
   gauge('baton_proxy_breaker_open', 'Whether the circuit breaker of hand-overs is open', () => Number(breaker.open));
+  gauge(
+    'baton_proxy_credential_expiry_timestamp_seconds',
+    'When the proxy’s credential expires, or its token if it has none',
+    () => tokens.expiry(),
+  );
   const refusals: Counter = new Counter({
     name: 'baton_proxy_refusals_total',
     help: 'Requests on the proxy’s socket that were not served: without a job, a second one of a job, malformed',

@@ -30,6 +30,8 @@ const proxyOptions = z.object({
   'runner-user': z.string().min(1).default('runner'),
   /** Whether jobs may run as this process's own user, and so read its token. */
   'same-user': z.stringbool().default(false),
+  /** The credential of `baton proxy credential NAME`. */
+  'credential-file': z.string().min(1).optional(),
   /** Names of variables of this process that its runner gets, and that are handed over with jobs. */
   share: list.prefault(''),
   /** The folder for the hook's program and its socket. */
@@ -39,8 +41,8 @@ const proxyOptions = z.object({
 });
 
 const secrets = z.object({
-  /** The bearer token of `baton proxy token NAME`. */
-  token: z.string().min(1),
+  /** The bearer token of `baton proxy token NAME`, where there is no credential. */
+  token: z.string().min(1).optional(),
   /** The forge's registration token, valid for an hour. Not needed if the runner is configured already. */
   registrationToken: z.string().min(1).optional(),
 });
@@ -76,14 +78,12 @@ export function readProxyOptions(args: readonly string[], env: NodeJS.ProcessEnv
     throw new BatonError('CONFIG_INVALID', `reading the proxy’s options: ${problems}`);
   }
   const tokens = secrets.safeParse({
-    token: env[PROXY_ENV.token],
+    token: env[PROXY_ENV.token] || undefined,
     registrationToken: env[REGISTRATION_TOKEN] || undefined,
   });
-  if (!tokens.success) {
-    throw new BatonError(
-      'SECRET_MISSING',
-      `reading the proxy’s options: environment variable ${PROXY_ENV.token} is not set`,
-    );
+  if (!tokens.success || (tokens.data.token === undefined && parsed.data['credential-file'] === undefined)) {
+    const what = `give it --credential-file, or a token in environment variable ${PROXY_ENV.token}`;
+    throw new BatonError('SECRET_MISSING', `reading the proxy’s options: ${what}`);
   }
   return { ...parsed.data, ...tokens.data };
 }

@@ -75,6 +75,21 @@ export function assertProtected(folder: string, user: RunnerUser, option: string
   }
 }
 
+/**
+ * Checks that the user cannot read that file.
+ *
+ * @throws BatonError CONFIG_INVALID, CONFIG_UNREADABLE if there is no such file
+ */
+export function assertUnreadable(file: string, user: RunnerUser, option: string): void {
+  const doing = `reading the proxy’s options: ${option}`;
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) throw new BatonError('CONFIG_UNREADABLE', `${doing}: there is no file ${file}`);
+  const { uid, gid, mode } = stats;
+  if (uid !== user.uid && (mode & 0o004) === 0 && (gid !== user.gid || (mode & 0o040) === 0)) return;
+  const what = `user ${user.name} can read ${file}; jobs run as that user. Make it root’s, with mode 0600`;
+  throw new BatonError('CONFIG_INVALID', `${doing}: ${what}`);
+}
+
 function canReplace({ uid, gid, mode }: Stats, user: RunnerUser): boolean {
   if (uid === user.uid) return true;
   const isWritable = (gid === user.gid && (mode & 0o020) !== 0) || (mode & 0o002) !== 0;

@@ -110,6 +110,7 @@ describe('the development cluster', () => {
     await new Promise<void>((done, reject) => {
       docker.modem.followProgress(building, (error) => (error === null ? done() : reject(error)));
     });
+    const issued = Math.floor(Date.now() / 1000);
     const proxy = await docker.createContainer({
       Image: image,
       name: `${project}-proxy`,
@@ -118,7 +119,7 @@ describe('the development cluster', () => {
         'BATON_PROXY_URL=http://simulator:8080/acme',
         'BATON_PROXY_LABELS=team',
         'BATON_PROXY_ORCHESTRATOR_URL=http://ingress:8080',
-        `RUNNER_TOKEN=${signToken(key.privateKey, { proxy: 'proxy-1', issued: 0, expires: 9_999_999_999 })}`,
+        `RUNNER_TOKEN=${signToken(key.privateKey, { proxy: 'proxy-1', issued, expires: issued + 3600 })}`,
         `BATON_REGISTRATION_TOKEN=${await registrationToken()}`,
       ],
       HostConfig: {

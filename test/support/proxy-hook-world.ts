@@ -41,7 +41,12 @@ const issued = Math.floor(Date.now() / 1000);
 
 /** Runs a proxy's hook as the forge's runner runs it, with a real ingress. */
 export class ProxyHookWorld {
-  readonly token = signToken(key.privateKey, { proxy: 'proxy-a', issued, expires: issued + 3600 });
+  readonly token = signToken(key.privateKey, {
+    proxy: 'proxy-a',
+    issued,
+    expires: issued + 3600,
+    scopes: ['delegate', 'read'],
+  });
   readonly folder: TemporaryFolder;
   readonly ingress: TestService;
   readonly #nats: TestNats;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addNatsCommand } from '../lib/options.ts';
 import { showAudit } from './audit.ts';
-import { printToken, printTokenKey } from './proxy-token.ts';
+import { printCredential, printToken, printTokenKey } from './proxy-token.ts';
 import { runServiceMain } from './run-service.ts';
 
 /** `baton audit` and `baton proxy …`. */
@@ -18,7 +18,7 @@ export function addDelegationCommands(program: Command): void {
   const proxy = program.command('proxy').description('Run a proxy runner, or make its keys and tokens.');
   proxy
     .command('run', { isDefault: true })
-    .description('Run a proxy runner, which hands its jobs to ephemeral runners, with the token in RUNNER_TOKEN.')
+    .description('Run a proxy runner, which hands its jobs to ephemeral runners.')
     .option('--name <name>', 'name of the proxy, as in delegation.proxies (or BATON_PROXY_NAME)')
     .option('--url <url>', 'https://github.com/ORGANIZATION[/REPOSITORY] (or BATON_PROXY_URL)')
     .option('--labels <list>', 'labels of the proxy, separated by commas (or BATON_PROXY_LABELS)')
@@ -29,6 +29,10 @@ export function addDelegationCommands(program: Command): void {
       'user that the forge’s runner and jobs run as, for this proxy alone (default: BATON_PROXY_RUNNER_USER, else runner)',
     )
     .option('--same-user', 'run jobs as this user, so that they can read the token (or BATON_PROXY_SAME_USER=true)')
+    .option(
+      '--credential-file <file>',
+      'credential of `baton proxy credential` (or BATON_PROXY_CREDENTIAL_FILE; without one, the token in RUNNER_TOKEN)',
+    )
     .option(
       '--share <list>',
       'variables that are handed over besides GITHUB_*, RUNNER_* and CI: A,B_* (or BATON_PROXY_SHARE)',
@@ -44,10 +48,19 @@ export function addDelegationCommands(program: Command): void {
       process.exitCode = printTokenKey();
     });
   proxy
+    .command('credential')
+    .description('Make a credential, with which one proxy signs its tokens, signed with BATON_PROXY_SIGNING_KEY.')
+    .argument('<name>', 'name of the proxy')
+    .option('--lifetime <duration>', 'how long the credential is valid', '365d')
+    .action((name: string, options: unknown) => {
+      process.exitCode = printCredential(name, options);
+    });
+  proxy
     .command('token')
     .description('Make a bearer token for one proxy, signed with the key in BATON_PROXY_SIGNING_KEY.')
     .argument('<name>', 'name of the proxy')
-    .option('--lifetime <duration>', 'how long the token is valid', '90d')
+    .option('--lifetime <duration>', 'how long the token is valid, at most 24h', '12h')
+    .option('--read', 'it may also read what became of the jobs of that proxy')
     .action((name: string, options: unknown) => {
       process.exitCode = printToken(name, options);
     });

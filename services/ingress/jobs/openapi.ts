@@ -18,8 +18,11 @@ const parameters = (location: 'path' | 'query', schema: z.ZodObject) =>
   });
 
 const COMMON_ERRORS = {
-  401: response('The bearer token is missing, expired or not signed by a configured key.', problem),
-  403: response('The token belongs to another proxy, or its proxy is not configured.', problem),
+  401: response(
+    'The bearer token is missing, expired, valid for more than a day or not signed by a configured key.',
+    problem,
+  ),
+  403: response('The token belongs to another proxy, is not for this route, or its proxy is not configured.', problem),
   429: response('The proxy sends too many requests. Try again after `retry-after`.', problem),
   503: response('NATS does not answer, and nothing was stored. Try again after `retry-after`.', problem),
 };

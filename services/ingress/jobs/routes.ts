@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import type { DelegationConfig } from '../../../contracts/config/delegation.ts';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
 import type { Logger } from '../../../contracts/lib/log.ts';
+import type { TokenScope } from '../../../contracts/lib/proxy-token.ts';
 import { jobContext, type DelegatedJob } from '../../../contracts/messages/delegation.ts';
 import type { NatsLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
@@ -39,19 +40,19 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
 
   // The proxy is identified before the body is read.
   const callers = new WeakMap<FastifyRequest, string>();
-  const identified = {
-    onRequest: async (request: FastifyRequest) => void callers.set(request, identifyCaller(request)),
-  };
+  const identified = (tokenScope: TokenScope) => ({
+    onRequest: async (request: FastifyRequest) => void callers.set(request, identifyCaller(request, tokenScope)),
+  });
   const getProxy = (request: FastifyRequest): string => callers.get(request) ?? '';
 
   acceptJsonOnly(scope, MAX_BODY_BYTES);
   scope.setErrorHandler(sendError);
   scope.addHook('onResponse', countSuccess);
   scope.get('/api/openapi.json', () => document);
-  scope.post('/api/jobs/delegate', identified, (request, reply) => delegateJob(request, reply));
-  scope.get('/api/jobs', identified, (request, reply) => listJobs(request, reply));
-  scope.get('/api/jobs/:id', identified, (request, reply) => getJob(request, reply));
-  scope.post('/api/jobs/:id/complete', identified, (request, reply) => completeJob(request, reply));
+  scope.post('/api/jobs/delegate', identified('delegate'), (request, reply) => delegateJob(request, reply));
+  scope.get('/api/jobs', identified('read'), (request, reply) => listJobs(request, reply));
+  scope.get('/api/jobs/:id', identified('read'), (request, reply) => getJob(request, reply));
+  scope.post('/api/jobs/:id/complete', identified('delegate'), (request, reply) => completeJob(request, reply));
 
   async function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { status, headers, body, unexpected } = toHttpError(toBatonError(error));

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { delegationWorkflowId, proxiesWorkflowId } from '../../../contracts/workflows/delegation.ts';
-import { createTokenKey, verifyToken } from '../../../contracts/lib/proxy-token.ts';
+import { createTokenKey, signWithCredential, verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
 import type { SimJob } from '../../support/simulator-control.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
@@ -106,7 +106,7 @@ describe('delegation', () => {
     expect(table).toMatch(new RegExp(`delegation/${id} +completed +ok +${id} +acme/hello#\\d+ +ran on `));
   });
 
-  it('`baton proxy key` and `baton proxy token` make a key and a token that the ingress accepts', LONG, async () => {
+  it('`baton proxy key`, `token` and `credential` make what the ingress accepts', LONG, async () => {
     const [, publicKey = ''] = /^delegation\.token_keys: (\S+)$/m.exec(await baton('proxy', 'key')) ?? [];
     expect(publicKey).toMatch(/^[\w-]{43}$/);
     const { privateKey, publicKey: own } = createTokenKey();
@@ -117,6 +117,13 @@ describe('delegation', () => {
       const inAnHour = new Date(Date.now() + 3_600_000);
       expect(verifyToken(token, [publicKey, own], inAnHour)).toMatchObject({ proxy: 'proxy-a' });
       expect(verifyToken(token, [own], new Date(Date.now() + 3 * 3_600_000))).toBeUndefined();
+      await expect(baton('proxy', 'token', 'proxy-a', '--lifetime', '25h')).rejects.toThrow('at most 24h');
+      const credential = await baton('proxy', 'credential', 'proxy-a');
+      const later = new Date(Date.now() + 360 * 86_400_000);
+      expect(verifyToken(signWithCredential(credential, later).token, [own], later)).toMatchObject({
+        proxy: 'proxy-a',
+        scopes: ['delegate'],
+      });
     } finally {
       delete process.env['BATON_PROXY_SIGNING_KEY'];
     }

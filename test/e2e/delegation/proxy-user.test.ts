@@ -163,10 +163,12 @@ describeUnless(isLinuxRoot ? undefined : 'only root on Linux', 'what runs as the
   const env = { SECRET_OF_THE_PROXY: 'hunter2', TEAM_NAME: 'core' };
 
   it('finds no secret, changes no program, hands over no job, and outlives no job', LONG, async () => {
-    const proxy = await startProxy(surroundings, HOSTILE, { user, env, share: 'TEAM_*' });
+    const proxy = await startProxy(surroundings, HOSTILE, { user, env, share: 'TEAM_*', credentialMode: 0o600 });
     proxies.push(proxy);
     const state = join(folder.path, HOSTILE, 'state');
     const { runner, started } = await holdJob(proxy, state);
+    const credential = join(folder.path, HOSTILE, 'credential');
+    const secret = readFileSync(credential, 'utf8').split('.').slice(-2).join('.');
 
     expect(readFileSync(`/proc/${runner}/status`, 'utf8')).toMatch(
       new RegExp(`^Uid:\\t${UID}\\t${UID}\\t${UID}\\t${UID}$[^]*^Groups:\\t *$[^]*^NoNewPrivs:\\t1$`, 'm'),
@@ -174,9 +176,11 @@ describeUnless(isLinuxRoot ? undefined : 'only root on Linux', 'what runs as the
     const found = await runAsJob(`cat /proc/[0-9]*/{environ,cmdline} 2>/dev/null | tr '\\0' '\\n'`);
     expect(found, 'it can read the environment of the hook').toContain('BATON_PROXY_SOCKET=');
     expect(found).toContain('TEAM_NAME=core');
-    for (const secret of [tokenFor(HOSTILE).slice(0, 20), 'hunter2', 'BATON_REGISTRATION_TOKEN', 'RUNNER_TOKEN']) {
-      expect(found).not.toContain(secret);
+    for (const text of [secret, 'hunter2', 'BATON_REGISTRATION_TOKEN', 'RUNNER_TOKEN']) {
+      expect(found).not.toContain(text);
     }
+
+    expect(await runAsJob(`cat ${credential} /proc/[0-9]*/environ`)).not.toContain(secret);
 
     const programs = ['run.sh', 'config.sh', 'runner.mjs', '.runner'].map((name) => join(proxy.directory, name));
     const hooks = ['job-started.sh', 'delegate.mjs'].map((name) => join(state, 'hooks', name));
@@ -233,7 +237,7 @@ for (const request of [${requests.join(', ')}]) {
   });
 
   it(
-    'a proxy whose folders that user could replace, or whose user another proxy has, does not start',
+    'a proxy whose folders that user could replace, whose credential it could read, or whose user another proxy has, does not start',
     LONG,
     async () => {
       const proxy = await startProxy(surroundings, HOSTILE, { user });
@@ -247,6 +251,10 @@ for (const request of [${requests.join(', ')}]) {
       const third = await startProxy({ ...surroundings, dir: open }, PLAIN, { user: String(UID + 1), ready: false });
       expect(await third.child.exited).toMatchObject({ code: 1 });
       expect(third.log()).toContain(`user ${UID + 1} can change ${open}`);
+      const readable = { user: String(UID + 1), ready: false, credentialMode: 0o644 };
+      const fourth = await startProxy(surroundings, PLAIN, readable);
+      expect(await fourth.child.exited).toMatchObject({ code: 1 });
+      expect(fourth.log()).toMatch(/user \d+ can read [^ ]*credential; jobs run as that user/);
     },
   );
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { startChild, waitUntilReady, type Child } from '../../../deploy/servers/child.ts';
 import { findFreePort } from '../../../contracts/lib/free-ports.ts';
-import { LABEL, tokenFor } from './world.ts';
+import { credentialFor, LABEL, tokenFor } from './world.ts';
 
 const MAIN = fileURLToPath(new URL('../../../services/proxy/main.ts', import.meta.url));
 /** The simulator's token in all of these tests. */
@@ -31,6 +31,8 @@ export interface ProxyStart {
   user?: string;
   /** Names of variables of `env` that are handed over too. */
   share?: string;
+  /** The mode of the file with its credential. Default: it has a token instead. */
+  credentialMode?: number;
   /** A command that runs the proxy, such as `unshare --mount`. */
   within?: string[];
 }
@@ -59,7 +61,7 @@ async function fetchRegistrationToken(surroundings: ProxySurroundings): Promise<
 export async function startProxy(
   surroundings: ProxySurroundings,
   name: string,
-  { env = {}, runScript, ready = true, user, share = '', within = [] }: ProxyStart = {},
+  { env = {}, runScript, ready = true, user, share = '', credentialMode, within = [] }: ProxyStart = {},
 ): Promise<TestProxy> {
   const folder = join(surroundings.dir, name);
   const directory = join(folder, 'runner');
@@ -82,7 +84,10 @@ export async function startProxy(
     port: String(port),
     share,
     ...(user !== undefined && { 'runner-user': user }),
+    ...(credentialMode !== undefined && { 'credential-file': join(folder, 'credential') }),
   };
+  const credential = join(folder, 'credential');
+  if (credentialMode !== undefined) writeFileSync(credential, credentialFor(name), { mode: credentialMode });
   const flags = user === undefined ? ['--same-user'] : [];
   const child = startChild({
     name,
@@ -98,7 +103,7 @@ export async function startProxy(
     env: {
       PATH: process.env['PATH'],
       HOME: folder,
-      RUNNER_TOKEN: tokenFor(name),
+      ...(credentialMode === undefined && { RUNNER_TOKEN: tokenFor(name) }),
       BATON_REGISTRATION_TOKEN: await fetchRegistrationToken(surroundings),
       ...env,
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
+import { createCredential, createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
 import { delegatedJob, type DelegatedJob, type JobContext } from '../../../contracts/messages/delegation.ts';
 import { Cluster } from '../../support/cluster.ts';
 import type { ClusterOptions } from '../../support/cluster-options.ts';
@@ -16,7 +16,13 @@ export const TOKEN_KEY = key.publicKey;
 /** A token for that proxy; with a negative lifetime, an expired one. */
 export function tokenFor(proxy: string, lifetimeS = 3600): string {
   const issued = Math.floor(Date.now() / 1000);
-  return signToken(key.privateKey, { proxy, issued, expires: issued + lifetimeS });
+  return signToken(key.privateKey, { proxy, issued, expires: issued + lifetimeS, scopes: ['delegate', 'read'] });
+}
+
+/** A credential for that proxy, for an hour. */
+export function credentialFor(proxy: string): string {
+  const issued = Math.floor(Date.now() / 1000);
+  return createCredential(key.privateKey, { proxy, issued, expires: issued + 3600 });
 }
 
 /** `delegation:` of baton.yaml for two proxies and the group `ephemeral`. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { connectBus, decode, type Bus } from '../../../contracts/lib/nats.ts';
 import { STREAMS } from '../../../contracts/messages/streams.ts';
-import { createTokenKey, signToken } from '../../../contracts/lib/proxy-token.ts';
+import { createCredential, createTokenKey, signToken, signWithCredential } from '../../../contracts/lib/proxy-token.ts';
 import { testGroup, writeConfig } from '../../support/config.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
     delegation: {
       token_keys: [key.publicKey],
       requests_per_minute: PER_MINUTE,
-      proxies: [{ names: ['proxy-a', 'proxy-b', 'busy', 'large'], labels: ['team'], group: 'ephemeral' }],
+      proxies: [{ names: ['proxy-a', 'proxy-b', 'busy', 'large', 'small'], labels: ['team'], group: 'ephemeral' }],
     },
   });
   ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's', LOG_LEVEL: 'trace' } });
@@ -46,7 +46,7 @@ afterAll(async () => {
 
 const now = (): number => Math.floor(Date.now() / 1000);
 const token = (proxy: string, signer = key, lifetimeS = 600): string =>
-  signToken(signer.privateKey, { proxy, issued: now(), expires: now() + lifetimeS });
+  signToken(signer.privateKey, { proxy, issued: now(), expires: now() + lifetimeS, scopes: ['delegate', 'read'] });
 
 const context = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
   jobId: 'build',
@@ -141,6 +141,32 @@ describe('the delegation API', () => {
       expect(await delegate(context(), bearer)).toMatchObject({ status: 401, answer: { code: 'DELEGATION_TOKEN' } });
     }
     expect(await call('POST', '/api/jobs/delegate', undefined, context())).toMatchObject({ status: 401 });
+  });
+
+  it('lets a proxy’s own tokens hand jobs over and read nothing, and refuses one that is valid for more than a day', async () => {
+    const claims = { proxy: 'small', issued: now(), expires: now() + 90 * 86_400 };
+    const credential = createCredential(key.privateKey, claims);
+    for (const bearer of [
+      signWithCredential(credential, new Date()).token,
+      signToken(key.privateKey, { ...claims, expires: now() + 43_200 }),
+    ]) {
+      const { status, answer } = await delegate(context({ runnerName: 'small' }), bearer);
+      expect(status).toBe(202);
+      const path = `/api/jobs/${String(answer['id'])}`;
+      expect(await call('POST', `${path}/complete`, bearer)).toMatchObject({ status: 202 });
+      const refused = { status: 403, answer: { code: 'DELEGATION_SCOPE' } };
+      expect(await call('GET', path, bearer)).toMatchObject(refused);
+      expect(await call('GET', '/api/jobs', bearer)).toMatchObject(refused);
+      expect(await call('GET', path, token('small'))).toMatchObject({ status: 200 });
+    }
+    const [, certificate, signature] = credential.split('.');
+    for (const bearer of [signToken(key.privateKey, claims), `baton.${certificate}.${signature}`, credential]) {
+      expect(await delegate(context({ runnerName: 'small' }), bearer)).toMatchObject({
+        status: 401,
+        answer: { code: 'DELEGATION_TOKEN' },
+      });
+    }
+    expect(await ingress.metric('baton_delegation_requests_total', { result: 'DELEGATION_SCOPE' })).toBe(4);
   });
 
   it('answers 403 to a proxy that names another proxy, asks for its job, or is not configured', async () => {
