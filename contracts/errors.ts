@@ -24,6 +24,10 @@ export const ERRORS = {
     retryable: true,
     help: 'This address sends too much; it may retry after `retry-after`. Behind a reverse proxy, set `ingress.trusted_proxies`.',
   },
+  ROUTE_UNKNOWN: {
+    retryable: false,
+    help: 'This port serves /webhooks/github, /api/, /agent/ and /healthz; the status page is at the admin port.',
+  },
   OVERLOADED: { retryable: true, help: 'All callers together send too much; retry after `retry-after`.' },
   WEBHOOK_MEDIA_TYPE: { retryable: false, help: 'Set the webhook’s content type to application/json.' },
   BUS_UNAVAILABLE: { retryable: true, help: 'Check that NATS runs and that JetStream has room; the sender retries.' },

@@ -3,7 +3,6 @@ import { z } from 'zod';
 /** The steps of a delegation that are recorded. */
 export const AUDIT_ACTIONS = [
   'requested',
-  'refused',
   'found',
   'handed-on',
   'runner-ordered',

@@ -91,6 +91,16 @@ export const STREAMS = {
     maxAgeNs: 90 * DAY_NS,
     maxBytes: 512 * 1024 ** 2,
   },
+  /** Apart from the steps of delegations: anybody can be refused, and must push out no step. */
+  refusals: {
+    name: 'BATON_REFUSALS',
+    subjects: [subjects.refusal],
+    retention: 'limits',
+    duplicateWindowNs: 10 * MINUTE_NS,
+    maxAgeNs: 90 * DAY_NS,
+    maxBytes: 64 * 1024 ** 2,
+    maxMessageBytes: 4096,
+  },
   dead: {
     name: 'BATON_DEAD',
     subjects: [wildcards.dead],
@@ -136,7 +146,7 @@ export const STORED_MESSAGE = 'Nats-Stream';
 
 /** The streams that each service uses, and waits for at its start. */
 export const SERVICE_STREAMS = {
-  ingress: ['webhooks', 'delegations', 'delegatedJobs', 'audit'],
+  ingress: ['webhooks', 'delegations', 'delegatedJobs', 'audit', 'refusals'],
   relay: ['webhooks', 'signals', 'instances', 'delegations', 'delegatedJobs', 'groups', 'dead'],
   orchestrator: ['webhooks', 'dead', 'delegatedJobs', 'audit', 'usage', 'forge', 'groups'],
   backend: ['instances'],

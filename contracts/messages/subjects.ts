@@ -26,6 +26,8 @@ export const subjects = {
   delegation: (proxy: string, kind: 'requested' | 'attempt-over'): string => `${PREFIX}.delegation.${proxy}.${kind}`,
   /** The steps of delegations. Stream BATON_AUDIT. */
   audit: (action: string): string => `${PREFIX}.audit.${action}`,
+  /** Requests that an ingress refused: {@link ../messages/refused-request.ts}. Stream BATON_REFUSALS. */
+  refusal: `${PREFIX}.refusal`,
   /** Request/reply: every relay, or every orchestrator, reads its configuration again and reports the result. */
   apply: (service: string): string => `${PREFIX}.apply.${service}`,
   /** Request/reply: an orchestrator pauses, resumes or drains a group. */

@@ -10,7 +10,8 @@ export const CREDENTIAL_NAMES = ['setup', 'ingress', 'relay', 'orchestrator', 'b
 export type CredentialName = (typeof CREDENTIAL_NAMES)[number];
 
 const API = '$JS.API';
-const { webhooks, signals, instances, dead, delegations, delegatedJobs, audit, usage, forge, groups } = STREAMS;
+const { webhooks, signals, instances, dead, delegations, delegatedJobs, audit, refusals, usage, forge, groups } =
+  STREAMS;
 
 /** How long a service may take to answer a request, nanoseconds: a forge's rate limit may delay a registration. */
 export const RESPONSE_TIMEOUT_NS = 120_000_000_000;
@@ -79,6 +80,7 @@ const ACCESS: Record<CredentialName, Access> = {
       ...read(delegatedJobs),
       ...records(delegatedJobs, '>'),
       ...audit.subjects,
+      ...refusals.subjects,
     ],
     requests: [subjects.status],
   },
@@ -123,7 +125,7 @@ const ACCESS: Record<CredentialName, Access> = {
   backend: { ...NOTHING, streams: [...find('backend'), wildcards.died], sends: [wildcards.created] },
   observer: {
     ...NOTHING,
-    streams: [`${API}.STREAM.INFO.${audit.name}`, ...read(audit)],
+    streams: [`${API}.STREAM.INFO.${audit.name}`, ...read(audit), ...read(refusals)],
     requests: [subjects.status, subjects.explain, subjects.cost, wildcards.health],
     receives: [wildcards.created],
   },

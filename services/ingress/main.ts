@@ -7,6 +7,7 @@ import { WebhookPublisher } from './webhook-publisher.ts';
 import { createSignatureCheck } from './signature.ts';
 import { fetchStatus, StatusFeed } from './status/feed.ts';
 import { createPublicServer } from './public-server.ts';
+import { publishRefusal } from './refusal-log.ts';
 import { addStatusRoutes } from './status/routes.ts';
 import { addWebhookRoute } from './webhook-route.ts';
 
@@ -17,20 +18,37 @@ import { addWebhookRoute } from './webhook-route.ts';
 await runService(
   'ingress',
   async ({ config, log, metrics, traces, admin, stop }) => {
-    const { http, quota } = createPublicServer(config.ingress, metrics);
     const check = createSignatureCheck(config.webhook.secrets, log);
     const link = new NatsLink(config.nats, 'ingress', `ingress of ${config.name}`, log);
     link.open();
+    const { http, quota, refusals } = createPublicServer({
+      config: config.ingress,
+      metrics,
+      log,
+      publishRefusal: (entry) => publishRefusal(link, entry),
+    });
     const feed = new StatusFeed(() => fetchStatus(link));
     const publisher = new WebhookPublisher(link);
 
-    await http.register(addWebhookRoute, { forge: config.forge.type, check, publisher, quota, log, metrics, traces });
+    await http.register(addWebhookRoute, {
+      forge: config.forge.type,
+      check,
+      publisher,
+      quota,
+      refusals,
+      log,
+      metrics,
+      traces,
+    });
     const { delegation } = config;
-    if (delegation) await http.register(addDelegationRoutes, { delegation, link, log, metrics });
-    await http.register(addAgentRoute, { bundle: bundleAgent });
-    await admin.register(addStatusRoutes, { feed, stop });
+    if (delegation) await http.register(addDelegationRoutes, { delegation, link, refusals, log, metrics });
+    await http.register(addAgentRoute, { bundle: bundleAgent, refusals });
+    await admin.register(addStatusRoutes, { feed, stop, metrics });
     // After the last response: until then requests still need NATS.
-    http.addHook('onClose', () => link.close(5000));
+    http.addHook('onClose', async () => {
+      await refusals.flush();
+      await link.close(5000);
+    });
 
     return {
       http,

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { BodyQuota } from './body-quota.ts';
+import type { StatusFeed } from './status/feed.ts';
 import type { WebhookPublisher } from './webhook-publisher.ts';
 
 /** Registers the metrics of the server that the forge, machines and proxies reach. */
@@ -14,11 +15,37 @@ export function registerPublicMetrics(registry: Registry, quota: BodyQuota) {
     },
   });
   return {
+    refused: new Counter({
+      ...on,
+      name: 'baton_ingress_refused_total',
+      help: 'Requests that were refused (4xx), by error code.',
+      labelNames: ['code'] as const,
+    }),
     connections: new Counter({
       ...on,
       name: 'baton_ingress_connections_refused_total',
       help: 'Connections that were closed by reason: limit (too many), timeout (no complete request in time), error (no HTTP).',
       labelNames: ['reason'] as const,
+    }),
+  };
+}
+
+/** Registers the metrics of the status page. */
+export function registerStatusMetrics(registry: Registry, feed: StatusFeed) {
+  const on = { registers: [registry] };
+  const viewers: Gauge = new Gauge({
+    ...on,
+    name: 'baton_status_viewers',
+    help: 'Open status pages that get events; at most 20 of one address and 500 in all.',
+    collect() {
+      viewers.set(feed.viewers);
+    },
+  });
+  return {
+    refused: new Counter({
+      ...on,
+      name: 'baton_status_viewers_refused_total',
+      help: 'Status pages that got no events because too many are open; they poll.',
     }),
   };
 }

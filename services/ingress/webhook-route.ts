@@ -9,6 +9,7 @@ import { parseTraceparent, type Traces } from '../shared/tracing/span.ts';
 import type { BodyQuota } from './body-quota.ts';
 import { BodyReader } from './body-reader.ts';
 import { toHttpError } from './http-error.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import { registerWebhookMetrics } from './metrics.ts';
 import type { WebhookPublisher } from './webhook-publisher.ts';
 import type { SignatureCheck } from './signature.ts';
@@ -26,6 +27,7 @@ export interface WebhookRouteOptions {
   check: SignatureCheck;
   publisher: WebhookPublisher;
   quota: BodyQuota;
+  refusals: RefusalLog;
   log: Logger;
   metrics: Registry;
   traces: Traces | undefined;
@@ -51,7 +53,7 @@ interface WebhookLabels {
  * before it parses them.
  */
 export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRouteOptions): Promise<void> {
-  const { check, publisher, quota, log, metrics, traces } = options;
+  const { check, publisher, quota, refusals, log, metrics, traces } = options;
   const { webhooks, ackSeconds, bytes } = registerWebhookMetrics(metrics, publisher);
   const labels = new WeakMap<FastifyRequest, WebhookLabels>();
   const announced = new WeakMap<FastifyRequest, WebhookHeaders>();
@@ -70,9 +72,10 @@ export async function addWebhookRoute(scope: FastifyInstance, options: WebhookRo
     const { status, headers, body, unexpected } = toHttpError(error);
     const { event, action } = labels.get(request) ?? { event: '', action: '' };
     webhooks.inc({ event, action, result: body.code });
+    refusals.record(request, { status, body });
     const fields = { code: body.code, status, delivery: request.headers['x-github-delivery'] };
     if (unexpected) log.error({ ...fields, err: error }, body.message);
-    else log.warn(fields, body.message);
+    else if (status > 499) log.warn(fields, body.message);
     // What is left of a large body isn't read; of a small one it is, as the sender reads the answer only then.
     if (!request.raw.complete && !bodies.isSmall(request)) reply.header('connection', 'close');
     return reply.code(status).headers(headers).send(body);

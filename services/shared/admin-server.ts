@@ -6,14 +6,24 @@ export interface AdminServerOptions {
   /** What `/readyz` says of the configuration; null: nothing. */
   getNotice: () => string | null;
   metrics: Registry;
+  /** Addresses and networks of reverse proxies, whose `X-Forwarded-For` is used. */
+  trustedProxies: readonly string[];
 }
 
 /**
  * Creates the HTTP server for operators: `/healthz` (the process answers), `/readyz` (200, or 503 while the service cannot work) and
  * `/metrics`.
  */
-export function createAdminServer({ isReady, getNotice, metrics }: AdminServerOptions): FastifyInstance {
-  const http = fastify({ forceCloseConnections: 'idle' });
+export function createAdminServer({
+  isReady,
+  getNotice,
+  metrics,
+  trustedProxies,
+}: AdminServerOptions): FastifyInstance {
+  const http = fastify({
+    forceCloseConnections: 'idle',
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+  });
   http.get('/healthz', () => ({ status: 'ok' }));
   http.get('/readyz', async (_request, reply) => {
     const ready = await isReady();

@@ -82,7 +82,12 @@ export async function runService(
     const traces = await openTraces(name, live.current.name, log);
     const isReady = async (): Promise<boolean> =>
       service !== undefined && !controller.signal.aborted && (await service.ready().catch(() => false));
-    const admin = createAdminServer({ isReady, getNotice: () => live.notice, metrics });
+    const admin = createAdminServer({
+      isReady,
+      getNotice: () => live.notice,
+      metrics,
+      trustedProxies: live.current.ingress.trusted_proxies,
+    });
     service = await start({
       config: live.current,
       live,

@@ -10,6 +10,7 @@ export interface TestConfig {
   /** Default: one group `linux` of octo-org with the labels linux and x64. */
   groups?: Record<string, unknown>[];
   delegation?: Record<string, unknown>;
+  ingress?: Record<string, unknown>;
 }
 
 /** A group of octo-org on a local backend. */
@@ -27,6 +28,7 @@ export function writeConfig(folder: string, config: TestConfig): string {
     nats: { url: config.nats },
     backends: { local: { type: 'local' } },
     ...(config.delegation ? { delegation: config.delegation } : {}),
+    ...(config.ingress ? { ingress: config.ingress } : {}),
     groups: config.groups ?? [testGroup('linux', ['self-hosted', 'linux', 'x64'])],
   };
   writeFileSync(file, stringify(content));

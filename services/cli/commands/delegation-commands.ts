@@ -6,10 +6,15 @@ import { runServiceMain } from './run-service.ts';
 
 /** `baton audit` and `baton proxy …`. */
 export function addDelegationCommands(program: Command): void {
-  addNatsCommand(program, 'audit', 'Print who delegated which job, when, and with what result.')
+  addNatsCommand(
+    program,
+    'audit',
+    'Print who delegated which job, when, and with what result; and which requests were refused.',
+  )
     .option('--since <duration>', 'only the last 30m, 12h, 5d, … (default: all entries, which are kept for 90 days)')
     .option('--delegation <id>', 'only this delegation')
     .option('--repository <owner/name>', 'only this repository')
+    .option('--refusals', 'only requests that the ingress refused')
     .option('--json', 'print JSON, one entry per line')
     .action(async (options: unknown) => {
       process.exitCode = await showAudit(options);

@@ -1,27 +1,21 @@
 import { BatonError } from '../../../contracts/errors.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 
 /** Limits the requests of each proxy to this ingress: a token bucket that holds the requests of one minute. */
 export class ProxyRateLimit {
   readonly #perMinute: number;
-  readonly #now: () => number;
-  readonly #buckets = new Map<string, { left: number; at: number }>();
+  readonly #buckets: TokenBuckets;
 
-  /** @param now milliseconds */
-  constructor(perMinute: number, now: () => number = Date.now) {
+  constructor(perMinute: number) {
     this.#perMinute = perMinute;
-    this.#now = now;
+    this.#buckets = new TokenBuckets({ perSecond: perMinute / 60, burst: perMinute });
   }
 
   /** @throws BatonError DELEGATION_TOO_MANY with `details.retryAfterS` */
   take(proxy: string): void {
-    const now = this.#now();
-    const known = this.#buckets.get(proxy) ?? { left: this.#perMinute, at: now };
-    const left = Math.min(this.#perMinute, known.left + ((now - known.at) * this.#perMinute) / 60_000);
-    if (left < 1) {
-      const retryAfterS = Math.max(1, Math.ceil(((1 - left) * 60) / this.#perMinute));
-      const message = `accepting a request of ${proxy}: more than ${this.#perMinute} requests a minute`;
-      throw new BatonError('DELEGATION_TOO_MANY', message, { details: { retryAfterS } });
-    }
-    this.#buckets.set(proxy, { left: left - 1, at: now });
+    const retryAfterS = this.#buckets.take(proxy);
+    if (retryAfterS === 0) return;
+    const message = `accepting a request of ${proxy}: more than ${this.#perMinute} requests a minute`;
+    throw new BatonError('DELEGATION_TOO_MANY', message, { details: { retryAfterS } });
   }
 }

@@ -9,6 +9,7 @@ import type { NatsLink } from '../../shared/nats-link.ts';
 import { toHttpError } from '../http-error.ts';
 import { acceptJsonOnly } from '../json-body.ts';
 import { registerDelegationMetrics } from '../metrics.ts';
+import type { RefusalLog } from '../refusal-log.ts';
 import { ProxyRateLimit } from './proxy-rate-limit.ts';
 import { assertSameProxy, createCallerCheck } from './caller.ts';
 import { DelegationIntake } from './intake.ts';
@@ -23,6 +24,7 @@ const RETRY_AFTER_S = 5;
 export interface DelegationRoutesOptions {
   delegation: DelegationConfig;
   link: NatsLink;
+  refusals: RefusalLog;
   log: Logger;
   metrics: Registry;
 }
@@ -32,7 +34,7 @@ export interface DelegationRoutesOptions {
  * `/api/openapi.json`. Errors are `{code, message, help, details?}`. Tokens are neither logged nor stored.
  */
 export async function addDelegationRoutes(scope: FastifyInstance, options: DelegationRoutesOptions): Promise<void> {
-  const { delegation, link, log, metrics } = options;
+  const { delegation, link, refusals, log, metrics } = options;
   const intake = new DelegationIntake(link);
   const identifyCaller = createCallerCheck(delegation, new ProxyRateLimit(delegation.requests_per_minute));
   const { requests, ackSeconds } = registerDelegationMetrics(metrics);
@@ -57,22 +59,10 @@ export async function addDelegationRoutes(scope: FastifyInstance, options: Deleg
   async function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { status, headers, body, unexpected } = toHttpError(toBatonError(error));
     requests.inc({ route: getRoute(request), result: body.code });
+    refusals.record(request, { status, body });
     const fields = { code: body.code, status, method: request.method, route: getRoute(request) };
     if (unexpected) log.error({ ...fields, err: error }, body.message);
-    else log.warn(fields, body.message);
-    if (status === 401 || status === 403) {
-      // The response does not wait for the audit entry.
-      void intake.audit({
-        id: `refused.${request.id}.${Date.now()}`,
-        who: request.ip,
-        action: 'refused',
-        delegation: null,
-        repository: null,
-        runId: null,
-        outcome: body.code,
-        detail: body.message,
-      });
-    }
+    else if (status > 499) log.warn(fields, body.message);
     return reply.code(status).headers(headers).send(body);
   }
 

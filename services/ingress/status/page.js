@@ -1,4 +1,4 @@
-/* global document, EventSource */
+/* global document, receiveStatus */
 // The script of the status page: renders the events of `/status/events`. Sets all text as text, never as HTML.
 
 const MAX_ROWS = 500;
@@ -7,6 +7,8 @@ const byId = (id) => document.getElementById(id);
 
 let view = null;
 let connected = false;
+/** Whether the server sends no events, as too many pages are open. */
+let polling = false;
 
 function createElement(tag, classes = '', text = '') {
   const created = document.createElement(tag);
@@ -270,7 +272,11 @@ function render() {
     return;
   }
   const age = elapsedSince(status.at);
-  setText(byId('fresh-text'), problem === '' && age < 5000 ? 'live' : `updated ${formatDuration(age)} ago`);
+  const often = polling ? '; too many pages are open: every 10s' : '';
+  setText(
+    byId('fresh-text'),
+    problem === '' && age < 5000 && !polling ? 'live' : `updated ${formatDuration(age)} ago${often}`,
+  );
   const busy = status.groups.reduce((sum, group) => sum + group.busy, 0);
   const waiting = status.groups.reduce((sum, group) => sum + group.waiting, 0);
   document.title = `${busy} busy, ${waiting} waiting · Baton`;
@@ -306,19 +312,12 @@ function render() {
 }
 
 const began = Date.now();
-const events = new EventSource('/status/events');
-events.addEventListener('open', () => {
-  connected = true;
-  render();
-});
-events.addEventListener('error', () => {
-  connected = false;
-  render();
-});
-events.addEventListener('status', (event) => {
-  view = JSON.parse(event.data);
-  clockOffset = Date.parse(view.at) - Date.now();
-  connected = true;
+receiveStatus((received, state) => {
+  ({ connected, polling } = state);
+  if (received !== null) {
+    view = received;
+    clockOffset = Date.parse(view.at) - Date.now();
+  }
   render();
 });
 setInterval(render, 1000);

@@ -7,12 +7,13 @@ export interface StatusPage {
   policy: string;
 }
 
-/** Builds the status page from the three files beside this one, as one document that loads nothing else. */
+/** Builds the status page from the files beside this one, as one document that loads nothing else. */
 export function buildStatusPage(): StatusPage {
-  const [frame, style, script] = ['page.html', 'page.css', 'page.js'].map((name) =>
+  const [frame, style, receiver, renderer] = ['page.html', 'page.css', 'events.js', 'page.js'].map((name) =>
     readFileSync(new URL(name, import.meta.url), 'utf8'),
   );
-  if (frame === undefined || style === undefined || script === undefined) throw new Error('unreachable');
+  if (frame === undefined || style === undefined) throw new Error('unreachable');
+  const script = `${receiver}${renderer}`;
   const html = frame
     .replace('<link rel="stylesheet" href="page.css" />', () => `<style>${style}</style>`)
     .replace('<script src="page.js" defer></script>', '')

@@ -1,24 +1,37 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
+import { BatonError } from '../../../contracts/errors.ts';
+import { toCallerAddress } from '../caller-address.ts';
+import { toHttpError } from '../http-error.ts';
+import { registerStatusMetrics } from '../metrics.ts';
 import type { StatusFeed, StatusView } from './feed.ts';
 import { buildStatusPage } from './page.ts';
 
-/** Maximum of open status pages on one ingress. */
+/** Maximum of open status pages on one ingress, and of one address. */
 const MAX_VIEWERS = 500;
+const MAX_VIEWERS_OF_CALLER = 20;
+const RETRY_AFTER_S = 10;
 /** HTTP proxies close idle connections. */
 const HEARTBEAT_INTERVAL_MS = 15_000;
 
 export interface StatusRoutesOptions {
   feed: StatusFeed;
   stop: AbortSignal;
+  metrics: Registry;
 }
 
 /**
  * `GET /status`: the status page, one self-contained document. `GET /status/events`: Server-Sent Events for the page,
- * one event `status` per second with a {@link StatusView}. `GET /status.json`: one {@link StatusView}. `/` redirects to
+ * one event `status` per second with a {@link StatusView}, or 429 or 503 where too many are open: the page then polls. `GET /status.json`: one {@link StatusView}. `/` redirects to
  * the page.
  */
-export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: StatusRoutesOptions): Promise<void> {
+export async function addStatusRoutes(
+  scope: FastifyInstance,
+  { feed, stop, metrics }: StatusRoutesOptions,
+): Promise<void> {
   const page = buildStatusPage();
+  const viewers = new Map<string, number>();
+  const { refused } = registerStatusMetrics(metrics, feed);
 
   scope.get('/', (_request, reply) => reply.redirect('/status'));
   scope.get('/status', (_request, reply) =>
@@ -41,13 +54,33 @@ export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: St
   });
   scope.get('/status/events', streamEvents);
 
-  function streamEvents(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    if (feed.viewers >= MAX_VIEWERS || stop.aborted) {
-      return reply
-        .code(503)
-        .header('retry-after', '10')
-        .send({ message: 'too many open status pages on this ingress' });
+  /** @throws BatonError TOO_MANY_REQUESTS, OVERLOADED */
+  function checkViewers(caller: string): void {
+    const details = { retryAfterS: RETRY_AFTER_S };
+    if ((viewers.get(caller) ?? 0) >= MAX_VIEWERS_OF_CALLER) {
+      const message = `sending events: ${caller} already has ${MAX_VIEWERS_OF_CALLER} open status pages`;
+      throw new BatonError('TOO_MANY_REQUESTS', message, { details });
     }
+    if (feed.viewers < MAX_VIEWERS && !stop.aborted) return;
+    throw new BatonError('OVERLOADED', `sending events: ${feed.viewers} status pages are open`, { details });
+  }
+
+  function countViewer(caller: string, change: 1 | -1): void {
+    const count = (viewers.get(caller) ?? 0) + change;
+    if (count > 0) viewers.set(caller, count);
+    else viewers.delete(caller);
+  }
+
+  function streamEvents(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const caller = toCallerAddress(request.ip);
+    try {
+      checkViewers(caller);
+    } catch (error) {
+      refused.inc();
+      const { status, headers, body } = toHttpError(error);
+      return reply.code(status).headers(headers).send(body);
+    }
+    countViewer(caller, 1);
     reply.hijack();
     const out = reply.raw;
     out.writeHead(200, {
@@ -63,8 +96,18 @@ export async function addStatusRoutes(scope: FastifyInstance, { feed, stop }: St
       // A slow viewer misses events instead of filling our memory.
       if (!out.writableNeedDrain) out.write(`event: status\ndata: ${JSON.stringify(view)}\n\n`);
     });
-    const heartbeat = setInterval(() => out.write(': heartbeat\n\n'), HEARTBEAT_INTERVAL_MS);
+    let isStuck = false;
+    const heartbeat = setInterval(() => {
+      // It has read nothing for a whole interval.
+      if (isStuck && out.writableNeedDrain) return out.destroy();
+      isStuck = out.writableNeedDrain;
+      return out.write(': heartbeat\n\n');
+    }, HEARTBEAT_INTERVAL_MS);
+    let ended = false;
     const end = (): void => {
+      if (ended) return;
+      ended = true;
+      countViewer(caller, -1);
       stopWatching();
       clearInterval(heartbeat);
       stop.removeEventListener('abort', end);

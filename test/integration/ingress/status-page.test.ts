@@ -1,8 +1,10 @@
+import { get, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
 import type { ForgeLimit, Status } from '../../../contracts/messages/status.ts';
 import { findBrowser, startBrowser } from '../../tools/pictures/browser.ts';
 import { sampleStatus } from '../../support/sample-status.ts';
+import { until } from '../../support/until.ts';
 import { startStatusFixture, type StatusFixture } from '../../support/status-feed.ts';
 
 /** The status page in a real browser. */
@@ -95,6 +97,27 @@ describe('the status page', () => {
       );
     expect(await page.locator('#rows').innerText()).toContain('<img src=x');
     expect(await page.locator('#rows img').count()).toBe(0);
+    await page.close();
+  });
+
+  it('polls, and says so, while too many pages of its address are open', async () => {
+    status = sampleStatus({});
+    const open = (): Promise<IncomingMessage> =>
+      new Promise((resolve, reject) => {
+        get(`${fixture.ingress.adminAddress}/status/events`, { agent: false }, resolve).on('error', reject);
+      });
+    // Those of the tests before are closed, which the server may not have seen yet.
+    await until(async () => (await fixture.ingress.metric('baton_status_viewers')) === 0);
+    const others = await Promise.all(Array.from({ length: 20 }, open));
+    for (const other of others) other.resume();
+    expect(others.map(({ statusCode }) => statusCode)).toEqual(others.map(() => 200));
+    const page = await openPage();
+    await expect.poll(() => page.locator('#fresh-text').innerText()).toContain('too many pages are open: every 10s');
+    expect(await page.locator('#rows tr').count()).toBeGreaterThan(0);
+    expect(await page.locator('#problem').isVisible()).toBe(false);
+    // It gets events as soon as there is room.
+    for (const other of others) other.destroy();
+    await expect.poll(() => page.locator('#fresh-text').innerText(), { timeout: 30_000 }).not.toContain('too many');
     await page.close();
   });
 });

@@ -1,8 +1,11 @@
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus } from '../../../contracts/lib/nats.ts';
 import type { Status } from '../../../contracts/messages/status.ts';
 import type { TestService } from '../../support/service.ts';
 import { sampleStatus } from '../../support/sample-status.ts';
+import { until } from '../../support/until.ts';
 import { startStatusFixture, type StatusFixture } from '../../support/status-feed.ts';
 
 let fixture: StatusFixture;
@@ -96,6 +99,30 @@ describe('the status page’s routes', () => {
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     const html = await response.text();
     expect(html).not.toMatch(/<script[^>]+src=|<link[^>]+stylesheet|@import|url\(/);
+  });
+
+  it('refuse the 21st open page of an address with 429, and say so; one of another address gets its events', async () => {
+    silence = fixture.respond(() => sampleStatus({}));
+    const open = (localAddress: string) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        get(`${ingress.adminAddress}/status/events`, { localAddress, agent: false }, resolve).on('error', reject);
+      });
+    const pages = await Promise.all(Array.from({ length: 20 }, () => open('127.0.0.5')));
+    expect(pages.map(({ statusCode }) => statusCode)).toEqual(pages.map(() => 200));
+    const refused = await open('127.0.0.5');
+    expect(refused.statusCode).toBe(429);
+    expect(refused.headers['retry-after']).toBe('10');
+    expect(await text(refused)).toContain('already has 20 open status pages');
+    expect(await ingress.metric('baton_status_viewers_refused_total')).toBe(1);
+    const other = await open('127.0.0.6');
+    expect(other.statusCode).toBe(200);
+    // A closed page makes room.
+    for (const page of [...pages.slice(1), other]) page.destroy();
+    await until(async () => (await ingress.metric('baton_status_viewers')) === 1);
+    const again = await open('127.0.0.5');
+    expect(again.statusCode).toBe(200);
+    for (const page of [pages[0], again]) page?.destroy();
+    silence();
   });
 
   it('close the event streams of open pages on SIGTERM', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { applyReply, applyRequest } from '../../../contracts/messages/apply.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
+import { refusedRequest } from '../../../contracts/messages/refused-request.ts';
 import { controlReply, controlRequest } from '../../../contracts/messages/control.ts';
 import { delegationMessage } from '../../../contracts/messages/delegation.ts';
 import { explainReply, explainRequest } from '../../../contracts/messages/explain.ts';
@@ -34,6 +35,7 @@ const MESSAGES: Record<keyof typeof subjects, Message> = {
   health: { subject: subjects.health('GROUP'), reply: healthReply },
   delegation: { subject: subjects.delegation('PROXY', 'requested').replace(/[^.]+$/, 'KIND'), body: delegationMessage },
   audit: { subject: subjects.audit('ACTION'), body: auditEntry },
+  refusal: { subject: subjects.refusal, body: refusedRequest },
   apply: { subject: subjects.apply('SERVICE'), body: applyRequest, reply: applyReply },
   control: { subject: subjects.control, body: controlRequest, reply: controlReply },
   explain: { subject: subjects.explain, body: explainRequest, reply: explainReply },
