@@ -118,6 +118,10 @@ export const ERRORS = {
     help: 'Do what the backend’s answer says, such as turning off deletion protection; Baton asks again.',
   },
   BACKEND_UNAVAILABLE: { retryable: true, help: 'The backend did not answer; Baton retries.' },
+  HOST_FILTER_FAILED: {
+    retryable: true,
+    help: 'Jobs could reach the engine’s machine, so no instance is created: do what the message says, or set `allow_host_access: true` for this backend.',
+  },
   AGENT_UNKNOWN: {
     retryable: true,
     help: 'Bring the ingress and the backend worker to the same version; the instance retries.',

@@ -20,6 +20,23 @@ export const dockerBackend = z
     network_pool: networkPool
       .default('10.213.0.0/16')
       .describe('Range of addresses; each runner’s network gets a /28.'),
+    allow_host_access: z
+      .boolean()
+      .default(false)
+      .describe('Makes no packet filter: jobs reach the ports of the engine’s machine, and its metadata service.'),
+    allow_host_ports: z
+      .array(z.number().int().min(1).max(65_535))
+      .default([])
+      .describe(
+        'TCP ports that jobs may reach on the engine’s machine, as `host.docker.internal`, besides those of NATS and the forge.',
+      ),
+    filter_image: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Image with Node 24 and iptables that makes the packet filter. Default: made from the worker’s own files.',
+      ),
   })
   .describe('Containers, each with a network of its own.');
 

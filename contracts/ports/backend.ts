@@ -76,6 +76,17 @@ export interface PullObserver {
   ended(outcome: 'ok' | 'failed', seconds: number): void;
 }
 
+/** Is told about the packet filter between instances and the machine that they run on, for metrics. */
+export interface FilterObserver {
+  /**
+   * Called at the end of each check.
+   *
+   * @param outcome `restored` where the rules had vanished
+   * @param dropped packets of instances that the rules have dropped since the last check
+   */
+  checked(outcome: 'ok' | 'restored' | 'failed', dropped: number): void;
+}
+
 /** Throws a BatonError where the work that is under way may be out of date, so that it must change nothing any more. */
 export type Confirm = () => Promise<void>;
 

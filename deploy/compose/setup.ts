@@ -49,6 +49,9 @@ const { BATON_PROXY_KEY: proxyKey } = process.env;
 const linux = z.object({ groups: z.array(z.record(z.string(), z.unknown())).min(1) });
 if (installation) document.setIn(['name'], installation);
 if (natsPort) document.setIn(['backends', 'docker', 'nats_url'], `nats://host.docker.internal:${natsPort}`);
+const { BATON_IMAGE: batonImage, BATON_SIMULATOR_PORT: simulatorPort } = process.env;
+if (batonImage) document.setIn(['backends', 'docker', 'filter_image'], batonImage);
+if (simulatorPort) document.setIn(['backends', 'docker', 'allow_host_ports'], [Number(simulatorPort)]);
 if (image) document.setIn(['groups', 0, 'instance', 'image'], image);
 if (proxyKey) {
   const proxies = [{ names: ['proxy-1', 'proxy-2'], labels: ['team'], group: 'ephemeral' }];

@@ -116,8 +116,9 @@ async function collectBinaries(node: string, tools: readonly string[]): Promise<
   return found;
 }
 
-async function findTool(tool: string): Promise<string | undefined> {
-  for (const folder of ['/usr/bin', '/bin']) {
+/** The file of that program on this machine; undefined where it has none. */
+export async function findTool(tool: string): Promise<string | undefined> {
+  for (const folder of ['/usr/bin', '/bin', '/usr/sbin', '/sbin']) {
     const path = `${folder}/${tool}`;
     const exists = await access(path).then(
       () => true,

@@ -34,9 +34,17 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   }
   const log = serviceLog.child({ backend: name });
   await installRuntime(log, metrics);
-  const { observe, observePulls, died } = createBackendMetrics(metrics, name);
+  const { observe, observePulls, observeFilter, died } = createBackendMetrics(metrics, name);
   const agent = await bundleAgent();
-  const backend = await createBackend(backendConfig, { installation: config.name, agent, log, observePulls });
+  const natsUrl = backendConfig.nats_url ?? config.nats.url;
+  const backend = await createBackend(backendConfig, {
+    installation: config.name,
+    agent,
+    log,
+    observePulls,
+    observeFilter,
+    urls: [natsUrl, config.forge.url],
+  });
   const link = new NatsLink(config.nats, 'backend', `backend ${name} of ${config.name}`, log);
   let bus: Bus | undefined;
   link.onUp((up) => (bus = up));
@@ -46,7 +54,7 @@ await runService('backend', async ({ config, log: serviceLog, metrics, stop, arg
   if (mint === undefined) log.info('instances get no NATS credential: not configured, or not needed');
   const activities = createBackendActivities({
     backend,
-    natsUrl: backendConfig.nats_url ?? config.nats.url,
+    natsUrl,
     natsTls: readInstanceTls(config.nats.tls),
     mint,
     confirm: createAttemptCheck(createClient(connection, config.temporal).activity),

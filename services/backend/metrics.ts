@@ -1,11 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActivityObserver } from '../../activities/backends/activities.ts';
-import type { PullObserver } from '../../contracts/ports/backend.ts';
+import type { FilterObserver, PullObserver } from '../../contracts/ports/backend.ts';
 
 export interface BackendMetrics {
   /** Call it after each create, delete and check; the outcome is `ok`, `cancelled` or an error's code. */
   observe: ActivityObserver;
   observePulls: PullObserver;
+  observeFilter: FilterObserver;
   died: Counter;
 }
 
@@ -50,9 +51,34 @@ export function createBackendMetrics(registry: Registry, backend: string): Backe
     buckets: [1, 5, 10, 30, 60, 120, 300, 600, 1200, 3600],
     registers,
   });
+  const filterUp = new Gauge({
+    name: 'baton_host_filter_up',
+    help: 'Whether the packet filter between instances and the engine’s machine was verified by the last check (1) or not (0)',
+    labelNames: ['backend'],
+    registers,
+  });
+  const filterChecks = new Counter({
+    name: 'baton_host_filter_checks_total',
+    help: 'Checks of that packet filter by outcome: ok, restored (the rules had vanished) or failed',
+    labelNames: ['backend', 'outcome'],
+    registers,
+  });
+  const filterDropped = new Counter({
+    name: 'baton_host_filter_dropped_packets_total',
+    help: 'Packets of instances to the engine’s machine, a metadata service or another runner that the filter has dropped',
+    labelNames: ['backend'],
+    registers,
+  });
   died.inc({ backend }, 0);
   return {
     died,
+    observeFilter: {
+      checked(outcome, dropped) {
+        filterUp.set({ backend }, outcome === 'failed' ? 0 : 1);
+        filterChecks.inc({ backend, outcome });
+        filterDropped.inc({ backend }, dropped);
+      },
+    },
     observePulls: {
       counted({ running, waiting }) {
         pulls.set({ backend, state: 'running' }, running);

@@ -179,7 +179,7 @@ groups:
     expect(printed.some((line) => line === `${address} timeout` || line === `${address} error`)).toBe(true);
     // Of this machine it reaches only the NATS port, which it needs.
     expect(printed.filter((line) => line.startsWith('host.docker.internal '))).toEqual([
-      'host.docker.internal error',
+      'host.docker.internal timeout',
       'host.docker.internal connect',
     ]);
     expect(await inside(other, 'echo alive')).toBe('alive');

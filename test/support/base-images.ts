@@ -7,6 +7,7 @@ import type Docker from 'dockerode';
 import { pack, type Pack } from 'tar-stream';
 import { z } from 'zod';
 import { buildInstanceImage, CONTENT_LABEL } from '../../deploy/images/instance-image.ts';
+import { findFilterParts } from '../../deploy/images/filter-image.ts';
 import { acquireServer, type ServerName } from '../../deploy/servers/acquire.ts';
 
 /** The public images of the development cluster. */
@@ -22,7 +23,7 @@ const USERS = 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/
 
 /** Label of the images that are built here: those of an earlier version of this file are built again. */
 const LAYER_LABEL = 'baton.test-layer';
-const LAYER_VERSION = '2';
+const LAYER_VERSION = '3';
 
 interface Layer {
   /** Path in the image, without the first slash → file here, or its content. */
@@ -47,7 +48,8 @@ export async function ensureBaseImages(docker: Docker): Promise<string[]> {
   for (const [image, layer] of layers) {
     if ((await exists(docker, image)) || (await tryPull(docker, image))) continue;
     if (built.length === 0) {
-      await buildInstanceImage(docker, ROOT_IMAGE);
+      // Where the public image installs iptables, this one has it.
+      await buildInstanceImage(docker, ROOT_IMAGE, await findFilterParts());
       built.push(ROOT_IMAGE);
     }
     await commit(docker, image, await layer());

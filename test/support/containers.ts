@@ -49,6 +49,9 @@ export async function openContainerAccess(ports: readonly number[]): Promise<Con
 }
 
 /** Removes what is left of an installation's containers and networks. */
-export function removeContainers(installation: string): Promise<void> {
-  return removeFromEngine(new Docker(), { label: [`baton.installation=${installation}`] });
+export async function removeContainers(installation: string): Promise<void> {
+  const docker = new Docker();
+  await removeFromEngine(docker, { label: [`baton.installation=${installation}`] });
+  // Of a check of the packet filter that was interrupted.
+  await removeFromEngine(docker, { label: [`baton.filter=${installation}`] });
 }

@@ -24,6 +24,8 @@ const engineEvent = z.object({
 export interface DockerDeathWatchOptions extends DeathListener {
   docker: Docker;
   installation: string;
+  /** Called each time that the engine answers again after its events had ended: it may have restarted. */
+  onReconnected: () => void;
   log: Logger;
 }
 
@@ -41,10 +43,13 @@ export class DockerDeathWatch {
 
   /** Ends when `abort` fires. */
   async run(abort: AbortSignal): Promise<void> {
+    let hasConnected = false;
     for (let failures = 0; !abort.aborted; failures++) {
       try {
         await this.#listen(abort, () => {
           failures = 0;
+          if (hasConnected) this.#options.onReconnected();
+          hasConnected = true;
         });
       } catch (error) {
         if (abort.aborted) return;

@@ -5,6 +5,7 @@ import type {
   Backend,
   Bootstrap,
   Confirm,
+  FilterObserver,
   Instance,
   InstanceSpec,
   PullObserver,
@@ -22,6 +23,7 @@ import {
   DOCKER_LABELS,
   toLabelFilter,
 } from './engine.ts';
+import { HostFilter } from './host-filter/host-filter.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
 import { ensureNetwork, findNetworks, removeNetworks } from './network.ts';
@@ -43,9 +45,20 @@ export interface DockerBackendOptions {
   networkPool: string;
   agent: AgentBundle;
   observePulls?: PullObserver | undefined;
+  /** Absent: instances reach the engine's machine. */
+  filter?: FilterSettings | undefined;
   log: Logger;
   /** How long the engine may take to finish a removal, milliseconds. Default a minute for a container, 10 s for a network. */
   removalTimeoutMs?: number;
+}
+
+/** What the packet filter between instances and the engine's machine is made from. */
+export interface FilterSettings {
+  /** `host:port` that instances may reach even if it is on the engine's machine. */
+  allowed: readonly string[];
+  /** An image with Node 24 and iptables, or what makes one on the engine and resolves with its name. */
+  image: string | ((docker: Docker) => Promise<string>);
+  observe?: FilterObserver | undefined;
 }
 
 /**
@@ -60,6 +73,7 @@ export class DockerBackend implements Backend {
   readonly #serial = new Serial();
   readonly #removals: Removals;
   readonly #pulls: ImagePulls;
+  readonly #filter: HostFilter | undefined;
 
   constructor(options: DockerBackendOptions) {
     this.#options = options;
@@ -67,6 +81,7 @@ export class DockerBackend implements Backend {
     this.#removals = new Removals(5000);
     this.#docker = connectEngine(options.socket);
     this.#pulls = new ImagePulls({ docker: this.#docker, observe: options.observePulls, log: options.log });
+    this.#filter = options.filter && this.#createFilter(options.filter);
   }
 
   async create(spec: InstanceSpec, bootstrap: Bootstrap, abort: AbortSignal, confirm?: Confirm): Promise<Instance> {
@@ -80,8 +95,11 @@ export class DockerBackend implements Backend {
       let found = await inspectContainer(this.#docker, spec.runner, abort);
       if (found === undefined) {
         await this.#pulls.ensure(image, abort);
+        await this.#filter?.ensure(abort);
         await confirm?.();
-        const network = await ensureNetwork(this.#docker, spec, { pool: this.#options.networkPool, hash }, abort);
+        const { networkPool: pool } = this.#options;
+        const bridgePrefix = this.#filter?.bridgePrefix;
+        const network = await ensureNetwork(this.#docker, spec, { pool, hash, bridgePrefix }, abort);
         const created = await this.#createContainer(spec, { network, hash }, abort);
         if (created !== undefined) return this.#start(created, spec, bootstrap, abort);
         // Another process created it in between.
@@ -131,13 +149,25 @@ export class DockerBackend implements Backend {
   }
 
   async watch(onDeath: (dead: Instance) => void, abort: AbortSignal): Promise<void> {
-    await new DockerDeathWatch({
+    const deaths = new DockerDeathWatch({
       docker: this.#docker,
       installation: this.#options.installation,
       onDeath,
       isRemoving: this.#removals.has,
+      onReconnected: () => this.#filter?.invalidate(),
       log: this.#options.log,
-    }).run(abort);
+    });
+    await Promise.all([deaths.run(abort), this.#filter?.watch(abort)]);
+  }
+
+  #createFilter({ allowed, image, observe }: FilterSettings): HostFilter {
+    const { installation, networkPool, log } = this.#options;
+    const findImage = async (abort: AbortSignal): Promise<string> => {
+      if (typeof image !== 'string') return image(this.#docker);
+      await this.#pulls.ensure(image, abort);
+      return image;
+    };
+    return new HostFilter({ docker: this.#docker, installation, networkPool, image: findImage, allowed, observe, log });
   }
 
   #listContainers(runner: string | undefined, abort: AbortSignal): Promise<ListedContainer[]> {

@@ -46,57 +46,77 @@ function formatAddress(address: number): string {
 export async function ensureNetwork(
   docker: Docker,
   spec: InstanceSpec,
-  options: { pool: string; hash: string },
+  options: { pool: string; hash: string; bridgePrefix?: string | undefined },
   abort: AbortSignal,
 ): Promise<string> {
-  const [found] = await findNetworks(docker, spec.installation, spec.runner, abort);
+  const { installation, group, runner } = spec;
+  const [found] = await findNetworks(docker, installation, runner, abort);
   if (found) return found.Id;
-  const pool = parseRange(options.pool);
-  if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${options.pool} is not an IPv4 prefix`);
+  const labels = {
+    [DOCKER_LABELS.installation]: installation,
+    [DOCKER_LABELS.group]: group,
+    [DOCKER_LABELS.runner]: runner,
+    [DOCKER_LABELS.spec]: options.hash,
+  };
+  return createFreeNetwork(docker, { name: runner, labels, ...options }, abort);
+}
+
+/** What a new network is made from. */
+interface NetworkOrder {
+  name: string;
+  labels: Record<string, string>;
+  /** IPv4 prefix of which it gets a /28. */
+  pool: string;
+  /** Of the name of its bridge. Absent: the engine names it. */
+  bridgePrefix?: string | undefined;
+}
+
+/**
+ * Creates a network with a free range of the pool.
+ *
+ * @returns the network's id
+ * @throws BatonError as {@link ensureNetwork}
+ */
+export async function createFreeNetwork(docker: Docker, order: NetworkOrder, abort: AbortSignal): Promise<string> {
+  const pool = parseRange(order.pool);
+  if (pool === undefined) throw new BatonError('CONFIG_INVALID', `network_pool ${order.pool} is not an IPv4 prefix`);
   const count = Math.floor((pool.to - pool.from + 1) / NETWORK_SIZE);
-  const first = createHash('sha256').update(spec.runner).digest().readUInt32BE(0) % count;
+  const first = createHash('sha256').update(order.name).digest().readUInt32BE(0) % count;
   let taken: Range[] | undefined;
   for (let offset = 0; offset < count; offset++) {
     const from = pool.from + ((first + offset) % count) * NETWORK_SIZE;
     const to = from + NETWORK_SIZE - 1;
     if (taken?.some((range) => range.from <= to && from <= range.to)) continue;
-    const id = await createNetwork(
-      docker,
-      spec,
-      { subnet: `${formatAddress(from)}/${PREFIX_BITS}`, hash: options.hash },
-      abort,
-    );
+    const id = await createNetwork(docker, order, `${formatAddress(from)}/${PREFIX_BITS}`, abort);
     if (id !== undefined) return id;
     taken = await listTakenRanges(docker, abort);
   }
   throw new BatonError(
     'BACKEND_UNAVAILABLE',
-    `creating a network for ${spec.runner}: all ${count} ranges of ${options.pool} are in use`,
+    `creating a network for ${order.name}: all ${count} ranges of ${order.pool} are in use`,
   );
 }
 
 /** Returns the network's id; undefined when the range is in use. */
 async function createNetwork(
   docker: Docker,
-  { installation, group, runner }: InstanceSpec,
-  { subnet, hash }: { subnet: string; hash: string },
+  { name, labels, bridgePrefix }: NetworkOrder,
+  subnet: string,
   abort: AbortSignal,
 ): Promise<string | undefined> {
-  return callEngine(`creating network ${runner} with ${subnet}`, abort, async (abortSignal) => {
+  return callEngine(`creating network ${name} with ${subnet}`, abort, async (abortSignal) => {
     try {
       const network = await docker.createNetwork({
         // Two processes may create one at the same time. The engine would accept the same name twice and then call it
         // ambiguous. With two names both work, and the unused network is removed together with the runner.
-        Name: `${runner}-${randomUUID().slice(0, 8)}`,
+        Name: `${name}-${randomUUID().slice(0, 8)}`,
         Driver: 'bridge',
         EnableIPv6: false,
         IPAM: { Config: [{ Subnet: subnet }] },
-        Labels: {
-          [DOCKER_LABELS.installation]: installation,
-          [DOCKER_LABELS.group]: group,
-          [DOCKER_LABELS.runner]: runner,
-          [DOCKER_LABELS.spec]: hash,
-        },
+        ...(bridgePrefix && {
+          Options: { 'com.docker.network.bridge.name': `${bridgePrefix}${randomUUID().slice(0, 8)}` },
+        }),
+        Labels: labels,
         abortSignal,
       });
       return network.id;

@@ -53,7 +53,15 @@ export const DEMO_JOBS = 5;
 export interface DemoSettings {
   installation: string;
   forgeUrl: string;
-  backend: { type: 'docker'; socket: string; image: string } | { type: 'local'; root: string };
+  backend:
+    | {
+        type: 'docker';
+        socket: string;
+        image: string;
+        /** Whether jobs reach this machine, as no packet filter can be made. */
+        allowHostAccess: boolean;
+      }
+    | { type: 'local'; root: string };
   /** Folder of the fake runner, as an instance of that backend sees it. */
   runnerDirectory: string;
 }
@@ -67,7 +75,13 @@ export function createDemoConfig(choice: DemoSettings): object {
     webhook: { secrets: [`\${${DEMO_SECRETS.webhook}}`] },
     backends: {
       [backend.type]:
-        backend.type === 'docker' ? { type: 'docker', socket: backend.socket } : { type: 'local', root: backend.root },
+        backend.type === 'docker'
+          ? {
+              type: 'docker',
+              socket: backend.socket,
+              ...(backend.allowHostAccess ? { allow_host_access: true } : {}),
+            }
+          : { type: 'local', root: backend.root },
     },
     time_to_start: '2m',
     time_to_live: '10m',

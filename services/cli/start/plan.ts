@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Document } from 'yaml';
 import { examineSecrets } from '../../../contracts/lib/examine-secrets.ts';
 import { parseConfig } from '../../../contracts/lib/load-config.ts';
+import { buildFilterImage } from '../../../deploy/images/filter-image.ts';
 import { chooseBackend } from './demo-backend.ts';
 import { DEMO_SECRETS, createDemoConfig, toInstallationName } from './demo.ts';
 import { readDocument, findServersToStart } from './effective-config.ts';
@@ -36,6 +37,11 @@ export async function planDemo(wanted: 'docker' | 'local' | undefined, state: St
         type: docker.type,
         socket: docker.engine.socket,
         image: await buildFakeRunnerImage(docker.engine.docker, docker.image, state.fakeRunner),
+        // The demo's jobs are its own: an engine in a virtual machine, or one without iptables, may do without.
+        allowHostAccess: await buildFilterImage(docker.engine.docker).then(
+          () => false,
+          () => true,
+        ),
       }
     : { type: 'local' as const, root: state.instances };
   return {

@@ -36,7 +36,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       against: 'Docker engine',
       open: (installation) => openBackend(installation),
       spec: aContainerSpec,
-      config: { type: 'docker', socket: SOCKET, network_pool: POOL },
+      config: { type: 'docker', socket: SOCKET, network_pool: POOL, allow_host_access: true },
       killAfterMs: [10, 60, 150, 300, 600],
       partialCreates: [
         [

@@ -83,4 +83,28 @@ export const BACKEND_KEYS: Key[] = [
       [{ backend: '    type: docker\n    network_pool: ten' }, 9, 5, /IPv4 prefix/],
     ],
   },
+  {
+    path: 'backends.here.allow_host_access',
+    base: DOCKER,
+    default: false,
+    valid: [[{ backend: '    type: docker\n    allow_host_access: true' }, true]],
+    invalid: [
+      [{ backend: '    type: docker\n    allow_host_access: 1' }, 9, 5, /expected boolean/],
+      [{ backend: '    type: local\n    allow_host_access: true' }, 9, 5, /unknown key "allow_host_access"/],
+    ],
+  },
+  {
+    path: 'backends.here.allow_host_ports',
+    base: DOCKER,
+    default: [],
+    valid: [[{ backend: '    type: docker\n    allow_host_ports: [3128, 8090]' }, [3128, 8090]]],
+    invalid: [[{ backend: '    type: docker\n    allow_host_ports: [0]' }, 9, 24, />=1/]],
+  },
+  {
+    path: 'backends.here.filter_image',
+    base: DOCKER,
+    default: undefined,
+    valid: [[{ backend: '    type: docker\n    filter_image: baton:1' }, 'baton:1']],
+    invalid: [[{ backend: '    type: docker\n    filter_image: 1' }, 9, 5, /expected string/]],
+  },
 ];
