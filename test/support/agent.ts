@@ -167,7 +167,7 @@ export async function installBundle(folder: string): Promise<string> {
 /**
  * Starts the agent with its start.sh, as in an instance.
  *
- * @param script the forge's runner program, a shell script; the JIT config is its second argument
+ * @param script the forge's runner program, a shell script; the JIT config is in ACTIONS_RUNNER_INPUT_JITCONFIG
  */
 export async function startAgent(
   world: AgentWorld,

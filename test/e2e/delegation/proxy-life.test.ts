@@ -152,6 +152,27 @@ describe('the proxy program', () => {
     },
   );
 
+  it(
+    'gives the forge’s registration token to config.sh where no argument list of a process shows it',
+    LONG,
+    async () => {
+      const configScript = `#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' > "$here/arguments"
+printf %s "$ACTIONS_RUNNER_INPUT_TOKEN" > "$here/given"
+exec "$here/config-forge.sh" "$@"
+`;
+      const proxy = await startProxy(surroundings, TERM, { configScript });
+      proxies.push(proxy);
+      const [seen, token] = ['arguments', 'given'].map((name) => readFileSync(join(proxy.directory, name), 'utf8'));
+      expect(token).toMatch(/^\S{10,}$/);
+      expect(seen).toContain('--disableupdate');
+      expect(seen).not.toContain(token);
+      await proxy.child.stop();
+      rmSync(join(folder.path, TERM), { recursive: true });
+    },
+  );
+
   it('a proxy that receives SIGTERM during a job hands the job over first, then ends with 0', LONG, async () => {
     const proxy = await startProxy(surroundings, TERM);
     proxies.push(proxy);

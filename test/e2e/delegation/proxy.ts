@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -25,6 +25,8 @@ export interface ProxyStart {
   env?: Record<string, string>;
   /** Replaces run.sh of the simulator's runner, which is renamed to `run-forge.sh`. */
   runScript?: string;
+  /** Replaces config.sh, which is renamed to `config-forge.sh`. */
+  configScript?: string;
   /** Whether to wait until the forge's runner is running. Default: true. */
   ready?: boolean;
   /** The user of the forge's runner and its jobs. Default: the proxy's own. */
@@ -61,16 +63,19 @@ async function fetchRegistrationToken(surroundings: ProxySurroundings): Promise<
 export async function startProxy(
   surroundings: ProxySurroundings,
   name: string,
-  { env = {}, runScript, ready = true, user, share = '', credentialMode, within = [] }: ProxyStart = {},
+  { env = {}, runScript, configScript, ready = true, user, share = '', credentialMode, within = [] }: ProxyStart = {},
 ): Promise<TestProxy> {
   const folder = join(surroundings.dir, name);
   const directory = join(folder, 'runner');
   cpSync(join(surroundings.dir, 'runner'), directory, { recursive: true });
-  if (runScript !== undefined) {
-    const script = join(directory, 'run.sh');
-    renameSync(script, join(directory, 'run-forge.sh'));
-    writeFileSync(script, runScript);
-    chmodSync(script, 0o755);
+  for (const [name, content] of [
+    ['run', runScript],
+    ['config', configScript],
+  ] as const) {
+    if (content === undefined) continue;
+    const script = join(directory, `${name}.sh`);
+    renameSync(script, join(directory, `${name}-forge.sh`));
+    writeFileSync(script, content, { mode: 0o755 });
   }
   const port = await findFreePort();
   const logFile = join(folder, 'log');

@@ -15,6 +15,9 @@ import {
 } from '../../support/agent.ts';
 import { until } from '../../support/until.ts';
 
+/** Reads the JIT config as GitHub's runner does: the job doesn't get it. */
+const READ_JIT_CONFIG = 'jit=$ACTIONS_RUNNER_INPUT_JITCONFIG; unset ACTIONS_RUNNER_INPUT_JITCONFIG';
+
 let world: AgentWorld;
 
 beforeAll(async () => {
@@ -33,7 +36,9 @@ describe('the life of an agent', () => {
     async (shell) => {
       const agent = await startAgent(
         world,
-        `test "$1" = --jitconfig || exit 9
+        `test $# = 0 || exit 9
+       ${READ_JIT_CONFIG}
+       test -n "$jit" || exit 9
        ${JOB_ENV}
        ${shell} "$ACTIONS_RUNNER_HOOK_JOB_STARTED"; echo "started hook: $?"
        echo working
@@ -63,11 +68,27 @@ describe('the life of an agent', () => {
     },
   );
 
+  it('gives the program its JIT config where no argument list of a process shows it', async () => {
+    const agent = await startAgent(
+      world,
+      `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' > arguments.txt
+       ${READ_JIT_CONFIG}
+       printf '%s' "$jit" > given.txt`,
+    );
+    await agent.exited;
+    const seen = readText(join(agent.folder, 'program', 'arguments.txt'));
+    expect(seen, 'the program sees arguments of other processes').toContain(join(agent.folder, 'agent'));
+    expect(seen).toContain('./run.sh');
+    expect(readText(join(agent.folder, 'program', 'given.txt'))).toBe(JIT_CONFIG);
+    expect(seen).not.toContain(JIT_CONFIG);
+  });
+
   it('masks the JIT config, what is inside it, and its own credential, in the log and in the tail', async () => {
     const agent = await startAgent(
       world,
-      `printf 'config %s end\\n' "$2"
-       printf '%s' "$2" | cut -c1-20 | tr -d '\\n'; sleep 0.2; printf '%s\\n' "$2" | cut -c21-
+      `${READ_JIT_CONFIG}
+       printf 'config %s end\\n' "$jit"
+       printf '%s' "$jit" | cut -c1-20 | tr -d '\\n'; sleep 0.2; printf '%s\\n' "$jit" | cut -c21-
        echo "inside: ${INNER_SECRET}"
        echo plain`,
     );
