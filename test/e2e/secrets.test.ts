@@ -30,13 +30,19 @@ import { until } from '../support/until.ts';
 
 const FOUND_ALL = 'found all there is';
 
-/** A job that prints all it can read in its instance. Not the arguments of processes: run.sh gets its JIT config there. */
+/**
+ * A job that prints all it can read in its instance, but one variable: run.sh gets its JIT config in it, and what a process was
+ * started with can be read by others of the same user as long as it runs.
+ */
 const PRINT_EVERYTHING = String.raw`
 set +e
 env
 for file in /proc/[0-9]*/environ; do
   # On this machine only the processes of its own instance. A container has no others.
-  if [ -z "$BATON_INSTANCE" ] || grep -qzFx "BATON_INSTANCE=$BATON_INSTANCE" "$file"; then tr '\0' '\n' < "$file"; fi
+  if [ -z "$BATON_INSTANCE" ] || grep -qzFx "BATON_INSTANCE=$BATON_INSTANCE" "$file"; then
+    tr '\0' '\n' < "$file" | grep -v '^ACTIONS_RUNNER_INPUT_JITCONFIG='
+    tr '\0' ' ' < "$(dirname "$file")/cmdline"
+  fi
 done 2>/dev/null
 look() { find "$@" -type f -size -64k ! -name '*.mjs' -print -exec cat {} + 2>/dev/null; }
 look "$(dirname "$ACTIONS_RUNNER_HOOK_JOB_STARTED")" "$(dirname "$BATON_SIGNAL_SOCKET")" "$RUNNER_WORKSPACE" "$RUNNER_TEMP"
@@ -167,7 +173,10 @@ groups:
     const leakyJobs = await sim.jobs({ count: 2, labels: ['leaky'], run: 'exit 1' });
     const runners = await until(async () => {
       const held = await Promise.all(jobs.map((id) => sim.job(id)));
-      for (const { id } of held) expect(readJobLog(id)).toContain(FOUND_ALL);
+      for (const { id } of held) {
+        expect(readJobLog(id)).toContain(FOUND_ALL);
+        expect(readJobLog(id), 'the arguments of processes').toMatch(/sh \S*run\.sh/);
+      }
       return held.map(({ runner }) => runner ?? '');
     });
     const lost = await until(async () => {
@@ -211,7 +220,7 @@ groups:
 
   it('sends each JIT config to the agent that asked for it', () => {
     const configs = cluster.sim.sim.state.jitConfigs;
-    const answers = messages.filter(({ subject }) => subject.startsWith('_INBOX_')).map(({ data }) => text(data));
+    const answers = messages.filter(isAnswer).map(({ data }) => text(data));
     // One answer was lost on its way from the forge: its JIT config reached no service.
     const seen = configs.filter((config) => answers.some((answer) => answer.includes(config)));
     expect(seen.length).toBe(configs.length - 1);
@@ -222,7 +231,7 @@ groups:
   it('shows no secret in anything else that was written or sent', () => {
     const finder = new SecretFinder(listSecrets(cluster));
     const sent = messages
-      .filter(({ subject, data }) => !(subject.startsWith('_INBOX_') && text(data).includes('"jitConfig"')))
+      .filter(({ subject, data }) => !(isAnswer({ subject }) && text(data).includes('"jitConfig"')))
       .map(({ subject, headers, data }) => ({
         where: `message on ${subject}`,
         content: `${subject} ${headers} ${text(data)}`,
@@ -237,6 +246,9 @@ groups:
     return (cluster.sim.sim.state.jobs.get(job)?.steps ?? []).flatMap(({ log }) => log.slice(1)).join('\n');
   }
 }
+
+/** To its client, or on its way there from another account. */
+const isAnswer = ({ subject }: Pick<RecordedMessage, 'subject'>): boolean => /^(_INBOX_|_R_\.)/.test(subject);
 
 const text = (data: Uint8Array): string => Buffer.from(data).toString('latin1');
 
