@@ -122,6 +122,10 @@ export const ERRORS = {
     retryable: true,
     help: 'Jobs could reach the engine’s machine, so no instance is created: do what the message says, or set `allow_host_access: true` for this backend.',
   },
+  INSTANCE_UNSAFE: {
+    retryable: false,
+    help: 'Install iptables (or nftables) in the image, or set `block_metadata: false` where jobs may have the machine’s credentials.',
+  },
   AGENT_UNKNOWN: {
     retryable: true,
     help: 'Bring the ingress and the backend worker to the same version; the instance retries.',

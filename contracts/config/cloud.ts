@@ -20,7 +20,9 @@ export const cloudCommon = {
   block_metadata: z
     .boolean()
     .default(true)
-    .describe('Blocks the metadata service for jobs: it has the instance’s credential and service account.'),
+    .describe(
+      'Keeps everyone but root from the metadata service, which has the instance’s credential and service account. A machine that cannot runs no job.',
+    ),
 };
 
 /** The settings of a cloud backend that the bootstrap of its machines uses. */

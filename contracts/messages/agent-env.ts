@@ -18,6 +18,8 @@ export const AGENT_ENV = {
   hooks: 'BATON_HOOKS',
   /** On a cloud's machine: a file that appears when the cloud announces that it reclaims the machine. */
   interruption: 'BATON_INTERRUPTION',
+  /** On a cloud's machine: a file that says why no job may run here. The agent reports it, and asks for no registration. */
+  refusal: 'BATON_REFUSAL',
   /** For hooks without an agent: where NATS is, a file with the runner's own credential, the runner's name. */
   natsUrl: 'BATON_NATS_URL',
   natsCredentials: 'BATON_NATS_CREDENTIALS',

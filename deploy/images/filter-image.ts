@@ -43,7 +43,9 @@ async function collectPlugins(): Promise<ImageFile[]> {
   const found = await Promise.all(
     candidates.map(async (folder) => {
       const names = await readdir(folder).catch(() => []);
-      const wanted = names.filter((name) => /^lib(?:xt|ipt|ip6t)_(?:standard|addrtype|tcp|udp)\.so$/.test(name));
+      const wanted = names.filter((name) =>
+        /^lib(?:xt|ipt|ip6t)_(?:standard|addrtype|tcp|udp|owner|REJECT)\.so$/.test(name),
+      );
       return Promise.all(
         wanted.map(async (name) => {
           return { path: join(folder, name), content: await readFile(join(folder, name)), mode: 0o755 };

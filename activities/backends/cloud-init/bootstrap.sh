@@ -120,17 +120,80 @@ else
   fail "no $BATON_PROGRAM_DIRECTORY/run.sh in the image, and no runner_release is configured"
 fi
 
-# Job code runs as this user. It must not get the machine's credentials, nor the user data, which holds the agent's.
-# Only HTTP ports are blocked: Compute Engine's DNS server has the same address.
-if [ "$BATON_BLOCK_METADATA" = 1 ]; then
-  for port in 80 443; do
-    iptables -w -I OUTPUT -d 169.254.169.254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null ||
-      { nft add table inet baton &&
-        nft add chain inet baton output '{ type filter hook output priority 0; }' &&
-        nft add rule inet baton output ip daddr 169.254.169.254 tcp dport "$port" meta skuid "$uid" reject; } 2>/dev/null ||
-      say "neither iptables nor nft: jobs can reach the metadata service's port $port"
-    ip6tables -w -I OUTPUT -d fd00:ec2::254 -p tcp --dport "$port" -m owner --uid-owner "$uid" -j REJECT 2>/dev/null || :
+# Job code must not get the machine's credentials, nor the user data, which holds the agent's. Only root may: neither another
+# user, nor a sub-uid of a container without root, nor what the machine forwards for a container. The clouds' name servers
+# have such addresses too. Where this cannot be made sure, no job runs: the agent only reports why.
+metadata4=169.254.0.0/16
+metadata6='fd00:ec2::/32 fd20:ce::/32'
+refusal=''
+
+# PROGRAM NETWORK…: the table raw comes before all others; Docker puts its own rules before those of FORWARD.
+block_by_iptables() {
+  program=$1
+  shift
+  for network; do
+    "$program" -w -t raw -I PREROUTING ! -i lo -d "$network" -p tcp ! --dport 53 -j DROP &&
+      "$program" -w -I OUTPUT -d "$network" -p tcp ! --dport 53 -m owner ! --uid-owner 0 -j REJECT || return 1
   done
+}
+block_by_nft() {
+  nft -f - <<NFT
+table inet baton {
+  chain guard {
+    meta skuid 0 return
+    reject
+  }
+  chain output {
+    type filter hook output priority -300
+    ip daddr $metadata4 tcp dport != 53 jump guard
+    ip6 daddr { $(echo "$metadata6" | sed 's/ /, /') } tcp dport != 53 jump guard
+  }
+  chain prerouting {
+    type filter hook prerouting priority -300
+    iifname "lo" return
+    ip daddr $metadata4 tcp dport != 53 drop
+    ip6 daddr { $(echo "$metadata6" | sed 's/ /, /') } tcp dport != 53 drop
+  }
+}
+NFT
+}
+as_user() {
+  if command -v setpriv >/dev/null; then
+    setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"
+  else
+    su -s /bin/sh "$name" -c "$*"
+  fi
+}
+# Any answer counts, also a refusal.
+can_reach() {
+  if command -v curl >/dev/null; then
+    as_user curl -s -o /dev/null -m 3 "$1"
+  else
+    as_user wget -q -T 3 -t 1 -O /dev/null "$1" || [ $? = 8 ]
+  fi
+}
+block_metadata() {
+  if command -v iptables >/dev/null && block_by_iptables iptables "$metadata4"; then
+    # shellcheck disable=SC2086 # Two networks.
+    if grep -qsv ' lo$' /proc/net/if_inet6 && ! block_by_iptables ip6tables $metadata6; then
+      refusal='ip6tables cannot block it over IPv6'
+      return
+    fi
+  elif ! { command -v nft >/dev/null && block_by_nft; }; then
+    refusal='neither iptables nor nft can block it'
+    return
+  fi
+  if ! as_user true; then
+    refusal='neither setpriv nor su can try it'
+  elif can_reach http://169.254.169.254/ || can_reach 'http://[fd00:ec2::254]/'; then
+    refusal='it answers although it is blocked'
+  fi
+}
+if [ "$BATON_BLOCK_METADATA" = 1 ]; then block_metadata; fi
+if [ -n "$refusal" ]; then
+  refusal="jobs could read this machine's metadata service: $refusal"
+  say "no job runs here: $refusal"
+  echo "$refusal" >"$run/refusal" || fail "writing $run/refusal"
 fi
 
 # Prints the cloud's notice that it will soon take a spot machine back. The agent's user cannot read it.
@@ -168,6 +231,7 @@ BATON_BOOTSTRAP=$agent/bootstrap.json
 BATON_PROGRAM_DIRECTORY=$BATON_PROGRAM_DIRECTORY
 BATON_CLOUD=$BATON_CLOUD
 BATON_INTERRUPTION=$run/interruption
+BATON_REFUSAL=$run/refusal
 HOME=$user_home
 USER=$name
 LOGNAME=$name

@@ -52,7 +52,13 @@ export function toRunRequest(config: Ec2Config, order: RunOrder): RunInstancesCo
     UserData: Buffer.from(order.userData).toString('base64'),
     // The machine powers itself off at its end, whatever happens; that must also terminate it.
     InstanceInitiatedShutdownBehavior: 'terminate',
-    MetadataOptions: { HttpTokens: 'required', HttpEndpoint: 'enabled', HttpPutResponseHopLimit: 1 },
+    // A container on the machine is one hop further.
+    MetadataOptions: {
+      HttpTokens: 'required',
+      HttpEndpoint: 'enabled',
+      HttpProtocolIpv6: 'disabled',
+      HttpPutResponseHopLimit: 1,
+    },
     TagSpecifications: [
       { ResourceType: 'instance', Tags: tags },
       { ResourceType: 'volume', Tags: tags },

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { AGENT_ENV } from '../../../contracts/messages/agent-env.ts';
 import { bootstrapFile, type BootstrapFile } from '../../../contracts/messages/bootstrap-file.ts';
 import { BatonError, getErrorMessage } from '../../../contracts/errors.ts';
@@ -50,6 +50,7 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     log.info({ version: agentVersion }, 'connecting to NATS');
     const opening = connection.open(bootstrap);
     opening.catch(() => undefined);
+    await requireSafe();
     // Before the registration: an instance that cannot receive signals from its hooks must not take a job.
     await listenForHooks({ socket, runner, send: (message) => connection.outbox.send(message), log }).catch(
       (error: unknown) => {
@@ -90,6 +91,21 @@ export class GithubActionsRunner implements ActionRunner<BootstrapFile> {
     delete env[AGENT_ENV.bootstrap];
     return env;
   }
+}
+
+/**
+ * The machine's bootstrap may have found that no job may run there.
+ *
+ * @throws BatonError INSTANCE_UNSAFE
+ */
+async function requireSafe(): Promise<void> {
+  const file = process.env[AGENT_ENV.refusal];
+  if (file === undefined) return;
+  const refusal = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    return `it cannot be read why no job may run here: ${getErrorMessage(error)}`;
+  });
+  if (refusal !== undefined) throw new BatonError('INSTANCE_UNSAFE', `INSTANCE_UNSAFE: ${refusal.trim()}`);
 }
 
 /**

@@ -32,6 +32,10 @@ export interface BootOptions {
   /** Overrides of the settings at the beginning of the script. */
   settings?: Record<string, string>;
   spot?: boolean;
+  /** Default true. */
+  blockMetadata?: boolean;
+  /** A script that root runs before the user data. */
+  before?: string;
   env?: string[];
 }
 
@@ -110,7 +114,7 @@ export class MachineLab {
       config: {
         ingress_url: this.url,
         runner_release: options.withRelease === false ? undefined : release,
-        block_metadata: true,
+        block_metadata: options.blockMetadata ?? true,
       },
     });
     const expiresAt = new Date(Date.now() + 600_000);
@@ -129,6 +133,7 @@ export class MachineLab {
     for (const [name, value] of Object.entries(options.settings ?? {})) {
       userData = userData.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}='${value}'`);
     }
+    if (options.before !== undefined) userData = userData.replace('\n', () => `\n${options.before}\n`);
     const labels = { 'baton.test': this.#installation };
     const machine = await bootMachine({ ...kind, name: runner, userData, labels, env: options.env ?? [] });
     return { machine, runner, secrets: credentials.split('\n').filter((line) => /^(SU|ey)/.test(line)) };

@@ -6,13 +6,14 @@ import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import Docker from 'dockerode';
 import { pack } from 'tar-stream';
+import { findFilterParts } from '../../../deploy/images/filter-image.ts';
 import { buildInstanceImage, type ImageFile } from '../../../deploy/images/instance-image.ts';
 import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 import { removeFromEngine } from '../../support/docker.ts';
 
 const docker = new Docker();
 /** Tools that a cloud's Linux has, and the instance image lacks. */
-const TOOLS = ['tar', 'gzip', 'sha256sum', 'chown', 'curl', 'setpriv', 'sync', 'mkfifo'];
+const TOOLS = ['tar', 'gzip', 'sha256sum', 'chown', 'curl', 'setpriv', 'sync', 'mkfifo', 'ip', 'nsenter', 'nft'];
 const USER_DATA = '/var/lib/cloud/instance/scripts/user-data';
 
 /** A cloud machine: a container whose first process plays the firmware and the power switch. */
@@ -28,6 +29,8 @@ export interface TestMachine {
 /** The kind of a machine. */
 export interface MachineKind {
   image: string;
+  /** Forwards packets, also of IPv6, and lets its root make network namespaces. Default: it only may change its own packet filter. */
+  router?: boolean;
   /** Uses systemd of this machine's /usr as its first process. Default: a script takes that part. */
   systemd?: { /** Whether there is an `iptables`; there always is nft. */ iptables: boolean };
 }
@@ -41,9 +44,11 @@ export async function machineImage(name: string, files: ImageFile[] = []): Promi
   const own = (file: string): string => readFileSync(new URL(file, import.meta.url), 'utf8');
   const lock = await acquireLock(join(tmpdir(), `${name}.lock`));
   try {
+    const filter = await findFilterParts();
     await buildInstanceImage(docker, name, {
-      tools: TOOLS,
+      tools: [...TOOLS, ...filter.tools],
       files: [
+        ...filter.files,
         { path: '/usr/sbin/machine-init', content: own('machine-init.sh'), mode: 0o755 },
         { path: '/usr/sbin/shutdown', content: own('shutdown.sh'), mode: 0o755 },
         ...files,
@@ -75,6 +80,8 @@ export async function bootMachine(
     HostConfig: {
       ExtraHosts: ['host.docker.internal:host-gateway'],
       Tmpfs: { '/run': 'mode=755', '/tmp': '' },
+      CapAdd: ['NET_ADMIN', 'NET_RAW'],
+      ...(order.router && ROUTER),
       ...(order.systemd && systemdHost(order.systemd)),
     },
   });
@@ -107,6 +114,18 @@ export async function bootMachine(
     },
   };
 }
+
+/** In a container, the kernel's settings are read-only. */
+const ROUTER: Docker.HostConfig = {
+  CapAdd: ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'],
+  SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+  Sysctls: {
+    'net.ipv4.ip_forward': '1',
+    'net.ipv6.conf.all.disable_ipv6': '0',
+    'net.ipv6.conf.default.disable_ipv6': '0',
+    'net.ipv6.conf.all.forwarding': '1',
+  },
+};
 
 /** systemd requires a terminal as its console. */
 function withSystemd(): Docker.ContainerCreateOptions {

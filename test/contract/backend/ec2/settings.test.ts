@@ -82,6 +82,8 @@ describeUnless('missing' in moto ? moto.missing : undefined, 'an instance of EC2
     const run = Object.fromEntries(lastRun());
     expect(run).toMatchObject({
       'MetadataOptions.HttpTokens': 'required',
+      'MetadataOptions.HttpProtocolIpv6': 'disabled',
+      'MetadataOptions.HttpPutResponseHopLimit': '1',
       InstanceInitiatedShutdownBehavior: 'terminate',
       'SecurityGroupId.1': group?.GroupId,
       KeyName: 'ops',
