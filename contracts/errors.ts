@@ -28,6 +28,14 @@ export const ERRORS = {
     retryable: false,
     help: 'This port serves /webhooks/github, /api/, /agent/ and /healthz; the status page is at the admin port.',
   },
+  LOGIN_REQUIRED: {
+    retryable: false,
+    help: 'Sign in at /login with the password of the status page; scrapers of /metrics send `admin.metrics_token` as bearer token.',
+  },
+  HOST_UNKNOWN: {
+    retryable: false,
+    help: 'Open the page as localhost or by an address, or add the name of your reverse proxy to `admin.hosts`.',
+  },
   OVERLOADED: { retryable: true, help: 'All callers together send too much; retry after `retry-after`.' },
   WEBHOOK_MEDIA_TYPE: { retryable: false, help: 'Set the webhook’s content type to application/json.' },
   BUS_UNAVAILABLE: { retryable: true, help: 'Check that NATS runs and that JetStream has room; the sender retries.' },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adminConfig } from './admin.ts';
 import { duration } from './duration.ts';
 import { backendConfig } from './backend.ts';
 import { delegationConfig, findDelegationProblems } from './delegation.ts';
@@ -41,6 +42,7 @@ export const config = z
       })
       .describe('How Baton checks that a webhook comes from the forge.'),
     ingress: ingressConfig.prefault({}).describe('What stands between the ingress and the internet.'),
+    admin: adminConfig.prefault({}).describe('Who may see the status page and the metrics at the admin port.'),
     temporal: temporalConfig.prefault({}).describe('The connection to Temporal.'),
     nats: natsConfig.prefault({}).describe('The connection to NATS.'),
     backends: z

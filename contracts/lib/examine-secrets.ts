@@ -31,7 +31,13 @@ export function examineSecrets(config: Config, env: NodeJS.ProcessEnv = process.
 
 type SecretKind = 'private key' | 'webhook secret' | 'token';
 
-function listSecrets({ forge, webhook, temporal, nats }: Config): { key: string; ref: SecretRef; kind: SecretKind }[] {
+function listSecrets({
+  forge,
+  webhook,
+  admin,
+  temporal,
+  nats,
+}: Config): { key: string; ref: SecretRef; kind: SecretKind }[] {
   const token = (key: string, ref: SecretRef | undefined): { key: string; ref: SecretRef; kind: SecretKind }[] =>
     ref === undefined ? [] : [{ key, ref, kind: 'token' }];
   const apps = (forge.apps ?? []).map((app, index) => ({ key: `forge.apps[${index}].private_key`, app }));
@@ -44,6 +50,7 @@ function listSecrets({ forge, webhook, temporal, nats }: Config): { key: string;
       kind: 'webhook secret' as const,
     })),
     ...token('forge.token', forge.token),
+    ...token('admin.metrics_token', admin.metrics_token),
     ...token('temporal.api_key', temporal.api_key),
     ...token('nats.runner_signing_key', nats.runner_signing_key),
   ];

@@ -2,6 +2,8 @@ import { bundleAgent } from '../backend/agent-bundle.ts';
 import { NatsLink } from '../shared/nats-link.ts';
 import { runService } from '../shared/service.ts';
 import { addAgentRoute } from './agent-route.ts';
+import { addLogin, readPasswordHash } from './login/login.ts';
+import { registerLoginMetrics } from './metrics.ts';
 import { addDelegationRoutes } from './jobs/routes.ts';
 import { WebhookPublisher } from './webhook-publisher.ts';
 import { createSignatureCheck } from './signature.ts';
@@ -43,6 +45,15 @@ await runService(
     const { delegation } = config;
     if (delegation) await http.register(addDelegationRoutes, { delegation, link, refusals, log, metrics });
     await http.register(addAgentRoute, { bundle: bundleAgent, refusals });
+    const { password_hash: passwordHash, metrics_token: metricsToken } = config.admin;
+    if (passwordHash) {
+      addLogin(admin, {
+        passwordHash: readPasswordHash(passwordHash),
+        hasMetricsToken: metricsToken !== undefined,
+        logins: registerLoginMetrics(metrics),
+        log,
+      });
+    }
     await admin.register(addStatusRoutes, { feed, stop, metrics });
     // After the last response: until then requests still need NATS.
     http.addHook('onClose', async () => {

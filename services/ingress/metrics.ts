@@ -50,6 +50,16 @@ export function registerStatusMetrics(registry: Registry, feed: StatusFeed) {
   };
 }
 
+/** Registers the metric of the status page's login. */
+export function registerLoginMetrics(registry: Registry) {
+  return new Counter({
+    registers: [registry],
+    name: 'baton_status_logins_total',
+    help: 'Attempts to sign in to the status page by result (ok, wrong, limited).',
+    labelNames: ['result'] as const,
+  });
+}
+
 /** Registers the metrics of webhooks. */
 export function registerWebhookMetrics(registry: Registry, publisher: WebhookPublisher) {
   const on = { registers: [registry] };

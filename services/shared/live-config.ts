@@ -8,7 +8,7 @@ import { describeWrongFields } from '../../contracts/lib/schema-errors.ts';
 import type { FileContent } from './newest-config/decide.ts';
 
 /** Keys that take effect only in a new process: they name it, its connections and its credentials. */
-const FIXED = ['name', 'forge', 'webhook', 'ingress', 'temporal', 'nats'] as const;
+const FIXED = ['name', 'forge', 'webhook', 'ingress', 'admin', 'temporal', 'nats'] as const;
 
 /** The result of reading the file again. */
 export interface Reload {
@@ -61,8 +61,8 @@ export class LiveConfig {
   constructor(file: string) {
     this.file = file;
     this.#read = readOwnFile(file);
-    const { name, forge, webhook, ingress, temporal, nats } = this.#read.parsed;
-    this.#fixed = { name, forge, webhook, ingress, temporal, nats };
+    const { name, forge, webhook, ingress, admin, temporal, nats } = this.#read.parsed;
+    this.#fixed = { name, forge, webhook, ingress, admin, temporal, nats };
     this.#rawFixed = Object.fromEntries(Object.entries(this.#read.raw).filter(([key]) => isFixed(key)));
     this.#own = this.#read.parsed;
     this.#current = this.#own;

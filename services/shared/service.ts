@@ -4,8 +4,9 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../contracts/config/config.ts';
 import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import { examineSecrets } from '../../contracts/lib/examine-secrets.ts';
+import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { createLogger, type Logger } from '../../contracts/lib/log.ts';
-import { createAdminServer } from './admin-server.ts';
+import { createAdminServer, isLoopback } from './admin-server.ts';
 import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
 import type { Traces } from './tracing/span.ts';
@@ -82,11 +83,21 @@ export async function runService(
     const traces = await openTraces(name, live.current.name, log);
     const isReady = async (): Promise<boolean> =>
       service !== undefined && !controller.signal.aborted && (await service.ready().catch(() => false));
+    const { admin: access, ingress } = live.current;
+    const adminHost = values['admin-host'];
+    const isGuarded = (isPublic ? access.password_hash : access.metrics_token) !== undefined;
+    if (!isLoopback(adminHost) && !isGuarded) {
+      const key = isPublic ? 'admin.password_hash' : 'admin.metrics_token';
+      log.warn({ adminHost }, `whoever reaches the admin port sees its pages: no ${key} is configured`);
+    }
     const admin = createAdminServer({
       isReady,
       getNotice: () => live.notice,
       metrics,
-      trustedProxies: live.current.ingress.trusted_proxies,
+      trustedProxies: ingress.trusted_proxies,
+      metricsToken: access.metrics_token && readSecret(access.metrics_token),
+      // With a login or a token, another page gets nothing; where others can reach the port, a name says nothing.
+      hosts: isLoopback(adminHost) && !isGuarded ? access.hosts : undefined,
     });
     service = await start({
       config: live.current,
@@ -101,7 +112,7 @@ export async function runService(
     const { http } = service;
     const servers = http === undefined ? [admin] : [http, admin];
     for (const server of servers) closeConnectionsOn(controller.signal, server);
-    const adminAddress = await admin.listen({ host: values['admin-host'], port: Number(values['admin-port']) });
+    const adminAddress = await admin.listen({ host: adminHost, port: Number(values['admin-port']) });
     const address = await http?.listen({ host: values.host, port: Number(values.port) });
     log.info({ address, adminAddress }, 'ready');
     await service.run();

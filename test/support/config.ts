@@ -11,6 +11,7 @@ export interface TestConfig {
   groups?: Record<string, unknown>[];
   delegation?: Record<string, unknown>;
   ingress?: Record<string, unknown>;
+  admin?: Record<string, unknown>;
 }
 
 /** A group of octo-org on a local backend. */
@@ -29,6 +30,7 @@ export function writeConfig(folder: string, config: TestConfig): string {
     backends: { local: { type: 'local' } },
     ...(config.delegation ? { delegation: config.delegation } : {}),
     ...(config.ingress ? { ingress: config.ingress } : {}),
+    ...(config.admin ? { admin: config.admin } : {}),
     groups: config.groups ?? [testGroup('linux', ['self-hosted', 'linux', 'x64'])],
   };
   writeFileSync(file, stringify(content));

@@ -1,15 +1,19 @@
+import { randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { connectBus } from '../../../contracts/lib/nats.ts';
+import { hashPassword } from '../../../contracts/lib/password-hash.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { duration } from '../../../contracts/config/duration.ts';
 import { createOperatorSetup } from '../../../deploy/nats/operator.ts';
 import { CREDENTIAL_NAMES, type CredentialName } from '../../../deploy/nats/permissions.ts';
 import { setUpBus } from '../../../deploy/nats/set-up-bus.ts';
 import { findConfigFile } from '../lib/find-nats.ts';
-import { parseOptions } from '../lib/options.ts';
+import { parseOptions, UsageError } from '../lib/options.ts';
 import { print } from '../lib/print.ts';
 
+const PASSWORD_VARIABLE = 'BATON_STATUS_PASSWORD_HASH';
 const REPLICAS = ['1', '3', '5'] as const;
 const REVOCABLE = [...CREDENTIAL_NAMES, 'runners'] as const;
 
@@ -25,7 +29,7 @@ const accountOptions = z.object({
   revoke: z.array(z.enum(REVOCABLE)).default([]),
 });
 
-/** `baton setup nats` and `baton setup accounts`. */
+/** `baton setup nats`, `baton setup accounts` and `baton setup password`. */
 export function addSetupCommands(program: Command): void {
   const setup = program.command('setup').description('Prepare NATS for an installation.');
   setup
@@ -54,6 +58,13 @@ export function addSetupCommands(program: Command): void {
     )
     .action(async (options: unknown) => {
       process.exitCode = await setUpNats(options);
+    });
+  setup
+    .command('password')
+    .description('Make a password for the status page; print it and its hash.')
+    .option('--stdin', 'read your own password from standard input instead')
+    .action(async (options: unknown) => {
+      process.exitCode = await setUpPassword(options);
     });
 }
 
@@ -100,4 +111,15 @@ async function setUpNats(given: unknown): Promise<number> {
   } finally {
     await bus.close();
   }
+}
+
+/** @throws UsageError for a password of less than 12 characters */
+async function setUpPassword(given: unknown): Promise<number> {
+  const { stdin } = parseOptions(z.object({ stdin: z.boolean().default(false) }), given);
+  const password = stdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : randomBytes(18).toString('base64url');
+  if (password.length < 12) throw new UsageError('the password must have at least 12 characters');
+  if (!stdin) print(`password: ${password}`);
+  print(`${PASSWORD_VARIABLE}=${await hashPassword(password)}`);
+  print(`in the configuration: admin: { password_hash: '\${${PASSWORD_VARIABLE}}' }; the ingress needs the variable`);
+  return 0;
 }

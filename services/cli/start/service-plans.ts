@@ -96,10 +96,10 @@ function createEnvironment(
   made: Readonly<Record<string, string>>,
 ): NodeJS.ProcessEnv {
   const users = {
-    ingress: [config.webhook],
-    relay: [config.temporal],
-    orchestrator: [config.temporal, config.forge],
-    backend: [config.temporal, config.nats],
+    ingress: [config.webhook, config.admin],
+    relay: [config.temporal, config.admin.metrics_token],
+    orchestrator: [config.temporal, config.forge, config.admin.metrics_token],
+    backend: [config.temporal, config.nats, config.admin.metrics_token],
     setup: [],
     observer: [],
     admin: [],

@@ -9,11 +9,13 @@ import { GROUP_KEYS } from './group-keys.ts';
 import { HOOK_KEYS } from './hook-keys.ts';
 import { aConfigFile } from '../../../support/a-config-file.ts';
 import { describeKeys, findProblems, parseText } from './keys.ts';
+import { INGRESS_KEYS } from './ingress-keys.ts';
 import { INSTALLATION_KEYS } from './installation-keys.ts';
 
 const KEYS = [
   ...DELEGATION_KEYS,
   ...INSTALLATION_KEYS,
+  ...INGRESS_KEYS,
   ...BACKEND_KEYS,
   ...EC2_KEYS,
   ...GCE_KEYS,

@@ -37,20 +37,6 @@ export const INSTALLATION_KEYS: Key[] = [
     invalid: [[{ top: 'rollback_after: never' }, 1, 1, /a duration such as 30s, 10m or 12h/]],
   },
   {
-    path: 'ingress.trusted_proxies',
-    default: [],
-    valid: [
-      [
-        { top: 'ingress: { trusted_proxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1] }' },
-        ['10.0.0.0/8', 'fd00::/8', '192.0.2.1'],
-      ],
-    ],
-    invalid: [
-      [{ top: 'ingress: { trusted_proxies: [proxy.example.org] }' }, 1, 30, /a network such as 10\.0\.0\.0\/8/],
-      [{ top: 'ingress: { trusted_proxies: [10.0.0.0/33] }' }, 1, 30, /a network such as 10\.0\.0\.0\/8/],
-    ],
-  },
-  {
     path: 'forge.type',
     default: 'github',
     valid: [[{ forge: '  token: ${TOKEN}\n  type: github' }, 'github']],
