@@ -3,12 +3,18 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HANDED_OVER } from '../../contracts/messages/proxy-env.ts';
-import { BatonError } from '../../contracts/errors.ts';
+import { BatonError, getErrorMessage } from '../../contracts/errors.ts';
 import type { Logger } from '../../contracts/lib/log.ts';
 import type { HandOver } from './hand-over.ts';
 import { killLeftover, recordProgram } from './leftover.ts';
 import { REGISTRATION_TOKEN, type ProxyOptions, type ProxySecrets } from './options.ts';
-import { clearWorkFolder, openRunnerFolder, protectRunnerFolder } from './runner-folder.ts';
+import {
+  clearWorkFolder,
+  endConfiguration,
+  openRunnerFolder,
+  protectRunnerFolder,
+  setConfigurationAside,
+} from './runner-folder.ts';
 import { RunnerProgram, type RunnerProgramExit } from './runner-program.ts';
 import { killUserProcesses, type RunnerUser } from './runner-user.ts';
 
@@ -77,8 +83,8 @@ export class ProxyRunner {
   }
 
   /**
-   * Registers with the forge, and replaces an earlier registration of the same name. Without a registration token, an
-   * earlier configuration is used as it is. Then the runner's folder is protected from its user.
+   * Registers with the forge, and replaces an earlier registration of the same name. Without a registration token, or where the forge
+   * refuses it, an earlier configuration is used as it is. Then the runner's folder is protected from its user.
    *
    * @throws BatonError SECRET_MISSING if there is neither, PROGRAM_FAILED, CONFIG_INVALID
    */
@@ -91,8 +97,20 @@ export class ProxyRunner {
     await this.#clear();
     if (user !== undefined) protectRunnerFolder(directory, user);
     if (registrationToken !== undefined) {
+      const hadOne = setConfigurationAside(directory);
       if (user !== undefined) openRunnerFolder(directory, user);
-      await this.#register(registrationToken);
+      try {
+        await this.#register(registrationToken);
+        endConfiguration(directory, 'new');
+      } catch (error) {
+        endConfiguration(directory, 'earlier');
+        // After an hour, the token has expired that a container, say, is started with each time.
+        if (!hadOne) throw error;
+        log.warn(
+          { runner: name, reason: getErrorMessage(error) },
+          'could not register again: using the earlier configuration',
+        );
+      }
       await this.#clear();
       if (user !== undefined) protectRunnerFolder(directory, user);
     } else if (!existsSync(join(directory, '.runner'))) {

@@ -6,6 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   type Stats,
@@ -50,6 +51,29 @@ export function openRunnerFolder(directory: string, user: RunnerUser): void {
   chownSync(directory, user.uid, user.gid);
   for (const name of readdirSync(directory)) {
     if (CONFIGURATION.test(name) || READ_AT_START.includes(name)) lchownSync(join(directory, name), user.uid, user.gid);
+  }
+}
+
+/** The ending of an earlier configuration, while there may be a new one. */
+const EARLIER = '.earlier';
+
+/**
+ * Takes the runner's configuration away: `config.sh` refuses to configure a runner that has one.
+ *
+ * @returns whether there was one
+ */
+export function setConfigurationAside(directory: string): boolean {
+  const files = readdirSync(directory).filter((name) => CONFIGURATION.test(name) && !name.endsWith(EARLIER));
+  for (const name of files) renameSync(join(directory, name), join(directory, `${name}${EARLIER}`));
+  // A proxy that was killed meanwhile left one too.
+  return existsSync(join(directory, `.runner${EARLIER}`));
+}
+
+/** Removes the earlier configuration, or makes it the runner's again. */
+export function endConfiguration(directory: string, keep: 'new' | 'earlier'): void {
+  for (const name of readdirSync(directory).filter((file) => file.endsWith(EARLIER))) {
+    if (keep === 'new') rmSync(join(directory, name));
+    else renameSync(join(directory, name), join(directory, name.slice(0, -EARLIER.length)));
   }
 }
 

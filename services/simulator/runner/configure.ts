@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,9 +20,10 @@ const answer = z.object({ jitConfig: z.string() });
 /**
  * Registers a runner that isn't ephemeral, with a registration token: an argument, or in ACTIONS_RUNNER_INPUT_TOKEN.
  *
- * @throws Error when the server refuses
+ * @throws Error when the server refuses, or the runner has a configuration
  */
 export async function configure(args: string[]): Promise<void> {
+  if (existsSync(FILE)) throw new Error('Cannot configure the runner because it is already configured.');
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean' } as const;
   const { values } = parseArgs({

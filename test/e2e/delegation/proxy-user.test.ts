@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SimControl, type SimJob } from '../../support/simulator-control.ts';
@@ -255,6 +265,37 @@ for (const request of [${requests.join(', ')}]) {
       const fourth = await startProxy(surroundings, PLAIN, readable);
       expect(await fourth.child.exited).toMatchObject({ code: 1 });
       expect(fourth.log()).toMatch(/user \d+ can read [^ ]*credential; jobs run as that user/);
+    },
+  );
+
+  it(
+    'a proxy starts GitHub’s listener itself, and with an expired registration token the one that it has configured before',
+    LONG,
+    async () => {
+      const listener = join(folder.path, 'runner', 'bin', 'Runner.Listener');
+      mkdirSync(dirname(listener), { recursive: true });
+      writeFileSync(listener, '#!/bin/sh\nexec "$BATON_NODE" "$(dirname "$0")/../runner.mjs" "$@"\n', { mode: 0o755 });
+      // GitHub's run.sh writes a script beside itself at each start, and runs it: it must not be used.
+      const runScript = '#!/bin/sh\nexit 1\n';
+      try {
+        const first = await startProxy(surroundings, FULL, { user, runScript });
+        proxies.push(first);
+        await handOverNext(first);
+        await first.child.stop();
+        const expired = { BATON_REGISTRATION_TOKEN: 'expired' };
+        const second = await startProxy(surroundings, FULL, { user, env: expired });
+        proxies.push(second);
+        expect(second.log()).toContain('could not register again: using the earlier configuration');
+        await handOverNext(second);
+        expect(readdirSync(second.directory).filter((name) => name.endsWith('.earlier'))).toEqual([]);
+        await second.child.stop();
+        const third = await startProxy(surroundings, FULL, { user });
+        proxies.push(third);
+        expect(third.log()).toContain('configured the forge’s runner');
+        await handOverNext(third);
+      } finally {
+        rmSync(dirname(listener), { recursive: true });
+      }
     },
   );
 
