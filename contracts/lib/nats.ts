@@ -68,9 +68,21 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     waitOnFirstConnect: options.waitForServer ?? true,
     ignoreAuthErrorAbort: true,
   };
-  if (options.tls !== undefined && options.tls !== false) settings.tls = tlsOptions(options.tls, options.url);
-  if (credentials !== undefined) {
-    settings.authenticator = (nonce) => credsAuthenticator(new TextEncoder().encode(readCredentials()))(nonce);
+  /** Whether a server proved its name in a TLS handshake since the last connection was authenticated. */
+  let isVerified = false;
+  const requiresTls = options.tls !== undefined && options.tls !== false;
+  if (options.tls !== undefined && options.tls !== false) {
+    settings.tls = tlsOptions(options.tls, options.url, () => (isVerified = true));
+  }
+  if (credentials !== undefined || requiresTls) {
+    settings.authenticator = (nonce) => {
+      // The library goes on without TLS where the server's first line has the wrong type for `tls_available`.
+      if (requiresTls && !isVerified) throw new Error('the server did not begin TLS, which nats.tls requires');
+      isVerified = false;
+      return credentials === undefined
+        ? undefined
+        : credsAuthenticator(new TextEncoder().encode(readCredentials()))(nonce);
+    };
   }
   const inbox = options.inboxPrefix ?? (credentials === undefined ? undefined : parseInboxPrefix(credentials));
   if (inbox !== undefined) settings.inboxPrefix = inbox;
@@ -84,7 +96,12 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   }
 }
 
-function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: string): TlsOptions {
+/** @param onVerified called for each server that has proved its name */
+function tlsOptions(
+  tls: Exclude<BusOptions['tls'], false | undefined>,
+  url: string,
+  onVerified: () => void,
+): TlsOptions {
   const { ca, cert, key, authority } = tls === true ? {} : tls;
   const files = {
     ...(authority === undefined ? {} : { ca: authority }),
@@ -97,7 +114,9 @@ function tlsOptions(tls: Exclude<BusOptions['tls'], false | undefined>, url: str
     checkServerIdentity: (host: string, certificate: PeerCertificate): Error | undefined => {
       const names = hosts.includes(host) ? [host] : hosts.filter((name) => isIP(name) !== 0);
       const errors = names.map((name) => checkServerIdentity(name, certificate));
-      return errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(host, certificate));
+      const error = errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(host, certificate));
+      if (error === undefined) onVerified();
+      return error;
     },
   });
 }

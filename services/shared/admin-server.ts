@@ -14,6 +14,8 @@ export interface AdminServerOptions {
   isReady: () => Promise<boolean>;
   /** What `/readyz` says of the configuration; null: nothing. */
   getNotice: () => string | null;
+  /** What `/readyz` says of the NATS credential; null: nothing. */
+  getCredentialNotice: () => string | null;
   metrics: Registry;
   /** Addresses and networks of reverse proxies, whose `X-Forwarded-For` is used. */
   trustedProxies: readonly string[];
@@ -28,7 +30,7 @@ export interface AdminServerOptions {
  * `/metrics`.
  */
 export function createAdminServer(options: AdminServerOptions): FastifyInstance {
-  const { isReady, getNotice, metrics, trustedProxies, metricsToken, hosts } = options;
+  const { isReady, getNotice, getCredentialNotice, metrics, trustedProxies, metricsToken, hosts } = options;
   const http = fastify({
     forceCloseConnections: 'idle',
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -43,9 +45,11 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
   http.get('/readyz', async (_request, reply) => {
     const ready = await isReady();
     const notice = getNotice();
+    const credential = getCredentialNotice();
     return reply.code(ready ? 200 : 503).send({
       status: ready ? 'ready' : 'not ready',
       ...(notice === null ? {} : { configuration: notice }),
+      ...(credential === null ? {} : { credential }),
     });
   });
   http.get('/metrics', async (request, reply) => {

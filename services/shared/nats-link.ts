@@ -8,6 +8,11 @@ import type { Logger } from '../../contracts/lib/log.ts';
 
 const RETRY_DELAY_MS = 1000;
 
+/** The path of this service's credentials file; undefined: it has none. */
+export function findCredentialsFile(config: NatsConfig): string | undefined {
+  return process.env['BATON_NATS_CREDENTIALS'] ?? config.credentials;
+}
+
 /**
  * A service's connection to NATS. The service starts without waiting for the server, and nothing is buffered while the connection
  * is lost: each caller waits for it as long as the caller can afford.
@@ -87,7 +92,7 @@ export class NatsLink {
           url: this.#config.url,
           tls: this.#config.tls,
           name: this.#name,
-          credentialsFile: process.env['BATON_NATS_CREDENTIALS'] ?? this.#config.credentials,
+          credentialsFile: findCredentialsFile(this.#config),
         });
       } catch (error) {
         this.#log.error({ err: error }, getErrorMessage(error));

@@ -7,6 +7,8 @@ import { examineSecrets } from '../../contracts/lib/examine-secrets.ts';
 import { readSecret } from '../../contracts/lib/read-secret.ts';
 import { createLogger, type Logger } from '../../contracts/lib/log.ts';
 import { createAdminServer, isLoopback } from './admin-server.ts';
+import { CredentialExpiry } from './credential-expiry.ts';
+import { findCredentialsFile } from './nats-link.ts';
 import { LiveConfig } from './live-config.ts';
 import { openTraces } from './tracing/open-traces.ts';
 import type { Traces } from './tracing/span.ts';
@@ -90,9 +92,12 @@ export async function runService(
       const key = isPublic ? 'admin.password_hash' : 'admin.metrics_token';
       log.warn({ adminHost }, `whoever reaches the admin port sees its pages: no ${key} is configured`);
     }
+    const expiry = new CredentialExpiry({ file: findCredentialsFile(live.current.nats), log, metrics });
+    expiry.watch(controller.signal);
     const admin = createAdminServer({
       isReady,
       getNotice: () => live.notice,
+      getCredentialNotice: () => expiry.notice,
       metrics,
       trustedProxies: ingress.trusted_proxies,
       metricsToken: access.metrics_token && readSecret(access.metrics_token),

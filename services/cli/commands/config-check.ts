@@ -1,5 +1,6 @@
 import { formatDuration } from '../../../contracts/format.ts';
 import type { Config } from '../../../contracts/config/config.ts';
+import { examineConnections } from '../../../contracts/lib/examine-connections.ts';
 import { examineSecrets } from '../../../contracts/lib/examine-secrets.ts';
 import { loadConfig } from '../../../contracts/lib/load-config.ts';
 import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
@@ -26,7 +27,7 @@ export function checkConfig(file: string): number {
       print(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
-    for (const warning of examineSecrets(config)) print(`  warning: ${warning}`);
+    for (const warning of [...examineSecrets(config), ...examineConnections(config)]) print(`  warning: ${warning}`);
     if (secrets.length > 0) print(`  environment variables not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {
