@@ -181,5 +181,11 @@ export class BatonError extends Error {
 
 /** The message of anything that was thrown, for logs and for errors that name their cause. */
 export function getErrorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message;
+  try {
+    return String(error);
+  } catch {
+    // An object of JSON may have a `toString` that is no function.
+    return 'an error without a message';
+  }
 }

@@ -19,7 +19,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
           setupFiles: ['test/support/forbid-processes.ts'],
           // Milliseconds each, but many times that on a machine that is busy with something else.
           testTimeout: 30_000,

@@ -50,7 +50,7 @@ export function readConfigText(file: string): string {
 /** {@link loadConfig} for a text; `file` only names it in errors. */
 export function parseConfig(text: string, file: string): Config {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = readYaml(text, file, lines);
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) => ({
       ...position(lines, error.pos[0]),
@@ -59,7 +59,7 @@ export function parseConfig(text: string, file: string): Config {
     }));
     throw new ConfigError(file, problems);
   }
-  const parsed = config.safeParse(document.toJS() ?? {});
+  const parsed = config.safeParse(toContent(document, file));
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     file,
@@ -73,9 +73,27 @@ export function parseConfig(text: string, file: string): Config {
  * @throws ConfigError
  */
 export function parseRawConfig(text: string, file: string): Record<string, unknown> {
-  const parsed = z.record(z.string(), z.unknown()).safeParse(parseDocument(text).toJS() ?? {});
+  const parsed = z.record(z.string(), z.unknown()).safeParse(toContent(readYaml(text, file), file));
   if (parsed.success) return parsed.data;
   throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: 'expected keys and values' }]);
+}
+
+/** @throws ConfigError where the library cannot go on, as with a thousand brackets within one another */
+function readYaml(text: string, file: string, lineCounter = new LineCounter()): Document {
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false });
+  } catch (error) {
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: getErrorMessage(error) }]);
+  }
+}
+
+/** @throws ConfigError for aliases that name nothing, or that multiply without end */
+function toContent(document: Document, file: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: getErrorMessage(error) }]);
+  }
 }
 
 function toProblems(issue: core.$ZodIssue, document: Document, lines: LineCounter): ConfigProblem[] {

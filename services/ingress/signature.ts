@@ -37,7 +37,8 @@ export function createSignatureCheck(
   const accepted = toVerifier([...secrets]);
   const withLineBreak = toVerifier([...secrets].map((secret) => `${secret}\n`));
   return async (body, signature) => {
-    // The library throws for an empty body.
+    // The library throws for an empty body and for an empty signature.
+    if (signature === '') return { valid: false, reason: 'the signature is empty' };
     if (body === '') return { valid: false, reason: 'the body is empty' };
     if (await accepted(body, signature)) return { valid: true };
     return (await withLineBreak(body, signature))

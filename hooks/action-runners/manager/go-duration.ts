@@ -8,6 +8,9 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+/** Longer than any duration that anybody means. */
+const MAX_LENGTH = 100;
+
 /**
  * Parses a duration in Go's notation: `90s`, `1h30m`, `1.5h`, `0`. Negative ones are not accepted.
  * Source: https://pkg.go.dev/time#ParseDuration
@@ -16,6 +19,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
  */
 export function parseGoDuration(text: string): number | undefined {
   if (text === '0') return 0;
+  if (text.length > MAX_LENGTH) return undefined;
   if (!/^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   let sum = 0;
   for (const [, number = '', unit = ''] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)) {

@@ -80,7 +80,7 @@ export async function loadAction(folder: string): Promise<Action> {
   };
   let content: unknown;
   try {
-    content = parse(await readFile(path, 'utf8'));
+    content = parse(await readFile(path, 'utf8'), { logLevel: 'error' });
   } catch (error) {
     return refuse(getErrorMessage(error).split('\n')[0] ?? 'not YAML');
   }

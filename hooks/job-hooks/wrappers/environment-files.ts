@@ -51,6 +51,10 @@ export class EnvironmentFiles {
     const pairs = async (name: FileName): Promise<Map<string, string>> => {
       const { values, problem } = parsePairs(await this.#read(name));
       if (problem !== undefined) problems.push(`${name}: ${problem}`);
+      for (const key of values.keys()) {
+        // `A<` with the operator of a value of several lines reads as `A` with another delimiter, which fails the job.
+        if (key.endsWith('<') && values.delete(key)) problems.push(`${name}: the name ${key} ends with <`);
+      }
       return values;
     };
     const env = await pairs('GITHUB_ENV');
