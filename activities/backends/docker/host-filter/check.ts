@@ -2,16 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { BatonError } from '../../../../contracts/errors.ts';
-import { inspectContainer, listContainers, listNetworks } from '../answers.ts';
+import { listContainers, listNetworks } from '../answers.ts';
 import { callEngine, callEngineExpecting, callEngineUnless } from '../engine.ts';
 import { createFreeNetwork } from '../network.ts';
+import { removeAll } from '../remove-all.ts';
 import { FILTER_LABEL, readFirstLine, startFilterProgram, toFilterOptions } from './containers.ts';
 import { toFilterNames } from './rules.ts';
 
 /** How often a worker asks whether another one's check has ended. */
 const TURN_INTERVAL_MS = 500;
-/** A check's container that is older was left by a worker that ended. */
+/** One that lasts longer was left by a worker that ended: the container itself ends earlier. */
 const ABANDONED_MS = 60_000;
+const REMOVAL_TIMEOUT_MS = 30_000;
 
 const filterLine = z.union([
   z.object({ problem: z.string() }),
@@ -80,7 +82,7 @@ export async function checkFilter(docker: Docker, order: FilterOrder, abort: Abo
     ),
   );
   try {
-    await removeProbes(docker, installation, key, filter.id);
+    await removeProbes(docker, installation, key);
     const labels = { [FILTER_LABEL]: installation, [`${FILTER_LABEL}.key`]: key };
     const network = await createFreeNetwork(
       docker,
@@ -100,7 +102,7 @@ export async function checkFilter(docker: Docker, order: FilterOrder, abort: Abo
     requireHeld(probe, made.ipv6Problem);
     return made;
   } finally {
-    await removeProbes(docker, installation, key, filter.id).catch(() => undefined);
+    await removeProbes(docker, installation, key).catch(() => undefined);
     // The last step: it ends the turn.
     await remove(docker, filter.id).catch(() => undefined);
   }
@@ -156,6 +158,7 @@ async function takeTurn(
   abort: AbortSignal,
   create: () => Promise<Docker.Container>,
 ): Promise<Docker.Container> {
+  let first = { id: '', at: performance.now() };
   for (;;) {
     let taken = '';
     const created = await callEngineExpecting(
@@ -173,30 +176,39 @@ async function takeTurn(
       'retry',
     );
     if (created !== 409) return created;
-    const other = taken === '' ? undefined : await inspectContainer(docker, taken, abort);
-    if (other !== undefined) {
-      const age = Date.now() - Date.parse(other.Created);
-      // Never started, or ended: its worker removes it within moments, if it still runs.
-      if (age > ABANDONED_MS) await remove(docker, other.Id);
-    }
+    // By this machine's clock alone: the engine's may differ.
+    if (taken !== first.id) first = { id: taken, at: performance.now() };
+    else if (taken !== '' && performance.now() - first.at > ABANDONED_MS) await remove(docker, taken);
     await sleep(TURN_INTERVAL_MS, undefined, { signal: abort });
   }
 }
 
-/** Removes what checks of this filter, also interrupted ones, created on the runners' side. */
-async function removeProbes(docker: Docker, installation: string, key: string, filter: string): Promise<void> {
-  const abort = AbortSignal.timeout(30_000);
+/** Removes what checks of this filter, also interrupted ones, created on the runners' side; resolves when all is gone. */
+async function removeProbes(docker: Docker, installation: string, key: string): Promise<void> {
+  const abort = AbortSignal.timeout(REMOVAL_TIMEOUT_MS);
   const filters = { label: [`${FILTER_LABEL}=${installation}`, `${FILTER_LABEL}.key=${key}`] };
-  for (const { Id: id } of await listContainers(docker, filters, abort)) if (id !== filter) await remove(docker, id);
-  for (const { Id: id } of await listNetworks(docker, filters, abort)) {
-    const isUnderWay = (status: number): boolean => status === 404 || status === 409 || status === 403;
-    await callEngineUnless('removing a probe’s network', abort, isUnderWay, () => docker.getNetwork(id).remove());
-  }
+  const common = { doing: 'removing a probe of the packet filter', timeoutMs: REMOVAL_TIMEOUT_MS };
+  await removeAll(
+    { ...common, list: () => listContainers(docker, filters, abort), remove: ({ Id: id }) => remove(docker, id) },
+    abort,
+  );
+  // 403: its container is not detached yet.
+  const isUnderWay = (status: number): boolean => status === 404 || status === 409 || status === 403;
+  await removeAll(
+    {
+      ...common,
+      list: () => listNetworks(docker, filters, abort),
+      remove: ({ Id: id }) => callEngineUnless(common.doing, abort, isUnderWay, () => docker.getNetwork(id).remove()),
+    },
+    abort,
+  );
 }
 
-async function remove(docker: Docker, id: string): Promise<void> {
+function remove(docker: Docker, id: string): Promise<string | undefined> {
+  // The engine may be removing it already: its program has ended.
   const isUnderWay = (status: number): boolean => status === 404 || status === 409;
-  await callEngineUnless('removing a container of the packet filter', AbortSignal.timeout(30_000), isUnderWay, () =>
+  const abort = AbortSignal.timeout(REMOVAL_TIMEOUT_MS);
+  return callEngineUnless('removing a container of the packet filter', abort, isUnderWay, () =>
     docker.getContainer(id).remove({ force: true, v: true }),
   );
 }

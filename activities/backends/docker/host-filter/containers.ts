@@ -46,6 +46,8 @@ export function toFilterOptions(order: FilterContainer): Docker.ContainerCreateO
       CapAdd: order.capabilities,
       SecurityOpt: ['no-new-privileges'],
       RestartPolicy: { Name: 'no' },
+      // Each ends by itself, also where its worker was killed.
+      AutoRemove: true,
       PidsLimit: 100,
       // The lock of the older iptables.
       Tmpfs: { '/run': '' },

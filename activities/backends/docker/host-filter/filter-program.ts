@@ -125,5 +125,7 @@ try {
   await main();
 } catch (error) {
   print({ problem: error instanceof Error ? error.message : String(error) });
-  process.exit(1);
+  // The engine removes the container at its end: until then, the worker reads the line.
+  process.on('SIGTERM', () => process.exit(1));
+  setTimeout(() => process.exit(1), MAX_SECONDS * 1000);
 }

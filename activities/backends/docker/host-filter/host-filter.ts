@@ -16,6 +16,8 @@ const CHECK_TIMEOUT_MS = 120_000;
 /** Failures in a row after which a worker that has just started refuses to run. */
 const MAX_FIRST_FAILURES = 3;
 const RETRY_MS = 2000;
+/** How long a worker that stops waits for the check that is under way. */
+const FINISH_MS = 10_000;
 
 export interface HostFilterOptions {
   docker: Docker;
@@ -79,20 +81,27 @@ export class HostFilter {
   async watch(abort: AbortSignal): Promise<void> {
     for (let failures = 0; !abort.aborted;) {
       this.#wake = new AbortController();
+      // Ended with each check, so that none waits for the end of the worker.
+      const waiting = new AbortController();
       try {
-        await Promise.race([this.#check(), rejectOnAbort(abort)]);
+        await Promise.race([this.#check(), rejectOnAbort(AbortSignal.any([abort, waiting.signal]))]);
         failures = 0;
       } catch (error) {
-        if (abort.aborted) return;
+        if (abort.aborted) break;
         const isFailure = error instanceof BatonError && error.code === 'HOST_FILTER_FAILED';
         if (isFailure) failures++;
         if (!this.#hasHeld && failures >= MAX_FIRST_FAILURES) throw error;
+      } finally {
+        waiting.abort();
       }
       const wake = AbortSignal.any([abort, this.#wake.signal]);
       await sleep(failures > 0 ? RETRY_MS * failures : CHECK_INTERVAL_MS, undefined, { signal: wake }).catch(
         () => undefined,
       );
     }
+    // So that it leaves nothing behind on the engine.
+    const finished = this.#running?.catch(() => undefined);
+    await Promise.race([finished, sleep(FINISH_MS, undefined, { ref: false })]);
   }
 
   /** Those who ask at the same time share one check. */
