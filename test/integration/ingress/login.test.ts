@@ -151,6 +151,8 @@ describe('the login of the status page', () => {
           ),
         )
         .toBe(true);
+      // The page's own policy lets its style apply.
+      expect(await page.evaluate("getComputedStyle(document.querySelector('form')).display")).toBe('grid');
       await page.getByLabel('Password').fill('wrong');
       await page.getByRole('button', { name: 'Sign in' }).click();
       await expect.poll(() => page.getByRole('alert').innerText()).toBe('Wrong password.');
