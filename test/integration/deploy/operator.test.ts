@@ -12,6 +12,7 @@ import { createOperatorSetup, type OperatorSetup } from '../../../deploy/nats/op
 import { CREDENTIAL_NAMES, type CredentialName } from '../../../deploy/nats/permissions.ts';
 import { setUpBus } from '../../../deploy/nats/set-up-bus.ts';
 import { startNatsServer, type NatsServer } from '../../../deploy/servers/nats.ts';
+import { until } from '../../support/until.ts';
 
 let dir: string;
 let setup: OperatorSetup;
@@ -241,6 +242,30 @@ describe('the credentials of runners', () => {
   it('are limited by the account, even when the signer grants more', async () => {
     const wide = connectAsRunner(name, { pub: { allow: ['>'] }, sub: { allow: ['>'] } }, false);
     await expect(wide).rejects.toMatchObject({ code: 'BUS_DENIED' });
+  });
+});
+
+describe('a stolen key that signs runners’ credentials', () => {
+  it('signs none that hears what a service of that name is told', async () => {
+    const relay = await connectAs('relay');
+    const thief = await connectAsRunner('relay');
+    const heard: string[] = [];
+    const listen = (_error: unknown, message: { subject: string }): void => void heard.push(message.subject);
+    thief.subscribe('_INBOX_relay.>', { callback: listen });
+    await thief.flush();
+    const own = relay.subscribe('_INBOX_relay.control', { callback: listen });
+    relay.publish(`$JS.API.STREAM.INFO.${STREAMS.webhooks.name}`, '', { reply: '_INBOX_relay.control' });
+    await until(() => heard.length > 0, { what: 'the relay’s answer has arrived' });
+    await Promise.all([relay.flush(), thief.flush()]);
+    expect(heard).toHaveLength(1);
+    own.unsubscribe();
+  });
+
+  it('signs none that may do what the service of that name may', async () => {
+    const thief = await connectAsRunner('relay');
+    expect(await publish(thief, `$JS.API.CONSUMER.MSG.NEXT.${STREAMS.webhooks.name}.relay-webhooks`)).toBe('refused');
+    expect(await subscribe(thief, subjects.apply('relay'))).toBe('refused');
+    expect(await publish(await connectAs('relay'), `$JS.API.STREAM.INFO.${STREAMS.webhooks.name}`)).toBe('allowed');
   });
 });
 
