@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getErrorMessage } from '../../contracts/errors.ts';
@@ -20,6 +22,31 @@ import { toAnnotation } from '../lib/workflow-command.ts';
 const NO_ANSWER = 69;
 /** Longer than the proxy takes to end the attempt, by force in the end. */
 const END_TIMEOUT_MS = 90_000;
+
+/** The program of GitHub's runner that runs this hook's job. */
+const LISTENER = 'Runner.Listener';
+/** How long it may take to end this hook once it shuts down. */
+const SHUTDOWN_TIMEOUT_MS = 30_000;
+
+/**
+ * Does what the proxy does after its answer, where the proxy does not: shuts GitHub's runner down, which ends this hook and starts no
+ * further step. Returns if this hook runs under no such process, or is not ended.
+ */
+async function shutDownRunner(): Promise<void> {
+  try {
+    for (let pid = process.ppid; pid > 1;) {
+      const [program = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (basename(program) === LISTENER) {
+        process.kill(pid, 'SIGINT');
+        await sleep(SHUTDOWN_TIMEOUT_MS);
+        return;
+      }
+      pid = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    }
+  } catch {
+    // It has ended, or this is another system than Linux: the exit code must do.
+  }
+}
 
 /** The variables that fit into a request, the forge's own first. */
 function selectFitting(env: NodeJS.ProcessEnv): Record<string, string> {
@@ -58,11 +85,13 @@ async function main(): Promise<number> {
       'error',
       `This job was not handed over to an ephemeral runner: its proxy does not answer (${getErrorMessage(error)}). Contact the administrators of this proxy.`,
     );
+    await shutDownRunner();
     return NO_ANSWER;
   }
   await print(answer.level, answer.text);
   socket.end();
   await sleep(Number(process.env[PROXY_ENV.endTimeout]) || END_TIMEOUT_MS);
+  await shutDownRunner();
   return answer.exitCode;
 }
 

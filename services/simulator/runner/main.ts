@@ -20,6 +20,9 @@ const RESULT = { success: 'Succeeded', failure: 'Failed', cancelled: 'Canceled',
 /** Between two requests of a runner without a registration. */
 const RETRY_MS = 1000;
 
+// As GitHub's: it goes on where nobody reads its output any more.
+process.stdout.on('error', () => undefined);
+
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };

@@ -1,16 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SimControl, type SimJob } from '../../support/simulator-control.ts';
@@ -23,6 +13,7 @@ import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
 import { startNats, type TestNats } from '../../support/nats.ts';
 import { startService, type TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
+import { installListener, runAsUser } from './job-user.ts';
 import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
 import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
 
@@ -31,8 +22,8 @@ import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
  * starts it) finds no token, changes no program, hands over no job and outlives none.
  */
 
-const NAMES = ['plain', 'hostile', 'full'];
-const [PLAIN = '', HOSTILE = '', FULL = ''] = NAMES;
+const NAMES = ['plain', 'hostile', 'full', 'killed'];
+const [PLAIN = '', HOSTILE = '', FULL = '', KILLED = ''] = NAMES;
 /** No account of this machine has it, and no test that runs beside this one. */
 const UID = 70_000 + (process.pid % 20_000);
 
@@ -154,19 +145,28 @@ describe('a job on a proxy', () => {
     await handOverNext(proxy);
     expect(await proxy.metric('baton_proxy_restarts_total'), 'the end of a job is no crash').toBe(0);
   });
-});
 
-/** Runs a script as the user of the proxy's jobs. @returns what it printed */
-function runAsJob(script: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const env = { PATH: '/usr/bin:/bin', NODE: process.execPath };
-    const child = spawn('/bin/bash', ['-c', script], { uid: UID, gid: UID, cwd: '/', env });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-    child.once('error', reject);
-    child.once('close', () => resolve(output));
+  it('runs none of its steps there if the proxy is killed while the hook waits', LONG, async () => {
+    const removeListener = installListener(join(folder.path, 'runner'));
+    try {
+      const proxy = await startProxy(surroundings, KILLED);
+      const release = closeGate();
+      const calls = slow.calls.length;
+      const mark = join(folder.path, 'killed-mark');
+      const job = await pushJob(step('always()', mark));
+      await until(() => slow.calls.length > calls);
+      await proxy.child.kill();
+      await sim.untilCompleted([job.id]);
+      release();
+      expect(await sim.job(job.id)).toMatchObject({ conclusion: 'failure', runner: KILLED });
+      const { annotations = [] } = forge.sim.state.jobs.get(job.id) ?? {};
+      expect(annotations.map(({ message }) => message).join('\n')).toContain('its proxy does not answer');
+      expect(existsSync(mark)).toBe(false);
+    } finally {
+      removeListener();
+    }
   });
-}
+});
 
 describeUnless(isLinuxRoot ? undefined : 'only root on Linux', 'what runs as the user of a proxy’s jobs', () => {
   const user = `${UID}:${UID}`;
@@ -176,27 +176,29 @@ describeUnless(isLinuxRoot ? undefined : 'only root on Linux', 'what runs as the
     const proxy = await startProxy(surroundings, HOSTILE, { user, env, share: 'TEAM_*', credentialMode: 0o600 });
     proxies.push(proxy);
     const state = join(folder.path, HOSTILE, 'state');
-    const { runner, started } = await holdJob(proxy, state);
+    const { runner, job, release } = await holdJob(proxy, state);
     const credential = join(folder.path, HOSTILE, 'credential');
     const secret = readFileSync(credential, 'utf8').split('.').slice(-2).join('.');
 
     expect(readFileSync(`/proc/${runner}/status`, 'utf8')).toMatch(
       new RegExp(`^Uid:\\t${UID}\\t${UID}\\t${UID}\\t${UID}$[^]*^Groups:\\t *$[^]*^NoNewPrivs:\\t1$`, 'm'),
     );
-    const found = await runAsJob(`cat /proc/[0-9]*/{environ,cmdline} 2>/dev/null | tr '\\0' '\\n'`);
+    const found = await runAsUser(UID, `cat /proc/[0-9]*/{environ,cmdline} 2>/dev/null | tr '\\0' '\\n'`);
     expect(found, 'it can read the environment of the hook').toContain('BATON_PROXY_SOCKET=');
     expect(found).toContain('TEAM_NAME=core');
     for (const text of [secret, 'hunter2', 'BATON_REGISTRATION_TOKEN', 'RUNNER_TOKEN']) {
       expect(found).not.toContain(text);
     }
 
-    expect(await runAsJob(`cat ${credential} /proc/[0-9]*/environ`)).not.toContain(secret);
+    expect(await runAsUser(UID, `cat ${credential} /proc/[0-9]*/environ`)).not.toContain(secret);
 
     const programs = ['run.sh', 'config.sh', 'runner.mjs', '.runner'].map((name) => join(proxy.directory, name));
     const hooks = ['job-started.sh', 'delegate.mjs'].map((name) => join(state, 'hooks', name));
     const created = [...['.env', '.path', 'new'].map((name) => join(proxy.directory, name)), join(state, 'new')];
     const workFile = join(proxy.directory, '_work', 'new');
-    const changes = await runAsJob(`
+    const changes = await runAsUser(
+      UID,
+      `
 for file in ${[...programs, ...hooks, ...created, workFile].join(' ')}; do
   echo x 2>/dev/null >> $file && echo wrote $file
 done
@@ -204,7 +206,8 @@ for file in ${[...programs, ...hooks, join(state, `${HOSTILE}.sock`), proxy.dire
   mv $file $file.moved && echo moved $file
   rm -rf $file && echo removed $file
 done 2>/dev/null
-`);
+`,
+    );
     expect(
       changes
         .trimEnd()
@@ -218,18 +221,21 @@ done 2>/dev/null
       environment: { GITHUB_JOB: 'other', GITHUB_RUN_ID: '1', GITHUB_REPOSITORY: 'a/b' },
     };
     const requests = [request, { kind: 'list' }].map((value) => JSON.stringify(`${JSON.stringify(value)}\n`));
-    const answers = await runAsJob(`$NODE -e '
+    const answers = await runAsUser(
+      UID,
+      `$NODE -e '
 for (const request of [${requests.join(', ')}]) {
   const socket = require("net").connect(${JSON.stringify(join(state, `${HOSTILE}.sock`))}, () => socket.write(request));
   socket.on("connect", () => console.log("connected"));
   socket.on("data", (data) => console.log("answer " + data));
-}'`);
+}'`,
+    );
     expect(answers).toBe('connected\nconnected\n');
 
-    const leftover = Number(await runAsJob('setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!'));
+    const leftover = Number(await runAsUser(UID, 'setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!'));
     expect(existsSync(`/proc/${leftover}`)).toBe(true);
-    started.release();
-    await sim.untilCompleted([started.job]);
+    release();
+    await sim.untilCompleted([job]);
     await until(() => !existsSync(`/proc/${leftover}`));
     await until(async () => expect(await proxy.metric('baton_proxy_leftovers_total')).toBeGreaterThanOrEqual(1));
     expect(await proxy.metric('baton_proxy_refusals_total', 'second')).toBe(1);
@@ -272,9 +278,7 @@ for (const request of [${requests.join(', ')}]) {
     'a proxy starts GitHub’s listener itself, and with an expired registration token the one that it has configured before',
     LONG,
     async () => {
-      const listener = join(folder.path, 'runner', 'bin', 'Runner.Listener');
-      mkdirSync(dirname(listener), { recursive: true });
-      writeFileSync(listener, '#!/bin/sh\nexec "$BATON_NODE" "$(dirname "$0")/../runner.mjs" "$@"\n', { mode: 0o755 });
+      const removeListener = installListener(join(folder.path, 'runner'));
       // GitHub's run.sh writes a script beside itself at each start, and runs it: it must not be used.
       const runScript = '#!/bin/sh\nexit 1\n';
       try {
@@ -294,7 +298,7 @@ for (const request of [${requests.join(', ')}]) {
         expect(third.log()).toContain('configured the forge’s runner');
         await handOverNext(third);
       } finally {
-        rmSync(dirname(listener), { recursive: true });
+        removeListener();
       }
     },
   );
@@ -317,17 +321,20 @@ for (const request of [${requests.join(', ')}]) {
   });
 });
 
-/** Has the proxy take a job, whose hand-over waits. @returns the process id of the forge's runner, and how to go on */
-async function holdJob(
-  proxy: TestProxy,
-  state: string,
-): Promise<{ runner: string; started: { job: number; release: () => void } }> {
+/** Has requests to the ingress wait. @returns ends that */
+function closeGate(): () => void {
   let release: () => void = () => {};
   gate = new Promise((resolve) => (release = resolve));
   cleanups.push(release);
+  return release;
+}
+
+/** Has the proxy take a job, whose hand-over waits. @returns the process id of the forge's runner, and how to go on */
+async function holdJob(proxy: TestProxy, state: string) {
+  const release = closeGate();
   const calls = slow.calls.length;
   const [job = 0] = await sim.jobs(JOB);
   await until(() => slow.calls.slice(calls).some(({ path }) => path === '/api/jobs/delegate'));
   await until(async () => expect(await proxy.metric('baton_proxy_busy')).toBe(1));
-  return { runner: readFileSync(join(state, `${HOSTILE}.pid`), 'utf8'), started: { job, release } };
+  return { runner: readFileSync(join(state, `${HOSTILE}.pid`), 'utf8'), job, release };
 }
