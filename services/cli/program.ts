@@ -76,8 +76,9 @@ function addConfigCommands(program: Command): void {
     .command('check')
     .description('Check a configuration file, and print each problem with its line and column.')
     .argument('[file]', 'the file', 'baton.yaml')
-    .action((file: string) => {
-      process.exitCode = checkConfig(file);
+    .option('--offline', 'ask the forge nothing (default: it says which public repositories may use a group)')
+    .action(async (file: string, options: unknown) => {
+      process.exitCode = await checkConfig(file, options);
     });
   config
     .command('schema')

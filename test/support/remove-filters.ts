@@ -7,14 +7,16 @@ const TEST_POOL = /-d 10\.21[3-9]\.0\.0\/16 /;
 /**
  * Removes the packet filters of test installations that have no bridge any more. An installation leaves its filter on the engine's
  * machine: it cannot know whether another one still needs the same rules. Does nothing without root or iptables.
+ *
+ * @param rule in the filters to remove
  */
-export function removeTestFilters(): void {
+export function removeTestFilters(rule = TEST_POOL): void {
   if (process.getuid?.() !== 0) return;
   const rules = list('iptables');
   const bridges = readdirSync('/sys/class/net');
   for (const [, key = ''] of rules.matchAll(/^-N BATON-(\w+)$/gm)) {
-    const own = rules.split('\n').filter((rule) => rule.startsWith(`-A BATON-${key} `));
-    if (!own.some((rule) => TEST_POOL.test(rule)) || bridges.some((name) => name.startsWith(`bn${key}`))) continue;
+    const own = rules.split('\n').filter((one) => one.startsWith(`-A BATON-${key} `));
+    if (!own.some((one) => rule.test(one)) || bridges.some((name) => name.startsWith(`bn${key}`))) continue;
     for (const program of ['iptables', 'ip6tables']) remove(program, key);
   }
 }

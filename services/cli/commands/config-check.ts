@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { formatDuration } from '../../../contracts/format.ts';
 import type { Config } from '../../../contracts/config/config.ts';
 import { examineConnections } from '../../../contracts/lib/examine-connections.ts';
@@ -7,15 +8,21 @@ import { toGroupSettings } from '../../../contracts/config/group-settings.ts';
 import { BatonError } from '../../../contracts/errors.ts';
 import { printError } from '../lib/print-error.ts';
 import { checkCloudGroup } from './cloud-check.ts';
+import { examinePublicAccess } from '../lib/public-repositories.ts';
 import { findSecretNames } from '../lib/secret-names.ts';
+import { parseOptions } from '../lib/options.ts';
 import { print } from '../lib/print.ts';
+
+const checkOptions = z.object({ offline: z.boolean().default(false) });
 
 /**
  * `baton config check`: prints what a configuration means, or each problem with it and with the secrets that are set here.
  *
+ * @param given `offline`: asks the forge nothing
  * @returns the exit code
  */
-export function checkConfig(file: string): number {
+export async function checkConfig(file: string, given: unknown): Promise<number> {
+  const { offline } = parseOptions(checkOptions, given);
   try {
     const config = loadConfig(file);
     print(`${file} is valid: installation ${config.name}, ${config.forge.url} (${getCredentialName(config)})`);
@@ -27,7 +34,10 @@ export function checkConfig(file: string): number {
       print(`  ${group.name}: [${labels.join(', ')}] on ${backend}, ${min} to ${max} runners, ${more}`);
     }
     const secrets = [...findSecretNames(config)].filter((name) => !process.env[name]);
-    for (const warning of [...examineSecrets(config), ...examineConnections(config)]) print(`  warning: ${warning}`);
+    const access = offline ? { warnings: [], unknown: [] } : await examinePublicAccess(config);
+    const warnings = [...examineSecrets(config), ...examineConnections(config), ...access.warnings];
+    for (const warning of warnings) print(`  warning: ${warning}`);
+    for (const unknown of access.unknown) print(`  ${unknown}`);
     if (secrets.length > 0) print(`  environment variables not set here: ${secrets.join(', ')}`);
     return 0;
   } catch (error) {

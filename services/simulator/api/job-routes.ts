@@ -11,6 +11,7 @@ import { requirePermission } from './auth.ts';
 import { ApiError, notFound } from './errors.ts';
 import { parseNumber, paginate, findRepository, findScope, type Params, type Request } from './request.ts';
 
+const repositoriesQuery = z.object({ type: z.enum(['all', 'public', 'private']).catch('all') });
 const runsQuery = z.object({ status: z.string().optional(), branch: z.string().optional() });
 const jobsQuery = z.object({ filter: z.enum(['latest', 'all']).catch('latest') });
 
@@ -38,7 +39,10 @@ export function addJobRoutes(http: FastifyInstance, sim: Simulation): void {
 
   http.get<{ Params: Partial<Params> }>('/orgs/:org/repos', (request, reply) => {
     const { account } = findScope(sim, request, 'runners');
-    const theirs = [...sim.state.repositories.values()].filter(({ owner }) => owner === account);
+    const { type } = repositoriesQuery.parse(request.query);
+    const theirs = [...sim.state.repositories.values()].filter(
+      (one) => one.owner === account && (type === 'all' || one.private === (type === 'private')),
+    );
     return paginate(request, reply, theirs).map((one) => toMinimalRepository(sim.urls, one));
   });
 

@@ -17,6 +17,7 @@ import { anInstanceSpec } from '../../support/an-instance-spec.ts';
 import { removeContainers } from '../../support/containers.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
+import { removeTestFilters } from '../../support/remove-filters.ts';
 import { startRemoteNetwork, type RemoteNetwork } from '../../support/remote-network.ts';
 import { until } from '../../support/until.ts';
 
@@ -83,6 +84,7 @@ describeUnless(await findReasonToSkip(), 'the packet filter of the docker backen
     udp.close();
     if ('stop' in remote) await remote.stop();
     await removeContainers(installation);
+    removeTestFilters(new RegExp(`--dport ${ports.nats} `));
   });
 
   afterEach(async () => {

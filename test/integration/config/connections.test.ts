@@ -13,7 +13,10 @@ afterAll(() => folder.remove());
 function check(top: string): { status: number | null; stdout: string } {
   const file = join(folder.path, 'baton.yaml');
   writeFileSync(file, aConfigFile({ top }));
-  return spawnSync(process.execPath, [CLI, 'config', 'check', file], { encoding: 'utf8', timeout: 30_000 });
+  return spawnSync(process.execPath, [CLI, 'config', 'check', '--offline', file], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
 }
 
 describe('`baton config check`', () => {

@@ -32,7 +32,7 @@ describe('the examples of the documentation', () => {
   );
 
   it.each(examples)('%s passes `baton config check`', (name) => {
-    const { status, stdout, stderr } = baton('config', 'check', `${EXAMPLES}${name}`);
+    const { status, stdout, stderr } = baton('config', 'check', '--offline', `${EXAMPLES}${name}`);
     expect(stderr).toBe('');
     expect(stdout).toContain(`${name} is valid`);
     expect(status).toBe(0);

@@ -19,7 +19,8 @@ function run(program: string, args: string[], env: NodeJS.ProcessEnv): { status:
   return { status, output: stdout + stderr };
 }
 
-const check = (env: NodeJS.ProcessEnv): ReturnType<typeof run> => run('cli', ['config', 'check', file], env);
+const check = (env: NodeJS.ProcessEnv): ReturnType<typeof run> =>
+  run('cli', ['config', 'check', '--offline', file], env);
 
 describe('a secret that was set wrongly', () => {
   it('is refused by `baton config check`, with its key and what to do', () => {

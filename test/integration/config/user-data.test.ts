@@ -18,7 +18,11 @@ function check(example: string, group: string, env: NodeJS.ProcessEnv = {}): { s
     const given = readFileSync(`${EXAMPLES}${example}.yaml`, 'utf8');
     writeFileSync(file, `${given.trimEnd()}\n${group}\n`);
     const options = { encoding: 'utf8', env: { ...process.env, ...env } } as const;
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, 'config', 'check', file], options);
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [CLI, 'config', 'check', '--offline', file],
+      options,
+    );
     return { status, output: stdout + stderr };
   } finally {
     rmSync(folder, { recursive: true });
