@@ -2,17 +2,14 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { SimControl } from '../../support/simulator-control.ts';
-import { bundleFakeRunner } from '../../../services/simulator/runner/bundle.ts';
-import { startSimulator, type Simulator } from '../../../services/simulator/simulator.ts';
+import type { SimControl } from '../../support/simulator-control.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { testGroup, writeConfig } from '../../support/config.ts';
-import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
-import { startNats, type TestNats } from '../../support/nats.ts';
-import { startService, type TestService } from '../../support/service.ts';
+import type { FaultProxy } from '../../support/fault-proxy.ts';
+import type { TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
-import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
-import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
+import { startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
+import { startProxyWorld, type ProxyWorld } from './proxy-world.ts';
+import { LABEL, tokenFor } from './world.ts';
 
 /** The proxy program, with the simulator's runner in place of the forge's, a real ingress and NATS. */
 
@@ -28,39 +25,16 @@ exec "$here/run-forge.sh" "$@"
 `;
 
 const folder = temporaryFolder('proxy-life');
-const cleanups: (() => void)[] = [];
 const proxies: TestProxy[] = [];
-let nats: TestNats;
+let world: ProxyWorld;
 let ingress: TestService;
-let forge: Simulator;
 let sim: SimControl;
 let slow: FaultProxy;
 let surroundings: ProxySurroundings;
-/** Requests to the ingress wait for this. */
-let gate = Promise.resolve();
 
 beforeAll(async () => {
-  await bundleFakeRunner(join(folder.path, 'runner'));
-  nats = await startNats();
-  const config = writeConfig(folder.path, {
-    nats: nats.address,
-    groups: [testGroup('ephemeral', [LABEL, 'ephemeral', 'container'])],
-    delegation: { token_keys: [TOKEN_KEY], proxies: [{ names: NAMES, labels: [LABEL], group: 'ephemeral' }] },
-  });
-  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's' } });
-  await ingress.ready();
-  slow = await startFaultProxy(ingress.address, async (_call, forward) => {
-    await gate;
-    return await forward();
-  });
-  forge = await startSimulator({ repositories: ['acme/hello'], tokens: [FORGE_TOKEN], timing: { sweepMs: 50 } });
-  sim = new SimControl(forge.address);
-  surroundings = {
-    dir: folder.path,
-    forge: forge.address,
-    url: slow.address,
-    onStop: (cleanup) => void cleanups.push(cleanup),
-  };
+  world = await startProxyWorld(folder, NAMES);
+  ({ ingress, sim, slow, surroundings } = world);
 }, 180_000);
 
 // A proxy that still ran would take the next test's job.
@@ -68,11 +42,7 @@ afterEach(async () => {
   await Promise.all(proxies.splice(0).map((proxy) => proxy.child.stop()));
 }, 120_000);
 afterAll(async () => {
-  for (const cleanup of cleanups) cleanup();
-  await slow?.close();
-  await forge?.close();
-  await ingress?.stop();
-  await nats?.stop();
+  await world?.stop();
   folder.remove();
 }, 180_000);
 
@@ -176,9 +146,7 @@ exec "$here/config-forge.sh" "$@"
   it('a proxy that receives SIGTERM during a job hands the job over first, then ends with 0', LONG, async () => {
     const proxy = await startProxy(surroundings, TERM);
     proxies.push(proxy);
-    let open: () => void = () => {};
-    gate = new Promise((resolve) => (open = resolve));
-    cleanups.push(open);
+    const open = world.closeGate();
     const [job = 0] = await sim.jobs({ labels: [LABEL] });
     await until(async () => expect(await sim.job(job)).toMatchObject({ status: 'in_progress', runner: TERM }));
     await until(() => expect(slow.calls.some(({ path }) => path === '/api/jobs/delegate')).toBe(true));

@@ -3,19 +3,17 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, st
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { SimControl, type SimJob } from '../../support/simulator-control.ts';
-import { bundleFakeRunner } from '../../../services/simulator/runner/bundle.ts';
-import { startSimulator, type Simulator } from '../../../services/simulator/simulator.ts';
+import type { SimControl, SimJob } from '../../support/simulator-control.ts';
+import type { Simulator } from '../../../services/simulator/simulator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
-import { testGroup, writeConfig } from '../../support/config.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
-import { startFaultProxy, type FaultProxy } from '../../support/fault-proxy.ts';
-import { startNats, type TestNats } from '../../support/nats.ts';
-import { startService, type TestService } from '../../support/service.ts';
+import type { FaultProxy } from '../../support/fault-proxy.ts';
+import type { TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
 import { installListener, runAsUser } from './job-user.ts';
-import { FORGE_TOKEN, startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
-import { LABEL, TOKEN_KEY, tokenFor } from './world.ts';
+import { startProxy, type ProxySurroundings, type TestProxy } from './proxy.ts';
+import { startProxyWorld, type ProxyWorld } from './proxy-world.ts';
+import { LABEL, tokenFor } from './world.ts';
 
 /**
  * What a hostile job can do on a proxy: nothing of it runs there; and what runs as the user of the proxy's jobs all the same (the test
@@ -29,52 +27,26 @@ const UID = 70_000 + (process.pid % 20_000);
 
 const isLinuxRoot = process.platform === 'linux' && process.getuid?.() === 0;
 const folder = temporaryFolder('proxy-user');
-const cleanups: (() => void)[] = [];
 const proxies: TestProxy[] = [];
-let nats: TestNats;
+let world: ProxyWorld;
 let ingress: TestService;
 let forge: Simulator;
 let sim: SimControl;
 let slow: FaultProxy;
 let surroundings: ProxySurroundings;
-/** Requests to the ingress wait for this. */
-let gate = Promise.resolve();
 
 beforeAll(async () => {
   chmodSync(folder.path, 0o755);
-  await bundleFakeRunner(join(folder.path, 'runner'));
-  nats = await startNats();
-  const config = writeConfig(folder.path, {
-    nats: nats.address,
-    groups: [testGroup('ephemeral', [LABEL, 'ephemeral', 'container'])],
-    delegation: { token_keys: [TOKEN_KEY], proxies: [{ names: NAMES, labels: [LABEL], group: 'ephemeral' }] },
-  });
-  ingress = await startService('ingress', { config, env: { WEBHOOK_SECRET: 's' } });
-  await ingress.ready();
-  slow = await startFaultProxy(ingress.address, async (_call, forward) => {
-    await gate;
-    return await forward();
-  });
-  forge = await startSimulator({ repositories: ['acme/hello'], tokens: [FORGE_TOKEN], timing: { sweepMs: 50 } });
-  sim = new SimControl(forge.address);
-  surroundings = {
-    dir: folder.path,
-    forge: forge.address,
-    url: slow.address,
-    onStop: (cleanup) => void cleanups.push(cleanup),
-  };
+  world = await startProxyWorld(folder, NAMES);
+  ({ ingress, forge, sim, slow, surroundings } = world);
 }, 180_000);
 
 afterEach(async () => {
-  gate = Promise.resolve();
+  world.openGate();
   await Promise.all(proxies.splice(0).map((proxy) => proxy.child.stop()));
 }, 120_000);
 afterAll(async () => {
-  for (const cleanup of cleanups) cleanup();
-  await slow?.close();
-  await forge?.close();
-  await ingress?.stop();
-  await nats?.stop();
+  await world?.stop();
   folder.remove();
 }, 180_000);
 
@@ -150,7 +122,7 @@ describe('a job on a proxy', () => {
     const removeListener = installListener(join(folder.path, 'runner'));
     try {
       const proxy = await startProxy(surroundings, KILLED);
-      const release = closeGate();
+      const release = world.closeGate();
       const calls = slow.calls.length;
       const mark = join(folder.path, 'killed-mark');
       const job = await pushJob(step('always()', mark));
@@ -321,17 +293,9 @@ for (const request of [${requests.join(', ')}]) {
   });
 });
 
-/** Has requests to the ingress wait. @returns ends that */
-function closeGate(): () => void {
-  let release: () => void = () => {};
-  gate = new Promise((resolve) => (release = resolve));
-  cleanups.push(release);
-  return release;
-}
-
 /** Has the proxy take a job, whose hand-over waits. @returns the process id of the forge's runner, and how to go on */
 async function holdJob(proxy: TestProxy, state: string) {
-  const release = closeGate();
+  const release = world.closeGate();
   const calls = slow.calls.length;
   const [job = 0] = await sim.jobs(JOB);
   await until(() => slow.calls.slice(calls).some(({ path }) => path === '/api/jobs/delegate'));
