@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { isLoopback } from './loopback.ts';
 
 /**
  * Looks for connections beyond this machine that anybody on the way can read or take over.
@@ -14,7 +15,7 @@ export function examineConnections({ nats, temporal, backends }: Config): string
     }
   }
   // An API key makes Temporal's client use TLS.
-  if (temporal.tls === false && temporal.api_key === undefined && !isLoopback(temporal.address)) {
+  if (temporal.tls === false && temporal.api_key === undefined && !isHere(temporal.address)) {
     warnings.push(
       `temporal.address: ${temporal.address} is not this machine, and the connection has neither TLS nor an API key: anybody who ` +
         'reaches Temporal can start, read and end workflows. Set temporal.tls, or temporal.api_key',
@@ -27,7 +28,7 @@ function examineNats(key: string, urls: string): string[] {
   return urls
     .split(',')
     .map((url) => url.trim())
-    .filter((url) => url !== '' && !isLoopback(url))
+    .filter((url) => url !== '' && !isHere(url))
     .map((url) =>
       /^(tls|wss):\/\//i.test(url)
         ? `${key}: the \`tls\` in ${url} does not require TLS: without nats.tls, whoever is on the way can have the connection without it. ` +
@@ -38,9 +39,9 @@ function examineNats(key: string, urls: string): string[] {
 }
 
 /** Whether an address or URL is this machine's own loopback interface. */
-function isLoopback(address: string): boolean {
+function isHere(address: string): boolean {
   const text = address.includes('://') ? address : `any://${address}`;
   if (!URL.canParse(text)) return false;
-  const host = new URL(text).hostname.toLowerCase().replace(/^\[|\]$/g, '');
-  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+  const host = new URL(text).hostname.toLowerCase();
+  return isLoopback(host) || host.endsWith('.localhost');
 }

@@ -1,6 +1,6 @@
 import type { Permissions } from '@nats-io/jwt';
 import { SERVICE_STREAMS, STREAMS, type StreamPlan } from '../../contracts/messages/streams.ts';
-import { PREFIX, SIGNAL_KINDS, subjects, wildcards } from '../../contracts/messages/subjects.ts';
+import { PREFIX, runnerInbox, SIGNAL_KINDS, subjects, wildcards } from '../../contracts/messages/subjects.ts';
 
 /**
  * Each of these has credentials of its own. For people: `observer` may request the status and read the audit stream; `admin` may make
@@ -144,7 +144,7 @@ const ACCESS: Record<CredentialName, Access> = {
 };
 
 /** The one inbox that credentials of that name may subscribe to: connections take it from their credentials (contracts/lib/nats.ts). */
-const inbox = (name: string): string => `_INBOX_${name}.>`;
+const inbox = (name: string): string => `${runnerInbox(name)}.>`;
 
 export function getAccess(name: CredentialName): Access {
   return ACCESS[name];

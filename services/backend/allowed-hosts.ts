@@ -1,3 +1,5 @@
+import { isLoopback } from '../../contracts/lib/loopback.ts';
+
 /** The name by which containers know the engine's machine. */
 const ENGINE_HOST = 'host.docker.internal';
 const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 'nats:': '4222', 'tls:': '4222' };
@@ -13,8 +15,8 @@ export function toAllowedHosts(urls: readonly string[], ports: readonly number[]
     .flatMap((url) => url.split(','))
     .map((text) => new URL(text.includes('://') ? text.trim() : `nats://${text.trim()}`))
     .map(({ hostname, port, protocol }) => {
-      const isLoopback = /^(localhost|127\..*|\[::1\])$/.test(hostname);
-      return `${isLoopback ? ENGINE_HOST : hostname}:${port || (DEFAULT_PORTS[protocol] ?? '4222')}`;
+      const host = isLoopback(hostname) ? ENGINE_HOST : hostname;
+      return `${host}:${port || (DEFAULT_PORTS[protocol] ?? '4222')}`;
     });
   return [...new Set([...found, ...ports.map((port) => `${ENGINE_HOST}:${port}`)])];
 }

@@ -1,12 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import { ERRORS, type ErrorCode } from '../../contracts/errors.ts';
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
 
 const PROBES = new Set(['/healthz', '/readyz']);
 
@@ -60,12 +56,6 @@ export function createAdminServer(options: AdminServerOptions): FastifyInstance 
     return reply.type(metrics.contentType).send(await metrics.metrics());
   });
   return http;
-}
-
-/** Whether an address that a server listens on is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost') return true;
-  return isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**

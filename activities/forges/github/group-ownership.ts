@@ -1,5 +1,5 @@
 import { BatonError } from '../../../contracts/errors.ts';
-import type { MadeGroups } from './made-groups.ts';
+import { toGroupKey, type MadeGroups } from './made-groups.ts';
 import { compareSettings, type ListedGroup, type RunnerGroupSettings } from './runner-group-access.ts';
 
 /**
@@ -25,7 +25,7 @@ export class GroupOwnership {
    * @param ordered as Baton would make it: where the answer to its creation was lost, it is known by that
    */
   async isOwn(organization: string, group: ListedGroup, ordered: RunnerGroupSettings): Promise<boolean> {
-    const key = toKey(organization, group.id);
+    const key = toGroupKey(organization, group.id);
     if (this.#unrecorded.has(key)) await this.record(organization, group.id);
     if (this.#own.has(key)) return true;
     if (await this.#made.has(organization, group.id)) {
@@ -46,7 +46,7 @@ export class GroupOwnership {
    * @throws BatonError GROUP_NOT_ADOPTED where it may not
    */
   check(organization: string, name: string, isUsable: boolean): void {
-    const key = toKey(organization, name);
+    const key = toGroupKey(organization, name);
     if (isUsable) {
       this.#refusals.delete(key);
       return;
@@ -63,12 +63,12 @@ export class GroupOwnership {
 
   /** Why that group is not used, one clause for people; undefined where nothing is known against it. */
   findRefusal(organization: string, name: string): string | undefined {
-    return this.#refusals.get(toKey(organization, name));
+    return this.#refusals.get(toGroupKey(organization, name));
   }
 
   /** The group exists, whether it can be recorded now or not. */
   async record(organization: string, id: number): Promise<void> {
-    const key = toKey(organization, id);
+    const key = toGroupKey(organization, id);
     this.#own.add(key);
     this.#unrecorded.add(key);
     try {
@@ -89,5 +89,3 @@ export class GroupOwnership {
     await this.#made.end(organization, name).catch(() => undefined);
   }
 }
-
-const toKey = (organization: string, group: number | string): string => `${organization}/${group}`.toLowerCase();

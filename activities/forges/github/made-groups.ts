@@ -23,29 +23,31 @@ export class MadeGroupsInMemory implements MadeGroups {
   readonly #begun = new Set<string>();
 
   has(organization: string, id: number): Promise<boolean> {
-    return Promise.resolve(this.#made.has(toKey(organization, id)));
+    return Promise.resolve(this.#made.has(toGroupKey(organization, id)));
   }
 
   add(organization: string, id: number): Promise<void> {
-    this.#made.add(toKey(organization, id));
+    this.#made.add(toGroupKey(organization, id));
     return Promise.resolve();
   }
 
   begin(organization: string, name: string): Promise<boolean> {
-    const key = toKey(organization, name);
+    const key = toGroupKey(organization, name);
     const before = this.#begun.has(key);
     this.#begun.add(key);
     return Promise.resolve(before);
   }
 
   isBegun(organization: string, name: string): Promise<boolean> {
-    return Promise.resolve(this.#begun.has(toKey(organization, name)));
+    return Promise.resolve(this.#begun.has(toGroupKey(organization, name)));
   }
 
   end(organization: string, name: string): Promise<void> {
-    this.#begun.delete(toKey(organization, name));
+    this.#begun.delete(toGroupKey(organization, name));
     return Promise.resolve();
   }
 }
 
-const toKey = (organization: string, group: number | string): string => `${organization}/${group}`.toLowerCase();
+/** A key of a runner group by its organisation and its id or name, which GitHub compares without case. */
+export const toGroupKey = (organization: string, group: number | string): string =>
+  `${organization}/${group}`.toLowerCase();
