@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { getDockerStatus } from '../../contracts/lib/docker-status.ts';
@@ -6,6 +5,7 @@ import { removeRunner } from '../../services/simulator/jobs/runners.ts';
 import type { Job, Runner } from '../../services/simulator/state.ts';
 import { NO_FAULTS, type FaultRates } from '../../services/simulator/webhooks/faults.ts';
 import type { Cluster } from '../support/cluster.ts';
+import { findGuardedProgram } from '../support/guarded-program.ts';
 import { killInstanceIn } from '../support/instances.ts';
 import type { SimControl } from '../support/simulator-control.ts';
 import { until } from '../support/until.ts';
@@ -267,11 +267,7 @@ function choose<T>(items: readonly T[], pick: number): T | undefined {
 /** The program itself, not the guard that ends it with this process. */
 function findProgramPid(cluster: Cluster, name: string): number {
   const child = isServer(name) ? cluster[name].child : cluster.services.get(name);
-  const guard = child?.pid ?? 0;
-  const children = readFileSync(`/proc/${guard}/task/${guard}/children`, 'utf8').trim().split(' ').map(Number);
-  const program = children.find((pid) => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('guard.sh'));
-  if (program === undefined) throw new Error(`${name} does not run`);
-  return program;
+  return findGuardedProgram(child);
 }
 
 function signalProcess(pid: number, signal: 'SIGSTOP' | 'SIGCONT'): void {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { Cluster } from '../support/cluster.ts';
 import { runBaton } from '../support/run-baton.ts';
+import { findGuardedProgram } from '../support/guarded-program.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { until } from '../support/until.ts';
@@ -51,15 +52,6 @@ function edit(change: (text: string) => string): void {
   writeFileSync(cluster.configFile, change(readFileSync(cluster.configFile, 'utf8')));
 }
 
-/** The process of the service itself: the cluster starts it through a guard process. */
-function findPid(name: string): number {
-  const guard = cluster.services.get(name)?.pid ?? 0;
-  const children = readFileSync(`/proc/${guard}/task/${guard}/children`, 'utf8').trim().split(' ').map(Number);
-  const service = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/services/'));
-  if (service === undefined) throw new Error(`${name} does not run`);
-  return service;
-}
-
 describe('a changed configuration', () => {
   it('renames a group: its running job continues, its waiting jobs move, no job runs twice', async () => {
     const ids = await sim.jobs({ count: 4, labels: ['move'], run: createHeldScript() });
@@ -93,7 +85,8 @@ describe('a changed configuration', () => {
         `${text.trimEnd()}\n  - { name: fresh, organization: acme, labels: [fresh], backend: local, runner: { directory: ${join(cluster.dir, 'runner')} } }\n`,
     );
     for (const service of ['relay', 'orchestrator'] as const) {
-      for (const name of cluster.listCopies(service)) process.kill(findPid(name), 'SIGHUP');
+      for (const name of cluster.listCopies(service))
+        process.kill(findGuardedProgram(cluster.services.get(name)), 'SIGHUP');
     }
     await until(async () => expect(await cluster.dispatcher('fresh')).toMatchObject({ waiting: 0 }));
     const logs = [...cluster.listCopies('relay'), ...cluster.listCopies('orchestrator')].map((name) =>

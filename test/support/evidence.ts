@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
 import Docker from 'dockerode';
+import { getDockerStatus } from '../../contracts/lib/docker-status.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Something that was written or sent during a run, and where. */
@@ -35,28 +36,24 @@ export async function collectWorkflows({ client }: Cluster): Promise<Evidence[]>
   return found;
 }
 
-/** The files in a folder and its subfolders. */
-export function readFiles(folder: string): Evidence[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
-    const path = join(folder, name);
-    try {
-      return statSync(path).isFile() ? [{ where: path, content: readFileSync(path) }] : [];
-    } catch {
-      // Deleted meanwhile, or a socket.
-      return [];
-    }
-  });
+/** The files in a folder and its subfolders. What is deleted meanwhile is left out, and so are sockets. */
+export function readFiles(path: string): Evidence[] {
+  try {
+    if (lstatSync(path).isDirectory()) return listFolder(path).flatMap((name) => readFiles(join(path, name)));
+    return statSync(path).isFile() ? [{ where: path, content: readFileSync(path) }] : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Temporal's database file, JetStream's store, and the logs of all services and servers. */
 export function collectFiles(cluster: Cluster): Evidence[] {
   const database = readdirSync(cluster.dir).filter((name) => name.startsWith('temporal.db'));
-  const plain = [...database, 'temporal.log', 'nats/nats.log', 'baton.yaml'].map((name) => join(cluster.dir, name));
-  return [
-    ...plain.map((path) => ({ where: path, content: readFileSync(path) })),
-    ...readFiles(join(cluster.dir, 'nats', 'jetstream')),
-    ...readFiles(join(cluster.dir, 'logs')),
-  ];
+  const always = ['temporal.log', 'nats/nats.log', 'baton.yaml', 'nats/jetstream', 'logs'];
+  const found = always.map((name) => ({ name, files: readFiles(join(cluster.dir, name)) }));
+  const none = found.filter(({ files }) => files.length === 0);
+  if (none.length > 0) throw new Error(`nothing was written to ${none.map(({ name }) => name).join(', ')}`);
+  return [...found.flatMap(({ files }) => files), ...database.flatMap((name) => readFiles(join(cluster.dir, name)))];
 }
 
 /** The metrics of all services. */
@@ -119,16 +116,28 @@ export function startLocalCollector(cluster: Cluster): EvidenceCollector {
 }
 
 /** Collects what containers print, and what `docker inspect` shows of them and of their networks. */
-export function startContainerCollector(cluster: Cluster): EvidenceCollector {
-  const docker = new Docker();
+export function startContainerCollector(
+  cluster: Pick<Cluster, 'installation'>,
+  docker = new Docker(),
+): EvidenceCollector {
   const filters = { label: [`baton.installation=${cluster.installation}`] };
   const printed = new Map<string, Buffer[]>();
   const inspected: Evidence[] = [];
+  /** Undefined for a container that was removed since it was listed. */
+  const inspect = (id: string): Promise<Docker.ContainerInspectInfo | undefined> =>
+    docker
+      .getContainer(id)
+      .inspect()
+      .catch((error: unknown) => {
+        if (getDockerStatus(error) !== 404) throw error;
+        return undefined;
+      });
   const collect = async (id: string): Promise<void> => {
     const container = docker.getContainer(id);
     const chunks: Buffer[] = [];
     printed.set(id, chunks);
-    const info = await container.inspect();
+    const info = await inspect(id);
+    if (!info) return;
     inspected.push({ where: `inspect of ${info.Name}`, content: JSON.stringify(info) });
     const stream = await container.logs({ follow: true, stdout: true, stderr: true });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -140,13 +149,13 @@ export function startContainerCollector(cluster: Cluster): EvidenceCollector {
       if (!printed.has(id) && state !== 'created') await collect(id).catch(() => undefined);
     }
   };
-  const timer = setInterval(() => void collectNew(), 100);
+  const timer = setInterval(() => void collectNew().catch(() => undefined), 100);
   return {
     collect: async () => {
       const now: Evidence[] = [];
       for (const { Id: id } of await docker.listContainers({ all: true, filters })) {
-        const content = JSON.stringify(await docker.getContainer(id).inspect());
-        now.push({ where: `inspect of ${id}`, content });
+        const info = await inspect(id);
+        if (info) now.push({ where: `inspect of ${id}`, content: JSON.stringify(info) });
       }
       const networks = JSON.stringify(await docker.listNetworks({ filters }));
       const logs = [...printed].map(([id, chunks]) => ({

@@ -8,6 +8,7 @@ import type { Simulator } from '../../../services/simulator/simulator.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import type { FaultProxy } from '../../support/fault-proxy.ts';
+import { findGuardedProgram } from '../../support/guarded-program.ts';
 import type { TestService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
 import { installListener, runAsUser } from './job-user.ts';
@@ -282,7 +283,7 @@ for (const request of [${requests.join(', ')}]) {
     const proxy = await startProxy(surroundings, FULL, { user, within });
     proxies.push(proxy);
     await handOverNext(proxy);
-    const [pid = ''] = readFileSync(`/proc/${proxy.child.pid}/task/${proxy.child.pid}/children`, 'utf8').split(' ');
+    const pid = String(findGuardedProgram(proxy.child));
     const seen = join('/proc', pid, 'root', state);
     expect(() => writeFileSync(join(seen, 'fill'), Buffer.alloc(8 * 1024 * 1024))).toThrow('ENOSPC');
     await handOverNext(proxy);
