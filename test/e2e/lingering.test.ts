@@ -67,7 +67,9 @@ describe('an instance that died in the middle of a job', () => {
     expect((await sim.job(lost)).status).toBe('in_progress');
     await until(async () => expect(await readGauge('single')).toBe('1'));
     await until(async () => expect(await readStatus()).toContain('1 registration waits for GitHub to let go'));
-    expect(await cluster.dispatcher('single')).toMatchObject({ waiting: 0, busy: 0, ready: 0, leaving: 0 });
+    await until(async () =>
+      expect(await cluster.dispatcher('single')).toMatchObject({ waiting: 0, busy: 0, ready: 0, leaving: 0 }),
+    );
     // It is no runner any more.
     expect(await readStatus()).not.toContain(runner);
     await sim.complete(lost, 'failure');

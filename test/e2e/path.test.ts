@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
@@ -22,9 +24,9 @@ backends:
   deaf: { type: local, root: ROOT/local, command: [sleep, '1000'] }
 groups:
   - { name: linux, organization: acme, labels: [linux, x64], backend: local, max: 4, runner: { directory: ROOT/runner } }
-  - { name: hasty, organization: acme, labels: [hasty], backend: local, max: 4, time_to_start: 2s, runner: { directory: ROOT/runner } }
+  - { name: hasty, organization: acme, labels: [hasty], backend: local, max: 4, time_to_start: 12s, runner: { directory: ROOT/runner } }
   - { name: dead, organization: acme, labels: [dead], backend: deaf, max: 1, time_to_start: 1s }
-  - { name: short, organization: acme, labels: [short], backend: local, time_to_live: 6s, runner: { directory: ROOT/runner } }
+  - { name: short, organization: acme, labels: [short], backend: local, time_to_live: 20s, runner: { directory: ROOT/runner } }
   - { name: owned, organization: acme, repository: hello, labels: [owned], backend: local, runner: { directory: ROOT/runner } }
 `,
   });
@@ -165,13 +167,19 @@ describe('jobs from webhook to removal', () => {
 
 describe('the unusual end of a job or runner', () => {
   it('a job that is cancelled before it starts no longer counts as waiting, and starts no runner', async () => {
-    const blockers = await sim.jobs({ count: 4, labels: ['linux'], run: 'sleep 2' });
+    const go = join(cluster.dir, 'go');
+    const blockers = await sim.jobs({
+      count: 4,
+      labels: ['linux'],
+      run: `while [ ! -e ${go} ]; do sleep 0.1; done`,
+    });
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
     const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(1));
     const before = (await listRunners('linux')).length;
     await sim.cancel(waiting);
     await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(0));
+    writeFileSync(go, '');
     await sim.untilCompleted(blockers);
     await expectNothingLeft(cluster);
     expect(await listRunners('linux')).toHaveLength(before);

@@ -116,7 +116,7 @@ describe('the registration of a runner', () => {
 
   it('is asked for once although its agent asks both orchestrators while the first call is under way', async () => {
     const before = mark();
-    await sim.apiFault({ method: 'POST', path: GENERATE, fault: 'slow', delayMs: 4000 });
+    await sim.apiFault({ method: 'POST', path: GENERATE, fault: 'slow', delayMs: 10_000 });
     const ids = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect(await sim.pendingApiFaults()).toBe(0));
     const [id = ''] = await until(async () => {
@@ -127,7 +127,7 @@ describe('the registration of a runner', () => {
     const runner = id.split('/').at(-1) ?? '';
     const bus = await connectAs(runner);
     // Whatever process gets them: those of the first one join its call.
-    const replies = await Promise.all(Array.from({ length: 12 }, (_, index) => ask(bus, runner, index + 1)));
+    const replies = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(bus, runner, index + 1)));
     const codes = replies.map((reply) => (reply.ok ? 'registered' : reply.code));
     expect(new Set(codes)).toEqual(new Set(['registered', 'REGISTRATION_DELAYED']));
     expect(new Set(replies.map((reply) => (reply.ok ? reply.jitConfig : ''))).size).toBe(2);

@@ -7,6 +7,7 @@ import Docker from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { status } from '../../contracts/messages/status.ts';
 import { toInstallationName } from '../../services/cli/start/demo.ts';
+import { listInstanceProcesses } from '../support/instances.ts';
 import { until } from '../support/until.ts';
 import { whyNoDocker } from '../support/docker.ts';
 
@@ -125,15 +126,17 @@ describe('baton start', { timeout: 240_000 }, () => {
     expect(second.output).toContain(`process `);
     expect(second.output).toContain('already runs in this folder');
 
-    const asked = spawn('node', [RUN, 'status', '--json'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
-    let answer = '';
-    asked.stdout.setEncoding('utf8').on('data', (text: string) => {
-      answer += text;
-    });
-    await new Promise((resolve) => asked.once('close', resolve));
-    expect(status.parse(JSON.parse(answer))).toMatchObject({
-      installation: toInstallationName(folder),
-      groups: [{ name: 'linux' }],
+    await until(async () => {
+      const asked = spawn('node', [RUN, 'status', '--json'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+      let answer = '';
+      asked.stdout.setEncoding('utf8').on('data', (text: string) => {
+        answer += text;
+      });
+      await new Promise((resolve) => asked.once('close', resolve));
+      expect(status.parse(JSON.parse(answer))).toMatchObject({
+        installation: toInstallationName(folder),
+        groups: [{ name: 'linux' }],
+      });
     });
 
     const relays = (): number[] =>
@@ -175,7 +178,7 @@ describe('baton start', { timeout: 240_000 }, () => {
       /relay .*applied, 1 groups\n.*orchestrator .*applied, 1 groups\nread from .*baton\.yaml/,
     );
     expect(taken.code).toBe(0);
-    expect((await run('status')).output).toMatch(/linux .*0–5/);
+    await until(async () => expect((await run('status')).output).toMatch(/linux .*0–5/));
     write('many');
     const broken = await run('apply');
     expect(broken.output).toMatch(/baton\.yaml:\d+:\d+: groups\[0\]\.max/);
@@ -183,7 +186,7 @@ describe('baton start', { timeout: 240_000 }, () => {
     write(6, '  there: { type: local, root: ./others }');
     const more = await run('apply', 'baton.yaml');
     expect(more.output).toContain('backend there is new and has no worker yet');
-    expect((await run('status')).output).toMatch(/linux .*0–6/);
+    await until(async () => expect((await run('status')).output).toMatch(/linux .*0–6/));
     started.process.kill('SIGINT');
     expect(await started.ended).toBe(0);
   });
@@ -194,9 +197,11 @@ describe('baton start', { timeout: 240_000 }, () => {
     for (const { pid, command } of listProcesses(folder))
       if (command.includes('cli/main.ts')) process.kill(pid, 'SIGKILL');
     await started.ended;
-    await expect
-      .poll(() => listProcesses(folder).filter(({ command }) => !command.includes('agent')), { timeout: 60_000 })
-      .toEqual([]);
+    const listOwn = (): unknown[] => {
+      const instances = new Set(listInstanceProcesses(folder).map(({ pid }) => pid));
+      return listProcesses(folder).filter(({ pid }) => !instances.has(pid));
+    };
+    await expect.poll(listOwn, { timeout: 60_000 }).toEqual([]);
     // The next start in the same folder removes what the killed one left.
     const next = start('--once', '--backend', 'local');
     expect({ code: await next.ended, last: next.lines.at(-1) }).toEqual({ code: 0, last: RESULT });

@@ -1,8 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
+import { until } from '../support/until.ts';
 
 /** The trace of a job, from its webhook to the removal of its runner, as an OpenTelemetry collector receives it. */
 let receiver: OtlpReceiver;
@@ -27,13 +30,14 @@ afterAll(async () => {
   await receiver?.stop();
 });
 
-const WORKFLOW = `
+/** Its job ends as soon as that file exists. */
+const createWorkflow = (go: string): string => `
 name: demo
 on: push
 jobs:
   build:
     runs-on: linux
-    steps: [{ run: 'echo building; exit 1' }]
+    steps: [{ run: 'echo building; while [ ! -e ${go} ]; do sleep 0.1; done; exit 1' }]
 `;
 
 /** Phases that a runner may not pass through: the events that begin and end them may arrive in one signal. */
@@ -52,7 +56,14 @@ function toTree(spans: ReceivedSpan[], parent: string, depth = 0): string[] {
 describe('traces', () => {
   it('show a job as one trace, from its webhook to the removal of its runner', { timeout: 180_000 }, async () => {
     const sim = new SimControl(cluster.sim.address);
-    await sim.push(WORKFLOW);
+    const go = join(cluster.dir, 'go');
+    await sim.push(createWorkflow(go));
+    await until(async () => {
+      const [id = ''] = await cluster.runners('Running');
+      const { searchAttributes } = await cluster.client.workflow.getHandle(id).describe();
+      expect(searchAttributes).toMatchObject({ BatonPhase: ['busy'] });
+    });
+    writeFileSync(go, '');
     await expect.poll(async () => (await sim.allJobs()).map(({ conclusion }) => conclusion)).toEqual(['failure']);
     await expectNothingLeft(cluster);
     await expect

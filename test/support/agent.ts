@@ -227,9 +227,9 @@ export async function startAgent(
   };
 }
 
-/** A shell line with the job's variables, as GitHub's runner sets them for its hooks. */
+/** A shell line with the job's variables, as GitHub's runner sets them for its hooks, which wait as long as a busy machine takes. */
 export const JOB_ENV =
-  'export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_REPOSITORY=octo-org/app GITHUB_WORKFLOW="Build it" GITHUB_JOB=build';
+  'export BATON_HOOK_TIMEOUT_MS="${BATON_HOOK_TIMEOUT_MS:-60000}" GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_REPOSITORY=octo-org/app GITHUB_WORKFLOW="Build it" GITHUB_JOB=build';
 
 /** Whether the process whose id is in that file is still running. */
 export function isRunning(pidFile: string): boolean {

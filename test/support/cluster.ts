@@ -23,8 +23,10 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { createForgeAccess, CLUSTER_TOKEN, type ForgeAccess } from './forge-access.ts';
 import { openContainerAccess, removeContainers, buildRunnerImage } from './containers.ts';
 import { killInstances } from './instances.ts';
+import { restartNats } from './nats.ts';
 import { setUpNats } from './set-up-nats.ts';
 import { writeTlsConfig } from './tls.ts';
+import { until } from './until.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WEBHOOK_SECRET = 'a webhook secret of the e2e tests';
@@ -266,7 +268,7 @@ export class Cluster {
     await this.nats.child?.kill();
     return {
       resume: async () => {
-        this.nats = await startNatsServer({ dir: join(this.dir, 'nats'), operator: this.operator, port });
+        this.nats = await restartNats({ dir: join(this.dir, 'nats'), operator: this.operator, port });
       },
     };
   }
@@ -277,7 +279,10 @@ export class Cluster {
     await this.temporal.child?.kill();
     return {
       resume: async () => {
-        this.temporal = await startTemporalServer({ dir: this.dir, ui: false, persist: true, port });
+        const start = (): Promise<TemporalServer> =>
+          startTemporalServer({ dir: this.dir, ui: false, persist: true, port });
+        // The port may be free only a moment after the server is gone.
+        this.temporal = await until(start, { what: 'Temporal runs again' });
       },
     };
   }
@@ -311,7 +316,7 @@ export class Cluster {
     if (!this.#sharesForge) await this.sim.close();
     await this.#connection.close();
     await Promise.all([this.nats.stop(), this.temporal.stop()]);
-    if (process.env['BATON_KEEP'] === undefined) rmSync(this.dir, { recursive: true, force: true });
+    if (process.env['BATON_KEEP'] === undefined) rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     else console.log(`kept: ${this.dir}`);
   }
 

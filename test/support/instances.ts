@@ -36,7 +36,7 @@ export function killInstanceIn(folder: string): Promise<void> {
 export function killAgent(dir: string, runner: string): void {
   const agents = listInstanceProcesses(dir).filter(({ isAgent, folder }) => isAgent && folder.endsWith(`/${runner}`));
   if (agents.length === 0) throw new Error(`no agent of runner ${runner} is running`);
-  for (const { pid } of agents) process.kill(pid, 'SIGKILL');
+  for (const { pid } of agents) kill(pid);
 }
 
 /**
@@ -52,14 +52,16 @@ export async function killInstances(
   const list = (): InstanceProcess[] => listInstanceProcesses(dir).filter(({ folder }) => folders.has(folder));
   // Again until nothing is left: a process may start another one after the list was read.
   for (let found = chosen; found.length > 0; found = list()) {
-    for (const { pid } of found) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // The process has already ended.
-      }
-    }
+    for (const { pid } of found) kill(pid);
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // The process has already ended.
   }
 }
 

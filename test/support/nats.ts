@@ -1,8 +1,14 @@
 import { join } from 'node:path';
 import type { OperatorSetup } from '../../deploy/nats/operator.ts';
-import { startNatsServer, type NatsServer } from '../../deploy/servers/nats.ts';
+import { startNatsServer, type NatsOptions, type NatsServer } from '../../deploy/servers/nats.ts';
 import { temporaryFolder } from './cleanup.ts';
 import { setUpNats } from './set-up-nats.ts';
+import { until } from './until.ts';
+
+/** Starts a server that was killed again, on the same port; that may be free only a moment later. */
+export function restartNats(options: NatsOptions & { port: number }): Promise<NatsServer> {
+  return until(() => startNatsServer(options), { what: 'NATS runs again', timeoutMs: 60_000 });
+}
 
 export interface TestNats {
   /** `nats://host:port`, the same after {@link resume}. */
@@ -35,7 +41,7 @@ export async function startNats(options: { operator?: OperatorSetup } = {}): Pro
       await server.child?.kill();
     },
     resume: async () => {
-      server = await startNatsServer({ ...options, dir: folder.path, port });
+      server = await restartNats({ ...options, dir: folder.path, port });
     },
     stop: async () => {
       await server.stop();

@@ -48,7 +48,8 @@ export class OtlpReceiver {
           }
         }
       };
-      void receive();
+      // A service that ends in the middle of an export breaks its connection.
+      receive().catch(() => response.destroy());
     });
   }
 

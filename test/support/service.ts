@@ -72,7 +72,7 @@ export async function startService(name: string, options: TestServiceOptions): P
 
   async function logged(message: string): Promise<LogLine> {
     const find = (): LogLine | undefined => read().find((line) => line.msg === message);
-    await until(() => find() !== undefined || !child.running, { what: `${name} logs "${message}"`, timeoutMs: 30_000 });
+    await until(() => find() !== undefined || !child.running, { what: `${name} logs "${message}"` });
     const found = find();
     if (found === undefined)
       throw new Error(`${name} ended before it logged "${message}":\n${readLogTail(logFile, 30)}`);

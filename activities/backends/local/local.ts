@@ -32,6 +32,8 @@ import { hashSpec } from '../spec-hash.ts';
 
 /** How often instances of other processes are polled; this process learns at once of the end of its own. */
 const POLL_INTERVAL_MS = 1000;
+const ENDING_INTERVAL_MS = 100;
+const ENDING_TRIES = 20;
 /** The sizes of logs are checked at every fifth poll. */
 const LOG_POLLS = 5;
 /** How long a create waits for another backend process that is creating the instance. */
@@ -282,9 +284,13 @@ export class LocalBackend implements Backend {
   }
 }
 
+/** Another process of Baton's writes the ending, a moment after the instance's process is gone; later where the machine is busy. */
 async function readEndingAgain(folder: InstanceFolder): Promise<InstanceEnding | undefined> {
-  await sleep(100);
-  return folder.readEnding();
+  for (let tries = 1; ; tries++) {
+    await sleep(ENDING_INTERVAL_MS);
+    const ending = folder.readEnding();
+    if (ending !== undefined || tries === ENDING_TRIES) return ending;
+  }
 }
 
 /** The socket's path in the instance's folder if it is short enough, else in the folder for temporary files. */

@@ -94,6 +94,9 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       for (const { runner: name } of await backend.list(never)) await backend.delete(name, never);
     });
 
+    const untilAgentRuns = (id: string): Promise<void> =>
+      until(async () => expect(await inside('ls /baton', id)).not.toContain('bootstrap.json'));
+
     async function inside(script: string, id = instance.id): Promise<string> {
       const exec = await docker
         .getContainer(id)
@@ -134,6 +137,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
         BOOTSTRAP,
         never,
       );
+      await untilAgentRuns(id);
       const started = Number(/children (\d+)/.exec(await inside(TRY_300_PROCESSES, id))?.[1]);
       expect(started).toBeGreaterThan(100);
       expect(started).toBeLessThan(200);
@@ -170,7 +174,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
       expect(JSON.stringify(info)).not.toContain('SECRET');
       const filters = { label: [`baton.installation=${installation}`] };
       expect(JSON.stringify(await docker.listNetworks({ filters }))).not.toContain('SECRET');
-      expect(await inside('ls /baton')).not.toContain('bootstrap.json');
+      await untilAgentRuns(instance.id);
       expect(await inside('cat /proc/*/environ | tr "\\0" "\\n" | grep -c SECRET')).toBe('0');
       const labels = info.Config.Labels;
       expect(labels).toMatchObject({
@@ -282,7 +286,7 @@ describeUnless(await whyNoDocker(), 'with an engine', () => {
     const installation = `p${randomUUID().slice(0, 8)}`;
     const block = Math.floor(Math.random() * 16) * 16;
     // A /27 has room for two networks.
-    const backend = openBackend(installation, { networkPool: `10.215.${block}.0/27` });
+    const backend = openBackend(installation, { networkPool: `10.219.${block}.0/27` });
     const names = ['a', 'b', 'c'].map((letter) => `${installation}-linux-${letter.repeat(8)}`);
     try {
       const [a = '', b = '', c = ''] = names;

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -80,8 +82,12 @@ describe('delegation', () => {
   });
 
   it('the audit stream contains every step once', LONG, async () => {
-    const [job = 0] = await world.sim.jobs({ labels: [LABEL] });
+    // A shorter one may be over before its delegation sees it run.
+    const go = join(world.cluster.dir, 'go');
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
     const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
+    await until(async () => expect(await world.get(id, 'proxy-b')).toMatchObject({ status: 'running' }));
+    writeFileSync(go, '');
     await waitForResult(id);
     const printed = await baton(
       'audit',

@@ -199,7 +199,8 @@ describe('the labels of proxies', () => {
       await until(async () => expect(await view.headline(id)).toContain('other jobs of its run are still running'));
       // It was asked often, and for longer than a runner may be idle for it.
       await until(async () => expect(await world.cluster.dispatcher('ephemeral')).toMatchObject({ waiting: 0 }));
-      expect(await countCalls('GET', new RegExp(`/actions/runs/${run}$`), since)).toBeGreaterThanOrEqual(4);
+      const asked = new RegExp(`/actions/runs/${run}$`);
+      await until(async () => expect(await countCalls('GET', asked, since)).toBeGreaterThanOrEqual(4));
       expect(await countLabelCalls(since)).toBe(0);
 
       await world.sim.complete(slow);

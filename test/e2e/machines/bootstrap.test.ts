@@ -49,8 +49,8 @@ describeUnless(await whyNoDocker(), 'a bare machine', () => {
     ['no runner in the image and no release', { withRelease: false }, /no \/opt\/runner\/run.sh in the image/],
     [
       'an ingress that does not answer within the start timeout',
-      { settings: { BATON_AGENT_URL: 'http://host.docker.internal:1/agent.tar', BATON_START: '2' } },
-      /retrying in(.*\n)*.*no answer from .* within 2 s/,
+      { settings: { BATON_AGENT_URL: 'http://host.docker.internal:1/agent.tar', BATON_START: '5' } },
+      /retrying in(.*\n)*.*no answer from .* within 5 s/,
     ],
   ])('powers itself off because of %s', async (_what, options, message) => {
     const { machine, runner } = await boot(options);

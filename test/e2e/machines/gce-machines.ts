@@ -23,7 +23,11 @@ export class GceMachines {
     const all = new GceMachines(project);
     project.server.cloud.options.onBoot = (instance) => all.#boot(instance, image, labels);
     project.server.cloud.options.onPowerCut = (instance) => {
-      void all.#machines.get(instance)?.then((machine) => machine.cut());
+      // One that failed to boot has no power to cut.
+      all.#machines.get(instance)?.then(
+        (machine) => machine.cut(),
+        () => undefined,
+      );
     };
     return all;
   }

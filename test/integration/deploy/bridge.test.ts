@@ -32,7 +32,10 @@ describe('startBridge', () => {
     const bridge = await startBridge(ADDRESS, [port]);
     expect(await echo('hello')).toBe('hello');
     const open = connect({ host: ADDRESS, port });
-    await new Promise((resolve) => open.once('connect', resolve));
+    open.on('error', () => undefined);
+    open.write('x');
+    // Only now has the bridge surely accepted it.
+    await new Promise((resolve) => open.once('data', resolve));
     const closed = new Promise((resolve) => open.once('close', resolve));
     await bridge.stop();
     await closed;

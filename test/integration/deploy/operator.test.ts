@@ -112,7 +112,7 @@ describe('the credentials of services', () => {
       callback: (_error, message) => void message.respond(encode({ ok: true })),
     });
     await orchestrator.flush();
-    const answer = await ingress.request(subjects.status, encode({}), { timeout: 5000 });
+    const answer = await ingress.request(subjects.status, encode({}), { timeout: 30_000 });
     expect(answer.json()).toEqual({ ok: true });
     answering.unsubscribe();
   });
@@ -139,7 +139,7 @@ describe('the credentials of services', () => {
     const ingress = await connectAs('ingress');
     await ingress.jetstream().publish(subjects.webhook('github', 'workflow_job'), encode({ a: 2 }));
     const consumer = await relay.jetstream().consumers.get(STREAMS.webhooks.name, STREAMS.webhooks.consumer);
-    const message = await consumer.next({ expires: 5000 });
+    const message = await consumer.next({ expires: 30_000 });
     expect(message).not.toBeNull();
     expect(await message?.ackAck()).toBe(true);
     const ack = await relay.jetstream().publish(subjects.dead(STREAMS.webhooks.name), encode({ why: 'test' }));
@@ -162,7 +162,7 @@ describe('the credentials of services', () => {
     });
     await orchestrator.flush();
     const runner = await connectAsRunner('demo-linux-aaaaaaaa');
-    const answer = await runner.request(subjects.register('demo-linux-aaaaaaaa'), encode({}), { timeout: 5000 });
+    const answer = await runner.request(subjects.register('demo-linux-aaaaaaaa'), encode({}), { timeout: 30_000 });
     expect(answer.json()).toMatchObject({ ok: true });
     answering.unsubscribe();
   });
@@ -306,7 +306,7 @@ describe('a second set-up in the same folder', () => {
   });
 
   it('replaces credentials that end: a service that is disconnected reads its file again', async () => {
-    const short = await createOperatorSetup(join(dir, 'nats'), { expiresInS: 2 });
+    const short = await createOperatorSetup(join(dir, 'nats'), { expiresInS: 8 });
     const bus = await connectBus({ url: server.url, name: 'relay', credentialsFile: short.credentials.relay });
     open.push(bus);
     const ended = untilDisconnected(bus);

@@ -177,8 +177,6 @@ describe('startNatsServer', () => {
     });
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     parent.kill('SIGKILL');
-    await expect
-      .poll(() => readFileSync(join(dir, 'orphan', 'nats.log'), 'utf8'), { timeout: 10_000 })
-      .toContain('Server Exiting');
+    await expect.poll(() => readFileSync(join(dir, 'orphan', 'nats.log'), 'utf8')).toContain('Server Exiting');
   });
 });

@@ -119,7 +119,7 @@ describe('the life of an agent', () => {
   it('kills what the job left running, and does not wait for it', async () => {
     const agent = await startAgent(world, `sleep 300 & echo $! > child.pid; exit 0`);
     expect(await agent.exited).toEqual({ code: 0, signal: null });
-    expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
+    await until(() => !isRunning(join(agent.folder, 'program', 'child.pid')));
   });
 });
 
@@ -199,7 +199,7 @@ describe('stopping', () => {
     agent.child.kill('SIGTERM');
     expect(await agent.exited).toEqual({ code: 0, signal: null });
     expect(await world.signal(agent.runner, 'exited')).toMatchObject({ code: null, signal: 'SIGKILL' });
-    expect(isRunning(join(agent.folder, 'program', 'child.pid'))).toBe(false);
+    await until(() => !isRunning(join(agent.folder, 'program', 'child.pid')));
   });
 
   it('ends with its program at the end of its time to live, and reports it', async () => {
@@ -211,7 +211,7 @@ describe('stopping', () => {
     expect(agent.output()).toContain('"state":"timed-out"');
     await world.signal(agent.runner, 'exited');
     const pidFile = join(agent.folder, 'program', 'program.pid');
-    expect(existsSync(pidFile) && isRunning(pidFile)).toBe(false);
+    await until(() => !(existsSync(pidFile) && isRunning(pidFile)));
   });
 
   it('can be stopped while NATS cannot be reached', async () => {

@@ -65,8 +65,8 @@ echo "FROM_CONTAINER=$INPUT_WHO" >> "$GITHUB_ENV"; touch "$GITHUB_WORKSPACE/made
   it('is removed from the engine when it reaches its timeout', async () => {
     const mark = `hang-${randomUUID().slice(0, 8)}`;
     const folder = dockerAction(mark, `docker://${IMAGE}`, 'trap "" TERM; sleep 300');
-    const { started, job } = await hooks.run({ hooks: { wrappers: [wrapper(folder, { timeoutMs: 4000 })] } });
-    expect(started.join('\n')).toContain(`wrapper ${mark}: its pre did not end within 4 s and was stopped`);
+    const { started, job } = await hooks.run({ hooks: { wrappers: [wrapper(folder, { timeoutMs: 10_000 })] } });
+    expect(started.join('\n')).toContain(`wrapper ${mark}: its pre did not end within 10 s and was stopped`);
     const left = await new Docker().listContainers({ all: true, filters: { name: [`baton-${mark}`] } });
     expect(left).toEqual([]);
     expect(job.conclusion).toBe('success');

@@ -153,12 +153,17 @@ describe('the login of the status page', () => {
         .toBe(true);
       // The page's own policy lets its style apply.
       expect(await page.evaluate("getComputedStyle(document.querySelector('form')).display")).toBe('grid');
-      await page.getByLabel('Password').fill('wrong');
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await expect.poll(() => page.getByRole('alert').innerText()).toBe('Wrong password.');
-      await page.getByLabel('Password').fill(PASSWORD);
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await expect.poll(() => page.url()).toBe(url);
+      const submit = (password: string, arrived: () => Promise<void>): Promise<void> =>
+        until(async () => {
+          await page.goto(`${ingress.adminAddress}/login`);
+          await page.getByLabel('Password').fill(password);
+          await page.getByRole('button', { name: 'Sign in' }).click();
+          await arrived();
+        });
+      await submit('wrong', async () => {
+        expect(await page.getByRole('alert').innerText({ timeout: 10_000 })).toBe('Wrong password.');
+      });
+      await submit(PASSWORD, () => page.waitForURL(url, { timeout: 10_000 }));
       // The page has its events: it knows that no orchestrator runs here.
       await expect.poll(() => page.locator('#problem').innerText()).toContain('orchestrator');
     } finally {

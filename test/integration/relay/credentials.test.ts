@@ -35,13 +35,13 @@ beforeAll(async () => {
     }),
   ]);
   await Promise.all([ingress.ready(), relay.ready()]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([ingress?.kill(), relay?.kill()]);
   await world?.stop();
   folder.remove();
-}, 60_000);
+});
 
 describe('ingress and relay with their own NATS credentials', () => {
   it('handle webhooks with only their own permissions', async () => {
@@ -123,7 +123,7 @@ describe('ingress and relay with their own NATS credentials', () => {
     await world.nats.resume();
     await Promise.all([ingress.ready(), relay.ready()]);
     expect((await sendWebhook(ingress.address, JSON.stringify(jobPayload('waiting')))).status).toBe(202);
-    await expect.poll(async () => (await world.dispatcherSignals('linux')).flat().length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(async () => (await world.dispatcherSignals('linux')).flat().length).toBe(2);
   });
 
   it('stop with exit code 0 on SIGTERM', async () => {

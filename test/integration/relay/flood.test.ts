@@ -17,12 +17,12 @@ beforeAll(async () => {
   world = await startRelayWorld();
   relays = await Promise.all([1, 2].map(() => startService('relay', { config: world.config })));
   await Promise.all(relays.map((relay) => relay.ready()));
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all(relays?.map((relay) => relay.kill()) ?? []);
   await world?.stop();
-}, 60_000);
+});
 
 async function startRunner(): Promise<string> {
   const runner = `runner-manager-linux-${randomUUID().slice(0, 8)}`;

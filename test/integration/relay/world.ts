@@ -101,7 +101,10 @@ export async function startRelayWorld({ secured }: RelayWorldOptions = {}): Prom
     client,
     config,
     publish: async (subject, body, id = randomUUID()) => {
-      await jetstream.publish(subject, body instanceof Uint8Array ? body : encode(body), { msgID: id });
+      await jetstream.publish(subject, body instanceof Uint8Array ? body : encode(body), {
+        msgID: id,
+        timeout: 60_000,
+      });
     },
     publishJob: (event) => world.publish(subjects.webhook('github', 'workflow_job'), event, event.delivery),
     dispatcherSignals: (group) => queryRecorded(dispatcherWorkflowId(group)),

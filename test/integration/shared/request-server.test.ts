@@ -50,7 +50,7 @@ async function countRefused(): Promise<number> {
 
 describe('a request server', () => {
   it('answers a request whose reply goes to an inbox', async () => {
-    expect((await bus.request(SUBJECT, encode({ who: 'a client' }))).json()).toEqual({ ok: true });
+    expect((await bus.request(SUBJECT, encode({ who: 'a client' }), { timeout: 60_000 })).json()).toEqual({ ok: true });
     expect(handled).toEqual(['a client']);
   });
 

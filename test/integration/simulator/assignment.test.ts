@@ -98,6 +98,7 @@ describe('a job of the simulator', () => {
     await bench.log.waitFor('the job to wait again', (event) => event.type === 'job.requeued');
     await bench.log.waitFor('it to be handed out again', ({ type, seq }) => type === 'job.assigned' && seq > 5);
     await bench.sim.webhooks.idle();
+    bench.sim.timing.pickupMs = 60_000;
     expect(bench.actions(job)).toEqual(['queued']);
     expect(await slow.client.acquire(job.id, slow.stop)).toMatchObject({ jobId: job.id });
   });

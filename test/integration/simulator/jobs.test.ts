@@ -148,7 +148,7 @@ describe('the simulator', () => {
     const program = fileURLToPath(new URL('../../../services/simulator/main.ts', import.meta.url));
     const args = [program, '--repository', 'acme/hello', '--token-env', 'SIM_TOKEN'];
     const { child, exited, output } = bench.spawn(process.execPath, args, { SIM_TOKEN: 'ghp_mine' });
-    await expect.poll(output, { timeout: 10_000 }).toContain('"msg":"ready"');
+    await expect.poll(output).toContain('"msg":"ready"');
     const { address } = z.object({ address: z.url() }).parse(JSON.parse(output()));
     const list = `${address}/api/v3/repos/acme/hello/actions/runners`;
     expect((await fetch(list, { headers: { authorization: 'token ghp_mine' } })).status).toBe(200);

@@ -187,6 +187,7 @@ describe('the fake runner', () => {
     await bench.log.waitFor('it to come online', (event) => event.type === 'runner.online');
     runner.child.kill('SIGTERM');
     expect(await runner.exited).toBe(0);
+    await bench.log.waitFor('it to go offline', (event) => event.type === 'runner.offline');
     expect(bench.log.since(0, 'runner.offline')).toHaveLength(1);
   });
 });

@@ -10,7 +10,7 @@ import { WebhookFaults, NO_FAULTS } from '../../../services/simulator/webhooks/f
 
 let bench: TestBench;
 beforeEach(async () => {
-  bench = await TestBench.start({ timing: { webhookTimeoutMs: 200 } });
+  bench = await TestBench.start();
 });
 afterEach(() => bench.dispose());
 
@@ -61,6 +61,7 @@ describe('a webhook of the simulator', () => {
     bench.job(['run: "true"']);
     await bench.sim.webhooks.idle();
     bench.receiver.answer = 'hang';
+    bench.sim.timing.webhookTimeoutMs = 200;
     bench.job(['run: "true"']);
     await bench.sim.webhooks.idle();
     expect([...bench.sim.state.deliveries.values()].map(({ statusCode, status }) => [statusCode, status])).toEqual([
@@ -106,6 +107,8 @@ describe('faults of webhooks', () => {
   });
 
   it('reorder and delay webhooks by rate', async () => {
+    // Their order is that in which they are sent.
+    bench.sim.limits.webhookConcurrency = 1;
     await bench.control('PUT', '/faults', { reorder: 1 });
     const first = bench.job(['run: "true"']);
     await bench.control('PUT', '/faults', { reorder: 0 });

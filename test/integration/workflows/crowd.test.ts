@@ -34,7 +34,8 @@ describe('a dispatcher with many jobs', () => {
     'continues as new with more state than Temporal accepts in one uncompressed payload',
     { timeout: 240_000 },
     async () => {
-      await world.start(aGroup(GROUP, { max: 1 }));
+      // Its runner waits for longer than the crowd takes to come.
+      await world.start(aGroup(GROUP, { max: 1, timeToStartMs: 3_600_000, timeToLiveMs: 36_000_000 }));
       for (let first = 0; first < CROWD; first += 500) {
         const queued = Array.from({ length: 500 }, (_, index) => toEvent('queued', first + index + 1));
         await world.signal(GROUP, queued);

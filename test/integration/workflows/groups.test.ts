@@ -70,7 +70,7 @@ describe('a group whose configuration changed', () => {
 
   it('retires surplus idle runners after min was lowered, but never one that has just taken a job', async () => {
     const group = freshName('surplus');
-    const settings = aGroup(group, { min: 3, timeToStartMs: 3000 });
+    const settings = aGroup(group, { min: 3, timeToStartMs: 8000 });
     await world.start(settings);
     const idle = await runners(group, 3);
     for (const runner of idle) await online(group, runner);
@@ -88,7 +88,7 @@ describe('a group whose configuration changed', () => {
 
   it('replaces its idle runners after its labels changed', async () => {
     const group = freshName('relabel');
-    const settings = aGroup(group, { min: 1, timeToStartMs: 3000 });
+    const settings = aGroup(group, { min: 1 });
     await world.start(settings);
     const [old = ''] = await runners(group, 1);
     await configure({ ...settings, labels: ['linux', 'arm64'] });
@@ -131,7 +131,7 @@ describe('an operator', () => {
 
   it('drains a group: idle runners retire, the busy one finishes, and a new configuration does not undo that', async () => {
     const group = freshName('draining');
-    const settings = aGroup(group, { min: 2, timeToStartMs: 3000 });
+    const settings = aGroup(group, { min: 2, timeToStartMs: 8000 });
     await world.start(settings);
     const [busy = '', idle = ''] = await runners(group, 2);
     await online(group, idle);

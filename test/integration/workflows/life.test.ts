@@ -143,7 +143,7 @@ describe('a runner', () => {
     expect(message).toContain('image "none" is not there');
     // It never registered, so that the forge is not asked.
     expect(world.edges(group).unregistered).toEqual([]);
-    expect((await world.getStatus(group)).backoffUntil).not.toBeNull();
+    await until(async () => expect((await world.getStatus(group)).backoffUntil).not.toBeNull());
     await world.signal(group, [{ type: 'job', job: job('completed', 1) }]);
   });
 });
@@ -151,7 +151,7 @@ describe('a runner', () => {
 describe('the time limits of a runner', () => {
   it('remove a runner that never comes online within the time to start', async () => {
     const group = freshName('late');
-    const { runner } = await oneRunner(group, { timeToStartMs: 1000 });
+    const { runner } = await oneRunner(group, { timeToStartMs: 5000 });
     const { type, message } = await failure(group, runner);
     expect({ type, message }).toEqual({
       type: 'time-to-start',
@@ -162,7 +162,7 @@ describe('the time limits of a runner', () => {
 
   it('unregister and then remove an idle runner that its group does not need', async () => {
     const group = freshName('idle');
-    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
+    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 5000 });
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'online')]);
     await world.signal(group, [{ type: 'job', job: job('completed', jobId) }]);
@@ -172,7 +172,7 @@ describe('the time limits of a runner', () => {
 
   it('keep a runner whose job appears within the lag of the forge', async () => {
     const group = freshName('lag');
-    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 1000 });
+    const { runner, jobId } = await oneRunner(group, { timeToStartMs: 5000 });
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'online')]);
     await until(() => expect(world.edges(group).unregistered).toEqual([runner]));
@@ -187,7 +187,7 @@ describe('the time limits of a runner', () => {
 
   it('exempt an idle runner that min requires from the time to start', async () => {
     const group = freshName('warm');
-    await world.start(aGroup(group, { min: 1, timeToStartMs: 500 }));
+    await world.start(aGroup(group, { min: 1, timeToStartMs: 4000 }));
     const runner = await world.firstRunner(group);
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'online')]);
@@ -202,7 +202,7 @@ describe('the time limits of a runner', () => {
 
   it('remove a runner whose job exceeds the time to live', async () => {
     const group = freshName('forever');
-    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 2000 });
+    const { runner, jobId } = await oneRunner(group, { timeToLiveMs: 8000 });
     await register(group, runner);
     await world.signalRunner(group, runner, [signal(runner, 'started', jobId)]);
     const { type, message } = await failure(group, runner);

@@ -64,18 +64,18 @@ const STEPS: Record<string, Step> = {
     act: ({ group, runner }) => world.signalRunner(group, runner, [{ type: 'retire' }]),
     settings: { timeToStartMs: 5000 },
   },
-  'was idle for its time to start': { settings: { timeToStartMs: 1000 }, act: () => Promise.resolve() },
+  'was idle for its time to start': { settings: { timeToStartMs: 5000 }, act: () => Promise.resolve() },
   'is due for renewal while idle': {
-    settings: { timeToStartMs: 3000, timeToLiveMs: 12_000, min: 1 },
+    settings: { timeToStartMs: 5000, timeToLiveMs: 30_000, min: 1 },
     act: () => Promise.resolve(),
   },
   'registered and never came online': {
     online: false,
-    settings: { timeToStartMs: 1000 },
+    settings: { timeToStartMs: 5000 },
     act: () => Promise.resolve(),
   },
   'completed its job, and no webhook says so': {
-    settings: { timeToStartMs: 3000 },
+    settings: { timeToStartMs: 8000 },
     act: async (subject) => {
       const { group, runner, jobId } = subject;
       await start(subject);
@@ -86,7 +86,7 @@ const STEPS: Record<string, Step> = {
     },
   },
   'crashed in the middle of its job': {
-    settings: { timeToStartMs: 3000 },
+    settings: { timeToStartMs: 8000 },
     act: async (subject) => {
       await start(subject);
       await world.signalRunner(subject.group, subject.runner, [aRunnerSignal(subject.runner, 'exited', { code: 1 })]);
@@ -101,7 +101,7 @@ const STEPS: Record<string, Step> = {
   'lost its instance while idle': {
     act: ({ group, runner }) => world.signalRunner(group, runner, [anInstanceDeath(runner)]),
   },
-  'reached its time to live in the middle of its job': { settings: { timeToLiveMs: 3000 }, act: start },
+  'reached its time to live in the middle of its job': { settings: { timeToLiveMs: 10_000 }, act: start },
   'was cancelled in the middle of its job': {
     act: async (subject) => {
       await start(subject);

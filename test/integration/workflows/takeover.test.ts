@@ -129,7 +129,7 @@ describe('a dispatcher that was terminated', () => {
 
   it('replaces idle runners of other settings, and keeps those of its own', async () => {
     const group = freshName('mixed');
-    const settings = aGroup(group, { min: 1, timeToStartMs: 3000 });
+    const settings = aGroup(group, { min: 1 });
     await world.start(settings);
     const [old = ''] = await runners(group, 1);
     await terminateDispatcher(group);
@@ -194,7 +194,7 @@ describe('a runner that ends while its dispatcher does not run', () => {
 describe('an idle runner that asks to retire during the takeover', () => {
   it('stays where the group needs it', async () => {
     const group = freshName('needed');
-    const settings = aGroup(group, { min: 1, timeToStartMs: 1000 });
+    const settings = aGroup(group, { min: 1, timeToStartMs: 5000 });
     await world.start(settings);
     const [idle = ''] = await runners(group, 1);
     const goOn = Promise.withResolvers<void>();

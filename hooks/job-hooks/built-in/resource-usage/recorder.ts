@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, constants, existsSync, openSync } from 'node:fs';
 import { readCapacity, readCounters, type Counters } from './sample.ts';
 
 /** Time between two samples. */
@@ -11,8 +11,11 @@ const SAMPLE_INTERVAL_MS = 1000;
  * machine.
  */
 export function record(file: string): void {
+  // Never created here: it is removed when the job has ended, which ends the recorder.
+  const output = open(file);
+  if (output === undefined) return;
   const { cores, memory } = readCapacity();
-  appendFileSync(file, `${JSON.stringify([cores, memory])}\n`);
+  appendFileSync(output, `${JSON.stringify([cores, memory])}\n`);
   let last = { at: performance.now(), counters: readCounters() };
   const tick = (): void => {
     // Removing the file ends the recorder. A process id could belong to another process by then.
@@ -20,7 +23,7 @@ export function record(file: string): void {
     const now = { at: performance.now(), counters: readCounters() };
     const line = toSample(last.counters, now.counters, { at: now.at, seconds: (now.at - last.at) / 1000 });
     try {
-      appendFileSync(file, `${JSON.stringify(line)}\n`);
+      appendFileSync(output, `${JSON.stringify(line)}\n`);
     } catch {
       // On a full disk, this sample is lost.
     }
@@ -28,6 +31,15 @@ export function record(file: string): void {
     setTimeout(tick, SAMPLE_INTERVAL_MS - (performance.now() % SAMPLE_INTERVAL_MS));
   };
   setTimeout(tick, SAMPLE_INTERVAL_MS - (last.at % SAMPLE_INTERVAL_MS));
+}
+
+/** Undefined where there is no such file. */
+function open(file: string): number | undefined {
+  try {
+    return openSync(file, constants.O_WRONLY | constants.O_APPEND);
+  } catch {
+    return undefined;
+  }
 }
 
 function toSample(from: Counters, to: Counters, { at, seconds }: { at: number; seconds: number }): number[] {
