@@ -124,8 +124,7 @@ export class InstanceFolder {
    */
   claim(self: ProcessIdentity): 'ours' | 'theirs' {
     for (;;) {
-      const last = Math.max(0, ...this.#list().map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
-      const owner = this.#read(`claim-${last}`, processIdentity);
+      const { last, owner } = this.#readLastClaim();
       if (owner?.pid === self.pid && owner.started === self.started) return 'ours';
       if (owner !== undefined && isAlive(owner)) return 'theirs';
       const next = join(this.path, `.claim.${randomUUID()}`);
@@ -139,6 +138,12 @@ export class InstanceFolder {
         rmSync(next, { force: true });
       }
     }
+  }
+
+  /** Whether the spawner that started the instance runs, and with it the worker that learns of its end. */
+  isStarterAlive(): boolean {
+    const { owner } = this.#readLastClaim();
+    return owner !== undefined && isAlive(owner);
   }
 
   /** Marks the instance, so that other backend processes don't report its end as a death. */
@@ -199,10 +204,17 @@ export class InstanceFolder {
     return existsSync(join(this.path, name));
   }
 
+  #readLastClaim(): { last: number; owner: ProcessIdentity | undefined } {
+    const last = Math.max(0, ...this.#list().map((name) => Number(CLAIM.exec(name)?.[1] ?? 0)));
+    return { last, owner: this.#read(`claim-${last}`, processIdentity) };
+  }
+
+  /** Empty where the folder was removed meanwhile. */
   #list(): string[] {
     try {
       return readdirSync(this.path);
     } catch (error) {
+      if (hasCode(error, 'ENOENT')) return [];
       throw toUnavailable(`listing ${this.path}`, error);
     }
   }

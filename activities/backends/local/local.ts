@@ -32,6 +32,7 @@ import { hashSpec } from '../spec-hash.ts';
 
 /** How often instances of other processes are polled; this process learns at once of the end of its own. */
 const POLL_INTERVAL_MS = 1000;
+/** How often, and how many times, the ending of another worker's instance is looked for. */
 const ENDING_INTERVAL_MS = 100;
 const ENDING_TRIES = 20;
 /** The sizes of logs are checked at every fifth poll. */
@@ -284,12 +285,12 @@ export class LocalBackend implements Backend {
   }
 }
 
-/** Another process of Baton's writes the ending, a moment after the instance's process is gone; later where the machine is busy. */
+/** The worker that started the instance writes its ending, a moment after its process is gone: as long as it runs, that may still come. */
 async function readEndingAgain(folder: InstanceFolder): Promise<InstanceEnding | undefined> {
   for (let tries = 1; ; tries++) {
     await sleep(ENDING_INTERVAL_MS);
     const ending = folder.readEnding();
-    if (ending !== undefined || tries === ENDING_TRIES) return ending;
+    if (ending !== undefined || tries === ENDING_TRIES || !folder.isStarterAlive()) return ending;
   }
 }
 
