@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { getDockerStatus } from '../../../contracts/lib/docker-status.ts';
-import { callEngine } from './engine.ts';
+import { callEngine, callEngineUnless } from './engine.ts';
 
 const labels = z
   .record(z.string(), z.string())
@@ -80,6 +80,24 @@ export function inspectContainer(
     }
   };
   return callEngine(`looking for ${id}`, abort, inspect, 'retry');
+}
+
+/**
+ * Removes a container, also a running one, with its volumes.
+ *
+ * @returns the engine's text where it is gone already, or will be soon; undefined where this call removed it
+ * @throws BatonError as {@link callEngine}
+ */
+export function removeContainer(
+  docker: Docker,
+  id: string,
+  doing: string,
+  abort: AbortSignal,
+): Promise<string | undefined> {
+  const remove = (abortSignal: AbortSignal): Promise<void> =>
+    docker.getContainer(id).remove({ force: true, v: true, abortSignal });
+  // 404: it is gone. 409: it is being removed already, or can't be stopped yet.
+  return callEngineUnless(doing, abort, (status) => status === 404 || status === 409, remove);
 }
 
 /**

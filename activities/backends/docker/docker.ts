@@ -14,15 +14,8 @@ import type { Logger } from '../../../contracts/lib/log.ts';
 import { packAgent } from './archive.ts';
 import { AGENT_FOLDER, toContainerOptions, parseUser } from './container-options.ts';
 import { DockerDeathWatch } from './death-watch.ts';
-import { inspectContainer, listContainers, type ListedContainer } from './answers.ts';
-import {
-  callEngine,
-  callEngineExpecting,
-  callEngineUnless,
-  connectEngine,
-  DOCKER_LABELS,
-  toLabelFilter,
-} from './engine.ts';
+import { inspectContainer, listContainers, removeContainer, type ListedContainer } from './answers.ts';
+import { callEngine, callEngineExpecting, connectEngine, DOCKER_LABELS, toLabelFilter } from './engine.ts';
 import { HostFilter } from './host-filter/host-filter.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { inspectionToInstance, listingToInstance, networkToInstance } from './instance.ts';
@@ -210,12 +203,7 @@ export class DockerBackend implements Backend {
       doing: `removing container ${runner}`,
       timeoutMs: this.#options.removalTimeoutMs ?? REMOVAL_TIMEOUT_MS,
       list: () => this.#listContainers(runner, abort),
-      remove: async ({ Id: id }: ListedContainer) => {
-        // 404: it is gone. 409: it is being removed already, or can't be stopped yet.
-        const remove = (abortSignal: AbortSignal): Promise<void> =>
-          this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal });
-        return callEngineUnless(removal.doing, abort, (status) => status === 404 || status === 409, remove);
-      },
+      remove: ({ Id: id }: ListedContainer) => removeContainer(this.#docker, id, removal.doing, abort),
     };
     await removeAll(removal, abort);
   }

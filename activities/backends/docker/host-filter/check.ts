@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { BatonError } from '../../../../contracts/errors.ts';
-import { listContainers, listNetworks } from '../answers.ts';
+import { listContainers, listNetworks, removeContainer } from '../answers.ts';
 import { callEngine, callEngineExpecting, callEngineUnless } from '../engine.ts';
 import { createFreeNetwork } from '../network.ts';
 import { removeAll } from '../remove-all.ts';
@@ -205,10 +205,6 @@ async function removeProbes(docker: Docker, installation: string, key: string): 
 }
 
 function remove(docker: Docker, id: string): Promise<string | undefined> {
-  // The engine may be removing it already: its program has ended.
-  const isUnderWay = (status: number): boolean => status === 404 || status === 409;
   const abort = AbortSignal.timeout(REMOVAL_TIMEOUT_MS);
-  return callEngineUnless('removing a container of the packet filter', abort, isUnderWay, () =>
-    docker.getContainer(id).remove({ force: true, v: true }),
-  );
+  return removeContainer(docker, id, 'removing a container of the packet filter', abort);
 }
