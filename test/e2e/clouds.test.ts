@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { untilExists } from '../support/held-script.ts';
 import { findMoto } from '../support/moto.ts';
 import { AllBackends, BACKENDS, type BackendName } from '../support/all-backends.ts';
 import type { Cluster } from '../support/cluster.ts';
@@ -20,7 +21,7 @@ const JOBS = 25;
 const KILLED_JOBS = 3;
 
 /** A job that runs until this file exists on its machine. */
-const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
+const HELD = untilExists('/tmp/open');
 
 const moto = await findMoto();
 const absent = 'missing' in moto ? moto.missing : await whyNoDocker();

@@ -9,7 +9,7 @@ import { getErrorMessage } from '../../contracts/errors.ts';
 import { findFreePorts } from '../../contracts/lib/free-ports.ts';
 import { findBridgeGateway } from '../../services/cli/start/engine.ts';
 import { ensureBaseImages, removeImages } from '../support/base-images.ts';
-import { isDockerAvailable } from '../support/docker.ts';
+import { isDockerAvailable, pruneBuildStages } from '../support/docker.ts';
 
 const exec = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -86,10 +86,7 @@ describe('the development cluster', () => {
     if (command === undefined) return;
     await compose('down', '-v', '--remove-orphans').catch(() => undefined);
     await removeImages(docker, [...made, `baton:${project}`, `baton-demo-runner:${project}`]);
-    // The stages of the build, which have no name.
-    const filters = { dangling: ['true'], label: ['org.opencontainers.image.title=baton'] };
-    // The engine refuses a second one at the same time.
-    await docker.pruneImages({ filters }).catch(() => undefined);
+    await pruneBuildStages(docker, 'baton');
   }, 300_000);
 
   async function sim(method: string, path: string, body?: object): Promise<z.infer<typeof runView>> {

@@ -2,6 +2,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import Docker from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { untilExists } from '../support/held-script.ts';
 import { Cluster } from '../support/cluster.ts';
 import { removeContainers } from '../support/containers.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -16,7 +17,7 @@ import { until } from '../support/until.ts';
 const MEMORY = 256 * 1024 ** 2;
 const PIDS = 200;
 /** A job that runs until {@link open}. */
-const HELD = 'while [ ! -e /tmp/open ]; do sleep 0.1; done';
+const HELD = untilExists('/tmp/open');
 
 describeUnless(await whyNoDocker(), 'the docker backend, end to end', () => {
   const docker = new Docker();

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { capacityWorkflowId } from '../../contracts/workflows/capacity.ts';
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
 import { healthScheduleId } from '../../contracts/workflows/health.ts';
+import { untilExists } from '../support/held-script.ts';
 import { Cluster } from '../support/cluster.ts';
 import { expectNothingLeft } from '../support/leftovers.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -39,7 +40,7 @@ describe('a group at its max, whose dispatcher, capacity workflow and health sch
   it('gets them back, with its busy runners and its waiting jobs, and never has more runners than its max', async () => {
     const from = (await sim.log()).length;
     const go = join(cluster.dir, 'go');
-    const jobs = await sim.jobs({ count: 4, labels: ['linux'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
+    const jobs = await sim.jobs({ count: 4, labels: ['linux'], run: untilExists(go) });
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 2, waiting: 2 }));
     await terminate(dispatcherWorkflowId('linux'));
     await terminate(capacityWorkflowId('small'));

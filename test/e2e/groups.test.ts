@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dispatcherWorkflowId } from '../../contracts/workflows/dispatcher.ts';
+import { untilExists } from '../support/held-script.ts';
 import { Cluster } from '../support/cluster.ts';
 import { runBaton } from '../support/run-baton.ts';
 import { findGuardedProgram } from '../support/guarded-program.ts';
@@ -45,7 +46,7 @@ async function baton(role: 'admin' | 'observer', ...args: string[]): Promise<{ c
 }
 
 /** A job's script that runs until {@link releaseJobs}. */
-const createHeldScript = (): string => `while [ ! -e ${join(cluster.dir, 'go')} ]; do sleep 0.1; done`;
+const createHeldScript = (): string => untilExists(join(cluster.dir, 'go'));
 const releaseJobs = (): void => writeFileSync(join(cluster.dir, 'go'), '');
 
 function edit(change: (text: string) => string): void {
@@ -150,7 +151,7 @@ describe('the commands for groups', () => {
 
   it('drain a group: the command waits for the busy runner and shows progress', async () => {
     const go = join(cluster.dir, 'drained');
-    const [id = 0] = await sim.jobs({ labels: ['linux'], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
+    const [id = 0] = await sim.jobs({ labels: ['linux'], run: untilExists(go) });
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ busy: 1 }));
     const draining = baton('admin', 'drain', 'linux');
     await until(async () => expect(await cluster.dispatcher('linux')).toMatchObject({ mode: 'draining', busy: 1 }));
@@ -207,7 +208,7 @@ describe('the commands for groups', () => {
     const before = readFileSync(cluster.configFile, 'utf8');
     const runner = `runner: { directory: ${join(cluster.dir, 'runner')} }`;
     const group = `  - { name: ${name}, organization: acme, labels: [${name}], backend: local, max: 1, ${runner} }`;
-    const run = `while [ ! -e ${go} ]; do sleep 0.1; done`;
+    const run = untilExists(go);
     let waits: number;
     try {
       edit((text) => `${text.trimEnd()}\n${group}\n`);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { untilExists } from '../support/held-script.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
 import { killAgent } from '../support/instances.ts';
@@ -168,11 +169,7 @@ describe('jobs from webhook to removal', () => {
 describe('the unusual end of a job or runner', () => {
   it('a job that is cancelled before it starts no longer counts as waiting, and starts no runner', async () => {
     const go = join(cluster.dir, 'go');
-    const blockers = await sim.jobs({
-      count: 4,
-      labels: ['linux'],
-      run: `while [ ! -e ${go} ]; do sleep 0.1; done`,
-    });
+    const blockers = await sim.jobs({ count: 4, labels: ['linux'], run: untilExists(go) });
     await until(async () => expect((await cluster.dispatcher('linux')).busy).toBe(4));
     const [waiting = 0] = await sim.jobs({ labels: ['linux'], run: 'true' });
     await until(async () => expect((await cluster.dispatcher('linux')).waiting).toBe(1));

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { untilExists } from '../support/held-script.ts';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.ts';
 import { Cluster } from '../support/cluster.ts';
 import { SimControl } from '../support/simulator-control.ts';
@@ -37,7 +38,7 @@ on: push
 jobs:
   build:
     runs-on: linux
-    steps: [{ run: 'echo building; while [ ! -e ${go} ]; do sleep 0.1; done; exit 1' }]
+    steps: [{ run: 'echo building; ${untilExists(go)}; exit 1' }]
 `;
 
 /** Phases that a runner may not pass through: the events that begin and end them may arrive in one signal. */

@@ -26,6 +26,13 @@ export const REMOVAL_IN_PROGRESS: Answer = {
   body: '{"message":"removal of container is already in progress"}',
 };
 
+/** Removes the stages of an image's build, which have no name, by the title of the image. */
+export async function pruneBuildStages(docker: Docker, title: string): Promise<void> {
+  const filters = { dangling: ['true'], label: [`org.opencontainers.image.title=${title}`] };
+  // The engine refuses a second one at the same time.
+  await docker.pruneImages({ filters }).catch(() => undefined);
+}
+
 /** Removes all containers and networks that the filters match; resolves when they are gone, whoever removed them. */
 export async function removeFromEngine(docker: Docker, filters: { label?: string[]; name?: string[] }): Promise<void> {
   const removal = async (removed: Promise<unknown>): Promise<void> => {

@@ -5,6 +5,7 @@ import Docker from 'dockerode';
 import { expect, it } from 'vitest';
 import { acquireLock } from '../../../contracts/lib/file-lock.mjs';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
+import { untilExists } from '../../support/held-script.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { REMOVAL_IN_PROGRESS, removeFromEngine, whyNoDocker } from '../../support/docker.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
@@ -29,7 +30,7 @@ async function image(): Promise<string> {
 /** How often each container was started, by its own output. */
 const started = new Map<string, number>();
 
-const LASTS = 'echo started; while [ ! -e /tmp/go ]; do sleep 0.1; done';
+const LASTS = `echo started; ${untilExists('/tmp/go')}`;
 
 const absent = await whyNoDocker();
 

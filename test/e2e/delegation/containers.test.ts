@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { untilExists } from '../../support/held-script.ts';
 import { removeContainers } from '../../support/containers.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
 import { whyNoDocker } from '../../support/docker.ts';
@@ -30,7 +31,7 @@ Promise.all([listen(8080), listen("/tmp/own.sock")]).then(() => require("fs").wr
 while [ ! -e /tmp/listening ]; do sleep 0.1; done
 own=$(node -p 'Object.values(require("os").networkInterfaces()).flat().find((a) => !a.internal && a.family === "IPv4").address')
 knock "$own" 8080`;
-const HELD = 'echo held; while [ ! -e /tmp/open ]; do sleep 0.1; done';
+const HELD = `echo held; ${untilExists('/tmp/open')}`;
 
 describeUnless(await whyNoDocker(), 'on a Docker engine', () => {
   const docker = new Docker();

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { delegationWorkflowId, proxiesWorkflowId } from '../../../contracts/workflows/delegation.ts';
 import { createTokenKey, signWithCredential, verifyToken } from '../../../contracts/lib/proxy-token.ts';
 import { auditEntry } from '../../../contracts/messages/audit.ts';
+import { untilExists } from '../../support/held-script.ts';
 import type { SimJob } from '../../support/simulator-control.ts';
 import { expectNothingLeft } from '../../support/leftovers.ts';
 import { recordHistory } from '../../support/histories.ts';
@@ -84,7 +85,7 @@ describe('delegation', () => {
   it('the audit stream contains every step once', LONG, async () => {
     // A shorter one may be over before its delegation sees it run.
     const go = join(world.cluster.dir, 'go');
-    const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: `while [ ! -e ${go} ]; do sleep 0.1; done` });
+    const [job = 0] = await world.sim.jobs({ labels: [LABEL], run: untilExists(go) });
     const id = await world.handOver(await world.take(job, 'proxy-b'), 'proxy-b');
     await until(async () => expect(await world.get(id, 'proxy-b')).toMatchObject({ status: 'running' }));
     writeFileSync(go, '');

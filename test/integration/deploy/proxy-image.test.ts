@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildInstanceImage } from '../../../deploy/images/instance-image.ts';
 import { temporaryFolder } from '../../support/cleanup.ts';
 import { describeUnless } from '../../support/describe-unless.ts';
-import { whyNoDocker } from '../../support/docker.ts';
+import { pruneBuildStages, whyNoDocker } from '../../support/docker.ts';
 
 /** The image of a proxy, on a base that has what GitHub's runner image has: sudo, docker, and a user in both groups. */
 
@@ -67,9 +67,7 @@ describeUnless(await whyNoDocker(), 'the image of a proxy', () => {
         .remove({ force: true })
         .catch(() => undefined);
     }
-    const filters = { dangling: ['true'], label: ['org.opencontainers.image.title=baton-proxy'] };
-    // The engine refuses a second one at the same time.
-    await docker.pruneImages({ filters }).catch(() => undefined);
+    await pruneBuildStages(docker, 'baton-proxy');
   }, 60_000);
 
   /** Runs a container to its end. @returns the lines that it printed */
